@@ -1,0 +1,51 @@
+# Three functions so that every CMakeLists.txt of the tree reads the same.
+
+# mailstead_library(NAME SRCS a.cc ... DEPS lib ...): a static library; includes are from the top of the tree.
+function(mailstead_library name)
+  cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
+  add_library(${name} STATIC ${ARG_SRCS})
+  target_include_directories(${name} PUBLIC ${CMAKE_SOURCE_DIR})
+  target_link_libraries(${name} PUBLIC ${ARG_DEPS})
+endfunction()
+
+# mailstead_binary(NAME SRCS ... DEPS ...): a program, in build/bin.
+function(mailstead_binary name)
+  cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
+  add_executable(${name} ${ARG_SRCS})
+  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR})
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS})
+endfunction()
+
+# mailstead_test(NAME SRCS ... DEPS ... [LABELS ...] [TIMEOUT seconds]): one GoogleTest program, one ctest entry.
+# Its label is "unit" unless LABELS says otherwise.
+function(mailstead_test name)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "SRCS;DEPS;LABELS" ${ARGN})
+  add_executable(${name} ${ARG_SRCS})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR})
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest_main)
+  if(NOT ARG_LABELS)
+    set(ARG_LABELS unit)
+  endif()
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 120)
+  endif()
+  add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
+endfunction()
+
+# mailstead_fuzzer(NAME SRCS ... DEPS ... CORPUS dir): a libFuzzer target. With MAILSTEAD_FUZZ it is the fuzzer itself;
+# it is built with clang only.
+function(mailstead_fuzzer name)
+  cmake_parse_arguments(ARG "" "CORPUS" "SRCS;DEPS" ${ARGN})
+  add_executable(${name} ${ARG_SRCS})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
+  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR})
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS})
+  target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  # A brief run over the corpus and beyond; scripts/fuzz runs longer.
+  add_test(NAME ${name}
+    COMMAND ${name} -max_total_time=5 -timeout=5 -rss_limit_mb=1024 ${CMAKE_BINARY_DIR}/fuzz/${name}.found ${ARG_CORPUS})
+  file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz/${name}.found)
+  set_tests_properties(${name} PROPERTIES LABELS fuzz TIMEOUT 60)
+endfunction()

@@ -1,0 +1,29 @@
+// Time comes in through the constructor, so that tests run a week of time-outs in a millisecond.
+#pragma once
+
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+
+namespace mailstead {
+
+class Clock {
+ public:
+  virtual ~Clock() = default;
+  virtual absl::Time Now() const = 0;
+
+  // The machine's wall clock. Lives for ever.
+  static const Clock& System();
+};
+
+// A clock that moves only when told. Not thread-safe against Advance.
+class FakeClock : public Clock {
+ public:
+  explicit FakeClock(absl::Time start = absl::FromUnixSeconds(1'700'000'000)) : now_(start) {}
+  absl::Time Now() const override { return now_; }
+  void Advance(absl::Duration by) { now_ += by; }
+
+ private:
+  absl::Time now_;
+};
+
+}  // namespace mailstead

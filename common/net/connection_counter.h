@@ -1,0 +1,50 @@
+// How many connections there are, in all and from each address.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+
+namespace mailstead::net {
+
+// Thread-safe. A limit of 0 means none.
+class ConnectionCounter {
+ public:
+  enum class Verdict { kAdmitted, kTooManyInAll, kTooManyFromAddress };
+
+  ConnectionCounter(size_t max_connections, size_t max_connections_per_address)
+      : max_in_all_(max_connections), max_per_address_(max_connections_per_address) {}
+
+  // Holds one place until destroyed. Movable.
+  class Place {
+   public:
+    Place() = default;
+    Place(Place&& other) noexcept;
+    Place& operator=(Place&& other) noexcept;
+    ~Place();
+
+   private:
+    friend class ConnectionCounter;
+    ConnectionCounter* counter_ = nullptr;
+    std::string address_;
+  };
+
+  // `place` is set when admitted.
+  Verdict Admit(absl::string_view address, Place& place);
+  size_t count() const;
+
+ private:
+  void Leave(const std::string& address);
+
+  const size_t max_in_all_;
+  const size_t max_per_address_;
+  mutable absl::Mutex mutex_;
+  size_t count_ ABSL_GUARDED_BY(mutex_) = 0;
+  absl::flat_hash_map<std::string, size_t> per_address_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace mailstead::net

@@ -1,0 +1,29 @@
+// Networks as operators write them: "127.0.0.0/8,10.0.0.0/8,2001:db8::/32".
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "asio/ip/address.hpp"
+
+namespace mailstead::net {
+
+class NetworkList {
+ public:
+  // Comma separated; an address without "/n" is one host. InvalidArgument names the bad item. Empty is no network.
+  static absl::StatusOr<NetworkList> Parse(absl::string_view text);
+  // IPv4-mapped IPv6 addresses count as IPv4.
+  bool Contains(const asio::ip::address& address) const;
+  bool empty() const { return networks_.empty(); }
+
+ private:
+  struct Network {
+    asio::ip::address_v6 base;  // IPv4 is mapped.
+    int prefix_bits;
+  };
+  std::vector<Network> networks_;
+};
+
+}  // namespace mailstead::net

@@ -1,0 +1,35 @@
+// The PROXY protocol, versions 1 and 2 (haproxy.org/download/2.6/doc/proxy-protocol.txt): the client's address as a
+// load balancer saw it.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "asio/awaitable.hpp"
+#include "asio/ip/tcp.hpp"
+
+namespace mailstead::net {
+
+class Stream;
+
+struct ProxyHeader {
+  // Bytes of the header; what follows is the client's.
+  size_t size_bytes = 0;
+  // Absent for UNKNOWN and LOCAL: the balancer speaks for itself (health check).
+  std::optional<asio::ip::tcp::endpoint> source;
+  std::optional<asio::ip::tcp::endpoint> destination;
+};
+
+// Pure. nullopt: a valid beginning, more bytes are needed. InvalidArgument: not a PROXY header.
+// At most 536 bytes are ever needed by version 1 and 2 without TLVs; longer headers than kMaxProxyHeaderBytes are refused.
+inline constexpr size_t kMaxProxyHeaderBytes = 2048;
+absl::StatusOr<std::optional<ProxyHeader>> ParseProxyHeader(absl::string_view bytes);
+
+// Reads exactly the header from the stream, byte by byte past what it must, and sets the stream's endpoints.
+asio::awaitable<absl::Status> ReadProxyHeader(Stream& stream, absl::Duration timeout);
+
+}  // namespace mailstead::net

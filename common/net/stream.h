@@ -1,0 +1,74 @@
+// One TCP connection, plain or under TLS, as a coroutine sees it. Every wait has a deadline.
+//
+// Reads and writes try the socket first and wait only when it would block, so an idle session holds no buffer and a
+// busy one arms no timer. OpenSSL works on the descriptor itself: there is no second copy of the bytes.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "asio/awaitable.hpp"
+#include "asio/ip/tcp.hpp"
+
+namespace mailstead::net {
+
+class TlsContext;
+
+// What a TLS handshake agreed on, for Received and the log.
+struct TlsInfo {
+  std::string version;       // "TLSv1.3"
+  std::string cipher;        // "TLS_AES_256_GCM_SHA384"
+  std::string tls_exporter;  // 32 bytes, RFC 9266; for SCRAM-SHA-256-PLUS
+};
+
+// Used by one coroutine at a time, on the socket's own single-threaded io_context.
+// Errors of all waits: Unavailable (the peer closed or reset; message "connection closed" on an orderly end),
+// DeadlineExceeded, Cancelled (Close was called, as on shutdown).
+class Stream {
+ public:
+  explicit Stream(asio::ip::tcp::socket socket);
+  ~Stream();
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+
+  // At least one byte into `into`. Waits until `timeout` has passed.
+  asio::awaitable<absl::StatusOr<size_t>> ReadSome(absl::Span<char> into, absl::Duration timeout);
+  // Until bytes can be read (TLS: until a record may be there), without a buffer. For idle sessions.
+  asio::awaitable<absl::Status> WaitReadable(absl::Duration timeout);
+  // All of `bytes`. The deadline is for each step that makes progress, and `bytes` must live until then.
+  asio::awaitable<absl::Status> Write(absl::string_view bytes, absl::Duration timeout);
+
+  // The server's handshake. What was read from the socket before is the caller's to throw away.
+  asio::awaitable<absl::Status> StartTls(const TlsContext& context, absl::Duration timeout);
+  // Set after StartTls.
+  const TlsInfo* tls() const;
+
+  // Bytes sent before we spoke? For early talkers. Never waits.
+  bool HasPendingInput();
+
+  // Ends all waits with Cancelled and closes. From the stream's own io_context only.
+  void Close();
+  // Sends close_notify if under TLS, then shuts down the sending side, without waiting for the peer.
+  void ShutdownSend();
+
+  asio::any_io_executor executor();
+  // "192.0.2.1" / "2001:db8::1" and port: of the socket, or what the PROXY header said.
+  const asio::ip::tcp::endpoint& peer() const;
+  const asio::ip::tcp::endpoint& local() const;
+  void SetEndpoints(const asio::ip::tcp::endpoint& peer, const asio::ip::tcp::endpoint& local);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// "192.0.2.1"; IPv4-mapped IPv6 addresses are shown as IPv4.
+std::string AddressText(const asio::ip::tcp::endpoint& endpoint);
+
+}  // namespace mailstead::net

@@ -1,0 +1,51 @@
+// The way to the store: one or more channels with the caller's credential.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+namespace grpc {
+class Channel;
+class ClientContext;
+}  // namespace grpc
+
+namespace mailstead::rpc {
+
+struct ChannelOptions {
+  // gRPC target: "host:port", "dns:///stored:7070", "unix:/path".
+  std::string target;
+  // A file whose first line is the bearer token; empty for none. Read once.
+  std::string token_file;
+  // PEM files for mutual TLS; all empty means plaintext (for loopback, Unix sockets and private networks).
+  std::string tls_ca_file;
+  std::string tls_cert_file;
+  std::string tls_key_file;
+  // Several connections when one is the bottleneck.
+  int connections = 1;
+};
+
+// Where calls go and what they carry. Thread-safe. Share one per process.
+class StoreChannel {
+ public:
+  // InvalidArgument / NotFound when a file cannot be read. Does not wait for the store: gRPC connects and
+  // reconnects (within 1 s) by itself.
+  static absl::StatusOr<std::unique_ptr<StoreChannel>> Create(const ChannelOptions& options);
+  ~StoreChannel();
+
+  // One of the connections, in turn.
+  std::shared_ptr<grpc::Channel> Next();
+  // Sets deadline and credential on a call.
+  void Prepare(grpc::ClientContext& context, absl::Duration timeout) const;
+  // Whether a connection to the store is up or comes up within `timeout` (blocks).
+  bool WaitUntilConnected(absl::Duration timeout);
+
+ private:
+  struct Impl;
+  explicit StoreChannel(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace mailstead::rpc

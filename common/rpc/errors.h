@@ -1,0 +1,20 @@
+// One status in two languages: absl::Status inside a program, grpc::Status with google.rpc details between them.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+
+namespace grpc {
+class Status;
+}
+
+namespace mailstead::rpc {
+
+grpc::Status ToGrpc(const absl::Status& status);
+// Keeps the reason and the field, if the peer sent them.
+absl::Status FromGrpc(const grpc::Status& status);
+
+}  // namespace mailstead::rpc

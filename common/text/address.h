@@ -1,0 +1,37 @@
+// Mailbox addresses (RFC 5321 section 4.1.2, RFC 6531 section 3.3), as values. Pure.
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace mailstead {
+
+struct Address {
+  // Unquoted: the local part "a b"@example.test is held as  a b . Case is kept.
+  std::string local_part;
+  // As written: a domain name (ASCII or UTF-8) or an address literal with its brackets.
+  std::string domain;
+
+  bool is_literal() const { return !domain.empty() && domain.front() == '['; }
+  bool is_ascii() const;
+  // local-part@domain, quoted again where it must be.
+  std::string ToString() const;
+  // The form that keys use: local part in ASCII lower case, domain through NormalizeDomain. InvalidArgument.
+  absl::StatusOr<std::string> Normalized() const;
+};
+
+// Limits of RFC 5321 section 4.5.3.1.
+inline constexpr size_t kMaxLocalPartBytes = 64;
+inline constexpr size_t kMaxDomainBytes = 255;
+inline constexpr size_t kMaxPathBytes = 256;
+
+// "local-part@domain" without angle brackets. InvalidArgument says what is wrong. UTF-8 is taken; callers that must not
+// take it ask is_ascii().
+absl::StatusOr<Address> ParseAddress(absl::string_view text);
+
+// Lower case A-labels without trailing dot (IDNA2008 through libidn2). InvalidArgument.
+absl::StatusOr<std::string> NormalizeDomain(absl::string_view domain);
+
+}  // namespace mailstead

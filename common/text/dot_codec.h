@@ -1,0 +1,56 @@
+// Transparency by dots: taking it off (SMTP DATA, RFC 5321 section 4.5.2) and putting it on (POP3, RFC 1939 section 3).
+// Pure; any split of the bytes gives the same result.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "absl/strings/string_view.h"
+
+namespace mailstead {
+
+// What to do with a CR or LF that is not part of CRLF.
+enum class BareLineEnds { kRefuse, kNormalize };
+
+// Takes the bytes after DATA's 354.
+// SECURITY: only <CRLF>.<CRLF> ends the message. A bare CR or LF around a dot never does (SMTP smuggling).
+class DotDecoder {
+ public:
+  explicit DotDecoder(BareLineEnds bare_line_ends) : bare_line_ends_(bare_line_ends) {}
+
+  struct Result {
+    // How much of the input was used. All of it unless `done`.
+    size_t consumed = 0;
+    // The end was reached; what follows is the next command.
+    bool done = false;
+  };
+  // Appends decoded bytes to `out`.
+  Result Decode(absl::string_view in, std::string& out);
+
+  // With kRefuse: a bare CR or LF was seen. The message is read to its end and then refused.
+  bool saw_bare_line_end() const { return saw_bare_line_end_; }
+  // A NUL byte was seen.
+  bool saw_nul() const { return saw_nul_; }
+
+ private:
+  enum class State { kLineStart, kText, kCr, kDot, kDotCr };
+  const BareLineEnds bare_line_ends_;
+  State state_ = State::kLineStart;
+  bool saw_bare_line_end_ = false;
+  bool saw_nul_ = false;
+};
+
+// Prepares a message for a POP3 multi-line response.
+class DotEncoder {
+ public:
+  // Appends encoded bytes to `out`.
+  void Encode(absl::string_view in, std::string& out);
+  // Appends the end: a CRLF if the last line lacks one, and ".CRLF".
+  void Finish(std::string& out);
+
+ private:
+  bool at_line_start_ = true;
+  bool after_cr_ = false;
+};
+
+}  // namespace mailstead
