@@ -1,0 +1,56 @@
+"""Certificates for tests, made with openssl(1)."""
+
+import pathlib
+import ssl
+
+from . import paths
+from .process import run_tool
+
+
+def _openssl(*arguments):
+    done = run_tool([paths.tool("openssl"), *arguments])
+    if done.returncode != 0:
+        raise AssertionError(f"openssl {' '.join(map(str, arguments))}: {done.stderr.decode()}")
+    return done.stdout
+
+
+class Authority:
+    """A certificate authority in a folder, and the certificates it gives."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.cert = self.folder / "ca.crt"
+        self.key = self.folder / "ca.key"
+        _openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
+                 "-subj", "/CN=Mailstead test authority", "-addext", "basicConstraints=critical,CA:TRUE",
+                 "-addext", "keyUsage=critical,keyCertSign,cRLSign", "-keyout", self.key, "-out", self.cert)
+
+    def issue(self, name, names=("localhost",), addresses=("127.0.0.1",), into=None):
+        """A certificate with CN `name`. Gives the paths (cert, key). `into` replaces an existing pair in place."""
+        cert, key = into or (self.folder / f"{name}.crt", self.folder / f"{name}.key")
+        request = self.folder / f"{name}.csr"
+        extensions = self.folder / f"{name}.ext"
+        new_key = self.folder / f"{name}.key.new"
+        new_cert = self.folder / f"{name}.crt.new"
+        alternatives = [f"DNS:{item}" for item in (name, *names)] + [f"IP:{item}" for item in addresses]
+        extensions.write_text(f"subjectAltName={','.join(alternatives)}\nbasicConstraints=CA:FALSE\n",
+                              encoding="ascii")
+        _openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}",
+                 "-keyout", new_key, "-out", request)
+        _openssl("x509", "-req", "-in", request, "-CA", self.cert, "-CAkey", self.key, "-CAcreateserial",
+                 "-days", "30", "-extfile", extensions, "-out", new_cert)
+        new_key.replace(key)
+        new_cert.replace(cert)
+        return cert, key
+
+    def client_context(self):
+        return ssl.create_default_context(cafile=str(self.cert))
+
+
+def insecure_context():
+    """For servers with a self-signed certificate."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
