@@ -24,7 +24,10 @@ absl::Status WithReason(absl::Status status, absl::string_view reason) {
 std::string ReasonOf(const absl::Status& status) { return Payload(status, kReasonUrl); }
 
 absl::Status FieldError(absl::string_view field, absl::string_view description) {
-  absl::Status status = absl::InvalidArgumentError(absl::StrCat(field, ": ", description));
+  return WithField(absl::InvalidArgumentError(absl::StrCat(field, ": ", description)), field);
+}
+
+absl::Status WithField(absl::Status status, absl::string_view field) {
   status.SetPayload(kFieldUrl, absl::Cord(field));
   return status;
 }

@@ -23,6 +23,7 @@ std::string ReasonOf(const absl::Status& status);
 
 // InvalidArgument that names the request field: "envelope.delivery_id: must have 16 to 64 characters".
 absl::Status FieldError(absl::string_view field, absl::string_view description);
+absl::Status WithField(absl::Status status, absl::string_view field);
 // Empty when there is none.
 std::string FieldOf(const absl::Status& status);
 

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 
@@ -17,7 +18,8 @@ namespace mailstead::rpc {
 struct ChannelOptions {
   // gRPC target: "host:port", "dns:///stored:7070", "unix:/path".
   std::string target;
-  // A file whose first line is the bearer token; empty for none. Read once.
+  // A file whose first line is the bearer token; empty for none. It may be made after this program has started (the
+  // store makes it at its first start) and is read again when it changes.
   std::string token_file;
   // PEM files for mutual TLS; all empty means plaintext (for loopback, Unix sockets and private networks).
   std::string tls_ca_file;
@@ -30,7 +32,7 @@ struct ChannelOptions {
 // Where calls go and what they carry. Thread-safe. Share one per process.
 class StoreChannel {
  public:
-  // InvalidArgument / NotFound when a file cannot be read. Does not wait for the store: gRPC connects and
+  // InvalidArgument / NotFound when a TLS file cannot be read. Does not wait for the store: gRPC connects and
   // reconnects (within 1 s) by itself.
   static absl::StatusOr<std::unique_ptr<StoreChannel>> Create(const ChannelOptions& options);
   ~StoreChannel();
@@ -41,6 +43,8 @@ class StoreChannel {
   void Prepare(grpc::ClientContext& context, absl::Duration timeout) const;
   // Whether a connection to the store is up or comes up within `timeout` (blocks).
   bool WaitUntilConnected(absl::Duration timeout);
+  // Asks the store's health service (blocks): OK, or why the store cannot serve. For readiness.
+  absl::Status CheckHealth(absl::Duration timeout);
 
  private:
   struct Impl;

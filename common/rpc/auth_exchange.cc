@@ -1,0 +1,96 @@
+#include "common/rpc/auth_exchange.h"
+
+#include <utility>
+
+#include "common/base/status.h"
+#include "common/rpc/await.h"
+#include "common/rpc/channel.h"
+#include "mailstead/store/v1/auth.grpc.pb.h"
+
+namespace mailstead::rpc {
+namespace {
+
+namespace v1 = ::mailstead::store::v1;
+using Stream = ExchangeStream<v1::AuthenticateRequest, v1::AuthenticateResponse>;
+
+absl::StatusOr<AuthStep> ToStep(v1::AuthenticateResponse response) {
+  AuthStep step;
+  if (response.has_challenge()) {
+    step.challenge = std::move(*response.mutable_challenge());
+    return step;
+  }
+  v1::Verdict& verdict = *response.mutable_verdict();
+  switch (verdict.result()) {
+    case v1::Verdict::RESULT_OK:
+      step.kind = AuthStep::Kind::kOk;
+      step.address = std::move(*verdict.mutable_address());
+      step.mailbox_id = verdict.mailbox_id();
+      return step;
+    case v1::Verdict::RESULT_INVALID_CREDENTIALS:
+      step.kind = AuthStep::Kind::kInvalidCredentials;
+      return step;
+    case v1::Verdict::RESULT_DISABLED:
+      step.kind = AuthStep::Kind::kDisabled;
+      return step;
+    case v1::Verdict::RESULT_MALFORMED:
+      step.kind = AuthStep::Kind::kMalformed;
+      return step;
+    case v1::Verdict::RESULT_UNSUPPORTED_MECHANISM:
+      step.kind = AuthStep::Kind::kUnsupportedMechanism;
+      return step;
+    default:
+      return absl::UnavailableError("the store sent a verdict this version does not know");
+  }
+}
+
+}  // namespace
+
+struct AuthExchange::Impl {
+  Impl(StoreChannel& channel, absl::Duration timeout)
+      : stub(v1::AuthService::NewStub(channel.Next())),
+        stream([&](grpc::ClientContext* context, auto* reactor) {
+          channel.Prepare(*context, timeout);
+          stub->async()->Authenticate(context, reactor);
+        }) {}
+
+  std::unique_ptr<v1::AuthService::Stub> stub;
+  Stream stream;
+};
+
+std::string PlainInitialResponse(const std::string& user, const std::string& password) {
+  std::string message;
+  message.reserve(user.size() + password.size() + 2);
+  message.push_back('\0');
+  message.append(user);
+  message.push_back('\0');
+  message.append(password);
+  return message;
+}
+
+AuthExchange::AuthExchange(StoreChannel& channel, absl::Duration timeout)
+    : impl_(std::make_unique<Impl>(channel, timeout)) {}
+AuthExchange::~AuthExchange() = default;
+
+asio::awaitable<absl::StatusOr<AuthStep>> AuthExchange::Begin(AuthStart start) {
+  v1::AuthenticateRequest request;
+  v1::AuthenticateStart& message = *request.mutable_start();
+  message.set_mechanism(std::move(start.mechanism));
+  if (start.initial_response.has_value()) message.set_initial_response(*std::move(start.initial_response));
+  message.set_client_address(std::move(start.client_address));
+  message.set_service(std::move(start.service));
+  message.set_session_id(std::move(start.session_id));
+  message.set_tls_exporter(std::move(start.tls_exporter));
+  absl::StatusOr<v1::AuthenticateResponse> response = co_await impl_->stream.Ask(std::move(request));
+  CO_RETURN_IF_ERROR(response.status());
+  co_return ToStep(*std::move(response));
+}
+
+asio::awaitable<absl::StatusOr<AuthStep>> AuthExchange::Respond(std::string response_bytes) {
+  v1::AuthenticateRequest request;
+  request.set_response(std::move(response_bytes));
+  absl::StatusOr<v1::AuthenticateResponse> response = co_await impl_->stream.Ask(std::move(request));
+  CO_RETURN_IF_ERROR(response.status());
+  co_return ToStep(*std::move(response));
+}
+
+}  // namespace mailstead::rpc
