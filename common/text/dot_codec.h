@@ -9,7 +9,7 @@
 
 namespace mailstead {
 
-// What to do with a CR or LF that is not part of CRLF.
+// What to do with a CR or LF that is not part of CRLF: refuse the message, or make it a CRLF.
 enum class BareLineEnds { kRefuse, kNormalize };
 
 // Takes the bytes after DATA's 354.
@@ -21,10 +21,10 @@ class DotDecoder {
   struct Result {
     // How much of the input was used. All of it unless `done`.
     size_t consumed = 0;
-    // The end was reached; what follows is the next command.
+    // The end was reached; what follows is the next command. The decoder must not be used again.
     bool done = false;
   };
-  // Appends decoded bytes to `out`.
+  // Appends decoded bytes to `out`: at most two for each byte of input.
   Result Decode(absl::string_view in, std::string& out);
 
   // With kRefuse: a bare CR or LF was seen. The message is read to its end and then refused.
@@ -33,23 +33,28 @@ class DotDecoder {
   bool saw_nul() const { return saw_nul_; }
 
  private:
-  enum class State { kLineStart, kText, kCr, kDot, kDotCr };
+  // "Bare" states follow a line end that was made a CRLF: its dots are taken off, but it cannot begin the end.
+  enum class State { kLineStart, kDot, kDotCr, kText, kCr, kBareLineStart, kBareDot };
+  class Run;
+
   const BareLineEnds bare_line_ends_;
   State state_ = State::kLineStart;
   bool saw_bare_line_end_ = false;
   bool saw_nul_ = false;
 };
 
-// Prepares a message for a POP3 multi-line response.
+// Prepares a message for a POP3 multi-line response. Lines begin after every LF, also a bare one.
 class DotEncoder {
  public:
-  // Appends encoded bytes to `out`.
+  // Appends encoded bytes to `out`: at most two for each byte of input.
   void Encode(absl::string_view in, std::string& out);
   // Appends the end: a CRLF if the last line lacks one, and ".CRLF".
   void Finish(std::string& out);
 
  private:
   bool at_line_start_ = true;
+  // What was encoded so far ends in CRLF, or is empty.
+  bool ends_in_crlf_ = true;
   bool after_cr_ = false;
 };
 

@@ -1,4 +1,4 @@
-// Splits what a peer sends into CRLF lines. Pure; bounded.
+// Splits what a peer sends into CRLF lines. Pure; bounded; any split of the bytes gives the same lines.
 #pragma once
 
 #include <cstddef>
@@ -11,9 +11,11 @@ namespace mailstead {
 // Bytes that arrived and are not consumed yet. Gives its memory back when empty, so that an idle session has none.
 class InputBuffer {
  public:
+  // Valid until the buffer changes.
   absl::string_view bytes() const { return absl::string_view(buffer_).substr(begin_); }
   bool empty() const { return begin_ == buffer_.size(); }
   void Append(absl::string_view bytes) { buffer_.append(bytes.data(), bytes.size()); }
+  // Takes `count` bytes off the front; there must be so many.
   void Consume(size_t count);
   // Throws everything away. SECURITY: after STARTTLS / STLS nothing sent before the handshake may be believed.
   void Clear();
@@ -27,14 +29,14 @@ class InputBuffer {
 struct Line {
   enum class Kind {
     kNeedMore,    // no whole line yet
-    kLine,        // `text` is the line without its line end
-    kTooLong,     // longer than the limit; it was consumed up to and including its end
-    kBareLineEnd  // ended by LF alone, or has a CR that no LF follows; `text` is what was before
+    kLine,        // `text` is the line without its CRLF; it has no CR or LF
+    kTooLong,     // longer than the limit; reported once its end (the next LF) is there
+    kBareLineEnd  // ended by LF alone, or has a CR that no LF follows; `text` is what was before the first of them
   };
   Kind kind = Kind::kNeedMore;
   // Points into the buffer; valid until it changes.
   absl::string_view text;
-  // Bytes to consume once the line is dealt with.
+  // Bytes to consume once the line is dealt with: up to and including its LF.
   size_t size_bytes = 0;
 };
 

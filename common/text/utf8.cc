@@ -1,0 +1,45 @@
+#include "common/text/utf8.h"
+
+#include <algorithm>
+#include <cstddef>
+
+namespace mailstead {
+namespace {
+
+bool IsIn(unsigned char byte, unsigned char low, unsigned char high) { return byte >= low && byte <= high; }
+
+// The bytes of the well-formed sequence at the beginning of `text`, or 0 (the table of RFC 3629 section 4).
+size_t SequenceLength(absl::string_view text) {
+  const auto byte = [text](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : '\0'; };
+  const unsigned char lead = byte(0);
+  if (lead < 0x80) return 1;
+  if (IsIn(lead, 0xc2, 0xdf)) return IsIn(byte(1), 0x80, 0xbf) ? 2 : 0;
+  if (IsIn(lead, 0xe0, 0xef)) {
+    const unsigned char low = lead == 0xe0 ? 0xa0 : 0x80;   // shorter would be overlong
+    const unsigned char high = lead == 0xed ? 0x9f : 0xbf;  // above are the surrogates
+    return IsIn(byte(1), low, high) && IsIn(byte(2), 0x80, 0xbf) ? 3 : 0;
+  }
+  if (IsIn(lead, 0xf0, 0xf4)) {
+    const unsigned char low = lead == 0xf0 ? 0x90 : 0x80;
+    const unsigned char high = lead == 0xf4 ? 0x8f : 0xbf;  // above is beyond U+10FFFF
+    return IsIn(byte(1), low, high) && IsIn(byte(2), 0x80, 0xbf) && IsIn(byte(3), 0x80, 0xbf) ? 4 : 0;
+  }
+  return 0;
+}
+
+}  // namespace
+
+bool IsAscii(absl::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+}
+
+bool IsValidUtf8(absl::string_view text) {
+  while (!text.empty()) {
+    const size_t length = SequenceLength(text);
+    if (length == 0) return false;
+    text.remove_prefix(length);
+  }
+  return true;
+}
+
+}  // namespace mailstead
