@@ -1,8 +1,5 @@
 #include "common/text/line_framer.h"
 
-#include <algorithm>
-#include <cstring>
-
 #include "common/base/check.h"
 
 namespace mailstead {
@@ -14,17 +11,10 @@ constexpr size_t kCompactBytes = 4096;
 
 constexpr size_t kNotFound = absl::string_view::npos;
 
-// string_view::find is not used: this Abseil's scans for a single character byte by byte in some builds.
-size_t Find(absl::string_view text, char c) {
-  if (text.empty()) return kNotFound;
-  const void* found = std::memchr(text.data(), c, text.size());
-  return found == nullptr ? kNotFound : static_cast<size_t>(static_cast<const char*>(found) - text.data());
-}
-
 // `line` ends with LF and has no other.
 Line Classify(absl::string_view line) {
   const absl::string_view before_lf = line.substr(0, line.size() - 1);
-  const size_t cr = Find(before_lf, '\r');
+  const size_t cr = before_lf.find('\r');
   const bool ends_in_crlf = cr != kNotFound && cr + 1 == before_lf.size();
   return {.kind = ends_in_crlf ? Line::Kind::kLine : Line::Kind::kBareLineEnd,
           .text = before_lf.substr(0, cr),
@@ -54,7 +44,7 @@ void InputBuffer::Clear() {
 // accepted or refused as one. SECURITY: nothing after a bare CR is ever taken for a command.
 Line LineFramer::Next(absl::string_view bytes) {
   // Beyond the limit it makes no difference where the end is.
-  const size_t lf = Find(bytes, '\n');
+  const size_t lf = bytes.find('\n');
   const bool fits = lf != kNotFound ? lf < max_line_bytes_ : bytes.size() < max_line_bytes_;
   if (!dropping_ && fits) {
     if (lf == kNotFound) return {};
