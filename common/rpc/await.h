@@ -2,6 +2,8 @@
 //
 // A call's callbacks come on gRPC's threads; the coroutine goes on where it was, on its own executor. Every call has
 // the deadline that StoreChannel::Prepare set, so every wait ends.
+//
+// Lambdas inside a co_await expression capture nothing with a destructor here: g++ 12 destroys such captures twice.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -93,7 +95,7 @@ template <typename Response>
 class ServerStream {
  public:
   // `start` gets the context (prepare it) and the reactor: stub->async()->Method(context, &request, reactor).
-  // The request is copied by gRPC before `start` returns.
+  // The request must outlive this constructor, not just `start`: gRPC reads it when the call begins.
   template <typename Start>
   explicit ServerStream(Start start) : state_(std::make_shared<State>()) {
     start(&state_->context, static_cast<grpc::ClientReadReactor<Response>*>(state_.get()));
@@ -108,9 +110,9 @@ class ServerStream {
   asio::awaitable<absl::StatusOr<bool>> Read(Response& into) {
     if (state_->released()) co_return absl::CancelledError("the stream has ended");
     const std::shared_ptr<State> state = state_;
-    const bool ok = co_await AwaitCallback<bool>([state](std::function<void(bool)> done) {
-      state->SetWaiter(std::move(done));
-      state->StartRead(&state->response);
+    const bool ok = co_await AwaitCallback<bool>([raw = state.get()](std::function<void(bool)> done) {
+      raw->SetWaiter(std::move(done));
+      raw->StartRead(&raw->response);
     });
     if (ok) {
       into.Swap(&state->response);
@@ -158,9 +160,9 @@ class ClientStream {
     const std::shared_ptr<State> state = state_;
     if (state->released()) co_return false;
     state->request = std::move(request);
-    co_return co_await AwaitCallback<bool>([state](std::function<void(bool)> done) {
-      state->SetWaiter(std::move(done));
-      state->StartWrite(&state->request);
+    co_return co_await AwaitCallback<bool>([raw = state.get()](std::function<void(bool)> done) {
+      raw->SetWaiter(std::move(done));
+      raw->StartWrite(&raw->request);
     });
   }
 
@@ -170,10 +172,10 @@ class ClientStream {
     CHECK(!state->released());
     state->request = std::move(request);
     state->finishing = true;
-    co_await AwaitCallback<bool>([state](std::function<void(bool)> done) {
-      state->SetWaiter(std::move(done));
-      state->StartWriteLast(&state->request, grpc::WriteOptions());
-      state->Release();
+    co_await AwaitCallback<bool>([raw = state.get()](std::function<void(bool)> done) {
+      raw->SetWaiter(std::move(done));
+      raw->StartWriteLast(&raw->request, grpc::WriteOptions());
+      raw->Release();
     });
     co_return Result(*state);
   }
@@ -183,9 +185,9 @@ class ClientStream {
     const std::shared_ptr<State> state = state_;
     CHECK(!state->released());
     state->finishing = true;
-    co_await AwaitCallback<bool>([state](std::function<void(bool)> done) {
-      state->SetWaiter(std::move(done));
-      state->Release();
+    co_await AwaitCallback<bool>([raw = state.get()](std::function<void(bool)> done) {
+      raw->SetWaiter(std::move(done));
+      raw->Release();
     });
     co_return Result(*state);
   }
@@ -226,10 +228,10 @@ class ExchangeStream {
     const std::shared_ptr<State> state = state_;
     if (state->released()) co_return absl::CancelledError("the exchange has ended");
     state->request = std::move(request);
-    const bool ok = co_await AwaitCallback<bool>([state](std::function<void(bool)> done) {
-      state->SetWaiter(std::move(done));
-      state->StartWrite(&state->request);
-      state->StartRead(&state->response);
+    const bool ok = co_await AwaitCallback<bool>([raw = state.get()](std::function<void(bool)> done) {
+      raw->SetWaiter(std::move(done));
+      raw->StartWrite(&raw->request);
+      raw->StartRead(&raw->response);
     });
     if (ok) co_return std::move(state->response);
     if (state->status().ok()) co_return absl::UnavailableError("the store ended the exchange without an answer");

@@ -1,0 +1,179 @@
+#include "common/rpc/await.h"
+
+#include <gmock/gmock.h>
+
+#include <optional>
+#include <thread>
+
+#include "asio/co_spawn.hpp"
+#include "asio/detached.hpp"
+#include "asio/io_context.hpp"
+#include "asio/executor_work_guard.hpp"
+#include "common/rpc/auth_exchange.h"
+#include "common/rpc/channel.h"
+#include "tests/unit/common/rpc/test_store.h"
+
+namespace mailstead::rpc {
+namespace {
+
+using FetchStream = ServerStream<v1::FetchMessageResponse>;
+using DeliverStream = ClientStream<v1::DeliverRequest, v1::DeliverResponse>;
+
+class Await : public testing::Test {
+ protected:
+  Await() : channel_(*StoreChannel::Create({.target = store_.address()})) {
+    stub_ = v1::MailboxService::NewStub(channel_->Next());
+  }
+
+  // Runs a coroutine to its end on this thread.
+  template <typename T>
+  T Run(asio::awaitable<T> task) {
+    asio::io_context io;
+    auto guard = asio::make_work_guard(io);
+    std::optional<T> result;
+    asio::co_spawn(io, std::move(task), [&](std::exception_ptr error, T value) {
+      if (error) std::rethrow_exception(error);
+      result = std::move(value);
+      guard.reset();
+    });
+    io.run();
+    return *std::move(result);
+  }
+
+  std::unique_ptr<FetchStream> Fetch() {
+    const v1::FetchMessageRequest request;
+    return std::make_unique<FetchStream>([&](grpc::ClientContext* context, auto* reactor) {
+      channel_->Prepare(*context, absl::Seconds(10));
+      stub_->async()->FetchMessage(context, &request, reactor);
+    });
+  }
+  std::unique_ptr<DeliverStream> Deliver() {
+    return std::make_unique<DeliverStream>(
+        [this](grpc::ClientContext* context, v1::DeliverResponse* response, auto* reactor) {
+          channel_->Prepare(*context, absl::Seconds(10));
+          stub_->async()->Deliver(context, response, reactor);
+        });
+  }
+
+  TestStore store_;
+  std::unique_ptr<StoreChannel> channel_;
+  std::unique_ptr<v1::MailboxService::Stub> stub_;
+};
+
+asio::awaitable<absl::StatusOr<std::vector<std::string>>> ReadAll(FetchStream* stream) {
+  std::vector<std::string> pieces;
+  for (;;) {
+    v1::FetchMessageResponse response;
+    absl::StatusOr<bool> more = co_await stream->Read(response);
+    if (!more.ok()) co_return more.status();
+    if (!*more) co_return pieces;
+    pieces.push_back(response.content());
+  }
+}
+
+TEST_F(Await, ServerStreamGivesEveryMessageInOrder) {
+  store_.mailbox.responses = 1000;
+  const auto stream = Fetch();
+  const auto pieces = Run(ReadAll(stream.get()));
+  ASSERT_TRUE(pieces.ok()) << pieces.status();
+  ASSERT_EQ(pieces->size(), 1000u);
+  EXPECT_EQ(pieces->back(), "piece 999");
+}
+
+TEST_F(Await, ServerStreamEndsWithTheStoresError) {
+  store_.mailbox.responses = 2;
+  store_.mailbox.end = grpc::Status(grpc::DATA_LOSS, "chunk 2 is missing");
+  const auto stream = Fetch();
+  const auto pieces = Run(ReadAll(stream.get()));
+  EXPECT_EQ(pieces.status(), absl::DataLossError("chunk 2 is missing"));
+}
+
+asio::awaitable<absl::StatusOr<std::string>> ReadOne(FetchStream* stream) {
+  v1::FetchMessageResponse response;
+  absl::StatusOr<bool> more = co_await stream->Read(response);
+  if (!more.ok()) co_return more.status();
+  co_return response.content();
+}
+
+TEST_F(Await, LeavingAServerStreamCancelsTheCall) {
+  store_.mailbox.responses = 1'000'000;
+  auto stream = Fetch();
+  EXPECT_EQ(*Run(ReadOne(stream.get())), "piece 0");
+  stream.reset();
+  // The server would be busy with a million messages; Stop waits for its handler, which sees the cancellation.
+  store_.Stop();
+  EXPECT_TRUE(store_.mailbox.cancelled);
+}
+
+v1::DeliverRequest Piece(absl::string_view content, bool last) {
+  v1::DeliverRequest request;
+  request.set_content(std::string(content));
+  request.set_last(last);
+  return request;
+}
+
+asio::awaitable<absl::StatusOr<v1::DeliverResponse>> DeliverInThree(DeliverStream* stream) {
+  for (int i = 0; i < 2; ++i) {
+    const bool written = co_await stream->Write(Piece("abc", false));
+    if (!written) co_return co_await stream->Finish();
+  }
+  co_return co_await stream->WriteLastAndFinish(Piece("d", true));
+}
+
+TEST_F(Await, ClientStreamOfSeveralMessages) {
+  const auto stream = Deliver();
+  const auto response = Run(DeliverInThree(stream.get()));
+  ASSERT_TRUE(response.ok()) << response.status();
+  EXPECT_EQ(response->delivery_id(), "id");
+  EXPECT_EQ(store_.mailbox.content, "abcabcd");
+}
+
+TEST_F(Await, ClientStreamOfOneMessage) {
+  const auto stream = Deliver();
+  const auto response = Run(stream->WriteLastAndFinish(Piece("all", true)));
+  ASSERT_TRUE(response.ok()) << response.status();
+  EXPECT_EQ(store_.mailbox.content, "all");
+}
+
+TEST_F(Await, ClientStreamTellsWhyItEnded) {
+  store_.mailbox.end = grpc::Status(grpc::RESOURCE_EXHAUSTED, "full");
+  const auto stream = Deliver();
+  const auto response = Run(DeliverInThree(stream.get()));
+  EXPECT_EQ(response.status(), absl::ResourceExhaustedError("full"));
+}
+
+TEST_F(Await, StoreAwayIsUnavailable) {
+  store_.Stop();
+  const auto stream = Deliver();
+  const auto response = Run(stream->WriteLastAndFinish(Piece("all", true)));
+  EXPECT_EQ(response.status().code(), absl::StatusCode::kUnavailable);
+}
+
+asio::awaitable<absl::StatusOr<AuthStep>> Login(StoreChannel* channel, AuthStart start, std::string answer) {
+  AuthExchange exchange(*channel, absl::Seconds(10));
+  absl::StatusOr<AuthStep> step = co_await exchange.Begin(std::move(start));
+  while (step.ok() && step->kind == AuthStep::Kind::kChallenge) step = co_await exchange.Respond(answer);
+  co_return step;
+}
+
+TEST_F(Await, AuthExchangeBringsTheVerdict) {
+  const auto step = Run(Login(channel_.get(), AuthStart{.mechanism = "PLAIN"}, "right"));
+  ASSERT_TRUE(step.ok()) << step.status();
+  EXPECT_EQ(step->kind, AuthStep::Kind::kOk);
+  EXPECT_EQ(step->address, "demo@example.test");
+  EXPECT_EQ(step->mailbox_id, 7u);
+  EXPECT_EQ(Run(Login(channel_.get(), AuthStart{.mechanism = "PLAIN"}, "wrong"))->kind,
+            AuthStep::Kind::kInvalidCredentials);
+}
+
+TEST_F(Await, AuthExchangeTellsTroubleFromRefusal) {
+  const auto step = Run(Login(channel_.get(), AuthStart{.mechanism = "BROKEN"}, ""));
+  EXPECT_EQ(step.status(), absl::UnavailableError("disk"));
+}
+
+TEST(PlainInitialResponse, HasTheFormOfRfc4616) {
+  EXPECT_EQ(PlainInitialResponse("tim", "tan staaf tan"), std::string("\0tim\0tan staaf tan", 18));
+}
+
+}  // namespace
+}  // namespace mailstead::rpc
