@@ -8,6 +8,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
 #include "common/base/random.h"
 #include "mailstead/store/v1/auth.grpc.pb.h"
 #include "mailstead/store/v1/mailbox.grpc.pb.h"
@@ -24,7 +25,8 @@ class TestMailboxService : public v1::MailboxService::Service {
   // What Deliver got.
   std::string content;
   std::string authorization;
-  bool cancelled = false;
+  // A FetchMessage saw that its caller had gone.
+  absl::Notification cancelled;
 
   grpc::Status FetchMessage(grpc::ServerContext* context, const v1::FetchMessageRequest*,
                             grpc::ServerWriter<v1::FetchMessageResponse>* writer) override {
@@ -33,7 +35,7 @@ class TestMailboxService : public v1::MailboxService::Service {
       response.set_content(absl::StrCat("piece ", i));
       if (!writer->Write(response)) break;
     }
-    cancelled = context->IsCancelled();
+    if (context->IsCancelled()) cancelled.Notify();
     return end;
   }
 
