@@ -19,23 +19,25 @@ struct Address {
   bool is_ascii() const;
   // local-part@domain, quoted again where it must be, and never longer than what was parsed.
   std::string ToString() const;
-  // The form that keys use: local part in ASCII lower case (quoted where it must be), domain through NormalizeDomain.
-  // ParseAddress takes it and normalizes it to itself. InvalidArgument.
+  // The form that keys use: local part in ASCII lower case (quoted where it must be), domain through
+  // NormalizeDomain. ParseAddress takes it and normalizes it to itself. InvalidArgument.
   absl::StatusOr<std::string> Normalized() const;
 };
 
-// Limits of RFC 5321 section 4.5.3.1. The local part is counted without its quoting, the path with its angle brackets.
+// Limits of RFC 5321 section 4.5.3.1. The local part is counted without its quoting, the path with its angle
+// brackets.
 inline constexpr size_t kMaxLocalPartBytes = 64;
 inline constexpr size_t kMaxDomainBytes = 255;
 inline constexpr size_t kMaxPathBytes = 256;
 
-// "local-part@domain" without angle brackets. InvalidArgument says what is wrong. UTF-8 is taken; callers that must not
-// take it ask is_ascii(). Not taken: source routes, comments, folding, an empty local part ("").
+// "local-part@domain" without angle brackets. InvalidArgument says what is wrong. UTF-8 is taken; callers
+// that must not take it ask is_ascii(). Not taken: source routes, comments, folding, an empty local part
+// ("").
 absl::StatusOr<Address> ParseAddress(absl::string_view text);
 
-// Lower case A-labels without trailing dot (IDNA2008 through libidn2); underscores are let through, as hosts that use
-// them do send mail. An address literal gets the address's canonical text: "[192.0.2.1]", "[ipv6:2001:db8::1]".
-// InvalidArgument.
+// Lower case A-labels without trailing dot (IDNA2008 through libidn2); underscores are let through, as hosts
+// that use them do send mail. An address literal gets the address's canonical text: "[192.0.2.1]",
+// "[ipv6:2001:db8::1]". InvalidArgument.
 absl::StatusOr<std::string> NormalizeDomain(absl::string_view domain);
 
 }  // namespace mailstead

@@ -23,7 +23,8 @@ template <typename Binary>
 absl::StatusOr<std::string> CanonicalAddress(int family, const std::string& text) {
   Binary binary;
   // inet_pton takes the strict forms only: no octal, no short form, no zone.
-  if (inet_pton(family, text.c_str(), &binary) != 1) return absl::InvalidArgumentError("malformed address literal");
+  if (inet_pton(family, text.c_str(), &binary) != 1)
+    return absl::InvalidArgumentError("malformed address literal");
   char canonical[INET6_ADDRSTRLEN];
   return std::string(inet_ntop(family, &binary, canonical, sizeof(canonical)));
 }
@@ -35,7 +36,8 @@ absl::StatusOr<std::string> NormalizeLiteral(absl::string_view literal) {
   // inet_pton stops at a NUL.
   if (absl::StrContains(literal, '\0')) return absl::InvalidArgumentError("malformed address literal");
   if (absl::StartsWithIgnoreCase(literal, "ipv6:")) {
-    ASSIGN_OR_RETURN(const std::string v6, CanonicalAddress<in6_addr>(AF_INET6, std::string(literal.substr(5))));
+    ASSIGN_OR_RETURN(const std::string v6,
+                     CanonicalAddress<in6_addr>(AF_INET6, std::string(literal.substr(5))));
     return absl::StrCat("[ipv6:", v6, "]");
   }
   ASSIGN_OR_RETURN(const std::string v4, CanonicalAddress<in_addr>(AF_INET, std::string(literal)));
@@ -44,7 +46,8 @@ absl::StatusOr<std::string> NormalizeLiteral(absl::string_view literal) {
 
 absl::Status CheckLabel(absl::string_view label) {
   if (label.empty()) return absl::InvalidArgumentError("empty label in domain");
-  if (label.size() > kMaxLabelBytes) return absl::InvalidArgumentError("label in domain is longer than 63 bytes");
+  if (label.size() > kMaxLabelBytes)
+    return absl::InvalidArgumentError("label in domain is longer than 63 bytes");
   if (label.front() == '-' || label.back() == '-') {
     return absl::InvalidArgumentError("label in domain begins or ends with a hyphen");
   }

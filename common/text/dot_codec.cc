@@ -15,11 +15,18 @@ const char* Find(const char* begin, const char* end, char c) {
 
 }  // namespace
 
-// One call of Decode. Text is not copied byte by byte: [kept_, at_) grows until something must be left out or put in.
+// One call of Decode. Text is not copied byte by byte: [kept_, at_) grows until something must be left out or
+// put in.
 class DotDecoder::Run {
  public:
   Run(DotDecoder& decoder, absl::string_view in, std::string& out)
-      : decoder_(decoder), out_(out), end_(in.data() + in.size()), at_(in.data()), kept_(at_), cr_(at_), lf_(at_) {
+      : decoder_(decoder),
+        out_(out),
+        end_(in.data() + in.size()),
+        at_(in.data()),
+        kept_(at_),
+        cr_(at_),
+        lf_(at_) {
     cr_ = Find(at_, end_, '\r');
     lf_ = Find(at_, end_, '\n');
   }
@@ -48,7 +55,8 @@ class DotDecoder::Run {
   const char* const end_;
   const char* at_;
   const char* kept_;
-  // The next CR and LF at or after at_, so that each byte is searched once for each, whatever the mix of line ends.
+  // The next CR and LF at or after at_, so that each byte is searched once for each, whatever the mix of line
+  // ends.
   const char* cr_;
   const char* lf_;
 };
@@ -105,7 +113,8 @@ bool DotDecoder::Run::Step() {
       }
       [[fallthrough]];
     case State::kBareDot:
-      // A dot alone on its line that does not end the message is content; before anything else it is stuffing.
+      // A dot alone on its line that does not end the message is content; before anything else it is
+      // stuffing.
       if (c == '\n' || c == '\r') out_.push_back('.');
       state = State::kText;
       return true;
@@ -149,8 +158,9 @@ DotDecoder::Result DotDecoder::Decode(absl::string_view in, std::string& out) {
   return {.consumed = static_cast<size_t>(run.at() - in.data()), .done = done};
 }
 
-// SECURITY: clients that take LF for a line end must not see an end, or a reply, inside a message. Such a message can
-// only have come by another way than SMTP; a client that keeps to CRLF then sees one dot more in a malformed line.
+// SECURITY: clients that take LF for a line end must not see an end, or a reply, inside a message. Such a
+// message can only have come by another way than SMTP; a client that keeps to CRLF then sees one dot more in
+// a malformed line.
 void DotEncoder::Encode(absl::string_view in, std::string& out) {
   if (in.empty()) return;
   const char* const end = in.data() + in.size();

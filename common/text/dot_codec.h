@@ -1,5 +1,5 @@
-// Transparency by dots: taking it off (SMTP DATA, RFC 5321 section 4.5.2) and putting it on (POP3, RFC 1939 section 3).
-// Pure; any split of the bytes gives the same result.
+// Transparency by dots: taking it off (SMTP DATA, RFC 5321 section 4.5.2) and putting it on (POP3, RFC 1939
+// section 3). Pure; any split of the bytes gives the same result.
 #pragma once
 
 #include <cstddef>
@@ -33,7 +33,8 @@ class DotDecoder {
   bool saw_nul() const { return saw_nul_; }
 
  private:
-  // "Bare" states follow a line end that was made a CRLF: its dots are taken off, but it cannot begin the end.
+  // "Bare" states follow a line end that was made a CRLF: its dots are taken off, but it cannot begin the
+  // end.
   enum class State { kLineStart, kDot, kDotCr, kText, kCr, kBareLineStart, kBareDot };
   class Run;
 

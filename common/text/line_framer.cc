@@ -5,8 +5,8 @@
 namespace mailstead {
 namespace {
 
-// A consumed beginning is moved away only once it is this long and most of the buffer: each byte is then moved at
-// most once on average, however the peer cuts its packets.
+// A consumed beginning is moved away only once it is this long and most of the buffer: each byte is then
+// moved at most once on average, however the peer cuts its packets.
 constexpr size_t kCompactBytes = 4096;
 
 constexpr size_t kNotFound = absl::string_view::npos;
@@ -40,8 +40,8 @@ void InputBuffer::Clear() {
   begin_ = 0;
 }
 
-// The line always reaches to the LF, also when a bare CR was seen before it: what the peer meant as one line is
-// accepted or refused as one. SECURITY: nothing after a bare CR is ever taken for a command.
+// The line always reaches to the LF, also when a bare CR was seen before it: what the peer meant as one line
+// is accepted or refused as one. SECURITY: nothing after a bare CR is ever taken for a command.
 Line LineFramer::Next(absl::string_view bytes) {
   // Beyond the limit it makes no difference where the end is.
   const size_t lf = bytes.find('\n');

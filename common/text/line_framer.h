@@ -8,7 +8,8 @@
 
 namespace mailstead {
 
-// Bytes that arrived and are not consumed yet. Gives its memory back when empty, so that an idle session has none.
+// Bytes that arrived and are not consumed yet. Gives its memory back when empty, so that an idle session has
+// none.
 class InputBuffer {
  public:
   // Valid until the buffer changes.
@@ -17,7 +18,8 @@ class InputBuffer {
   void Append(absl::string_view bytes) { buffer_.append(bytes.data(), bytes.size()); }
   // Takes `count` bytes off the front; there must be so many.
   void Consume(size_t count);
-  // Throws everything away. SECURITY: after STARTTLS / STLS nothing sent before the handshake may be believed.
+  // Throws everything away. SECURITY: after STARTTLS / STLS nothing sent before the handshake may be
+  // believed.
   void Clear();
 
  private:
@@ -31,7 +33,8 @@ struct Line {
     kNeedMore,    // no whole line yet
     kLine,        // `text` is the line without its CRLF; it has no CR or LF
     kTooLong,     // longer than the limit; reported once its end (the next LF) is there
-    kBareLineEnd  // ended by LF alone, or has a CR that no LF follows; `text` is what was before the first of them
+    kBareLineEnd  // ended by LF alone, or has a CR that no LF follows; `text` is what was before the first of
+                  // them
   };
   Kind kind = Kind::kNeedMore;
   // Points into the buffer; valid until it changes.

@@ -7,8 +7,8 @@ namespace mailstead {
 
 bool IsAscii(absl::string_view text);
 
-// True when all of `text` is well-formed: no overlong form, no surrogate, nothing above U+10FFFF, nothing cut off.
-// ASCII is well-formed, NUL and other controls included.
+// True when all of `text` is well-formed: no overlong form, no surrogate, nothing above U+10FFFF, nothing cut
+// off. ASCII is well-formed, NUL and other controls included.
 bool IsValidUtf8(absl::string_view text);
 
 }  // namespace mailstead

@@ -7,7 +7,8 @@ namespace mailstead {
 namespace {
 
 TEST(ReasonTest, StaysWithTheStatus) {
-  const absl::Status status = WithReason(absl::AbortedError("another session holds it"), kReasonMaildropInUse);
+  const absl::Status status =
+      WithReason(absl::AbortedError("another session holds it"), kReasonMaildropInUse);
   EXPECT_EQ(status.code(), absl::StatusCode::kAborted);
   EXPECT_EQ(status.message(), "another session holds it");
   EXPECT_EQ(ReasonOf(status), "MAILDROP_IN_USE");

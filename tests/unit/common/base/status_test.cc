@@ -20,7 +20,8 @@ TEST(StatusMacrosTest, ReturnIfErrorReturnsErrorsOnly) {
   EXPECT_EQ(evaluated, 2);
 }
 
-absl::StatusOr<std::string> AssignTwice(absl::StatusOr<int> first, absl::StatusOr<std::unique_ptr<int>> second) {
+absl::StatusOr<std::string> AssignTwice(absl::StatusOr<int> first,
+                                        absl::StatusOr<std::unique_ptr<int>> second) {
   ASSIGN_OR_RETURN(const int value, first);
   std::unique_ptr<int> owned;
   ASSIGN_OR_RETURN(owned, std::move(second));
@@ -35,13 +36,14 @@ TEST(StatusMacrosTest, AssignOrReturnDeclaresAssignsAndMoves) {
 
 TEST(IsTemporaryTest, FollowsTheCode) {
   using Code = absl::StatusCode;
-  for (const Code code : {Code::kUnavailable, Code::kDeadlineExceeded, Code::kAborted, Code::kResourceExhausted,
-                          Code::kDataLoss, Code::kCancelled, Code::kInternal, Code::kUnknown}) {
+  for (const Code code :
+       {Code::kUnavailable, Code::kDeadlineExceeded, Code::kAborted, Code::kResourceExhausted,
+        Code::kDataLoss, Code::kCancelled, Code::kInternal, Code::kUnknown}) {
     EXPECT_TRUE(IsTemporary(absl::Status(code, ""))) << absl::StatusCodeToString(code);
   }
-  for (const Code code : {Code::kOk, Code::kNotFound, Code::kAlreadyExists, Code::kInvalidArgument, Code::kOutOfRange,
-                          Code::kFailedPrecondition, Code::kPermissionDenied, Code::kUnauthenticated,
-                          Code::kUnimplemented}) {
+  for (const Code code :
+       {Code::kOk, Code::kNotFound, Code::kAlreadyExists, Code::kInvalidArgument, Code::kOutOfRange,
+        Code::kFailedPrecondition, Code::kPermissionDenied, Code::kUnauthenticated, Code::kUnimplemented}) {
     EXPECT_FALSE(IsTemporary(absl::Status(code, ""))) << absl::StatusCodeToString(code);
   }
 }

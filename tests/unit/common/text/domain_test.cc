@@ -29,8 +29,8 @@ TEST(NormalizeDomainTest, LowersCaseAndDropsOneTrailingDot) {
 
 TEST(NormalizeDomainTest, RefusesWhatIsNoHostName) {
   for (const absl::string_view domain :
-       {"", ".", "..", ".a", "a..b", "a.b..", "-a.b", "a-.b", "a.-", "a b", "a@b", "a/b", "a\tb", "a\r\nb", "(a)", "a,b",
-        "a:b", "<a>", "a\"b", "a%b", "a!b", "a;b", "*"}) {
+       {"",     ".",      "..",  ".a",  "a..b", "a.b..", "-a.b", "a-.b", "a.-", "a b", "a@b", "a/b",
+        "a\tb", "a\r\nb", "(a)", "a,b", "a:b",  "<a>",   "a\"b", "a%b",  "a!b", "a;b", "*"}) {
     EXPECT_EQ(Normal(domain), "refused") << domain;
   }
   EXPECT_EQ(Normal(absl::string_view("a\0b", 3)), "refused");
@@ -38,14 +38,23 @@ TEST(NormalizeDomainTest, RefusesWhatIsNoHostName) {
 }
 
 TEST(NormalizeDomainTest, TurnsUnicodeIntoALabels) {
-  EXPECT_EQ(Normal("b\xc3\xbc" "cher.test"), "xn--bcher-kva.test");
-  EXPECT_EQ(Normal("B\xc3\x9c" "CHER.Test."), "xn--bcher-kva.test");
+  EXPECT_EQ(Normal("b\xc3\xbc"
+                   "cher.test"),
+            "xn--bcher-kva.test");
+  EXPECT_EQ(Normal("B\xc3\x9c"
+                   "CHER.Test."),
+            "xn--bcher-kva.test");
   // A decomposed u-umlaut is the same name.
-  EXPECT_EQ(Normal("bu\xcc\x88" "cher.test"), "xn--bcher-kva.test");
+  EXPECT_EQ(Normal("bu\xcc\x88"
+                   "cher.test"),
+            "xn--bcher-kva.test");
   EXPECT_EQ(Normal("XN--BCHER-KVA.test"), "xn--bcher-kva.test");
   // IDNA2008 keeps sharp s apart from ss.
-  EXPECT_EQ(Normal("stra\xc3\x9f" "e.test"), "xn--strae-oqa.test");
-  EXPECT_EQ(Normal("\xe4\xbe\x8b\xe3\x81\x88.\xe3\x83\x86\xe3\x82\xb9\xe3\x83\x88"), "xn--r8jz45g.xn--zckzah");
+  EXPECT_EQ(Normal("stra\xc3\x9f"
+                   "e.test"),
+            "xn--strae-oqa.test");
+  EXPECT_EQ(Normal("\xe4\xbe\x8b\xe3\x81\x88.\xe3\x83\x86\xe3\x82\xb9\xe3\x83\x88"),
+            "xn--r8jz45g.xn--zckzah");
   // The ideographic full stop separates labels.
   EXPECT_EQ(Normal("\xe4\xbe\x8b\xe3\x80\x82test"), "xn--fsq.test");
 }
@@ -54,7 +63,7 @@ TEST(NormalizeDomainTest, RefusesUnicodeThatIsNoName) {
   EXPECT_EQ(Normal("\xff.test"), "refused");
   EXPECT_EQ(Normal("a\xc3"), "refused");
   EXPECT_EQ(Normal("\xe2\x98\x83\xe2\x80\xae.test"), "refused");  // a right-to-left override
-  EXPECT_EQ(Normal("\xc3\xbc\xef\xbc\xa0x.test"), "refused");      // a full-width commercial at
+  EXPECT_EQ(Normal("\xc3\xbc\xef\xbc\xa0x.test"), "refused");     // a full-width commercial at
   EXPECT_EQ(Normal("\xc3\xbc..test"), "refused");
 }
 
@@ -65,7 +74,8 @@ TEST(NormalizeDomainTest, LabelsHaveAtMost63Bytes) {
 }
 
 TEST(NormalizeDomainTest, DomainsHaveAtMost255Bytes) {
-  const std::string three = absl::StrCat(std::string(63, 'a'), ".", std::string(63, 'b'), ".", std::string(63, 'c'), ".");
+  const std::string three =
+      absl::StrCat(std::string(63, 'a'), ".", std::string(63, 'b'), ".", std::string(63, 'c'), ".");
   ASSERT_EQ(three.size(), 192u);
   EXPECT_NE(Normal(three + std::string(62, 'd')), "refused");
   EXPECT_NE(Normal(three + std::string(63, 'd')), "refused");
@@ -86,9 +96,9 @@ TEST(NormalizeDomainTest, TakesAddressLiterals) {
 
 TEST(NormalizeDomainTest, RefusesMalformedLiterals) {
   for (const absl::string_view domain :
-       {"[", "[]", "[192.0.2.1", "[192.0.2]", "[192.0.2.256]", "[192.0.2.1.1]", "[192.0.2.01]", "[0x7f.0.0.1]", "[::1]",
-        "[IPv6:]", "[IPv6:::1%eth0]", "[IPv6:1:2]", "[IPv6:g::1]", "[example.test]", "[192.0.2.1].", "[192.0.2.1]x",
-        "[ 192.0.2.1]", "192.0.2.1]", "[tag:content]"}) {
+       {"[", "[]", "[192.0.2.1", "[192.0.2]", "[192.0.2.256]", "[192.0.2.1.1]", "[192.0.2.01]",
+        "[0x7f.0.0.1]", "[::1]", "[IPv6:]", "[IPv6:::1%eth0]", "[IPv6:1:2]", "[IPv6:g::1]", "[example.test]",
+        "[192.0.2.1].", "[192.0.2.1]x", "[ 192.0.2.1]", "192.0.2.1]", "[tag:content]"}) {
     EXPECT_EQ(Normal(domain), "refused") << domain;
   }
   EXPECT_EQ(Normal(absl::string_view("[192.0.2.1\0]", 12)), "refused");

@@ -91,8 +91,10 @@ TEST(DotDecoderTest, IsNotDoneBeforeTheEnd) {
 }
 
 TEST(DotDecoderTest, SeesNul) {
-  ExpectBoth(absl::string_view("a\0b\r\n.\r\n", 8), {.text = std::string("a\0b\r\n", 5), .done = true, .nul = true});
-  ExpectBoth(absl::string_view(".\0\r\n.\r\n", 7), {.text = std::string("\0\r\n", 3), .done = true, .nul = true});
+  ExpectBoth(absl::string_view("a\0b\r\n.\r\n", 8),
+             {.text = std::string("a\0b\r\n", 5), .done = true, .nul = true});
+  ExpectBoth(absl::string_view(".\0\r\n.\r\n", 7),
+             {.text = std::string("\0\r\n", 3), .done = true, .nul = true});
   // After the end it is not the message's.
   ExpectBoth(absl::string_view(".\r\n\0", 4), {.text = "", .rest = std::string(1, '\0'), .done = true});
 }
@@ -110,8 +112,8 @@ TEST(DotDecoderTest, KeepsEveryOtherByte) {
 // What smuggling attacks send in place of <CRLF>.<CRLF>: none may end the message.
 TEST(DotDecoderTest, OnlyCrlfDotCrlfEndsTheMessage) {
   for (const absl::string_view fake_end :
-       {"\n.\r\n", "\r\n.\n", "\n.\n", "\r.\r", "\r.\r\n", "\r\n.\r", "\n.\r", "\r.\n", "\r\n.\r\r\n", "\r\n..\r\n",
-        "\r\n.\r.\r\n", "\n\n.\r\n", "\r\n.\n.\r\n", "\r\n\r.\r\n"}) {
+       {"\n.\r\n", "\r\n.\n", "\n.\n", "\r.\r", "\r.\r\n", "\r\n.\r", "\n.\r", "\r.\n", "\r\n.\r\r\n",
+        "\r\n..\r\n", "\r\n.\r.\r\n", "\n\n.\r\n", "\r\n.\n.\r\n", "\r\n\r.\r\n"}) {
     const std::string in = "a" + std::string(fake_end) + "MAIL FROM:<b@c>\r\n";
     EXPECT_FALSE(Strict(in).done) << testing::PrintToString(std::string(fake_end));
     EXPECT_FALSE(Normalize(in).done) << testing::PrintToString(std::string(fake_end));
@@ -122,7 +124,8 @@ TEST(DotDecoderTest, OnlyCrlfDotCrlfEndsTheMessage) {
 }
 
 TEST(DotDecoderTest, TheTrueEndStillEndsAMessageThatWillBeRefused) {
-  for (const absl::string_view fake_end : {"\n.\r\n", "\r\n.\n", "\n.\n", "\r.\r", "\r.\r\n", "\r\n.\r\r\n"}) {
+  for (const absl::string_view fake_end :
+       {"\n.\r\n", "\r\n.\n", "\n.\n", "\r.\r", "\r.\r\n", "\r\n.\r\r\n"}) {
     const Decoded decoded = Strict("a" + std::string(fake_end) + "b\r\n.\r\nQUIT\r\n");
     EXPECT_TRUE(decoded.done && decoded.bare) << testing::PrintToString(std::string(fake_end));
     EXPECT_EQ(decoded.rest, "QUIT\r\n");

@@ -71,7 +71,8 @@ TEST(LineFramerTest, TellsBareLineEnds) {
 TEST(LineFramerTest, NeverTakesWhatFollowsABareCrForACommand) {
   Feed feed;
   feed << "NOOP\rQUIT\r\nRSET\r\n";
-  EXPECT_THAT(feed.lines(), ElementsAre(std::pair(Kind::kBareLineEnd, "NOOP"), std::pair(Kind::kLine, "RSET")));
+  EXPECT_THAT(feed.lines(),
+              ElementsAre(std::pair(Kind::kBareLineEnd, "NOOP"), std::pair(Kind::kLine, "RSET")));
 }
 
 TEST(LineFramerTest, KeepsNulAndHighBytes) {
@@ -114,9 +115,9 @@ TEST(LineFramerTest, TwoLongLinesAreTwoReports) {
 }
 
 TEST(LineFramerTest, EverySplitGivesTheSameLines) {
-  const std::string bytes =
-      "EHLO a\r\nNOOP\n\r\nA\rB\r\n\r\r\n" + std::string(14, 'x') + "\r\n" + std::string(15, 'y') + "\r\n" +
-      std::string(16, 'z') + "\n" + std::string(40, 'w') + "\r\nQUIT\r\nhalf\r";
+  const std::string bytes = "EHLO a\r\nNOOP\n\r\nA\rB\r\n\r\r\n" + std::string(14, 'x') + "\r\n" +
+                            std::string(15, 'y') + "\r\n" + std::string(16, 'z') + "\n" +
+                            std::string(40, 'w') + "\r\nQUIT\r\nhalf\r";
   Feed whole;
   whole << bytes;
   for (size_t i = 0; i <= bytes.size(); ++i) {

@@ -9,8 +9,10 @@ namespace {
 
 TEST(Utf8Test, TakesTheFirstAndLastOfEachLength) {
   for (const absl::string_view text :
-       {"", "A", "\x7f", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80", "\xed\x9f\xbf", "\xee\x80\x80", "\xef\xbf\xbf",
-        "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf", "Gr\xc3\xbc\xc3\x9f" "e \xe2\x82\xac \xf0\x9f\x93\xa7"}) {
+       {"", "A", "\x7f", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80", "\xed\x9f\xbf", "\xee\x80\x80",
+        "\xef\xbf\xbf", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf",
+        "Gr\xc3\xbc\xc3\x9f"
+        "e \xe2\x82\xac \xf0\x9f\x93\xa7"}) {
     EXPECT_TRUE(IsValidUtf8(text)) << text;
   }
   EXPECT_TRUE(IsValidUtf8(absl::string_view("\0", 1)));
@@ -18,7 +20,7 @@ TEST(Utf8Test, TakesTheFirstAndLastOfEachLength) {
 
 TEST(Utf8Test, RefusesTheNeighbours) {
   for (const absl::string_view text : {
-           "\x80",              // a continuation alone
+           "\x80",  // a continuation alone
            "\xbf",
            "\xc0\x80",          // overlong NUL
            "\xc1\xbf",          // overlong, two bytes
@@ -28,8 +30,13 @@ TEST(Utf8Test, RefusesTheNeighbours) {
            "\xf0\x8f\xbf\xbf",  // overlong, four bytes
            "\xf4\x90\x80\x80",  // U+110000
            "\xf5\x80\x80\x80", "\xff", "\xfe",
-           "\xc3" "A", "\xe2\x82" "A", "\xf0\x9f\x93" "A",  // cut off by ASCII
-           "\xe2\xc3\xa4", "\xf0\xc3\xa4",                    // cut off by another sequence
+           "\xc3"
+           "A",
+           "\xe2\x82"
+           "A",
+           "\xf0\x9f\x93"
+           "A",                             // cut off by ASCII
+           "\xe2\xc3\xa4", "\xf0\xc3\xa4",  // cut off by another sequence
        }) {
     EXPECT_FALSE(IsValidUtf8(text)) << testing::PrintToString(std::string(text));
     EXPECT_FALSE(IsValidUtf8("ok" + std::string(text) + "ok")) << testing::PrintToString(std::string(text));
