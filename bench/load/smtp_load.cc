@@ -1,0 +1,67 @@
+#include <algorithm>
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "bench/load/load.h"
+
+namespace mailstead::bench {
+namespace {
+
+// What the sessions of one run share; they run on one thread.
+struct Run {
+  const Options& options;
+  std::string message;
+  size_t next = 0;
+  Result result;
+};
+
+asio::awaitable<void> SendOne(Client& client, Run& run, size_t number) {
+  const Options& options = run.options;
+  std::string commands = "MAIL FROM:<bench@example.test>\r\n";
+  for (size_t i = 0; i < options.recipients_per_message; ++i) {
+    const size_t mailbox = (number * options.recipients_per_message + i) % options.mailboxes;
+    absl::StrAppend(&commands, "RCPT TO:<", Numbered(options.recipient, mailbox), ">\r\n");
+  }
+  absl::StrAppend(&commands, "DATA\r\n");
+  const absl::Time begin = absl::Now();
+  co_await client.Write(commands);
+  for (size_t i = 0; i < options.recipients_per_message + 1; ++i) co_await client.ExpectSmtp('2');
+  co_await client.ExpectSmtp('3');
+  co_await client.Write(run.message);
+  co_await client.ExpectSmtp('2');
+  run.result.latencies.push_back(absl::Now() - begin);
+  run.result.bytes += run.message.size();
+  ++run.result.done;
+}
+
+asio::awaitable<void> Session(asio::io_context& io, Run& run) {
+  const Options& options = run.options;
+  SSL_SESSION* tls_session = nullptr;
+  while (run.next < options.count) {
+    Client client(io.get_executor());
+    co_await client.Connect(options.target, &tls_session);
+    co_await client.ExpectSmtp('2');
+    co_await client.Write("EHLO bench.example.test\r\n");
+    co_await client.ExpectSmtp('2');
+    const size_t limit = options.messages_per_connection == 0 ? options.count : options.messages_per_connection;
+    for (size_t sent = 0; sent < limit && run.next < options.count; ++sent) {
+      const size_t number = run.next++;
+      co_await SendOne(client, run, number);
+    }
+    co_await client.Write("QUIT\r\n");
+    co_await client.ExpectSmtp('2');
+    client.Close();
+  }
+}
+
+}  // namespace
+
+Result DeliverBySmtp(asio::io_context& io, const Options& options) {
+  Run run{.options = options, .message = absl::StrCat(MakeMessage(options.message_bytes, 1), ".\r\n")};
+  const absl::Time begin = absl::Now();
+  RunSessions(io, options.sessions, [&](size_t) { return Session(io, run); });
+  run.result.elapsed = absl::Now() - begin;
+  return std::move(run.result);
+}
+
+}  // namespace mailstead::bench
