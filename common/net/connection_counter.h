@@ -12,6 +12,7 @@
 namespace mailstead::net {
 
 // Thread-safe. A limit of 0 means none.
+// An IPv6 address counts by its /64: that is what one customer gets, and its addresses are for free.
 class ConnectionCounter {
  public:
   enum class Verdict { kAdmitted, kTooManyInAll, kTooManyFromAddress };
@@ -33,8 +34,8 @@ class ConnectionCounter {
     std::string address_;
   };
 
-  // `place` is set when admitted.
-  Verdict Admit(absl::string_view address, Place& place);
+  // `address` as AddressText gives it. `place` is set when admitted and untouched otherwise.
+  [[nodiscard]] Verdict Admit(absl::string_view address, Place& place);
   size_t count() const;
 
  private:

@@ -17,11 +17,14 @@
 namespace mailstead::net {
 
 // One io_context and one thread per core; a connection stays on its own for life, so its state needs no lock.
+// Outlives the listeners and streams on it.
 class IoThreads {
  public:
+  // 0: one for each core.
   explicit IoThreads(size_t count);
-  // Stops and joins.
+  // Stops and joins; coroutines that still wait are destroyed where they are.
   ~IoThreads();
+  // In turn. Thread-safe.
   asio::io_context& Next();
   asio::io_context& first();
   size_t count() const;
@@ -32,13 +35,14 @@ class IoThreads {
 };
 
 struct ListenerOptions {
-  // "[::]:25", "127.0.0.1:0" (any free port). "[::]" takes IPv4 too.
+  // "[::]:25", "127.0.0.1:0" (any free port). "[::]" takes IPv4 too, and IPv4 alone where the machine has no IPv6.
   std::string address;
   int backlog = 1024;
 };
 
 // Accepts on one address and gives each socket to `serve`, spawned as a coroutine on a thread in turn.
-// When the process is out of descriptors it pauses and goes on; it never spins.
+// When the process is out of descriptors it pauses and goes on; it never spins. An exception that leaves `serve`
+// (memory) ends that connection and is logged.
 class Listener {
  public:
   // Serves one connection to its end. Called on the connection's own io_context.
@@ -50,13 +54,16 @@ class Listener {
   ~Listener();
   // The bound port.
   uint16_t port() const;
-  // No new connections from now on.
+  // The bound address, as "127.0.0.1" or "::".
+  std::string address() const;
+  // No new connections from now on. From any thread; the port is free again a moment later.
   void Stop();
 
  private:
   struct Impl;
-  explicit Listener(std::unique_ptr<Impl> impl);
-  std::unique_ptr<Impl> impl_;
+  explicit Listener(std::shared_ptr<Impl> impl);
+  // Shared with the coroutine that accepts.
+  std::shared_ptr<Impl> impl_;
 };
 
 }  // namespace mailstead::net

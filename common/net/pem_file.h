@@ -1,0 +1,45 @@
+// Certificates and keys in PEM files.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "common/net/openssl.h"
+
+namespace mailstead::net {
+
+// What changes when a file is replaced or written.
+struct FileStamp {
+  dev_t device = 0;
+  ino_t inode = 0;
+  off_t size = 0;
+  int64_t modified_ns = 0;
+
+  bool operator==(const FileStamp&) const = default;
+};
+
+struct PemFile {
+  std::string path;  // for messages
+  std::string bytes;
+  FileStamp stamp;
+};
+
+// The stamp of what `path` (symbolic links followed) names now. NotFound, or InvalidArgument; both name the file.
+absl::StatusOr<FileStamp> StampOf(const std::string& path);
+// The file's bytes, at most 1 MiB, with the stamp that goes with them. NotFound, or InvalidArgument; both name the file.
+absl::StatusOr<PemFile> ReadPemFile(const std::string& path);
+
+// nullptr when there is none.
+X509Ptr FirstCertificate(absl::string_view pem);
+bool IsSelfSigned(absl::string_view pem);
+// An unencrypted private key. InvalidArgument names the file.
+absl::StatusOr<EvpKeyPtr> PrivateKey(const PemFile& file);
+// InvalidArgument when either is unfit or the key is not the certificate's.
+absl::Status CheckPair(const PemFile& certificate, const PemFile& key);
+
+}  // namespace mailstead::net

@@ -1,0 +1,358 @@
+#include "common/net/stream.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "asio/redirect_error.hpp"
+#include "asio/steady_timer.hpp"
+#include "asio/use_awaitable.hpp"
+#include "common/base/check.h"
+#include "common/base/status.h"
+#include "common/net/openssl.h"
+#include "common/net/tls_context.h"
+
+namespace mailstead::net {
+namespace {
+
+using SteadyTime = std::chrono::steady_clock::time_point;
+
+constexpr size_t kExporterBytes = 32;
+
+// What stands in the way of the next byte.
+enum class Want { kNothing, kRead, kWrite };
+
+// The result of one try on the socket: bytes moved, or what to wait for, or an error.
+struct Step {
+  size_t bytes = 0;
+  Want want = Want::kNothing;
+  absl::Status status;
+};
+
+SteadyTime DeadlineAfter(absl::Duration timeout) {
+  // Far enough away to be never, near enough not to overflow.
+  const absl::Duration bounded = std::clamp(timeout, absl::ZeroDuration(), absl::Hours(24 * 365));
+  return std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(bounded);
+}
+
+absl::Status ClosedByPeer() { return absl::UnavailableError("connection closed"); }
+absl::Status ClosedByUs() { return absl::CancelledError("connection closed by this side"); }
+
+absl::Status SocketError(int error) {
+  return absl::UnavailableError(std::error_code(error, std::system_category()).message());
+}
+
+// The end of one recv or send.
+Step SocketStep(ssize_t result, Want want) {
+  if (result >= 0) return {.bytes = static_cast<size_t>(result)};
+  const int error = errno;
+  if (error == EAGAIN || error == EWOULDBLOCK || error == EINTR) return {.want = want};
+  return {.status = SocketError(error)};
+}
+
+TlsInfo DescribeTls(SSL* ssl) {
+  TlsInfo info;
+  info.version = SSL_get_version(ssl);
+  info.cipher = SSL_get_cipher_name(ssl);
+  // SECURITY: without the extended master secret a TLS 1.2 exporter value can be the same on two connections, and a
+  // man in the middle could pass a SCRAM exchange on (RFC 9266 section 3, RFC 7627).
+  if (SSL_version(ssl) < TLS1_3_VERSION && SSL_get_extms_support(ssl) != 1) return info;
+  static constexpr absl::string_view kLabel = "EXPORTER-Channel-Binding";
+  unsigned char value[kExporterBytes];
+  if (SSL_export_keying_material(ssl, value, sizeof(value), kLabel.data(), kLabel.size(), nullptr, 0, 0) == 1) {
+    info.tls_exporter.assign(reinterpret_cast<const char*>(value), sizeof(value));
+  }
+  return info;
+}
+
+}  // namespace
+
+struct Stream::Impl : std::enable_shared_from_this<Stream::Impl> {
+  explicit Impl(asio::ip::tcp::socket connected)
+      : socket(std::move(connected)), timer(socket.get_executor()) {}
+
+  Step TryRead(absl::Span<char> into);
+  Step TryPeek(absl::Span<char> into);
+  Step TryWrite(absl::string_view bytes);
+  Step TryHandshake();
+  // `result` is what an SSL_..._ex function returned, at once after it.
+  Step TlsStep(int result, size_t bytes);
+  // OK when the socket is ready for what is wanted; the errors of the header otherwise.
+  asio::awaitable<absl::Status> Wait(Want want, SteadyTime deadline);
+  void Close();
+
+  asio::ip::tcp::socket socket;
+  asio::steady_timer timer;
+  asio::ip::tcp::endpoint peer;
+  asio::ip::tcp::endpoint local;
+  SslPtr ssl;
+  std::unique_ptr<TlsInfo> tls_info;
+  // Which wait is the current one; a timer handler of an earlier one finds another number and does nothing.
+  uint64_t wait_number = 0;
+  bool timed_out = false;
+  bool closed = false;
+  // After a fatal error no more may be asked of OpenSSL, not even close_notify.
+  bool tls_failed = false;
+};
+
+Step Stream::Impl::TlsStep(int result, size_t bytes) {
+  if (result == 1) return {.bytes = bytes};
+  const int socket_error = errno;
+  switch (SSL_get_error(ssl.get(), result)) {
+    case SSL_ERROR_WANT_READ:
+      return {.want = Want::kRead};
+    case SSL_ERROR_WANT_WRITE:
+      return {.want = Want::kWrite};
+    case SSL_ERROR_ZERO_RETURN:
+      return {.status = ClosedByPeer()};
+    case SSL_ERROR_SYSCALL:
+      tls_failed = true;
+      return {.status = socket_error == 0 ? ClosedByPeer() : SocketError(socket_error)};
+    default:
+      tls_failed = true;
+      return {.status = absl::UnavailableError(absl::StrCat("TLS: ", TakeOpenSslError()))};
+  }
+}
+
+// In all of these `closed` comes first. SECURITY: a closed descriptor's number may belong to another connection by now.
+
+Step Stream::Impl::TryRead(absl::Span<char> into) {
+  if (closed) return {.status = ClosedByUs()};
+  Step step;
+  if (ssl == nullptr) {
+    step = SocketStep(::recv(socket.native_handle(), into.data(), into.size(), MSG_DONTWAIT), Want::kRead);
+    if (step.bytes == 0 && step.want == Want::kNothing && step.status.ok()) step.status = ClosedByPeer();
+    return step;
+  }
+  if (tls_failed) return {.status = ClosedByPeer()};
+  size_t bytes = 0;
+  ERR_clear_error();
+  errno = 0;
+  const int result = SSL_read_ex(ssl.get(), into.data(), into.size(), &bytes);
+  return TlsStep(result, bytes);
+}
+
+Step Stream::Impl::TryPeek(absl::Span<char> into) {
+  if (closed) return {.status = ClosedByUs()};
+  Step step = SocketStep(::recv(socket.native_handle(), into.data(), into.size(), MSG_DONTWAIT | MSG_PEEK), Want::kRead);
+  if (step.bytes == 0 && step.want == Want::kNothing && step.status.ok()) step.status = ClosedByPeer();
+  return step;
+}
+
+Step Stream::Impl::TryWrite(absl::string_view bytes) {
+  if (closed) return {.status = ClosedByUs()};
+  if (ssl == nullptr) {
+    return SocketStep(::send(socket.native_handle(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL),
+                      Want::kWrite);
+  }
+  if (tls_failed) return {.status = ClosedByPeer()};
+  size_t written = 0;
+  ERR_clear_error();
+  errno = 0;
+  const int result = SSL_write_ex(ssl.get(), bytes.data(), bytes.size(), &written);
+  return TlsStep(result, written);
+}
+
+Step Stream::Impl::TryHandshake() {
+  if (closed) return {.status = ClosedByUs()};
+  ERR_clear_error();
+  errno = 0;
+  const int result = SSL_do_handshake(ssl.get());
+  return TlsStep(result, 0);
+}
+
+asio::awaitable<absl::Status> Stream::Impl::Wait(Want want, SteadyTime deadline) {
+  if (closed) co_return ClosedByUs();
+  // A peer that sends a byte in time for each wait must not put off the deadline for ever.
+  if (std::chrono::steady_clock::now() >= deadline) co_return absl::DeadlineExceededError("timed out");
+
+  const uint64_t number = ++wait_number;
+  timed_out = false;
+  timer.expires_at(deadline);
+  timer.async_wait([self = shared_from_this(), number](const std::error_code& error) {
+    if (error || self->wait_number != number) return;
+    self->timed_out = true;
+    std::error_code ignored;
+    self->socket.cancel(ignored);
+  });
+  std::error_code error;
+  co_await socket.async_wait(want == Want::kRead ? asio::socket_base::wait_read : asio::socket_base::wait_write,
+                             asio::redirect_error(asio::use_awaitable, error));
+  ++wait_number;
+  timer.cancel();
+  if (closed) co_return ClosedByUs();
+  if (!error) co_return absl::OkStatus();
+  if (timed_out) co_return absl::DeadlineExceededError("timed out");
+  if (error == asio::error::operation_aborted) co_return absl::CancelledError("wait cancelled");
+  co_return absl::UnavailableError(error.message());
+}
+
+void Stream::Impl::Close() {
+  if (closed) return;
+  closed = true;
+  timer.cancel();
+  std::error_code ignored;
+  socket.close(ignored);
+}
+
+Stream::Stream(asio::ip::tcp::socket socket) : impl_(std::make_shared<Impl>(std::move(socket))) {
+  // Errors here mean that the peer has gone already; the first read will say so.
+  std::error_code ignored;
+  impl_->socket.native_non_blocking(true, ignored);
+  // Replies are written whole; waiting to fill a segment would only delay them.
+  impl_->socket.set_option(asio::ip::tcp::no_delay(true), ignored);
+  impl_->peer = impl_->socket.remote_endpoint(ignored);
+  impl_->local = impl_->socket.local_endpoint(ignored);
+}
+
+Stream::~Stream() { impl_->Close(); }
+
+asio::awaitable<absl::StatusOr<size_t>> Stream::ReadSome(absl::Span<char> into, absl::Duration timeout) {
+  CHECK(!into.empty());
+  Step step = impl_->TryRead(into);
+  if (step.want == Want::kNothing) {
+    if (!step.status.ok()) co_return step.status;
+    co_return step.bytes;
+  }
+  const SteadyTime deadline = DeadlineAfter(timeout);
+  while (step.want != Want::kNothing) {
+    absl::Status ready = co_await impl_->Wait(step.want, deadline);
+    if (!ready.ok()) co_return ready;
+    step = impl_->TryRead(into);
+  }
+  if (!step.status.ok()) co_return step.status;
+  co_return step.bytes;
+}
+
+asio::awaitable<absl::StatusOr<size_t>> Stream::Peek(absl::Span<char> into, absl::Duration timeout) {
+  CHECK(!into.empty());
+  CHECK(impl_->ssl == nullptr);
+  const SteadyTime deadline = DeadlineAfter(timeout);
+  Step step = impl_->TryPeek(into);
+  while (step.want != Want::kNothing) {
+    absl::Status ready = co_await impl_->Wait(step.want, deadline);
+    if (!ready.ok()) co_return ready;
+    step = impl_->TryPeek(into);
+  }
+  if (!step.status.ok()) co_return step.status;
+  co_return step.bytes;
+}
+
+asio::awaitable<absl::Status> Stream::WaitReadable(absl::Duration timeout) {
+  if (impl_->closed) co_return ClosedByUs();
+  // Bytes that OpenSSL has taken from the socket already would not wake us.
+  if (impl_->ssl != nullptr && (impl_->tls_failed || SSL_has_pending(impl_->ssl.get()) == 1)) {
+    co_return absl::OkStatus();
+  }
+  // One call is cheaper than registering with epoll when a client pipelines.
+  char byte;
+  if (::recv(impl_->socket.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0) co_return absl::OkStatus();
+  const SteadyTime deadline = DeadlineAfter(timeout);
+  absl::Status ready = co_await impl_->Wait(Want::kRead, deadline);
+  co_return ready;
+}
+
+asio::awaitable<absl::Status> Stream::Write(absl::string_view bytes, absl::Duration timeout) {
+  // Set when the first wait of a step begins, and again after each byte of progress.
+  SteadyTime deadline{};
+  while (!bytes.empty()) {
+    Step step = impl_->TryWrite(bytes);
+    if (!step.status.ok()) co_return step.status;
+    if (step.want == Want::kNothing) {
+      bytes.remove_prefix(step.bytes);
+      deadline = SteadyTime{};
+      continue;
+    }
+    if (deadline == SteadyTime{}) deadline = DeadlineAfter(timeout);
+    absl::Status ready = co_await impl_->Wait(step.want, deadline);
+    if (!ready.ok()) co_return ready;
+  }
+  co_return absl::OkStatus();
+}
+
+asio::awaitable<absl::Status> Stream::StartTls(const TlsContext& context, absl::Duration timeout) {
+  CHECK(impl_->ssl == nullptr);
+  if (impl_->closed) co_return ClosedByUs();
+  impl_->ssl.reset(SSL_new(context.current().get()));
+  if (impl_->ssl == nullptr || SSL_set_fd(impl_->ssl.get(), impl_->socket.native_handle()) != 1) {
+    impl_->tls_failed = true;
+    co_return absl::UnavailableError(absl::StrCat("TLS: ", TakeOpenSslError()));
+  }
+  SSL_set_accept_state(impl_->ssl.get());
+  // One deadline for the handshake as a whole: a peer that trickles it does not hold the place for ever.
+  const SteadyTime deadline = DeadlineAfter(timeout);
+  Step step = impl_->TryHandshake();
+  while (step.want != Want::kNothing) {
+    absl::Status ready = co_await impl_->Wait(step.want, deadline);
+    if (!ready.ok()) {
+      impl_->tls_failed = true;
+      co_return ready;
+    }
+    step = impl_->TryHandshake();
+  }
+  if (!step.status.ok()) {
+    impl_->tls_failed = true;
+    co_return step.status;
+  }
+  impl_->tls_info = std::make_unique<TlsInfo>(DescribeTls(impl_->ssl.get()));
+  co_return absl::OkStatus();
+}
+
+const TlsInfo* Stream::tls() const { return impl_->tls_info.get(); }
+
+bool Stream::HasPendingInput() {
+  if (impl_->closed || impl_->tls_failed) return false;
+  char byte;
+  if (impl_->ssl == nullptr) {
+    return ::recv(impl_->socket.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+  }
+  // Records that carry no data (alerts, key updates) are no input of the client's.
+  size_t bytes = 0;
+  ERR_clear_error();
+  errno = 0;
+  const int result = SSL_peek_ex(impl_->ssl.get(), &byte, 1, &bytes);
+  return impl_->TlsStep(result, bytes).bytes > 0;
+}
+
+void Stream::Interrupt() {
+  if (impl_->closed) return;
+  std::error_code ignored;
+  impl_->socket.cancel(ignored);
+}
+
+void Stream::Close() { impl_->Close(); }
+
+void Stream::ShutdownSend() {
+  if (impl_->closed) return;
+  if (impl_->tls_info != nullptr && !impl_->tls_failed) {
+    ERR_clear_error();
+    SSL_shutdown(impl_->ssl.get());
+    ERR_clear_error();
+  }
+  std::error_code ignored;
+  impl_->socket.shutdown(asio::socket_base::shutdown_send, ignored);
+}
+
+asio::any_io_executor Stream::executor() { return impl_->socket.get_executor(); }
+const asio::ip::tcp::endpoint& Stream::peer() const { return impl_->peer; }
+const asio::ip::tcp::endpoint& Stream::local() const { return impl_->local; }
+
+void Stream::SetEndpoints(const asio::ip::tcp::endpoint& peer, const asio::ip::tcp::endpoint& local) {
+  impl_->peer = peer;
+  impl_->local = local;
+}
+
+std::string AddressText(const asio::ip::tcp::endpoint& endpoint) {
+  const asio::ip::address address = endpoint.address();
+  if (address.is_v6() && address.to_v6().is_v4_mapped()) {
+    return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).to_string();
+  }
+  return address.to_string();
+}
+
+}  // namespace mailstead::net

@@ -1,0 +1,233 @@
+#include "common/net/tls_context.h"
+
+#include <openssl/kdf.h>
+#include <openssl/pem.h>
+
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
+#include "common/base/random.h"
+#include "common/base/status.h"
+#include "common/net/openssl.h"
+#include "common/net/pem_file.h"
+#include "common/net/self_signed.h"
+#include "common/obs/log.h"
+
+namespace mailstead::net {
+namespace {
+
+using KeyContextPtr = std::unique_ptr<EVP_PKEY_CTX, OpenSslFree<EVP_PKEY_CTX_free>>;
+
+// Forward secrecy and authenticated encryption only (RFC 9325 section 4.2); TLS 1.3 has nothing else.
+constexpr char kTls12Ciphers[] =
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
+    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
+constexpr char kGroups[] = "X25519:P-256:P-384";
+constexpr absl::string_view kSessionContext = "mailstead";
+constexpr long kTicketLifetimeSeconds = 2 * 60 * 60;
+
+// OpenSSL's layout: 16 bytes of name, 32 of HMAC key, 32 of AES key.
+constexpr size_t kTicketKeyBytes = 80;
+constexpr size_t kMinTicketSecretBytes = 48;
+constexpr absl::string_view kTicketKeyInfo = "mailstead tls session tickets v1";
+
+absl::StatusOr<std::string> DeriveTicketKeys(absl::string_view secret) {
+  const KeyContextPtr context(EVP_PKEY_CTX_new_id(EVP_PKEY_HKDF, nullptr));
+  std::string keys(kTicketKeyBytes, '\0');
+  size_t size = keys.size();
+  const auto* const secret_bytes = reinterpret_cast<const unsigned char*>(secret.data());
+  const auto* const info = reinterpret_cast<const unsigned char*>(kTicketKeyInfo.data());
+  if (context == nullptr || EVP_PKEY_derive_init(context.get()) != 1 ||
+      EVP_PKEY_CTX_set_hkdf_md(context.get(), EVP_sha256()) != 1 ||
+      EVP_PKEY_CTX_set1_hkdf_key(context.get(), secret_bytes, static_cast<int>(secret.size())) != 1 ||
+      EVP_PKEY_CTX_add1_hkdf_info(context.get(), info, static_cast<int>(kTicketKeyInfo.size())) != 1 ||
+      EVP_PKEY_derive(context.get(), reinterpret_cast<unsigned char*>(keys.data()), &size) != 1) {
+    return absl::InternalError(absl::StrCat("cannot derive ticket keys: ", TakeOpenSslError()));
+  }
+  return keys;
+}
+
+absl::Status UseCertificateChain(SSL_CTX* context, const PemFile& file) {
+  const X509Ptr leaf = FirstCertificate(file.bytes);
+  if (leaf == nullptr) return absl::InvalidArgumentError(absl::StrCat(file.path, ": no certificate in PEM"));
+  if (SSL_CTX_use_certificate(context, leaf.get()) != 1) {
+    return absl::InvalidArgumentError(absl::StrCat(file.path, ": ", TakeOpenSslError()));
+  }
+  const BioPtr bio(BIO_new_mem_buf(file.bytes.data(), static_cast<int>(file.bytes.size())));
+  X509Ptr skipped_leaf(PEM_read_bio_X509_AUX(bio.get(), nullptr, nullptr, nullptr));
+  for (;;) {
+    X509Ptr issuer(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
+    if (issuer == nullptr) break;
+    if (SSL_CTX_add0_chain_cert(context, issuer.get()) != 1) {
+      return absl::InvalidArgumentError(absl::StrCat(file.path, ": ", TakeOpenSslError()));
+    }
+    issuer.release();
+  }
+  const unsigned long end = ERR_peek_last_error();
+  ERR_clear_error();
+  if (ERR_GET_LIB(end) == ERR_LIB_PEM && ERR_GET_REASON(end) == PEM_R_NO_START_LINE) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(file.path, ": a certificate of the chain is damaged"));
+}
+
+bool SetPolicy(SSL_CTX* context) {
+  // SECURITY: renegotiation lets a client make us do handshakes without end; compression leaks secrets (CRIME).
+  SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+  // An idle session gives its 16 KiB record buffers back.
+  SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  // Sessions live in the client's ticket only: replicas share no memory, and ours is not spent on those who never return.
+  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+  SSL_CTX_set_timeout(context, kTicketLifetimeSeconds);
+  return SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1 &&
+         SSL_CTX_set_cipher_list(context, kTls12Ciphers) == 1 && SSL_CTX_set1_groups_list(context, kGroups) == 1 &&
+         SSL_CTX_set_num_tickets(context, 1) == 1 &&
+         SSL_CTX_set_session_id_context(context, reinterpret_cast<const unsigned char*>(kSessionContext.data()),
+                                        kSessionContext.size()) == 1;
+}
+
+absl::StatusOr<std::shared_ptr<SSL_CTX>> BuildContext(const PemFile& certificate, const PemFile& key,
+                                                      std::string ticket_keys) {
+  const std::shared_ptr<SSL_CTX> context(SSL_CTX_new(TLS_server_method()), SSL_CTX_free);
+  if (context == nullptr || !SetPolicy(context.get()) ||
+      SSL_CTX_set_tlsext_ticket_keys(context.get(), ticket_keys.data(), ticket_keys.size()) != 1) {
+    return absl::InternalError(absl::StrCat("cannot set up TLS: ", TakeOpenSslError()));
+  }
+  RETURN_IF_ERROR(CheckPair(certificate, key));
+  RETURN_IF_ERROR(UseCertificateChain(context.get(), certificate));
+  ASSIGN_OR_RETURN(const EvpKeyPtr private_key, PrivateKey(key));
+  if (SSL_CTX_use_PrivateKey(context.get(), private_key.get()) != 1) {
+    return absl::InvalidArgumentError(absl::StrCat(key.path, ": ", TakeOpenSslError()));
+  }
+  return context;
+}
+
+// A file that the operator named must be there.
+absl::StatusOr<PemFile> ReadRequired(const std::string& path) {
+  absl::StatusOr<PemFile> file = ReadPemFile(path);
+  if (absl::IsNotFound(file.status())) return absl::InvalidArgumentError(file.status().message());
+  return file;
+}
+
+}  // namespace
+
+struct TlsContext::Impl {
+  explicit Impl(TlsOptions tls_options) : options(std::move(tls_options)) {}
+
+  bool self_signed() const { return options.cert_file.empty(); }
+  // The pair to be used now, made first when it is ours to make.
+  absl::StatusOr<std::pair<PemFile, PemFile>> ReadPair();
+  absl::StatusOr<std::pair<PemFile, PemFile>> MakeInMemory();
+  absl::StatusOr<std::string> TicketKeys();
+  absl::Status Load();
+  bool Changed();
+
+  const TlsOptions options;
+  // Serializes Load; everything below but `context` is its own.
+  absl::Mutex load_mutex;
+  // The files in use and what they were like.
+  std::vector<std::pair<std::string, FileStamp>> files;
+  // The self-signed certificate in use, to see it expire.
+  std::string self_signed_pem;
+  // Without a ticket key file: the process's own, kept over reloads.
+  const std::string own_secret = RandomBytes(kMinTicketSecretBytes);
+
+  mutable absl::Mutex mutex;
+  std::shared_ptr<SSL_CTX> context ABSL_GUARDED_BY(mutex);
+};
+
+absl::StatusOr<std::pair<PemFile, PemFile>> TlsContext::Impl::MakeInMemory() {
+  ASSIGN_OR_RETURN(PemPair made, MakeSelfSigned(options.self_signed_name, absl::Now()));
+  obs::LogWarning("tls_self_signed", {{"name", options.self_signed_name}, {"kept", "in memory"}});
+  return std::make_pair(PemFile{.path = "self-signed certificate", .bytes = std::move(made.certificate)},
+                        PemFile{.path = "self-signed key", .bytes = std::move(made.key)});
+}
+
+absl::StatusOr<std::pair<PemFile, PemFile>> TlsContext::Impl::ReadPair() {
+  std::string cert_path = options.cert_file;
+  std::string key_path = options.key_file;
+  if (self_signed()) {
+    if (options.self_signed_dir.empty()) return MakeInMemory();
+    RETURN_IF_ERROR(KeepSelfSigned(options.self_signed_dir, options.self_signed_name, absl::Now()));
+    cert_path = absl::StrCat(options.self_signed_dir, "/", kSelfSignedCertName);
+    key_path = absl::StrCat(options.self_signed_dir, "/", kSelfSignedKeyName);
+  }
+  ASSIGN_OR_RETURN(PemFile certificate, ReadRequired(cert_path));
+  ASSIGN_OR_RETURN(PemFile key, ReadRequired(key_path));
+  files.emplace_back(cert_path, certificate.stamp);
+  files.emplace_back(key_path, key.stamp);
+  if (self_signed() && IsSelfSigned(certificate.bytes)) {
+    obs::LogWarning("tls_self_signed", {{"name", options.self_signed_name}, {"kept", cert_path}});
+  }
+  return std::make_pair(std::move(certificate), std::move(key));
+}
+
+absl::StatusOr<std::string> TlsContext::Impl::TicketKeys() {
+  if (options.ticket_key_file.empty()) return DeriveTicketKeys(own_secret);
+  ASSIGN_OR_RETURN(const PemFile secret, ReadRequired(options.ticket_key_file));
+  if (secret.bytes.size() < kMinTicketSecretBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(secret.path, ": must hold at least ", kMinTicketSecretBytes, " random bytes"));
+  }
+  files.emplace_back(secret.path, secret.stamp);
+  return DeriveTicketKeys(secret.bytes);
+}
+
+absl::Status TlsContext::Impl::Load() {
+  const auto files_before = std::exchange(files, {});
+  const absl::Status status = [this]() -> absl::Status {
+    ASSIGN_OR_RETURN(auto pair, ReadPair());
+    ASSIGN_OR_RETURN(std::string ticket_keys, TicketKeys());
+    ASSIGN_OR_RETURN(std::shared_ptr<SSL_CTX> loaded, BuildContext(pair.first, pair.second, std::move(ticket_keys)));
+    OPENSSL_cleanse(pair.second.bytes.data(), pair.second.bytes.size());
+    self_signed_pem = self_signed() ? pair.first.bytes : "";
+    absl::MutexLock lock(&mutex);
+    context.swap(loaded);
+    return absl::OkStatus();
+  }();
+  // What could not be used is looked at again the next time, since it differs from what is in use.
+  if (!status.ok()) files = files_before;
+  return status;
+}
+
+bool TlsContext::Impl::Changed() {
+  if (self_signed() && SelfSignedNeedsRenewal(self_signed_pem, absl::Now())) return true;
+  for (const auto& [path, stamp] : files) {
+    const absl::StatusOr<FileStamp> now = StampOf(path);
+    if (!now.ok() || *now != stamp) return true;
+  }
+  return false;
+}
+
+absl::StatusOr<std::unique_ptr<TlsContext>> TlsContext::Create(const TlsOptions& options) {
+  if (options.cert_file.empty() != options.key_file.empty()) {
+    return absl::InvalidArgumentError("the certificate file and the key file are needed together");
+  }
+  auto impl = std::make_unique<Impl>(options);
+  {
+    absl::MutexLock lock(&impl->load_mutex);
+    RETURN_IF_ERROR(impl->Load());
+  }
+  return std::unique_ptr<TlsContext>(new TlsContext(std::move(impl)));
+}
+
+TlsContext::TlsContext(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+TlsContext::~TlsContext() = default;
+
+std::shared_ptr<SSL_CTX> TlsContext::current() const {
+  absl::MutexLock lock(&impl_->mutex);
+  return impl_->context;
+}
+
+absl::Status TlsContext::ReloadIfChanged() {
+  absl::MutexLock lock(&impl_->load_mutex);
+  if (!impl_->Changed()) return absl::OkStatus();
+  RETURN_IF_ERROR(impl_->Load());
+  obs::LogInfo("tls_reloaded", {});
+  return absl::OkStatus();
+}
+
+}  // namespace mailstead::net
