@@ -30,3 +30,14 @@ if(MAILSTEAD_SANITIZE)
   add_compile_options(-fsanitize=${MAILSTEAD_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${MAILSTEAD_SANITIZE})
 endif()
+
+# Tests of the sanitizer builds run beside those of the plain build: their names tell them apart.
+if(MAILSTEAD_SANITIZE STREQUAL "thread")
+  set(MAILSTEAD_TEST_PREFIX tsan.)
+  set(MAILSTEAD_TEST_ENVIRONMENT
+      "TSAN_OPTIONS=halt_on_error=1 second_deadlock_stack=1 suppressions=${CMAKE_SOURCE_DIR}/cmake/tsan.supp")
+elseif(MAILSTEAD_SANITIZE STREQUAL "address,undefined")
+  set(MAILSTEAD_TEST_PREFIX asan-ubsan.)
+  set(MAILSTEAD_TEST_ENVIRONMENT
+      "ASAN_OPTIONS=strict_string_checks=1 detect_stack_use_after_return=1" "UBSAN_OPTIONS=print_stacktrace=1")
+endif()
