@@ -29,9 +29,13 @@ asio::awaitable<void> Client::Connect(const Target& target, SSL_SESSION** sessio
   }
   co_await socket_.async_connect(target.endpoint, asio::use_awaitable);
   socket_.set_option(asio::ip::tcp::no_delay(true));
-  if (target.tls == Tls::kNone) co_return;
-  tls_ = std::make_unique<asio::ssl::stream<asio::ip::tcp::socket&>>(socket_, *target.tls_context);
+  tls_context_ = target.tls_context;
   session_ = session;
+  if (target.tls == Tls::kImplicit) co_await StartTls();
+}
+
+asio::awaitable<void> Client::StartTls() {
+  tls_ = std::make_unique<asio::ssl::stream<asio::ip::tcp::socket&>>(socket_, *tls_context_);
   if (session_ != nullptr && *session_ != nullptr) SSL_set_session(tls_->native_handle(), *session_);
   co_await tls_->async_handshake(asio::ssl::stream_base::client, asio::use_awaitable);
 }

@@ -12,9 +12,9 @@
 
 namespace mailstead::bench {
 
-enum class Tls { kNone, kImplicit };
+enum class Tls { kNone, kImplicit, kStartTls };
 
-// Where to connect, and how. `tls_context` is needed for Tls::kImplicit.
+// Where to connect, and how. `tls_context` is needed for all but Tls::kNone.
 struct Target {
   asio::ip::tcp::endpoint endpoint;
   Tls tls = Tls::kNone;
@@ -29,7 +29,10 @@ class Client {
   explicit Client(asio::any_io_executor executor);
 
   // With TLS, `*session` is offered for resumption, and Close replaces it by this connection's. May be null.
+  // `target` must live as long as the client.
   asio::awaitable<void> Connect(const Target& target, SSL_SESSION** session);
+  // The client's handshake; Connect does it for Tls::kImplicit, the caller after STARTTLS or STLS.
+  asio::awaitable<void> StartTls();
   asio::awaitable<void> Write(absl::string_view bytes);
   // One line without CRLF; valid until the next read.
   asio::awaitable<absl::string_view> ReadLine();
@@ -48,6 +51,7 @@ class Client {
   std::unique_ptr<asio::ssl::stream<asio::ip::tcp::socket&>> tls_;
   std::string buffer_;
   size_t begin_ = 0;
+  asio::ssl::context* tls_context_ = nullptr;
   SSL_SESSION** session_ = nullptr;
 };
 

@@ -17,6 +17,7 @@
 ABSL_FLAG(std::string, host, "127.0.0.1", "Address of the server.");
 ABSL_FLAG(uint16_t, port, 2525, "Port of the server.");
 ABSL_FLAG(bool, tls, false, "TLS from the first byte. Certificates are not checked.");
+ABSL_FLAG(bool, starttls, false, "smtp: STARTTLS.");
 ABSL_FLAG(std::string, from_address, "0.0.0.0", "Local address to connect from.");
 ABSL_FLAG(uint64_t, sessions, 32, "Sessions at once.");
 ABSL_FLAG(uint64_t, count, 10'000, "Messages (smtp), sessions (pop3, poll) or connections (idle) in all.");
@@ -51,7 +52,9 @@ int Main(const std::string& mode) {
   Options options;
   options.target.endpoint = {asio::ip::make_address(absl::GetFlag(FLAGS_host)), absl::GetFlag(FLAGS_port)};
   options.target.from = {asio::ip::make_address(absl::GetFlag(FLAGS_from_address)), 0};
-  options.target.tls = absl::GetFlag(FLAGS_tls) ? Tls::kImplicit : Tls::kNone;
+  options.target.tls = absl::GetFlag(FLAGS_tls)        ? Tls::kImplicit
+                       : absl::GetFlag(FLAGS_starttls) ? Tls::kStartTls
+                                                       : Tls::kNone;
   options.target.tls_context = &tls_context;
   options.sessions = absl::GetFlag(FLAGS_sessions);
   options.count = absl::GetFlag(FLAGS_count);

@@ -1,0 +1,1 @@
+"""Measures Mailstead and its peers side by side; started by bench/run."""

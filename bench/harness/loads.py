@@ -1,0 +1,79 @@
+"""The load generators: Postfix's smtp-source and smtp-sink, and our mailload."""
+
+import json
+import pathlib
+import socket
+import subprocess
+import time
+
+REPO = pathlib.Path(__file__).resolve().parents[2]
+MAILLOAD = REPO / "build" / "bin" / "mailload"
+RUN_LIMIT = 600  # seconds; a run that takes longer is void
+
+
+def smtp_source(port, sessions, messages, size=4096, reuse=True, recipient="demo@example.test"):
+    """Seconds until the last message is acknowledged."""
+    argv = ["smtp-source", "-s", str(sessions), "-m", str(messages), "-l", str(size),
+            "-f", "bench@bench.example.test", "-t", recipient]
+    argv += ["-d"] if reuse else []
+    begin = time.monotonic()
+    subprocess.run([*argv, f"127.0.0.1:{port}"], check=True, timeout=RUN_LIMIT)
+    return time.monotonic() - begin
+
+
+def mailload(mode, port, **flags):
+    """What mailload measured, as a dict: done, seconds, per_second, megabytes_per_second, p50_us, p99_us."""
+    argv = [str(MAILLOAD), mode, f"--port={port}"]
+    argv += [f"--{name}={str(value).lower() if isinstance(value, bool) else value}" for name, value in flags.items()]
+    done = subprocess.run(argv, check=True, timeout=RUN_LIMIT, stdout=subprocess.PIPE)
+    return json.loads(done.stdout)
+
+
+class IdleHold:
+    """Connections that are open and say nothing, from several local addresses so that ports do not run out."""
+
+    def __init__(self, port, count, tls=False):
+        argv = [str(MAILLOAD), "idle", f"--port={port}", f"--count={count}", f"--tls={str(tls).lower()}",
+                "--sessions=64", "--from_address=127.0.0.9"]
+        self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        if self.process.stdout.readline().strip() != "held":
+            raise RuntimeError("mailload idle failed")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        self.process.wait(60)
+
+
+class SmtpSink:
+    """Takes mail and throws it away: what the generator can do at most."""
+
+    def __init__(self):
+        self.port = free_port()
+        self.process = subprocess.Popen(["smtp-sink", "-u", "nobody", f"127.0.0.1:{self.port}", "1000"],
+                                        stderr=subprocess.DEVNULL)
+        wait_for_port(self.port)
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for_port(port, seconds=20):
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)

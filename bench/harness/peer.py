@@ -1,0 +1,98 @@
+"""Postfix with Dovecot (LMTP and POP3) in a folder of their own, from the templates in bench/peers."""
+
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import time
+
+from .loads import REPO, free_port, wait_for_port
+
+PASSWORD = "bench"
+
+
+class PostfixDovecot:
+    def __init__(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="mailstead-bench-"))
+        self.folder.chmod(0o755)
+        self.mx_port, self.smtps_port, self.pop3_port, self.pop3s_port = (free_port() for _ in range(4))
+        self._make_folders()
+        self._make_certificate()
+        self._fill("postfix/main.cf", self.folder / "postfix/etc/main.cf")
+        self._fill("postfix/master.cf", self.folder / "postfix/etc/master.cf")
+        self._fill("dovecot/dovecot.conf", self.folder / "dovecot/dovecot.conf")
+        subprocess.run(["dovecot", "-c", self.folder / "dovecot/dovecot.conf"], check=True)
+        subprocess.run(["postfix", "-c", self.folder / "postfix/etc", "start"], check=True, stderr=subprocess.DEVNULL)
+        wait_for_port(self.mx_port)
+        wait_for_port(self.pop3_port)
+
+    def _make_folders(self):
+        for name in ("postfix/queue", "postfix/data", "postfix/etc", "dovecot/run", "dovecot/state", "dovecot/mail"):
+            (self.folder / name).mkdir(parents=True)
+        shutil.chown(self.folder / "postfix/data", "postfix")
+        shutil.chown(self.folder / "dovecot/mail", "dovecot", "dovecot")
+
+    def _make_certificate(self):
+        key, cert = self.folder / "tls.key", self.folder / "tls.crt"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                        "-keyout", key, "-out", cert, "-days", "30", "-subj", "/CN=bench.example.test"],
+                       check=True, stderr=subprocess.DEVNULL)
+        (self.folder / "tls.pem").write_text(key.read_text() + cert.read_text())
+
+    def _fill(self, template, to):
+        text = (REPO / "bench/peers" / template).read_text()
+        for name, value in {"DIR": self.folder, "SMTP_PORT": self.mx_port, "SMTPS_PORT": self.smtps_port,
+                            "POP3_PORT": self.pop3_port, "POP3S_PORT": self.pop3s_port}.items():
+            text = text.replace(f"@{name}@", str(value))
+        to.write_text(text)
+
+    def wait_until_delivered(self, seconds=600):
+        """Until Postfix's queue is empty: all mail is in Dovecot's mailboxes."""
+        queue = [self.folder / "postfix/queue" / name for name in ("incoming", "active", "deferred", "maildrop")]
+        deadline = time.monotonic() + seconds
+        while any(entry.is_file() for folder in queue for entry in folder.rglob("*")):
+            if time.monotonic() > deadline:
+                raise RuntimeError("Postfix did not deliver everything in time")
+            time.sleep(0.02)
+
+    def add_mailboxes(self, names):
+        """Dovecot makes mailboxes by itself."""
+
+    def empty_mailboxes(self):
+        for entry in (self.folder / "dovecot/mail").iterdir():
+            shutil.rmtree(entry)
+
+    def memory_bytes(self):
+        """Proportional set size of all processes of both programs."""
+        return sum(pss_bytes(pid) for pid in descendants(self._master_pids()))
+
+    def _master_pids(self):
+        return [int((self.folder / "dovecot/run/master.pid").read_text()),
+                int((self.folder / "postfix/queue/pid/master.pid").read_text())]
+
+    def close(self):
+        subprocess.run(["postfix", "-c", self.folder / "postfix/etc", "stop"], stderr=subprocess.DEVNULL, check=False)
+        subprocess.run(["doveadm", "-c", self.folder / "dovecot/dovecot.conf", "stop"], check=False)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def descendants(pids):
+    """The processes themselves and all below them."""
+    found, waiting = [], list(pids)
+    while waiting:
+        pid = waiting.pop()
+        found.append(pid)
+        for task in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
+            waiting += map(int, task.read_text().split())
+    return found
+
+
+def pss_bytes(pid):
+    """Memory of a process, shared pages divided among those that share them; 0 when it has gone."""
+    try:
+        for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return 0
