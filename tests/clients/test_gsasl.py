@@ -1,0 +1,44 @@
+"""gsasl(1) of GNU SASL: the one client here that binds SCRAM to the TLS channel (RFC 5802, RFC 9266)."""
+
+import unittest
+
+from mailstead.paths import tool
+from mailstead.process import run_tool
+
+from case import ClientCase
+
+
+class GsaslTest(ClientCase):
+
+    def authenticate(self, mechanism, password, port=None, tls=True):
+        trust = ["--starttls", *(["--x509-ca-file", self.target.ca_file] if self.target.ca_file
+                                 else ["--no-x509-verify"])] if tls else ["--no-starttls"]
+        return run_tool([tool("gsasl"), "--smtp", "--connect", f"{self.target.host}:{self.target.submission_port}",
+                         "--mechanism", mechanism, "--authentication-id", self.target.address,
+                         "--authorization-id", "", "--password", password, "--service", "smtp",
+                         "--quality-of-protection", "qop-auth", *trust], input=b"")
+
+    def assert_logged_in(self, done):
+        self.assertIn(b"\n235 ", b"\n" + done.stdout.replace(b"\r", b""), done.stdout + done.stderr)
+        self.assertEqual(0, done.returncode, done.stderr)
+
+    def test_every_mechanism_under_tls(self):
+        for mechanism in ("PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"):
+            with self.subTest(mechanism=mechanism):
+                self.assert_logged_in(self.authenticate(mechanism, self.target.password))
+
+    def test_wrong_password(self):
+        for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"):
+            with self.subTest(mechanism=mechanism):
+                done = self.authenticate(mechanism, "wrong")
+                self.assertIn(b"535 ", done.stdout)
+                self.assertNotEqual(0, done.returncode)
+
+    def test_best_mechanism_is_chosen_by_the_client(self):
+        done = self.authenticate("SCRAM-SHA-256-PLUS", self.target.password)
+        offered = next(line for line in done.stdout.split(b"\n") if line.startswith((b"250-AUTH ", b"250 AUTH ")))
+        self.assertEqual({b"PLAIN", b"LOGIN", b"SCRAM-SHA-256", b"SCRAM-SHA-256-PLUS"}, set(offered.split()[1:]))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,170 @@
+"""The store goes away and comes back; the front-ends live on and say so."""
+
+import threading
+import unittest
+
+from mailstead import pop3
+from mailstead.process import wait_until
+from mailstead.stack import StackCase
+from mailstead.trace import strip_trace
+
+MAIL = b"Subject: outage\r\n\r\nHello\r\n"
+
+
+class StoreOutageTest(StackCase):
+
+    def setUp(self):
+        self.stack = stack = self.new_stack()
+        stack.add_stored()
+        stack.add_smtpd(store_retry_for="1s", store_timeout="3s")
+        stack.add_pop3d(store_timeout="3s")
+        self.user, self.other = stack.add_accounts("user", "other")
+
+    def transaction(self, session):
+        """A whole transaction; the code of the reply that ended it."""
+        for line in ("MAIL FROM:<a@elsewhere.test>", f"RCPT TO:<{self.user}>"):
+            reply = session.command(line)
+            if reply.code != 250:
+                session.command("RSET")
+                return reply
+        return session.data(MAIL)
+
+    def assert_no_pop3_login(self):
+        with self.stack.pop3() as session:
+            with self.assertRaises(pop3.Refused) as caught:
+                session.login(self.user, "correct horse battery")
+            self.assertEqual("SYS/TEMP", caught.exception.response_code, caught.exception.line)
+
+    def assert_red(self):
+        for server in (self.stack.smtpd, self.stack.pop3d):
+            server.wait_not_ready()
+            self.assertEqual(200, server.admin("/healthz")[0])
+
+    def assert_works_again(self):
+        for server in (self.stack.smtpd, self.stack.pop3d):
+            server.wait_ready()
+
+    def test_killed_and_started_again(self):
+        old = self.stack.mx()
+        self.assertEqual(250, self.transaction(old).code)
+        self.stack.stored.kill()
+        reply = self.transaction(old)
+        self.assertEqual(451, reply.code, reply)
+        with self.stack.mx() as session:
+            reply = self.transaction(session)
+            self.assertEqual(451, reply.code, reply)
+            self.assertTrue(reply.enhanced.startswith("4."), reply)
+        self.assert_no_pop3_login()
+        self.assert_red()
+        self.stack.stored.restart()
+        self.assert_works_again()
+        self.assertEqual(250, self.transaction(old).code)
+        self.assertEqual(2, len(self.stack.fetch_all(self.user)))
+
+    def test_front_ends_start_before_the_store(self):
+        self.stack.stored.kill()
+        late = [self.stack.add_smtpd(ready=False), self.stack.add_pop3d(ready=False)]
+        for server in late:
+            server.wait_not_ready()
+        self.stack.stored.restart()
+        for server in late:
+            server.wait_ready()
+
+    def test_hanging(self):
+        session = self.stack.mx()
+        self.stack.stored.process.stop()
+        try:
+            reply = self.transaction(session)
+            self.assertEqual(451, reply.code, reply)
+            self.assert_no_pop3_login()
+            self.assert_red()
+        finally:
+            self.stack.stored.process.resume()
+        self.assert_works_again()
+        self.assertEqual(250, self.transaction(session).code)
+        # What was answered with 451 while the store hung may have been stored, but once at most.
+        self.assertIn(len(self.stack.fetch_all(self.user)), (1, 2))
+
+    def test_quit_says_err_and_deletes_nothing_while_the_store_is_away(self):
+        self.stack.send(self.user, MAIL)
+        session = self.stack.pop3(self.user)
+        session.dele(1)
+        self.stack.stored.kill()
+        reply = session.command("QUIT")
+        self.assertTrue(reply.startswith("-ERR"), reply)
+        self.stack.stored.restart()
+        self.assert_works_again()
+        again = wait_until(self.try_login, 10, "login after the outage", interval=0.05)
+        self.assertEqual(1, again.stat()[0])
+        again.quit()
+
+    def test_retr_says_sys_temp_while_the_store_is_away(self):
+        self.stack.send(self.user, MAIL)
+        session = self.stack.pop3(self.user)
+        self.stack.stored.kill()
+        with self.assertRaises(pop3.Refused) as caught:
+            session.retr(1)
+        self.assertEqual("SYS/TEMP", caught.exception.response_code)
+        self.assertTrue(session.command("NOOP").startswith("+OK"))
+        session.close()
+
+    def try_login(self):
+        try:
+            return self.stack.pop3(self.user)
+        except pop3.Refused as refused:
+            self.assertIn(refused.response_code, ("IN-USE", "SYS/TEMP"), refused.line)
+            return None
+
+
+class RetryTest(StackCase):
+
+    def test_a_delivery_waits_for_the_store_and_is_stored_once(self):
+        stack = self.new_stack()
+        stack.add_stored()
+        smtpd = stack.add_smtpd(store_retry_for="25s")
+        stack.add_pop3d()
+        users = stack.add_accounts("one", "two", "three")
+        sessions = []
+        for user in users:
+            session = stack.mx(timeout=60)
+            session.envelope("a@elsewhere.test", [user, users[0]])
+            sessions.append(session)
+        stack.stored.kill()
+        codes = []
+        senders = [threading.Thread(target=lambda s=session: codes.append(s.data(MAIL).code)) for session in sessions]
+        for sender in senders:
+            sender.start()
+        # Each of them has found the store gone before it comes back.
+        wait_until(lambda: not smtpd.ready(), what="smtpd notices")
+        stack.stored.restart()
+        for sender in senders:
+            sender.join(60)
+        self.assertEqual([250, 250, 250], codes)
+        self.assertEqual([3, 1, 1], [len(stack.fetch_all(user)) for user in users])
+
+    def test_a_repeat_after_a_lost_answer_is_stored_once(self):
+        """The store hangs and is killed with calls under way: whatever it had committed is found by the repeat."""
+        stack = self.new_stack()
+        stack.add_stored()
+        stack.add_smtpd(store_retry_for="25s", store_timeout="3s")
+        stack.add_pop3d()
+        [user] = stack.add_accounts("user")
+        for round_number in range(3):
+            sent = [b"Subject: %d-%d\r\n\r\nHello\r\n" % (round_number, index) for index in range(16)]
+            sessions = [stack.mx(timeout=60) for _ in sent]
+            for session, content in zip(sessions, sent):
+                session.envelope("a@elsewhere.test", user)
+                session.expect(354, "DATA")
+            for session, content in zip(sessions, sent):
+                session.send(content + b".\r\n")
+                if content is sent[len(sent) // 2]:
+                    stack.stored.kill()
+            stack.stored.restart()
+            self.assertEqual([250] * len(sent), [session.reply().code for session in sessions])
+            wait_until(stack.pop3d.ready, what="pop3d ready")
+            got = [strip_trace(raw).content for raw in stack.fetch_all(user)]
+            self.assertEqual(sorted(sent), sorted(got))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,174 @@
+"""STARTTLS and STLS without injection, certificates that are reloaded, old protocol versions refused."""
+
+import hashlib
+import ssl
+import unittest
+
+from mailstead.certs import insecure_context
+from mailstead.pop3 import Pop3
+from mailstead.process import program_argv, run_tool, wait_until
+from mailstead.smtp import Smtp
+from mailstead.stack import SharedStackCase, StackCase
+
+
+def fingerprint(wire):
+    return hashlib.sha256(wire.socket.getpeercert(binary_form=True)).hexdigest()
+
+
+class StartTlsTest(SharedStackCase):
+
+    @classmethod
+    def build(cls, stack):
+        super().build(stack)
+        [cls.user] = stack.add_accounts("user")
+
+    def test_smtp_bytes_before_the_handshake_are_thrown_away(self):
+        for listener in ("mx", "submission"):
+            with self.subTest(listener):
+                with Smtp(self.stack.smtpd.ports[listener]) as session:
+                    session.send(b"STARTTLS\r\nEHLO evil.test\r\nMAIL FROM:<evil@elsewhere.test>\r\n")
+                    self.assertEqual(220, session.reply().code)
+                    self.assertEqual(b"", session.buffer)
+                    session.start_tls(self.stack.context)
+                    self.assertTrue(session.silent_for(0.3), "a command from before the handshake was answered")
+                    # The session starts anew: the EHLO of before is forgotten.
+                    self.assertEqual(503, session.command("MAIL FROM:<a@elsewhere.test>").code)
+                    session.ehlo()
+                    self.assertNotIn("STARTTLS", session.capabilities)
+                    self.assertEqual(503, session.command(f"RCPT TO:<{self.user}>").code)
+                    self.assertIn(session.command("STARTTLS").code, (502, 503))
+
+    def test_smtp_transaction_of_before_is_forgotten(self):
+        with self.stack.mx() as session:
+            session.envelope("evil@elsewhere.test", self.user)
+            # Within a transaction STARTTLS is out of order, or ends it; in neither case does it survive.
+            if session.command("STARTTLS").code == 220:
+                session.start_tls(self.stack.context)
+                session.ehlo()
+                self.assertIn(session.command("DATA").code, (503, 554))
+
+    def test_pop3_bytes_before_the_handshake_are_thrown_away(self):
+        with Pop3(self.stack.pop3d.ports["pop3"]) as session:
+            session.send(b"STLS\r\nUSER " + self.user.encode() + b"\r\nCAPA\r\n")
+            self.assertTrue(session.line().startswith(b"+OK"))
+            session.start_tls(self.stack.context)
+            self.assertTrue(session.silent_for(0.3), "a command from before the handshake was answered")
+            self.assertTrue(session.command("PASS correct horse battery").startswith("-ERR"))
+            self.assertNotIn("STLS", session.capa())
+            session.login(self.user, "correct horse battery")
+            self.assertTrue(session.command("STLS").startswith("-ERR"))
+            session.quit()
+
+    def test_user_before_stls_is_forgotten(self):
+        with Pop3(self.stack.pop3d.ports["pop3"]) as session:
+            session.command(f"USER {self.user}")
+            session.ok("STLS")
+            session.start_tls(self.stack.context)
+            self.assertTrue(session.command("PASS correct horse battery").startswith("-ERR"))
+
+    def test_login_needs_tls(self):
+        with Smtp(self.stack.smtpd.ports["submission"]) as session:
+            self.assertNotIn("AUTH", session.capabilities)
+            self.assertEqual(538, session.login(self.user, "correct horse battery").code)
+        with Pop3(self.stack.pop3d.ports["pop3"]) as session:
+            capabilities = [line.split()[0] for line in session.capa()]
+            self.assertNotIn("USER", capabilities)
+            self.assertNotIn("SASL", capabilities)
+            self.assertIn("STLS", capabilities)
+            self.assertTrue(session.command(f"USER {self.user}").startswith("-ERR"))
+            self.assertTrue(session.command("AUTH PLAIN AGEAYg==").startswith("-ERR"))
+
+    def test_old_versions_are_refused(self):
+        for version in (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1):
+            context = insecure_context()
+            context.set_ciphers("ALL:@SECLEVEL=0")
+            context.minimum_version = context.maximum_version = version
+            for port in (self.stack.smtpd.ports["submissions"], self.stack.pop3d.ports["pop3s"]):
+                with self.assertRaises((ssl.SSLError, OSError)):
+                    Smtp(port, tls="implicit", context=context, greet=False)
+
+    def test_new_versions_are_taken(self):
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            context = self.stack.authority.client_context()
+            context.minimum_version = context.maximum_version = version
+            with Smtp(self.stack.smtpd.ports["submissions"], tls="implicit", context=context) as session:
+                session.quit()
+
+
+class CertificateTest(StackCase):
+
+    def ports(self, stack):
+        return ((Smtp, stack.smtpd.ports["submissions"]), (Pop3, stack.pop3d.ports["pop3s"]))
+
+    def test_changed_files_are_used_by_new_connections(self):
+        stack = self.new_stack()
+        stack.add_stored()
+        stack.add_smtpd()
+        stack.add_pop3d()
+        old = {}
+        for client, port in self.ports(stack):
+            old[port] = client(port, tls="implicit", context=stack.context)
+        before = fingerprint(next(iter(old.values())))
+        stack.authority.issue("mx.example.test", into=(stack.tls_cert, stack.tls_key))
+
+        def changed(client, port):
+            with client(port, tls="implicit", context=stack.context) as session:
+                return fingerprint(session) != before
+
+        for client, port in self.ports(stack):
+            wait_until(lambda: changed(client, port), 30, "the new certificate", interval=0.2)
+        for session in old.values():
+            session.quit()
+        for server in (stack.smtpd, stack.pop3d):
+            self.assertEqual([], server.process.events(event="started")[1:], "it was not started again for that")
+
+    def test_broken_files_leave_the_old_pair_in_use(self):
+        stack = self.new_stack()
+        stack.add_stored()
+        smtpd = stack.add_smtpd()
+        cert = stack.tls_cert.read_bytes()
+        stack.tls_cert.write_bytes(cert[:len(cert) // 2])
+        smtpd.process.wait_for_line(lambda line: "level=warning" in line and "mx.example.test.crt" in line or
+                                    "level=error" in line and "mx.example.test.crt" in line,
+                                    what="a line that names the broken file")
+        with Smtp(smtpd.ports["submissions"], tls="implicit", context=stack.context) as session:
+            session.quit()
+
+    def test_self_signed_pair_is_made_once_and_kept(self):
+        stack = self.new_stack()
+        stack.add_stored()
+        folder = stack.folder / "self-signed"
+        folder.mkdir()
+        smtpd = stack.add_smtpd(tls_cert=None, tls_key=None, tls_self_signed_dir=folder)
+        smtpd.process.wait_for_line(lambda line: "level=warning" in line and "self" in line, what="a warning")
+
+        def seen(port):
+            with Smtp(port, tls="implicit", context=insecure_context()) as session:
+                return fingerprint(session)
+
+        first = seen(smtpd.ports["submissions"])
+        self.assertEqual(0o600, (folder / "tls.key").stat().st_mode & 0o777)
+        # A pop3d with the same folder, and a second start, use the same pair.
+        pop3d = stack.add_pop3d(tls_cert=None, tls_key=None, tls_self_signed_dir=folder)
+        self.assertEqual(0, smtpd.terminate())
+        smtpd.restart()
+        self.assertEqual(first, seen(smtpd.ports["submissions"]))
+        with Pop3(pop3d.ports["pop3s"], tls="implicit", context=insecure_context()) as session:
+            self.assertEqual(first, fingerprint(session))
+
+    def test_files_that_do_not_belong_together(self):
+        stack = self.new_stack()
+        stack.add_stored()
+        other_cert, other_key = stack.authority.issue("other.test")
+        for program in ("smtpd", "pop3d"):
+            for cert, key, named in ((stack.tls_cert, other_key, "tls_"), (stack.folder / "no.crt", other_key, "no.crt"),
+                                     (stack.tls_cert, None, "tls_key")):
+                flags = {**stack.frontend_flags(), "tls_cert": cert, "tls_key": key}
+                done = run_tool(program_argv(program, flags), timeout=20)
+                self.assertEqual(2, done.returncode, done.stderr)
+                self.assertIn(named, done.stderr.decode())
+                self.assertEqual(1, len(done.stderr.decode().strip().splitlines()), done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
