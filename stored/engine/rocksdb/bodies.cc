@@ -1,0 +1,103 @@
+#include "stored/engine/rocksdb/bodies.h"
+
+#include <rocksdb/write_batch.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+
+namespace mailstead::store {
+
+StagedBody::StagedBody(Database& database, Health& health)
+    : database_(database), health_(health), id_(database.NextId()) {}
+
+StagedBody::~StagedBody() {
+  if (staged_bytes_ == 0) return;
+  const Database::Use use(database_);
+  // A database that was closed and opened again has swept the chunks, or holds the commit after all.
+  if (!use.status().ok() || use.generation() != generation_) return;
+  rocksdb::WriteBatch batch;
+  for (uint32_t chunk = 0; chunk < ChunkCount(staged_bytes_); ++chunk) {
+    batch.Delete(use.family(Family::kBody), ChunkKey(id_, chunk));
+  }
+  batch.Delete(use.family(Family::kStaged), BodyKey(id_));
+  // Where this fails the next start sweeps.
+  use.Write(batch, /*sync=*/false).IgnoreError();
+}
+
+absl::Status StagedBody::Append(absl::string_view bytes) {
+  RETURN_IF_ERROR(status_);
+  while (!bytes.empty()) {
+    // The last chunk stays here for the commit: one is staged only when more bytes follow it.
+    if (rest_.size() == kChunkBytes) {
+      status_ = Stage(rest_);
+      RETURN_IF_ERROR(status_);
+      rest_.clear();
+    }
+    const size_t taken = std::min(bytes.size(), kChunkBytes - rest_.size());
+    rest_.append(bytes.data(), taken);
+    bytes.remove_prefix(taken);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status StagedBody::Stage(absl::string_view chunk) {
+  RETURN_IF_ERROR(health_.CheckSpace());
+  const Database::Use use(database_);
+  RETURN_IF_ERROR(use.status());
+  const bool first = staged_bytes_ == 0;
+  if (first) generation_ = use.generation();
+  if (generation_ != use.generation()) {
+    return absl::UnavailableError("the store recovered from a failure meanwhile");
+  }
+  rocksdb::WriteBatch batch;
+  if (first) batch.Put(use.family(Family::kStaged), BodyKey(id_), rocksdb::Slice());
+  const uint32_t number = static_cast<uint32_t>(staged_bytes_ / kChunkBytes);
+  batch.Put(use.family(Family::kBody), ChunkKey(id_, number), ToSlice(chunk));
+  RETURN_IF_ERROR(use.Write(batch, /*sync=*/false));
+  staged_bytes_ += chunk.size();
+  return absl::OkStatus();
+}
+
+absl::Status StagedBody::Commit(Batch& batch, uint64_t mailbox_count) {
+  RETURN_IF_ERROR(status_);
+  if (staged_bytes_ > 0) {
+    if (generation_ != batch.use().generation()) {
+      return absl::UnavailableError("the store recovered from a failure meanwhile");
+    }
+    batch.Delete(Family::kStaged, BodyKey(id_));
+  }
+  if (!rest_.empty()) {
+    batch.Put(Family::kBody, ChunkKey(id_, static_cast<uint32_t>(staged_bytes_ / kChunkBytes)), rest_);
+  }
+  batch.Put(Family::kBodyRef, BodyKey(id_), Encode(BodyRef{mailbox_count, size_bytes()}));
+  return absl::OkStatus();
+}
+
+void CommitBody(Batch& batch, uint64_t id, absl::string_view content, uint64_t mailbox_count) {
+  for (uint32_t chunk = 0; chunk < ChunkCount(content.size()); ++chunk) {
+    batch.Put(Family::kBody, ChunkKey(id, chunk), content.substr(chunk * kChunkBytes, kChunkBytes));
+  }
+  batch.Put(Family::kBodyRef, BodyKey(id), Encode(BodyRef{mailbox_count, content.size()}));
+}
+
+absl::Status UnrefBody(Batch& batch, uint64_t id) {
+  ASSIGN_OR_RETURN(std::optional<BodyRef> ref, FindRecord<BodyRef>(batch, Family::kBodyRef, BodyKey(id)));
+  if (!ref.has_value() || ref->mailbox_count == 0) {
+    return absl::DataLossError(absl::StrCat("body ", id, " of a message is missing"));
+  }
+  if (--ref->mailbox_count > 0) {
+    batch.Put(Family::kBodyRef, BodyKey(id), Encode(*ref));
+    return absl::OkStatus();
+  }
+  for (uint32_t chunk = 0; chunk < ChunkCount(ref->size_bytes); ++chunk) {
+    batch.Delete(Family::kBody, ChunkKey(id, chunk));
+  }
+  batch.Delete(Family::kBodyRef, BodyKey(id));
+  batch.counters().deleted_body_bytes += ref->size_bytes;
+  return absl::OkStatus();
+}
+
+}  // namespace mailstead::store

@@ -1,0 +1,61 @@
+// Message contents: how they are cut into chunks, staged, counted and deleted.
+//
+// A body is chunks 0 to n-1 of kChunkBytes each but the last, which has 1 to kChunkBytes; an empty body has none.
+// Chunks before the last are written as they come and named in family staged until the delivery's commit, which adds
+// the last chunk and the body_ref. So a small body is written by its commit alone.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "stored/engine/engine.h"
+#include "stored/engine/rocksdb/database.h"
+#include "stored/engine/rocksdb/health.h"
+#include "stored/engine/rocksdb/writer.h"
+
+namespace mailstead::store {
+
+inline constexpr size_t kChunkBytes = 64 * 1024;
+
+inline uint32_t ChunkCount(uint64_t size_bytes) {
+  return static_cast<uint32_t>((size_bytes + kChunkBytes - 1) / kChunkBytes);
+}
+
+class StagedBody final : public BodyWriter {
+ public:
+  StagedBody(Database& database, Health& health);
+  ~StagedBody() override;
+
+  absl::Status Append(absl::string_view bytes) override;
+  uint64_t size_bytes() const override { return staged_bytes_ + rest_.size(); }
+
+  // Within the delivery's commit: the last chunk and the body_ref. Unavailable when the database was opened anew since
+  // the first byte (the chunks were swept then).
+  absl::Status Commit(Batch& batch, uint64_t mailbox_count);
+  // The commit was acknowledged: the chunks stay.
+  void Committed() { staged_bytes_ = 0; }
+  uint64_t id() const { return id_; }
+  size_t memory_bytes() const { return rest_.size(); }
+
+ private:
+  absl::Status Stage(absl::string_view chunk);
+
+  Database& database_;
+  Health& health_;
+  const uint64_t id_;
+  uint64_t generation_ = 0;  // of the database that holds the staged chunks
+  uint64_t staged_bytes_ = 0;
+  std::string rest_;
+  absl::Status status_;
+};
+
+// A body that is in memory whole.
+void CommitBody(Batch& batch, uint64_t id, absl::string_view content, uint64_t mailbox_count);
+
+// One mailbox entry less; with the last one the body goes. DataLoss when it is not there.
+absl::Status UnrefBody(Batch& batch, uint64_t id);
+
+}  // namespace mailstead::store

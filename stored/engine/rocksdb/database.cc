@@ -1,0 +1,215 @@
+#include "stored/engine/rocksdb/database.h"
+
+#include <rocksdb/cache.h>
+#include <rocksdb/listener.h>
+#include <rocksdb/write_batch.h>
+
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "stored/engine/rocksdb/schema.h"
+#include "stored/engine/rocksdb/tuning.h"
+
+namespace mailstead::store {
+namespace {
+
+constexpr unsigned kIdCounterBits = 40;
+constexpr uint64_t kMaxEpoch = (uint64_t{1} << 24) - 1;
+// Opening again writes what the log holds to new files: more than this is tried before the old ones are closed.
+constexpr size_t kProbeBytes = size_t{1} << 20;
+
+// RocksDB stops writing when a flush or compaction fails; nobody may be writing just then.
+class ErrorListener : public rocksdb::EventListener {
+ public:
+  explicit ErrorListener(Health& health) : health_(health) {}
+  void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* error) override {
+    health_.WriteFailed(FromRocksDb(*error));
+  }
+
+ private:
+  Health& health_;
+};
+
+}  // namespace
+
+Database::Database(const RocksDbOptions& options, rocksdb::Env& env, Health& health)
+    : options_(options), env_(env), health_(health), cache_(rocksdb::NewLRUCache(options.block_cache_bytes)) {}
+
+Database::~Database() {
+  absl::MutexLock lock(&gate_);
+  CloseFiles();
+}
+
+std::string Database::db_path() const { return options_.path + "/db"; }
+
+absl::StatusOr<std::unique_ptr<Database>> Database::Open(const RocksDbOptions& options, rocksdb::Env& env,
+                                                         Health& health) {
+  std::unique_ptr<Database> database(new Database(options, env, health));
+  RETURN_IF_ERROR(FromRocksDb(env.CreateDirIfMissing(options.path)));
+  absl::MutexLock lock(&database->gate_);
+  RETURN_IF_ERROR(database->OpenFiles());
+  return database;
+}
+
+absl::Status Database::OpenFiles() {
+  ASSIGN_OR_RETURN(const SchemaState schema, CheckSchema(env_, options_.path, db_path()));
+  rocksdb::DBOptions db_options = DatabaseOptions(options_, env_);
+  db_options.create_if_missing = schema == SchemaState::kNew;
+  db_options.listeners.push_back(std::make_shared<ErrorListener>(health_));
+  std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
+  for (size_t i = 0; i < kFamilyCount; ++i) {
+    const Family family = static_cast<Family>(i);
+    descriptors.emplace_back(FamilyName(family), FamilyOptions(family, options_, cache_));
+  }
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  rocksdb::DB* db = nullptr;
+  RETURN_IF_ERROR(FromRocksDb(rocksdb::DB::Open(db_options, db_path(), descriptors, &handles, &db)));
+  db_.reset(db);
+  for (size_t i = 0; i < kFamilyCount; ++i) families_[i] = handles[i];
+  ++generation_;
+
+  absl::Status status = BeginEpoch();
+  if (status.ok()) status = LoadCounters();
+  if (status.ok()) status = SweepStaged();
+  if (status.ok() && schema == SchemaState::kNew) status = MarkSchemaReady(env_, options_.path);
+  if (!status.ok()) CloseFiles();
+  return status;
+}
+
+void Database::CloseFiles() {
+  if (db_ == nullptr) return;
+  {
+    absl::MutexLock lock(&snapshots_mutex_);
+    for (const rocksdb::Snapshot* snapshot : snapshots_) db_->ReleaseSnapshot(snapshot);
+    snapshots_.clear();
+  }
+  for (rocksdb::ColumnFamilyHandle* handle : families_) db_->DestroyColumnFamilyHandle(handle);
+  families_.fill(nullptr);
+  db_.reset();
+}
+
+// Ids that were given out before a power cut, without having reached the disk, are never given out again.
+absl::Status Database::BeginEpoch() {
+  rocksdb::ColumnFamilyHandle* meta = families_[static_cast<size_t>(Family::kMeta)];
+  std::string text;
+  const rocksdb::Status read = db_->Get(rocksdb::ReadOptions(), meta, ToSlice(kEpochKey), &text);
+  uint64_t epoch = 0;
+  if (!read.IsNotFound()) {
+    RETURN_IF_ERROR(FromRocksDb(read));
+    if (!absl::SimpleAtoi(text, &epoch)) return absl::DataLossError("the boot epoch is not a number");
+  }
+  if (++epoch > kMaxEpoch) return absl::FailedPreconditionError("the store has been opened too many times");
+  rocksdb::WriteOptions synced;
+  synced.sync = true;
+  RETURN_IF_ERROR(FromRocksDb(db_->Put(synced, meta, ToSlice(kEpochKey), absl::StrCat(epoch))));
+  next_id_.store(epoch << kIdCounterBits | 1, std::memory_order_relaxed);
+  return absl::OkStatus();
+}
+
+absl::Status Database::LoadCounters() {
+  rocksdb::ColumnFamilyHandle* meta = families_[static_cast<size_t>(Family::kMeta)];
+  std::string bytes;
+  const rocksdb::Status read = db_->Get(rocksdb::ReadOptions(), meta, ToSlice(kCountersKey), &bytes);
+  Counters counters;
+  if (!read.IsNotFound()) {
+    RETURN_IF_ERROR(FromRocksDb(read));
+    RETURN_IF_ERROR(Decode(bytes, counters));
+  }
+  set_counters(counters);
+  return absl::OkStatus();
+}
+
+// Bodies whose delivery never committed.
+absl::Status Database::SweepStaged() {
+  rocksdb::ColumnFamilyHandle* staged = families_[static_cast<size_t>(Family::kStaged)];
+  rocksdb::ColumnFamilyHandle* bodies = families_[static_cast<size_t>(Family::kBody)];
+  const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(rocksdb::ReadOptions(), staged));
+  for (it->SeekToFirst(); it->Valid(); it->Next()) {
+    rocksdb::WriteBatch batch;
+    const std::string prefix = it->key().ToString();
+    const std::string end = PrefixEnd(prefix);
+    rocksdb::Slice end_slice(end);
+    rocksdb::ReadOptions in_body;
+    if (!end.empty()) in_body.iterate_upper_bound = &end_slice;
+    const std::unique_ptr<rocksdb::Iterator> chunk(db_->NewIterator(in_body, bodies));
+    for (chunk->Seek(prefix); chunk->Valid(); chunk->Next()) batch.Delete(bodies, chunk->key());
+    RETURN_IF_ERROR(FromRocksDb(chunk->status()));
+    batch.Delete(staged, it->key());
+    RETURN_IF_ERROR(FromRocksDb(db_->Write(rocksdb::WriteOptions(), &batch)));
+  }
+  return FromRocksDb(it->status());
+}
+
+// Nothing is trusted after a failed write or sync: the kernel may have dropped what it could not write. So the files are
+// closed and opened again, as by a restart: the log is replayed, and all that it held is written to new, synced files
+// before the first new write. A commit that was reported as failed may turn out to be there; one that was acknowledged
+// had been synced and is there. RocksDB's own Resume is not used: it keeps on appending to a log that may end in half a
+// record when there is nothing in memory to flush. Until the disk takes writes again reads go on with the old files.
+absl::Status Database::Recover() {
+  RETURN_IF_ERROR(ProbeDisk());
+  absl::MutexLock lock(&gate_);
+  CloseFiles();
+  return OpenFiles();
+}
+
+absl::Status Database::ProbeDisk() const {
+  const std::string name = options_.path + "/probe";
+  const absl::Status written =
+      FromRocksDb(rocksdb::WriteStringToFile(&env_, std::string(kProbeBytes, '.'), name, /*should_sync=*/true));
+  env_.DeleteFile(name).PermitUncheckedError();
+  return written;
+}
+
+uint64_t Database::DiskBytes() const {
+  std::vector<rocksdb::Env::FileAttributes> files;
+  uint64_t total = 0;
+  if (!env_.GetChildrenFileAttributes(db_path(), &files).ok()) return 0;
+  for (const rocksdb::Env::FileAttributes& file : files) total += file.size_bytes;
+  return total;
+}
+
+Database::Use::Use(Database& database) : database_(database) { database_.gate_.ReaderLock(); }
+
+Database::Use::~Use() { database_.gate_.ReaderUnlock(); }
+
+absl::Status Database::Use::status() const {
+  if (database_.db_ != nullptr) return absl::OkStatus();
+  return absl::UnavailableError("the database is closed after a failure of the disk");
+}
+
+absl::StatusOr<bool> Database::Use::FindAt(const rocksdb::Snapshot* snapshot, Family family,
+                                           absl::string_view key, std::string& value) const {
+  rocksdb::ReadOptions options;
+  options.snapshot = snapshot;
+  const rocksdb::Status status = db().Get(options, this->family(family), ToSlice(key), &value);
+  if (status.IsNotFound()) return false;
+  RETURN_IF_ERROR(FromRocksDb(status));
+  return true;
+}
+
+absl::Status Database::Use::Write(rocksdb::WriteBatch& batch, bool sync) const {
+  rocksdb::WriteOptions options;
+  options.sync = sync;
+  const absl::Status status = FromRocksDb(db().Write(options, &batch));
+  if (!status.ok()) database_.health_.WriteFailed(status);
+  return status;
+}
+
+Database::Snapshot::Snapshot(const Use& use)
+    : database_(use.database_), generation_(use.generation()), snapshot_(use.db().GetSnapshot()) {
+  absl::MutexLock lock(&database_.snapshots_mutex_);
+  database_.snapshots_.insert(snapshot_);
+}
+
+Database::Snapshot::~Snapshot() {
+  const Use use(database_);
+  // One that the database took along when it closed was released then.
+  if (use.generation() != generation_ || !use.status().ok()) return;
+  {
+    absl::MutexLock lock(&database_.snapshots_mutex_);
+    database_.snapshots_.erase(snapshot_);
+  }
+  use.db().ReleaseSnapshot(snapshot_);
+}
+
+}  // namespace mailstead::store

@@ -1,0 +1,168 @@
+// RocksDB with its column families, opened, checked and, after a failure, brought back.
+#pragma once
+
+#include <rocksdb/db.h>
+#include <rocksdb/options.h>
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "common/base/status.h"
+#include "stored/engine/rocksdb/health.h"
+#include "stored/engine/rocksdb/keys.h"
+#include "stored/engine/rocksdb/records.h"
+#include "stored/engine/rocksdb/rocksdb_engine.h"
+
+namespace mailstead::store {
+
+inline rocksdb::Slice ToSlice(absl::string_view text) { return rocksdb::Slice(text.data(), text.size()); }
+inline absl::string_view ToView(const rocksdb::Slice& slice) {
+  return absl::string_view(slice.data(), slice.size());
+}
+
+// Something that values are read from: the database, a snapshot of it, or a batch on top of it.
+class Source {
+ public:
+  virtual ~Source() = default;
+  // False when the key is not there.
+  virtual absl::StatusOr<bool> Find(Family family, absl::string_view key, std::string& value) const = 0;
+};
+
+// DataLoss names the family and the key.
+template <typename Record>
+absl::StatusOr<std::optional<Record>> FindRecord(const Source& source, Family family, absl::string_view key) {
+  std::string bytes;
+  ASSIGN_OR_RETURN(const bool found, source.Find(family, key, bytes));
+  if (!found) return std::optional<Record>();
+  Record record;
+  const absl::Status decoded = Decode(bytes, record);
+  if (!decoded.ok()) {
+    return absl::DataLossError(
+        absl::StrCat(decoded.message(), " (", FamilyName(family), " ", absl::BytesToHexString(key), ")"));
+  }
+  return std::optional<Record>(std::move(record));
+}
+
+class Database {
+ public:
+  static absl::StatusOr<std::unique_ptr<Database>> Open(const RocksDbOptions& options, rocksdb::Env& env,
+                                                        Health& health);
+  ~Database();
+  Database(const Database&) = delete;
+  Database& operator=(const Database&) = delete;
+
+  class Snapshot;
+
+  // Keeps the database open while it lives; short, and never two at a time in one thread (Recover waits for all).
+  class Use final : public Source {
+   public:
+    explicit Use(Database& database);
+    ~Use() override;
+    Use(const Use&) = delete;
+    Use& operator=(const Use&) = delete;
+
+    // Unavailable while a failure could not be mended; nothing else may be called then.
+    absl::Status status() const;
+    // Grows when the database was closed and opened again.
+    uint64_t generation() const { return database_.generation_; }
+    rocksdb::DB& db() const { return *database_.db_; }
+    rocksdb::ColumnFamilyHandle* family(Family family) const {
+      return database_.families_[static_cast<size_t>(family)];
+    }
+    absl::StatusOr<bool> Find(Family family, absl::string_view key, std::string& value) const override {
+      return FindAt(nullptr, family, key, value);
+    }
+    // `snapshot` may be null: the newest state.
+    absl::StatusOr<bool> FindAt(const rocksdb::Snapshot* snapshot, Family family, absl::string_view key,
+                                std::string& value) const;
+    Counters counters() const { return database_.counters(); }
+    // Reports a failure to Health.
+    absl::Status Write(rocksdb::WriteBatch& batch, bool sync) const;
+
+   private:
+    friend class Database::Snapshot;
+    Database& database_;
+  };
+
+  // A view that stays. When the database is closed and opened again the view is lost: Get gives null.
+  class Snapshot {
+   public:
+    explicit Snapshot(const Use& use);
+    ~Snapshot();
+    Snapshot(const Snapshot&) = delete;
+    Snapshot& operator=(const Snapshot&) = delete;
+
+    const rocksdb::Snapshot* Get(const Use& use) const {
+      return use.generation() == generation_ ? snapshot_ : nullptr;
+    }
+
+   private:
+    Database& database_;
+    const uint64_t generation_;
+    const rocksdb::Snapshot* const snapshot_;
+  };
+
+  // After a write failed. OK when writes succeed again; else the engine tries again later.
+  absl::Status Recover();
+
+  // Never given out before, nor after a restart or power cut: boot epoch (24 bits) and a counter (40 bits).
+  uint64_t NextId() { return next_id_.fetch_add(1, std::memory_order_relaxed); }
+
+  // As of the last commit. Set by the writer.
+  Counters counters() const {
+    absl::MutexLock lock(&counters_mutex_);
+    return counters_;
+  }
+  void set_counters(const Counters& counters) {
+    absl::MutexLock lock(&counters_mutex_);
+    counters_ = counters;
+  }
+
+  // Bytes of all files.
+  uint64_t DiskBytes() const;
+
+ private:
+  Database(const RocksDbOptions& options, rocksdb::Env& env, Health& health);
+
+  absl::Status OpenFiles() ABSL_EXCLUSIVE_LOCKS_REQUIRED(gate_);
+  void CloseFiles() ABSL_EXCLUSIVE_LOCKS_REQUIRED(gate_);
+  absl::Status BeginEpoch() ABSL_EXCLUSIVE_LOCKS_REQUIRED(gate_);
+  absl::Status LoadCounters() ABSL_EXCLUSIVE_LOCKS_REQUIRED(gate_);
+  absl::Status SweepStaged() ABSL_EXCLUSIVE_LOCKS_REQUIRED(gate_);
+  absl::Status ProbeDisk() const;
+  std::string db_path() const;
+
+  const RocksDbOptions options_;
+  rocksdb::Env& env_;
+  Health& health_;
+  std::shared_ptr<rocksdb::Cache> cache_;
+
+  // Held shared by each Use, and exclusively to close and open again.
+  absl::Mutex gate_;
+  std::unique_ptr<rocksdb::DB> db_;
+  std::array<rocksdb::ColumnFamilyHandle*, kFamilyCount> families_{};
+  uint64_t generation_ = 0;
+
+  absl::Mutex snapshots_mutex_;
+  absl::flat_hash_set<const rocksdb::Snapshot*> snapshots_ ABSL_GUARDED_BY(snapshots_mutex_);
+
+  std::atomic<uint64_t> next_id_{0};
+  mutable absl::Mutex counters_mutex_;
+  Counters counters_ ABSL_GUARDED_BY(counters_mutex_);
+};
+
+}  // namespace mailstead::store

@@ -1,0 +1,52 @@
+// The embedded engine: RocksDB in one folder of one process. docs/storage-format.md describes what is on disk.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/base/clock.h"
+#include "stored/engine/engine.h"
+
+namespace rocksdb {
+class Env;
+}
+
+namespace mailstead::store {
+
+struct RocksDbOptions {
+  // Made when it is not there. Its parent must exist.
+  std::string path;
+  // Blocks of the index and of bodies that were read lately.
+  size_t block_cache_bytes = size_t{64} << 20;
+  // What was written lately and is in memory as well as in the log, in all; at most twice this for moments.
+  size_t write_buffer_bytes = size_t{64} << 20;
+  // Open files, in addition to the logs.
+  int max_open_files = 1000;
+  // Below this many free bytes on the file system new mail and accounts are refused (deletions are not).
+  uint64_t min_free_bytes = uint64_t{128} << 20;
+  // Changes that wait for the writer: more are refused with ResourceExhausted.
+  size_t max_waiting_changes = 20'000;
+  size_t max_waiting_bytes = size_t{64} << 20;
+  // Threads that list maildrops, and how many may wait for them.
+  size_t reader_threads = 2;
+  size_t max_waiting_listings = 20'000;
+  // How often leases, deleted mailboxes and the state of the disk are looked at.
+  absl::Duration maintenance_interval = absl::Seconds(1);
+  // Dates of what is stored, the login delay and the age of receipts.
+  const Clock* clock = &Clock::System();
+  // For leases; null: a clock that never jumps.
+  const Clock* lease_clock = nullptr;
+  // Null: the machine's files. Outlives the engine.
+  rocksdb::Env* env = nullptr;
+};
+
+// FailedPrecondition: a store of another schema version (the message names both), or no store; DataLoss: damaged;
+// Unavailable: cannot be read or written, or another process has it open; ResourceExhausted with kReasonDiskFull.
+// All that the engine gave out (body writers, message readers) is destroyed before the engine.
+absl::StatusOr<std::unique_ptr<Engine>> OpenRocksDbEngine(RocksDbOptions options);
+
+}  // namespace mailstead::store

@@ -1,0 +1,71 @@
+#include "stored/engine/rocksdb/schema.h"
+
+#include <rocksdb/env.h>
+
+#include <memory>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "common/base/status.h"
+#include "stored/engine/rocksdb/health.h"
+
+namespace mailstead::store {
+namespace {
+
+// One line: the version, and " new" until the database has been made.
+constexpr absl::string_view kNewMark = " new";
+
+std::string SchemaFile(const std::string& path) { return path + "/schema"; }
+
+// Written beside, synced and renamed: after a power cut the file is the old or the new one.
+absl::Status WriteSchema(rocksdb::Env& env, const std::string& path, absl::string_view line) {
+  const std::string name = SchemaFile(path);
+  const std::string text = absl::StrCat(line, "\n");
+  RETURN_IF_ERROR(FromRocksDb(rocksdb::WriteStringToFile(&env, text, name + ".tmp", /*should_sync=*/true)));
+  RETURN_IF_ERROR(FromRocksDb(env.RenameFile(name + ".tmp", name)));
+  std::unique_ptr<rocksdb::Directory> directory;
+  RETURN_IF_ERROR(FromRocksDb(env.NewDirectory(path, &directory)));
+  return FromRocksDb(directory->Fsync());
+}
+
+}  // namespace
+
+absl::StatusOr<SchemaState> CheckSchema(rocksdb::Env& env, const std::string& path,
+                                        const std::string& db_path) {
+  const bool database_exists = env.FileExists(db_path + "/CURRENT").ok();
+  std::string text;
+  const rocksdb::Status read = rocksdb::ReadFileToString(&env, SchemaFile(path), &text);
+  if (read.IsNotFound() || read.IsPathNotFound()) {
+    if (database_exists) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(path, " holds a database but no schema file: not a store of this program"));
+    }
+    RETURN_IF_ERROR(WriteSchema(env, path, absl::StrCat(kSchemaVersion, kNewMark)));
+    return SchemaState::kNew;
+  }
+  RETURN_IF_ERROR(FromRocksDb(read));
+
+  absl::string_view line = absl::StripSuffix(text, "\n");
+  const bool is_new = absl::ConsumeSuffix(&line, kNewMark);
+  uint32_t version;
+  if (!absl::SimpleAtoi(line, &version)) {
+    return absl::DataLossError(absl::StrCat(SchemaFile(path), " does not hold a version"));
+  }
+  if (version != kSchemaVersion) {
+    return absl::FailedPreconditionError(absl::StrCat("the store in ", path, " has schema version ", version,
+                                                      "; this program reads and writes version ",
+                                                      kSchemaVersion));
+  }
+  if (is_new) return SchemaState::kNew;
+  if (!database_exists) {
+    return absl::DataLossError(absl::StrCat("the database of the store in ", path, " is missing"));
+  }
+  return SchemaState::kReady;
+}
+
+absl::Status MarkSchemaReady(rocksdb::Env& env, const std::string& path) {
+  return WriteSchema(env, path, absl::StrCat(kSchemaVersion));
+}
+
+}  // namespace mailstead::store

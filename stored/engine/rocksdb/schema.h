@@ -1,0 +1,32 @@
+// The file "schema" beside the database: which version of the format the folder holds. It is read before anything of
+// the database is touched, so that an older or newer program changes nothing.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace rocksdb {
+class Env;
+}
+
+namespace mailstead::store {
+
+inline constexpr uint32_t kSchemaVersion = 1;
+
+enum class SchemaState {
+  // Nothing is there, or a first start did not get far: the database is made.
+  kNew,
+  // The database must be there.
+  kReady,
+};
+
+// Makes the file when `path` holds neither it nor a database.
+// FailedPrecondition: another version, or a database without the file. DataLoss: unreadable, or its database is gone.
+absl::StatusOr<SchemaState> CheckSchema(rocksdb::Env& env, const std::string& path, const std::string& db_path);
+// The database has been made.
+absl::Status MarkSchemaReady(rocksdb::Env& env, const std::string& path);
+
+}  // namespace mailstead::store

@@ -1,0 +1,87 @@
+#include "stored/engine/rocksdb/tuning.h"
+
+#include <rocksdb/cache.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/table.h>
+#include <rocksdb/utilities/table_properties_collectors.h>
+
+#include <algorithm>
+
+namespace mailstead::store {
+namespace {
+
+constexpr uint64_t kBlobFileBytes = uint64_t{64} << 20;
+// Smaller bodies stay in the tables: a blob of its own costs a read more than it saves in compaction.
+constexpr uint64_t kMinBlobBytes = 2048;
+
+}  // namespace
+
+rocksdb::DBOptions DatabaseOptions(const RocksDbOptions& options, rocksdb::Env& env) {
+  rocksdb::DBOptions db;
+  db.env = &env;
+  db.create_missing_column_families = true;
+  db.paranoid_checks = true;
+
+  // A commit spans families. A record of the log whose write failed (the caller was told so) must after a crash be
+  // replayed into all of them or none; if the families were flushed one by one it could meet only some.
+  db.atomic_flush = true;
+  // After a power cut the log's tail may be torn anywhere behind the last sync, also in its middle where the file
+  // system wrote out of order. Replay stops at the first bad record; every acknowledged one is before it. A store whose
+  // tables hold newer data than what could be replayed is refused as damaged.
+  db.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+  db.recycle_log_file_num = 0;
+  db.max_total_wal_size = 4 * std::max<uint64_t>(options.write_buffer_bytes, uint64_t{16} << 20);
+  // Bodies of large messages are written without sync: spread their way to the disk, so that the commit's sync is short.
+  db.wal_bytes_per_sync = uint64_t{1} << 20;
+  db.bytes_per_sync = uint64_t{1} << 20;
+
+  db.db_write_buffer_size = options.write_buffer_bytes;
+  db.max_open_files = options.max_open_files;
+  db.max_background_jobs = 2;
+  db.max_subcompactions = 1;
+  // Recovery from errors is ours (Database::Recover): one place decides.
+  db.max_bgerror_resume_count = 0;
+
+  db.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
+  db.max_log_file_size = size_t{4} << 20;
+  db.keep_log_file_num = 4;
+  db.stats_dump_period_sec = 0;
+  db.stats_persist_period_sec = 0;
+  return db;
+}
+
+rocksdb::ColumnFamilyOptions FamilyOptions(Family family, const RocksDbOptions& options,
+                                           const std::shared_ptr<rocksdb::Cache>& cache) {
+  rocksdb::ColumnFamilyOptions result;
+  rocksdb::BlockBasedTableOptions table;
+  table.block_cache = cache;
+  table.cache_index_and_filter_blocks = true;
+  table.cache_index_and_filter_blocks_with_high_priority = true;
+  table.pin_l0_filter_and_index_blocks_in_cache = true;
+  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+  table.format_version = 5;
+  result.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+
+  result.write_buffer_size = options.write_buffer_bytes;
+  result.compression = rocksdb::kZSTD;
+  result.target_file_size_base = uint64_t{32} << 20;
+  result.level_compaction_dynamic_level_bytes = true;
+  // What was deleted gives its space back soon: tables with many deletions are compacted first.
+  result.table_properties_collector_factories.push_back(
+      rocksdb::NewCompactOnDeletionCollectorFactory(/*sliding_window_size=*/1024, /*deletion_trigger=*/512,
+                                                    /*deletion_ratio=*/0.5));
+
+  if (family == Family::kBody) {
+    result.enable_blob_files = true;
+    result.min_blob_size = kMinBlobBytes;
+    result.blob_file_size = kBlobFileBytes;
+    result.blob_compression_type = rocksdb::kZSTD;
+    // A blob file without live bodies is deleted; of the older half, files that are half garbage are rewritten.
+    result.enable_blob_garbage_collection = true;
+    result.blob_garbage_collection_age_cutoff = 0.5;
+    result.blob_garbage_collection_force_threshold = 0.5;
+  }
+  return result;
+}
+
+}  // namespace mailstead::store

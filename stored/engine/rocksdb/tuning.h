@@ -1,0 +1,17 @@
+// How RocksDB is set up: memory, files, compression, blobs.
+#pragma once
+
+#include <rocksdb/options.h>
+
+#include <memory>
+
+#include "stored/engine/rocksdb/keys.h"
+#include "stored/engine/rocksdb/rocksdb_engine.h"
+
+namespace mailstead::store {
+
+rocksdb::DBOptions DatabaseOptions(const RocksDbOptions& options, rocksdb::Env& env);
+rocksdb::ColumnFamilyOptions FamilyOptions(Family family, const RocksDbOptions& options,
+                                           const std::shared_ptr<rocksdb::Cache>& cache);
+
+}  // namespace mailstead::store

@@ -1,0 +1,190 @@
+#include "stored/engine/rocksdb/writer.h"
+
+#include <utility>
+
+#include "absl/synchronization/notification.h"
+#include "common/base/check.h"
+#include "common/base/status.h"
+
+namespace mailstead::store {
+namespace {
+
+// Bounds the memory of a batch and how long the first of its callers waits for the last.
+constexpr size_t kMaxGroupCount = 1000;
+constexpr size_t kMaxGroupBytes = size_t{8} << 20;
+
+}  // namespace
+
+Batch::Batch(const Database::Use& use)
+    : use_(use),
+      batch_(rocksdb::BytewiseComparator(), 0, /*overwrite_key=*/true),
+      counters_(use.counters()),
+      counters_stored_(counters_) {}
+
+absl::StatusOr<bool> Batch::Find(Family family, absl::string_view key, std::string& value) const {
+  // RocksDB does not declare it const, though it only reads.
+  auto& batch = const_cast<rocksdb::WriteBatchWithIndex&>(batch_);
+  const rocksdb::Status status = batch.GetFromBatchAndDB(&use_.db(), rocksdb::ReadOptions(),
+                                                         use_.family(family), ToSlice(key), &value);
+  if (status.IsNotFound()) return false;
+  RETURN_IF_ERROR(FromRocksDb(status));
+  return true;
+}
+
+absl::StatusOr<bool> Batch::FindPrefix(Family family, absl::string_view prefix) {
+  rocksdb::ColumnFamilyHandle* handle = use_.family(family);
+  const std::unique_ptr<rocksdb::Iterator> it(
+      batch_.NewIteratorWithBase(handle, use_.db().NewIterator(rocksdb::ReadOptions(), handle)));
+  it->Seek(ToSlice(prefix));
+  RETURN_IF_ERROR(FromRocksDb(it->status()));
+  return it->Valid() && it->key().starts_with(ToSlice(prefix));
+}
+
+void Batch::Put(Family family, absl::string_view key, absl::string_view value) {
+  const rocksdb::Status status = batch_.Put(use_.family(family), ToSlice(key), ToSlice(value));
+  CHECK(status.ok());  // fails only past a size limit, and none is set
+}
+
+void Batch::Delete(Family family, absl::string_view key) {
+  const rocksdb::Status status = batch_.Delete(use_.family(family), ToSlice(key));
+  CHECK(status.ok());
+}
+
+void Batch::Begin() {
+  batch_.SetSavePoint();
+  counters_before_ = counters_;
+  size_before_ = batch_.GetWriteBatch()->GetDataSize();
+}
+
+void Batch::Keep() { CHECK(batch_.PopSavePoint().ok()); }
+
+void Batch::Undo() {
+  counters_ = counters_before_;
+  // Going back builds the index of the whole batch anew; most changes that fail have written nothing yet.
+  if (batch_.GetWriteBatch()->GetDataSize() == size_before_) return Keep();
+  CHECK(batch_.RollbackToSavePoint().ok());
+}
+
+absl::Status Batch::Write(bool sync) {
+  if (counters_ != counters_stored_) Put(Family::kMeta, kCountersKey, Encode(counters_));
+  return use_.Write(*batch_.GetWriteBatch(), sync);
+}
+
+Writer::Writer(Database& database, size_t max_waiting, size_t max_waiting_bytes)
+    : database_(database),
+      max_waiting_(max_waiting),
+      max_waiting_bytes_(max_waiting_bytes),
+      thread_([this] { Loop(); }) {}
+
+Writer::~Writer() { Stop(); }
+
+void Writer::Stop() {
+  {
+    absl::MutexLock lock(&mutex_);
+    stopping_ = true;
+  }
+  if (thread_.joinable()) thread_.join();
+}
+
+void Writer::Submit(std::unique_ptr<Change> change) {
+  const size_t bytes = change->size_bytes();
+  absl::Status refused = absl::ResourceExhaustedError("the store has too many changes waiting to be written");
+  {
+    absl::MutexLock lock(&mutex_);
+    if (stopping_) refused = absl::UnavailableError("the store is being closed");
+    // One large change is always taken when none waits.
+    const bool fits =
+        waiting_.empty() || (waiting_.size() < max_waiting_ && waiting_bytes_ + bytes <= max_waiting_bytes_);
+    if (fits && !stopping_) {
+      waiting_bytes_ += bytes;
+      waiting_.push_back(std::move(change));
+      return;
+    }
+  }
+  change->Finish(std::move(refused));
+}
+
+absl::Status Writer::Run(absl::FunctionRef<absl::Status(Batch&)> apply, bool sync) {
+  class Blocking final : public Change {
+   public:
+    Blocking(absl::FunctionRef<absl::Status(Batch&)> apply, bool sync, absl::Status& outcome,
+             absl::Notification& done)
+        : apply_(apply), sync_(sync), outcome_(outcome), done_(done) {}
+    absl::Status Apply(Batch& batch) override { return apply_(batch); }
+    void Finish(absl::Status status) override {
+      outcome_ = std::move(status);
+      done_.Notify();
+    }
+    bool needs_sync() const override { return sync_; }
+
+   private:
+    absl::FunctionRef<absl::Status(Batch&)> apply_;
+    const bool sync_;
+    absl::Status& outcome_;
+    absl::Notification& done_;
+  };
+  CHECK(std::this_thread::get_id() != thread_.get_id());
+  absl::Status outcome;
+  absl::Notification done;
+  Submit(std::make_unique<Blocking>(apply, sync, outcome, done));
+  done.WaitForNotification();
+  return outcome;
+}
+
+void Writer::Loop() {
+  for (;;) {
+    Group group = NextGroup();
+    if (group.empty()) return;
+    Commit(group);
+  }
+}
+
+Writer::Group Writer::NextGroup() {
+  const auto has_work = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return stopping_ || !waiting_.empty();
+  };
+  absl::MutexLock lock(&mutex_);
+  mutex_.Await(absl::Condition(&has_work));
+  Group group;
+  size_t group_bytes = 0;
+  while (!waiting_.empty() && group.size() < kMaxGroupCount && group_bytes < kMaxGroupBytes) {
+    const size_t bytes = waiting_.front()->size_bytes();
+    group_bytes += bytes;
+    waiting_bytes_ -= bytes;
+    group.push_back(std::move(waiting_.front()));
+    waiting_.pop_front();
+  }
+  return group;
+}
+
+void Writer::Commit(Group& group) {
+  std::vector<absl::Status> outcomes(group.size());
+  const absl::Status written = ApplyAndWrite(group, outcomes);
+  for (size_t i = 0; i < group.size(); ++i) {
+    group[i]->Finish(written.ok() ? std::move(outcomes[i]) : written);
+    group[i].reset();
+  }
+}
+
+absl::Status Writer::ApplyAndWrite(Group& group, std::vector<absl::Status>& outcomes) {
+  const Database::Use use(database_);
+  RETURN_IF_ERROR(use.status());
+  Batch batch(use);
+  bool sync = false;
+  for (size_t i = 0; i < group.size(); ++i) {
+    batch.Begin();
+    outcomes[i] = group[i]->Apply(batch);
+    if (outcomes[i].ok()) {
+      batch.Keep();
+      sync = sync || group[i]->needs_sync();
+    } else {
+      batch.Undo();
+    }
+  }
+  if (batch.empty()) return absl::OkStatus();
+  RETURN_IF_ERROR(batch.Write(sync));
+  database_.set_counters(batch.counters());
+  return absl::OkStatus();
+}
+
+}  // namespace mailstead::store
