@@ -133,7 +133,7 @@ class CrashLedgerTest(StackCase):
             self.assertEqual(set(), missing, "acknowledged and lost")
             per_mailbox.append(set(names))
         self.assertEqual(*per_mailbox, "a message reached one of its two mailboxes only")
-        self.assertEqual(0, stack.ctl.json("message", "verify")["damaged_count"])
+        self.assertEqual(0, int(stack.ctl.json("verify")["damaged_count"]))
         print(f"{len(ledger.acknowledged)} acknowledged, {len(ledger.tried)} tried, "
               f"{len(per_mailbox[0])} stored")
 

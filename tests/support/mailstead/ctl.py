@@ -38,10 +38,10 @@ class Mailctl:
         self.run("domain", "add", name)
 
     def add_account(self, address, password, *flags):
-        self.run("account", "add", address, *flags, input=password + "\n")
+        self.run("account", "add", address, "--password_stdin", *flags, input=password + "\n")
 
     def set_password(self, address, password):
-        self.run("account", "passwd", address, input=password + "\n")
+        self.run("account", "password", address, "--password_stdin", input=password + "\n")
 
     def add_alias(self, address, *targets):
         self.run("alias", "add", address, *targets)

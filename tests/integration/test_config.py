@@ -1,0 +1,143 @@
+"""Flags, flag files and environment. What is wrong ends the program with one line that names the flag."""
+
+import unittest
+
+from mailstead.process import program_argv, run_tool
+from mailstead.stack import StackCase
+
+WRONG = {
+    "stored": [
+        ("no_such_flag", "1"), ("listen", "nonsense"), ("listen", "127.0.0.1:99999"), ("admin_listen", "nowhere:x"),
+        ("log_format", "xml"), ("log_level", "loud"), ("drain_timeout", "soon"), ("threads", "-1"),
+        ("scram_iterations", "4095"), ("scram_iterations", "many"), ("credential_cache_ttl", "-1s"),
+        ("max_message_bytes", "-5"), ("engine", "paper"), ("tls_cert", "/no/such/file"), ("data_dir", ""),
+    ],
+    "smtpd": [
+        ("no_such_flag", "1"), ("mx_listen", "127.0.0.1"), ("submission_listen", "1.2.3:x"),
+        ("submissions_listen", "127.0.0.1:70000"), ("log_format", "xml"), ("log_level", "loud"), ("hostname", "a b"),
+        ("proxy_networks", "10.0.0.0/99"), ("bare_line_ends", "maybe"), ("max_connections", "-1"),
+        ("max_connections_per_address", "-1"), ("max_recipients", "0"), ("max_message_bytes", "0"),
+        ("command_timeout", "0s"), ("tls_cert", "/no/such/file"), ("tls_key", "/no/such/file"),
+        ("store_connections", "0"), ("store_token_file", "/no/such/file"), ("allow_plaintext_auth", "perhaps"),
+        ("max_errors", "-3"),
+    ],
+    "pop3d": [
+        ("no_such_flag", "1"), ("pop3_listen", "127.0.0.1"), ("pop3s_listen", "127.0.0.1:70000"),
+        ("log_format", "xml"), ("log_level", "loud"), ("hostname", "a b"), ("proxy_networks", "10.0.0.0/99"),
+        ("max_connections", "-1"), ("idle_timeout", "0s"), ("login_delay", "-1s"), ("lease_ttl", "0s"),
+        ("lease_ttl", "1h"), ("tls_cert", "/no/such/file"), ("store_token_file", "/no/such/file"),
+        ("allow_plaintext_auth", "perhaps"),
+    ],
+}
+
+
+class ConfigTest(StackCase):
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.stack = None
+
+    def good_flags(self, program):
+        if program == "stored":
+            return dict(data_dir=self.folder / "data", listen="127.0.0.1:0", admin_listen="127.0.0.1:0",
+                        frontend_token_file=self.folder / "f.token", operator_token_file=self.folder / "o.token")
+        listeners = (dict(mx_listen="127.0.0.1:0", submission_listen="", submissions_listen="")
+                     if program == "smtpd" else dict(pop3_listen="127.0.0.1:0", pop3s_listen=""))
+        token = self.folder / "token"
+        token.write_text("token\n", encoding="ascii")
+        return dict(hostname="mx.example.test", store="127.0.0.1:1", store_token_file=token,
+                    admin_listen="127.0.0.1:0", **listeners)
+
+    def setUp(self):
+        self.holder = self.new_stack()
+        self.folder = self.holder.folder
+
+    def assert_one_line_that_names(self, done, flag, program):
+        text = done.stderr.decode()
+        self.assertEqual(2, done.returncode, f"{program} --{flag}: exit {done.returncode}: {text}")
+        self.assertEqual(1, len(text.strip().splitlines()), text)
+        self.assertIn(flag, text)
+
+    def run_with(self, program, environment=None, **flags):
+        return run_tool(program_argv(program, {**self.good_flags(program), **flags}), timeout=20,
+                        environment=environment)
+
+    def test_what_is_wrong_is_named(self):
+        for program, wrong in WRONG.items():
+            for flag, value in wrong:
+                with self.subTest(program=program, flag=flag, value=value):
+                    self.assert_one_line_that_names(self.run_with(program, **{flag: value}), flag, program)
+
+    def test_in_the_environment_too(self):
+        for program, wrong in WRONG.items():
+            for flag, value in wrong:
+                if flag in ("no_such_flag", *self.good_flags(program)):
+                    continue
+                with self.subTest(program=program, flag=flag, value=value):
+                    done = self.run_with(program, environment={f"{program.upper()}_{flag.upper()}": value})
+                    text = done.stderr.decode()
+                    self.assertEqual(2, done.returncode, text)
+                    self.assertEqual(1, len(text.strip().splitlines()), text)
+                    self.assertTrue(flag in text or flag.upper() in text, text)
+
+    def test_environment_flag_file_and_command_line_in_rising_order(self):
+        stack = self.holder
+        stack.add_stored()
+        flag_file = self.folder / "smtpd.flags"
+        flag_file.write_text("--max_message_bytes=30000\n--max_recipients=30\n", encoding="ascii")
+        environment = {"SMTPD_MAX_MESSAGE_BYTES": "20000", "SMTPD_MAX_RECIPIENTS": "20", "SMTPD_MAX_COMMANDS": "9"}
+
+        def offered(**more):
+            smtpd = stack.add_smtpd(environment=environment, **more)
+            with stack.mx(smtpd) as session:
+                return session.capabilities["SIZE"], session.capabilities["LIMITS"]
+
+        size, limits = offered()
+        self.assertEqual("20000", size)
+        self.assertIn("RCPTMAX=20", limits)
+        size, limits = offered(flagfile=flag_file)
+        self.assertEqual("30000", size)
+        self.assertIn("RCPTMAX=30", limits)
+        size, limits = offered(flagfile=flag_file, max_message_bytes=40000)
+        self.assertEqual("40000", size)
+        self.assertIn("RCPTMAX=30", limits)
+
+    def test_a_flag_file_that_is_not_there(self):
+        for program in WRONG:
+            with self.subTest(program):
+                done = self.run_with(program, flagfile=self.folder / "missing.flags")
+                self.assertNotEqual(0, done.returncode)
+                self.assertIn("missing.flags", done.stderr.decode())
+
+    def test_help_and_version(self):
+        for program in (*WRONG, "mailctl"):
+            with self.subTest(program):
+                done = run_tool([*program_argv(program, {}), "--help"], timeout=20)
+                self.assertIn(done.returncode, (0, 1))
+                self.assertIn(program, done.stdout.decode())
+                done = run_tool([*program_argv(program, {}), "--version"], timeout=20)
+                self.assertEqual(0, done.returncode)
+                self.assertRegex(done.stdout.decode(), r"[0-9]+\.[0-9]+\.[0-9]+")
+
+    def test_an_address_in_use(self):
+        stack = self.holder
+        stack.add_stored()
+        smtpd = stack.add_smtpd()
+        taken = f"127.0.0.1:{smtpd.ports['mx']}"
+        done = run_tool(program_argv("smtpd", {**stack.frontend_flags(), "mx_listen": taken, "submission_listen": "",
+                                               "submissions_listen": ""}), timeout=20)
+        self.assertNotEqual(0, done.returncode)
+        self.assertIn(taken, (done.stdout + done.stderr).decode())
+
+    def test_second_stored_on_the_same_folder_is_refused(self):
+        stack = self.holder
+        stored = stack.add_stored()
+        done = run_tool(program_argv("stored", {**stored.flags, "listen": "127.0.0.1:0"}), timeout=20)
+        self.assertNotEqual(0, done.returncode)
+        self.assertIn(str(stored.flags["data_dir"]), (done.stdout + done.stderr).decode())
+        self.assertTrue(stored.ready())
+
+
+if __name__ == "__main__":
+    unittest.main()

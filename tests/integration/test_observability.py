@@ -1,0 +1,146 @@
+"""Logs, metrics and health: one message followed through all programs, and no secret anywhere."""
+
+import base64
+import json
+import re
+import unittest
+
+from mailstead.process import parse_logfmt, run_tool, program_argv
+from mailstead.stack import PASSWORD, SharedStackCase, StackCase
+
+MAIL = b"Subject: a-subject-nobody-logs\r\n\r\nA body nobody logs\r\n"
+
+
+class ObservabilityTest(SharedStackCase):
+
+    @classmethod
+    def build(cls, stack):
+        super().build(stack)
+        [cls.user] = stack.add_accounts("user")
+
+    def test_one_message_is_followed_through_all_programs(self):
+        with self.stack.submission(self.user) as session:
+            session.deliver(self.user, self.user, MAIL)
+            session.quit()
+        self.stack.fetch_all(self.user)
+        smtpd, stored, pop3d = self.stack.smtpd.process, self.stack.stored.process, self.stack.pop3d.process
+        accepted = smtpd.wait_for_line(
+            lambda line: (lambda got: got if "delivery" in got and "session" in got else None)(parse_logfmt(line)),
+            what="a line with session and delivery")
+        self.assertRegex(accepted["delivery"], r"^[A-Za-z0-9_-]{16,64}$")
+        self.assertEqual("127.0.0.1", next(got["client"] for got in smtpd.events(session=accepted["session"])
+                                           if "client" in got))
+        stored_line = stored.wait_for_line(
+            lambda line: (lambda got: got if got.get("delivery") == accepted["delivery"] else None)(parse_logfmt(line)),
+            what="the delivery in stored's log")
+        self.assertEqual(accepted["session"], stored_line["session"])
+        # The login of the POP3 session is in both logs under one id.
+        fetched = pop3d.wait_for_line(
+            lambda line: (lambda got: got if got.get("account") == self.user and "session" in got else None)(
+                parse_logfmt(line)), what="the login in pop3d's log")
+        stored.wait_for_line(lambda line: f"session={fetched['session']}" in line, what="the session in stored's log")
+
+    def test_every_line_is_one_event(self):
+        self.stack.send(self.user, MAIL)
+        self.stack.fetch_all(self.user)
+        for server in self.stack.servers:
+            for line in server.process.text().splitlines():
+                fields = parse_logfmt(line)
+                for key in ("time", "level", "program", "event"):
+                    self.assertIn(key, fields, line)
+                self.assertEqual(server.program, fields["program"])
+                self.assertRegex(fields["time"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
+
+    def test_no_secret_and_no_content_in_any_log(self):
+        secret = base64.b64encode(f"\0{self.user}\0{PASSWORD}".encode()).decode()
+        with self.stack.submission() as session:
+            session.command("AUTH PLAIN")
+            session.command(secret)
+            session.deliver(self.user, self.user, MAIL)
+        with self.stack.submission() as session:
+            session.command("AUTH LOGIN")
+            session.command(base64.b64encode(self.user.encode()))
+            session.command(base64.b64encode(PASSWORD.encode()))
+        # Typed where it does not belong.
+        with self.stack.submission() as session:
+            session.command(f"PASS {PASSWORD}")
+            session.command(f"AUTH NONSENSE {secret}")
+        with self.stack.pop3() as session:
+            session.command(f"PASS {PASSWORD}")
+            session.command(f"XPASS {PASSWORD}")
+        self.stack.fetch_all(self.user)
+        for server in self.stack.servers:
+            text = server.process.text()
+            for unwanted in (PASSWORD, secret, base64.b64encode(PASSWORD.encode()).decode(), "nobody logs",
+                             "a-subject-nobody-logs"):
+                self.assertNotIn(unwanted, text)
+
+    def test_a_peer_cannot_forge_a_line(self):
+        with self.stack.mx() as session:
+            session.command(b'EHLO x\x1b[31m" event=forged level=error')
+            session.command(b'MAIL FROM:<"x event=forged"@elsewhere.test>')
+            session.command(b"NONSENSE\x00event=forged")
+            session.quit()
+        with self.stack.pop3() as session:
+            session.command(b'USER x" event=forged y="')
+            session.command(b"PASS no")
+        for server in self.stack.servers:
+            for line in server.process.text().splitlines():
+                self.assertNotEqual("forged", parse_logfmt(line).get("event"), line)
+                self.assertNotIn("\x1b", line)
+
+    def test_metrics_count_what_happens(self):
+        before = [server.metrics() for server in self.stack.servers]
+        self.stack.send(self.user, MAIL)
+        with self.stack.mx() as session:
+            session.command("NONSENSE")
+        self.stack.fetch_all(self.user)
+        after = [server.metrics() for server in self.stack.servers]
+        for server, one, other in zip(self.stack.servers, before, after):
+            names = {name for name, _ in other}
+            self.assertTrue(any(name.startswith(("mailstead_", f"{server.program}_")) for name in names), names)
+            grown = {name for (name, labels), value in other.items() if value > one.get((name, labels), 0)}
+            self.assertGreaterEqual(len(grown), 3, f"{server.name}: {grown}")
+
+    def test_health(self):
+        for server in self.stack.servers:
+            self.assertEqual(200, server.admin("/healthz")[0])
+            self.assertEqual(200, server.admin("/readyz")[0])
+            self.assertEqual(404, server.admin("/nonsense")[0])
+
+
+class JsonLogTest(StackCase):
+
+    def test_every_line_is_a_document(self):
+        stack = self.new_stack()
+        stack.add_stored()
+        # Ports are read from logfmt by the harness; here the documents are parsed instead.
+        from mailstead.process import Process
+        for program, listeners in (("smtpd", dict(mx_listen="127.0.0.1:0", submission_listen="",
+                                                  submissions_listen="")),
+                                   ("pop3d", dict(pop3_listen="127.0.0.1:0", pop3s_listen=""))):
+            process = Process(f"{program}-json", program_argv(program, {**stack.frontend_flags(), **listeners,
+                                                                       "log_format": "json"}))
+            self.addCleanup(process.kill)
+            listening = process.wait_for_line(
+                lambda line: (lambda got: got if got.get("event") == "listening" and got.get("listener") in
+                              ("mx", "pop3") else None)(json.loads(line)), what="listening")
+            self.assertIsInstance(listening["port"], int)
+            self.assertEqual(0, process.terminate())
+            for line in process.text().splitlines():
+                fields = json.loads(line)
+                self.assertEqual(program, fields["program"])
+
+
+class ReflectionTest(StackCase):
+
+    def test_programs_print_their_flags(self):
+        """docs/ lists every flag; --help is where they come from."""
+        for program in ("stored", "smtpd", "pop3d"):
+            done = run_tool([*program_argv(program, {}), "--help"])
+            flags = set(re.findall(r"--([a-z0-9_]+)", done.stdout.decode()))
+            self.assertTrue({"admin_listen", "log_format", "log_level", "drain_timeout"} <= flags, flags)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,148 @@
+"""scripts/run: the first command a stranger gives."""
+
+import os
+import re
+import socket
+import time
+import unittest
+
+from mailstead.certs import insecure_context
+from mailstead.paths import REPOSITORY, bin_dir
+from mailstead.pop3 import Pop3
+from mailstead.process import Process, run_tool, wait_until
+from mailstead.smtp import Smtp
+from mailstead.stack import StackCase
+from mailstead.trace import strip_trace
+
+MAIL = b"Subject: run\r\n\r\nHello\r\n"
+USER = "demo@example.test"
+PORTS = ("SMTP", "SUBMISSION", "SUBMISSIONS", "POP3", "POP3S", "STORE", "SMTPD_ADMIN", "POP3D_ADMIN", "STORED_ADMIN")
+
+
+def free_ports(count):
+    sockets = []
+    for _ in range(count):
+        sock = socket.socket()
+        sock.bind(("127.0.0.1", 0))
+        sockets.append(sock)
+    ports = [sock.getsockname()[1] for sock in sockets]
+    for sock in sockets:
+        sock.close()
+    return ports
+
+
+class RunScriptTest(StackCase):
+
+    def setUp(self):
+        self.holder = self.new_stack()
+        self.processes = []
+
+    def start(self, name, password="demo pass word", data=None):
+        self.holder.secrets.add(password)
+        ports = dict(zip(PORTS, free_ports(len(PORTS))))
+        environment = {f"MAILSTEAD_{key}_PORT": str(port) for key, port in ports.items()}
+        environment["MAILSTEAD_DATA"] = str(data or self.holder.folder / name)
+        environment["MAILSTEAD_DEMO_PASSWORD"] = password
+        process = Process(name, [REPOSITORY / "scripts" / "run"], environment, cwd="/")
+        process.ports, process.data = ports, environment["MAILSTEAD_DATA"]
+        self.processes.append(process)
+        self.addCleanup(self.end, process)
+        process.wait_for_line(lambda line: re.search(r"\bready\b", line), timeout=120, what="ready")
+        return process
+
+    def end(self, process):
+        if process.running():
+            process.terminate()
+
+    def tearDown(self):
+        for process in self.processes:
+            print(process.tail(5))
+
+    def send(self, process):
+        with Smtp(process.ports["SMTP"]) as session:
+            session.deliver("a@elsewhere.test", USER, MAIL)
+            session.quit()
+
+    def fetch(self, process, password="demo pass word"):
+        session = Pop3(process.ports["POP3S"], tls="implicit", context=insecure_context())
+        session.login(USER, password)
+        return [strip_trace(raw).content for raw in session.fetch_all()]
+
+    def children(self, process):
+        """{name: pid} of the programs it runs, through any depth."""
+        found, queue = {}, [process.pid]
+        while queue:
+            parent = queue.pop()
+            listing = run_tool(["ps", "--no-headers", "-o", "pid=,comm=", "--ppid", parent]).stdout.decode()
+            for line in listing.splitlines():
+                pid, name = line.split(None, 1)
+                queue.append(int(pid))
+                if name in ("stored", "smtpd", "pop3d"):
+                    found[name] = int(pid)
+        return found
+
+    def test_start_use_restart(self):
+        first = self.start("one")
+        self.assertIn("demo pass word", first.text(), "how to send and fetch is shown with the password")
+        self.assertIn("curl", first.text())
+        self.send(first)
+        self.assertEqual([MAIL], self.fetch(first))
+        self.send(first)
+        # mailctl finds the store by MAILSTEAD_DATA.
+        done = run_tool([bin_dir() / "mailctl", "account", "list", "--json"],
+                        environment={"MAILSTEAD_DATA": first.data})
+        self.assertEqual(0, done.returncode, done.stderr)
+        self.assertIn(USER.encode(), done.stdout)
+
+        children = self.children(first)
+        self.assertEqual({"stored", "smtpd", "pop3d"}, set(children))
+        self.assertEqual(0, first.terminate(60))
+        for pid in children.values():
+            self.assertFalse(os.path.exists(f"/proc/{pid}"), "a program outlived scripts/run")
+
+        started = time.monotonic()
+        second = self.start("one again", data=first.data)
+        print(f"second start: {time.monotonic() - started:.1f} s")
+        self.assertRegex(second.text().lower(), "kept|keeps|existing|already")
+        self.assertEqual([MAIL], self.fetch(second))
+
+    def test_a_program_that_dies_is_started_again(self):
+        process = self.start("two")
+        for name in ("smtpd", "pop3d", "stored"):
+            pid = self.children(process)[name]
+            lines = process.line_count()
+            os.kill(pid, 9)
+            process.wait_for_line(lambda line: name in line and re.search("again|restart", line.lower()),
+                                  what=f"a line that says that {name} is started again", start=lines)
+            wait_until(lambda: self.children(process).get(name) not in (None, pid), what=f"{name} runs again")
+        wait_until(lambda: self.try_send(process), 30, "mail is taken again", interval=0.1)
+        wait_until(lambda: self.try_fetch(process), 30, "mail is fetched again", interval=0.1)
+
+    def try_send(self, process):
+        try:
+            self.send(process)
+            return True
+        except (OSError, EOFError, AssertionError):
+            return False
+
+    def try_fetch(self, process):
+        try:
+            return self.fetch(process)
+        except (OSError, EOFError, AssertionError):
+            return None
+
+    def test_two_side_by_side(self):
+        one, other = self.start("left", "left pass word"), self.start("right", "right pass word")
+        self.send(one)
+        self.assertEqual([], self.fetch(other, "right pass word"))
+        self.assertEqual([MAIL], self.fetch(one, "left pass word"))
+
+    def test_sigint_ends_it_too(self):
+        process = self.start("three")
+        process.exit_is_expected = True
+        process.signal(2)
+        self.assertEqual(0, process.wait(60))
+
+
+if __name__ == "__main__":
+    unittest.main()
