@@ -1,0 +1,194 @@
+#include "pop3d/grpc_store_client.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <utility>
+
+#include "common/base/status.h"
+#include "common/obs/log.h"
+#include "common/rpc/await.h"
+#include "mailstead/store/v1/mailbox.grpc.pb.h"
+
+namespace mailstead::pop3 {
+namespace {
+
+namespace v1 = ::mailstead::store::v1;
+
+// What a client may take to answer the challenges of one exchange.
+constexpr absl::Duration kChallengeTime = absl::Minutes(1);
+
+void SetDuration(absl::Duration from, google::protobuf::Duration& to) {
+  to.set_seconds(absl::IDivDuration(from, absl::Seconds(1), &from));
+  to.set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(from)));
+}
+
+class GrpcSaslExchange : public SaslExchange {
+ public:
+  GrpcSaslExchange(rpc::StoreChannel& channel, absl::Duration timeout) : exchange_(channel, timeout) {}
+  asio::awaitable<absl::StatusOr<rpc::AuthStep>> Begin(rpc::AuthStart start) override {
+    return exchange_.Begin(std::move(start));
+  }
+  asio::awaitable<absl::StatusOr<rpc::AuthStep>> Respond(std::string response) override {
+    return exchange_.Respond(std::move(response));
+  }
+
+ private:
+  rpc::AuthExchange exchange_;
+};
+
+class GrpcMessageStream : public MessageStream {
+ public:
+  GrpcMessageStream(rpc::StoreChannel& channel, const v1::FetchMessageRequest& request,
+                    absl::Duration timeout)
+      : stub_(v1::MailboxService::NewStub(channel.Next())),
+        stream_([&](grpc::ClientContext* context, auto* reactor) {
+          channel.Prepare(*context, timeout);
+          stub_->async()->FetchMessage(context, &request, reactor);
+        }) {}
+
+  asio::awaitable<absl::StatusOr<bool>> Read(std::string& piece) override {
+    v1::FetchMessageResponse response;
+    while (response.content().empty()) {
+      const absl::StatusOr<bool> more = co_await stream_.Read(response);
+      CO_RETURN_IF_ERROR(more.status());
+      if (!*more) co_return false;
+    }
+    piece = std::move(*response.mutable_content());
+    co_return true;
+  }
+
+ private:
+  std::unique_ptr<v1::MailboxService::Stub> stub_;
+  rpc::ServerStream<v1::FetchMessageResponse> stream_;
+};
+
+class GrpcStoreClient : public StoreClient {
+ public:
+  GrpcStoreClient(rpc::StoreChannel& channel, absl::Duration timeout)
+      : channel_(channel), timeout_(timeout) {}
+
+  std::unique_ptr<SaslExchange> NewSaslExchange(bool interactive) override {
+    return std::make_unique<GrpcSaslExchange>(channel_, interactive ? timeout_ + kChallengeTime : timeout_);
+  }
+
+  asio::awaitable<absl::StatusOr<OpenedMaildrop>> OpenMaildrop(OpenRequest request) override;
+
+  asio::awaitable<absl::Status> CommitMaildrop(CommitRequest commit) override {
+    v1::CommitMaildropRequest request;
+    request.set_mailbox_id(commit.mailbox_id);
+    request.set_token(commit.token);
+    request.mutable_message_ids()->Assign(commit.message_ids.begin(), commit.message_ids.end());
+    request.set_session_id(std::move(commit.session_id));
+    return Call<v1::CommitMaildropResponse>(
+        std::move(request), timeout_, [](auto* async, auto&&... arguments) {
+          async->CommitMaildrop(std::forward<decltype(arguments)>(arguments)...);
+        });
+  }
+
+  asio::awaitable<absl::Status> ReleaseMaildrop(uint64_t mailbox_id, uint64_t token) override {
+    v1::ReleaseMaildropRequest request;
+    request.set_mailbox_id(mailbox_id);
+    request.set_token(token);
+    return Call<v1::ReleaseMaildropResponse>(
+        std::move(request), timeout_, [](auto* async, auto&&... arguments) {
+          async->ReleaseMaildrop(std::forward<decltype(arguments)>(arguments)...);
+        });
+  }
+
+  asio::awaitable<absl::Status> RenewLease(LeaseRequest lease) override {
+    v1::RenewLeaseRequest request;
+    request.set_lease_id(std::move(lease.lease_id));
+    request.set_holder(std::move(lease.holder));
+    SetDuration(lease.ttl, *request.mutable_ttl());
+    // A heartbeat that takes longer than its period is one that failed.
+    return Call<v1::RenewLeaseResponse>(std::move(request), std::min(timeout_, lease.ttl / 3),
+                                        [](auto* async, auto&&... arguments) {
+                                          async->RenewLease(std::forward<decltype(arguments)>(arguments)...);
+                                        });
+  }
+
+  asio::awaitable<absl::Status> EndLease(std::string lease_id) override {
+    v1::EndLeaseRequest request;
+    request.set_lease_id(std::move(lease_id));
+    return Call<v1::EndLeaseResponse>(std::move(request), timeout_, [](auto* async, auto&&... arguments) {
+      async->EndLease(std::forward<decltype(arguments)>(arguments)...);
+    });
+  }
+
+  std::unique_ptr<MessageStream> FetchMessage(uint64_t mailbox_id, uint64_t message_id,
+                                              absl::Duration timeout) override {
+    v1::FetchMessageRequest request;
+    request.set_mailbox_id(mailbox_id);
+    request.set_message_id(message_id);
+    return std::make_unique<GrpcMessageStream>(channel_, request, timeout);
+  }
+
+ private:
+  // `start` calls one method of the asynchronous stub.
+  template <typename Response, typename Request, typename Start>
+  asio::awaitable<absl::Status> Call(Request request, absl::Duration timeout, Start start) {
+    const std::unique_ptr<v1::MailboxService::Stub> stub = v1::MailboxService::NewStub(channel_.Next());
+    grpc::ClientContext context;
+    channel_.Prepare(context, timeout);
+    Response response;
+    const absl::Status status = co_await rpc::AwaitUnary([&](std::function<void(grpc::Status)> done) {
+      start(stub->async(), &context, &request, &response, std::move(done));
+    });
+    co_return status;
+  }
+
+  rpc::StoreChannel& channel_;
+  const absl::Duration timeout_;
+};
+
+asio::awaitable<absl::StatusOr<OpenedMaildrop>> GrpcStoreClient::OpenMaildrop(OpenRequest open) {
+  v1::OpenMaildropRequest request;
+  request.set_mailbox_id(open.mailbox_id);
+  request.set_lease_id(std::move(open.lease_id));
+  if (open.min_interval > absl::ZeroDuration())
+    SetDuration(open.min_interval, *request.mutable_min_interval());
+  request.set_session_id(open.session_id);
+
+  const std::unique_ptr<v1::MailboxService::Stub> stub = v1::MailboxService::NewStub(channel_.Next());
+  rpc::ServerStream<v1::OpenMaildropResponse> stream([&](grpc::ClientContext* context, auto* reactor) {
+    channel_.Prepare(*context, timeout_);
+    stub->async()->OpenMaildrop(context, &request, reactor);
+  });
+
+  OpenedMaildrop opened;
+  v1::OpenMaildropResponse response;
+  bool more = true;
+  absl::Status failure;
+  size_t left_out = 0;
+  while (more) {
+    const absl::StatusOr<bool> read = co_await stream.Read(response);
+    more = read.ok() && *read;
+    if (!read.ok()) failure = read.status();
+    if (!more) break;
+    if (response.token() != 0) opened.token = response.token();
+    for (const v1::MessageSummary& message : response.messages()) {
+      if (!opened.maildrop.Add(message.message_id(), message.size_bytes(), message.unique_id())) ++left_out;
+    }
+  }
+  if (failure.ok() && opened.token == 0)
+    failure = absl::InternalError("the store opened a maildrop without a token");
+  if (!failure.ok()) {
+    // It was locked for us, but we have no whole listing of it.
+    if (opened.token != 0) co_await ReleaseMaildrop(open.mailbox_id, opened.token);
+    co_return failure;
+  }
+  if (left_out > 0) {
+    obs::LogWarning("maildrop_truncated",
+                    {{"session", open.session_id}, {"mailbox", open.mailbox_id}, {"left_out", left_out}});
+  }
+  opened.maildrop.Freeze();
+  co_return opened;
+}
+
+}  // namespace
+
+std::unique_ptr<StoreClient> NewGrpcStoreClient(rpc::StoreChannel& channel, absl::Duration timeout) {
+  return std::make_unique<GrpcStoreClient>(channel, timeout);
+}
+
+}  // namespace mailstead::pop3
