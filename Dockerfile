@@ -1,0 +1,99 @@
+# The images of Mailstead: one builder, and one small image for each program. Build them with `docker compose build`.
+# Everything comes from Debian; a rebuild with --no-cache takes in its security updates.
+
+FROM debian:bookworm-slim AS builder
+RUN rm -f /etc/apt/apt.conf.d/docker-clean
+COPY scripts/lib/install.sh /src/scripts/lib/install.sh
+RUN --mount=type=cache,target=/var/cache/apt,sharing=locked --mount=type=cache,target=/var/lib/apt,sharing=locked \
+    . /src/scripts/lib/install.sh && apt-get update -qq && \
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(packages_build) >/dev/null
+WORKDIR /src
+COPY CMakeLists.txt ./
+COPY cmake cmake
+COPY proto proto
+COPY common common
+COPY smtpd smtpd
+COPY pop3d pop3d
+COPY stored stored
+COPY mailctl mailctl
+RUN --mount=type=cache,target=/root/.cache/ccache \
+    cmake -G Ninja -S . -B /build -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_CXX_FLAGS_RELWITHDEBINFO="-O2 -DNDEBUG" \
+      -DCMAKE_EXE_LINKER_FLAGS=-s "-DMAILSTEAD_PARTS=smtpd;pop3d;stored;mailctl" && \
+    cmake --build /build --target smtpd pop3d stored mailctl
+
+
+# What every image has: the user, its folders (a new volume takes over their owner), the probe.
+FROM debian:bookworm-slim AS base
+RUN groupadd --gid 10001 mailstead && \
+    useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin mailstead && \
+    install -d -o mailstead -g mailstead -m 0700 /var/lib/mailstead /var/lib/mailstead/store \
+      /var/lib/mailstead/secrets /var/lib/mailstead/tls /var/lib/mailstead/tickets
+COPY deploy/docker/healthcheck /usr/local/bin/
+
+
+# The libraries that all programs share; once on disk, whatever number of images uses it.
+FROM base AS runtime
+RUN --mount=type=cache,target=/var/cache/apt,sharing=locked --mount=type=cache,target=/var/lib/apt,sharing=locked \
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+      libcivetweb1 libgrpc++1.51 libidn2-0 libprometheus-cpp-core1.0 libprotobuf32 libspdlog1.10 libssl3 >/dev/null
+USER mailstead
+WORKDIR /
+
+
+FROM runtime AS front-end
+COPY deploy/docker/front-end /usr/local/bin/
+
+
+FROM front-end AS smtpd
+COPY --from=builder /build/bin/smtpd /usr/local/bin/
+ENV SMTPD_ADMIN_LISTEN=0.0.0.0:9090 \
+    SMTPD_STORE=stored:7070 \
+    SMTPD_STORE_TOKEN_FILE=/var/lib/mailstead/secrets/frontend.token \
+    SMTPD_TLS_SELF_SIGNED_DIR=/var/lib/mailstead/tls
+EXPOSE 25 465 587 9090
+HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --start-interval=1s CMD ["healthcheck", "9090"]
+ENTRYPOINT ["front-end", "smtpd"]
+
+
+FROM front-end AS pop3d
+COPY --from=builder /build/bin/pop3d /usr/local/bin/
+ENV POP3D_ADMIN_LISTEN=0.0.0.0:9090 \
+    POP3D_STORE=stored:7070 \
+    POP3D_STORE_TOKEN_FILE=/var/lib/mailstead/secrets/frontend.token \
+    POP3D_TLS_SELF_SIGNED_DIR=/var/lib/mailstead/tls
+EXPOSE 110 995 9090
+HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --start-interval=1s CMD ["healthcheck", "9090"]
+ENTRYPOINT ["front-end", "pop3d"]
+
+
+FROM runtime AS stored
+USER root
+RUN --mount=type=cache,target=/var/cache/apt,sharing=locked --mount=type=cache,target=/var/lib/apt,sharing=locked \
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+      libgsasl18 librocksdb7.8 >/dev/null
+COPY --from=builder /build/bin/stored /build/bin/mailctl /usr/local/bin/
+USER mailstead
+# The operator's token lies with the data, where no front-end sees it.
+ENV STORED_ADMIN_LISTEN=0.0.0.0:9090 \
+    STORED_LISTEN=0.0.0.0:7070 \
+    STORED_DATA_DIR=/var/lib/mailstead/store/data \
+    STORED_OPERATOR_TOKEN_FILE=/var/lib/mailstead/store/operator.token \
+    STORED_FRONTEND_TOKEN_FILE=/var/lib/mailstead/secrets/frontend.token \
+    MAILCTL_STORE=127.0.0.1:7070 \
+    MAILCTL_TOKEN_FILE=/var/lib/mailstead/store/operator.token
+EXPOSE 7070 9090
+VOLUME ["/var/lib/mailstead/store", "/var/lib/mailstead/secrets"]
+HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --start-interval=1s CMD ["healthcheck", "9090"]
+ENTRYPOINT ["stored"]
+
+
+FROM base AS edge
+RUN --mount=type=cache,target=/var/cache/apt,sharing=locked --mount=type=cache,target=/var/lib/apt,sharing=locked \
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends haproxy >/dev/null
+COPY deploy/haproxy/haproxy.cfg /etc/haproxy/haproxy.cfg
+USER mailstead
+EXPOSE 25 465 587 110 995
+HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --start-interval=1s CMD ["healthcheck", "8404"]
+# Lets sessions end, for as long as hard-stop-after in haproxy.cfg says.
+STOPSIGNAL SIGUSR1
+ENTRYPOINT ["haproxy", "-W", "-db", "-f", "/etc/haproxy/haproxy.cfg"]

@@ -1,0 +1,86 @@
+#include "smtpd/protocol/command.h"
+
+#include <string>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/check.h"
+#include "common/text/utf8.h"
+#include "smtpd/protocol/limits.h"
+#include "smtpd/protocol/parameters.h"
+#include "tests/fuzz/fuzz.h"
+
+namespace mailstead::fuzz {
+namespace {
+
+// SECURITY: these go into headers, logs and the store.
+void CheckPrintable(absl::string_view text) {
+  for (const char c : text) CHECK(static_cast<unsigned char>(c) >= ' ' && c != '\x7f');
+}
+
+// What a path is written as parses to the same path.
+void CheckPath(const smtp::Path& path) {
+  const std::string written = path.ToString();
+  CheckPrintable(written);
+  const smtp::Parsed<smtp::PathAndRest> again = smtp::ParsePath("TO:", absl::StrCat("TO:<", written, ">"));
+  CHECK(again.ok() && again->rest.empty());
+  CHECK(again->path.kind == path.kind && again->path.ToString() == written);
+}
+
+void CheckMail(absl::string_view argument, bool allow_auth) {
+  const smtp::Parsed<smtp::MailCommand> mail = smtp::ParseMail(argument, allow_auth);
+  if (!mail.ok()) return;
+  CheckPath(mail->reverse_path);
+  CHECK(mail->smtp_utf8 || mail->reverse_path.address.is_ascii());
+  CHECK(mail->ret.empty() || mail->ret == "FULL" || mail->ret == "HDRS");
+  CHECK(mail->envid.size() <= smtp::kMaxEnvidBytes);
+  CheckPrintable(mail->envid);
+  // A client that is not logged in may send less, never something else.
+  if (!allow_auth) CHECK(smtp::ParseMail(argument, true).ok());
+}
+
+void CheckRcpt(absl::string_view argument) {
+  const smtp::Parsed<smtp::RcptCommand> plain = smtp::ParseRcpt(argument, false);
+  const smtp::Parsed<smtp::RcptCommand> utf8 = smtp::ParseRcpt(argument, true);
+  if (plain.ok()) {
+    CHECK(plain->forward_path.address.is_ascii());
+    CHECK(utf8.ok() && utf8->forward_path.ToString() == plain->forward_path.ToString());
+  }
+  if (!utf8.ok()) return;
+  CheckPath(utf8->forward_path);
+  CHECK(!utf8->forward_path.is_null());
+  CHECK(utf8->orcpt.size() <= smtp::kMaxOrcptBytes);
+  CheckPrintable(utf8->orcpt);
+  CHECK(IsValidUtf8(utf8->orcpt));
+  CheckPrintable(utf8->notify);
+}
+
+void CheckBdatAndAuth(absl::string_view argument) {
+  if (const auto bdat = smtp::ParseBdat(argument); bdat.ok()) {
+    const auto again = smtp::ParseBdat(absl::StrCat(bdat->size_bytes, bdat->last ? " LAST" : ""));
+    CHECK(again.ok() && again->size_bytes == bdat->size_bytes && again->last == bdat->last);
+  }
+  if (const auto auth = smtp::ParseAuth(argument); auth.ok()) {
+    CHECK(!auth->mechanism.empty() && auth->mechanism.size() <= smtp::kMaxMechanismBytes);
+    CheckPrintable(auth->mechanism);
+  }
+}
+
+}  // namespace
+
+// A line as it comes from the framer, without its CRLF; the session refuses lines with control characters first.
+void Run(absl::string_view input) {
+  (void)smtp::IsOtherProtocol(input);
+  (void)smtp::DecodeBase64(input);
+  if (smtp::HasControlCharacters(input)) return;
+  const smtp::CommandWords words = smtp::SplitCommand(input);
+  CHECK(words.verb.find(' ') == absl::string_view::npos);
+  CHECK(!absl::StartsWith(words.argument, " ") && !absl::EndsWith(words.argument, " "));
+  (void)smtp::IsHeloName(words.argument);
+  CheckMail(words.argument, false);
+  CheckMail(words.argument, true);
+  CheckRcpt(words.argument);
+  CheckBdatAndAuth(words.argument);
+}
+
+}  // namespace mailstead::fuzz
