@@ -54,7 +54,8 @@ void Checker::Range(absl::string_view flag, int64_t value, int64_t min, int64_t 
   That(min <= value && value <= max, flag, absl::StrCat(value, " is not in ", min, " to ", max));
 }
 
-void Checker::OneOf(absl::string_view flag, absl::string_view value, const std::vector<absl::string_view>& allowed) {
+void Checker::OneOf(absl::string_view flag, absl::string_view value,
+                    const std::vector<absl::string_view>& allowed) {
   for (const absl::string_view one : allowed) {
     if (value == one) return;
   }
@@ -65,7 +66,9 @@ void Checker::That(bool ok, absl::string_view flag, absl::string_view why) {
   if (!ok) errors_.push_back(absl::StrCat("--", flag, ": ", why));
 }
 
-void Checker::Ok(absl::string_view flag, const absl::Status& status) { That(status.ok(), flag, status.message()); }
+void Checker::Ok(absl::string_view flag, const absl::Status& status) {
+  That(status.ok(), flag, status.message());
+}
 
 void Checker::ExitIfBad(absl::string_view program) const {
   if (errors_.empty()) return;
@@ -85,7 +88,8 @@ absl::StatusOr<std::string> ReadSecretFile(const std::string& path) {
   text.resize(static_cast<size_t>(file.gcount()));
   const size_t end = text.find('\n');
   if (end == std::string::npos && text.size() == kMaxSecretBytes) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": the first line is longer than ", kMaxSecretBytes, " bytes"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": the first line is longer than ", kMaxSecretBytes, " bytes"));
   }
   if (end != std::string::npos) text.resize(end);
   if (!text.empty() && text.back() == '\r') text.pop_back();

@@ -1,5 +1,5 @@
-// Configuration: Abseil flags, a --flagfile, and an environment variable for each flag. The command line wins over the
-// flag file, the flag file over the environment, the environment over the default.
+// Configuration: Abseil flags, a --flagfile, and an environment variable for each flag. The command line wins
+// over the flag file, the flag file over the environment, the environment over the default.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +19,8 @@ struct Program {
   absl::string_view usage;
 };
 
-// Reads environment, flag file and command line. On an unknown flag or a value that does not parse it prints one line
-// that names the flag and what is allowed, and exits with status 2. Serves --help and --version.
+// Reads environment, flag file and command line. On an unknown flag or a value that does not parse it prints
+// one line that names the flag and what is allowed, and exits with status 2. Serves --help and --version.
 // Returns the positional arguments.
 std::vector<char*> ParseCommandLine(const Program& program, int argc, char** argv);
 

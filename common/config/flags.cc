@@ -69,8 +69,8 @@ absl::Status SetFlag(CommandLineFlag& flag, absl::string_view value, absl::strin
   std::string error;
   if (flag.ParseFrom(value, &error)) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(shown_name, ": \"",
-                                                 absl::CHexEscape(value.substr(0, kMaxShownValueBytes)), "\": ",
-                                                 WhatIsAllowed(flag, error)));
+                                                 absl::CHexEscape(value.substr(0, kMaxShownValueBytes)),
+                                                 "\": ", WhatIsAllowed(flag, error)));
 }
 
 size_t EditDistance(absl::string_view a, absl::string_view b) {
@@ -99,9 +99,9 @@ absl::Status UnknownFlag(absl::string_view where, absl::string_view name) {
       nearest = flag;
     }
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat(where, "--", absl::CHexEscape(name.substr(0, kMaxShownValueBytes)), ": unknown flag; ",
-                   nearest == nullptr ? "--help lists them" : absl::StrCat("did you mean --", nearest->Name(), "?")));
+  return absl::InvalidArgumentError(absl::StrCat(
+      where, "--", absl::CHexEscape(name.substr(0, kMaxShownValueBytes)), ": unknown flag; ",
+      nearest == nullptr ? "--help lists them" : absl::StrCat("did you mean --", nearest->Name(), "?")));
 }
 
 // One flag as written, taken apart. `value` is absent for --name.
@@ -140,8 +140,8 @@ absl::Status SetWritten(const WrittenFlag& written, absl::string_view where) {
 }
 
 absl::Status SetFromEnvironment(const Program& program, const Environment& environment) {
-  // Variables with our prefix that are no flag are left alone: Kubernetes makes SMTPD_SERVICE_HOST and the like for a
-  // service called smtpd.
+  // Variables with our prefix that are no flag are left alone: Kubernetes makes SMTPD_SERVICE_HOST and the
+  // like for a service called smtpd.
   for (CommandLineFlag* flag : OurFlags()) {
     const std::string name = EnvironmentName(program.name, flag->Name());
     const std::optional<std::string> value = environment(name);
@@ -153,7 +153,8 @@ absl::Status SetFromEnvironment(const Program& program, const Environment& envir
 absl::Status SetFromFile(const std::string& path) {
   std::ifstream file(path);
   if (!file) {
-    return absl::InvalidArgumentError(absl::StrCat("--", kFlagFile, ": cannot read ", path, ": ", std::strerror(errno)));
+    return absl::InvalidArgumentError(
+        absl::StrCat("--", kFlagFile, ": cannot read ", path, ": ", std::strerror(errno)));
   }
   int line_number = 0;
   for (std::string line; std::getline(file, line);) {
@@ -194,7 +195,8 @@ absl::StatusOr<Sorted> Sort(const std::vector<char*>& arguments) {
       continue;
     }
     if (argument == "--") {
-      sorted.result.positional.insert(sorted.result.positional.end(), arguments.begin() + i + 1, arguments.end());
+      sorted.result.positional.insert(sorted.result.positional.end(), arguments.begin() + i + 1,
+                                      arguments.end());
       break;
     }
     WrittenFlag written = TakeApart(argument);
@@ -238,11 +240,12 @@ absl::StatusOr<CommandLine> SetFlags(const Program& program, const std::vector<c
 }
 
 std::string HelpText(const Program& program) {
-  std::string text = absl::StrCat(program.usage, "\n\nFlags (also in a --flagfile=PATH, one --name=value a line, and as "
+  std::string text = absl::StrCat(program.usage,
+                                  "\n\nFlags (also in a --flagfile=PATH, one --name=value a line, and as "
                                   "environment variables):\n");
   for (const CommandLineFlag* flag : OurFlags()) {
-    absl::StrAppend(&text, "\n  --", flag->Name(), "=", flag->DefaultValue(), "\n      ", flag->Help(), "\n      ",
-                    EnvironmentName(program.name, flag->Name()), "\n");
+    absl::StrAppend(&text, "\n  --", flag->Name(), "=", flag->DefaultValue(), "\n      ", flag->Help(),
+                    "\n      ", EnvironmentName(program.name, flag->Name()), "\n");
   }
   absl::StrAppend(&text, "\n  --help, --version\n");
   return text;

@@ -26,15 +26,15 @@ struct CommandLine {
   bool version = false;
 };
 
-// Sets every flag that the program defines (Abseil's own are left alone) from the environment, then from the flag
-// files, then from the arguments, so that the last one wins.
+// Sets every flag that the program defines (Abseil's own are left alone) from the environment, then from the
+// flag files, then from the arguments, so that the last one wins.
 //
-// Arguments: --name=value, --name value, --name and --noname for truth values, one dash as good as two; -- ends the
-// flags; --flagfile=PATH may come more than once. Positional arguments may stand between flags.
-// A flag file has one --name=value a line; empty lines and lines that begin with # are left out.
+// Arguments: --name=value, --name value, --name and --noname for truth values, one dash as good as two; --
+// ends the flags; --flagfile=PATH may come more than once. Positional arguments may stand between flags. A
+// flag file has one --name=value a line; empty lines and lines that begin with # are left out.
 //
-// InvalidArgument with one line that names the flag as it was given and what is allowed. Flags that were set before the
-// error stay set.
+// InvalidArgument with one line that names the flag as it was given and what is allowed. Flags that were set
+// before the error stay set.
 absl::StatusOr<CommandLine> SetFlags(const Program& program, const std::vector<char*>& arguments,
                                      const Environment& environment);
 

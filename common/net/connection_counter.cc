@@ -46,7 +46,8 @@ ConnectionCounter::Verdict ConnectionCounter::Admit(absl::string_view address, P
     absl::MutexLock lock(&mutex_);
     if (max_in_all_ != 0 && count_ >= max_in_all_) return Verdict::kTooManyInAll;
     if (max_per_address_ != 0) {
-      // SECURITY: a refused address leaves nothing behind, so that the map is never larger than the connections.
+      // SECURITY: a refused address leaves nothing behind, so that the map is never larger than the
+      // connections.
       const auto found = per_address_.find(admitted.address_);
       if (found == per_address_.end()) {
         per_address_.emplace(admitted.address_, 1);

@@ -140,7 +140,8 @@ bool NoIpv6(const std::error_code& error) {
 
 // Errors that pass when other connections end.
 bool OutOfResources(const std::error_code& error) {
-  return error.value() == EMFILE || error.value() == ENFILE || error.value() == ENOBUFS || error.value() == ENOMEM;
+  return error.value() == EMFILE || error.value() == ENFILE || error.value() == ENOBUFS ||
+         error.value() == ENOMEM;
 }
 
 // Errors of the one connection that was to be accepted (accept(2)).

@@ -35,20 +35,22 @@ class IoThreads {
 };
 
 struct ListenerOptions {
-  // "[::]:25", "127.0.0.1:0" (any free port). "[::]" takes IPv4 too, and IPv4 alone where the machine has no IPv6.
+  // "[::]:25", "127.0.0.1:0" (any free port). "[::]" takes IPv4 too, and IPv4 alone where the machine has no
+  // IPv6.
   std::string address;
   int backlog = 1024;
 };
 
 // Accepts on one address and gives each socket to `serve`, spawned as a coroutine on a thread in turn.
-// When the process is out of descriptors it pauses and goes on; it never spins. An exception that leaves `serve`
-// (memory) ends that connection and is logged.
+// When the process is out of descriptors it pauses and goes on; it never spins. An exception that leaves
+// `serve` (memory) ends that connection and is logged.
 class Listener {
  public:
   // Serves one connection to its end. Called on the connection's own io_context.
   using Serve = std::function<asio::awaitable<void>(asio::ip::tcp::socket)>;
 
-  // InvalidArgument for an address that does not parse, Unavailable when it cannot be bound ("address in use").
+  // InvalidArgument for an address that does not parse, Unavailable when it cannot be bound ("address in
+  // use").
   static absl::StatusOr<std::unique_ptr<Listener>> Start(IoThreads& threads, const ListenerOptions& options,
                                                          Serve serve);
   ~Listener();

@@ -12,7 +12,8 @@ namespace mailstead::net {
 
 class NetworkList {
  public:
-  // Comma separated; an address without "/n" is one host. InvalidArgument names the bad item. Empty is no network.
+  // Comma separated; an address without "/n" is one host. InvalidArgument names the bad item. Empty is no
+  // network.
   static absl::StatusOr<NetworkList> Parse(absl::string_view text);
   // IPv4-mapped IPv6 addresses count as IPv4.
   bool Contains(const asio::ip::address& address) const;

@@ -29,7 +29,9 @@ FileStamp StampFrom(const struct stat& status) {
           .modified_ns = int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec};
 }
 
-BioPtr MemoryBio(absl::string_view bytes) { return BioPtr(BIO_new_mem_buf(bytes.data(), static_cast<int>(bytes.size()))); }
+BioPtr MemoryBio(absl::string_view bytes) {
+  return BioPtr(BIO_new_mem_buf(bytes.data(), static_cast<int>(bytes.size())));
+}
 
 // OpenSSL would ask for the password on the terminal.
 int NoPassword(char*, int, int, void*) { return -1; }
@@ -86,7 +88,8 @@ absl::StatusOr<EvpKeyPtr> PrivateKey(const PemFile& file) {
 
 absl::Status CheckPair(const PemFile& certificate, const PemFile& key) {
   const X509Ptr leaf = FirstCertificate(certificate.bytes);
-  if (leaf == nullptr) return absl::InvalidArgumentError(absl::StrCat(certificate.path, ": no certificate in PEM"));
+  if (leaf == nullptr)
+    return absl::InvalidArgumentError(absl::StrCat(certificate.path, ": no certificate in PEM"));
   ASSIGN_OR_RETURN(const EvpKeyPtr private_key, PrivateKey(key));
   const bool together = X509_check_private_key(leaf.get(), private_key.get()) == 1;
   ERR_clear_error();

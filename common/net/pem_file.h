@@ -29,9 +29,11 @@ struct PemFile {
   FileStamp stamp;
 };
 
-// The stamp of what `path` (symbolic links followed) names now. NotFound, or InvalidArgument; both name the file.
+// The stamp of what `path` (symbolic links followed) names now. NotFound, or InvalidArgument; both name the
+// file.
 absl::StatusOr<FileStamp> StampOf(const std::string& path);
-// The file's bytes, at most 1 MiB, with the stamp that goes with them. NotFound, or InvalidArgument; both name the file.
+// The file's bytes, at most 1 MiB, with the stamp that goes with them. NotFound, or InvalidArgument; both
+// name the file.
 absl::StatusOr<PemFile> ReadPemFile(const std::string& path);
 
 // nullptr when there is none.

@@ -68,7 +68,8 @@ std::optional<uint16_t> ParsePort(absl::string_view text) {
   return static_cast<uint16_t>(port);
 }
 
-std::optional<tcp::endpoint> ParseTextEndpoint(bool v6, absl::string_view address, absl::string_view port_text) {
+std::optional<tcp::endpoint> ParseTextEndpoint(bool v6, absl::string_view address,
+                                               absl::string_view port_text) {
   const std::optional<uint16_t> port = ParsePort(port_text);
   if (!port.has_value()) return std::nullopt;
   std::error_code error;

@@ -1,5 +1,5 @@
-// The PROXY protocol, versions 1 and 2 (haproxy.org/download/2.6/doc/proxy-protocol.txt): the client's address as a
-// load balancer saw it.
+// The PROXY protocol, versions 1 and 2 (haproxy.org/download/2.6/doc/proxy-protocol.txt): the client's
+// address as a load balancer saw it.
 #pragma once
 
 #include <cstddef>
@@ -25,7 +25,8 @@ struct ProxyHeader {
 };
 
 // Pure. nullopt: a valid beginning, more bytes are needed. InvalidArgument: not a PROXY header.
-// At most 536 bytes are ever needed by version 1 and 2 without TLVs; longer headers than kMaxProxyHeaderBytes are refused.
+// At most 536 bytes are ever needed by version 1 and 2 without TLVs; longer headers than kMaxProxyHeaderBytes
+// are refused.
 inline constexpr size_t kMaxProxyHeaderBytes = 2048;
 absl::StatusOr<std::optional<ProxyHeader>> ParseProxyHeader(absl::string_view bytes);
 

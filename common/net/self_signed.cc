@@ -30,7 +30,8 @@ constexpr size_t kMaxCommonNameBytes = 64;
 constexpr size_t kSerialBytes = 16;
 
 absl::Status OpenSslFailed(absl::string_view what) {
-  return absl::InternalError(absl::StrCat("cannot make a self-signed certificate: ", what, ": ", TakeOpenSslError()));
+  return absl::InternalError(
+      absl::StrCat("cannot make a self-signed certificate: ", what, ": ", TakeOpenSslError()));
 }
 
 absl::Status FileFailed(absl::string_view what, const std::string& path) {
@@ -41,14 +42,15 @@ bool SetSerial(X509* certificate) {
   std::string serial = RandomBytes(kSerialBytes);
   // Positive, and never zero (RFC 5280 section 4.1.2.2).
   serial[0] = static_cast<char>((serial[0] & 0x7f) | 0x40);
-  const BignumPtr number(
-      BN_bin2bn(reinterpret_cast<const unsigned char*>(serial.data()), static_cast<int>(serial.size()), nullptr));
+  const BignumPtr number(BN_bin2bn(reinterpret_cast<const unsigned char*>(serial.data()),
+                                   static_cast<int>(serial.size()), nullptr));
   return number != nullptr && BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(certificate)) != nullptr;
 }
 
 bool SetNames(X509* certificate, const std::string& name) {
   X509_NAME* const subject = X509_get_subject_name(certificate);
-  const absl::string_view common_name = name.size() <= kMaxCommonNameBytes ? absl::string_view(name) : "mailstead";
+  const absl::string_view common_name =
+      name.size() <= kMaxCommonNameBytes ? absl::string_view(name) : "mailstead";
   return X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8,
                                     reinterpret_cast<const unsigned char*>(common_name.data()),
                                     static_cast<int>(common_name.size()), -1, 0) == 1 &&
@@ -110,7 +112,8 @@ absl::StatusOr<PairState> Look(const Pair& pair, absl::Time now) {
   if (SelfSignedNeedsRenewal(certificate->bytes, now)) return PairState::kToBeMade;
   const absl::Status together = CheckPair(*certificate, *key);
   if (together.ok()) return PairState::kUsable;
-  // A crash between the two renames of a renewal leaves a new key beside an old certificate; that is ours to mend.
+  // A crash between the two renames of a renewal leaves a new key beside an old certificate; that is ours to
+  // mend.
   if (IsSelfSigned(certificate->bytes)) return PairState::kToBeMade;
   return together;
 }
@@ -149,8 +152,8 @@ absl::StatusOr<PemPair> MakeSelfSigned(absl::string_view name, absl::Time now) {
   if (key == nullptr) return OpenSslFailed("key");
   const X509Ptr certificate(X509_new());
   if (certificate == nullptr || X509_set_version(certificate.get(), X509_VERSION_3) != 1 ||
-      !SetSerial(certificate.get()) || !SetNames(certificate.get(), host) || !SetTimes(certificate.get(), now) ||
-      X509_set_pubkey(certificate.get(), key.get()) != 1) {
+      !SetSerial(certificate.get()) || !SetNames(certificate.get(), host) ||
+      !SetTimes(certificate.get(), now) || X509_set_pubkey(certificate.get(), key.get()) != 1) {
     return OpenSslFailed("fields");
   }
   if (!AddAlternativeName(certificate.get(), host) ||
@@ -193,7 +196,8 @@ absl::Status KeepSelfSigned(const std::string& dir, absl::string_view name, absl
 
 bool SelfSignedNeedsRenewal(absl::string_view pem, absl::Time now) {
   const X509Ptr certificate = FirstCertificate(pem);
-  if (certificate == nullptr || X509_self_signed(certificate.get(), /*verify_signature=*/0) != 1) return false;
+  if (certificate == nullptr || X509_self_signed(certificate.get(), /*verify_signature=*/0) != 1)
+    return false;
   const std::time_t limit = absl::ToTimeT(now + kSelfSignedRenewBefore);
   return ASN1_TIME_cmp_time_t(X509_get0_notAfter(certificate.get()), limit) < 0;
 }

@@ -1,5 +1,5 @@
-// A certificate for a server whose operator has given none yet: mail flows under TLS from the first start, and clients
-// that verify will say what is missing.
+// A certificate for a server whose operator has given none yet: mail flows under TLS from the first start,
+// and clients that verify will say what is missing.
 #pragma once
 
 #include <string>
@@ -28,10 +28,10 @@ struct PemPair {
 // ECDSA P-256; `name` (a host name or an IP address) is the subject alternative name.
 absl::StatusOr<PemPair> MakeSelfSigned(absl::string_view name, absl::Time now);
 
-// Makes sure that `dir` (created if missing) holds tls.crt and tls.key (mode 0600): those that are there when they fit
-// together and do not expire soon, new ones otherwise. Programs that start at the same time end with the same pair. A
-// pair that is not self-signed is the operator's and never replaced.
-// InvalidArgument names the file or folder that cannot be used.
+// Makes sure that `dir` (created if missing) holds tls.crt and tls.key (mode 0600): those that are there when
+// they fit together and do not expire soon, new ones otherwise. Programs that start at the same time end with
+// the same pair. A pair that is not self-signed is the operator's and never replaced. InvalidArgument names
+// the file or folder that cannot be used.
 absl::Status KeepSelfSigned(const std::string& dir, absl::string_view name, absl::Time now);
 
 // Whether the first certificate of `pem` is signed by its own key and expires within kSelfSignedRenewBefore.

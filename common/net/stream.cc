@@ -59,12 +59,13 @@ TlsInfo DescribeTls(SSL* ssl) {
   TlsInfo info;
   info.version = SSL_get_version(ssl);
   info.cipher = SSL_get_cipher_name(ssl);
-  // SECURITY: without the extended master secret a TLS 1.2 exporter value can be the same on two connections, and a
-  // man in the middle could pass a SCRAM exchange on (RFC 9266 section 3, RFC 7627).
+  // SECURITY: without the extended master secret a TLS 1.2 exporter value can be the same on two connections,
+  // and a man in the middle could pass a SCRAM exchange on (RFC 9266 section 3, RFC 7627).
   if (SSL_version(ssl) < TLS1_3_VERSION && SSL_get_extms_support(ssl) != 1) return info;
   static constexpr absl::string_view kLabel = "EXPORTER-Channel-Binding";
   unsigned char value[kExporterBytes];
-  if (SSL_export_keying_material(ssl, value, sizeof(value), kLabel.data(), kLabel.size(), nullptr, 0, 0) == 1) {
+  if (SSL_export_keying_material(ssl, value, sizeof(value), kLabel.data(), kLabel.size(), nullptr, 0, 0) ==
+      1) {
     info.tls_exporter.assign(reinterpret_cast<const char*>(value), sizeof(value));
   }
   return info;
@@ -119,7 +120,8 @@ Step Stream::Impl::TlsStep(int result, size_t bytes) {
   }
 }
 
-// In all of these `closed` comes first. SECURITY: a closed descriptor's number may belong to another connection by now.
+// In all of these `closed` comes first. SECURITY: a closed descriptor's number may belong to another
+// connection by now.
 
 Step Stream::Impl::TryRead(absl::Span<char> into) {
   if (closed) return {.status = ClosedByUs()};
@@ -139,7 +141,8 @@ Step Stream::Impl::TryRead(absl::Span<char> into) {
 
 Step Stream::Impl::TryPeek(absl::Span<char> into) {
   if (closed) return {.status = ClosedByUs()};
-  Step step = SocketStep(::recv(socket.native_handle(), into.data(), into.size(), MSG_DONTWAIT | MSG_PEEK), Want::kRead);
+  Step step = SocketStep(::recv(socket.native_handle(), into.data(), into.size(), MSG_DONTWAIT | MSG_PEEK),
+                         Want::kRead);
   if (step.bytes == 0 && step.want == Want::kNothing && step.status.ok()) step.status = ClosedByPeer();
   return step;
 }
@@ -181,8 +184,9 @@ asio::awaitable<absl::Status> Stream::Impl::Wait(Want want, SteadyTime deadline)
     self->socket.cancel(ignored);
   });
   std::error_code error;
-  co_await socket.async_wait(want == Want::kRead ? asio::socket_base::wait_read : asio::socket_base::wait_write,
-                             asio::redirect_error(asio::use_awaitable, error));
+  co_await socket.async_wait(
+      want == Want::kRead ? asio::socket_base::wait_read : asio::socket_base::wait_write,
+      asio::redirect_error(asio::use_awaitable, error));
   ++wait_number;
   timer.cancel();
   if (closed) co_return ClosedByUs();
@@ -251,7 +255,8 @@ asio::awaitable<absl::Status> Stream::WaitReadable(absl::Duration timeout) {
   }
   // One call is cheaper than registering with epoll when a client pipelines.
   char byte;
-  if (::recv(impl_->socket.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0) co_return absl::OkStatus();
+  if (::recv(impl_->socket.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
+    co_return absl::OkStatus();
   const SteadyTime deadline = DeadlineAfter(timeout);
   absl::Status ready = co_await impl_->Wait(Want::kRead, deadline);
   co_return ready;

@@ -1,7 +1,7 @@
 // One TCP connection, plain or under TLS, as a coroutine sees it. Every wait has a deadline.
 //
-// Reads and writes try the socket first and wait only when it would block, so an idle session holds no buffer and a
-// busy one arms no timer. OpenSSL works on the descriptor itself: there is no second copy of the bytes.
+// Reads and writes try the socket first and wait only when it would block, so an idle session holds no buffer
+// and a busy one arms no timer. OpenSSL works on the descriptor itself: there is no second copy of the bytes.
 #pragma once
 
 #include <cstddef>
@@ -22,10 +22,10 @@ class TlsContext;
 
 // What a TLS handshake agreed on, for Received and the log.
 struct TlsInfo {
-  std::string version;       // "TLSv1.3"
-  std::string cipher;        // "TLS_AES_256_GCM_SHA384"
-  // 32 bytes, RFC 9266, for SCRAM-SHA-256-PLUS. Empty when the handshake gives no unique value (TLS 1.2 without the
-  // extended master secret): the PLUS mechanisms must not be offered then.
+  std::string version;  // "TLSv1.3"
+  std::string cipher;   // "TLS_AES_256_GCM_SHA384"
+  // 32 bytes, RFC 9266, for SCRAM-SHA-256-PLUS. Empty when the handshake gives no unique value (TLS 1.2
+  // without the extended master secret): the PLUS mechanisms must not be offered then.
   std::string tls_exporter;
 };
 
@@ -41,16 +41,18 @@ class Stream {
 
   // At least one byte into `into`. Waits until `timeout` has passed.
   asio::awaitable<absl::StatusOr<size_t>> ReadSome(absl::Span<char> into, absl::Duration timeout);
-  // As ReadSome, but the bytes stay in the socket. Before StartTls only. It returns at once as long as there are unread
-  // bytes: take them with ReadSome before the next call.
+  // As ReadSome, but the bytes stay in the socket. Before StartTls only. It returns at once as long as there
+  // are unread bytes: take them with ReadSome before the next call.
   asio::awaitable<absl::StatusOr<size_t>> Peek(absl::Span<char> into, absl::Duration timeout);
-  // Until bytes or the end can be read (TLS: until a record may be there), without a buffer. For idle sessions.
+  // Until bytes or the end can be read (TLS: until a record may be there), without a buffer. For idle
+  // sessions.
   asio::awaitable<absl::Status> WaitReadable(absl::Duration timeout);
   // All of `bytes`. The deadline is for each step that makes progress, and `bytes` must live until then.
   asio::awaitable<absl::Status> Write(absl::string_view bytes, absl::Duration timeout);
 
-  // The server's handshake, once. What was read from the socket before is the caller's to throw away. After an error
-  // the stream can only be closed. OpenSSL writes with write(2): the process must ignore SIGPIPE (see BlockSignals).
+  // The server's handshake, once. What was read from the socket before is the caller's to throw away. After
+  // an error the stream can only be closed. OpenSSL writes with write(2): the process must ignore SIGPIPE
+  // (see BlockSignals).
   asio::awaitable<absl::Status> StartTls(const TlsContext& context, absl::Duration timeout);
   // Set after StartTls.
   const TlsInfo* tls() const;
@@ -58,8 +60,8 @@ class Stream {
   // Bytes sent before we spoke? For early talkers. Never waits.
   bool HasPendingInput();
 
-  // Ends the wait that is under way, if any, with Cancelled; the stream can be used on. For a last word at shutdown.
-  // From the stream's own io_context only.
+  // Ends the wait that is under way, if any, with Cancelled; the stream can be used on. For a last word at
+  // shutdown. From the stream's own io_context only.
   void Interrupt();
   // Ends all waits with Cancelled and closes. From the stream's own io_context only.
   void Close();

@@ -74,18 +74,21 @@ absl::Status UseCertificateChain(SSL_CTX* context, const PemFile& file) {
 }
 
 bool SetPolicy(SSL_CTX* context) {
-  // SECURITY: renegotiation lets a client make us do handshakes without end; compression leaks secrets (CRIME).
+  // SECURITY: renegotiation lets a client make us do handshakes without end; compression leaks secrets
+  // (CRIME).
   SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
   // An idle session gives its 16 KiB record buffers back.
   SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                 SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-  // Sessions live in the client's ticket only: replicas share no memory, and ours is not spent on those who never return.
+  // Sessions live in the client's ticket only: replicas share no memory, and ours is not spent on those who
+  // never return.
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_timeout(context, kTicketLifetimeSeconds);
   return SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1 &&
-         SSL_CTX_set_cipher_list(context, kTls12Ciphers) == 1 && SSL_CTX_set1_groups_list(context, kGroups) == 1 &&
-         SSL_CTX_set_num_tickets(context, 1) == 1 &&
-         SSL_CTX_set_session_id_context(context, reinterpret_cast<const unsigned char*>(kSessionContext.data()),
+         SSL_CTX_set_cipher_list(context, kTls12Ciphers) == 1 &&
+         SSL_CTX_set1_groups_list(context, kGroups) == 1 && SSL_CTX_set_num_tickets(context, 1) == 1 &&
+         SSL_CTX_set_session_id_context(context,
+                                        reinterpret_cast<const unsigned char*>(kSessionContext.data()),
                                         kSessionContext.size()) == 1;
 }
 
@@ -181,7 +184,8 @@ absl::Status TlsContext::Impl::Load() {
   const absl::Status status = [this]() -> absl::Status {
     ASSIGN_OR_RETURN(auto pair, ReadPair());
     ASSIGN_OR_RETURN(std::string ticket_keys, TicketKeys());
-    ASSIGN_OR_RETURN(std::shared_ptr<SSL_CTX> loaded, BuildContext(pair.first, pair.second, std::move(ticket_keys)));
+    ASSIGN_OR_RETURN(std::shared_ptr<SSL_CTX> loaded,
+                     BuildContext(pair.first, pair.second, std::move(ticket_keys)));
     OPENSSL_cleanse(pair.second.bytes.data(), pair.second.bytes.size());
     self_signed_pem = self_signed() ? pair.first.bytes : "";
     absl::MutexLock lock(&mutex);

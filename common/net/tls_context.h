@@ -12,29 +12,33 @@ typedef struct ssl_ctx_st SSL_CTX;
 namespace mailstead::net {
 
 struct TlsOptions {
-  // PEM: the chain, leaf first; and its key. Both empty: a self-signed certificate is made in memory, with a warning.
+  // PEM: the chain, leaf first; and its key. Both empty: a self-signed certificate is made in memory, with a
+  // warning.
   std::string cert_file;
   std::string key_file;
   // Name in the self-signed certificate.
   std::string self_signed_name;
-  // If set and cert_file is empty: the self-signed pair is kept here (tls.crt, tls.key) and used again at the next start.
+  // If set and cert_file is empty: the self-signed pair is kept here (tls.crt, tls.key) and used again at the
+  // next start.
   std::string self_signed_dir;
-  // 48 or more bytes shared by all replicas, so that a session ticket of one resumes at another; empty: own secret.
+  // 48 or more bytes shared by all replicas, so that a session ticket of one resumes at another; empty: own
+  // secret.
   std::string ticket_key_file;
 };
 
 // Thread-safe. TLS 1.2 and 1.3 only (RFC 8314, RFC 9325).
 class TlsContext {
  public:
-  // InvalidArgument when the files are unreadable, not PEM, or do not belong together; the message names the file.
+  // InvalidArgument when the files are unreadable, not PEM, or do not belong together; the message names the
+  // file.
   static absl::StatusOr<std::unique_ptr<TlsContext>> Create(const TlsOptions& options);
   ~TlsContext();
 
   // The current SSL_CTX; connections made before a reload keep theirs.
   std::shared_ptr<SSL_CTX> current() const;
 
-  // Loads the files again if they changed since. OK and no change otherwise. On error the old pair stays in use.
-  // Called every few seconds by the program.
+  // Loads the files again if they changed since. OK and no change otherwise. On error the old pair stays in
+  // use. Called every few seconds by the program.
   absl::Status ReloadIfChanged();
 
  private:

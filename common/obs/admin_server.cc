@@ -1,25 +1,33 @@
 #include "common/obs/admin_server.h"
 
 #include <civetweb.h>
+#include <netdb.h>
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
-#include <cstdio>
+#include <atomic>
 #include <iterator>
 #include <sstream>
+#include <thread>
 #include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "common/obs/log.h"
 #include "common/obs/process_metrics.h"
 
 namespace mailstead::obs {
 namespace {
 
+constexpr absl::Duration kNudgeInterval = absl::Milliseconds(20);
 constexpr char kPlainText[] = "text/plain; charset=utf-8";
 constexpr char kMetricsText[] = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -58,6 +66,24 @@ absl::string_view HostPart(absl::string_view address) {
   return host;
 }
 
+// One connection to our own port, given up at once.
+void Connect(const std::string& host, uint16_t port) {
+  const bool any = host == "::" || host == "0.0.0.0";
+  addrinfo hints{};
+  hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  if (getaddrinfo(any ? "127.0.0.1" : host.c_str(), std::to_string(port).c_str(), &hints, &found) != 0)
+    return;
+  const int fd = ::socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd >= 0) {
+    // Whether it is answered does not matter: the listening socket has woken.
+    (void)::connect(fd, found->ai_addr, found->ai_addrlen);
+    ::close(fd);
+  }
+  freeaddrinfo(found);
+}
+
 }  // namespace
 
 struct AdminServer::Impl {
@@ -72,6 +98,7 @@ struct AdminServer::Impl {
   std::shared_ptr<prometheus::Registry> registry;
   ReadyCheck ready;
   mg_context* context = nullptr;
+  std::string host;
   uint16_t port = 0;
 
   absl::Mutex mutex;
@@ -135,11 +162,19 @@ absl::Status AdminServer::Impl::Open(const std::string& address) {
   callbacks.begin_request = &Impl::OnRequest;
   callbacks.log_message = &Impl::OnLogMessage;
   const std::string port_spec = PortSpec(address);
-  const char* options[] = {"listening_ports", port_spec.c_str(), "num_threads", "3", "request_timeout_ms", "5000",
-                           "enable_keep_alive", "no", nullptr};
+  const char* options[] = {"listening_ports",
+                           port_spec.c_str(),
+                           "num_threads",
+                           "3",
+                           "request_timeout_ms",
+                           "5000",
+                           "enable_keep_alive",
+                           "no",
+                           nullptr};
   context = mg_start(&callbacks, this, options);
   mg_server_port bound{};
   if (context != nullptr && mg_get_server_ports(context, 1, &bound) == 1) {
+    host = std::string(HostPart(address));
     port = static_cast<uint16_t>(bound.port);
     return absl::OkStatus();
   }
@@ -147,24 +182,35 @@ absl::Status AdminServer::Impl::Open(const std::string& address) {
   return absl::UnavailableError(absl::StrCat("cannot listen on \"", address, "\": ", last_complaint));
 }
 
-absl::StatusOr<std::unique_ptr<AdminServer>> AdminServer::Start(const std::string& address,
-                                                                std::shared_ptr<prometheus::Registry> registry,
-                                                                ReadyCheck ready) {
+absl::StatusOr<std::unique_ptr<AdminServer>> AdminServer::Start(
+    const std::string& address, std::shared_ptr<prometheus::Registry> registry, ReadyCheck ready) {
   auto impl = std::make_unique<Impl>();
   impl->registry = std::move(registry);
   impl->ready = std::move(ready);
   const absl::Status opened = impl->Open(address);
   std::unique_ptr<AdminServer> server(new AdminServer(std::move(impl)));
   if (!opened.ok()) return opened;
-  LogInfo("listening", {{"listener", "admin"}, {"address", HostPart(address)}, {"port", server->port()}});
+  LogInfo("listening", {{"listener", "admin"}, {"address", server->impl_->host}, {"port", server->port()}});
   return server;
 }
 
 AdminServer::AdminServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 AdminServer::~AdminServer() {
+  if (impl_->context == nullptr) return;
+  // CivetWeb's accepting thread looks for its end when a connection comes, and else every two seconds only. A
+  // program that is told to end should not wait for that.
+  std::atomic<bool> stopped{false};
+  std::thread nudge([this, &stopped] {
+    while (!stopped) {
+      Connect(impl_->host, impl_->port);
+      absl::SleepFor(kNudgeInterval);
+    }
+  });
   // Joins the threads, so that no request asks `ready` any more.
-  if (impl_->context != nullptr) mg_stop(impl_->context);
+  mg_stop(impl_->context);
+  stopped = true;
+  nudge.join();
 }
 
 uint16_t AdminServer::port() const { return impl_->port; }

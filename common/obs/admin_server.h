@@ -1,4 +1,5 @@
-// The admin port of a program: /metrics (Prometheus text), /healthz (the process lives), /readyz (it can serve).
+// The admin port of a program: /metrics (Prometheus text), /healthz (the process lives), /readyz (it can
+// serve).
 #pragma once
 
 #include <cstdint>

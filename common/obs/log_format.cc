@@ -45,8 +45,8 @@ Character FirstCharacter(absl::string_view text) {
   return {code_point, size, true};
 }
 
-// SECURITY: characters that move the cursor, end a line, or turn the direction of what follows could make a log say
-// what never happened.
+// SECURITY: characters that move the cursor, end a line, or turn the direction of what follows could make a
+// log say what never happened.
 bool IsInvisible(uint32_t c) {
   return c < 0x20 || (c >= 0x7f && c <= 0x9f) || c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) ||
          (c >= 0x2066 && c <= 0x2069) || c == 0xfeff;
@@ -110,8 +110,8 @@ bool IsJsonLiteral(const Field& field) {
 // Keys are ours and short; anything else in one is replaced, so that a line can always be read back.
 void AppendKey(absl::string_view key, std::string& out) {
   for (const char c : key) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-                       c == '.' || c == '-';
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '_' || c == '.' || c == '-';
     out += plain ? c : '_';
   }
 }

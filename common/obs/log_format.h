@@ -16,8 +16,9 @@ inline constexpr size_t kMaxLogValueBytes = 1024;
 // "debug", "info", "warning", "error".
 absl::string_view LevelName(LogLevel level);
 
-// One line without its line end. Printable whatever the values hold: control characters, invisible direction marks and
-// bytes that are not UTF-8 are written as \uXXXX. JSON is always valid JSON, and valid UTF-8. `program` may be empty.
+// One line without its line end. Printable whatever the values hold: control characters, invisible direction
+// marks and bytes that are not UTF-8 are written as \uXXXX. JSON is always valid JSON, and valid UTF-8.
+// `program` may be empty.
 std::string FormatLogLine(LogFormat format, absl::Time time, LogLevel level, absl::string_view program,
                           absl::string_view event, absl::Span<const Field> fields);
 

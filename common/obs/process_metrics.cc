@@ -26,7 +26,8 @@ std::string ReadProcFile(const char* path) {
   return std::string(std::istreambuf_iterator<char>(file), {});
 }
 
-void AddGauge(const char* name, const char* help, std::optional<double> value, std::vector<MetricFamily>& out) {
+void AddGauge(const char* name, const char* help, std::optional<double> value,
+              std::vector<MetricFamily>& out) {
   if (!value.has_value()) return;
   ClientMetric metric;
   metric.gauge.value = *value;
@@ -66,7 +67,8 @@ std::optional<double> CpuSeconds() {
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
-// Boot time plus field 22 of /proc/self/stat, in ticks. The process name (field 2) may hold spaces and brackets.
+// Boot time plus field 22 of /proc/self/stat, in ticks. The process name (field 2) may hold spaces and
+// brackets.
 std::optional<double> ReadStartTime() {
   const std::string stat = ReadProcFile("/proc/self/stat");
   const size_t name_end = stat.rfind(')');
@@ -83,7 +85,8 @@ std::optional<double> ReadStartTime() {
   if (at == std::string::npos) return std::nullopt;
   const std::string boot = system.substr(at + 7, system.find('\n', at + 1) - at - 7);
   if (!absl::SimpleAtoi(boot, &boot_seconds)) return std::nullopt;
-  return static_cast<double>(boot_seconds) + static_cast<double>(ticks) / static_cast<double>(sysconf(_SC_CLK_TCK));
+  return static_cast<double>(boot_seconds) +
+         static_cast<double>(ticks) / static_cast<double>(sysconf(_SC_CLK_TCK));
 }
 
 std::optional<double> StartTime() {
@@ -98,11 +101,13 @@ std::vector<MetricFamily> ProcessMetrics() {
   AddGauge("process_resident_memory_bytes", "Memory in RAM", ResidentBytes(), families);
   AddGauge("process_open_fds", "Open file descriptors", OpenDescriptors(), families);
   AddGauge("process_max_fds", "Limit of open file descriptors", MaxDescriptors(), families);
-  AddGauge("process_start_time_seconds", "When the process started, in seconds since 1970", StartTime(), families);
+  AddGauge("process_start_time_seconds", "When the process started, in seconds since 1970", StartTime(),
+           families);
   if (const std::optional<double> cpu = CpuSeconds(); cpu.has_value()) {
     ClientMetric metric;
     metric.counter.value = *cpu;
-    families.push_back({"process_cpu_seconds_total", "User and system time spent", MetricType::Counter, {metric}});
+    families.push_back(
+        {"process_cpu_seconds_total", "User and system time spent", MetricType::Counter, {metric}});
   }
   ClientMetric build;
   build.label.push_back({"version", std::string(config::Version())});

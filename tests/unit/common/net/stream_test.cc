@@ -1,0 +1,289 @@
+#include "common/net/stream.h"
+
+#include <string>
+#include <thread>
+
+#include "asio/detached.hpp"
+#include "asio/post.hpp"
+#include "asio/steady_timer.hpp"
+#include "asio/this_coro.hpp"
+#include "asio/use_awaitable.hpp"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/unit/common/net/loopback.h"
+
+namespace mailstead::net {
+namespace {
+
+constexpr absl::Duration kLong = absl::Seconds(10);
+constexpr absl::Duration kShort = absl::Milliseconds(60);
+
+TEST(StreamTest, ReadsWhatIsThereWithoutWaiting) {
+  Loopback link;
+  ASSERT_TRUE(link.client.Send("EHLO a\r\n"));
+  absl::StatusOr<std::string> read = Await(link.context, ReadUpTo(*link.stream, 100, absl::ZeroDuration()));
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(*read, "EHLO a\r\n");
+}
+
+TEST(StreamTest, WaitsForBytes) {
+  Loopback link;
+  std::thread later([&] {
+    absl::SleepFor(absl::Milliseconds(30));
+    link.client.Send("late");
+  });
+  absl::StatusOr<std::string> read = Await(link.context, ReadUpTo(*link.stream, 100, kLong));
+  later.join();
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(*read, "late");
+}
+
+TEST(StreamTest, ReadsNoMoreThanAskedFor) {
+  Loopback link;
+  ASSERT_TRUE(link.client.Send("abcdef"));
+  EXPECT_EQ(*Await(link.context, ReadUpTo(*link.stream, 4, kLong)), "abcd");
+  EXPECT_EQ(*Await(link.context, ReadUpTo(*link.stream, 4, kLong)), "ef");
+}
+
+TEST(StreamTest, SilenceEndsAtTheDeadlineAndTheStreamLivesOn) {
+  Loopback link;
+  const absl::Time begin = absl::Now();
+  absl::StatusOr<std::string> read = Await(link.context, ReadUpTo(*link.stream, 100, kShort));
+  EXPECT_EQ(read.status().code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_GE(absl::Now() - begin, kShort);
+  EXPECT_LT(absl::Now() - begin, kLong);
+
+  ASSERT_TRUE(link.client.Send("still here"));
+  EXPECT_EQ(*Await(link.context, ReadUpTo(*link.stream, 100, kLong)), "still here");
+}
+
+TEST(StreamTest, NoTimeAtAllMeansOneTry) {
+  Loopback link;
+  EXPECT_EQ(Await(link.context, ReadUpTo(*link.stream, 1, absl::ZeroDuration())).status().code(),
+            absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(Await(link.context, ReadUpTo(*link.stream, 1, -absl::InfiniteDuration())).status().code(),
+            absl::StatusCode::kDeadlineExceeded);
+}
+
+TEST(StreamTest, InfiniteTimeoutWaits) {
+  Loopback link;
+  std::thread later([&] {
+    absl::SleepFor(absl::Milliseconds(20));
+    link.client.Send("x");
+  });
+  EXPECT_EQ(*Await(link.context, ReadUpTo(*link.stream, 1, absl::InfiniteDuration())), "x");
+  later.join();
+}
+
+TEST(StreamTest, OrderlyEndIsToldApartFromReset) {
+  Loopback link;
+  link.client.Close();
+  const absl::Status closed = Await(link.context, ReadUpTo(*link.stream, 100, kLong)).status();
+  EXPECT_EQ(closed, absl::UnavailableError("connection closed"));
+
+  Loopback other;
+  other.client.Reset();
+  const absl::Status reset = Await(other.context, ReadUpTo(*other.stream, 100, kLong)).status();
+  EXPECT_EQ(reset.code(), absl::StatusCode::kUnavailable);
+  EXPECT_NE(reset.message(), "connection closed");
+}
+
+asio::awaitable<absl::Status> CloseSoon(Stream& stream, absl::Duration delay) {
+  asio::steady_timer timer(co_await asio::this_coro::executor);
+  timer.expires_after(absl::ToChronoNanoseconds(delay));
+  co_await timer.async_wait(asio::use_awaitable);
+  stream.Close();
+  co_return absl::OkStatus();
+}
+
+TEST(StreamTest, CloseEndsAWaitForBytesWithCancelled) {
+  Loopback link;
+  asio::co_spawn(link.context, CloseSoon(*link.stream, absl::Milliseconds(20)), asio::detached);
+  const absl::Time begin = absl::Now();
+  EXPECT_EQ(Await(link.context, ReadUpTo(*link.stream, 100, kLong)).status().code(),
+            absl::StatusCode::kCancelled);
+  EXPECT_LT(absl::Now() - begin, absl::Seconds(5));
+  EXPECT_EQ(link.client.Receive(), "");
+}
+
+TEST(StreamTest, CloseEndsAWaitForSpaceWithCancelled) {
+  Loopback link;
+  asio::co_spawn(link.context, CloseSoon(*link.stream, absl::Milliseconds(20)), asio::detached);
+  const std::string much = Pattern(8 << 20);
+  EXPECT_EQ(Await(link.context, link.stream->Write(much, kLong)).code(), absl::StatusCode::kCancelled);
+}
+
+TEST(StreamTest, NothingWorksAfterClose) {
+  Loopback link;
+  ASSERT_TRUE(link.client.Send("pending"));
+  link.stream->Close();
+  link.stream->Close();
+  EXPECT_FALSE(link.stream->HasPendingInput());
+  EXPECT_EQ(Await(link.context, ReadUpTo(*link.stream, 100, kLong)).status().code(),
+            absl::StatusCode::kCancelled);
+  EXPECT_EQ(Await(link.context, link.stream->Write("x", kLong)).code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(Await(link.context, link.stream->WaitReadable(kLong)).code(), absl::StatusCode::kCancelled);
+  link.stream->ShutdownSend();
+}
+
+asio::awaitable<absl::Status> ReadOnceAndDie(std::unique_ptr<Stream> stream) {
+  absl::StatusOr<std::string> read = co_await ReadUpTo(*stream, 1, kLong);
+  co_return read.status();
+}
+
+TEST(StreamTest, TheTimerOfAFinishedWaitTouchesNothing) {
+  Loopback link;
+  std::thread later([&] {
+    absl::SleepFor(absl::Milliseconds(10));
+    link.client.Send("x");
+  });
+  EXPECT_TRUE(Await(link.context, ReadOnceAndDie(std::move(link.stream))).ok());
+  later.join();
+}
+
+// Reads for about as long as the timeout, over and over: the timer's handler and the bytes race.
+TEST(StreamTest, BytesThatRaceWithTheDeadlineAreNeverLost) {
+  Loopback link;
+  constexpr int kRounds = 100;
+  std::thread sender([&] {
+    for (int i = 0; i < kRounds; ++i) {
+      absl::SleepFor(absl::Milliseconds(1));
+      link.client.Send("x");
+    }
+  });
+  int received = 0;
+  while (received < kRounds) {
+    absl::StatusOr<std::string> read =
+        Await(link.context, ReadUpTo(*link.stream, 100, absl::Milliseconds(1)));
+    if (read.ok()) {
+      received += static_cast<int>(read->size());
+    } else {
+      ASSERT_EQ(read.status().code(), absl::StatusCode::kDeadlineExceeded) << read.status();
+    }
+  }
+  sender.join();
+  EXPECT_EQ(received, kRounds);
+}
+
+TEST(StreamTest, WritesAllAgainstBackPressure) {
+  Loopback link;
+  const std::string sent = Pattern(4 << 20);
+  std::string received;
+  std::thread reader([&] {
+    while (received.size() < sent.size()) {
+      const std::string part = link.client.Receive(65536);
+      if (part.empty()) break;
+      received += part;
+    }
+  });
+  const absl::Status written = Await(link.context, link.stream->Write(sent, kLong));
+  reader.join();
+  ASSERT_TRUE(written.ok()) << written;
+  EXPECT_TRUE(received == sent);
+}
+
+TEST(StreamTest, AWriterWhosePeerNeverReadsEndsAtTheDeadline) {
+  Loopback link;
+  const std::string much = Pattern(8 << 20);
+  EXPECT_EQ(Await(link.context, link.stream->Write(much, kShort)).code(),
+            absl::StatusCode::kDeadlineExceeded);
+}
+
+TEST(StreamTest, ProgressPutsTheWriteDeadlineOff) {
+  Loopback link;
+  const std::string sent = Pattern(400'000);
+  constexpr absl::Duration kStep = absl::Milliseconds(400);
+  std::string received;
+  std::thread slow_reader([&] {
+    while (received.size() < sent.size()) {
+      absl::SleepFor(absl::Milliseconds(50));
+      const std::string part = link.client.Receive(20'000);
+      if (part.empty()) break;
+      received += part;
+    }
+  });
+  const absl::Time begin = absl::Now();
+  const absl::Status written = Await(link.context, link.stream->Write(sent, kStep));
+  EXPECT_TRUE(written.ok()) << written;
+  EXPECT_GT(absl::Now() - begin, kStep) << "the reader was not slow enough to show anything";
+  slow_reader.join();
+  EXPECT_TRUE(received == sent);
+}
+
+TEST(StreamTest, WritingToAPeerThatWentIsUnavailable) {
+  Loopback link;
+  link.client.Reset();
+  absl::Status status;
+  for (int i = 0; i < 3 && status.ok(); ++i) status = Await(link.context, link.stream->Write("x", kLong));
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+}
+
+asio::awaitable<absl::StatusOr<std::string>> PeekUpTo(Stream& stream, size_t max_bytes,
+                                                      absl::Duration timeout) {
+  std::string bytes(max_bytes, '\0');
+  absl::StatusOr<size_t> count = co_await stream.Peek(absl::MakeSpan(bytes), timeout);
+  if (!count.ok()) co_return count.status();
+  bytes.resize(*count);
+  co_return bytes;
+}
+
+TEST(StreamTest, PeekLeavesTheBytes) {
+  Loopback link;
+  EXPECT_EQ(Await(link.context, PeekUpTo(*link.stream, 10, kShort)).status().code(),
+            absl::StatusCode::kDeadlineExceeded);
+  ASSERT_TRUE(link.client.Send("abc"));
+  EXPECT_EQ(*Await(link.context, PeekUpTo(*link.stream, 2, kLong)), "ab");
+  EXPECT_EQ(*Await(link.context, ReadUpTo(*link.stream, 10, kLong)), "abc");
+  link.client.Close();
+  EXPECT_EQ(Await(link.context, PeekUpTo(*link.stream, 10, kLong)).status(),
+            absl::UnavailableError("connection closed"));
+}
+
+TEST(StreamTest, PendingInputIsSeenAndLeft) {
+  Loopback link;
+  EXPECT_FALSE(link.stream->HasPendingInput());
+  ASSERT_TRUE(link.client.Send("x"));
+  ASSERT_TRUE(Await(link.context, link.stream->WaitReadable(kLong)).ok());
+  EXPECT_TRUE(link.stream->HasPendingInput());
+  EXPECT_EQ(*Await(link.context, ReadUpTo(*link.stream, 10, kLong)), "x");
+  EXPECT_FALSE(link.stream->HasPendingInput());
+  link.client.Close();
+  ASSERT_TRUE(Await(link.context, link.stream->WaitReadable(kLong)).ok());
+  EXPECT_FALSE(link.stream->HasPendingInput());
+}
+
+TEST(StreamTest, WaitReadableHonoursItsDeadline) {
+  Loopback link;
+  EXPECT_EQ(Await(link.context, link.stream->WaitReadable(kShort)).code(),
+            absl::StatusCode::kDeadlineExceeded);
+}
+
+TEST(StreamTest, ShutdownSendEndsOneDirectionOnly) {
+  Loopback link;
+  ASSERT_TRUE(Await(link.context, link.stream->Write("221 bye\r\n", kLong)).ok());
+  link.stream->ShutdownSend();
+  EXPECT_EQ(link.client.ReceiveAll(), "221 bye\r\n");
+  ASSERT_TRUE(link.client.Send("more"));
+  EXPECT_EQ(*Await(link.context, ReadUpTo(*link.stream, 10, kLong)), "more");
+}
+
+TEST(StreamTest, KnowsItsEndpointsAndTakesOthers) {
+  Loopback link;
+  EXPECT_EQ(AddressText(link.stream->peer()), "127.0.0.1");
+  EXPECT_EQ(AddressText(link.stream->local()), "127.0.0.1");
+  EXPECT_NE(link.stream->peer().port(), 0);
+  const asio::ip::tcp::endpoint client(asio::ip::make_address("2001:db8::1"), 4000);
+  const asio::ip::tcp::endpoint server(asio::ip::make_address("2001:db8::2"), 25);
+  link.stream->SetEndpoints(client, server);
+  EXPECT_EQ(link.stream->peer(), client);
+  EXPECT_EQ(link.stream->local(), server);
+}
+
+TEST(StreamTest, ShowsMappedAddressesAsIpv4) {
+  EXPECT_EQ(AddressText({asio::ip::make_address("::ffff:192.0.2.7"), 1}), "192.0.2.7");
+  EXPECT_EQ(AddressText({asio::ip::make_address("2001:db8::1"), 1}), "2001:db8::1");
+  EXPECT_EQ(AddressText({asio::ip::make_address("192.0.2.7"), 1}), "192.0.2.7");
+}
+
+}  // namespace
+}  // namespace mailstead::net
