@@ -1,0 +1,92 @@
+"""docker-compose.yml, brought up under a name and on ports of its own."""
+
+import json
+import os
+import pathlib
+import secrets
+import socket
+import subprocess
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+PORTS = ("SMTP", "SUBMISSION", "SUBMISSIONS", "POP3", "POP3S")
+
+
+def free_ports(count):
+    """Ports of 127.0.0.1 that nobody listens on."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for item in sockets:
+            item.bind(("127.0.0.1", 0))
+        return [item.getsockname()[1] for item in sockets]
+    finally:
+        for item in sockets:
+            item.close()
+
+
+def docker(*argv, input=None, timeout=120):
+    """Standard output of `docker ...`, which must succeed."""
+    done = subprocess.run(["docker", *map(str, argv)], input=input, capture_output=True, timeout=timeout, check=False)
+    if done.returncode != 0:
+        raise AssertionError(f"docker {' '.join(map(str, argv))}: exit {done.returncode}: {done.stderr.decode()[-2000:]}")
+    return done.stdout
+
+
+class Composition:
+    def __init__(self, **settings):
+        self.project = f"mailstead-test-{secrets.token_hex(4)}"
+        self.ports = dict(zip(PORTS, free_ports(len(PORTS))))
+        self.settings = {"MAILSTEAD_BIND": "127.0.0.1",
+                         **{f"MAILSTEAD_{name}_PORT": str(port) for name, port in self.ports.items()}, **settings}
+
+    def compose(self, *argv, input=None, timeout=180):
+        """Standard output of `docker compose ...`, which must succeed."""
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("MAILSTEAD_")}
+        done = subprocess.run(
+            ["docker", "compose", "--project-name", self.project, "--progress", "quiet", *map(str, argv)],
+            cwd=REPOSITORY, env={**environment, **self.settings}, input=input or b"", capture_output=True,
+            timeout=timeout, check=False)
+        if done.returncode != 0:
+            raise AssertionError(f"docker compose {' '.join(map(str, argv))}: exit {done.returncode}: "
+                                 f"{done.stdout.decode()[-1000:]}{done.stderr.decode()[-2000:]}")
+        return done.stdout
+
+    def build(self):
+        self.compose("build", timeout=2000)
+
+    def up(self, **replicas):
+        """Waits until every container is healthy; what runs already and is as it should be stays."""
+        scale = [item for service, count in replicas.items() for item in ("--scale", f"{service}={count}")]
+        self.compose("up", "--detach", "--no-build", "--wait", "--wait-timeout", 120, *scale)
+
+    def down(self):
+        self.compose("down", "--volumes", "--timeout", 5)
+
+    def mailctl(self, *argv, input=None):
+        """As an operator would call it: in the store's container, with nothing said about where the store is."""
+        return self.compose("exec", "-T", "stored", "mailctl", *argv, input=input)
+
+    def add_account(self, address, password):
+        self.mailctl("account", "add", address, "--password_stdin", input=password.encode() + b"\n")
+
+    def replicas(self, service):
+        """Container ids, running ones only."""
+        return self.compose("ps", "--quiet", "--status", "running", service).decode().split()
+
+    def inspect(self, container):
+        return json.loads(docker("inspect", container))[0]
+
+    def address(self, container, network):
+        return self.inspect(container)["NetworkSettings"]["Networks"][f"{self.project}_{network}"]["IPAddress"]
+
+    def log(self, container):
+        """Standard output and error of a container."""
+        done = subprocess.run(["docker", "logs", container], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              timeout=60, check=True)
+        return done.stdout.decode(errors="replace")
+
+    def logs(self, service):
+        return "".join(self.log(container) for container in self.replicas(service))
+
+    def show_logs(self):
+        print(self.compose("ps", "--all").decode())
+        print(self.compose("logs", "--no-color", "--tail", 60).decode(errors="replace"))
