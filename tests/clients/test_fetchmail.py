@@ -20,10 +20,10 @@ class FetchmailTest(ClientCase):
         config = self.file("fetchmailrc", f"""
             set no syslog
             set invisible
-            poll "{self.target.host}" protocol pop3 port {route.port} auth password timeout 60 no dns
+            poll "{self.target.host}" protocol pop3 port {route.port} auth password timeout 60 no dns bad-header accept
               user "{self.target.address}" password "{self.target.password}" is "demo" here
               {"keep" if keep else "no keep"} fetchall no rewrite pass8bits no mimedecode no dropstatus
-              no dropdelivered no stripcr badheader accept mda "{deliver}" {tls}
+              no dropdelivered no stripcr mda "{deliver}" {tls}
             """)
         self.run_client([tool("fetchmail"), "-f", config, "--idfile", self.folder / "ids", "--pidfile",
                          self.folder / "pid", "--silent", "--nodetach"],

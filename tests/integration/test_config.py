@@ -85,8 +85,8 @@ class ConfigTest(StackCase):
         stack = self.holder
         stack.add_stored()
         flag_file = self.folder / "smtpd.flags"
-        flag_file.write_text("--max_message_bytes=30000\n--max_recipients=30\n", encoding="ascii")
-        environment = {"SMTPD_MAX_MESSAGE_BYTES": "20000", "SMTPD_MAX_RECIPIENTS": "20", "SMTPD_MAX_COMMANDS": "9"}
+        flag_file.write_text("--max_message_bytes=80000\n--max_recipients=300\n", encoding="ascii")
+        environment = {"SMTPD_MAX_MESSAGE_BYTES": "70000", "SMTPD_MAX_RECIPIENTS": "200", "SMTPD_MAX_COMMANDS": "9"}
 
         def offered(**more):
             smtpd = stack.add_smtpd(environment=environment, **more)
@@ -94,14 +94,14 @@ class ConfigTest(StackCase):
                 return session.capabilities["SIZE"], session.capabilities["LIMITS"]
 
         size, limits = offered()
-        self.assertEqual("20000", size)
-        self.assertIn("RCPTMAX=20", limits)
+        self.assertEqual("70000", size)
+        self.assertIn("RCPTMAX=200", limits)
         size, limits = offered(flagfile=flag_file)
-        self.assertEqual("30000", size)
-        self.assertIn("RCPTMAX=30", limits)
-        size, limits = offered(flagfile=flag_file, max_message_bytes=40000)
-        self.assertEqual("40000", size)
-        self.assertIn("RCPTMAX=30", limits)
+        self.assertEqual("80000", size)
+        self.assertIn("RCPTMAX=300", limits)
+        size, limits = offered(flagfile=flag_file, max_message_bytes=90000)
+        self.assertEqual("90000", size)
+        self.assertIn("RCPTMAX=300", limits)
 
     def test_a_flag_file_that_is_not_there(self):
         for program in WRONG:

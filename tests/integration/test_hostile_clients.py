@@ -184,7 +184,9 @@ class RudeClientsTest(HostileCase):
         self.assertTrue(self.mailbox_is_empty())
 
     def test_a_client_that_talks_before_the_greeting_is_refused(self):
-        with Wire("127.0.0.1", self.smtp_port, timeout=20) as wire:
+        patient = self.stack.add_smtpd("patient-smtpd", greeting_delay="300ms")
+        self.addCleanup(patient.terminate)
+        with Wire("127.0.0.1", patient.ports["mx"], timeout=20) as wire:
             wire.send(b"EHLO client.test\r\nMAIL FROM:<a@elsewhere.test>\r\nRCPT TO:<" + self.user.encode() +
                       b">\r\nDATA\r\n")
             first = wire.line()

@@ -11,7 +11,7 @@ from mailstead.stack import SharedStackCase, StackCase
 from mailstead.trace import strip_trace
 
 MAIL = b"Subject: limits\r\n\r\nHello\r\n"
-MAX_MESSAGE_BYTES = 20_000
+MAX_MESSAGE_BYTES = 70_000
 
 
 class ConnectionLimitsTest(StackCase):
@@ -74,7 +74,7 @@ class SessionLimitsTest(SharedStackCase):
     @classmethod
     def build(cls, stack):
         stack.add_stored()
-        stack.add_smtpd(max_recipients=5, max_errors=4, max_commands=50, max_message_bytes=MAX_MESSAGE_BYTES,
+        stack.add_smtpd(max_recipients=100, max_errors=4, max_commands=50, max_message_bytes=MAX_MESSAGE_BYTES,
                         max_received_headers=10, max_messages_per_account_per_hour=3)
         stack.add_smtpd("default")
         stack.add_pop3d()
@@ -83,10 +83,10 @@ class SessionLimitsTest(SharedStackCase):
 
     def test_recipients(self):
         with self.stack.mx() as session:
-            session.envelope("a@elsewhere.test", self.users[:5])
+            session.envelope("a@elsewhere.test", self.users[:5] * 20)
             reply = session.command(f"RCPT TO:<{self.users[5]}>")
             self.assertEqual((452, "4.5.3"), (reply.code, reply.enhanced), reply)
-            # The five before it are good.
+            # The hundred before it are good.
             self.assertEqual(250, session.data(MAIL).code)
         for user in self.users[:5]:
             self.assertEqual(1, len(self.stack.fetch_all(user)))
@@ -217,7 +217,7 @@ class SessionLimitsTest(SharedStackCase):
         """RFC 9422."""
         with self.stack.mx() as session:
             limits = dict(re.findall(r"([A-Z]+)=([0-9]+)", session.capabilities.get("LIMITS", "")))
-            self.assertEqual("5", limits.get("RCPTMAX"))
+            self.assertEqual("100", limits.get("RCPTMAX"))
 
 
 if __name__ == "__main__":

@@ -161,6 +161,9 @@ class HashTest(PasswordCase):
 
 class GuessingTest(PasswordCase):
 
+    flags = dict(auth_failure_delay="100ms", auth_failures_before_delay=2, auth_max_delay="3s", auth_lockout_failures=8,
+                 auth_network_lockout_failures=20)
+
     def test_wrong_passwords_are_slowed_across_front_ends(self):
         """The account is guessed from many addresses, through both pop3d: the store counts."""
         times = []

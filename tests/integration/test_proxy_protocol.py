@@ -33,7 +33,8 @@ class ProxyProtocolTest(SharedStackCase):
     @classmethod
     def build(cls, stack):
         stack.add_stored()
-        stack.add_smtpd(proxy_networks=f"{BALANCER}/32", max_connections_per_address=2)
+        # With a pause before the greeting, so that who speaks too early is surely found out.
+        stack.add_smtpd(proxy_networks=f"{BALANCER}/32", max_connections_per_address=2, greeting_delay="200ms")
         stack.add_pop3d(proxy_networks=f"{BALANCER}/32")
         stack.add_pop3d("plain-pop3d")
         [cls.user] = stack.add_accounts("user")

@@ -163,7 +163,9 @@ class CertificateTest(StackCase):
         for program in ("smtpd", "pop3d"):
             for cert, key, named in ((stack.tls_cert, other_key, "tls_"), (stack.folder / "no.crt", other_key, "no.crt"),
                                      (stack.tls_cert, None, "tls_key")):
-                flags = {**stack.frontend_flags(), "tls_cert": cert, "tls_key": key}
+                listeners = (dict(mx_listen="127.0.0.1:0", submission_listen="", submissions_listen="127.0.0.1:0")
+                             if program == "smtpd" else dict(pop3_listen="", pop3s_listen="127.0.0.1:0"))
+                flags = {**stack.frontend_flags(), **listeners, "tls_cert": cert, "tls_key": key}
                 done = run_tool(program_argv(program, flags), timeout=20)
                 self.assertEqual(2, done.returncode, done.stderr)
                 self.assertIn(named, done.stderr.decode())

@@ -131,7 +131,7 @@ class Stack:
                         frontend_token_file=self.folder / "frontend.token",
                         operator_token_file=self.folder / "operator.token",
                         # As few as allowed: the tests log in thousands of times.
-                        scram_iterations=4096, drain_timeout="2s", log_level="info")
+                        scram_iterations=4096, auth_failure_delay="50ms", drain_timeout="2s", log_level="info")
         self.stored = self._add(Stored(name, {**defaults, **flags}), ready)
         self.ctl = Mailctl(self.stored.address, self.folder / "operator.token")
         return self.stored
