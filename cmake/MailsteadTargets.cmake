@@ -1,4 +1,4 @@
-# Four functions so that every CMakeLists.txt of the tree reads the same.
+# Functions so that every CMakeLists.txt of the tree reads the same.
 
 # Everything that ctest runs out of this build folder; a sanitizer or fuzz build needs no more than these.
 add_custom_target(all_tests)
@@ -34,6 +34,9 @@ function(mailstead_test name)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR})
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest_main)
+  if(MAILSTEAD_SANITIZE STREQUAL "thread")
+    mailstead_order_absl_locks(${name})
+  endif()
   if(NOT ARG_LABELS)
     set(ARG_LABELS unit)
   endif()
@@ -46,6 +49,16 @@ function(mailstead_test name)
   if(MAILSTEAD_TEST_ENVIRONMENT)
     set_tests_properties(${test} PROPERTIES ENVIRONMENT "${MAILSTEAD_TEST_ENVIRONMENT}")
   endif()
+endfunction()
+
+# For the thread sanitizer: tests/support/tsan_absl.cc says why.
+function(mailstead_order_absl_locks name)
+  set(source ${CMAKE_SOURCE_DIR}/tests/support/tsan_absl.cc)
+  file(STRINGS ${source} wrapped REGEX "^WRAP\\(")
+  list(TRANSFORM wrapped REPLACE "^WRAP\\([a-z]+, ([A-Za-z0-9_]+),.*" "LINKER:--wrap=\\1")
+  target_sources(${name} PRIVATE ${source})
+  target_link_libraries(${name} PRIVATE absl::synchronization)
+  target_link_options(${name} PRIVATE ${wrapped})
 endfunction()
 
 # mailstead_fuzzer(NAME SRCS ... DEPS ... CORPUS dir): a libFuzzer target; clang only.
