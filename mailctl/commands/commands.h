@@ -1,0 +1,22 @@
+// The commands, one file per noun. command_table.cc puts them together.
+#pragma once
+
+#include <vector>
+
+#include "mailctl/command.h"
+
+namespace mailstead::ctl {
+
+std::vector<Command> DomainCommands();
+std::vector<Command> AccountCommands();
+std::vector<Command> AliasCommands();
+std::vector<Command> MessageCommands();
+std::vector<Command> DeliverCommands();
+std::vector<Command> FetchCommands();
+std::vector<Command> ResolveCommands();
+std::vector<Command> StatusCommands();
+std::vector<Command> VerifyCommands();
+// completion, version, help
+std::vector<Command> ProgramCommands();
+
+}  // namespace mailstead::ctl

@@ -1,0 +1,115 @@
+#include "absl/strings/str_cat.h"
+#include "mailctl/client.h"
+#include "mailctl/commands/commands.h"
+#include "mailctl/exit_code.h"
+#include "mailctl/output.h"
+
+namespace mailstead::ctl {
+namespace {
+
+const Option kPlusAddressing = {"plus_addressing", "yes|no",
+                                "Whether user+tag@domain is delivered to user@domain.", "yes|no"};
+
+absl::Status Add(const Arguments& arguments, Context& context) {
+  ASSIGN_OR_RETURN(const std::optional<bool> plus_addressing, arguments.GetBool("plus_addressing"));
+  ASSIGN_OR_RETURN(Client * store, context.Store());
+  v1::CreateDomainRequest request;
+  request.mutable_domain()->set_name(arguments.positional(0));
+  request.mutable_domain()->set_plus_addressing(plus_addressing.value_or(true));
+  ASSIGN_OR_RETURN(const v1::Domain domain,
+                   store->Call(store->directory(), &Client::Directory::CreateDomain, request));
+  context.output().Result(domain, absl::StrCat("domain ", domain.name(), " added"));
+  return absl::OkStatus();
+}
+
+absl::Status List(const Arguments&, Context& context) {
+  ASSIGN_OR_RETURN(Client * store, context.Store());
+  JsonList json(context.output(), "domains");
+  Table table({{"DOMAIN"}, {"PLUS ADDRESSING"}, {"CREATED"}});
+  const auto take = [&](const v1::ListDomainsResponse& page) {
+    for (const v1::Domain& domain : page.domains()) {
+      json.Add(domain);
+      table.Row({domain.name(), YesNo(domain.plus_addressing()), FormatTime(domain.create_time())});
+    }
+  };
+  RETURN_IF_ERROR(
+      store->Pages(store->directory(), &Client::Directory::ListDomains, v1::ListDomainsRequest(), take));
+  json.Finish();
+  if (!context.output().json()) context.output().Raw(table.empty() ? "no domains\n" : table.Text());
+  return absl::OkStatus();
+}
+
+absl::Status Show(const Arguments& arguments, Context& context) {
+  ASSIGN_OR_RETURN(Client * store, context.Store());
+  v1::GetDomainRequest request;
+  request.set_name(arguments.positional(0));
+  ASSIGN_OR_RETURN(const v1::Domain domain,
+                   store->Call(store->directory(), &Client::Directory::GetDomain, request));
+  context.output().Json(domain);
+  if (context.output().json()) return absl::OkStatus();
+  FieldList fields;
+  fields.Add("domain", domain.name());
+  fields.Add("plus addressing", YesNo(domain.plus_addressing()));
+  fields.Add("created", FormatTime(domain.create_time()));
+  context.output().Raw(fields.Text());
+  return absl::OkStatus();
+}
+
+absl::Status Set(const Arguments& arguments, Context& context) {
+  ASSIGN_OR_RETURN(const std::optional<bool> plus_addressing, arguments.GetBool("plus_addressing"));
+  if (!plus_addressing.has_value()) return UsageError("nothing to change: give --plus_addressing=yes or =no");
+  ASSIGN_OR_RETURN(Client * store, context.Store());
+  v1::UpdateDomainRequest request;
+  request.mutable_domain()->set_name(arguments.positional(0));
+  request.mutable_domain()->set_plus_addressing(*plus_addressing);
+  request.mutable_update_mask()->add_paths("plus_addressing");
+  ASSIGN_OR_RETURN(const v1::Domain domain,
+                   store->Call(store->directory(), &Client::Directory::UpdateDomain, request));
+  context.output().Result(domain, absl::StrCat("domain ", domain.name(), " changed"));
+  return absl::OkStatus();
+}
+
+absl::Status Remove(const Arguments& arguments, Context& context) {
+  ASSIGN_OR_RETURN(Client * store, context.Store());
+  v1::DeleteDomainRequest request;
+  request.set_name(arguments.positional(0));
+  ASSIGN_OR_RETURN(const v1::DeleteDomainResponse response,
+                   store->Call(store->directory(), &Client::Directory::DeleteDomain, request));
+  context.output().Result(response, absl::StrCat("domain ", request.name(), " removed"));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::vector<Command> DomainCommands() {
+  return {
+      {"domain",
+       "add",
+       "Take mail for a domain.",
+       {{"DOMAIN"}},
+       {kPlusAddressing},
+       "Plus addressing is on unless it is turned off. Internationalised names may be given in UTF-8.",
+       "mailctl domain add example.test",
+       Add},
+      {"domain", "list", "List all domains.", {}, {}, "", "mailctl domain list --json", List},
+      {"domain", "show", "Show a domain.", {{"DOMAIN"}}, {}, "", "mailctl domain show example.test", Show},
+      {"domain",
+       "set",
+       "Change a domain.",
+       {{"DOMAIN"}},
+       {kPlusAddressing},
+       "",
+       "mailctl domain set example.test --plus_addressing=no",
+       Set},
+      {"domain",
+       "remove",
+       "Stop taking mail for a domain.",
+       {{"DOMAIN"}},
+       {},
+       "Refused while the domain has accounts or aliases.",
+       "mailctl domain remove example.test",
+       Remove},
+  };
+}
+
+}  // namespace mailstead::ctl

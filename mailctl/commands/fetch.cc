@@ -1,0 +1,112 @@
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "mailctl/client.h"
+#include "mailctl/commands/commands.h"
+#include "mailctl/exit_code.h"
+#include "mailctl/output.h"
+
+namespace mailstead::ctl {
+namespace {
+
+// A file that appears under its name only when it is whole.
+class WholeFile {
+ public:
+  explicit WholeFile(std::string path) : path_(std::move(path)), part_(absl::StrCat(path_, ".part")) {}
+  ~WholeFile() {
+    if (opened_ && !kept_) unlink(part_.c_str());
+  }
+
+  absl::Status Open() {
+    file_.open(part_, std::ios::binary | std::ios::trunc);
+    opened_ = file_.is_open();
+    return opened_ ? absl::OkStatus() : Failure(part_);
+  }
+  void Write(const std::string& bytes) {
+    file_.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  }
+  absl::Status Keep() {
+    file_.close();
+    if (!file_.good() || rename(part_.c_str(), path_.c_str()) != 0) return Failure(path_);
+    kept_ = true;
+    return absl::OkStatus();
+  }
+
+ private:
+  static absl::Status Failure(const std::string& path) {
+    return absl::FailedPreconditionError(absl::StrCat(path, " cannot be written: ", strerror(errno)));
+  }
+
+  const std::string path_;
+  const std::string part_;
+  std::ofstream file_;
+  bool opened_ = false;
+  bool kept_ = false;
+};
+
+absl::StatusOr<uint64_t> Receive(Client& store, uint64_t mailbox_id, uint64_t message_id,
+                                 const std::function<void(const std::string&)>& take) {
+  v1::FetchMessageRequest request;
+  request.set_mailbox_id(mailbox_id);
+  request.set_message_id(message_id);
+  const std::unique_ptr<grpc::ClientContext> context = store.NewContext(kTransferTimeout);
+  const auto reader = store.mailbox().FetchMessage(context.get(), request);
+  uint64_t bytes = 0;
+  v1::FetchMessageResponse response;
+  while (reader->Read(&response)) {
+    take(response.content());
+    bytes += response.content().size();
+  }
+  RETURN_IF_ERROR(store.Explain(reader->Finish()));
+  return bytes;
+}
+
+absl::Status Fetch(const Arguments& arguments, Context& context) {
+  const std::string path = arguments.Get("output");
+  if (context.output().json() && (path.empty() || path == "-"))
+    return UsageError("--json needs --output=FILE: the message is bytes");
+  ASSIGN_OR_RETURN(const uint64_t message_id, ParseId("message", arguments.positional(1)));
+  ASSIGN_OR_RETURN(Client * store, context.Store());
+  ASSIGN_OR_RETURN(const uint64_t mailbox_id, store->MailboxOf(arguments.positional(0)));
+  if (path.empty() || path == "-") {
+    return Receive(*store, mailbox_id, message_id,
+                   [&](const std::string& bytes) { context.output().Raw(bytes); })
+        .status();
+  }
+  WholeFile file(path);
+  RETURN_IF_ERROR(file.Open());
+  ASSIGN_OR_RETURN(const uint64_t bytes, Receive(*store, mailbox_id, message_id,
+                                                 [&](const std::string& piece) { file.Write(piece); }));
+  RETURN_IF_ERROR(file.Keep());
+  context.output().JsonText(
+      absl::StrCat("{\"file\": ", JsonQuote(path), ", \"size_bytes\": \"", bytes, "\"}"));
+  context.output().Line(absl::StrCat(bytes, " bytes written to ", Printable(path)));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::vector<Command> FetchCommands() {
+  return {
+      {"fetch",
+       "",
+       "Get one message as it is stored.",
+       {{"ADDRESS"}, {"ID"}},
+       {{"output", "FILE", "Write it to a file instead of standard output.", {}, 'o'}},
+       "The bytes are those that POP3 gives: the Return-Path line, then the message. The message stays in "
+       "the mailbox,\n"
+       "and no lock is taken. mailctl message list shows the ids.",
+       "mailctl fetch demo@example.test 17 -o message.eml",
+       Fetch},
+  };
+}
+
+}  // namespace mailstead::ctl

@@ -1,0 +1,181 @@
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "mailctl/client.h"
+#include "mailctl/commands/commands.h"
+#include "mailctl/exit_code.h"
+#include "mailctl/output.h"
+#include "mailctl/terminal.h"
+
+namespace mailstead::ctl {
+namespace {
+
+// The most DeleteMessages takes.
+constexpr size_t kDeleteAtOnce = 10'000;
+// The most of a header that `message show` prints.
+constexpr uint64_t kShownHeaderBytes = 64 * 1024;
+
+absl::Status ForEachMessage(Client& store, uint64_t mailbox_id,
+                            absl::FunctionRef<void(const v1::MessageSummary&)> take) {
+  v1::ListMessagesRequest request;
+  request.set_mailbox_id(mailbox_id);
+  const auto take_page = [&](const v1::ListMessagesResponse& page) {
+    for (const v1::MessageSummary& message : page.messages()) take(message);
+  };
+  return store.Pages(store.mailbox(), &Client::Mailbox::ListMessages, request, take_page);
+}
+
+std::string ReversePath(const v1::MessageSummary& message) {
+  return absl::StrCat("<", message.reverse_path(), ">");
+}
+
+absl::Status List(const Arguments& arguments, Context& context) {
+  ASSIGN_OR_RETURN(Client * store, context.Store());
+  ASSIGN_OR_RETURN(const uint64_t mailbox_id, store->MailboxOf(arguments.positional(0)));
+  JsonList json(context.output(), "messages");
+  Table table({{"ID", true}, {"DELIVERED"}, {"SIZE", true}, {"FROM"}, {"TO"}});
+  RETURN_IF_ERROR(ForEachMessage(*store, mailbox_id, [&](const v1::MessageSummary& message) {
+    json.Add(message);
+    if (context.output().json()) return;
+    table.Row({absl::StrCat(message.message_id()), FormatTime(message.deliver_time()),
+               FormatBytes(message.size_bytes()), ReversePath(message), message.recipient()});
+  }));
+  json.Finish();
+  if (!context.output().json()) context.output().Raw(table.empty() ? "no messages\n" : table.Text());
+  return absl::OkStatus();
+}
+
+// The header section of a message, or its first kShownHeaderBytes.
+absl::StatusOr<std::string> FetchHeader(Client& store, uint64_t mailbox_id, uint64_t message_id) {
+  v1::FetchMessageRequest request;
+  request.set_mailbox_id(mailbox_id);
+  request.set_message_id(message_id);
+  request.set_read_limit(kShownHeaderBytes);
+  const std::unique_ptr<grpc::ClientContext> context = store.NewContext(kCallTimeout);
+  const auto reader = store.mailbox().FetchMessage(context.get(), request);
+  std::string text;
+  v1::FetchMessageResponse response;
+  while (reader->Read(&response)) text.append(response.content());
+  RETURN_IF_ERROR(store.Explain(reader->Finish()));
+  const size_t end = text.find("\r\n\r\n");
+  return end == std::string::npos ? text : text.substr(0, end + 2);
+}
+
+absl::Status Show(const Arguments& arguments, Context& context) {
+  ASSIGN_OR_RETURN(const uint64_t message_id, ParseId("message", arguments.positional(1)));
+  ASSIGN_OR_RETURN(Client * store, context.Store());
+  ASSIGN_OR_RETURN(const uint64_t mailbox_id, store->MailboxOf(arguments.positional(0)));
+  std::optional<v1::MessageSummary> found;
+  RETURN_IF_ERROR(ForEachMessage(*store, mailbox_id, [&](const v1::MessageSummary& message) {
+    if (message.message_id() == message_id) found = message;
+  }));
+  if (!found.has_value()) {
+    return absl::NotFoundError(absl::StrCat("no message ", message_id, " in ", arguments.positional(0)));
+  }
+  context.output().Json(*found);
+  if (context.output().json()) return absl::OkStatus();
+
+  FieldList fields;
+  fields.Add("message", absl::StrCat(found->message_id()));
+  fields.Add("unique id", found->unique_id());
+  fields.Add("delivery id", found->delivery_id());
+  fields.Add("delivered", FormatTime(found->deliver_time()));
+  fields.Add("size", absl::StrCat(found->size_bytes(), " bytes"));
+  fields.Add("from", ReversePath(*found));
+  fields.Add("to", found->recipient());
+  fields.Add("SHA-256", absl::BytesToHexString(found->sha256()));
+  context.output().Raw(absl::StrCat(fields.Text(), "\n"));
+  ASSIGN_OR_RETURN(const std::string header, FetchHeader(*store, mailbox_id, message_id));
+  for (absl::string_view line : absl::StrSplit(absl::StripSuffix(header, "\n"), '\n')) {
+    context.output().Line(Printable(absl::StripSuffix(line, "\r")));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<uint64_t>> MessagesToRemove(const Arguments& arguments, Client& store,
+                                                       uint64_t mailbox_id) {
+  std::vector<uint64_t> ids;
+  for (size_t i = 1; i < arguments.positionals().size(); ++i) {
+    ASSIGN_OR_RETURN(const uint64_t id, ParseId("message", arguments.positionals()[i]));
+    ids.push_back(id);
+  }
+  if (arguments.Has("all")) {
+    RETURN_IF_ERROR(ForEachMessage(
+        store, mailbox_id, [&](const v1::MessageSummary& message) { ids.push_back(message.message_id()); }));
+  }
+  return ids;
+}
+
+absl::Status Remove(const Arguments& arguments, Context& context) {
+  const bool has_ids = arguments.positionals().size() > 1;
+  if (has_ids == arguments.Has("all")) return UsageError("give either message ids or --all");
+  for (size_t i = 1; i < arguments.positionals().size(); ++i) {
+    RETURN_IF_ERROR(ParseId("message", arguments.positionals()[i]).status());
+  }
+  ASSIGN_OR_RETURN(Client * store, context.Store());
+  ASSIGN_OR_RETURN(const uint64_t mailbox_id, store->MailboxOf(arguments.positional(0)));
+  ASSIGN_OR_RETURN(const std::vector<uint64_t> ids, MessagesToRemove(arguments, *store, mailbox_id));
+  if (arguments.Has("all") && !arguments.Has("yes")) {
+    const std::string question = absl::StrCat("Remove ", Plural(ids.size(), "message"), " of ",
+                                              Printable(arguments.positional(0)), "?");
+    if (!context.terminal().Confirm(question)) return absl::CancelledError("cancelled: nothing was removed");
+  }
+
+  v1::DeleteMessagesResponse total;
+  for (size_t first = 0; first < ids.size(); first += kDeleteAtOnce) {
+    v1::DeleteMessagesRequest request;
+    request.set_mailbox_id(mailbox_id);
+    for (size_t i = first; i < std::min(ids.size(), first + kDeleteAtOnce); ++i)
+      request.add_message_ids(ids[i]);
+    ASSIGN_OR_RETURN(const v1::DeleteMessagesResponse response,
+                     store->Call(store->mailbox(), &Client::Mailbox::DeleteMessages, request));
+    total.set_deleted_count(total.deleted_count() + response.deleted_count());
+  }
+  context.output().Result(total, absl::StrCat(Plural(total.deleted_count(), "message"), " removed"));
+  if (has_ids && total.deleted_count() == 0)
+    return absl::NotFoundError("none of these messages is in the mailbox");
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::vector<Command> MessageCommands() {
+  return {
+      {"message",
+       "list",
+       "List the messages of an account.",
+       {{"ADDRESS"}},
+       {},
+       "Oldest first.",
+       "mailctl message list demo@example.test",
+       List},
+      {"message",
+       "show",
+       "Show what is known of a message, and its header.",
+       {{"ADDRESS"}, {"ID"}},
+       {},
+       "With --json the header is left out; mailctl fetch gives the whole message.",
+       "mailctl message show demo@example.test 17",
+       Show},
+      {"message",
+       "remove",
+       "Delete messages.",
+       {{"ADDRESS"}, {"ID", /*optional=*/true, /*repeated=*/true}},
+       {{"all", "", "Delete every message of the account."},
+        {"yes", "", "Do not ask before --all. Without a terminal nothing is asked."}},
+       "Ids that do not exist are passed over; when none exists the exit code is 3. Refused with exit code 5 "
+       "while a\n"
+       "POP3 session holds the mailbox.",
+       "mailctl message remove demo@example.test 17 18",
+       Remove},
+  };
+}
+
+}  // namespace mailstead::ctl

@@ -1,0 +1,57 @@
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "mailctl/client.h"
+#include "mailctl/commands/commands.h"
+#include "mailctl/output.h"
+
+namespace mailstead::ctl {
+namespace {
+
+std::string StatusText(const v1::GetStatusResponse& status) {
+  FieldList fields;
+  fields.Add("health", status.healthy() ? "good" : absl::StrCat("BAD: ", status.health_detail()));
+  fields.Add("version", status.version());
+  fields.Add("engine", absl::StrCat(status.engine(), ", schema ", status.schema_version()));
+  fields.Add("up since", absl::StrCat(FormatDuration(status.uptime()), " ago"));
+  fields.Add("domains", absl::StrCat(status.domain_count()));
+  fields.Add("accounts", absl::StrCat(status.account_count()));
+  fields.Add("aliases", absl::StrCat(status.alias_count()));
+  fields.Add("messages", absl::StrCat(status.message_count(), ", ", FormatBytes(status.message_bytes())));
+  fields.Add("on disk", absl::StrCat(FormatBytes(status.disk_bytes()), ", ",
+                                     FormatBytes(status.disk_free_bytes()), " free"));
+  fields.Add("open maildrops", absl::StrCat(status.open_maildrop_count()));
+  if (status.leases().empty()) return absl::StrCat(fields.Text(), "\nno front-end holds a lease\n");
+  Table leases({{"FRONT-END"}, {"LEASE"}, {"ENDS IN", true}});
+  for (const v1::Lease& lease : status.leases()) {
+    leases.Row({lease.holder(), lease.lease_id(), FormatDuration(lease.remaining())});
+  }
+  return absl::StrCat(fields.Text(), "\n", leases.Text());
+}
+
+absl::Status Status(const Arguments&, Context& context) {
+  ASSIGN_OR_RETURN(Client * store, context.Store());
+  ASSIGN_OR_RETURN(const v1::GetStatusResponse status,
+                   store->Call(store->admin(), &Client::Admin::GetStatus, v1::GetStatusRequest()));
+  context.output().Json(status);
+  if (!context.output().json()) context.output().Raw(StatusText(status));
+  if (status.healthy()) return absl::OkStatus();
+  return absl::UnavailableError(absl::StrCat("the store is not healthy: ", status.health_detail()));
+}
+
+}  // namespace
+
+std::vector<Command> StatusCommands() {
+  return {
+      {"status",
+       "",
+       "Show the store's health, contents and front-ends.",
+       {},
+       {},
+       "The exit code is 0 when the store can take mail, and 5 when it cannot or cannot be reached.",
+       "mailctl status",
+       Status},
+  };
+}
+
+}  // namespace mailstead::ctl

@@ -1,0 +1,39 @@
+#include "mailctl/exit_code.h"
+
+#include "common/base/reason.h"
+
+namespace mailstead::ctl {
+namespace {
+
+constexpr absl::string_view kReasonUsage = "USAGE";
+
+}  // namespace
+
+absl::Status UsageError(absl::string_view message) {
+  return WithReason(absl::InvalidArgumentError(message), kReasonUsage);
+}
+
+bool IsUsageError(const absl::Status& status) { return ReasonOf(status) == kReasonUsage; }
+
+ExitCode ExitCodeOf(const absl::Status& status) {
+  if (IsUsageError(status)) return ExitCode::kUsage;
+  switch (status.code()) {
+    case absl::StatusCode::kOk:
+      return ExitCode::kOk;
+    case absl::StatusCode::kNotFound:
+      return ExitCode::kNotFound;
+    case absl::StatusCode::kAlreadyExists:
+      return ExitCode::kAlreadyExists;
+    case absl::StatusCode::kResourceExhausted:
+      // A message over the size limit stays over it; a full disk or mailbox may have room later.
+      return ReasonOf(status) == kReasonTooLarge ? ExitCode::kRefused : ExitCode::kTemporary;
+    case absl::StatusCode::kUnavailable:
+    case absl::StatusCode::kDeadlineExceeded:
+    case absl::StatusCode::kAborted:
+      return ExitCode::kTemporary;
+    default:
+      return ExitCode::kRefused;
+  }
+}
+
+}  // namespace mailstead::ctl

@@ -1,0 +1,241 @@
+#include "mailctl/output.h"
+
+#include <google/protobuf/duration.pb.h>
+#include <google/protobuf/message.h>
+#include <google/protobuf/timestamp.pb.h>
+#include <google/protobuf/util/json_util.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "common/base/check.h"
+#include "common/base/reason.h"
+#include "common/text/utf8.h"
+#include "mailctl/exit_code.h"
+
+namespace mailstead::ctl {
+namespace {
+
+// "INVALID_ARGUMENT" and so on: the names of gRPC.
+std::string CodeName(const absl::Status& status) { return absl::StatusCodeToString(status.code()); }
+
+// Columns a terminal gives to UTF-8 text, without regard to wide characters.
+size_t Width(absl::string_view text) {
+  return std::count_if(text.begin(), text.end(),
+                       [](char c) { return (static_cast<uint8_t>(c) & 0xC0) != 0x80; });
+}
+
+std::string Padded(absl::string_view text, size_t width, bool right) {
+  const std::string blanks(width - std::min(width, Width(text)), ' ');
+  return right ? absl::StrCat(blanks, text) : absl::StrCat(text, blanks);
+}
+
+google::protobuf::util::JsonPrintOptions JsonOptions(bool pretty) {
+  google::protobuf::util::JsonPrintOptions options;
+  options.add_whitespace = pretty;
+  options.always_print_primitive_fields = true;
+  options.preserve_proto_field_names = true;
+  return options;
+}
+
+std::string ToJson(const google::protobuf::Message& message, bool pretty) {
+  std::string text;
+  // Only a message with a broken Any fails, and the API has none.
+  CHECK(google::protobuf::util::MessageToJsonString(message, &text, JsonOptions(pretty)).ok());
+  return text;
+}
+
+}  // namespace
+
+void Output::Raw(absl::string_view bytes) {
+  out_.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+}
+
+void Output::Line(absl::string_view text) {
+  if (!json_) Raw(absl::StrCat(text, "\n"));
+}
+
+void Output::Json(const google::protobuf::Message& message) {
+  if (json_) Raw(ToJson(message, /*pretty=*/true));
+}
+
+void Output::JsonText(absl::string_view text) {
+  if (json_) Raw(absl::StrCat(text, "\n"));
+}
+
+void Output::Result(const google::protobuf::Message& message, absl::string_view line) {
+  Json(message);
+  Line(line);
+}
+
+void Output::Warning(absl::string_view text) {
+  err_ << absl::StrCat("mailctl: ", Printable(text), "\n") << std::flush;
+}
+
+void Output::Error(const absl::Status& status) {
+  if (!json_) {
+    Warning(status.message());
+    return;
+  }
+  std::string members =
+      absl::StrCat("\"code\": ", JsonQuote(CodeName(status)), ", \"message\": ", JsonQuote(status.message()),
+                   ", \"exit_code\": ", static_cast<int>(ExitCodeOf(status)));
+  if (const std::string field = FieldOf(status); !field.empty()) {
+    absl::StrAppend(&members, ", \"field\": ", JsonQuote(field));
+  }
+  if (const std::string reason = ReasonOf(status); !reason.empty()) {
+    absl::StrAppend(&members, ", \"reason\": ", JsonQuote(reason));
+  }
+  err_ << absl::StrCat("{\"error\": {", members, "}}\n") << std::flush;
+}
+
+absl::Status Output::Finish() {
+  out_.flush();
+  return out_.good() ? absl::OkStatus() : absl::UnavailableError("standard output could not be written");
+}
+
+void JsonList::Begin() {
+  if (!begun_) output_.Raw(absl::StrCat("{", JsonQuote(name_), ": ["));
+  begun_ = true;
+}
+
+void JsonList::Add(const google::protobuf::Message& element) {
+  if (!output_.json()) return;
+  Begin();
+  output_.Raw(absl::StrCat(any_ ? "," : "", "\n  ", JsonOf(element)));
+  any_ = true;
+}
+
+void JsonList::Finish(absl::string_view members) {
+  if (!output_.json()) return;
+  Begin();
+  output_.Raw(absl::StrCat(any_ ? "\n]" : "]", members.empty() ? "" : ", ", members, "}\n"));
+}
+
+void Table::Row(std::vector<std::string> cells) {
+  CHECK(cells.size() == columns_.size());
+  for (std::string& cell : cells) cell = Printable(cell);
+  rows_.push_back(std::move(cells));
+}
+
+std::string Table::Text() const {
+  std::vector<std::string> titles;
+  for (const Column& column : columns_) titles.emplace_back(column.title);
+  std::vector<size_t> widths(columns_.size(), 0);
+  const auto widen = [&](const std::vector<std::string>& cells) {
+    for (size_t i = 0; i < cells.size(); ++i) widths[i] = std::max(widths[i], Width(cells[i]));
+  };
+  widen(titles);
+  for (const auto& row : rows_) widen(row);
+
+  std::string text;
+  const auto append = [&](const std::vector<std::string>& cells) {
+    for (size_t i = 0; i < cells.size(); ++i) {
+      const bool last = i + 1 == cells.size();
+      // No blanks at the end of a line.
+      absl::StrAppend(&text,
+                      last && !columns_[i].right ? cells[i] : Padded(cells[i], widths[i], columns_[i].right),
+                      last ? "\n" : "  ");
+    }
+  };
+  append(titles);
+  for (const auto& row : rows_) append(row);
+  return text;
+}
+
+void FieldList::Add(absl::string_view name, absl::string_view value) {
+  fields_.emplace_back(std::string(name), Printable(value));
+}
+
+std::string FieldList::Text() const {
+  size_t width = 0;
+  for (const auto& field : fields_) width = std::max(width, Width(field.first));
+  std::string text;
+  for (const auto& [name, value] : fields_) {
+    absl::StrAppend(&text, Padded(absl::StrCat(name, ":"), width + 3, /*right=*/false), value, "\n");
+  }
+  return text;
+}
+
+std::string JsonQuote(absl::string_view text) {
+  const bool valid = IsValidUtf8(text);
+  std::string quoted = "\"";
+  for (const char c : text) {
+    const auto byte = static_cast<uint8_t>(c);
+    if (c == '"' || c == '\\') {
+      quoted += '\\';
+      quoted += c;
+    } else if (byte < 0x20 || byte == 0x7F) {
+      absl::StrAppendFormat(&quoted, "\\u%04x", byte);
+    } else if (byte >= 0x80 && !valid) {
+      quoted += "\\ufffd";
+    } else {
+      quoted += c;
+    }
+  }
+  return quoted + "\"";
+}
+
+std::string JsonOf(const google::protobuf::Message& message) { return ToJson(message, /*pretty=*/false); }
+
+std::string FormatBytes(uint64_t bytes) {
+  if (bytes < 1024) return absl::StrCat(bytes, " B");
+  double value = static_cast<double>(bytes);
+  absl::string_view unit;
+  for (const absl::string_view next : {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}) {
+    unit = next;
+    value /= 1024;
+    // 1023.95 would be rounded to 1024.0.
+    if (value < 1023.95) break;
+  }
+  return absl::StrFormat("%.1f %s", value, unit);
+}
+
+std::string FormatLimit(uint64_t limit) { return limit == 0 ? "no limit" : absl::StrCat(limit); }
+
+std::string FormatBytesLimit(uint64_t bytes) { return bytes == 0 ? "no limit" : FormatBytes(bytes); }
+
+std::string FormatTime(const google::protobuf::Timestamp& time) {
+  if (time.seconds() == 0 && time.nanos() == 0) return "-";
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", absl::FromUnixSeconds(time.seconds()), absl::UTCTimeZone());
+}
+
+std::string FormatDuration(const google::protobuf::Duration& duration) {
+  const absl::Duration value = absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
+  const int64_t seconds = duration.seconds();
+  if (seconds >= 86'400) return absl::StrCat(seconds / 86'400, "d", seconds % 86'400 / 3'600, "h");
+  if (seconds >= 3'600) return absl::StrCat(seconds / 3'600, "h", seconds % 3'600 / 60, "m");
+  if (seconds >= 60) return absl::StrCat(seconds / 60, "m", seconds % 60, "s");
+  return absl::StrFormat("%.1fs", absl::ToDoubleSeconds(value));
+}
+
+std::string YesNo(bool value) { return value ? "yes" : "no"; }
+
+std::string Plural(uint64_t count, absl::string_view noun) {
+  return absl::StrCat(count, " ", noun, count == 1 ? "" : "s");
+}
+
+std::string Printable(absl::string_view text) {
+  // SECURITY: what a stranger mailed (headers, addresses) must not steer the operator's terminal by escape
+  // sequences. In text that is not UTF-8 a byte from 0x80 to 0x9F may be a C1 control, so all high bytes are
+  // escaped there.
+  const bool valid = IsValidUtf8(text);
+  std::string shown;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<uint8_t>(text[i]);
+    // U+0080 to U+009F, the C1 controls, are C2 80 to C2 9F in UTF-8.
+    const bool c1 = byte == 0xC2 && i + 1 < text.size() && static_cast<uint8_t>(text[i + 1]) < 0xA0;
+    if (byte < 0x20 || byte == 0x7F || (byte >= 0x80 && !valid)) {
+      absl::StrAppendFormat(&shown, "\\x%02x", byte);
+    } else if (c1) {
+      absl::StrAppendFormat(&shown, "\\x%02x", static_cast<uint8_t>(text[++i]));
+    } else {
+      shown += text[i];
+    }
+  }
+  return shown;
+}
+
+}  // namespace mailstead::ctl

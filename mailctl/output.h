@@ -1,0 +1,118 @@
+// What commands print: text for a person, or one JSON document with the field names of the store API.
+#pragma once
+
+#include <cstdint>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+
+namespace google::protobuf {
+class Duration;
+class Message;
+class Timestamp;
+}  // namespace google::protobuf
+
+namespace mailstead::ctl {
+
+// Does not own the streams.
+class Output {
+ public:
+  Output(std::ostream& out, std::ostream& err, bool json) : out_(out), err_(err), json_(json) {}
+
+  bool json() const { return json_; }
+  // Bytes to standard output as they are: for messages, help texts and completions.
+  void Raw(absl::string_view bytes);
+  // A line for a person; nothing with --json.
+  void Line(absl::string_view text);
+  // A document; nothing without --json.
+  void Json(const google::protobuf::Message& message);
+  // The same from JSON text that is ready.
+  void JsonText(absl::string_view text);
+  // A resource: the document with --json, the line without.
+  void Result(const google::protobuf::Message& message, absl::string_view line);
+  // To standard error, behind "mailctl: ". With --json too.
+  void Warning(absl::string_view text);
+  // One line on standard error; with --json {"error": {...}} instead.
+  void Error(const absl::Status& status);
+  // Flushes. Unavailable when standard output took not everything (closed pipe, full disk).
+  absl::Status Finish();
+
+ private:
+  std::ostream& out_;
+  std::ostream& err_;
+  const bool json_;
+};
+
+// One JSON document with a list in it, written element by element: {"accounts": [...]}. Prints nothing
+// without --json.
+class JsonList {
+ public:
+  // The document begins with the first element, or with Finish: an error before leaves standard output empty.
+  JsonList(Output& output, absl::string_view name) : output_(output), name_(name) {}
+  void Add(const google::protobuf::Message& element);
+  // Ends the document. `members` is more JSON for it: "\"checked_count\": 3"; may be empty.
+  void Finish(absl::string_view members = "");
+
+ private:
+  void Begin();
+
+  Output& output_;
+  const absl::string_view name_;
+  bool begun_ = false;
+  bool any_ = false;
+};
+
+// Aligned columns for a person.
+class Table {
+ public:
+  struct Column {
+    absl::string_view title;
+    bool right = false;
+  };
+  explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
+  // One cell for each column. Control characters are shown as escapes.
+  void Row(std::vector<std::string> cells);
+  bool empty() const { return rows_.empty(); }
+  // With the titles on top. Ends with a line end.
+  std::string Text() const;
+
+ private:
+  std::vector<Column> columns_;
+  std::vector<std::vector<std::string>> rows_;
+};
+
+// "name:  value" lines, the values aligned.
+class FieldList {
+ public:
+  void Add(absl::string_view name, absl::string_view value);
+  std::string Text() const;
+
+ private:
+  std::vector<std::pair<std::string, std::string>> fields_;
+};
+
+// `text` in JSON quotes. Bytes that are not UTF-8 become U+FFFD.
+std::string JsonQuote(absl::string_view text);
+// The document of a message with the field names of the .proto file and zero values included, on one line.
+std::string JsonOf(const google::protobuf::Message& message);
+
+// "512 B", "1.5 MiB".
+std::string FormatBytes(uint64_t bytes);
+// "no limit" for 0.
+std::string FormatLimit(uint64_t limit);
+std::string FormatBytesLimit(uint64_t bytes);
+// "2026-11-23T05:00:00Z"; "-" when it is not set.
+std::string FormatTime(const google::protobuf::Timestamp& time);
+// "2d3h", "1h5m", "4.2s".
+std::string FormatDuration(const google::protobuf::Duration& duration);
+std::string YesNo(bool value);
+// "1 message", "2 messages".
+std::string Plural(uint64_t count, absl::string_view noun);
+// Control characters as \xNN.
+std::string Printable(absl::string_view text);
+
+}  // namespace mailstead::ctl

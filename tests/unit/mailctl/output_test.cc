@@ -1,0 +1,171 @@
+#include "mailctl/output.h"
+
+#include <google/protobuf/duration.pb.h>
+#include <google/protobuf/timestamp.pb.h>
+#include <gtest/gtest.h>
+
+#include <sstream>
+
+#include "common/base/reason.h"
+#include "mailctl/exit_code.h"
+#include "mailstead/store/v1/directory.pb.h"
+
+namespace mailstead::ctl {
+namespace {
+
+struct Printed {
+  std::ostringstream out;
+  std::ostringstream err;
+  Output text{out, err, /*json=*/false};
+  Output json{out, err, /*json=*/true};
+};
+
+store::v1::Domain Example() {
+  store::v1::Domain domain;
+  domain.set_name("example.test");
+  return domain;
+}
+
+TEST(OutputTest, ResultIsALineOrADocument) {
+  Printed person;
+  person.text.Result(Example(), "domain example.test added");
+  EXPECT_EQ(person.out.str(), "domain example.test added\n");
+  Printed script;
+  script.json.Result(Example(), "domain example.test added");
+  EXPECT_EQ(script.out.str(), "{\n \"name\": \"example.test\",\n \"plus_addressing\": false\n}\n");
+}
+
+TEST(OutputTest, Errors) {
+  Printed person;
+  person.text.Error(FieldError("account.address", "is empty"));
+  EXPECT_EQ(person.err.str(), "mailctl: account.address: is empty\n");
+  EXPECT_EQ(person.out.str(), "");
+  Printed script;
+  script.json.Error(WithReason(absl::AbortedError("in \"use\""), kReasonMaildropInUse));
+  EXPECT_EQ(script.err.str(),
+            "{\"error\": {\"code\": \"ABORTED\", \"message\": \"in \\\"use\\\"\", \"exit_code\": 5, "
+            "\"reason\": \"MAILDROP_IN_USE\"}}\n");
+  Printed field;
+  field.json.Error(FieldError("domain.name", "is empty"));
+  EXPECT_NE(field.err.str().find("\"field\": \"domain.name\""), std::string::npos);
+}
+
+TEST(OutputTest, ErrorsAreOneLine) {
+  Printed person;
+  person.text.Error(absl::NotFoundError("one\ntwo"));
+  EXPECT_EQ(person.err.str(), "mailctl: one\\x0atwo\n");
+}
+
+TEST(OutputTest, FailedWriteIsReported) {
+  Printed printed;
+  printed.text.Line("x");
+  EXPECT_TRUE(printed.text.Finish().ok());
+  printed.out.setstate(std::ios::badbit);
+  EXPECT_TRUE(absl::IsUnavailable(printed.text.Finish()));
+}
+
+TEST(JsonListTest, Document) {
+  Printed printed;
+  JsonList list(printed.json, "domains");
+  EXPECT_EQ(printed.out.str(), "");
+  list.Add(Example());
+  list.Add(Example());
+  list.Finish("\"more\": 1");
+  EXPECT_EQ(printed.out.str(),
+            "{\"domains\": [\n"
+            "  {\"name\":\"example.test\",\"plus_addressing\":false},\n"
+            "  {\"name\":\"example.test\",\"plus_addressing\":false}\n"
+            "], \"more\": 1}\n");
+}
+
+TEST(JsonListTest, EmptyAndText) {
+  Printed printed;
+  JsonList(printed.json, "domains").Finish();
+  EXPECT_EQ(printed.out.str(), "{\"domains\": []}\n");
+  Printed person;
+  JsonList list(person.text, "domains");
+  list.Add(Example());
+  list.Finish();
+  EXPECT_EQ(person.out.str(), "");
+}
+
+TEST(TableTest, ColumnsAreAligned) {
+  Table table({{"ADDRESS"}, {"MESSAGES", true}, {"STATE"}});
+  EXPECT_TRUE(table.empty());
+  table.Row({"a@example.test", "12", "active"});
+  table.Row({"j\xc3\xbcrg@b.test", "12345", "x"});
+  EXPECT_EQ(table.Text(),
+            "ADDRESS         MESSAGES  STATE\n"
+            "a@example.test        12  active\n"
+            "j\xc3\xbcrg@b.test        12345  x\n");
+}
+
+TEST(TableTest, FieldsAreAligned) {
+  FieldList fields;
+  fields.Add("a", "1");
+  fields.Add("longer", "2");
+  EXPECT_EQ(fields.Text(), "a:       1\nlonger:  2\n");
+}
+
+// What strangers mail must not reach the terminal as commands.
+TEST(PrintableTest, ControlsAreEscaped) {
+  EXPECT_EQ(Printable("plain \xc3\xa4"), "plain \xc3\xa4");
+  EXPECT_EQ(Printable("\x1b[2J\x7f"), "\\x1b[2J\\x7f");
+  EXPECT_EQ(Printable("a\nb\tc"), "a\\x0ab\\x09c");
+  EXPECT_EQ(Printable("\xc2\x9b"
+                      "2J"),
+            "\\x9b2J");
+  EXPECT_EQ(Printable("\x9b"
+                      "2J"),
+            "\\x9b2J");
+  EXPECT_EQ(Printable("\xc2\xa0"), "\xc2\xa0");
+  Table table({{"FROM"}});
+  table.Row({"<\x1b]0;x\x07@y>"});
+  EXPECT_EQ(table.Text(), "FROM\n<\\x1b]0;x\\x07@y>\n");
+}
+
+TEST(JsonQuoteTest, Escapes) {
+  EXPECT_EQ(JsonQuote("a\"b\\c"), R"("a\"b\\c")");
+  EXPECT_EQ(JsonQuote("\n\x01\x7f"), R"("\u000a\u0001\u007f")");
+  EXPECT_EQ(JsonQuote("\xc3\xa4"), "\"\xc3\xa4\"");
+  EXPECT_EQ(JsonQuote("\xff"), R"("\ufffd")");
+}
+
+TEST(FormatTest, Bytes) {
+  EXPECT_EQ(FormatBytes(0), "0 B");
+  EXPECT_EQ(FormatBytes(1023), "1023 B");
+  EXPECT_EQ(FormatBytes(1024), "1.0 KiB");
+  EXPECT_EQ(FormatBytes(1536), "1.5 KiB");
+  EXPECT_EQ(FormatBytes(1024 * 1024 - 1), "1.0 MiB");
+  EXPECT_EQ(FormatBytes(52'428'800), "50.0 MiB");
+  EXPECT_EQ(FormatBytes(UINT64_MAX), "16.0 EiB");
+  EXPECT_EQ(FormatBytesLimit(0), "no limit");
+  EXPECT_EQ(FormatLimit(7), "7");
+}
+
+TEST(FormatTest, Time) {
+  google::protobuf::Timestamp time;
+  EXPECT_EQ(FormatTime(time), "-");
+  time.set_seconds(1'700'000'000);
+  EXPECT_EQ(FormatTime(time), "2023-11-14T22:13:20Z");
+}
+
+TEST(FormatTest, Duration) {
+  google::protobuf::Duration duration;
+  const std::pair<int64_t, const char*> cases[] = {{0, "0.0s"},       {59, "59.0s"},   {60, "1m0s"},
+                                                   {3'599, "59m59s"}, {3'600, "1h0m"}, {86'399, "23h59m"},
+                                                   {90'000, "1d1h"}};
+  for (const auto& [seconds, text] : cases) {
+    duration.set_seconds(seconds);
+    EXPECT_EQ(FormatDuration(duration), text);
+  }
+}
+
+TEST(FormatTest, Plural) {
+  EXPECT_EQ(Plural(0, "message"), "0 messages");
+  EXPECT_EQ(Plural(1, "message"), "1 message");
+  EXPECT_EQ(Plural(2, "message"), "2 messages");
+}
+
+}  // namespace
+}  // namespace mailstead::ctl
