@@ -1,0 +1,51 @@
+// A limit on everything that comes from outside.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace mailstead::store {
+
+// proto: Password. Longer ones only make hashing expensive.
+inline constexpr size_t kMaxPasswordBytes = 1024;
+inline constexpr uint32_t kMinScramIterations = 4096;  // RFC 7677 section 4
+inline constexpr uint32_t kMaxScramIterations = 10'000'000;
+
+// proto: page_size.
+inline constexpr size_t kDefaultPageSize = 100;
+inline constexpr size_t kMaxPageSize = 1000;
+inline constexpr size_t kMaxPageTokenBytes = 1024;
+
+inline constexpr size_t kMaxBatchAccounts = 1000;
+inline constexpr size_t kMaxAliasTargets = 1000;
+// An alias that leads to an alias that leads to ...
+inline constexpr int kMaxAliasDepth = 8;
+
+// Front-ends choose the number for SMTP (RFC 5321 section 4.5.3.1.8 asks for at least 100); this one bounds a
+// single request.
+inline constexpr size_t kMaxDeliveryRecipients = 10'000;
+// One commit writes one index row for each.
+inline constexpr size_t kMaxDeliveryMailboxes = 50'000;
+inline constexpr size_t kMaxContentChunkBytes = 1 << 20;
+// Up to here a message waits in memory and is appended in one call; above, it is staged as it comes.
+inline constexpr size_t kSmallMessageBytes = 64 << 10;
+
+inline constexpr size_t kMaxDsnEnvidBytes = 100;  // RFC 3461 section 4.4
+inline constexpr size_t kMaxDsnOrcptBytes = 500;  // RFC 3461 section 4.2
+inline constexpr size_t kMaxDsnNotifyBytes = 28;  // RFC 3461 section 4.1: the longest list there is
+
+// RFC 4954 section 4: a line of 12,288 bytes of base64.
+inline constexpr size_t kMaxAuthResponseBytes = 9216;
+// No mechanism offered here takes more responses than this.
+inline constexpr int kMaxAuthSteps = 4;
+inline constexpr size_t kMaxTlsExporterBytes = 64;
+
+inline constexpr size_t kMinIdentifierBytes = 16;
+inline constexpr size_t kMaxIdentifierBytes = 64;
+// Session ids, client addresses, lease holders: what goes to the log or to people.
+inline constexpr size_t kMaxLogTextBytes = 128;
+
+inline constexpr size_t kMaxCommitDeletions = 200'000;
+inline constexpr size_t kMaxDeleteMessages = 10'000;
+
+}  // namespace mailstead::store

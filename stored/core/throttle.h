@@ -1,0 +1,90 @@
+// Wrong passwords are slowed down, and a place that keeps guessing is shut out for a while.
+//
+// Three counts, each decaying by half in `half_life`:
+//   account and network   An account from one network (an IPv4 address, an IPv6 /64). At `lockout_failures`
+//   the pair is
+//                         locked out: for `lockout_time` no password is checked, and the answer is as for a
+//                         wrong one.
+//   network               All accounts from one network. At `network_lockout_failures` the network is locked
+//   out. account               An account from everywhere. It only delays answers to wrong passwords and
+//   never locks:
+//                         otherwise strangers could shut a user out from the user's own address.
+// Names that are no account are counted like accounts, so that nothing here tells which exist.
+// The same wrong password again is no new guess: a mail program with an old password, polling every minute,
+// is delayed but locks nobody out. Attempts during a lock-out do not prolong it, for the same reason. All
+// counts are of this process and start anew with it.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "common/base/clock.h"
+#include "stored/core/lru_map.h"
+
+namespace mailstead::store {
+
+struct ThrottleOptions {
+  // A wrong password is answered this long after it came; doubled by every failure beyond
+  // `failures_before_delay`.
+  absl::Duration first_delay = absl::Seconds(1);
+  absl::Duration max_delay = absl::Seconds(15);
+  int failures_before_delay = 3;
+  int lockout_failures = 12;
+  int network_lockout_failures = 100;
+  absl::Duration lockout_time = absl::Minutes(10);
+  absl::Duration half_life = absl::Minutes(10);
+  // Of each count. When full, what was touched longest ago is forgotten.
+  size_t max_entries = 100'000;
+};
+
+// What a client's address is counted as: the IPv4 address, or the IPv6 /64. FieldError `field` when it is
+// neither.
+absl::StatusOr<std::string> ClientNetwork(absl::string_view field, absl::string_view client_address);
+
+// Thread-safe.
+class LoginThrottle {
+ public:
+  LoginThrottle(const Clock& clock, const ThrottleOptions& options);
+
+  // Whether a login is to be refused without a look at its password.
+  bool IsLockedOut(absl::string_view account, absl::string_view network);
+
+  // Counts a wrong password. `fingerprint` tells one guess from another; empty when it is not known (SCRAM).
+  // Returns how long after the attempt came the answer is due.
+  absl::Duration Failure(absl::string_view account, absl::string_view network, absl::string_view fingerprint);
+
+  // The same delay for an attempt that was refused unseen; counts nothing.
+  absl::Duration Delay(absl::string_view account, absl::string_view network);
+
+  // The account's failures from this network are forgotten.
+  // SECURITY: not those of the network, or one known account would be enough to guess at others without end.
+  void Success(absl::string_view account, absl::string_view network);
+
+ private:
+  struct Count {
+    double failures = 0;
+    absl::Time updated;
+    absl::Time locked_until = absl::InfinitePast();
+    std::string last_fingerprint;
+  };
+
+  static std::string PairKey(absl::string_view account, absl::string_view network);
+  double Failures(const Count* count) const;
+  void Add(Count& count) const;
+  absl::Duration DelayFor(absl::string_view account, absl::string_view network)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const Clock& clock_;
+  const ThrottleOptions options_;
+  absl::Mutex mutex_;
+  LruMap<Count> pairs_ ABSL_GUARDED_BY(mutex_);
+  LruMap<Count> networks_ ABSL_GUARDED_BY(mutex_);
+  LruMap<Count> accounts_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace mailstead::store

@@ -1,0 +1,42 @@
+#include "stored/service/call.h"
+
+#include "common/base/reason.h"
+#include "common/base/status.h"
+
+namespace mailstead::store {
+namespace {
+
+absl::Time DeadlineOf(const grpc::CallbackServerContext& context) {
+  // gRPC gives time_point::max for none; what is centuries ahead counts as none as well.
+  const auto deadline = context.deadline();
+  if (deadline > std::chrono::system_clock::now() + std::chrono::hours(24 * 365 * 100))
+    return absl::InfiniteFuture();
+  return absl::FromChrono(deadline);
+}
+
+}  // namespace
+
+absl::Status Busy() { return absl::ResourceExhaustedError("the store is busy"); }
+
+absl::Status Call::Admit() const {
+  RETURN_IF_ERROR(environment_->callers.Check(*context_, method_));
+  // A minute's grace for clocks that differ.
+  if (kind_ == Kind::kStream && DeadlineOf(*context_) > began_ + kMaxStreamTime + absl::Minutes(1)) {
+    return FieldError("deadline", "a streaming call must have one, at most 24 hours ahead");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Call::StillWanted() const {
+  if (context_->IsCancelled()) return absl::CancelledError("the caller has gone");
+  if (kind_ == Kind::kUnary && Took() > kMaxUnaryTime)
+    return absl::DeadlineExceededError("the call waited too long");
+  return absl::OkStatus();
+}
+
+grpc::Status Call::End(const absl::Status& status) const {
+  environment_->metrics.CountCall(method_, status.code(), Took());
+  return rpc::ToGrpc(status);
+}
+
+}  // namespace mailstead::store

@@ -1,0 +1,131 @@
+#include "stored/service/deliver.h"
+
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "common/base/reason.h"
+#include "common/base/status.h"
+#include "common/obs/log.h"
+#include "stored/core/delivery.h"
+#include "stored/core/limits.h"
+#include "stored/service/call.h"
+#include "stored/service/convert.h"
+
+namespace mailstead::store {
+namespace {
+
+// One step at a time: read a message, take it, read the next; so at most one chunk of a stream is in memory,
+// and a slow disk slows the sender down. Small messages never leave gRPC's thread until the engine has them.
+class DeliverReactor final : public grpc::ServerReadReactor<v1::DeliverRequest> {
+ public:
+  DeliverReactor(Environment& environment, grpc::CallbackServerContext* context,
+                 v1::DeliverResponse* response)
+      : call_(environment, context, "MailboxService/Deliver", Call::Kind::kStream),
+        response_(response),
+        message_(environment.engine, environment.max_message_bytes) {
+    if (const absl::Status admitted = call_.Admit(); !admitted.ok()) {
+      End(admitted);
+    } else {
+      StartRead(&request_);
+    }
+  }
+
+  void OnReadDone(bool ok) override {
+    if (!ok) return End(absl::CancelledError("the stream ended before its last message; nothing is stored"));
+    if (const absl::Status checked = Check(); !checked.ok()) return End(checked);
+    const bool must_look_up = !delivery_.has_value() && NeedsLookUp(envelope_);
+    if (!must_look_up && !message_.WouldBlock(request_.content().size())) return Take();
+    if (!call_.environment().disk_pool.Submit([this] { Take(); })) End(Busy());
+  }
+
+  // The sender has gone. Whatever is at work notices and ends the call; what was staged is dropped with us.
+  void OnCancel() override {}
+
+  void OnDone() override { delete this; }
+
+ private:
+  void End(const absl::Status& status) {
+    if (!status.ok()) {
+      obs::LogInfo("delivery_refused", {{"session", envelope_.session_id},
+                                        {"delivery", envelope_.delivery_id},
+                                        {"error", status.ToString()}});
+    }
+    Finish(call_.End(status));
+  }
+
+  absl::Status Check() {
+    if (request_.content().size() > kMaxContentChunkBytes)
+      return FieldError("content", "must have at most 1 MiB");
+    if (delivery_.has_value()) {
+      if (request_.has_envelope()) return FieldError("envelope", "must be in the first message only");
+      return absl::OkStatus();
+    }
+    if (!request_.has_envelope()) return FieldError("envelope", "must be in the first message");
+    Envelope envelope = FromProto(request_.envelope());
+    RETURN_IF_ERROR(CheckEnvelope(envelope));
+    // Only now: what goes to the log has been checked.
+    envelope_ = std::move(envelope);
+    return absl::OkStatus();
+  }
+
+  // On the pool where it may block.
+  void Take() {
+    if (const absl::Status taken = TakeRequest(); !taken.ok()) return End(taken);
+    if (!request_.last()) return StartRead(&request_);
+    mailbox_count_ = delivery_->recipients.size();
+    message_.Commit(*std::move(delivery_),
+                    [this](absl::StatusOr<Receipt> receipt) { Reply(std::move(receipt)); });
+  }
+
+  absl::Status TakeRequest() {
+    RETURN_IF_ERROR(call_.StillWanted());
+    if (!delivery_.has_value()) {
+      Environment& environment = call_.environment();
+      ASSIGN_OR_RETURN(delivery_, ResolveEnvelope(envelope_, environment.recipients, environment.clock));
+      request_.clear_envelope();
+    }
+    // Moved out, so that a stream that waits for its next chunk holds no memory of the last one.
+    const std::string content = std::move(*request_.mutable_content());
+    request_.clear_content();
+    return message_.Append(content);
+  }
+
+  // On a thread of the engine.
+  void Reply(absl::StatusOr<Receipt> receipt) {
+    if (!receipt.ok()) return End(receipt.status());
+    response_->set_delivery_id(receipt->delivery_id);
+    response_->set_already_stored(receipt->already_stored);
+    response_->set_sha256(receipt->sha256);
+    ToProto(receipt->deliver_time, *response_->mutable_deliver_time());
+    call_.environment().metrics.CountDelivery(mailbox_count_, message_.size_bytes(), receipt->already_stored);
+    obs::LogInfo("delivered",
+                 {{"session", envelope_.session_id},
+                  {"delivery", envelope_.delivery_id},
+                  {"mailboxes", mailbox_count_},
+                  {"bytes", message_.size_bytes()},
+                  {"already_stored", receipt->already_stored},
+                  {"client", envelope_.client_address},
+                  {"duration", absl::FormatDuration(absl::Trunc(call_.Took(), absl::Microseconds(1)))}});
+    End(absl::OkStatus());
+  }
+
+  Call call_;
+  v1::DeliverRequest request_;
+  v1::DeliverResponse* const response_;
+  Envelope envelope_;
+  // Set once the envelope is resolved.
+  std::optional<Delivery> delivery_;
+  IncomingMessage message_;
+  size_t mailbox_count_ = 0;
+};
+
+}  // namespace
+
+grpc::ServerReadReactor<v1::DeliverRequest>* NewDeliverReactor(Environment& environment,
+                                                               grpc::CallbackServerContext* context,
+                                                               v1::DeliverResponse* response) {
+  return new DeliverReactor(environment, context, response);
+}
+
+}  // namespace mailstead::store

@@ -1,0 +1,150 @@
+#include "stored/service/server.h"
+
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/resource_quota.h>
+
+#include <fstream>
+#include <mutex>
+#include <sstream>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+#include "mailstead/store/v1/admin.grpc.pb.h"
+#include "mailstead/store/v1/auth.grpc.pb.h"
+#include "mailstead/store/v1/directory.grpc.pb.h"
+#include "mailstead/store/v1/mailbox.grpc.pb.h"
+#include "stored/service/environment.h"
+#include "stored/service/services.h"
+
+namespace mailstead::store {
+namespace {
+
+constexpr int kMaxReceiveBytes = 2 << 20;
+// A front-end with 10,000 sessions has one call or none for each.
+constexpr int kMaxConcurrentStreams = 20'000;
+// What a peer may send before it is read, per stream: 1,000 uploads at once are 64 MiB, whatever their sizes.
+constexpr int kStreamWindowBytes = 64 << 10;
+
+absl::StatusOr<std::string> ReadPem(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream content;
+  content << file.rdbuf();
+  if (!file || !absl::StrContains(content.str(), "-----BEGIN ")) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": cannot be read, or is not PEM"));
+  }
+  return content.str();
+}
+
+absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> MakeCredentials(const ServerOptions& options) {
+  if (options.tls_cert_file.empty()) return grpc::InsecureServerCredentials();
+  grpc::SslServerCredentialsOptions ssl(options.tls_client_ca_file.empty()
+                                            ? GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE
+                                            : GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+  grpc::SslServerCredentialsOptions::PemKeyCertPair pair;
+  ASSIGN_OR_RETURN(pair.private_key, ReadPem(options.tls_key_file));
+  ASSIGN_OR_RETURN(pair.cert_chain, ReadPem(options.tls_cert_file));
+  ssl.pem_key_cert_pairs.push_back(std::move(pair));
+  if (!options.tls_client_ca_file.empty()) {
+    ASSIGN_OR_RETURN(ssl.pem_root_certs, ReadPem(options.tls_client_ca_file));
+  }
+  return grpc::SslServerCredentials(ssl);
+}
+
+void SetLimits(grpc::ServerBuilder& builder, const ServerOptions& options) {
+  builder.SetMaxReceiveMessageSize(kMaxReceiveBytes);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxConcurrentStreams);
+  // A fixed window: the probe would open it to megabytes on a fast link.
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, kStreamWindowBytes);
+  // Clients may ping as they like, also without calls; and we ping, so that the calls of a front-end that
+  // vanished without a word end within seconds.
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 1000);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 20'000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
+  // Two stores on one port would be two stores.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  // Only reflection is served by gRPC's synchronous threads.
+  builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
+  builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
+  builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 2);
+  grpc::ResourceQuota quota("stored");
+  quota.Resize(options.max_rpc_memory_bytes);
+  builder.SetResourceQuota(quota);
+}
+
+}  // namespace
+
+struct StoreServer::Impl {
+  std::string listen;
+  int port = 0;
+  std::vector<std::unique_ptr<grpc::Service>> services;
+  std::unique_ptr<grpc::Server> server;
+  std::mutex mutex;
+  bool draining = false;
+};
+
+StoreServer::StoreServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+StoreServer::~StoreServer() {
+  impl_->server->Shutdown(std::chrono::system_clock::now());
+  impl_->server->Wait();
+}
+
+absl::StatusOr<std::unique_ptr<StoreServer>> StoreServer::Start(const ServerOptions& options,
+                                                                Environment& environment) {
+  // Both are read when a builder is made.
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  auto impl = std::make_unique<Impl>();
+  impl->listen = options.listen;
+  ASSIGN_OR_RETURN(const std::shared_ptr<grpc::ServerCredentials> credentials, MakeCredentials(options));
+  grpc::ServerBuilder builder;
+  SetLimits(builder, options);
+  builder.AddListeningPort(options.listen, credentials, &impl->port);
+  impl->services.push_back(MakeDirectoryService(environment));
+  impl->services.push_back(MakeAuthService(environment));
+  impl->services.push_back(MakeMailboxService(environment));
+  impl->services.push_back(MakeAdminService(environment));
+  for (const auto& service : impl->services) builder.RegisterService(service.get());
+  impl->server = builder.BuildAndStart();
+  if (impl->server == nullptr || (impl->port == 0 && !absl::StartsWith(options.listen, "unix:"))) {
+    return absl::UnavailableError(absl::StrCat("cannot listen on ", options.listen));
+  }
+  return std::unique_ptr<StoreServer>(new StoreServer(std::move(impl)));
+}
+
+uint16_t StoreServer::port() const { return static_cast<uint16_t>(impl_->port); }
+
+std::string StoreServer::address() const {
+  if (absl::StartsWith(impl_->listen, "unix:")) return impl_->listen;
+  return absl::StrCat(impl_->listen.substr(0, impl_->listen.rfind(':')), ":", impl_->port);
+}
+
+void StoreServer::SetServing(bool serving) {
+  const std::lock_guard<std::mutex> lock(impl_->mutex);
+  grpc::HealthCheckServiceInterface* const health = impl_->server->GetHealthCheckService();
+  if (health == nullptr || impl_->draining) return;
+  health->SetServingStatus(serving);
+  for (const char* name : {v1::DirectoryService::service_full_name(), v1::AuthService::service_full_name(),
+                           v1::MailboxService::service_full_name(), v1::AdminService::service_full_name()}) {
+    health->SetServingStatus(name, serving);
+  }
+}
+
+void StoreServer::Drain(absl::Duration timeout) {
+  SetServing(false);
+  {
+    const std::lock_guard<std::mutex> lock(impl_->mutex);
+    impl_->draining = true;
+  }
+  impl_->server->Shutdown(absl::ToChronoTime(absl::Now() + timeout));
+}
+
+}  // namespace mailstead::store
