@@ -1,0 +1,50 @@
+// What an operator can bound, each with a flag of the same name. Fixed sizes of the grammar are in protocol/limits.h.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/time/time.h"
+#include "common/text/dot_codec.h"
+
+namespace mailstead::smtp {
+
+struct Limits {
+  // Of what the client sends, after dot-unstuffing. RFC 5321 section 4.5.3.1.7 asks for 64 KiB at least.
+  uint64_t max_message_bytes = 52'428'800;
+  // In one transaction; RFC 5321 section 4.5.3.1.8 asks for 100 at least.
+  size_t max_recipients = 1000;
+  // Replies of 5yz in one session.
+  size_t max_errors = 100;
+  // In one session. Far above what a client with a pool of connections sends; 0 means none.
+  size_t max_commands = 1'000'000;
+  // Hops before a message counts as looping (RFC 5321 section 6.3).
+  size_t max_received_headers = 100;
+  BareLineEnds bare_line_ends = BareLineEnds::kRefuse;
+
+  // A whole command from when it is awaited (RFC 5321 section 4.5.3.2.7). Also for replies that the client does not read.
+  absl::Duration command_timeout = absl::Minutes(5);
+  // The next bytes of a message (section 4.5.3.2.5).
+  absl::Duration data_timeout = absl::Minutes(5);
+  // A message as a whole, however little by little it comes.
+  absl::Duration message_timeout = absl::Hours(1);
+  absl::Duration tls_handshake_timeout = absl::Seconds(30);
+  absl::Duration proxy_header_timeout = absl::Seconds(5);
+  // Waiting before the greeting for clients that cannot wait.
+  absl::Duration greeting_delay = absl::ZeroDuration();
+};
+
+// Fixed bounds of the connection, not configurable.
+
+// A message that is complete before this much was decoded costs one message on the stream to the store.
+inline constexpr size_t kDeliverChunkBytes = 65'536;
+// One read from the socket.
+inline constexpr size_t kReadBytes = 16'384;
+// Replies gathered for pipelined commands before they are sent.
+inline constexpr size_t kMaxGatheredReplyBytes = 32'768;
+// After the last reply: how long and how much is read and thrown away, so that the client can read the reply before the
+// connection is reset.
+inline constexpr int kLingerSeconds = 2;
+inline constexpr size_t kMaxLingerBytes = 1'048'576;
+
+}  // namespace mailstead::smtp

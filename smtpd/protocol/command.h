@@ -1,0 +1,52 @@
+// A command line as words. Pure.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "smtpd/protocol/parsed.h"
+
+namespace mailstead::smtp {
+
+// Points into the line it was made from.
+struct CommandWords {
+  // In the case it was sent in; compared without it (RFC 5321 section 2.4).
+  absl::string_view verb;
+  // Without blanks at either end.
+  absl::string_view argument;
+};
+CommandWords SplitCommand(absl::string_view line);
+
+// True when the line has bytes that no command may have: NUL, other controls, DEL.
+// SECURITY: parts of commands go into headers and logs; a control character could start a line of its own there.
+bool HasControlCharacters(absl::string_view line);
+
+// The argument of HELO and EHLO: a domain or an address literal, ASCII (RFC 5321 section 4.1.1.1). Host names that are not
+// registered, or have underscores, are taken: section 4.1.4 forbids to refuse mail for them.
+bool IsHeloName(absl::string_view name);
+
+// True for the methods of HTTP and for TLS records sent in the clear.
+// SECURITY: a web browser can be made to send an HTTP request whose body is SMTP commands (cross-protocol attack).
+bool IsOtherProtocol(absl::string_view line);
+
+// RFC 3030 section 2.
+struct BdatArgument {
+  uint64_t size_bytes = 0;
+  bool last = false;
+};
+Parsed<BdatArgument> ParseBdat(absl::string_view argument);
+
+// RFC 4954 section 4. The initial response is decoded; absent and empty ("=") differ.
+struct AuthArgument {
+  // Upper case.
+  std::string mechanism;
+  std::optional<std::string> initial_response;
+};
+Parsed<AuthArgument> ParseAuth(absl::string_view argument);
+
+// A line of an exchange; strict base64 of RFC 4648 section 4, with padding.
+Parsed<std::string> DecodeBase64(absl::string_view text);
+
+}  // namespace mailstead::smtp

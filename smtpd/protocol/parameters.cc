@@ -1,0 +1,175 @@
+#include "smtpd/protocol/parameters.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "smtpd/protocol/limits.h"
+#include "smtpd/protocol/xtext.h"
+
+namespace mailstead::smtp {
+namespace {
+
+struct Parameter {
+  // Upper case.
+  std::string keyword;
+  absl::string_view value;
+  bool has_value = false;
+};
+
+bool IsAscii(absl::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return absl::ascii_isascii(c); });
+}
+
+bool IsKeyword(absl::string_view text) {
+  return !text.empty() && absl::ascii_isalnum(text.front()) &&
+         std::all_of(text.begin(), text.end(), [](char c) { return absl::ascii_isalnum(c) || c == '-'; });
+}
+
+// esmtp-value: any character but "=", blank and controls.
+bool IsValue(absl::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) {
+    return c > 0x20 && c != '=' && c != 0x7f;
+  });
+}
+
+Parsed<std::vector<Parameter>> SplitParameters(absl::string_view text) {
+  std::vector<Parameter> parameters;
+  for (absl::string_view word : absl::StrSplit(text, ' ', absl::SkipEmpty())) {
+    Parameter parameter;
+    const size_t equals = word.find('=');
+    parameter.has_value = equals != absl::string_view::npos;
+    const absl::string_view keyword = word.substr(0, equals);
+    if (parameter.has_value) parameter.value = word.substr(equals + 1);
+    if (!IsKeyword(keyword)) return ParseError::kSyntax;
+    if (parameter.has_value && !IsValue(parameter.value)) return ParseError::kBadParameter;
+    parameter.keyword = absl::AsciiStrToUpper(keyword);
+    const bool twice = std::any_of(parameters.begin(), parameters.end(),
+                                   [&](const Parameter& other) { return other.keyword == parameter.keyword; });
+    if (twice || parameters.size() == kMaxParameters) return ParseError::kBadParameter;
+    parameters.push_back(std::move(parameter));
+  }
+  return parameters;
+}
+
+// Each returns whether the value is one.
+
+bool SetSize(absl::string_view value, MailCommand& mail) {
+  if (value.empty() || value.size() > kMaxSizeDigits || !std::all_of(value.begin(), value.end(), absl::ascii_isdigit)) {
+    return false;
+  }
+  uint64_t size = 0;
+  mail.size_bytes = absl::SimpleAtoi(value, &size) ? size : std::numeric_limits<uint64_t>::max();
+  return true;
+}
+
+bool SetBody(absl::string_view value, MailCommand& mail) {
+  mail.eight_bit = absl::EqualsIgnoreCase(value, "8BITMIME");
+  return mail.eight_bit || absl::EqualsIgnoreCase(value, "7BIT");
+}
+
+bool SetRet(absl::string_view value, MailCommand& mail) {
+  mail.ret = absl::AsciiStrToUpper(value);
+  return mail.ret == "FULL" || mail.ret == "HDRS";
+}
+
+bool SetEnvid(absl::string_view value, MailCommand& mail) {
+  if (value.size() > kMaxEnvidBytes) return false;
+  Parsed<std::string> envid = DecodeXtext(value);
+  if (!envid.ok()) return false;
+  mail.envid = *std::move(envid);
+  return true;
+}
+
+bool SetNotify(absl::string_view value, RcptCommand& rcpt) {
+  std::vector<std::string> items = absl::StrSplit(absl::AsciiStrToUpper(value), ',');
+  const bool never = items == std::vector<std::string>{"NEVER"};
+  for (auto item = items.begin(); item != items.end() && !never; ++item) {
+    if (*item != "SUCCESS" && *item != "FAILURE" && *item != "DELAY") return false;
+    if (std::find(items.begin(), item, *item) != item) return false;
+  }
+  rcpt.notify = absl::StrJoin(items, ",");
+  return true;
+}
+
+// original-recipient-address of RFC 3461 section 4.2, with the utf-8 type of RFC 6533 section 3.
+bool SetOrcpt(absl::string_view value, RcptCommand& rcpt) {
+  const size_t semicolon = value.find(';');
+  if (semicolon == absl::string_view::npos || value.size() > kMaxOrcptBytes) return false;
+  const absl::string_view type = value.substr(0, semicolon);
+  const absl::string_view text = value.substr(semicolon + 1);
+  if (!IsKeyword(type) || text.empty()) return false;
+  const bool utf8 = absl::EqualsIgnoreCase(type, "utf-8");
+  if (!utf8 && !IsAscii(text)) return false;
+  Parsed<std::string> address = utf8 ? DecodeUtf8Address(text) : DecodeXtext(text);
+  if (!address.ok()) return false;
+  rcpt.orcpt = absl::StrCat(type, ";", *address);
+  return true;
+}
+
+}  // namespace
+
+Parsed<MailCommand> ParseMail(absl::string_view argument, bool allow_auth) {
+  Parsed<PathAndRest> path = ParsePath("FROM:", argument);
+  if (!path.ok()) return path.error();
+  MailCommand mail;
+  mail.reverse_path = path->path;
+  Parsed<std::vector<Parameter>> parameters = SplitParameters(path->rest);
+  if (!parameters.ok()) return parameters.error();
+  for (const Parameter& parameter : *parameters) {
+    bool good = parameter.has_value;
+    if (parameter.keyword == "SIZE") {
+      good = good && SetSize(parameter.value, mail);
+    } else if (parameter.keyword == "BODY") {
+      good = good && SetBody(parameter.value, mail);
+    } else if (parameter.keyword == "SMTPUTF8") {
+      mail.smtp_utf8 = true;
+      good = !parameter.has_value;
+    } else if (parameter.keyword == "RET") {
+      good = good && SetRet(parameter.value, mail);
+    } else if (parameter.keyword == "ENVID") {
+      good = good && SetEnvid(parameter.value, mail);
+    } else if (parameter.keyword == "AUTH" && allow_auth) {
+      good = good && DecodeXtext(parameter.value).ok();
+    } else {
+      return ParseError::kUnknownParameter;
+    }
+    if (!good) return ParseError::kBadParameter;
+  }
+  // RFC 5321 section 4.1.1.2: there is no mailbox "postmaster" of nowhere to answer to.
+  if (mail.reverse_path.kind == Path::Kind::kPostmaster) return ParseError::kBadAddress;
+  if (!mail.smtp_utf8 && !IsAscii(argument)) return ParseError::kNeedsSmtpUtf8;
+  return mail;
+}
+
+Parsed<RcptCommand> ParseRcpt(absl::string_view argument, bool smtp_utf8) {
+  Parsed<PathAndRest> path = ParsePath("TO:", argument);
+  if (!path.ok()) return path.error();
+  RcptCommand rcpt;
+  rcpt.forward_path = path->path;
+  if (rcpt.forward_path.is_null()) return ParseError::kBadAddress;
+  Parsed<std::vector<Parameter>> parameters = SplitParameters(path->rest);
+  if (!parameters.ok()) return parameters.error();
+  for (const Parameter& parameter : *parameters) {
+    bool good = parameter.has_value;
+    if (parameter.keyword == "NOTIFY") {
+      good = good && SetNotify(parameter.value, rcpt);
+    } else if (parameter.keyword == "ORCPT") {
+      good = good && SetOrcpt(parameter.value, rcpt);
+    } else {
+      return ParseError::kUnknownParameter;
+    }
+    if (!good) return ParseError::kBadParameter;
+  }
+  if (!smtp_utf8 && !IsAscii(argument)) return ParseError::kNeedsSmtpUtf8;
+  return rcpt;
+}
+
+}  // namespace mailstead::smtp

@@ -1,0 +1,38 @@
+// Reverse-path and forward-path (RFC 5321 section 4.1.2). Pure.
+#pragma once
+
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "common/text/address.h"
+#include "smtpd/protocol/parsed.h"
+
+namespace mailstead::smtp {
+
+struct Path {
+  enum class Kind {
+    kNull,        // <>, RFC 5321 section 4.5.5
+    kPostmaster,  // <Postmaster> without a domain, section 4.5.1
+    kMailbox
+  };
+  Kind kind = Kind::kNull;
+  // With kMailbox; with kPostmaster only the local part, as written.
+  Address address;
+
+  bool is_null() const { return kind == Kind::kNull; }
+  // Without angle brackets; empty for the null path.
+  std::string ToString() const;
+};
+
+struct PathAndRest {
+  Path path;
+  // What follows the path, without the blank between.
+  absl::string_view rest;
+};
+
+// `argument` as in "FROM:<a@b> SIZE=1", `keyword` as in "FROM:". A source route is taken and dropped (appendix C);
+// blanks behind the colon, which section 3.3 forbids and many clients send, are overlooked.
+// kSyntax, kBadAddress.
+Parsed<PathAndRest> ParsePath(absl::string_view keyword, absl::string_view argument);
+
+}  // namespace mailstead::smtp

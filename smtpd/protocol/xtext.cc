@@ -1,0 +1,89 @@
+#include "smtpd/protocol/xtext.h"
+
+#include <algorithm>
+#include <cstdint>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/strip.h"
+#include "common/text/utf8.h"
+
+namespace mailstead::smtp {
+namespace {
+
+bool IsUpperHex(char c) { return absl::ascii_isdigit(c) || (c >= 'A' && c <= 'F'); }
+
+void AppendUtf8(uint32_t code, std::string& out) {
+  if (code < 0x80) {
+    out += static_cast<char>(code);
+  } else if (code < 0x800) {
+    out += static_cast<char>(0xc0 | (code >> 6));
+    out += static_cast<char>(0x80 | (code & 0x3f));
+  } else if (code < 0x10000) {
+    out += static_cast<char>(0xe0 | (code >> 12));
+    out += static_cast<char>(0x80 | ((code >> 6) & 0x3f));
+    out += static_cast<char>(0x80 | (code & 0x3f));
+  } else {
+    out += static_cast<char>(0xf0 | (code >> 18));
+    out += static_cast<char>(0x80 | ((code >> 12) & 0x3f));
+    out += static_cast<char>(0x80 | ((code >> 6) & 0x3f));
+    out += static_cast<char>(0x80 | (code & 0x3f));
+  }
+}
+
+bool IsCharacter(uint32_t code) {
+  const bool surrogate = code >= 0xd800 && code <= 0xdfff;
+  const bool control = code < 0x20 || (code >= 0x7f && code < 0xa0);
+  return code <= 0x10ffff && !surrogate && !control;
+}
+
+}  // namespace
+
+Parsed<std::string> DecodeXtext(absl::string_view text) {
+  std::string decoded;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const unsigned char c = text[i];
+    if (c < 0x21 || c > 0x7e || c == '=') return ParseError::kBadParameter;
+    if (c != '+') {
+      decoded += static_cast<char>(c);
+      continue;
+    }
+    if (i + 2 >= text.size() || !IsUpperHex(text[i + 1]) || !IsUpperHex(text[i + 2])) {
+      return ParseError::kBadParameter;
+    }
+    uint32_t code = 0;
+    if (!absl::SimpleHexAtoi(text.substr(i + 1, 2), &code)) return ParseError::kBadParameter;
+    // Printable US-ASCII only (RFC 3461 sections 4.2 and 4.4).
+    if (code < 0x20 || code > 0x7e) return ParseError::kBadParameter;
+    decoded += static_cast<char>(code);
+    i += 2;
+  }
+  return decoded;
+}
+
+Parsed<std::string> DecodeUtf8Address(absl::string_view text) {
+  std::string decoded;
+  while (!text.empty()) {
+    if (!absl::ConsumePrefix(&text, "\\x{")) {
+      const unsigned char c = text.front();
+      if (c < 0x21 || c == 0x7f || c == '\\' || c == '=') return ParseError::kBadParameter;
+      decoded += static_cast<char>(c);
+      text.remove_prefix(1);
+      continue;
+    }
+    const size_t end = text.find('}');
+    if (end == absl::string_view::npos || end == 0 || end > 6) return ParseError::kBadParameter;
+    const absl::string_view digits = text.substr(0, end);
+    uint32_t code = 0;
+    if (!std::all_of(digits.begin(), digits.end(), IsUpperHex) || !absl::SimpleHexAtoi(digits, &code) ||
+        !IsCharacter(code)) {
+      return ParseError::kBadParameter;
+    }
+    AppendUtf8(code, decoded);
+    text.remove_prefix(end + 1);
+  }
+  if (!IsValidUtf8(decoded)) return ParseError::kBadParameter;
+  return decoded;
+}
+
+}  // namespace mailstead::smtp

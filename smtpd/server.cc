@@ -1,0 +1,165 @@
+#include "smtpd/server.h"
+
+#include <prometheus/registry.h>
+#include <sys/resource.h>
+
+#include <chrono>
+#include <system_error>
+#include <utility>
+
+#include "asio/co_spawn.hpp"
+#include "asio/detached.hpp"
+#include "asio/redirect_error.hpp"
+#include "asio/steady_timer.hpp"
+#include "asio/this_coro.hpp"
+#include "asio/use_awaitable.hpp"
+#include "common/base/clock.h"
+#include "common/base/random.h"
+#include "common/base/status.h"
+#include "common/net/connection_counter.h"
+#include "common/net/listener.h"
+#include "common/obs/admin_server.h"
+#include "common/obs/log.h"
+#include "smtpd/account_rates.h"
+#include "smtpd/connection.h"
+#include "smtpd/connection_set.h"
+#include "smtpd/metrics.h"
+
+namespace mailstead::smtp {
+namespace {
+
+constexpr std::chrono::seconds kCertificateCheckInterval(5);
+constexpr int kHealthCheckSeconds = 1;
+// After the sockets were closed: what is left are calls to the store, which have deadlines of their own.
+constexpr int kCutOffSeconds = 2;
+
+// Each connection is a descriptor; the soft limit of 1,024 that a shell gives is not meant for servers.
+void RaiseDescriptorLimit() {
+  rlimit limit = {};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+asio::awaitable<void> WatchCertificate(net::TlsContext& tls) {
+  asio::any_io_executor executor = co_await asio::this_coro::executor;
+  asio::steady_timer timer(executor);
+  while (true) {
+    timer.expires_after(kCertificateCheckInterval);
+    std::error_code ignored;
+    co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    const absl::Status status = tls.ReloadIfChanged();
+    if (!status.ok()) obs::LogError("certificate_not_reloaded", {{"error", status.message()}});
+  }
+}
+
+}  // namespace
+
+// Members are in the order of dependence: what is above is used by what is below, and destroyed after it.
+struct Server::Impl {
+  explicit Impl(ServerOptions given)
+      : options(std::move(given)),
+        registry(std::make_shared<prometheus::Registry>()),
+        metrics(registry),
+        counter(options.max_connections, options.max_connections_per_address),
+        rates(options.max_messages_per_account_per_hour, Clock::System()) {}
+
+  ConnectionContext MakeContext(ListenerKind kind);
+  absl::Status Listen(ListenerKind kind, const std::vector<std::string>& addresses);
+  absl::Status StartAdmin();
+  absl::Status Ready();
+
+  const ServerOptions options;
+  const std::shared_ptr<prometheus::Registry> registry;
+  Metrics metrics;
+  net::ConnectionCounter counter;
+  AccountRates rates;
+  ConnectionSet connections;
+  std::unique_ptr<net::TlsContext> tls;
+  std::unique_ptr<rpc::StoreChannel> channel;
+  std::unique_ptr<StoreClient> store;
+  std::vector<std::unique_ptr<ConnectionContext>> contexts;
+  std::unique_ptr<net::IoThreads> threads;
+  std::vector<std::unique_ptr<net::Listener>> listeners;
+  std::unique_ptr<obs::AdminServer> admin;
+};
+
+ConnectionContext Server::Impl::MakeContext(ListenerKind kind) {
+  SessionConfig session;
+  session.kind = kind;
+  session.hostname = options.hostname;
+  session.limits = options.limits;
+  session.allow_plaintext_auth = options.allow_plaintext_auth;
+  session.account_rates = &rates;
+  session.reply_counter = &metrics;
+  return ConnectionContext{.session = std::move(session),
+                           .store = *store,
+                           .tls = *tls,
+                           .counter = counter,
+                           .proxy_networks = options.proxy_networks,
+                           .connections = connections,
+                           .metrics = metrics,
+                           .clock = Clock::System(),
+                           .store_retry_for = options.store_retry_for,
+                           .new_id = &RandomId};
+}
+
+absl::Status Server::Impl::Listen(ListenerKind kind, const std::vector<std::string>& addresses) {
+  for (const std::string& address : addresses) {
+    contexts.push_back(std::make_unique<ConnectionContext>(MakeContext(kind)));
+    const ConnectionContext* context = contexts.back().get();
+    net::ListenerOptions listen;
+    listen.address = address;
+    ASSIGN_OR_RETURN(std::unique_ptr<net::Listener> listener,
+                     net::Listener::Start(*threads, listen, [context](asio::ip::tcp::socket socket) {
+                       return ServeConnection(*context, std::move(socket));
+                     }));
+    obs::LogInfo("listening", {{"listener", ListenerName(kind)},
+                               {"address", listener->address()},
+                               {"port", listener->port()}});
+    listeners.push_back(std::move(listener));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Server::Impl::Ready() {
+  if (connections.draining()) return absl::UnavailableError("shutting down");
+  return channel->CheckHealth(absl::Seconds(kHealthCheckSeconds));
+}
+
+absl::Status Server::Impl::StartAdmin() {
+  if (options.admin_listen.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(admin, obs::AdminServer::Start(options.admin_listen, registry, [this] { return Ready(); }));
+  const std::string host = options.admin_listen.substr(0, options.admin_listen.rfind(':'));
+  obs::LogInfo("listening", {{"listener", "admin"}, {"address", host}, {"port", admin->port()}});
+  return absl::OkStatus();
+}
+
+Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Server::~Server() = default;
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options) {
+  RaiseDescriptorLimit();
+  auto impl = std::make_unique<Impl>(std::move(options));
+  ASSIGN_OR_RETURN(impl->tls, net::TlsContext::Create(impl->options.tls));
+  ASSIGN_OR_RETURN(impl->channel, rpc::StoreChannel::Create(impl->options.store));
+  impl->store = MakeStoreClient(*impl->channel, impl->options.store.connections, impl->options.store_timeouts);
+  impl->threads = std::make_unique<net::IoThreads>(impl->options.threads);
+  asio::co_spawn(impl->threads->first(), WatchCertificate(*impl->tls), asio::detached);
+  RETURN_IF_ERROR(impl->StartAdmin());
+  RETURN_IF_ERROR(impl->Listen(ListenerKind::kMx, impl->options.mx_listen));
+  RETURN_IF_ERROR(impl->Listen(ListenerKind::kSubmission, impl->options.submission_listen));
+  RETURN_IF_ERROR(impl->Listen(ListenerKind::kSubmissions, impl->options.submissions_listen));
+  return std::unique_ptr<Server>(new Server(std::move(impl)));
+}
+
+bool Server::Drain(absl::Duration timeout) {
+  for (const auto& listener : impl_->listeners) listener->Stop();
+  impl_->connections.Drain();
+  if (impl_->connections.WaitUntilEmpty(timeout)) return true;
+  obs::LogWarning("drain_timeout", {{"sessions", impl_->connections.count()}});
+  impl_->connections.CloseAll();
+  return impl_->connections.WaitUntilEmpty(absl::Seconds(kCutOffSeconds));
+}
+
+}  // namespace mailstead::smtp

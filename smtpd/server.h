@@ -1,0 +1,58 @@
+// The program: listeners, threads, the way to the store, metrics and health, and how it starts and ends.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/net/network_list.h"
+#include "common/net/tls_context.h"
+#include "common/rpc/channel.h"
+#include "smtpd/session/dialog.h"
+#include "smtpd/store_client.h"
+
+namespace mailstead::smtp {
+
+struct ServerOptions {
+  // "host:port" each.
+  std::vector<std::string> mx_listen;
+  std::vector<std::string> submission_listen;
+  std::vector<std::string> submissions_listen;
+  // Empty: no metrics and health.
+  std::string admin_listen;
+  std::string hostname;
+  Limits limits;
+  bool allow_plaintext_auth = false;
+  // 0 means none, for all three.
+  size_t max_connections = 10'000;
+  size_t max_connections_per_address = 100;
+  size_t max_messages_per_account_per_hour = 0;
+  net::NetworkList proxy_networks;
+  net::TlsOptions tls;
+  rpc::ChannelOptions store;
+  StoreTimeouts store_timeouts;
+  absl::Duration store_retry_for = absl::Seconds(10);
+  // 0: one for each core.
+  size_t threads = 0;
+};
+
+class Server {
+ public:
+  // All listeners are open when it returns. The errors name what could not be opened. Does not wait for the store.
+  static absl::StatusOr<std::unique_ptr<Server>> Start(ServerOptions options);
+  ~Server();
+
+  // Closes the listeners, says 421 to idle sessions, and lets the others finish what they do for `timeout`; then they
+  // are cut off. False when some did not end even so.
+  bool Drain(absl::Duration timeout);
+
+ private:
+  struct Impl;
+  explicit Server(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace mailstead::smtp

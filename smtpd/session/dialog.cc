@@ -1,0 +1,25 @@
+#include "smtpd/session/dialog.h"
+
+namespace mailstead::smtp {
+
+absl::string_view ListenerName(ListenerKind kind) {
+  switch (kind) {
+    case ListenerKind::kMx: return "mx";
+    case ListenerKind::kSubmission: return "submission";
+    case ListenerKind::kSubmissions: return "submissions";
+  }
+  return "";
+}
+
+void Dialog::Say(ReplyId id, absl::string_view detail) {
+  AppendReply(id, detail, output);
+  last_reply = id;
+  if (GetReply(id).code >= 500) ++error_count;
+  if (config.reply_counter != nullptr) config.reply_counter->Count(id);
+}
+
+bool Dialog::offers_auth() const {
+  return config.is_submission() && (tls || config.allow_plaintext_auth) && account.empty();
+}
+
+}  // namespace mailstead::smtp

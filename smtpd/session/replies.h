@@ -1,0 +1,94 @@
+// Every reply smtpd can give. Replies are data, so that dialogs are byte-exact and every refusal is counted.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "absl/strings/string_view.h"
+
+namespace mailstead::smtp {
+
+enum class ReplyId : unsigned char {
+  // 2yz
+  kHelp,
+  kGreeting,
+  kReadyForTls,
+  kGoodbye,
+  kAuthenticated,
+  kHello,
+  kOk,
+  kSenderOk,
+  kRecipientOk,
+  kChunkTaken,
+  kStored,
+  kNotVerified,
+  // 3yz
+  kAuthChallenge,
+  kStartMail,
+  // 4yz
+  kShuttingDown,
+  kTooManyConnections,
+  kTimedOut,
+  kTooManyFromAddress,
+  kTooManyErrors,
+  kTooManyCommands,
+  kTooManyMessages,
+  kStoreAway,
+  kStoreMisconfigured,
+  kMailboxFull,
+  kStoreFull,
+  kTooManyRecipients,
+  kAuthAway,
+  // 5yz
+  kUnknownCommand,
+  kLineTooLong,
+  kBareLineEnd,
+  kControlCharacter,
+  kAuthLineTooLong,
+  kBadSyntax,
+  kBadSender,
+  kBadRecipient,
+  kBadParameter,
+  kBadBase64,
+  kAuthMalformed,
+  kAuthCancelled,
+  kNotImplemented,
+  kBadSequence,
+  kUnknownMechanism,
+  kLoginDisabled,
+  kNeedsTls,
+  kNeedsAuth,
+  kBadCredentials,
+  kRelayDenied,
+  kNoOutbound,
+  kUnknownRecipient,
+  kRecipientDisabled,
+  kSenderNotAllowed,
+  kMessageBareLineEnd,
+  kMessageNul,
+  kMessageTooBig,
+  kNeedsSmtpUtf8,
+  kMailLoop,
+  kNoRecipients,
+  kEarlyTalker,
+  kOtherProtocol,
+  kUnknownParameter,
+};
+inline constexpr size_t kReplyCount = static_cast<size_t>(ReplyId::kUnknownParameter) + 1;
+
+struct Reply {
+  ReplyId id;
+  // For metrics and logs.
+  absl::string_view name;
+  int code;
+  // RFC 3463; empty where RFC 2034 wants none (greeting, HELO, EHLO, 3yz).
+  absl::string_view enhanced;
+  // "$0" stands for the detail.
+  absl::string_view text;
+};
+
+const Reply& GetReply(ReplyId id);
+// Appends it as it goes over the wire.
+void AppendReply(ReplyId id, absl::string_view detail, std::string& out);
+
+}  // namespace mailstead::smtp
