@@ -1,0 +1,127 @@
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "tests/conformance/conformance.h"
+
+namespace mailstead::store {
+namespace {
+
+using absl::StatusCode;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+constexpr char kPrefix[] = "Return-Path: <sender@example.org>\r\n";
+
+TEST_P(ReadingConformance, WhatIsNotThere) {
+  const MailboxId mailbox = NewMailbox("a@example.test");
+  EXPECT_THAT(engine().GetUsage(MailboxId{999}).status(), HasCode(StatusCode::kNotFound));
+  EXPECT_THAT(engine().ListMessages(MailboxId{999}, MessageId{0}, 1).status(), HasCode(StatusCode::kNotFound));
+  EXPECT_THAT(engine().OpenMessage(MailboxId{999}, MessageId{1}).status(), HasCode(StatusCode::kNotFound));
+  EXPECT_THAT(engine().OpenMessage(mailbox, MessageId{1}).status(), HasCode(StatusCode::kNotFound));
+  EXPECT_THAT(engine().DeleteMessages(MailboxId{999}, {MessageId{1}}).status(), HasCode(StatusCode::kNotFound));
+  EXPECT_EQ(engine().DeleteMessages(mailbox, {MessageId{1}, MessageId{0}}).value(), 0u);
+  EXPECT_EQ(engine().GetUsage(mailbox)->message_count, 0u);
+}
+
+TEST_P(ReadingConformance, MessagesAreListedInPages) {
+  const MailboxId before = NewMailbox("a@example.test");
+  const MailboxId mailbox = NewMailbox("b@example.test");
+  const MailboxId behind = NewMailbox("c@example.test");
+  for (int i = 0; i < 7; ++i) {
+    for (const MailboxId each : {before, mailbox, behind}) Put(each, absl::StrCat(i));
+  }
+  const auto all = Ids(mailbox);
+  ASSERT_THAT(all, SizeIs(7));
+  for (const size_t limit : {1, 2, 3, 6, 7, 8}) {
+    std::vector<MessageId> ids;
+    for (MessageId after{0};;) {
+      const auto page = engine().ListMessages(mailbox, after, limit);
+      ASSERT_OK(page);
+      ASSERT_LE(page->size(), limit);
+      if (page->empty()) break;
+      for (const MessageSummary& message : *page) ids.push_back(message.id);
+      after = ids.back();
+    }
+    EXPECT_EQ(ids, all) << limit;
+  }
+  EXPECT_THAT(*engine().ListMessages(mailbox, MessageId{0}, 0), IsEmpty());
+  EXPECT_THAT(*engine().ListMessages(mailbox, MessageId{~uint64_t{0}}, 10), IsEmpty());
+  // The first of a page need not follow a message that is still there.
+  ASSERT_EQ(engine().DeleteMessages(mailbox, {all[2]}).value(), 1u);
+  EXPECT_EQ((*engine().ListMessages(mailbox, all[2], 1))[0].id, all[3]);
+}
+
+TEST_P(ReadingConformance, AnyRangeCanBeRead) {
+  const MailboxId mailbox = NewMailbox("a@example.test");
+  for (const size_t size : {size_t{500}, size_t{200'000}}) {
+    const std::string content = RandomText(size, 3);
+    Put(mailbox, content);
+    const std::string whole = kPrefix + content;
+    auto reader = engine().OpenMessage(mailbox, Ids(mailbox).back());
+    ASSERT_OK(reader);
+    for (const uint64_t offset : {0, 1, 34, 35, 36, 499, 534, 535, 65535, 65570, 65571, 65572, 131106, 200'034,
+                                  200'035, 200'036, 1'000'000}) {
+      for (const size_t max_bytes : {1, 2, 100, 65535, 65536, 65537, 1'000'000}) {
+        const auto piece = (*reader)->Read(offset, max_bytes);
+        ASSERT_OK(piece);
+        const size_t expected =
+            offset >= whole.size() ? 0 : std::min({max_bytes, size_t{65536}, whole.size() - offset});
+        ASSERT_EQ(piece->size(), expected) << offset << " " << max_bytes;
+        if (expected > 0) {
+          ASSERT_EQ(*piece, whole.substr(offset, expected));
+        }
+      }
+    }
+    EXPECT_EQ(ReadAll(**reader, 7777).value(), whole);
+  }
+}
+
+TEST_P(ReadingConformance, AReaderKeepsItsMessage) {
+  const MailboxId mailbox = NewMailbox("a@example.test");
+  const std::string small = RandomText(3000, 1);
+  const std::string large = RandomText(1'000'000, 2);
+  Put(mailbox, small);
+  Put(mailbox, large);
+  const auto ids = Ids(mailbox);
+  auto small_reader = engine().OpenMessage(mailbox, ids[0]);
+  auto large_reader = engine().OpenMessage(mailbox, ids[1]);
+  ASSERT_OK(small_reader);
+  ASSERT_OK(large_reader);
+  ASSERT_EQ((*large_reader)->Read(0, 1000).value(), (kPrefix + large).substr(0, 1000));
+  ASSERT_EQ(engine().DeleteMessages(mailbox, ids).value(), 2u);
+  ASSERT_OK(engine().DeleteAccount("a@example.test"));
+  ASSERT_OK(engine().Sweep(absl::Hours(1)));
+  EXPECT_EQ(ReadAll(**small_reader, 1000).value(), kPrefix + small);
+  EXPECT_EQ(ReadAll(**large_reader, 65536).value(), kPrefix + large);
+}
+
+TEST_P(ReadingConformance, DeleteMessagesCountsWhatWasThere) {
+  const MailboxId mailbox = NewMailbox("a@example.test");
+  for (int i = 0; i < 4; ++i) Put(mailbox, "x");
+  const auto ids = Ids(mailbox);
+  EXPECT_EQ(engine().DeleteMessages(mailbox, {ids[0], MessageId{999}, ids[2], ids[0]}).value(), 2u);
+  EXPECT_EQ(engine().DeleteMessages(mailbox, {ids[0], ids[1]}).value(), 1u);
+  EXPECT_EQ(engine().DeleteMessages(mailbox, {}).value(), 0u);
+  EXPECT_THAT(Ids(mailbox), testing::ElementsAre(ids[3]));
+}
+
+TEST_P(ReadingConformance, ReadersSeeNoHalfDeletion) {
+  const MailboxId mailbox = NewMailbox("a@example.test");
+  const std::string content = RandomText(300'000, 9);
+  for (int round = 0; round < 20; ++round) {
+    Put(mailbox, content);
+    const MessageId id = Ids(mailbox)[0];
+    std::thread deleter([&] { EXPECT_EQ(engine().DeleteMessages(mailbox, {id}).value(), 1u); });
+    for (;;) {
+      const auto whole = Fetch(mailbox, id);
+      if (absl::IsNotFound(whole.status())) break;
+      ASSERT_OK(whole) << whole.status();
+      ASSERT_EQ(*whole, kPrefix + content);
+    }
+    deleter.join();
+  }
+}
+
+}  // namespace
+}  // namespace mailstead::store
