@@ -1,0 +1,52 @@
+# Debian packages: which ones, and how they get onto the machine. To be sourced; for sh as well as bash, because the
+# Dockerfile sources it too.
+
+# What the four programs are built from.
+packages_build() {
+  printf '%s\n' \
+    ccache cmake g++ mold ninja-build pkg-config \
+    libabsl-dev libasio-dev libcivetweb-dev libcrypt-dev libgmock-dev libgrpc++-dev libgsasl-dev libgtest-dev \
+    libidn2-dev libprotobuf-dev librocksdb-dev libspdlog-dev libssl-dev libzstd-dev prometheus-cpp-dev \
+    protobuf-compiler protobuf-compiler-grpc
+}
+
+# What scripts/run uses beside them.
+packages_run() {
+  printf '%s\n' curl
+}
+
+# What the tests use: the fuzzers' compiler, mail clients to test with, and tools.
+packages_test() {
+  printf '%s\n' \
+    clang libclang-rt-14-dev llvm \
+    ca-certificates curl fetchmail gsasl libnet-ssleay-perl mpop msmtp nodejs openssl procps python3 swaks
+  # Node.js from elsewhere than Debian brings its own npm and does not go together with Debian's.
+  command -v npm >/dev/null 2>&1 || echo npm
+}
+
+# install_packages NAME...: installs those that are missing, as root or with sudo. Touches nothing when none is.
+install_packages() {
+  missing_packages=
+  for package in "$@"; do
+    case $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) in
+      installed*) ;;
+      *) missing_packages="$missing_packages $package" ;;
+    esac
+  done
+  [ -n "$missing_packages" ] || return 0
+
+  as_root=
+  if [ "$(id -u)" -ne 0 ]; then
+    if ! command -v sudo >/dev/null 2>&1; then
+      echo "these packages are missing, and installing them needs root or sudo:$missing_packages" >&2
+      return 1
+    fi
+    as_root=sudo
+  fi
+  echo "installing:$missing_packages"
+  # The package lists of a fresh machine are missing or old.
+  # shellcheck disable=SC2086  # One word for each package.
+  $as_root apt-get update -qq &&
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+      -o Dpkg::Use-Pty=0 $missing_packages >/dev/null
+}
