@@ -48,5 +48,5 @@ install_packages() {
   # shellcheck disable=SC2086  # One word for each package.
   $as_root apt-get update -qq &&
     $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-      -o Dpkg::Use-Pty=0 $missing_packages >/dev/null
+      -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=120 $missing_packages >/dev/null
 }
