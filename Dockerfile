@@ -2,7 +2,6 @@
 # Everything comes from Debian; a rebuild with --no-cache takes in its security updates.
 
 FROM debian:bookworm-slim AS builder
-RUN rm -f /etc/apt/apt.conf.d/docker-clean
 COPY scripts/lib/install.sh /src/scripts/lib/install.sh
 RUN --mount=type=cache,target=/var/cache/apt,sharing=locked --mount=type=cache,target=/var/lib/apt,sharing=locked \
     . /src/scripts/lib/install.sh && apt-get update -qq && \
