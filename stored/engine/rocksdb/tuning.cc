@@ -22,9 +22,9 @@ rocksdb::DBOptions DatabaseOptions(const RocksDbOptions& options, rocksdb::Env& 
   db.create_missing_column_families = true;
   db.paranoid_checks = true;
 
-  // A commit spans families. A record of the log whose write failed (the caller was told so) must after a crash be
-  // replayed into all of them or none; if the families were flushed one by one it could meet only some.
-  db.atomic_flush = true;
+  // A commit spans families, and these are flushed one by one; that is sound without atomic_flush (which in this version
+  // can fail an assertion when a flush fails): before a family's flush counts, RocksDB syncs the logs it relies on, and
+  // after a failed write nothing is flushed any more until all families have replayed the same log (Database::Recover).
   // After a power cut the log's tail may be torn anywhere behind the last sync, also in its middle where the file
   // system wrote out of order. Replay stops at the first bad record; every acknowledged one is before it. A store whose
   // tables hold newer data than what could be replayed is refused as damaged.

@@ -1,0 +1,275 @@
+// A disk that is full or fails: callers get a temporary error, Health tells, reads go on, and when the disk takes writes
+// again the engine does too, with everything that it had acknowledged.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/base/reason.h"
+#include "tests/fault/store_fixture.h"
+
+namespace mailstead::store {
+namespace {
+
+using absl::StatusCode;
+using rocksdb::IOStatus;
+using Operation = FaultyFileSystem::Operation;
+
+class EngineDiskFailure : public testing::Test {
+ protected:
+  EngineDiskFailure() {
+    store_.Open();
+    mailbox_ = MakeAccount(store_.engine(), "a@example.test");
+  }
+  Engine& engine() { return store_.engine(); }
+  FaultyFileSystem& files() { return store_.files(); }
+
+  std::set<std::string> DeliveryIds() {
+    std::set<std::string> ids;
+    const auto messages = engine().ListMessages(mailbox_, MessageId{0}, 1'000'000);
+    EXPECT_TRUE(messages.ok()) << messages.status();
+    if (!messages.ok()) return ids;
+    for (const MessageSummary& message : *messages) {
+      EXPECT_TRUE(ids.insert(message.delivery_id).second) << message.delivery_id << " twice";
+      const auto content = Fetch(engine(), mailbox_, message.id);
+      EXPECT_TRUE(content.ok()) << content.status();
+      if (content.ok()) {
+        EXPECT_EQ(Sha256(*content), message.sha256);
+      }
+    }
+    return ids;
+  }
+
+  // The disk fails as `fault` says while mail comes in; then it heals.
+  void FailAndHeal(const FaultyFileSystem::Fault& fault, StatusCode code, absl::string_view reason) {
+    const std::string large = RandomText(400'000, 1);
+    ASSERT_TRUE(Append(engine(), "before-the-fault", {mailbox_}, "before").ok());
+    ASSERT_TRUE(AppendStaged(engine(), "before-the-fault-large", {mailbox_}, large).ok());
+    files().SetFault(fault);
+    for (int i = 0; i < 3; ++i) {
+      const auto failed = Append(engine(), "during-the-fault", {mailbox_}, "during");
+      EXPECT_EQ(failed.status().code(), code) << failed.status();
+      EXPECT_EQ(ReasonOf(failed.status()), reason) << failed.status();
+      EXPECT_EQ(engine().Health().code(), code) << engine().Health();
+      EXPECT_FALSE(engine().CreateDomain({"other.test", true, absl::Now()}).ok());
+      // Reads go on.
+      EXPECT_EQ(DeliveryIds(), (std::set<std::string>{"before-the-fault", "before-the-fault-large"}));
+      absl::SleepFor(absl::Milliseconds(30));
+    }
+    EXPECT_FALSE(AppendStaged(engine(), "during-the-fault-large", {mailbox_}, large).ok());
+
+    files().SetFault(nullptr);
+    ASSERT_TRUE(store_.BecomesHealthy()) << engine().Health();
+    const auto retried = Append(engine(), "during-the-fault", {mailbox_}, "during");
+    ASSERT_TRUE(retried.ok()) << retried.status();
+    ASSERT_TRUE(AppendStaged(engine(), "after-the-fault", {mailbox_}, large).ok());
+    const std::set<std::string> expected = {"before-the-fault", "before-the-fault-large", "during-the-fault",
+                                            "after-the-fault"};
+    EXPECT_EQ(DeliveryIds(), expected);
+    // All of this is on the disk, not in the kernel's memory of what it could not write.
+    files().Stop();
+    store_.Close();
+    files().CutPower(7);
+    EXPECT_EQ(CheckRecords(store_.options(), store_.env()), "");
+    store_.Open();
+    EXPECT_EQ(DeliveryIds(), expected);
+  }
+
+  FaultyStore store_;
+  MailboxId mailbox_;
+};
+
+TEST_F(EngineDiskFailure, AFullDisk) {
+  FailAndHeal([](Operation operation, const std::string&) {
+    return operation == Operation::kAppend ? IOStatus::NoSpace("full") : IOStatus::OK();
+  }, StatusCode::kResourceExhausted, kReasonDiskFull);
+}
+
+TEST_F(EngineDiskFailure, ADiskThatIsFullOnSync) {
+  FailAndHeal([](Operation operation, const std::string&) {
+    return operation == Operation::kSync ? IOStatus::NoSpace("full") : IOStatus::OK();
+  }, StatusCode::kResourceExhausted, kReasonDiskFull);
+}
+
+TEST_F(EngineDiskFailure, FailingAppends) {
+  FailAndHeal([](Operation operation, const std::string&) {
+    return operation == Operation::kAppend ? IOStatus::IOError("broken") : IOStatus::OK();
+  }, StatusCode::kUnavailable, "");
+}
+
+TEST_F(EngineDiskFailure, FailingSyncs) {
+  FailAndHeal([](Operation operation, const std::string&) {
+    return operation == Operation::kSync ? IOStatus::IOError("broken") : IOStatus::OK();
+  }, StatusCode::kUnavailable, "");
+}
+
+TEST_F(EngineDiskFailure, OnlyTheLogFails) {
+  const auto fault = [](Operation operation, const std::string& file) {
+    return operation == Operation::kSync && absl::EndsWith(file, ".log") ? IOStatus::IOError("broken") : IOStatus::OK();
+  };
+  files().SetFault(fault);
+  EXPECT_FALSE(Append(engine(), "during-the-fault", {mailbox_}, "during").ok());
+  files().SetFault(nullptr);
+  ASSERT_TRUE(store_.BecomesHealthy());
+  EXPECT_TRUE(Append(engine(), "during-the-fault", {mailbox_}, "during").ok());
+  EXPECT_EQ(DeliveryIds(), (std::set<std::string>{"during-the-fault"}));
+}
+
+TEST_F(EngineDiskFailure, TablesAndBlobsFailInTheBackground) {
+  std::atomic<int> hits{0};
+  files().SetFault([&](Operation operation, const std::string& file) {
+    const bool table = absl::EndsWith(file, ".sst") || absl::EndsWith(file, ".blob");
+    if (!table || operation != Operation::kAppend) return IOStatus::OK();
+    ++hits;
+    return IOStatus::NoSpace("full");
+  });
+  // Fills the buffers until they are written out.
+  std::set<std::string> acknowledged;
+  for (int i = 0; i < 200 && engine().Health().ok(); ++i) {
+    const std::string id = absl::StrCat("delivery-number-", i);
+    if (Append(engine(), id, {mailbox_}, RandomText(50'000, static_cast<uint32_t>(i))).ok()) acknowledged.insert(id);
+  }
+  EXPECT_GT(hits, 0);
+  EXPECT_EQ(ReasonOf(engine().Health()), kReasonDiskFull);
+  files().SetFault(nullptr);
+  ASSERT_TRUE(store_.BecomesHealthy());
+  ASSERT_TRUE(Append(engine(), "after-the-fault", {mailbox_}, "after").ok());
+  acknowledged.insert("after-the-fault");
+  const std::set<std::string> found = DeliveryIds();
+  for (const std::string& id : acknowledged) EXPECT_TRUE(found.contains(id)) << id;
+}
+
+TEST_F(EngineDiskFailure, AReaderOutlivesTheRecovery) {
+  const std::string large = RandomText(1'000'000, 4);
+  ASSERT_TRUE(AppendStaged(engine(), "delivery-id-0001", {mailbox_}, large).ok());
+  auto reader = engine().OpenMessage(mailbox_, engine().ListMessages(mailbox_, MessageId{0}, 1)->front().id);
+  ASSERT_TRUE(reader.ok());
+  ASSERT_TRUE((*reader)->Read(0, 1000).ok());
+  auto body = engine().NewBody();
+  ASSERT_TRUE(body.ok());
+  ASSERT_TRUE((*body)->Append(large).ok());
+  files().SetFault([](Operation, const std::string&) { return IOStatus::IOError("broken"); });
+  EXPECT_FALSE(Append(engine(), "delivery-id-0002", {mailbox_}, "x").ok());
+  files().SetFault(nullptr);
+  ASSERT_TRUE(store_.BecomesHealthy());
+  std::string all;
+  for (;;) {
+    const auto piece = (*reader)->Read(all.size(), 65536);
+    ASSERT_TRUE(piece.ok()) << piece.status();
+    if (piece->empty()) break;
+    all += *piece;
+  }
+  EXPECT_TRUE(absl::EndsWith(all, large));
+  // The chunks of a body that was under way were swept: its writer says so instead of storing half of it.
+  EXPECT_EQ((*body)->Append(large).code(), StatusCode::kUnavailable);
+  reader->reset();
+  body->reset();
+  EXPECT_TRUE(engine().Sweep(absl::Hours(1)).ok());
+}
+
+TEST_F(EngineDiskFailure, TooFewFreeBytesRefuseMailButNotDeletions) {
+  ASSERT_TRUE(Append(engine(), "delivery-id-0001", {mailbox_}, "x").ok());
+  ASSERT_TRUE(engine().RenewLease("lease", "one", absl::Minutes(1)).ok());
+  const auto maildrop = OpenMaildrop(engine(), mailbox_, "lease");
+  ASSERT_TRUE(maildrop.ok());
+  files().SetFreeBytes((1 << 20) - 1);
+  absl::SleepFor(absl::Milliseconds(1100));  // it looks once per second
+  for (const absl::Status& refused :
+       {Append(engine(), "delivery-id-0002", {mailbox_}, "y").status(), engine().NewBody().status(),
+        engine().CreateDomain({"other.test", true, absl::Now()}), engine().Health()}) {
+    EXPECT_EQ(refused.code(), StatusCode::kResourceExhausted) << refused;
+    EXPECT_EQ(ReasonOf(refused), kReasonDiskFull);
+  }
+  EXPECT_TRUE(CommitMaildrop(engine(), mailbox_, maildrop->token, {maildrop->messages[0].id}).ok());
+  files().SetFreeBytes(1 << 20);
+  ASSERT_TRUE(store_.BecomesHealthy());
+  EXPECT_TRUE(Append(engine(), "delivery-id-0002", {mailbox_}, "y").ok());
+}
+
+TEST_F(EngineDiskFailure, AFlickeringDiskLosesNothingAcknowledged) {
+  std::atomic<bool> stop{false};
+  std::vector<std::set<std::string>> acknowledged(3);
+  std::vector<std::thread> threads;
+  for (size_t thread = 0; thread < acknowledged.size(); ++thread) {
+    threads.emplace_back([&, thread] {
+      for (int i = 0; !stop; ++i) {
+        const std::string id = absl::StrCat("delivery-", thread, "-", i);
+        const std::string content = RandomText(i % 10 == 0 ? 150'000 : 2'000, static_cast<uint32_t>(i));
+        const auto receipt = i % 2 == 0 ? Append(engine(), id, {mailbox_}, content)
+                                        : AppendStaged(engine(), id, {mailbox_}, content);
+        if (receipt.ok()) {
+          acknowledged[thread].insert(id);
+        } else {
+          absl::SleepFor(absl::Milliseconds(1));
+        }
+      }
+    });
+  }
+  for (int i = 0; i < 12; ++i) {
+    absl::SleepFor(absl::Milliseconds(60));
+    files().SetFault([i](Operation operation, const std::string&) {
+      if (i % 3 == 0) return IOStatus::NoSpace("full");
+      if (i % 3 == 1 && operation == Operation::kAppend) return IOStatus::OK();
+      return IOStatus::IOError("broken");
+    });
+    absl::SleepFor(absl::Milliseconds(25));
+    files().SetFault(nullptr);
+    ASSERT_TRUE(store_.BecomesHealthy());
+  }
+  stop = true;
+  for (std::thread& thread : threads) thread.join();
+  const std::set<std::string> found = DeliveryIds();
+  size_t total = 0;
+  for (const auto& ids : acknowledged) {
+    total += ids.size();
+    for (const std::string& id : ids) EXPECT_TRUE(found.contains(id)) << id;
+  }
+  EXPECT_GT(total, 0u);
+  store_.Close();
+  EXPECT_EQ(CheckRecords(store_.options(), store_.env()), "");
+}
+
+TEST_F(EngineDiskFailure, DamagedBytesAreDataLoss) {
+  for (int i = 0; i < 30; ++i) {
+    ASSERT_TRUE(AppendStaged(engine(), absl::StrCat("delivery-number-", i), {mailbox_},
+                             RandomText(100'000, static_cast<uint32_t>(i))).ok());
+  }
+  store_.Close();
+  size_t damaged_files = 0;
+  for (const auto& file : std::filesystem::directory_iterator(store_.path() + "/db")) {
+    if (file.path().extension() != ".blob" || file.file_size() < 10'000) continue;
+    std::fstream bytes(file.path(), std::ios::in | std::ios::out | std::ios::binary);
+    bytes.seekp(static_cast<std::streamoff>(file.file_size() / 2));
+    bytes.write("damage", 6);
+    ++damaged_files;
+  }
+  ASSERT_GT(damaged_files, 0u);
+  store_.Open();
+  size_t reported = 0;
+  const auto checked = engine().Verify(MailboxId{0}, [&](MailboxId in, MessageId, const absl::Status& error) {
+    EXPECT_EQ(in, mailbox_);
+    EXPECT_EQ(error.code(), StatusCode::kDataLoss) << error;
+    ++reported;
+  });
+  ASSERT_TRUE(checked.ok()) << checked.status();
+  EXPECT_EQ(*checked, 30u);
+  EXPECT_EQ(reported, damaged_files);
+}
+
+TEST_F(EngineDiskFailure, OneProcessAtATime) {
+  const auto second = OpenRocksDbEngine(store_.options());
+  EXPECT_EQ(second.status().code(), StatusCode::kUnavailable) << second.status();
+  EXPECT_TRUE(Append(engine(), "delivery-id-0001", {mailbox_}, "x").ok());
+}
+
+}  // namespace
+}  // namespace mailstead::store

@@ -1,0 +1,255 @@
+// The promise of the store: what was acknowledged is there after the plug was pulled, whole and once; what was not is
+// there whole or not at all. Random work in several threads, stopped at a random operation on a file; then what had not
+// been synced is dropped (power cut) or not (end of the process), the store is opened again and compared with what the
+// callers were told. Several times over on one store.
+//
+// MAILSTEAD_FAULT_SEEDS=n runs n seeds instead of the few of the test suite.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <map>
+#include <optional>
+#include <random>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "tests/fault/store_fixture.h"
+
+namespace mailstead::store {
+namespace {
+
+constexpr int kThreads = 4;
+constexpr int kRounds = 3;
+
+uint32_t SeedCount() {
+  const char* text = std::getenv("MAILSTEAD_FAULT_SEEDS");
+  uint32_t count = 0;
+  return text != nullptr && absl::SimpleAtoi(text, &count) ? count : 12;
+}
+
+// What one thread did to its own two mailboxes, and what it was told.
+class Worker {
+ public:
+  Worker(int number, uint32_t seed, Engine& engine) : number_(number), random_(seed) {
+    for (int i = 0; i < 2; ++i) {
+      mailboxes_[i] = MakeAccount(engine, absl::StrCat("box", number, "-", i, "@example.test"));
+    }
+  }
+
+  // Until the machine stops.
+  void Work(Engine& engine, const FaultyFileSystem& files) {
+    while (!files.stopped()) {
+      const bool told = random_() % 4 == 0 ? Delete(engine) : Deliver(engine);
+      if (!told) return;
+    }
+  }
+
+  // Compares with the reopened store, and settles what was not known.
+  void Check(Engine& engine) {
+    for (int i = 0; i < 2; ++i) CheckMailbox(engine, i);
+    CheckUnknownDelivery(engine);
+    CheckUnknownDeletion();
+    CheckRepeats(engine);
+  }
+
+ private:
+  using Messages = std::map<std::string, std::string>;  // delivery id to content
+
+  bool Deliver(Engine& engine) {
+    const std::string delivery_id = absl::StrCat("delivery-", number_, "-", next_++);
+    const size_t size = random_() % 8 == 0 ? random_() % 300'000 : random_() % 5'000;
+    const std::string content = RandomText(size, static_cast<uint32_t>(random_()));
+    std::vector<int> to;
+    if (random_() % 3 == 0) {
+      to = {0, 1};
+    } else {
+      to = {static_cast<int>(random_() % 2)};
+    }
+    std::vector<MailboxId> mailboxes;
+    for (const int i : to) mailboxes.push_back(mailboxes_[i]);
+    const auto receipt = random_() % 2 == 0 ? AppendStaged(engine, delivery_id, mailboxes, content)
+                                            : Append(engine, delivery_id, mailboxes, content);
+    if (!receipt.ok()) {
+      unknown_delivery_ = UnknownDelivery{delivery_id, content, to};
+      return false;
+    }
+    EXPECT_FALSE(receipt->already_stored);
+    for (const int i : to) known_[i][delivery_id] = content;
+    return true;
+  }
+
+  // Some messages of a mailbox, by a POP3 session or by the operator's call.
+  bool Delete(Engine& engine) {
+    const int box = static_cast<int>(random_() % 2);
+    const auto messages = engine.ListMessages(mailboxes_[box], MessageId{0}, 1'000'000);
+    if (!messages.ok()) return false;
+    std::vector<MessageId> ids;
+    std::set<std::string> chosen;
+    for (const MessageSummary& message : *messages) {
+      if (random_() % 2 == 0) continue;
+      ids.push_back(message.id);
+      chosen.insert(message.delivery_id);
+    }
+    absl::Status deleted;
+    if (random_() % 2 == 0) {
+      deleted = engine.DeleteMessages(mailboxes_[box], ids).status();
+    } else {
+      const std::string lease = absl::StrCat("lease-", number_);
+      if (!engine.RenewLease(lease, "worker", absl::Minutes(1)).ok()) return false;
+      const auto maildrop = OpenMaildrop(engine, mailboxes_[box], lease);
+      // Its lock may be that of the round before, or this lease one that was forgotten: only then may it be refused.
+      if (!maildrop.ok()) return !absl::IsUnavailable(maildrop.status());
+      deleted = CommitMaildrop(engine, mailboxes_[box], maildrop->token, ids);
+    }
+    if (!deleted.ok()) {
+      unknown_deletion_ = UnknownDeletion{box, chosen};
+      return false;
+    }
+    for (const std::string& delivery_id : chosen) known_[box].erase(delivery_id);
+    return true;
+  }
+
+  void CheckMailbox(Engine& engine, int box) {
+    found_[box].clear();
+    const auto messages = engine.ListMessages(mailboxes_[box], MessageId{0}, 1'000'000);
+    ASSERT_TRUE(messages.ok()) << messages.status();
+    for (const MessageSummary& message : *messages) {
+      const auto content = Fetch(engine, mailboxes_[box], message.id);
+      ASSERT_TRUE(content.ok()) << message.delivery_id << " " << content.status();
+      ASSERT_EQ(Sha256(*content), message.sha256) << message.delivery_id;
+      ASSERT_TRUE(found_[box].emplace(message.delivery_id, *content).second) << message.delivery_id << " twice";
+    }
+    const auto is_unknown = [&](const std::string& id) {
+      return (unknown_delivery_.has_value() && unknown_delivery_->id == id) ||
+             (unknown_deletion_.has_value() && unknown_deletion_->box == box && unknown_deletion_->ids.contains(id));
+    };
+    for (const auto& [id, content] : known_[box]) {
+      if (is_unknown(id)) continue;
+      ASSERT_TRUE(found_[box].contains(id)) << id << " was acknowledged and is lost";
+      ASSERT_EQ(found_[box][id], content) << id;
+    }
+    for (const auto& [id, content] : found_[box]) {
+      if (!is_unknown(id)) {
+        ASSERT_TRUE(known_[box].contains(id)) << id << " was deleted and is back";
+      }
+    }
+  }
+
+  void CheckUnknownDelivery(Engine& engine) {
+    if (!unknown_delivery_.has_value()) return;
+    const UnknownDelivery& delivery = *unknown_delivery_;
+    size_t present = 0;
+    for (const int box : delivery.to) present += found_[box].count(delivery.id);
+    ASSERT_TRUE(present == 0 || present == delivery.to.size()) << delivery.id << " is half there";
+    // The sender tries again.
+    std::vector<MailboxId> mailboxes;
+    for (const int i : delivery.to) mailboxes.push_back(mailboxes_[i]);
+    const auto again = Append(engine, delivery.id, mailboxes, delivery.content);
+    ASSERT_TRUE(again.ok()) << again.status();
+    ASSERT_EQ(again->already_stored, present > 0);
+    for (const int box : delivery.to) found_[box][delivery.id] = known_[box][delivery.id] = delivery.content;
+    unknown_delivery_.reset();
+  }
+
+  void CheckUnknownDeletion() {
+    if (!unknown_deletion_.has_value()) return;
+    const auto& [box, ids] = *unknown_deletion_;
+    size_t present = 0;
+    for (const std::string& id : ids) present += found_[box].count(id);
+    ASSERT_TRUE(present == 0 || present == ids.size()) << "half deleted";
+    if (present == 0) {
+      for (const std::string& id : ids) known_[box].erase(id);
+    }
+    unknown_deletion_.reset();
+  }
+
+  // Every delivery that was acknowledged is known as such.
+  void CheckRepeats(Engine& engine) {
+    for (int box = 0; box < 2; ++box) {
+      ASSERT_EQ(known_[box], found_[box]);
+      if (known_[box].empty()) continue;
+      const auto& [id, content] = *known_[box].begin();
+      const auto repeat = Append(engine, id, {mailboxes_[box]}, content);
+      ASSERT_TRUE(repeat.ok()) << repeat.status();
+      EXPECT_TRUE(repeat->already_stored);
+    }
+  }
+
+  struct UnknownDelivery {
+    std::string id;
+    std::string content;
+    std::vector<int> to;
+  };
+  struct UnknownDeletion {
+    int box;
+    std::set<std::string> ids;
+  };
+
+  const int number_;
+  std::mt19937 random_;
+  MailboxId mailboxes_[2];
+  int next_ = 1;
+  Messages known_[2];
+  Messages found_[2];
+  std::optional<UnknownDelivery> unknown_delivery_;
+  std::optional<UnknownDeletion> unknown_deletion_;
+};
+
+class EnginePowerCut : public testing::Test {
+ protected:
+  void Run(uint32_t seed, bool power) {
+    std::mt19937 random(seed);
+    FaultyStore store;
+    store.Open();
+    std::vector<Worker> workers;
+    for (int i = 0; i < kThreads; ++i) workers.emplace_back(i, seed * 100 + static_cast<uint32_t>(i), store.engine());
+    for (int round = 0; round < kRounds && !HasFatalFailure(); ++round) {
+      SCOPED_TRACE(absl::StrCat("seed ", seed, " round ", round));
+      store.files().StopAfter(10 + random() % 1500);
+      std::vector<std::thread> threads;
+      for (Worker& worker : workers) {
+        threads.emplace_back([&] { worker.Work(store.engine(), store.files()); });
+      }
+      for (std::thread& thread : threads) thread.join();
+      Reopen(store, power, seed * 10 + static_cast<uint32_t>(round), random);
+      for (Worker& worker : workers) {
+        worker.Check(store.engine());
+        if (HasFatalFailure()) return;
+      }
+    }
+  }
+
+ private:
+  // Some power cuts come in the middle of the recovery from the one before.
+  void Reopen(FaultyStore& store, bool power, uint32_t seed, std::mt19937& random) {
+    const auto lose = [&] { power ? store.files().CutPower(seed) : store.files().KillProcess(); };
+    store.Close();
+    lose();
+    if (random() % 2 == 0) {
+      store.files().StopAfter(1 + random() % 60);
+      // Also where it came far enough to open.
+      store.TryOpen().IgnoreError();
+      store.files().Stop();
+      store.Close();
+      lose();
+    }
+    const std::string problems = CheckRecords(store.options(), store.env());
+    ASSERT_EQ(problems, "");
+    store.Open();
+  }
+};
+
+TEST_F(EnginePowerCut, WhatWasAcknowledgedOutlivesAPowerCut) {
+  for (uint32_t seed = 1; seed <= SeedCount() && !HasFatalFailure(); ++seed) Run(seed, /*power=*/true);
+}
+
+TEST_F(EnginePowerCut, WhatWasAcknowledgedOutlivesTheProcess) {
+  for (uint32_t seed = 1001; seed <= 1000 + SeedCount() / 2 && !HasFatalFailure(); ++seed) Run(seed, /*power=*/false);
+}
+
+}  // namespace
+}  // namespace mailstead::store

@@ -1,0 +1,247 @@
+#include "tests/fault/store_fixture.h"
+
+#include <openssl/sha.h>
+
+#include <filesystem>
+#include <map>
+#include <random>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
+#include "common/base/check.h"
+#include "common/base/status.h"
+#include "stored/engine/rocksdb/bodies.h"
+#include "stored/engine/rocksdb/engine_impl.h"
+
+namespace mailstead::store {
+namespace {
+
+constexpr char kPrefix[] = "Return-Path: <s@example.org>\r\n";
+
+Delivery NewDelivery(absl::string_view delivery_id, const std::vector<MailboxId>& mailboxes) {
+  Delivery delivery;
+  delivery.delivery_id = std::string(delivery_id);
+  delivery.reverse_path = "s@example.org";
+  delivery.prefix = kPrefix;
+  delivery.deliver_time = absl::Now();
+  for (const MailboxId mailbox : mailboxes) delivery.recipients.push_back({mailbox, "r@example.test"});
+  return delivery;
+}
+
+template <typename T>
+struct Answer {
+  absl::StatusOr<T> value = absl::UnknownError("no answer");
+  absl::Notification done;
+
+  Done<T> callback() {
+    return [this](absl::StatusOr<T> answer) {
+      value = std::move(answer);
+      done.Notify();
+    };
+  }
+  absl::StatusOr<T> Wait() {
+    done.WaitForNotification();
+    return std::move(value);
+  }
+};
+
+}  // namespace
+
+FaultyStore::FaultyStore()
+    : files_(std::make_shared<FaultyFileSystem>()), env_(rocksdb::NewCompositeEnv(files_)) {
+  std::string name = (std::filesystem::temp_directory_path() / "mailstead-fault-XXXXXX").string();
+  CHECK(mkdtemp(name.data()) != nullptr);
+  path_ = name;
+}
+
+FaultyStore::~FaultyStore() {
+  engine_.reset();
+  std::filesystem::remove_all(path_);
+}
+
+RocksDbOptions FaultyStore::options() {
+  RocksDbOptions options;
+  options.path = path_;
+  options.env = env_.get();
+  options.write_buffer_bytes = size_t{512} << 10;
+  options.block_cache_bytes = size_t{1} << 20;
+  options.min_free_bytes = size_t{1} << 20;
+  options.maintenance_interval = absl::Milliseconds(20);
+  return options;
+}
+
+absl::Status FaultyStore::TryOpen() {
+  ASSIGN_OR_RETURN(engine_, OpenRocksDbEngine(options()));
+  return absl::OkStatus();
+}
+
+void FaultyStore::Open() {
+  const absl::Status opened = TryOpen();
+  if (!opened.ok()) std::fprintf(stderr, "%s\n", opened.ToString().c_str());
+  CHECK(opened.ok());
+}
+
+bool FaultyStore::BecomesHealthy() {
+  for (int i = 0; i < 1000; ++i) {
+    if (engine_->Health().ok()) return true;
+    absl::SleepFor(absl::Milliseconds(10));
+  }
+  return false;
+}
+
+std::string Sha256(absl::string_view bytes) {
+  unsigned char sum[SHA256_DIGEST_LENGTH];
+  SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), sum);
+  return std::string(reinterpret_cast<const char*>(sum), sizeof(sum));
+}
+
+std::string RandomText(size_t size, uint32_t seed) {
+  std::minstd_rand random(seed + 1);
+  std::string text(size, '\0');
+  for (char& c : text) c = static_cast<char>(random() >> 8);
+  return text;
+}
+
+MailboxId MakeAccount(Engine& engine, absl::string_view address) {
+  engine.CreateDomain({"example.test", true, absl::Now()}).IgnoreError();
+  Account account;
+  account.address = std::string(address);
+  account.create_time = absl::Now();
+  const auto created = engine.CreateAccounts({account});
+  CHECK(created[0].ok());
+  return created[0]->mailbox;
+}
+
+absl::StatusOr<Receipt> Append(Engine& engine, absl::string_view delivery_id,
+                               const std::vector<MailboxId>& mailboxes, const std::string& content) {
+  Answer<Receipt> answer;
+  engine.AppendDelivery(NewDelivery(delivery_id, mailboxes), content, Sha256(content), answer.callback());
+  return answer.Wait();
+}
+
+absl::StatusOr<Receipt> AppendStaged(Engine& engine, absl::string_view delivery_id,
+                                     const std::vector<MailboxId>& mailboxes, const std::string& content) {
+  ASSIGN_OR_RETURN(std::unique_ptr<BodyWriter> body, engine.NewBody());
+  for (size_t at = 0; at < content.size(); at += 50'000) {
+    RETURN_IF_ERROR(body->Append(absl::string_view(content).substr(at, 50'000)));
+  }
+  Answer<Receipt> answer;
+  engine.AppendDelivery(NewDelivery(delivery_id, mailboxes), std::move(body), Sha256(content), answer.callback());
+  return answer.Wait();
+}
+
+absl::StatusOr<Maildrop> OpenMaildrop(Engine& engine, MailboxId mailbox, absl::string_view lease_id) {
+  Answer<Maildrop> answer;
+  engine.OpenMaildrop(mailbox, lease_id, absl::ZeroDuration(), answer.callback());
+  return answer.Wait();
+}
+
+absl::Status CommitMaildrop(Engine& engine, MailboxId mailbox, LeaseToken token,
+                            std::vector<MessageId> deletions) {
+  absl::Status outcome;
+  absl::Notification done;
+  engine.CommitMaildrop(mailbox, token, std::move(deletions), [&](absl::Status status) {
+    outcome = std::move(status);
+    done.Notify();
+  });
+  done.WaitForNotification();
+  return outcome;
+}
+
+absl::StatusOr<std::string> Fetch(Engine& engine, MailboxId mailbox, MessageId message) {
+  ASSIGN_OR_RETURN(std::unique_ptr<MessageReader> reader, engine.OpenMessage(mailbox, message));
+  std::string all;
+  for (;;) {
+    ASSIGN_OR_RETURN(const std::string piece, reader->Read(all.size(), 65536));
+    if (piece.empty()) return all.substr(std::min(all.size(), sizeof(kPrefix) - 1));
+    all += piece;
+  }
+}
+
+namespace {
+
+// All of a family, decoded where it has records.
+template <typename Record>
+std::map<std::string, Record> All(const Database::Use& use, Family family, std::string& problems) {
+  std::map<std::string, Record> all;
+  const absl::Status read =
+      Scan(use, nullptr, family, "", "",
+           [&](absl::string_view key, absl::string_view value) -> absl::StatusOr<bool> {
+             RETURN_IF_ERROR(Decode(value, all[std::string(key)]));
+             return true;
+           });
+  if (!read.ok()) absl::StrAppend(&problems, FamilyName(family), ": ", read.ToString(), "\n");
+  return all;
+}
+
+struct Totals {
+  uint64_t count = 0;
+  uint64_t bytes = 0;
+  bool operator==(const Totals&) const = default;
+};
+
+void CheckBodies(const Database::Use& use, const std::map<uint64_t, uint64_t>& entries_of_body,
+                 std::string& problems) {
+  const auto refs = All<BodyRef>(use, Family::kBodyRef, problems);
+  std::map<uint64_t, uint64_t> bytes_of_body;
+  for (const auto& [key, ref] : refs) {
+    const uint64_t body = BodyOfKey(key);
+    const auto entries = entries_of_body.find(body);
+    if (entries == entries_of_body.end() || entries->second != ref.mailbox_count) {
+      absl::StrAppend(&problems, "body ", body, " counts ", ref.mailbox_count, " entries wrongly\n");
+    }
+    bytes_of_body[body] = ref.size_bytes;
+  }
+  for (const auto& [body, count] : entries_of_body) {
+    if (!bytes_of_body.contains(body)) absl::StrAppend(&problems, "body ", body, " has no body_ref\n");
+  }
+  std::map<uint64_t, uint64_t> stored;
+  const absl::Status read =
+      Scan(use, nullptr, Family::kBody, "", "",
+           [&](absl::string_view key, absl::string_view value) -> absl::StatusOr<bool> {
+             stored[BodyOfKey(key)] += value.size();
+             return true;
+           });
+  if (!read.ok()) absl::StrAppend(&problems, "body: ", read.ToString(), "\n");
+  std::erase_if(bytes_of_body, [](const auto& body) { return body.second == 0; });
+  if (stored != bytes_of_body) absl::StrAppend(&problems, "chunks and body_refs differ\n");
+}
+
+}  // namespace
+
+std::string CheckRecords(const RocksDbOptions& options, rocksdb::Env& env) {
+  std::string problems;
+  Health health(env, options.path, 0, Clock::System());
+  auto database = Database::Open(options, env, health);
+  if (!database.ok()) return database.status().ToString();
+  const Database::Use use(**database);
+
+  std::map<MailboxId, Totals> found;
+  std::map<uint64_t, uint64_t> entries_of_body;
+  Totals all;
+  for (const auto& [key, message] : All<MessageRecord>(use, Family::kMessage, problems)) {
+    Totals& totals = found[MailboxOfKey(key)];
+    for (Totals* each : {&totals, &all}) {
+      ++each->count;
+      each->bytes += message.size_bytes;
+    }
+    ++entries_of_body[message.body];
+  }
+  for (const auto& [key, mailbox] : All<MailboxRecord>(use, Family::kMailbox, problems)) {
+    const MailboxId id = MailboxOfKey(key);
+    if (found[id] != Totals{mailbox.message_count, mailbox.message_bytes}) {
+      absl::StrAppend(&problems, "mailbox ", id.value, " counts ", mailbox.message_count, " but has ",
+                      found[id].count, "\n");
+    }
+  }
+  const Counters counters = use.counters();
+  if (all != Totals{counters.message_count, counters.message_bytes}) {
+    absl::StrAppend(&problems, "the store counts ", counters.message_count, " but has ", all.count, "\n");
+  }
+  CheckBodies(use, entries_of_body, problems);
+  return problems;
+}
+
+}  // namespace mailstead::store

@@ -1,0 +1,65 @@
+// What the fault tests of the RocksDB engine share: a store on a FaultyFileSystem, its verbs as blocking calls, and a
+// check of everything that must be true of its records.
+#pragma once
+
+#include <rocksdb/env.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "stored/engine/engine.h"
+#include "stored/engine/rocksdb/rocksdb_engine.h"
+#include "tests/fault/faulty_file_system.h"
+
+namespace mailstead::store {
+
+class FaultyStore {
+ public:
+  FaultyStore();
+  ~FaultyStore();
+
+  FaultyFileSystem& files() { return *files_; }
+  rocksdb::Env& env() { return *env_; }
+  const std::string& path() const { return path_; }
+  // As the tests open it: small buffers, so that files change often.
+  RocksDbOptions options();
+  // CHECKs that it opens.
+  void Open();
+  absl::Status TryOpen();
+  void Close() { engine_.reset(); }
+  Engine& engine() { return *engine_; }
+
+  // Waits for at most ten seconds.
+  bool BecomesHealthy();
+
+ private:
+  std::string path_;
+  std::shared_ptr<FaultyFileSystem> files_;
+  std::unique_ptr<rocksdb::Env> env_;
+  std::unique_ptr<Engine> engine_;
+};
+
+std::string Sha256(absl::string_view bytes);
+std::string RandomText(size_t size, uint32_t seed);
+
+MailboxId MakeAccount(Engine& engine, absl::string_view address);
+absl::StatusOr<Receipt> Append(Engine& engine, absl::string_view delivery_id,
+                               const std::vector<MailboxId>& mailboxes, const std::string& content);
+// Through a BodyWriter.
+absl::StatusOr<Receipt> AppendStaged(Engine& engine, absl::string_view delivery_id,
+                                     const std::vector<MailboxId>& mailboxes, const std::string& content);
+absl::StatusOr<Maildrop> OpenMaildrop(Engine& engine, MailboxId mailbox, absl::string_view lease_id);
+absl::Status CommitMaildrop(Engine& engine, MailboxId mailbox, LeaseToken token,
+                            std::vector<MessageId> deletions);
+// Content without the prefix.
+absl::StatusOr<std::string> Fetch(Engine& engine, MailboxId mailbox, MessageId message);
+
+// Opens the closed store and compares all families with one another: counters with entries, body_ref with entries, chunks
+// with body_ref, nothing left over. Empty when all is well, else a line for each difference.
+std::string CheckRecords(const RocksDbOptions& options, rocksdb::Env& env);
+
+}  // namespace mailstead::store
