@@ -1,0 +1,51 @@
+#include "stored/engine/rocksdb/keys.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+namespace mailstead::store {
+namespace {
+
+TEST(Keys, NumbersSortAsNumbers) {
+  EXPECT_LT(MessageKey(MailboxId{1}, MessageId{255}), MessageKey(MailboxId{1}, MessageId{256}));
+  EXPECT_LT(MessageKey(MailboxId{1}, MessageId{~uint64_t{0}}), MessageKey(MailboxId{2}, MessageId{0}));
+  EXPECT_LT(ChunkKey(1, 255), ChunkKey(1, 256));
+  const std::string key = MessageKey(MailboxId{0x0102030405060708}, MessageId{9});
+  EXPECT_EQ(key, std::string("\1\2\3\4\5\6\7\x08\0\0\0\0\0\0\0\x09", 16));
+  EXPECT_EQ(MailboxOfKey(key).value, 0x0102030405060708u);
+  EXPECT_EQ(MessageOfKey(key).value, 9u);
+  EXPECT_EQ(BodyOfKey(ChunkKey(77, 3)), 77u);
+}
+
+TEST(Keys, AddressesSortByDomainThenLocalPart) {
+  const std::vector<std::string> sorted = {"@a.test", "z@a.test", "a@a.test.org", "A@b.test", "\"a@z\"@c.test"};
+  for (size_t i = 1; i < sorted.size(); ++i) {
+    EXPECT_LT(AddressKey(kAccountKind, sorted[i - 1]), AddressKey(kAccountKind, sorted[i])) << sorted[i];
+  }
+  EXPECT_EQ(AddressKey(kAccountKind, "A@B.test"), AddressKey(kAccountKind, "a@b.TEST"));
+  EXPECT_NE(AddressKey(kAccountKind, "a@b.test"), AddressKey(kAliasKind, "a@b.test"));
+  // One domain's prefix does not take in another that begins with its name.
+  EXPECT_NE(AddressKey(kAccountKind, "x@a.test.org").rfind(AddressPrefix(kAccountKind, "a.test"), 0), 0u);
+  EXPECT_EQ(AddressKey(kAccountKind, "x@a.test").rfind(AddressPrefix(kAccountKind, "a.test"), 0), 0u);
+}
+
+TEST(Keys, PrefixEnd) {
+  EXPECT_EQ(PrefixEnd("a"), "b");
+  EXPECT_EQ(PrefixEnd("a\xff\xff"), "b");
+  EXPECT_EQ(PrefixEnd("\xff"), "");
+  EXPECT_EQ(PrefixEnd(""), "");
+}
+
+TEST(Keys, ReceiptsSortByTime) {
+  const absl::Time time = absl::FromUnixSeconds(1'700'000'000);
+  const std::string key = ReceiptTimeKey(time, "delivery");
+  EXPECT_EQ(DeliveryOfReceiptTimeKey(key), "delivery");
+  EXPECT_LT(key, ReceiptTimeBound(time + absl::Seconds(1)));
+  EXPECT_GE(key, ReceiptTimeBound(time));
+  EXPECT_LE(ReceiptTimeBound(absl::FromUnixSeconds(-5)), ReceiptTimeBound(absl::UnixEpoch()));
+}
+
+}  // namespace
+}  // namespace mailstead::store

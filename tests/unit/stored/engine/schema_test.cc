@@ -1,0 +1,95 @@
+#include "stored/engine/rocksdb/schema.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+
+#include "common/base/check.h"
+#include "stored/engine/rocksdb/rocksdb_engine.h"
+
+namespace mailstead::store {
+namespace {
+
+using absl::StatusCode;
+using testing::HasSubstr;
+
+class SchemaTest : public testing::Test {
+ protected:
+  SchemaTest() {
+    std::string name = (std::filesystem::temp_directory_path() / "mailstead-schema-XXXXXX").string();
+    CHECK(mkdtemp(name.data()) != nullptr);
+    path_ = name;
+  }
+  ~SchemaTest() override { std::filesystem::remove_all(path_); }
+
+  absl::Status Open() {
+    RocksDbOptions options;
+    options.path = path_;
+    options.min_free_bytes = 0;
+    return OpenRocksDbEngine(options).status();
+  }
+  void Write(const std::string& text) { std::ofstream(path_ + "/schema") << text; }
+  std::string Read() {
+    std::ifstream file(path_ + "/schema");
+    return std::string(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
+  }
+
+  std::string path_;
+};
+
+TEST_F(SchemaTest, AFreshStoreIsMarked) {
+  ASSERT_TRUE(Open().ok());
+  EXPECT_EQ(Read(), "1\n");
+  EXPECT_TRUE(Open().ok());
+}
+
+TEST_F(SchemaTest, AnotherVersionIsRefusedAndNotTouched) {
+  ASSERT_TRUE(Open().ok());
+  for (const char* version : {"0\n", "2\n", "17\n", "2 new\n"}) {
+    Write(version);
+    const auto before = std::filesystem::last_write_time(path_ + "/db");
+    const absl::Status refused = Open();
+    EXPECT_EQ(refused.code(), StatusCode::kFailedPrecondition);
+    EXPECT_THAT(std::string(refused.message()), HasSubstr("version " + std::string(version, strcspn(version, " \n"))));
+    EXPECT_THAT(std::string(refused.message()), HasSubstr("this program reads and writes version 1"));
+    EXPECT_EQ(Read(), version);
+    EXPECT_EQ(std::filesystem::last_write_time(path_ + "/db"), before);
+  }
+  Write("1\n");
+  EXPECT_TRUE(Open().ok());
+}
+
+TEST_F(SchemaTest, AnUnreadableMarkIsDamage) {
+  ASSERT_TRUE(Open().ok());
+  for (const char* text : {"", "one\n", "-1\n", "99999999999\n"}) {
+    Write(text);
+    EXPECT_EQ(Open().code(), StatusCode::kDataLoss) << text;
+  }
+}
+
+TEST_F(SchemaTest, AMissingDatabaseIsNotMadeAnew) {
+  ASSERT_TRUE(Open().ok());
+  std::filesystem::remove_all(path_ + "/db");
+  EXPECT_EQ(Open().code(), StatusCode::kDataLoss);
+  EXPECT_FALSE(std::filesystem::exists(path_ + "/db/CURRENT"));
+}
+
+TEST_F(SchemaTest, AFirstStartThatDidNotGetFarIsGoneOnWith) {
+  Write("1 new\n");
+  EXPECT_TRUE(Open().ok());
+  EXPECT_EQ(Read(), "1\n");
+}
+
+TEST_F(SchemaTest, ADatabaseOfSomethingElseIsRefused) {
+  ASSERT_TRUE(Open().ok());
+  std::filesystem::remove(path_ + "/schema");
+  EXPECT_EQ(Open().code(), StatusCode::kFailedPrecondition);
+}
+
+}  // namespace
+}  // namespace mailstead::store
