@@ -54,6 +54,12 @@ void Checker::Range(absl::string_view flag, int64_t value, int64_t min, int64_t 
   That(min <= value && value <= max, flag, absl::StrCat(value, " is not in ", min, " to ", max));
 }
 
+void Checker::Within(absl::string_view flag, absl::Duration value, absl::Duration min, absl::Duration max) {
+  That(min <= value && value <= max, flag,
+       absl::StrCat(absl::FormatDuration(value), " is not in ", absl::FormatDuration(min), " to ",
+                    absl::FormatDuration(max)));
+}
+
 void Checker::OneOf(absl::string_view flag, absl::string_view value,
                     const std::vector<absl::string_view>& allowed) {
   for (const absl::string_view one : allowed) {

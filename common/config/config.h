@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 
 namespace mailstead::config {
 
@@ -29,6 +30,7 @@ std::vector<char*> ParseCommandLine(const Program& program, int argc, char** arg
 class Checker {
  public:
   void Range(absl::string_view flag, int64_t value, int64_t min, int64_t max);
+  void Within(absl::string_view flag, absl::Duration value, absl::Duration min, absl::Duration max);
   void OneOf(absl::string_view flag, absl::string_view value, const std::vector<absl::string_view>& allowed);
   // `why` is shown when not `ok`: "--tls_key: needed with --tls_cert".
   void That(bool ok, absl::string_view flag, absl::string_view why);

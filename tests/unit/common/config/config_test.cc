@@ -247,6 +247,16 @@ TEST(ParseCommandLineDeathTest, ReadsTheRealEnvironment) {
       ::testing::ExitedWithCode(0), "");
 }
 
+TEST(CheckerTest, DurationsIncludeTheirEnds) {
+  Checker check;
+  check.Within("wait", absl::Seconds(1), absl::Seconds(1), absl::Minutes(1));
+  check.Within("wait", absl::Minutes(1), absl::Seconds(1), absl::Minutes(1));
+  EXPECT_TRUE(check.errors().empty());
+  check.Within("wait", absl::Milliseconds(999), absl::Seconds(1), absl::Minutes(1));
+  ASSERT_EQ(check.errors().size(), 1u);
+  EXPECT_THAT(check.errors()[0], testing::HasSubstr("--wait: 999ms is not in 1s to 1m"));
+}
+
 TEST(CheckerTest, RangesIncludeTheirEnds) {
   Checker check;
   check.Range("n", 1, 1, 10);
