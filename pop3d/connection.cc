@@ -46,6 +46,7 @@ asio::awaitable<void> Connection::Run() {
   co_await ReleaseMaildrop();
   co_await LeaveGently();
   stream_.Close();
+  place_ = net::ConnectionCounter::Place();
   context_.metrics.CountClosed(close_reason_);
   if (!admitted_) co_return;
   context_.metrics.connections.Decrement();

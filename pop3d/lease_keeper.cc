@@ -61,7 +61,11 @@ asio::awaitable<void> LeaseKeeper::End() {
   timer_.cancel();
   asio::error_code ignored;
   co_await ended_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-  co_await ReleaseOverdue();
+  {
+    // Their locks end with their leases.
+    absl::MutexLock lock(&mutex_);
+    overdue_.clear();
+  }
   Retire(current());
   co_await EndUnusedLeases();
 }

@@ -22,11 +22,14 @@ class Server {
  public:
   // Both outlive it.
   Server(net::IoThreads& threads, const ConnectionContext& context) : threads_(threads), context_(context) {}
-  // No connection may be left (Drain was true), or the I/O threads have ended.
+  // After Drain and after the end of the I/O threads.
   ~Server() = default;
 
   // Listens on each address. `name` is "pop3" or "pop3s", for the log. Errors of net::Listener::Start.
   absl::Status Listen(const std::string& name, const std::vector<std::string>& addresses, bool implicit_tls);
+
+  // Of the first listener.
+  uint16_t port() const { return listeners_.front()->port(); }
 
   // Stops listening and ends all sessions: idle ones at once, others after their command; those that are not
   // done within `timeout` are cut off. Blocks. False when some have not ended even so (the store hangs).
