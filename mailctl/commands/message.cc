@@ -6,6 +6,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "mailctl/client.h"
@@ -94,7 +95,7 @@ absl::Status Show(const Arguments& arguments, Context& context) {
   context.output().Raw(absl::StrCat(fields.Text(), "\n"));
   ASSIGN_OR_RETURN(const std::string header, FetchHeader(*store, mailbox_id, message_id));
   for (absl::string_view line : absl::StrSplit(absl::StripSuffix(header, "\n"), '\n')) {
-    context.output().Line(Printable(absl::StripSuffix(line, "\r")));
+    context.output().Line(Printable(absl::StrReplaceAll(absl::StripSuffix(line, "\r"), {{"\t", "    "}})));
   }
   return absl::OkStatus();
 }

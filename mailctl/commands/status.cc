@@ -13,7 +13,7 @@ std::string StatusText(const v1::GetStatusResponse& status) {
   fields.Add("health", status.healthy() ? "good" : absl::StrCat("BAD: ", status.health_detail()));
   fields.Add("version", status.version());
   fields.Add("engine", absl::StrCat(status.engine(), ", schema ", status.schema_version()));
-  fields.Add("up since", absl::StrCat(FormatDuration(status.uptime()), " ago"));
+  fields.Add("up for", FormatDuration(status.uptime()));
   fields.Add("domains", absl::StrCat(status.domain_count()));
   fields.Add("accounts", absl::StrCat(status.account_count()));
   fields.Add("aliases", absl::StrCat(status.alias_count()));

@@ -350,7 +350,7 @@ TEST_F(MailctlTest, Messages) {
   AddDemo();
   for (int i = 0; i < 5; ++i) {
     ASSERT_EQ(Mailctl({"deliver", "-", "--to=demo@example.test", "--from=\"\x1b[2J\"@x"},
-                      "Subject: \x1b[2J\n\nbody\n"),
+                      "Subject: \x1b[2J\n\tfolded\n\nbody\n"),
               0);
   }
   EXPECT_EQ(Mailctl({"message", "list", "demo@example.test"}), 0) << err_;
@@ -360,7 +360,7 @@ TEST_F(MailctlTest, Messages) {
 
   EXPECT_EQ(Mailctl({"message", "show", "demo@example.test", "5"}), 0) << err_;
   EXPECT_THAT(out_, HasSubstr("SHA-256:      0102\n"));
-  EXPECT_THAT(out_, HasSubstr("\nSubject: \\x1b[2J\n"));
+  EXPECT_THAT(out_, HasSubstr("\nSubject: \\x1b[2J\n    folded\n"));
   EXPECT_THAT(out_, Not(HasSubstr("body")));
   EXPECT_EQ(Mailctl({"message", "show", "demo@example.test", "6"}), 3);
 
