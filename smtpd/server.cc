@@ -130,8 +130,6 @@ absl::Status Server::Impl::Ready() {
 absl::Status Server::Impl::StartAdmin() {
   if (options.admin_listen.empty()) return absl::OkStatus();
   ASSIGN_OR_RETURN(admin, obs::AdminServer::Start(options.admin_listen, registry, [this] { return Ready(); }));
-  const std::string host = options.admin_listen.substr(0, options.admin_listen.rfind(':'));
-  obs::LogInfo("listening", {{"listener", "admin"}, {"address", host}, {"port", admin->port()}});
   return absl::OkStatus();
 }
 

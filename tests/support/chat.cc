@@ -22,8 +22,9 @@ namespace mailstead::test {
 namespace {
 
 constexpr absl::Duration kAnswerTimeout = absl::Seconds(20);
-// How long UPDATE_GOLDEN waits for a further line.
-constexpr absl::Duration kQuiet = absl::Milliseconds(150);
+// How long UPDATE_GOLDEN waits for the first line of an answer, and for each further one.
+constexpr absl::Duration kFirstWait = absl::Seconds(1);
+constexpr absl::Duration kQuiet = absl::Milliseconds(100);
 
 std::string ReadFile(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -247,7 +248,7 @@ std::vector<ChatLine> Runner::Update(const std::vector<ChatLine>& lines) {
       if (lines[j].is_expect()) end = j + 1;
     }
     std::string actual;
-    while (client_->ReadLine(actual, kQuiet).ok()) {
+    for (absl::Duration wait = kFirstWait; client_->ReadLine(actual, wait).ok(); wait = kQuiet) {
       while (i < end && !lines[i].is_expect()) updated.push_back(lines[i++]);
       const bool keep = i < end && Matches(lines[i], actual);
       updated.push_back(keep ? lines[i] : ChatLine{ChatLine::Kind::kExpect, actual});
@@ -259,6 +260,8 @@ std::vector<ChatLine> Runner::Update(const std::vector<ChatLine>& lines) {
 }
 
 }  // namespace
+
+void PrintTo(const ChatCase& chat, std::ostream* out) { *out << chat.path << " " << ModeName(chat.mode); }
 
 std::vector<ChatCase> ListChats(const std::string& folder) {
   std::vector<ChatCase> chats;

@@ -26,6 +26,7 @@
 #pragma once
 
 #include <memory>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -55,6 +56,9 @@ struct ChatCase {
   std::string path;
   ChatMode mode = ChatMode::kWhole;
 };
+
+// For GoogleTest's messages.
+void PrintTo(const ChatCase& chat, std::ostream* out);
 
 // Every *.chat file below `folder` (from the top of the source tree), once for each mode it allows.
 std::vector<ChatCase> ListChats(const std::string& folder);

@@ -72,6 +72,7 @@ class Process:
             with self._changed:
                 self.lines.append(line)
                 self._changed.notify_all()
+        self._popen.stdout.close()
         with self._changed:
             self._ended = True
             self._changed.notify_all()
