@@ -1,0 +1,108 @@
+#include "smtpd/protocol/parameters.h"
+
+#include <limits>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+
+namespace mailstead::smtp {
+namespace {
+
+Parsed<MailCommand> Mail(absl::string_view parameters) {
+  return ParseMail(absl::StrCat("FROM:<a@b.test> ", parameters), /*allow_auth=*/false);
+}
+Parsed<RcptCommand> Rcpt(absl::string_view parameters) {
+  return ParseRcpt(absl::StrCat("TO:<a@b.test> ", parameters), /*smtp_utf8=*/false);
+}
+
+TEST(ParseMail, ReadsEveryParameter) {
+  const Parsed<MailCommand> mail = Mail("SIZE=123 body=8bitmime SMTPUTF8 RET=full ENVID=a+2Bb");
+  ASSERT_TRUE(mail.ok());
+  EXPECT_EQ(mail->reverse_path.ToString(), "a@b.test");
+  EXPECT_EQ(mail->size_bytes, 123u);
+  EXPECT_TRUE(mail->eight_bit);
+  EXPECT_TRUE(mail->smtp_utf8);
+  EXPECT_EQ(mail->ret, "FULL");
+  EXPECT_EQ(mail->envid, "a+b");
+}
+
+TEST(ParseMail, HasDefaults) {
+  const Parsed<MailCommand> mail = ParseMail("FROM:<>", false);
+  ASSERT_TRUE(mail.ok());
+  EXPECT_TRUE(mail->reverse_path.is_null());
+  EXPECT_FALSE(mail->size_bytes.has_value());
+  EXPECT_FALSE(mail->eight_bit);
+  EXPECT_FALSE(mail->smtp_utf8);
+  EXPECT_EQ(mail->ret, "");
+  EXPECT_EQ(mail->envid, "");
+}
+
+TEST(ParseMail, BoundsSize) {
+  EXPECT_EQ(Mail("SIZE=18446744073709551615")->size_bytes, std::numeric_limits<uint64_t>::max());
+  // Twenty digits are grammar, even when they fit nowhere.
+  EXPECT_EQ(Mail("SIZE=99999999999999999999")->size_bytes, std::numeric_limits<uint64_t>::max());
+  EXPECT_EQ(Mail("SIZE=100000000000000000000").error(), ParseError::kBadParameter);
+  EXPECT_EQ(Mail("SIZE=0")->size_bytes, 0u);
+}
+
+TEST(ParseMail, BoundsEnvid) {
+  EXPECT_TRUE(Mail(absl::StrCat("ENVID=", std::string(100, 'x'))).ok());
+  EXPECT_EQ(Mail(absl::StrCat("ENVID=", std::string(101, 'x'))).error(), ParseError::kBadParameter);
+}
+
+TEST(ParseMail, SaysWhatIsWrong) {
+  EXPECT_EQ(Mail("X=1").error(), ParseError::kUnknownParameter);
+  EXPECT_EQ(Mail("AUTH=<>").error(), ParseError::kUnknownParameter);
+  EXPECT_EQ(Mail("SIZE").error(), ParseError::kBadParameter);
+  EXPECT_EQ(Mail("SIZE=1 size=2").error(), ParseError::kBadParameter);
+  EXPECT_EQ(Mail("BODY=BINARYMIME").error(), ParseError::kBadParameter);
+  EXPECT_EQ(Mail("-X").error(), ParseError::kSyntax);
+  EXPECT_EQ(Mail("X\xc3\xbc").error(), ParseError::kSyntax);
+  EXPECT_EQ(ParseMail("FROM:<Postmaster>", false).error(), ParseError::kBadAddress);
+  EXPECT_EQ(ParseMail("FROM:a", false).error(), ParseError::kSyntax);
+  EXPECT_EQ(ParseMail("FROM:<\xc3\xbc@b.test>", false).error(), ParseError::kNeedsSmtpUtf8);
+  EXPECT_TRUE(ParseMail("FROM:<\xc3\xbc@b.test> SMTPUTF8", false).ok());
+}
+
+TEST(ParseMail, TakesAuthWhereItIsOffered) {
+  EXPECT_TRUE(ParseMail("FROM:<a@b.test> AUTH=<>", true).ok());
+  EXPECT_TRUE(ParseMail("FROM:<a@b.test> AUTH=e+3Dmc2@example.test", true).ok());
+  EXPECT_EQ(ParseMail("FROM:<a@b.test> AUTH=+zz", true).error(), ParseError::kBadParameter);
+}
+
+TEST(ParseMail, BoundsTheNumberOfParameters) {
+  std::string many;
+  for (int i = 0; i < 17; ++i) absl::StrAppend(&many, " X", i);
+  EXPECT_EQ(Mail(many).error(), ParseError::kBadParameter);
+  EXPECT_EQ(Mail(many.substr(0, many.rfind(' '))).error(), ParseError::kUnknownParameter);
+}
+
+TEST(ParseRcpt, ReadsEveryParameter) {
+  const Parsed<RcptCommand> rcpt = Rcpt("NOTIFY=success,FAILURE,Delay ORCPT=rfc822;x+40y");
+  ASSERT_TRUE(rcpt.ok());
+  EXPECT_EQ(rcpt->notify, "SUCCESS,FAILURE,DELAY");
+  EXPECT_EQ(rcpt->orcpt, "rfc822;x@y");
+  EXPECT_EQ(Rcpt("NOTIFY=never")->notify, "NEVER");
+  EXPECT_EQ(Rcpt("")->notify, "");
+}
+
+TEST(ParseRcpt, SaysWhatIsWrong) {
+  EXPECT_EQ(ParseRcpt("TO:<>", false).error(), ParseError::kBadAddress);
+  EXPECT_EQ(ParseRcpt("TO:<a>", false).error(), ParseError::kBadAddress);
+  EXPECT_EQ(ParseRcpt("TO:<\xc3\xbc@b.test>", false).error(), ParseError::kNeedsSmtpUtf8);
+  EXPECT_TRUE(ParseRcpt("TO:<\xc3\xbc@b.test>", true).ok());
+  for (const char* bad : {"NOTIFY=NEVER,DELAY", "NOTIFY=,", "NOTIFY=DELAY,", "ORCPT=a", "ORCPT=;a", "ORCPT=rfc822;",
+                          "ORCPT=rfc822;+0A", "NOTIFY", "ORCPT"}) {
+    EXPECT_EQ(Rcpt(bad).error(), ParseError::kBadParameter) << bad;
+  }
+  EXPECT_EQ(Rcpt("SIZE=1").error(), ParseError::kUnknownParameter);
+}
+
+TEST(ParseRcpt, BoundsOrcpt) {
+  EXPECT_TRUE(Rcpt(absl::StrCat("ORCPT=rfc822;", std::string(493, 'x'))).ok());
+  EXPECT_EQ(Rcpt(absl::StrCat("ORCPT=rfc822;", std::string(494, 'x'))).error(), ParseError::kBadParameter);
+}
+
+}  // namespace
+}  // namespace mailstead::smtp
