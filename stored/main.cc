@@ -171,10 +171,10 @@ T OrExit(absl::string_view flag, absl::StatusOr<T> value) {
 
 std::string DataDir() {
   const std::string path = absl::GetFlag(FLAGS_data_dir);
-  if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
-    OrExit<int>("data_dir",
-                absl::UnavailableError(absl::StrCat("cannot make ", path, ": ", std::strerror(errno))));
-  }
+  config::Checker check;
+  check.That(mkdir(path.c_str(), 0700) == 0 || errno == EEXIST, "data_dir",
+             absl::StrCat("cannot make ", path, ": ", std::strerror(errno)));
+  check.ExitIfBad("stored");
   return path;
 }
 
@@ -268,22 +268,29 @@ class Housekeeping {
   std::thread thread_;
 };
 
-void LogListening(absl::string_view listener, const std::string& address, uint16_t port) {
+void LogListening(const StoreServer& server) {
+  const std::string address = server.address();
   const bool is_path = absl::StartsWith(address, "unix:");
-  obs::LogInfo("listening", {{"listener", listener},
+  obs::LogInfo("listening", {{"listener", "store"},
                              {"address", is_path ? address : address.substr(0, address.rfind(':'))},
-                             {"port", is_path ? 0 : port}});
+                             {"port", is_path ? 0 : server.port()}});
+}
+
+void WriteAddressFile(const StoreServer& server) {
+  const std::string path = absl::GetFlag(FLAGS_address_file);
+  if (path.empty()) return;
+  config::Checker check;
+  check.Ok("address_file", WriteFileAtOnce(path, absl::StrCat(server.address(), "\n"), 0644));
+  check.ExitIfBad("stored");
 }
 
 std::unique_ptr<obs::AdminServer> StartAdminServer(std::shared_ptr<prometheus::Registry> registry,
                                                    Engine& engine, const std::atomic<bool>& draining) {
   const std::string address = absl::GetFlag(FLAGS_admin_listen);
   if (address.empty()) return nullptr;
-  auto admin = OrExit("admin_listen", obs::AdminServer::Start(address, std::move(registry), [&] {
-                        return draining ? absl::UnavailableError("shutting down") : engine.Health();
-                      }));
-  LogListening("admin", address, admin->port());
-  return admin;
+  return OrExit("admin_listen", obs::AdminServer::Start(address, std::move(registry), [&] {
+                  return draining ? absl::UnavailableError("shutting down") : engine.Health();
+                }));
 }
 
 int Run() {
@@ -330,12 +337,9 @@ int Run() {
   const std::unique_ptr<obs::AdminServer> admin = StartAdminServer(registry, *engine, draining);
   const std::unique_ptr<StoreServer> server =
       OrExit("listen", StoreServer::Start(MakeServerOptions(), environment));
-  LogListening("store", server->address(), server->port());
+  LogListening(*server);
   auto housekeeping = std::make_unique<Housekeeping>(*engine, metrics, *server);
-  if (const std::string path = absl::GetFlag(FLAGS_address_file); !path.empty()) {
-    const absl::Status written = WriteFileAtOnce(path, absl::StrCat(server->address(), "\n"), 0644);
-    OrExit<int>("address_file", written.ok() ? absl::StatusOr<int>(0) : absl::StatusOr<int>(written));
-  }
+  WriteAddressFile(*server);
   obs::LogInfo("started",
                {{"version", std::string(config::Version())}, {"engine", absl::GetFlag(FLAGS_engine)}});
 

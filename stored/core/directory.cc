@@ -145,6 +145,7 @@ absl::StatusOr<std::vector<absl::StatusOr<Account>>> Directory::CreateAccounts(
     to_create.push_back(*results[i]);
     places.push_back(i);
   }
+  if (to_create.empty()) return results;
   std::vector<absl::StatusOr<Account>> created = engine_.CreateAccounts(to_create);
   for (size_t i = 0; i < created.size(); ++i) results[places[i]] = std::move(created[i]);
   return results;

@@ -16,6 +16,9 @@ namespace {
 // 2^20 times any first delay is beyond any max_delay.
 constexpr double kMaxDoublings = 20;
 
+// Between two guesses the first has already decayed by a little, and an old one leaves a little behind.
+bool Reaches(double failures, int limit) { return failures >= limit - 0.5; }
+
 }  // namespace
 
 absl::StatusOr<std::string> ClientNetwork(absl::string_view field, absl::string_view client_address) {
@@ -61,10 +64,14 @@ void LoginThrottle::Add(Count& count) const {
 }
 
 absl::Duration LoginThrottle::DelayFor(absl::string_view account, absl::string_view network) {
-  const double failures = std::max({Failures(pairs_.Find(PairKey(account, network))),
-                                    Failures(networks_.Find(network)), Failures(accounts_.Find(account))});
+  // Many people may share a network, so its count weighs as much less as its limit is higher.
+  const double network_weight =
+      static_cast<double>(options_.lockout_failures) / options_.network_lockout_failures;
+  const double failures =
+      std::max({Failures(pairs_.Find(PairKey(account, network))), Failures(accounts_.Find(account)),
+                Failures(networks_.Find(network)) * network_weight});
   const double doublings =
-      std::clamp(std::ceil(failures) - options_.failures_before_delay, 0.0, kMaxDoublings);
+      std::clamp(std::round(failures) - options_.failures_before_delay, 0.0, kMaxDoublings);
   return std::min(options_.first_delay * std::exp2(doublings), options_.max_delay);
 }
 
@@ -85,11 +92,11 @@ absl::Duration LoginThrottle::Failure(absl::string_view account, absl::string_vi
   if (fingerprint.empty() || pair.last_fingerprint != fingerprint) {
     pair.last_fingerprint = std::string(fingerprint);
     Add(pair);
-    if (pair.failures > options_.lockout_failures - 1) pair.locked_until = now + options_.lockout_time;
+    if (Reaches(pair.failures, options_.lockout_failures)) pair.locked_until = now + options_.lockout_time;
     Add(accounts_[account]);
     Count& whole_network = networks_[network];
     Add(whole_network);
-    if (whole_network.failures > options_.network_lockout_failures - 1) {
+    if (Reaches(whole_network.failures, options_.network_lockout_failures)) {
       whole_network.locked_until = now + options_.lockout_time;
     }
   }

@@ -1,0 +1,380 @@
+#include "stored/core/authenticator.h"
+
+#include <crypt.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "common/base/clock.h"
+#include "common/base/reason.h"
+#include "common/base/worker_pool.h"
+#include "stored/core/directory.h"
+#include "tests/unit/stored/fake_engine.h"
+#include "tests/unit/stored/sasl_client.h"
+
+namespace mailstead::store {
+namespace {
+
+constexpr uint32_t kIterations = 4096;
+constexpr char kUser[] = "Demo@example.test";
+constexpr char kPassword[] = "correct horse";
+const std::string kExporter(32, '\x5a');
+
+std::string Plain(absl::string_view user, absl::string_view password, absl::string_view authzid = "") {
+  const absl::string_view nul("\0", 1);
+  return absl::StrCat(authzid, nul, user, nul, password);
+}
+
+class AuthenticatorTest : public testing::Test {
+ protected:
+  AuthenticatorTest()
+      : directory_(engine_, clock_, kIterations, hash_pool_),
+        verifier_(kIterations),
+        cache_(clock_, absl::Seconds(60)),
+        throttle_(clock_, Options()),
+        authenticator_(engine_, verifier_, cache_, throttle_, {kIterations, std::string(32, 's')}) {
+    EXPECT_TRUE(directory_.CreateDomain("example.test", true).ok());
+    Create(kUser, {Password::Kind::kPlain, kPassword});
+  }
+
+  static ThrottleOptions Options() {
+    ThrottleOptions options;
+    options.lockout_failures = 5;
+    return options;
+  }
+
+  void Create(absl::string_view address, Password password) {
+    NewAccount account;
+    account.address = std::string(address);
+    account.password = std::move(password);
+    ASSERT_TRUE(directory_.CreateAccount(account).ok());
+  }
+
+  static AuthStart StartOf(absl::string_view mechanism,
+                           std::optional<std::string> initial_response = std::nullopt) {
+    AuthStart start;
+    start.mechanism = std::string(mechanism);
+    start.initial_response = std::move(initial_response);
+    start.client_address = "192.0.2.1";
+    start.service = "pop";
+    start.session_id = "session";
+    return start;
+  }
+
+  std::unique_ptr<AuthExchange> Start(AuthStart start) {
+    auto exchange = authenticator_.Start(std::move(start));
+    EXPECT_TRUE(exchange.ok()) << exchange.status();
+    return *std::move(exchange);
+  }
+
+  AuthStep LogInPlain(absl::string_view user, absl::string_view password, absl::string_view authzid = "") {
+    const auto step = Start(StartOf("PLAIN", Plain(user, password, authzid)))->Begin();
+    EXPECT_TRUE(step.ok()) << step.status();
+    return *step;
+  }
+
+  // A whole exchange with a client of libgsasl.
+  AuthStep LogIn(const char* mechanism, const std::string& user, const std::string& password,
+                 const std::string& client_exporter = "", const std::string& server_exporter = "") {
+    SaslClient client(mechanism, user, password, client_exporter);
+    AuthStart start = StartOf(mechanism);
+    start.tls_exporter = server_exporter;
+    if (!absl::EqualsIgnoreCase(mechanism, "LOGIN")) start.initial_response = client.Step("");
+    const auto exchange = Start(std::move(start));
+    absl::StatusOr<AuthStep> step = exchange->Begin();
+    while (step.ok() && !step->result.has_value()) step = exchange->Respond(client.Step(step->challenge));
+    EXPECT_TRUE(step.ok()) << step.status();
+    return *step;
+  }
+
+  FakeClock clock_;
+  FakeEngine engine_;
+  WorkerPool hash_pool_{2, 100};
+  Directory directory_;
+  PasswordVerifier verifier_;
+  CredentialCache cache_;
+  LoginThrottle throttle_;
+  Authenticator authenticator_;
+};
+
+TEST_F(AuthenticatorTest, EveryMechanismLetsTheRightPasswordIn) {
+  for (const char* mechanism : {"PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"}) {
+    const bool plus = absl::EndsWith(mechanism, "-PLUS");
+    const AuthStep step =
+        LogIn(mechanism, "demo@EXAMPLE.test", kPassword, plus ? kExporter : "", plus ? kExporter : "");
+    EXPECT_EQ(step.result, AuthResult::kOk) << mechanism;
+    EXPECT_EQ(step.address, kUser) << mechanism;
+    EXPECT_EQ(step.mailbox, engine_.GetAccount("demo@example.test")->mailbox) << mechanism;
+    EXPECT_EQ(step.answer_after, absl::ZeroDuration()) << mechanism;
+  }
+}
+
+TEST_F(AuthenticatorTest, EveryMechanismKeepsAWrongPasswordOut) {
+  for (const char* mechanism : {"PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"}) {
+    const bool plus = absl::EndsWith(mechanism, "-PLUS");
+    const AuthStep step = LogIn(mechanism, kUser, "wrong", plus ? kExporter : "", plus ? kExporter : "");
+    EXPECT_EQ(step.result, AuthResult::kInvalidCredentials) << mechanism;
+    EXPECT_EQ(step.address, "") << mechanism;
+    EXPECT_GT(step.answer_after, absl::ZeroDuration()) << mechanism;
+  }
+}
+
+TEST_F(AuthenticatorTest, PlusIsBoundToTheConnection) {
+  EXPECT_EQ(LogIn("SCRAM-SHA-256-PLUS", kUser, kPassword, kExporter, std::string(32, 'x')).result,
+            AuthResult::kInvalidCredentials);
+  SaslClient client("SCRAM-SHA-256-PLUS", kUser, kPassword, kExporter);
+  EXPECT_EQ(Start(StartOf("SCRAM-SHA-256-PLUS", client.Step("")))->Begin()->result,
+            AuthResult::kUnsupportedMechanism)
+      << "without TLS there is nothing to bind to";
+}
+
+TEST_F(AuthenticatorTest, AClientThatWasToldThereIsNoPlusIsRefused) {
+  AuthStart start = StartOf("SCRAM-SHA-256", "y,,n=demo@example.test,r=0123456789");
+  start.tls_exporter = kExporter;
+  EXPECT_EQ(Start(start)->Begin()->result, AuthResult::kInvalidCredentials);
+  // Without TLS "y" is honest.
+  start.tls_exporter = "";
+  EXPECT_FALSE(Start(start)->Begin()->result.has_value());
+  // "n": the client cannot bind.
+  start.initial_response = "n,,n=demo@example.test,r=0123456789";
+  start.tls_exporter = kExporter;
+  EXPECT_FALSE(Start(start)->Begin()->result.has_value());
+}
+
+TEST_F(AuthenticatorTest, ScramEndsWithTheServersProofAndAnEmptyResponse) {
+  SaslClient client("SCRAM-SHA-256", kUser, kPassword);
+  const auto exchange = Start(StartOf("SCRAM-SHA-256", client.Step("")));
+  const std::string server_first = exchange->Begin()->challenge;
+  EXPECT_TRUE(absl::StrContains(server_first, ",i=4096")) << server_first;
+  const std::string server_final = exchange->Respond(client.Step(server_first))->challenge;
+  EXPECT_TRUE(absl::StartsWith(server_final, "v=")) << server_final;
+  bool ok = false;
+  EXPECT_EQ(client.Step(server_final, &ok), "");
+  EXPECT_TRUE(ok) << "the client has checked the server";
+  EXPECT_EQ(exchange->Respond("")->result, AuthResult::kOk);
+}
+
+TEST_F(AuthenticatorTest, SomethingBehindServerFinalIsMalformed) {
+  SaslClient client("SCRAM-SHA-256", kUser, kPassword);
+  const auto exchange = Start(StartOf("SCRAM-SHA-256", client.Step("")));
+  ASSERT_TRUE(exchange->Respond(client.Step(exchange->Begin()->challenge)).ok());
+  EXPECT_EQ(exchange->Respond("x")->result, AuthResult::kMalformed);
+}
+
+TEST_F(AuthenticatorTest, LoginAsksInTheWordsThatClientsKnow) {
+  const auto exchange = Start(StartOf("LOGIN"));
+  EXPECT_EQ(exchange->Begin()->challenge, "Username:");
+  EXPECT_EQ(exchange->Respond(kUser)->challenge, "Password:");
+  EXPECT_EQ(exchange->Respond(kPassword)->result, AuthResult::kOk);
+  const auto with_initial = Start(StartOf("LOGIN", kUser));
+  EXPECT_EQ(with_initial->Begin()->challenge, "Password:");
+  EXPECT_EQ(with_initial->Respond(kPassword)->result, AuthResult::kOk);
+}
+
+TEST_F(AuthenticatorTest, PlainWithoutInitialResponseGetsAnEmptyChallenge) {
+  const auto exchange = Start(StartOf("PLAIN"));
+  const auto step = exchange->Begin();
+  EXPECT_FALSE(step->result.has_value());
+  EXPECT_EQ(step->challenge, "");
+  EXPECT_EQ(exchange->Respond(Plain(kUser, kPassword))->result, AuthResult::kOk);
+}
+
+TEST_F(AuthenticatorTest, NobodyActsForAnother) {
+  Create("other@example.test", {Password::Kind::kPlain, kPassword});
+  EXPECT_EQ(LogInPlain(kUser, kPassword, "demo@example.test").result, AuthResult::kOk);
+  EXPECT_EQ(LogInPlain(kUser, kPassword, "other@example.test").result, AuthResult::kInvalidCredentials);
+  const auto exchange =
+      Start(StartOf("SCRAM-SHA-256", "n,a=other@example.test,n=demo@example.test,r=0123456789"));
+  EXPECT_FALSE(exchange->Begin()->result.has_value()) << "it fails like a wrong password, at the end";
+}
+
+TEST_F(AuthenticatorTest, MalformedExchanges) {
+  EXPECT_EQ(Start(StartOf("PLAIN", ""))->Begin()->result, AuthResult::kMalformed);
+  EXPECT_EQ(Start(StartOf("PLAIN", "no separators"))->Begin()->result, AuthResult::kMalformed);
+  EXPECT_EQ(Start(StartOf("SCRAM-SHA-256", ""))->Begin()->result, AuthResult::kMalformed);
+  EXPECT_EQ(Start(StartOf("SCRAM-SHA-256", "hello"))->Begin()->result, AuthResult::kMalformed);
+  const auto login = Start(StartOf("LOGIN"));
+  ASSERT_TRUE(login->Begin().ok());
+  EXPECT_EQ(login->Respond("")->result, AuthResult::kMalformed);
+  const auto plain = Start(StartOf("PLAIN"));
+  ASSERT_TRUE(plain->Begin().ok());
+  EXPECT_EQ(plain->Respond(std::string(9217, 'x'))->result, AuthResult::kMalformed);
+}
+
+TEST_F(AuthenticatorTest, OtherMechanismsAreNotOffered) {
+  for (const char* mechanism :
+       {"", "plain", "CRAM-MD5", "DIGEST-MD5", "ANONYMOUS", "EXTERNAL", "SCRAM-SHA-1", "GSSAPI"}) {
+    EXPECT_EQ(Start(StartOf(mechanism, "x"))->Begin()->result, AuthResult::kUnsupportedMechanism)
+        << mechanism;
+  }
+}
+
+TEST_F(AuthenticatorTest, FieldsAreNamed) {
+  const auto field = [&](auto change) {
+    AuthStart start = StartOf("PLAIN", "x");
+    change(start);
+    return FieldOf(authenticator_.Start(start).status());
+  };
+  EXPECT_EQ(field([](AuthStart& s) { s.client_address = ""; }), "start.client_address");
+  EXPECT_EQ(field([](AuthStart& s) { s.service = "imap"; }), "start.service");
+  EXPECT_EQ(field([](AuthStart& s) { s.session_id = "a\nb"; }), "start.session_id");
+  EXPECT_EQ(field([](AuthStart& s) { s.tls_exporter = std::string(65, 'x'); }), "start.tls_exporter");
+  EXPECT_EQ(field([](AuthStart& s) { s.initial_response = std::string(9217, 'x'); }),
+            "start.initial_response");
+}
+
+TEST_F(AuthenticatorTest, DisabledIsToldOnlyToWhoKnowsThePassword) {
+  AccountUpdate update{"demo@example.test"};
+  update.disabled = true;
+  ASSERT_TRUE(directory_.UpdateAccount(update).ok());
+  EXPECT_EQ(LogInPlain(kUser, kPassword).result, AuthResult::kDisabled);
+  EXPECT_EQ(LogIn("SCRAM-SHA-256", kUser, kPassword).result, AuthResult::kDisabled);
+  EXPECT_EQ(LogInPlain(kUser, "wrong").result, AuthResult::kInvalidCredentials);
+}
+
+TEST_F(AuthenticatorTest, AnUnknownAccountCostsAsMuchAsAWrongPassword) {
+  const AuthStep wrong = LogInPlain(kUser, "wrong");
+  EXPECT_EQ(verifier_.derivation_count(), 1u);
+  const AuthStep unknown = LogInPlain("nobody@example.test", "wrong");
+  EXPECT_EQ(verifier_.derivation_count(), 2u);
+  const AuthStep no_address = LogInPlain("nobody", "wrong");
+  EXPECT_EQ(verifier_.derivation_count(), 3u);
+  Create("passwordless@example.test", {});
+  const AuthStep passwordless = LogInPlain("passwordless@example.test", "wrong");
+  EXPECT_EQ(verifier_.derivation_count(), 4u);
+  for (const AuthStep& step : {unknown, no_address, passwordless}) {
+    EXPECT_EQ(step.result, wrong.result);
+    EXPECT_EQ(step.answer_after, wrong.answer_after);
+  }
+}
+
+// The challenge to a client-first message for this user, without its random nonce.
+std::string SaltAndIterations(absl::string_view server_first) {
+  const std::vector<std::string> parts = absl::StrSplit(server_first, ',');
+  return parts.size() == 3 ? absl::StrCat(parts[1], ",", parts[2]) : std::string(server_first);
+}
+
+TEST_F(AuthenticatorTest, ScramLooksTheSameForUnknownAccounts) {
+  const auto server_first = [&](Authenticator& authenticator, absl::string_view user) {
+    auto exchange =
+        authenticator.Start(StartOf("SCRAM-SHA-256", absl::StrCat("n,,n=", user, ",r=0123456789")));
+    return SaltAndIterations((*exchange)->Begin()->challenge);
+  };
+  const std::string known = server_first(authenticator_, "demo@example.test");
+  const std::string unknown = server_first(authenticator_, "nobody@example.test");
+  EXPECT_EQ(known.size(), unknown.size());
+  EXPECT_EQ(known.substr(known.find(",i=")), unknown.substr(unknown.find(",i=")));
+  EXPECT_NE(unknown, server_first(authenticator_, "nobody2@example.test"));
+  EXPECT_EQ(unknown, server_first(authenticator_, "NOBODY@example.test"));
+  // After a restart too.
+  Authenticator restarted(engine_, verifier_, cache_, throttle_, {kIterations, std::string(32, 's')});
+  EXPECT_EQ(unknown, server_first(restarted, "nobody@example.test"));
+  EXPECT_EQ(LogIn("SCRAM-SHA-256", "nobody@example.test", kPassword).result, AuthResult::kInvalidCredentials);
+}
+
+TEST_F(AuthenticatorTest, ARightPasswordCostsNoHashingForAWhile) {
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(LogInPlain(kUser, kPassword).result, AuthResult::kOk);
+  EXPECT_EQ(verifier_.derivation_count(), 1u);
+  EXPECT_EQ(LogInPlain(kUser, "wrong").result, AuthResult::kInvalidCredentials);
+  EXPECT_EQ(verifier_.derivation_count(), 2u);
+  clock_.Advance(absl::Seconds(60));
+  EXPECT_EQ(LogInPlain(kUser, kPassword).result, AuthResult::kOk);
+  EXPECT_EQ(verifier_.derivation_count(), 3u);
+}
+
+TEST_F(AuthenticatorTest, APasswordChangeEndsThatAtOnce) {
+  EXPECT_EQ(LogInPlain(kUser, kPassword).result, AuthResult::kOk);
+  ASSERT_TRUE(directory_.SetPassword(kUser, {Password::Kind::kPlain, "new"}).ok());
+  EXPECT_EQ(LogInPlain(kUser, kPassword).result, AuthResult::kInvalidCredentials);
+  EXPECT_EQ(LogInPlain(kUser, "new").result, AuthResult::kOk);
+}
+
+TEST_F(AuthenticatorTest, ALockedOutClientIsNotChecked) {
+  for (int i = 0; i < 5; ++i) LogInPlain(kUser, absl::StrCat("guess ", i));
+  const uint64_t derivations = verifier_.derivation_count();
+  const AuthStep right = LogInPlain(kUser, kPassword);
+  EXPECT_EQ(right.result, AuthResult::kInvalidCredentials);
+  EXPECT_GT(right.answer_after, absl::ZeroDuration());
+  EXPECT_EQ(verifier_.derivation_count(), derivations);
+  EXPECT_EQ(LogIn("SCRAM-SHA-256", kUser, kPassword).result, AuthResult::kInvalidCredentials);
+  // From elsewhere the user comes in.
+  AuthStart elsewhere = StartOf("PLAIN", Plain(kUser, kPassword));
+  elsewhere.client_address = "198.51.100.7";
+  EXPECT_EQ(Start(elsewhere)->Begin()->result, AuthResult::kOk);
+  clock_.Advance(ThrottleOptions().lockout_time);
+  EXPECT_EQ(LogInPlain(kUser, kPassword).result, AuthResult::kOk);
+}
+
+TEST_F(AuthenticatorTest, LockOutsLookTheSameForUnknownAccounts) {
+  std::vector<AuthStep> known, unknown;
+  for (int i = 0; i < 8; ++i) {
+    AuthStart start = StartOf("PLAIN", Plain(kUser, absl::StrCat(i)));
+    known.push_back(*Start(start)->Begin());
+    start = StartOf("PLAIN", Plain("nobody@example.test", absl::StrCat(i)));
+    start.client_address = "198.51.100.7";
+    unknown.push_back(*Start(start)->Begin());
+  }
+  for (size_t i = 0; i < known.size(); ++i) {
+    EXPECT_EQ(known[i].result, unknown[i].result) << i;
+    EXPECT_EQ(known[i].answer_after, unknown[i].answer_after) << i;
+  }
+}
+
+TEST_F(AuthenticatorTest, ImportedHashesServePasswordsButNotScram) {
+  crypt_data data = {};
+  const std::string hashes[] = {crypt_r("old secret", "$6$rounds=1000$saltstring$", &data),
+                                crypt_r("old secret", "$2y$04$abcdefghijklmnopqrstuu", &data)};
+  int i = 0;
+  for (const std::string& hash : hashes) {
+    const std::string user = absl::StrCat("imported", ++i, "@example.test");
+    Create(user, {Password::Kind::kCryptHash, hash});
+    EXPECT_EQ(LogInPlain(user, "old secret").result, AuthResult::kOk) << hash;
+    EXPECT_EQ(LogIn("LOGIN", user, "old secret").result, AuthResult::kOk) << hash;
+    EXPECT_EQ(LogInPlain(user, "old secre").result, AuthResult::kInvalidCredentials) << hash;
+    EXPECT_EQ(LogIn("SCRAM-SHA-256", user, "old secret").result, AuthResult::kInvalidCredentials) << hash;
+    ASSERT_TRUE(directory_.SetPassword(user, {Password::Kind::kPlain, "old secret"}).ok());
+    EXPECT_EQ(LogIn("SCRAM-SHA-256", user, "old secret").result, AuthResult::kOk) << hash;
+  }
+}
+
+TEST_F(AuthenticatorTest, PasswordsMayHaveSpacesAndUnicode) {
+  for (const char* password : {" leading and trailing ", "pässwörd ☂", "a b c"}) {
+    ASSERT_TRUE(directory_.SetPassword(kUser, {Password::Kind::kPlain, password}).ok());
+    EXPECT_EQ(LogInPlain(kUser, password).result, AuthResult::kOk) << password;
+    EXPECT_EQ(LogIn("SCRAM-SHA-256", kUser, password).result, AuthResult::kOk) << password;
+  }
+}
+
+TEST_F(AuthenticatorTest, AnEngineThatIsAwayIsNoVerdict) {
+  engine_.FailWith(absl::UnavailableError("away"));
+  EXPECT_TRUE(absl::IsUnavailable(Start(StartOf("PLAIN", Plain(kUser, kPassword)))->Begin().status()));
+  EXPECT_TRUE(absl::IsUnavailable(
+      Start(StartOf("SCRAM-SHA-256", "n,,n=demo@example.test,r=0123456789"))->Begin().status()));
+  engine_.FailWith(absl::OkStatus());
+  EXPECT_FALSE(throttle_.IsLockedOut("demo@example.test", "192.0.2.1"));
+  EXPECT_EQ(LogInPlain(kUser, kPassword).result, AuthResult::kOk);
+}
+
+TEST_F(AuthenticatorTest, ManyExchangesAtOnce) {
+  std::vector<std::thread> threads;
+  std::atomic<int> let_in = 0;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 10; ++i) {
+        if (LogIn("SCRAM-SHA-256", kUser, kPassword).result == AuthResult::kOk) ++let_in;
+        if (LogInPlain(kUser, kPassword).result == AuthResult::kOk) ++let_in;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(let_in, 80);
+}
+
+}  // namespace
+}  // namespace mailstead::store

@@ -1,0 +1,88 @@
+#include "stored/core/password.h"
+
+#include <gsasl.h>
+#include <gtest/gtest.h>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/reason.h"
+
+namespace mailstead::store {
+namespace {
+
+using Kind = Password::Kind;
+
+constexpr char kSha512[] =
+    "$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjlO/O817G3uBnIFNjnQJuesI68OTLiBFdcbYEdFCoEOfaS35inz1";
+constexpr char kBcrypt[] = "$2y$04$abcdefghijklmnopqrstuuK6gUVnbRoYUh9aZQFRO9ItMgZzPfa1O";
+
+TEST(Password, LengthIsLimitedInBytes) {
+  EXPECT_EQ(FieldOf(CheckPassword({Kind::kPlain, ""})), "password.plain");
+  EXPECT_TRUE(CheckPassword({Kind::kPlain, std::string(1024, 'a')}).ok());
+  EXPECT_EQ(FieldOf(CheckPassword({Kind::kPlain, std::string(1025, 'a')})), "password.plain");
+}
+
+TEST(Password, TakesSpacesAndUnicode) {
+  EXPECT_TRUE(CheckPassword({Kind::kPlain, "correct horse battery"}).ok());
+  EXPECT_TRUE(CheckPassword({Kind::kPlain, "pässwörd ☂"}).ok());
+}
+
+TEST(Password, RefusesControlsAndBrokenUtf8) {
+  for (const std::string& bad :
+       {std::string("a\tb"), std::string("a\0b", 3), std::string("\x7f"), std::string("\xc3"),
+        std::string("a\xe2\x80\xaa")}) {  // U+202A: a bidi control
+    const absl::Status status = CheckPassword({Kind::kPlain, bad});
+    EXPECT_EQ(FieldOf(status), "password.plain");
+    EXPECT_EQ(status.message().find(bad), absl::string_view::npos);
+  }
+}
+
+TEST(Password, SaslPrepMapsNoBreakSpace) { EXPECT_EQ(*PreparePassword("a\xc2\xa0z"), "a z"); }
+
+TEST(Password, CryptHashesAreOfKnownMethodsAndWhole) {
+  const std::string sha512 = absl::StrCat("$6$saltstring$", std::string(86, 'a'));
+  const std::string bcrypt = absl::StrCat("$2y$10$", std::string(53, 'a'));
+  EXPECT_TRUE(CheckPassword({Kind::kCryptHash, sha512}).ok());
+  EXPECT_TRUE(CheckPassword({Kind::kCryptHash, bcrypt}).ok());
+  for (const std::string& bad :
+       {std::string(), sha512.substr(0, sha512.size() - 1), sha512 + "a", bcrypt.substr(0, bcrypt.size() - 1),
+        std::string("$6$saltstring$"), std::string("$nosuch$abc$def"), std::string("ab1234567890."),
+        std::string("plain text"), absl::StrCat(sha512, "\n"), absl::StrCat("$6$", std::string(400, 'a'))}) {
+    EXPECT_EQ(FieldOf(CheckPassword({Kind::kCryptHash, bad})), "password.crypt_hash") << bad;
+  }
+}
+
+// RFC 7677 section 3: user "user", password "pencil".
+TEST(Password, ScramVerifierOfTheRfc) {
+  char* salt = nullptr;
+  size_t salt_size = 0;
+  ASSERT_EQ(gsasl_base64_from("W22ZaJ0SNY7soEsUEjb6gQ==", 24, &salt, &salt_size), GSASL_OK);
+  const Credential credential = MakeScramCredential("pencil", 4096, absl::string_view(salt, salt_size));
+  char salted[32], client_key[32], server_key[32], stored_key[32];
+  ASSERT_EQ(gsasl_scram_secrets_from_password(GSASL_HASH_SHA256, "pencil", 4096, salt, salt_size, salted,
+                                              client_key, server_key, stored_key),
+            GSASL_OK);
+  gsasl_free(salt);
+  EXPECT_EQ(credential.kind, Credential::Kind::kScramSha256);
+  EXPECT_EQ(credential.iterations, 4096u);
+  EXPECT_EQ(credential.server_key, std::string(server_key, 32));
+  EXPECT_EQ(credential.stored_key, std::string(stored_key, 32));
+}
+
+TEST(Password, EveryCredentialHasItsOwnSalt) {
+  const Credential a = *MakeCredential({Kind::kPlain, "secret"}, 4096);
+  const Credential b = *MakeCredential({Kind::kPlain, "secret"}, 4096);
+  EXPECT_EQ(a.salt.size(), 16u);
+  EXPECT_NE(a.salt, b.salt);
+  EXPECT_NE(a.stored_key, b.stored_key);
+}
+
+TEST(Password, KindsBecomeCredentials) {
+  EXPECT_EQ(MakeCredential({}, 4096)->kind, Credential::Kind::kNone);
+  const Credential crypt = *MakeCredential({Kind::kCryptHash, kBcrypt}, 4096);
+  EXPECT_EQ(crypt.kind, Credential::Kind::kCrypt);
+  EXPECT_EQ(crypt.crypt_hash, kBcrypt);
+  EXPECT_EQ(MakeCredential({Kind::kCryptHash, kSha512}, 4096)->crypt_hash, kSha512);
+}
+
+}  // namespace
+}  // namespace mailstead::store

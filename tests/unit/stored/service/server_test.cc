@@ -1,0 +1,204 @@
+#include "stored/service/server.h"
+
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/reason.h"
+#include "grpc/health/v1/health.grpc.pb.h"
+#include "tests/unit/stored/service/service_fixture.h"
+
+namespace mailstead::store {
+namespace {
+
+using grpc::health::v1::HealthCheckResponse;
+
+class ServerTest : public ServiceTest {
+ protected:
+  HealthCheckResponse::ServingStatus Health(const std::string& service) {
+    grpc::health::v1::HealthCheckRequest request;
+    HealthCheckResponse response;
+    request.set_service(service);
+    const auto stub = grpc::health::v1::Health::NewStub(channel_);
+    const grpc::Status status = stub->Check(As("").get(), request, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return response.status();
+  }
+
+  grpc::Status Resolve(grpc::ClientContext* context) {
+    v1::ResolveRecipientRequest request;
+    v1::ResolveRecipientResponse response;
+    request.set_address("a@example.test");
+    return directory_stub_->ResolveRecipient(context, request, &response);
+  }
+};
+
+TEST_F(ServerTest, HealthNeedsNoTokenAndFollowsTheEngine) {
+  for (const char* service : {"", "mailstead.store.v1.MailboxService", "mailstead.store.v1.DirectoryService",
+                              "mailstead.store.v1.AuthService", "mailstead.store.v1.AdminService"}) {
+    server_->SetServing(true);
+    EXPECT_EQ(Health(service), HealthCheckResponse::SERVING) << service;
+    server_->SetServing(false);
+    EXPECT_EQ(Health(service), HealthCheckResponse::NOT_SERVING) << service;
+  }
+}
+
+TEST_F(ServerTest, ReflectionIsOn) {
+  // The request is written by hand, since Debian has no stub for it: host "", list_services "" (field 7).
+  const auto context = As("");
+  grpc::GenericStub stub(channel_);
+  grpc::CompletionQueue queue;
+  const auto call = stub.PrepareCall(
+      context.get(), "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", &queue);
+  const auto next = [&] {
+    void* tag = nullptr;
+    bool ok = false;
+    return queue.Next(&tag, &ok) && ok;
+  };
+  call->StartCall(nullptr);
+  ASSERT_TRUE(next());
+  grpc::Slice slice(std::string("\x3a\x00", 2));
+  call->Write(grpc::ByteBuffer(&slice, 1), nullptr);
+  ASSERT_TRUE(next());
+  grpc::ByteBuffer response;
+  call->Read(&response, nullptr);
+  ASSERT_TRUE(next());
+  std::vector<grpc::Slice> slices;
+  ASSERT_TRUE(response.Dump(&slices).ok());
+  std::string bytes;
+  for (const grpc::Slice& piece : slices)
+    bytes.append(reinterpret_cast<const char*>(piece.begin()), piece.size());
+  for (const char* service : {"DirectoryService", "AuthService", "MailboxService", "AdminService"}) {
+    EXPECT_NE(bytes.find(absl::StrCat("mailstead.store.v1.", service)), std::string::npos) << service;
+  }
+  context->TryCancel();
+  grpc::Status status;
+  call->Finish(&status, nullptr);
+  next();
+  queue.Shutdown();
+  while (next()) {
+  }
+}
+
+TEST_F(ServerTest, CallersAreChecked) {
+  EXPECT_EQ(Resolve(As("").get()).error_code(), grpc::StatusCode::UNAUTHENTICATED);
+  EXPECT_EQ(Resolve(As("guess").get()).error_code(), grpc::StatusCode::UNAUTHENTICATED);
+  EXPECT_TRUE(Resolve(AsFrontend().get()).ok());
+  EXPECT_TRUE(Resolve(AsOperator().get()).ok());
+  v1::Domain domain;
+  EXPECT_EQ(directory_stub_->CreateDomain(AsFrontend().get(), {}, &domain).error_code(),
+            grpc::StatusCode::PERMISSION_DENIED);
+}
+
+TEST_F(ServerTest, StreamsAreCheckedToo) {
+  for (const auto& [token, code] : {std::pair("", grpc::StatusCode::UNAUTHENTICATED),
+                                    std::pair(kOperatorToken, grpc::StatusCode::PERMISSION_DENIED)}) {
+    const auto context = As(token);
+    const auto stream = auth_stub_->Authenticate(context.get());
+    EXPECT_EQ(stream->Finish().error_code(), code);
+  }
+  const auto context = As("");
+  v1::FetchMessageRequest request;
+  const auto reader = mailbox_stub_->FetchMessage(context.get(), request);
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::UNAUTHENTICATED);
+}
+
+TEST_F(ServerTest, UnaryCallsMayGoWithoutDeadlineStreamsMayNot) {
+  EXPECT_TRUE(Resolve(As(kFrontendToken, absl::InfiniteDuration()).get()).ok());
+  for (const absl::Duration deadline : {absl::InfiniteDuration(), absl::Duration(absl::Hours(25))}) {
+    const auto context = As(kFrontendToken, deadline);
+    const auto stream = auth_stub_->Authenticate(context.get());
+    const absl::Status status = Read(stream->Finish());
+    EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+    EXPECT_EQ(FieldOf(status), "deadline");
+  }
+  const auto context = As(kOperatorToken, absl::Hours(24));
+  const auto reader = admin_stub_->VerifyMessages(context.get(), {});
+  v1::VerifyMessagesResponse response;
+  while (reader->Read(&response)) {
+  }
+  const grpc::Status status = reader->Finish();
+  EXPECT_TRUE(status.ok()) << status.error_message();
+}
+
+TEST_F(ServerTest, AFullPoolIsATemporaryError) {
+  // Four threads and a queue of a hundred, all held.
+  std::atomic<bool> release = false;
+  std::atomic<int> running = 0;
+  const auto hold = [&] {
+    ++running;
+    while (!release) absl::SleepFor(absl::Milliseconds(1));
+  };
+  for (int i = 0; i < 4; ++i) ASSERT_TRUE(disk_pool_.Submit(hold));
+  ASSERT_TRUE(Eventually([&] { return running == 4; }));
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(disk_pool_.Submit(hold));
+  const grpc::Status status = Resolve(AsFrontend().get());
+  release = true;
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_TRUE(Eventually([&] { return Resolve(AsFrontend().get()).ok(); }));
+}
+
+TEST_F(ServerTest, CallsThatNobodyWaitsForAreNotRun) {
+  std::atomic<bool> release = false;
+  for (int i = 0; i < 4; ++i) {
+    ASSERT_TRUE(disk_pool_.Submit([&] {
+      while (!release) absl::SleepFor(absl::Milliseconds(1));
+    }));
+  }
+  v1::CreateDomainRequest request;
+  request.mutable_domain()->set_name("late.test");
+  v1::Domain domain;
+  const auto context = As(kOperatorToken, absl::Milliseconds(50));
+  EXPECT_EQ(directory_stub_->CreateDomain(context.get(), request, &domain).error_code(),
+            grpc::StatusCode::DEADLINE_EXCEEDED);
+  absl::SleepFor(absl::Milliseconds(50));
+  release = true;
+  EXPECT_TRUE(Eventually([&] { return Resolve(AsFrontend().get()).ok(); }));
+  EXPECT_TRUE(absl::IsNotFound(engine_.GetDomain("late.test").status()));
+}
+
+TEST_F(ServerTest, MessagesAreLimited) {
+  v1::ResolveRecipientRequest request;
+  v1::ResolveRecipientResponse response;
+  request.set_address(std::string(3 << 20, 'a'));
+  EXPECT_EQ(directory_stub_->ResolveRecipient(AsFrontend().get(), request, &response).error_code(),
+            grpc::StatusCode::RESOURCE_EXHAUSTED);
+}
+
+TEST_F(ServerTest, AnAddressInUseIsRefused) {
+  ServerOptions options;
+  options.listen = "127.0.0.1:0";
+  const auto first = StoreServer::Start(options, environment_);
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_NE((*first)->port(), 0);
+  EXPECT_EQ((*first)->address(), absl::StrCat("127.0.0.1:", (*first)->port()));
+  options.listen = (*first)->address();
+  EXPECT_TRUE(absl::IsUnavailable(StoreServer::Start(options, environment_).status()));
+}
+
+TEST_F(ServerTest, TlsFilesMustBeReadable) {
+  ServerOptions options;
+  options.listen = "127.0.0.1:0";
+  options.tls_cert_file = "/no/such.crt";
+  options.tls_key_file = "/no/such.key";
+  const absl::Status status = StoreServer::Start(options, environment_).status();
+  EXPECT_TRUE(absl::IsInvalidArgument(status));
+  EXPECT_NE(status.message().find("/no/such"), absl::string_view::npos);
+}
+
+TEST_F(ServerTest, DrainLetsCallsEndAndThenEndsThem) {
+  const auto context = AsFrontend();
+  const auto stream = auth_stub_->Authenticate(context.get());
+  stream->WaitForInitialMetadata();
+  std::thread drain([&] { server_->Drain(absl::Milliseconds(100)); });
+  EXPECT_FALSE(stream->Finish().ok());
+  drain.join();
+  EXPECT_FALSE(Resolve(AsFrontend().get()).ok());
+}
+
+}  // namespace
+}  // namespace mailstead::store
