@@ -1,0 +1,158 @@
+"""The documents against the programs: flags, metrics, commands, and the files they point to.
+
+UPDATE_DOCS=1 writes docs/flags.md anew from --help; the others are written by hand.
+"""
+
+import os
+import re
+import tempfile
+import unittest
+
+from mailstead import admin
+from mailstead.paths import REPOSITORY, program
+from mailstead.process import Process, run_tool
+
+DOCS = REPOSITORY / "docs"
+SERVERS = ("smtpd", "pop3d", "stored")
+BY_HAND = ("architecture", "mailctl", "metrics", "operations", "protocol-support", "store-api")
+
+FLAGS_HEAD = """# Flags
+
+Every flag of the three servers, with its default. Each can be given
+
+- on the command line: `--max_connections=500`,
+- in a file named by `--flagfile=PATH`, one `--name=value` a line,
+- as an environment variable: the program's name and the flag's, in capitals, `SMTPD_MAX_CONNECTIONS=500`.
+
+The command line wins over the file, the file over the environment. An unknown flag, or a value that is not possible,
+ends the program with status 2 and one line that names the flag and what is allowed. Times are written `30s`, `5m`,
+`1h30m`; sizes are in bytes. What to choose is in [operations.md](operations.md); mailctl is in
+[mailctl.md](mailctl.md).
+
+This file is made from `--help`: `UPDATE_DOCS=1 ctest --test-dir build -R docs` writes it anew.
+"""
+
+
+def flags_of(name):
+    """[(flag, default, meaning)] from --help."""
+    text = run_tool([program(name), "--help"]).stdout.decode()
+    found = re.findall(r"^  --(\w+)=(.*)\n      (.+)\n      [A-Z0-9_]+\n", text, re.MULTILINE)
+    assert len(found) > 10, text
+    return found
+
+
+def flags_document():
+    text = FLAGS_HEAD
+    for name in SERVERS:
+        text += f"\n## {name}\n\n| flag | default | meaning |\n|---|---|---|\n"
+        for flag, default, meaning in flags_of(name):
+            shown = f"`{default}`" if default else ""
+            text += f"| `--{flag}` | {shown} | {meaning.replace('|', chr(92) + '|')} |\n"
+    return text
+
+
+class FlagsTest(unittest.TestCase):
+
+    def test_every_flag_as_the_program_explains_it(self):
+        path = DOCS / "flags.md"
+        expected = flags_document()
+        if os.environ.get("UPDATE_DOCS"):
+            path.write_text(expected, encoding="utf-8")
+        self.maxDiff = None
+        self.assertEqual(expected, path.read_text(encoding="utf-8"))
+
+    def test_flags_that_other_documents_mention_exist(self):
+        known = {flag for name in SERVERS for flag, _, _ in flags_of(name)}
+        known |= set(re.findall(r"--(\w+)", "".join(mailctl_help())))
+        known |= {"flagfile", "help", "version"}
+        # Of other programs.
+        known |= {"scale"}
+        for path in [REPOSITORY / "README.md", *(DOCS / f"{name}.md" for name in BY_HAND)]:
+            for flag in re.findall(r"`--(\w+)", path.read_text(encoding="utf-8")):
+                self.assertIn(flag, known, f"{path.name} mentions --{flag}")
+
+
+class MetricsTest(unittest.TestCase):
+
+    def documented(self):
+        """{name: type} of the tables in docs/metrics.md."""
+        rows = re.findall(r"^\| `(\w+)` \| (\w+) \|", (DOCS / "metrics.md").read_text(encoding="utf-8"), re.MULTILINE)
+        self.assertEqual(len(rows), len(dict(rows)), "a metric is there twice")
+        return dict(rows)
+
+    def in_sources(self):
+        names = set()
+        for path in ("smtpd/metrics.cc", "pop3d/metrics.cc", "stored/service/metrics.cc", "common/obs/process_metrics.cc"):
+            names |= set(re.findall(r'"((?:mailstead|smtpd|pop3d|stored|process)_[a-z0-9_]+)"',
+                                    (REPOSITORY / path).read_text(encoding="utf-8")))
+        return names
+
+    def test_documented_are_those_of_the_sources(self):
+        self.assertEqual(self.in_sources(), set(self.documented()))
+
+    def test_documented_are_those_of_the_programs(self):
+        documented = self.documented()
+        seen = {}
+        with tempfile.TemporaryDirectory(prefix="mailstead-docs-") as folder:
+            flags = {
+                "smtpd": ["--mx_listen=127.0.0.1:0", "--submission_listen=", "--submissions_listen="],
+                "pop3d": ["--pop3_listen=127.0.0.1:0", "--pop3s_listen="],
+                "stored": ["--listen=127.0.0.1:0", f"--data_dir={folder}/store",
+                           f"--operator_token_file={folder}/operator.token"],
+            }
+            for name in SERVERS:
+                process = Process(name, [program(name), "--admin_listen=127.0.0.1:0", *flags[name]])
+                try:
+                    process.wait_for_event("started")
+                    port = int(process.wait_for_event("listening", listener="admin")["port"])
+                    status, text = admin.get(port, "/metrics")
+                finally:
+                    process.terminate()
+                self.assertEqual(200, status, text)
+                seen.update(re.findall(r"^# TYPE (\w+) (\w+)$", text, re.MULTILINE))
+        for metric, kind in seen.items():
+            self.assertEqual(documented.get(metric), kind, metric)
+
+
+def mailctl_help():
+    """The help text of every command."""
+    general = run_tool([program("mailctl"), "help"]).stdout.decode()
+    nouns = re.findall(r"^  (\w+)  +\S", general.split("Commands:\n", 1)[1].split("\n\n", 1)[0], re.MULTILINE)
+    assert len(nouns) > 10, general
+    texts = [general]
+    for noun in nouns:
+        text = run_tool([program("mailctl"), "help", noun]).stdout.decode()
+        if "Usage: " in text:
+            texts.append(text)
+            continue
+        for verb in re.findall(rf"^  mailctl {noun} (\w+)", text, re.MULTILINE):
+            texts.append(run_tool([program("mailctl"), "help", noun, verb]).stdout.decode())
+    return texts
+
+
+class MailctlTest(unittest.TestCase):
+
+    def test_every_command_and_option(self):
+        document = (DOCS / "mailctl.md").read_text(encoding="utf-8")
+        for text in mailctl_help():
+            # The synopsis without "[options]", which the document spells out.
+            for synopsis in re.findall(r"^Usage: (mailctl (?!COMMAND).+?)(?: \[options\])?$", text, re.MULTILINE):
+                self.assertIn(synopsis, document)
+            for option in re.findall(r"^  (?:-\w, )?--(\w+)", text, re.MULTILINE):
+                self.assertIn(f"--{option}", document)
+
+
+class PathsTest(unittest.TestCase):
+
+    def test_files_and_links_exist(self):
+        for path in [REPOSITORY / "README.md", *DOCS.glob("*.md")]:
+            text = path.read_text(encoding="utf-8")
+            for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
+                self.assertTrue((path.parent / link).exists(), f"{path.name} links to {link}")
+            for named in re.findall(r"`((?:common|smtpd|pop3d|stored|mailctl|proto|tests|scripts|deploy|docs|cmake|bench)/"
+                                    r"[\w./-]+)`", text):
+                self.assertTrue((REPOSITORY / named).exists(), f"{path.name} names {named}")
+
+
+if __name__ == "__main__":
+    unittest.main()
