@@ -50,13 +50,15 @@ asio::awaitable<void> Connection::Run() {
   context_.metrics.CountClosed(close_reason_);
   if (!admitted_) co_return;
   context_.metrics.connections.Decrement();
-  obs::LogInfo("session_closed", {{"session", session_id_},
-                                  {"reason", close_reason_},
-                                  {"account", session_.account()},
-                                  {"commands", command_count_},
-                                  {"retrieved", retrieved_count_},
-                                  {"bytes", retrieved_bytes_},
-                                  {"deleted", deleted_count_}});
+  // One that said nothing was a probe.
+  obs::Log(command_count_ == 0 ? obs::LogLevel::kDebug : obs::LogLevel::kInfo, "session_closed",
+           {{"session", session_id_},
+            {"reason", close_reason_},
+            {"account", session_.account()},
+            {"commands", command_count_},
+            {"retrieved", retrieved_count_},
+            {"bytes", retrieved_bytes_},
+            {"deleted", deleted_count_}});
 }
 
 // --- Before the greeting
@@ -79,9 +81,12 @@ asio::awaitable<bool> Connection::ReadProxyHeader() {
   const absl::Status status = co_await net::ReadProxyHeader(stream_, context_.timeouts.proxy_header);
   waiting_for_client_ = false;
   if (status.ok()) co_return true;
-  obs::LogWarning("proxy_header_refused", {{"session", session_id_},
-                                           {"balancer", net::AddressText(stream_.peer())},
-                                           {"error", status.ToString()}});
+  // A balancer's health check often connects and says nothing.
+  const bool said_nothing = absl::IsUnavailable(status);
+  obs::Log(said_nothing ? obs::LogLevel::kDebug : obs::LogLevel::kWarning, "proxy_header_refused",
+           {{"session", session_id_},
+            {"balancer", net::AddressText(stream_.peer())},
+            {"error", status.ToString()}});
   Close("proxy_failed");
   co_return false;
 }

@@ -218,6 +218,7 @@ asio::awaitable<void> Connection::SendMessage(SendMessageAction action, MessageS
   ++retrieved_count_;
   context_.metrics.messages_retrieved.Increment();
   obs::LogDebug("retrieved", {{"session", session_id_},
+                              {"mailbox", held_.mailbox_id},
                               {"message", action.message_id},
                               {"bytes", sent_bytes},
                               {"top", cutter.has_value()}});

@@ -153,15 +153,16 @@ int Run(const config::FrontendFlags& flags) {
 
   auto threads = std::make_unique<net::IoThreads>(flags.threads);
   const asio::any_io_executor first = threads->first().get_executor();
-  LeaseKeeper leases(*store, first,
-                     {.holder = absl::StrCat("pop3d ", flags.hostname, " ", getpid()),
-                      .ttl = absl::GetFlag(FLAGS_lease_ttl)});
-  const ConnectionContext context = MakeContext(flags, *tls, counter, *store, leases, metrics);
+  auto leases = std::make_unique<LeaseKeeper>(
+      *store, first,
+      LeaseKeeper::Options{.holder = absl::StrCat("pop3d ", flags.hostname, " ", getpid()),
+                           .ttl = absl::GetFlag(FLAGS_lease_ttl)});
+  const ConnectionContext context = MakeContext(flags, *tls, counter, *store, *leases, metrics);
   std::atomic<bool> draining = false;
-  const std::unique_ptr<obs::AdminServer> admin = StartAdminServer(registry, leases, draining);
+  std::unique_ptr<obs::AdminServer> admin = StartAdminServer(registry, *leases, draining);
   Server server(*threads, context);
   OpenListeners(server);
-  leases.Start();
+  leases->Start();
   asio::co_spawn(first, KeepCertificateFresh(first, *tls), asio::detached);
   obs::LogInfo("started", {});
 
@@ -170,13 +171,17 @@ int Run(const config::FrontendFlags& flags) {
   draining = true;
   const bool drained = server.Drain(flags.drain_timeout);
   // All maildrops are released; ending the lease frees those of sessions that could not say so.
-  std::future<void> ended = asio::co_spawn(first, leases.End(), asio::use_future);
+  std::future<void> ended = asio::co_spawn(first, leases->End(), asio::use_future);
   const bool lease_ended =
       ended.wait_for(absl::ToChronoSeconds(kEndLeaseTimeout)) == std::future_status::ready;
   obs::LogInfo("stopped", {{"drained", drained}, {"lease_ended", lease_ended}});
   // Calls to a store that hangs are still on their way and would come back to what is gone: leave as it is.
   // Nothing is lost, for nothing is kept here; the store frees the locks when the lease runs out.
   if (!drained || !lease_ended) std::_Exit(0);
+  admin.reset();
+  // Its timers live in the threads' contexts; the server's connections are gone, and what they end in needs
+  // the server.
+  leases.reset();
   threads.reset();
   return 0;
 }

@@ -72,6 +72,8 @@ bool Server::Drain(absl::Duration timeout) {
     absl::MutexLock lock(&mutex_);
     draining_ = true;
   }
+  // While their I/O threads are there.
+  listeners_.clear();
   Tell(&Connection::Drain);
   if (WaitUntilEmpty(timeout)) return true;
   Tell(&Connection::Abort);

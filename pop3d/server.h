@@ -28,7 +28,7 @@ class Server {
   // Listens on each address. `name` is "pop3" or "pop3s", for the log. Errors of net::Listener::Start.
   absl::Status Listen(const std::string& name, const std::vector<std::string>& addresses, bool implicit_tls);
 
-  // Of the first listener.
+  // Of the first listener, until Drain.
   uint16_t port() const { return listeners_.front()->port(); }
 
   // Stops listening and ends all sessions: idle ones at once, others after their command; those that are not

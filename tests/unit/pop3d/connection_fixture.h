@@ -62,7 +62,7 @@ struct PopService {
   FakeStore store;
   prometheus::Registry registry;
   Metrics metrics{registry};
-  net::ConnectionCounter counter{0, 2};
+  net::ConnectionCounter counter{3, 2};
   LeaseKeeper leases{store, io.get_executor(), {.holder = "test"}};
   ConnectionContext context{
       .tls = &TestCertificate(), .counter = counter, .store = store, .leases = leases, .metrics = metrics};

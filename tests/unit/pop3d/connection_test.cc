@@ -343,6 +343,38 @@ TEST_F(ConnectionTest, WhatTheStoreIsToldOfAClient) {
   EXPECT_EQ(start.tls_exporter, "");
 }
 
+TEST_F(ConnectionTest, LimitsOnConnectionsAreToldAndHold) {
+  // The fixture allows two from one address, three in all.
+  const auto open = [this](const char* proxy_header) {
+    Connect();
+    Send(proxy_header);
+    return Line();
+  };
+  constexpr char kGreeting[] = "+OK mail.example.test POP3 server ready";
+  service_.context.proxy_networks = *net::NetworkList::Parse("127.0.0.0/8");
+  constexpr char kFirst[] = "PROXY TCP4 192.0.2.1 192.0.2.9 1000 110\r\n";
+  EXPECT_EQ(open(kFirst), kGreeting);
+  const auto one = std::move(client_);
+  EXPECT_EQ(open(kFirst), kGreeting);
+  auto two = std::move(client_);
+  EXPECT_EQ(open(kFirst), "-ERR [SYS/TEMP] too many connections from your address");
+  EXPECT_EQ(Rest(), "");
+  EXPECT_EQ(open("PROXY TCP4 192.0.2.2 192.0.2.9 1000 110\r\n"), kGreeting);
+  const auto three = std::move(client_);
+  EXPECT_EQ(open("PROXY TCP4 192.0.2.3 192.0.2.9 1000 110\r\n"), "-ERR [SYS/TEMP] too many connections");
+  EXPECT_EQ(Rest(), "");
+  // With implicit TLS there is nothing to say it in.
+  service_.implicit_tls = true;
+  Connect();
+  Send(kFirst);
+  EXPECT_EQ(Rest(), "");
+  service_.implicit_tls = false;
+  // A place is free again when its client has gone.
+  two->Close();
+  EXPECT_TRUE(Until([&] { return service_.counter.count() == 2; }));
+  EXPECT_EQ(open(kFirst), kGreeting);
+}
+
 TEST_F(ConnectionTest, RepliesReachAClientThatStillTalks) {
   service_.context.session.limits.max_errors = 2;
   Connect();
