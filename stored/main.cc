@@ -1,4 +1,5 @@
 // stored: owns everything that must last, behind a gRPC API (proto/mailstead/store/v1).
+#include <grpc/support/log.h>
 #include <prometheus/registry.h>
 #include <sys/stat.h>
 
@@ -158,6 +159,11 @@ void SetUpLog() {
                 : level == "info"    ? obs::LogLevel::kInfo
                 : level == "warning" ? obs::LogLevel::kWarning
                                      : obs::LogLevel::kError);
+  // What gRPC has to say goes the same way.
+  gpr_set_log_function([](gpr_log_func_args* line) {
+    obs::Log(line->severity == GPR_LOG_SEVERITY_ERROR ? obs::LogLevel::kWarning : obs::LogLevel::kDebug,
+             "grpc", {{"text", line->message}});
+  });
 }
 
 // The value, or the end of the program with one line that names the flag.

@@ -193,10 +193,19 @@ TEST_F(ServerTest, TlsFilesMustBeReadable) {
 TEST_F(ServerTest, DrainLetsCallsEndAndThenEndsThem) {
   const auto context = AsFrontend();
   const auto stream = auth_stub_->Authenticate(context.get());
-  stream->WaitForInitialMetadata();
+  v1::AuthenticateRequest request;
+  request.mutable_start()->set_mechanism("LOGIN");
+  request.mutable_start()->set_client_address("192.0.2.1");
+  request.mutable_start()->set_service("pop");
+  v1::AuthenticateResponse response;
+  ASSERT_TRUE(stream->Write(request));
+  ASSERT_TRUE(stream->Read(&response));
+  const absl::Time begin = absl::Now();
   std::thread drain([&] { server_->Drain(absl::Milliseconds(100)); });
   EXPECT_FALSE(stream->Finish().ok());
   drain.join();
+  EXPECT_GE(absl::Now() - begin, absl::Milliseconds(100));
+  EXPECT_LT(absl::Now() - begin, absl::Seconds(10));
   EXPECT_FALSE(Resolve(AsFrontend().get()).ok());
 }
 
