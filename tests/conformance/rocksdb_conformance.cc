@@ -36,7 +36,7 @@ class RocksDbUnderTest final : public EngineUnderTest {
     options.write_buffer_bytes = size_t{8} << 20;
     options.block_cache_bytes = size_t{8} << 20;
     options.min_free_bytes = 0;
-    options.maintenance_interval = absl::Milliseconds(10);
+    options.maintenance_interval = absl::Milliseconds(50);
     options.clock = &clock_;
     options.lease_clock = &clock_;
     auto engine = OpenRocksDbEngine(options);

@@ -265,6 +265,34 @@ TEST_F(EngineDiskFailure, DamagedBytesAreDataLoss) {
   EXPECT_EQ(reported, damaged_files);
 }
 
+// Unlike the torn tail of a power cut: what is damaged here had been synced and acknowledged.
+TEST_F(EngineDiskFailure, DamageInTheMiddleOfTheLogIsAnAlarm) {
+  for (int i = 0; i < 50; ++i) {
+    ASSERT_TRUE(Append(engine(), absl::StrCat("delivery-number-", i), {mailbox_}, "in the log only").ok());
+  }
+  store_.Close();
+  std::filesystem::path log;
+  for (const auto& file : std::filesystem::directory_iterator(store_.path() + "/db")) {
+    if (file.path().extension() == ".log" && file.file_size() > 0) log = file.path();
+  }
+  ASSERT_FALSE(log.empty());
+  std::fstream bytes(log, std::ios::in | std::ios::out | std::ios::binary);
+  bytes.seekp(static_cast<std::streamoff>(std::filesystem::file_size(log) / 2));
+  bytes.write("damage", 6);
+  bytes.close();
+  const absl::Status refused = store_.TryOpen();
+  EXPECT_EQ(refused.code(), StatusCode::kDataLoss) << refused;
+  EXPECT_THAT(std::string(refused.message()), testing::HasSubstr(store_.path() + "/acknowledged"));
+  EXPECT_EQ(store_.TryOpen().code(), StatusCode::kDataLoss);
+  EXPECT_TRUE(std::filesystem::exists(log)) << "it is left as it is for whoever can mend it";
+  // The operator's way out.
+  std::filesystem::remove(store_.path() + "/acknowledged");
+  store_.Open();
+  const size_t left = DeliveryIds().size();
+  EXPECT_GT(left, 0u);
+  EXPECT_LT(left, 50u);
+}
+
 TEST_F(EngineDiskFailure, OneProcessAtATime) {
   const auto second = OpenRocksDbEngine(store_.options());
   EXPECT_EQ(second.status().code(), StatusCode::kUnavailable) << second.status();

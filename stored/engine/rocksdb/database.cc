@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/numbers.h"
+#include "stored/engine/rocksdb/acknowledged.h"
 #include "stored/engine/rocksdb/schema.h"
 #include "stored/engine/rocksdb/tuning.h"
 
@@ -51,16 +52,41 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const RocksDbOptions& o
   return database;
 }
 
+// Opening for good replays the log up to its first damaged record and throws the rest away. So that a damaged log stays
+// as it is for whoever can mend it, the log is first replayed for reading only, and compared with the note.
+absl::Status Database::CheckLog(const rocksdb::DBOptions& db_options, const Descriptors& families) const {
+  ASSIGN_OR_RETURN(const uint64_t noted, ReadAcknowledged(env_, options_.path));
+  if (noted == 0) return absl::OkStatus();
+  // Reading takes no lock, and a database that another process writes to looks damaged.
+  rocksdb::FileLock* lock = nullptr;
+  RETURN_IF_ERROR(FromRocksDb(env_.LockFile(db_path() + "/LOCK", &lock)));
+  RETURN_IF_ERROR(FromRocksDb(env_.UnlockFile(lock)));
+
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  rocksdb::DB* raw = nullptr;
+  RETURN_IF_ERROR(
+      FromRocksDb(rocksdb::DB::OpenForReadOnly(db_options, db_path(), families, &handles, &raw)));
+  const std::unique_ptr<rocksdb::DB> db(raw);
+  const uint64_t reached = db->GetLatestSequenceNumber();
+  for (rocksdb::ColumnFamilyHandle* handle : handles) db->DestroyColumnFamilyHandle(handle);
+  if (reached >= noted) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat(
+      "the log of the store in ", options_.path, " is damaged: it leads to change ", reached, ", but change ",
+      noted, " was acknowledged. Restore a backup, or delete ", options_.path,
+      "/acknowledged to go on without what is lost"));
+}
+
 absl::Status Database::OpenFiles() {
   ASSIGN_OR_RETURN(const SchemaState schema, CheckSchema(env_, options_.path, db_path()));
   rocksdb::DBOptions db_options = DatabaseOptions(options_, env_);
   db_options.create_if_missing = schema == SchemaState::kNew;
   db_options.listeners.push_back(std::make_shared<ErrorListener>(health_));
-  std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
+  Descriptors descriptors;
   for (size_t i = 0; i < kFamilyCount; ++i) {
     const Family family = static_cast<Family>(i);
     descriptors.emplace_back(FamilyName(family), FamilyOptions(family, options_, cache_));
   }
+  RETURN_IF_ERROR(CheckLog(db_options, descriptors));
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* db = nullptr;
   RETURN_IF_ERROR(FromRocksDb(rocksdb::DB::Open(db_options, db_path(), descriptors, &handles, &db)));
@@ -160,6 +186,14 @@ absl::Status Database::ProbeDisk() const {
   return written;
 }
 
+absl::Status Database::NoteAcknowledged() {
+  const uint64_t acknowledged = acknowledged_.load(std::memory_order_acquire);
+  if (acknowledged <= noted_.load()) return absl::OkStatus();
+  RETURN_IF_ERROR(WriteAcknowledged(env_, options_.path, acknowledged));
+  noted_.store(acknowledged);
+  return absl::OkStatus();
+}
+
 uint64_t Database::DiskBytes() const {
   std::vector<rocksdb::Env::FileAttributes> files;
   uint64_t total = 0;
@@ -190,8 +224,14 @@ absl::StatusOr<bool> Database::Use::FindAt(const rocksdb::Snapshot* snapshot, Fa
 absl::Status Database::Use::Write(rocksdb::WriteBatch& batch, bool sync) const {
   rocksdb::WriteOptions options;
   options.sync = sync;
+  // What comes before this batch in the log is synced with it, and it has a number for each of its entries.
+  const uint64_t reaches = db().GetLatestSequenceNumber() + batch.Count();
   const absl::Status status = FromRocksDb(db().Write(options, &batch));
-  if (!status.ok()) database_.health_.WriteFailed(status);
+  if (!status.ok()) {
+    database_.health_.WriteFailed(status);
+  } else if (sync) {
+    database_.acknowledged_.store(reaches, std::memory_order_release);
+  }
   return status;
 }
 

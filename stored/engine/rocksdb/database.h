@@ -119,6 +119,9 @@ class Database {
   // After a write failed. OK when writes succeed again; else the engine tries again later.
   absl::Status Recover();
 
+  // Notes in the folder how far the database is known to be synced, if that has changed.
+  absl::Status NoteAcknowledged();
+
   // Never given out before, nor after a restart or power cut: boot epoch (24 bits) and a counter (40 bits).
   uint64_t NextId() { return next_id_.fetch_add(1, std::memory_order_relaxed); }
 
@@ -138,6 +141,9 @@ class Database {
  private:
   Database(const RocksDbOptions& options, rocksdb::Env& env, Health& health);
 
+  using Descriptors = std::vector<rocksdb::ColumnFamilyDescriptor>;
+
+  absl::Status CheckLog(const rocksdb::DBOptions& db_options, const Descriptors& families) const;
   absl::Status OpenFiles() ABSL_EXCLUSIVE_LOCKS_REQUIRED(gate_);
   void CloseFiles() ABSL_EXCLUSIVE_LOCKS_REQUIRED(gate_);
   absl::Status BeginEpoch() ABSL_EXCLUSIVE_LOCKS_REQUIRED(gate_);
@@ -161,6 +167,9 @@ class Database {
   absl::flat_hash_set<const rocksdb::Snapshot*> snapshots_ ABSL_GUARDED_BY(snapshots_mutex_);
 
   std::atomic<uint64_t> next_id_{0};
+  // Sequence numbers of RocksDB: known to be synced, and written to the file.
+  std::atomic<uint64_t> acknowledged_{0};
+  std::atomic<uint64_t> noted_{0};
   mutable absl::Mutex counters_mutex_;
   Counters counters_ ABSL_GUARDED_BY(counters_mutex_);
 };

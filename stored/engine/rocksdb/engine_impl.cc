@@ -44,6 +44,8 @@ RocksDbEngine::~RocksDbEngine() {
   if (writer_ != nullptr) writer_->Stop();
   listers_.reset();
   writer_.reset();
+  // Where it fails the next start knows a little less.
+  if (database_ != nullptr) database_->NoteAcknowledged().IgnoreError();
 }
 
 absl::Status Scan(const Database::Use& use, const rocksdb::Snapshot* snapshot, Family family,

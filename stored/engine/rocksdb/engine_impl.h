@@ -94,6 +94,7 @@ class RocksDbEngine final : public Engine {
 
   // upkeep.cc
   void Maintain();
+  void RecoverIfNeeded();
   absl::Status ReclaimDoomedMailboxes();
   absl::Status ReclaimMailbox(MailboxId mailbox);
   absl::Status SweepReceipts(absl::Duration receipt_age);
@@ -118,6 +119,7 @@ class RocksDbEngine final : public Engine {
   bool has_doomed_ ABSL_GUARDED_BY(upkeep_mutex_) = true;  // after a start: look
   // One Sweep at a time.
   absl::Mutex sweep_mutex_;
+  bool failure_logged_ = false;  // the upkeep thread's
   std::thread upkeep_thread_;
 };
 

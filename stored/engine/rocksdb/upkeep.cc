@@ -1,9 +1,10 @@
 // What goes on by itself: recovery from failures, deleted mailboxes, forgotten leases, receipts and body space.
-#include <optional>
+#include <algorithm>
 #include <utility>
 #include <vector>
 
 #include "common/base/status.h"
+#include "common/obs/log.h"
 #include "stored/engine/rocksdb/engine_impl.h"
 #include "stored/engine/rocksdb/keys.h"
 
@@ -43,16 +44,25 @@ void RocksDbEngine::Maintain() {
       if (upkeep_mutex_.AwaitWithTimeout(absl::Condition(&is_stopping), options_.maintenance_interval)) return;
       has_doomed = std::exchange(has_doomed_, false);
     }
-    if (health_.write_failed()) {
-      if (database_->Recover().ok()) health_.Recovered();
-    }
+    RecoverIfNeeded();
     // What fails here is tried again at the next turn; a write that fails has told Health.
+    database_->NoteAcknowledged().IgnoreError();
     ForgetLeases().IgnoreError();
     if (has_doomed && !ReclaimDoomedMailboxes().ok()) {
       absl::MutexLock lock(&upkeep_mutex_);
       has_doomed_ = true;
     }
   }
+}
+
+void RocksDbEngine::RecoverIfNeeded() {
+  if (!health_.write_failed()) return;
+  if (!failure_logged_) obs::LogError("store_write_failed", {{"error", health_.Get().ToString()}});
+  failure_logged_ = true;
+  if (!database_->Recover().ok()) return;
+  health_.Recovered();
+  failure_logged_ = false;
+  obs::LogWarning("store_recovered", {});
 }
 
 absl::Status RocksDbEngine::ReclaimDoomedMailboxes() {
