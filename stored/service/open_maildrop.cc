@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <mutex>
 #include <utility>
 
 #include "common/base/reason.h"
@@ -33,7 +34,7 @@ class OpenMaildropReactor final : public grpc::ServerWriteReactor<v1::OpenMaildr
   }
 
   void OnWriteDone(bool ok) override {
-    if (!ok) return GiveBack();
+    if (!ok) return End(absl::CancelledError("the caller has gone"));
     if (next_ < maildrop_.messages.size()) return WritePage();
     obs::LogInfo("maildrop_opened", {{"session", session_id_},
                                      {"mailbox", mailbox_.value},
@@ -42,7 +43,18 @@ class OpenMaildropReactor final : public grpc::ServerWriteReactor<v1::OpenMaildr
     End(absl::OkStatus());
   }
 
-  void OnCancel() override {}
+  // The caller has gone, and nobody else knows the token: unlock now, since a write that is on its way may
+  // wait for the socket for long.
+  void OnCancel() override {
+    LeaseToken token;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      cancelled_ = true;
+      token = token_;
+    }
+    if (token.value != 0) Unlock(token);
+  }
+
   void OnDone() override { delete this; }
 
  private:
@@ -65,7 +77,16 @@ class OpenMaildropReactor final : public grpc::ServerWriteReactor<v1::OpenMaildr
       return End(maildrop.status());
     }
     maildrop_ = *std::move(maildrop);
-    if (!call_.StillWanted().ok()) return GiveBack();
+    bool gone;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      gone = cancelled_;
+      token_ = maildrop_.token;
+    }
+    if (gone) {
+      Unlock(maildrop_.token);
+      return End(absl::CancelledError("the caller has gone"));
+    }
     WritePage();
   }
 
@@ -77,12 +98,9 @@ class OpenMaildropReactor final : public grpc::ServerWriteReactor<v1::OpenMaildr
     StartWrite(&response_);
   }
 
-  // The caller went away while we opened it: nobody knows the token, so nobody would unlock it.
-  void GiveBack() {
-    call_.environment().engine.ReleaseMaildrop(mailbox_, maildrop_.token, [this](absl::Status released) {
-      // When even that fails the lock ends with its lease.
-      End(released.ok() ? absl::CancelledError("the caller has gone") : released);
-    });
+  // Should that fail, the lock ends with its lease.
+  void Unlock(LeaseToken token) {
+    call_.environment().engine.ReleaseMaildrop(mailbox_, token, [](absl::Status) {});
   }
 
   Call call_;
@@ -91,6 +109,10 @@ class OpenMaildropReactor final : public grpc::ServerWriteReactor<v1::OpenMaildr
   Maildrop maildrop_;
   size_t next_ = 0;
   v1::OpenMaildropResponse response_;
+  std::mutex mutex_;
+  bool cancelled_ = false;
+  // Set once the maildrop is open.
+  LeaseToken token_;
 };
 
 }  // namespace

@@ -262,10 +262,9 @@ absl::StatusOr<Receipt> FakeEngine::Append(const Delivery& delivery, const std::
   for (const Recipient& recipient : delivery.recipients) {
     const auto mailbox = mailboxes_.find(recipient.mailbox.value);
     if (mailbox == mailboxes_.end()) return absl::NotFoundError("no mailbox");
-    const MailboxUsage usage = UsageOf(mailbox->second);
     for (const auto& [key, account] : accounts_) {
       if (account.mailbox == recipient.mailbox && account.quota_bytes != 0 &&
-          usage.message_bytes >= account.quota_bytes) {
+          UsageOf(mailbox->second).message_bytes >= account.quota_bytes) {
         return WithReason(absl::ResourceExhaustedError("over quota"), kReasonOverQuota);
       }
     }
