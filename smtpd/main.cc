@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/flags/flag.h"
@@ -50,6 +51,10 @@ void CheckFlags(config::Checker& check) {
   check.That(!absl::GetFlag(FLAGS_mx_listen).empty() || !absl::GetFlag(FLAGS_submission_listen).empty() ||
                  !absl::GetFlag(FLAGS_submissions_listen).empty(),
              "mx_listen", "this, --submission_listen and --submissions_listen are all empty");
+  config::CheckAddresses(check, "mx_listen", absl::GetFlag(FLAGS_mx_listen));
+  config::CheckAddresses(check, "submission_listen", absl::GetFlag(FLAGS_submission_listen));
+  config::CheckAddresses(check, "submissions_listen", absl::GetFlag(FLAGS_submissions_listen));
+  config::CheckAddresses(check, "admin_listen", absl::GetFlag(FLAGS_admin_listen));
   check.OneOf("bare_line_ends", absl::GetFlag(FLAGS_bare_line_ends), {"refuse", "normalize"});
 }
 
@@ -100,12 +105,9 @@ config::FrontendFlags CheckedFlags() {
   return shared;
 }
 
-ServerOptions Options(const config::FrontendFlags& shared) {
+// The options that need no file and no socket.
+ServerOptions OptionsFromFlags(const config::FrontendFlags& shared) {
   ServerOptions options;
-  options.mx_listen = config::SplitAddresses(absl::GetFlag(FLAGS_mx_listen));
-  options.submission_listen = config::SplitAddresses(absl::GetFlag(FLAGS_submission_listen));
-  options.submissions_listen = config::SplitAddresses(absl::GetFlag(FLAGS_submissions_listen));
-  options.admin_listen = absl::GetFlag(FLAGS_admin_listen);
   options.hostname = shared.hostname;
   options.limits = LimitsFromFlags();
   options.allow_plaintext_auth = shared.allow_plaintext_auth;
@@ -113,13 +115,40 @@ ServerOptions Options(const config::FrontendFlags& shared) {
   options.max_connections_per_address = shared.max_connections_per_address;
   options.max_messages_per_account_per_hour = absl::GetFlag(FLAGS_max_messages_per_account_per_hour);
   options.proxy_networks = shared.proxy_networks;
-  options.tls = shared.tls;
-  options.store = shared.store;
+  options.store_connections = shared.store.connections;
   options.store_timeouts.call = absl::GetFlag(FLAGS_store_timeout);
   options.store_timeouts.message = options.limits.message_timeout;
   options.store_retry_for = absl::GetFlag(FLAGS_store_retry_for);
   options.threads = shared.threads;
   return options;
+}
+
+// Ends the program with one line for each file that cannot be used.
+std::unique_ptr<Server> MakeServer(const config::FrontendFlags& shared) {
+  ServerOptions options = OptionsFromFlags(shared);
+  absl::StatusOr<std::unique_ptr<net::TlsContext>> tls = net::TlsContext::Create(shared.tls);
+  absl::StatusOr<std::unique_ptr<rpc::StoreChannel>> store = rpc::StoreChannel::Create(shared.store);
+  config::Checker check;
+  check.Ok("tls_cert", tls.status());
+  check.Ok("store", store.status());
+  check.ExitIfBad("smtpd");
+  options.tls = *std::move(tls);
+  options.store = *std::move(store);
+  return std::make_unique<Server>(std::move(options));
+}
+
+// Ends the program with one line for each address that cannot be listened on.
+void OpenListeners(Server& server) {
+  config::Checker check;
+  const std::string admin = absl::GetFlag(FLAGS_admin_listen);
+  if (!admin.empty()) check.Ok("admin_listen", server.StartAdmin(admin));
+  const auto listen = [&](absl::string_view flag, ListenerKind kind, const std::string& addresses) {
+    check.Ok(flag, server.Listen(kind, config::SplitAddresses(addresses)));
+  };
+  listen("mx_listen", ListenerKind::kMx, absl::GetFlag(FLAGS_mx_listen));
+  listen("submission_listen", ListenerKind::kSubmission, absl::GetFlag(FLAGS_submission_listen));
+  listen("submissions_listen", ListenerKind::kSubmissions, absl::GetFlag(FLAGS_submissions_listen));
+  check.ExitIfBad("smtpd");
 }
 
 int Main(int argc, char** argv) {
@@ -134,15 +163,12 @@ int Main(int argc, char** argv) {
   const config::FrontendFlags shared = CheckedFlags();
   config::SetUpLog("smtpd");
 
-  absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(Options(shared));
-  if (!server.ok()) {
-    obs::LogError("start_failed", {{"error", server.status().message()}});
-    return EXIT_FAILURE;
-  }
+  const std::unique_ptr<Server> server = MakeServer(shared);
+  OpenListeners(*server);
   obs::LogInfo("started", {});
   const int signal = net::WaitForSignal();
   obs::LogInfo("draining", {{"signal", signal}});
-  const bool ended = (*server)->Drain(shared.drain_timeout);
+  const bool ended = server->Drain(shared.drain_timeout);
   obs::LogInfo("stopped", {});
   // A session that hangs in the store would be destroyed under its own feet. There is nothing to keep.
   if (!ended) std::_Exit(EXIT_SUCCESS);

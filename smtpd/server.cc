@@ -62,11 +62,11 @@ struct Server::Impl {
         registry(std::make_shared<prometheus::Registry>()),
         metrics(registry),
         counter(options.max_connections, options.max_connections_per_address),
-        rates(options.max_messages_per_account_per_hour, Clock::System()) {}
+        rates(options.max_messages_per_account_per_hour, Clock::System()),
+        store(MakeStoreClient(*options.store, options.store_connections, options.store_timeouts)),
+        threads(options.threads) {}
 
   ConnectionContext MakeContext(ListenerKind kind);
-  absl::Status Listen(ListenerKind kind, const std::vector<std::string>& addresses);
-  absl::Status StartAdmin();
   absl::Status Ready();
 
   const ServerOptions options;
@@ -75,11 +75,9 @@ struct Server::Impl {
   net::ConnectionCounter counter;
   AccountRates rates;
   ConnectionSet connections;
-  std::unique_ptr<net::TlsContext> tls;
-  std::unique_ptr<rpc::StoreChannel> channel;
-  std::unique_ptr<StoreClient> store;
+  const std::unique_ptr<StoreClient> store;
   std::vector<std::unique_ptr<ConnectionContext>> contexts;
-  std::unique_ptr<net::IoThreads> threads;
+  net::IoThreads threads;
   std::vector<std::unique_ptr<net::Listener>> listeners;
   std::unique_ptr<obs::AdminServer> admin;
 };
@@ -94,7 +92,7 @@ ConnectionContext Server::Impl::MakeContext(ListenerKind kind) {
   session.reply_counter = &metrics;
   return ConnectionContext{.session = std::move(session),
                            .store = *store,
-                           .tls = *tls,
+                           .tls = *options.tls,
                            .counter = counter,
                            .proxy_networks = options.proxy_networks,
                            .connections = connections,
@@ -104,51 +102,42 @@ ConnectionContext Server::Impl::MakeContext(ListenerKind kind) {
                            .new_id = &RandomId};
 }
 
-absl::Status Server::Impl::Listen(ListenerKind kind, const std::vector<std::string>& addresses) {
+absl::Status Server::Impl::Ready() {
+  if (connections.draining()) return absl::UnavailableError("shutting down");
+  return options.store->CheckHealth(absl::Seconds(kHealthCheckSeconds));
+}
+
+Server::Server(ServerOptions options) {
+  RaiseDescriptorLimit();
+  impl_ = std::make_unique<Impl>(std::move(options));
+  asio::co_spawn(impl_->threads.first(), WatchCertificate(*impl_->options.tls), asio::detached);
+}
+
+Server::~Server() = default;
+
+absl::Status Server::Listen(ListenerKind kind, const std::vector<std::string>& addresses) {
   for (const std::string& address : addresses) {
-    contexts.push_back(std::make_unique<ConnectionContext>(MakeContext(kind)));
-    const ConnectionContext* context = contexts.back().get();
-    net::ListenerOptions listen;
-    listen.address = address;
+    impl_->contexts.push_back(std::make_unique<ConnectionContext>(impl_->MakeContext(kind)));
+    const ConnectionContext* context = impl_->contexts.back().get();
+    net::ListenerOptions options;
+    options.address = address;
     ASSIGN_OR_RETURN(std::unique_ptr<net::Listener> listener,
-                     net::Listener::Start(*threads, listen, [context](asio::ip::tcp::socket socket) {
+                     net::Listener::Start(impl_->threads, options, [context](asio::ip::tcp::socket socket) {
                        return ServeConnection(*context, std::move(socket));
                      }));
     obs::LogInfo("listening", {{"listener", ListenerName(kind)},
                                {"address", listener->address()},
                                {"port", listener->port()}});
-    listeners.push_back(std::move(listener));
+    impl_->listeners.push_back(std::move(listener));
   }
   return absl::OkStatus();
 }
 
-absl::Status Server::Impl::Ready() {
-  if (connections.draining()) return absl::UnavailableError("shutting down");
-  return channel->CheckHealth(absl::Seconds(kHealthCheckSeconds));
-}
-
-absl::Status Server::Impl::StartAdmin() {
-  if (options.admin_listen.empty()) return absl::OkStatus();
-  ASSIGN_OR_RETURN(admin, obs::AdminServer::Start(options.admin_listen, registry, [this] { return Ready(); }));
+absl::Status Server::StartAdmin(const std::string& address) {
+  Impl* impl = impl_.get();
+  ASSIGN_OR_RETURN(impl->admin,
+                   obs::AdminServer::Start(address, impl->registry, [impl] { return impl->Ready(); }));
   return absl::OkStatus();
-}
-
-Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-Server::~Server() = default;
-
-absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options) {
-  RaiseDescriptorLimit();
-  auto impl = std::make_unique<Impl>(std::move(options));
-  ASSIGN_OR_RETURN(impl->tls, net::TlsContext::Create(impl->options.tls));
-  ASSIGN_OR_RETURN(impl->channel, rpc::StoreChannel::Create(impl->options.store));
-  impl->store = MakeStoreClient(*impl->channel, impl->options.store.connections, impl->options.store_timeouts);
-  impl->threads = std::make_unique<net::IoThreads>(impl->options.threads);
-  asio::co_spawn(impl->threads->first(), WatchCertificate(*impl->tls), asio::detached);
-  RETURN_IF_ERROR(impl->StartAdmin());
-  RETURN_IF_ERROR(impl->Listen(ListenerKind::kMx, impl->options.mx_listen));
-  RETURN_IF_ERROR(impl->Listen(ListenerKind::kSubmission, impl->options.submission_listen));
-  RETURN_IF_ERROR(impl->Listen(ListenerKind::kSubmissions, impl->options.submissions_listen));
-  return std::unique_ptr<Server>(new Server(std::move(impl)));
 }
 
 bool Server::Drain(absl::Duration timeout) {

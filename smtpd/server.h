@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/net/network_list.h"
 #include "common/net/tls_context.h"
@@ -17,12 +16,6 @@
 namespace mailstead::smtp {
 
 struct ServerOptions {
-  // "host:port" each.
-  std::vector<std::string> mx_listen;
-  std::vector<std::string> submission_listen;
-  std::vector<std::string> submissions_listen;
-  // Empty: no metrics and health.
-  std::string admin_listen;
   std::string hostname;
   Limits limits;
   bool allow_plaintext_auth = false;
@@ -31,8 +24,9 @@ struct ServerOptions {
   size_t max_connections_per_address = 100;
   size_t max_messages_per_account_per_hour = 0;
   net::NetworkList proxy_networks;
-  net::TlsOptions tls;
-  rpc::ChannelOptions store;
+  std::unique_ptr<net::TlsContext> tls;
+  std::unique_ptr<rpc::StoreChannel> store;
+  int store_connections = 1;
   StoreTimeouts store_timeouts;
   absl::Duration store_retry_for = absl::Seconds(10);
   // 0: one for each core.
@@ -41,9 +35,14 @@ struct ServerOptions {
 
 class Server {
  public:
-  // All listeners are open when it returns. The errors name what could not be opened. Does not wait for the store.
-  static absl::StatusOr<std::unique_ptr<Server>> Start(ServerOptions options);
+  explicit Server(ServerOptions options);
+  // All sessions have ended (Drain was true).
   ~Server();
+
+  // Opens a listener on each "host:port". Errors of net::Listener::Start.
+  absl::Status Listen(ListenerKind kind, const std::vector<std::string>& addresses);
+  // Serves metrics and health. Errors of obs::AdminServer::Start.
+  absl::Status StartAdmin(const std::string& address);
 
   // Closes the listeners, says 421 to idle sessions, and lets the others finish what they do for `timeout`; then they
   // are cut off. False when some did not end even so.
@@ -51,7 +50,6 @@ class Server {
 
  private:
   struct Impl;
-  explicit Server(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 

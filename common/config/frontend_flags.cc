@@ -7,6 +7,7 @@
 #include "absl/strings/str_split.h"
 #include "asio/ip/host_name.hpp"
 #include "common/config/config.h"
+#include "common/net/listener.h"
 
 ABSL_FLAG(std::string, hostname, "",
           "our name in the greeting, in trace headers and in a self-signed certificate; empty: the machine's");
@@ -103,6 +104,10 @@ FrontendFlags ReadFrontendFlags(Checker& check) {
 
 std::vector<std::string> SplitAddresses(const std::string& list) {
   return absl::StrSplit(list, ',', absl::SkipWhitespace());
+}
+
+void CheckAddresses(Checker& check, absl::string_view flag, const std::string& list) {
+  for (const std::string& address : SplitAddresses(list)) check.Ok(flag, net::CheckListenAddress(address));
 }
 
 }  // namespace mailstead::config

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "common/net/network_list.h"
 #include "common/net/tls_context.h"
@@ -34,5 +35,7 @@ FrontendFlags ReadFrontendFlags(Checker& check);
 
 // "host:port,host:port" in pieces; empty for an empty list.
 std::vector<std::string> SplitAddresses(const std::string& list);
+// Reports those that are no addresses to listen on.
+void CheckAddresses(Checker& check, absl::string_view flag, const std::string& list);
 
 }  // namespace mailstead::config

@@ -217,6 +217,8 @@ asio::awaitable<void> Listener::Impl::Accept(std::shared_ptr<Impl> self) {
   }
 }
 
+absl::Status CheckListenAddress(const std::string& address) { return ParseListenAddress(address).status(); }
+
 absl::StatusOr<std::unique_ptr<Listener>> Listener::Start(IoThreads& threads, const ListenerOptions& options,
                                                           Serve serve) {
   ASSIGN_OR_RETURN(const tcp::endpoint wanted, ParseListenAddress(options.address));

@@ -41,6 +41,10 @@ struct ListenerOptions {
   int backlog = 1024;
 };
 
+// OK when it is an address as in ListenerOptions; InvalidArgument otherwise. For flags, before anything is
+// opened.
+absl::Status CheckListenAddress(const std::string& address);
+
 // Accepts on one address and gives each socket to `serve`, spawned as a coroutine on a thread in turn.
 // When the process is out of descriptors it pauses and goes on; it never spins. An exception that leaves
 // `serve` (memory) ends that connection and is logged.
