@@ -63,7 +63,8 @@ asio::awaitable<void> Connection::Run() {
 }
 
 void Connection::Drain() {
-  if (idle_) stream_.Interrupt();
+  if (phase_ == Phase::kIdle) stream_.Interrupt();
+  if (phase_ == Phase::kBeforeGreeting || phase_ == Phase::kLingering) stream_.Close();
 }
 
 // ---- Before the greeting
@@ -126,8 +127,13 @@ asio::awaitable<bool> Connection::HandshakeTls() {
 // ---- The dialog
 
 asio::awaitable<void> Connection::Talk() {
-  session_.Greet();
+  phase_ = Phase::kWorking;
   Action action = NextCommand{};
+  if (context_.connections.draining()) {
+    action = EndAfter(absl::CancelledError("shutdown"));
+  } else {
+    session_.Greet();
+  }
   while (!std::holds_alternative<smtp::Close>(action)) {
     asio::awaitable<Action> step = std::visit([this](auto& asked) { return Do(std::move(asked)); }, action);
     action = co_await std::move(step);
@@ -162,9 +168,9 @@ asio::awaitable<Action> Connection::AwaitCommand() {
     if (context_.connections.draining()) co_return EndAfter(absl::CancelledError("shutdown"));
     // An idle session holds no buffer.
     if (input_.empty()) read_buffer_.reset();
-    idle_ = true;
+    phase_ = Phase::kIdle;
     const absl::Status filled = co_await Fill(deadline - SteadyNow());
-    idle_ = false;
+    phase_ = Phase::kWorking;
     if (!filled.ok()) co_return EndAfter(filled);
   }
 }
@@ -206,6 +212,7 @@ asio::awaitable<absl::Status> Connection::Flush() {
 
 asio::awaitable<void> Connection::Linger() {
   // Closing with bytes unread resets the connection, and the client may lose our last reply.
+  phase_ = Phase::kLingering;
   stream_.ShutdownSend();
   const absl::Time deadline = SteadyNow() + absl::Seconds(kLingerSeconds);
   size_t left = kMaxLingerBytes;

@@ -140,8 +140,9 @@ class Connection {
   absl::string_view end_reason_ = "client";
   size_t message_count_ = 0;
   unsigned busy_reads_ = 0;
-  // In a wait that Drain may interrupt.
-  bool idle_ = false;
+  // What Drain may cut off: everything but a session at work.
+  enum class Phase { kBeforeGreeting, kWorking, kIdle, kLingering };
+  Phase phase_ = Phase::kBeforeGreeting;
   // A store that stayed away for the whole time is not waited for again in this session until it answers.
   bool store_away_ = false;
 };

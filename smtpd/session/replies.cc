@@ -37,7 +37,7 @@ constexpr std::array<Reply, kReplyCount> kReplies = {{
     {R::kTooManyCommands, "too_many_commands", 421, "4.7.0", "Too many commands; closing connection"},
     {R::kTooManyMessages, "too_many_messages", 450, "4.7.1",
      "This account has sent too many messages in the last hour; try again later"},
-    {R::kStoreAway, "store_away", 451, "4.3.0", "The mail store cannot be reached; try again later"},
+    {R::kStoreAway, "store_away", 451, "4.3.0", "Temporary failure of the mail store; try again later"},
     {R::kStoreMisconfigured, "store_misconfigured", 451, "4.3.5", "Server configuration error; try again later"},
     {R::kMailboxFull, "mailbox_full", 452, "4.2.2", "Mailbox full; try again later"},
     {R::kStoreFull, "store_full", 452, "4.3.1", "The mail store is full; try again later"},

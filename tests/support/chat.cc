@@ -88,8 +88,10 @@ class Runner {
   // Sends what the whole mode has gathered, then checks the answers.
   void Flush();
   void Send(const std::string& bytes, int number);
+  void CloseClient();
   void End();
-  void JoinSession();
+  // Waits until no more than `count` sessions are running.
+  void JoinSessions(int count);
   std::string Where(int number) const { return absl::StrCat(chat_.path, ":", number, " (", ModeName(chat_.mode), ")"); }
   void Fail(int number, absl::string_view what) {
     ADD_FAILURE() << Where(number) << ": " << what;
@@ -100,6 +102,7 @@ class Runner {
   ChatServer& server_;
   asio::ip::tcp::acceptor acceptor_;
   std::unique_ptr<ChatClient> client_;
+  std::vector<std::unique_ptr<ChatClient>> parked_;
   int sessions_running_ = 0;
   bool stopped_ = false;
   // Whole mode: gathered since the last sync point.
@@ -198,13 +201,19 @@ void Runner::Directive(const ChatLine& line) {
     status = client_->ReadToEnd(rest, kAnswerTimeout);
     if (status.ok() && !rest.empty()) status = absl::InternalError(absl::StrCat("unexpected: \"", rest, "\""));
     client_.reset();
-    JoinSession();
+    JoinSessions(static_cast<int>(parked_.size()));
+  } else if (line.text == "park") {
+    parked_.push_back(std::move(client_));
+  } else if (line.text == "resume") {
+    CloseClient();
+    client_ = std::move(parked_.back());
+    parked_.pop_back();
   } else if (line.text == "half-close") {
     client_->HalfClose();
   } else if (line.text == "hangup") {
     client_->Close();
     client_.reset();
-    JoinSession();
+    JoinSessions(static_cast<int>(parked_.size()));
   } else {
     if (client_ != nullptr) client_->LetServerRun();
     status = server_.Directive(line.text);
@@ -212,25 +221,33 @@ void Runner::Directive(const ChatLine& line) {
   if (!status.ok()) Fail(line.number, absl::StrCat("! ", line.text, ": ", status.message()));
 }
 
-void Runner::End() {
-  if (client_ != nullptr) {
-    client_->HalfClose();
-    std::string rest;
-    const absl::Status status = client_->ReadToEnd(rest, kAnswerTimeout);
-    if (!status.ok()) Fail(0, status.message());
-    if (!rest.empty()) Fail(0, absl::StrCat("unexpected at the end: \"", rest, "\""));
-    client_.reset();
-  }
-  JoinSession();
+void Runner::CloseClient() {
+  if (client_ == nullptr) return;
+  client_->HalfClose();
+  std::string rest;
+  const absl::Status status = client_->ReadToEnd(rest, kAnswerTimeout);
+  if (!status.ok()) Fail(0, status.message());
+  if (!rest.empty()) Fail(0, absl::StrCat("unexpected at the end: \"", rest, "\""));
+  client_.reset();
 }
 
-void Runner::JoinSession() {
+void Runner::End() {
+  CloseClient();
+  while (!parked_.empty()) {
+    client_ = std::move(parked_.back());
+    parked_.pop_back();
+    CloseClient();
+  }
+  JoinSessions(0);
+}
+
+void Runner::JoinSessions(int count) {
   const absl::Time deadline = absl::Now() + kAnswerTimeout;
-  while (sessions_running_ > 0 && absl::Now() < deadline) {
+  while (sessions_running_ > count && absl::Now() < deadline) {
     if (server_.io().stopped()) server_.io().restart();
     server_.io().run_one_for(std::chrono::milliseconds(10));
   }
-  if (sessions_running_ > 0) Fail(0, "the server's session does not end");
+  if (sessions_running_ > count) Fail(0, "the server's session does not end");
 }
 
 std::vector<ChatLine> Runner::Update(const std::vector<ChatLine>& lines) {

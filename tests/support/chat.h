@@ -16,6 +16,8 @@
 //   ! closed                  the server has closed and sent nothing more
 //   ! half-close              the client stops sending
 //   ! hangup                  the client closes without a word; the server ends its session
+//   ! park                    leave the connection open and go on with another
+//   ! resume                  back to the one that was parked last
 //   ! repeat N ... ! end      the lines between, N times; {n} in them counts from 1
 //
 // Each dialog is fed three ways and must give the same bytes back. Whole: everything up to the next directive in one
