@@ -45,8 +45,8 @@ class Connection {
   Connection(asio::ip::tcp::socket socket, bool implicit_tls, const ConnectionContext& context);
   ~Connection();
 
-  // Serves the client to the end; then nothing of it is left: no lock, no socket, no place in the counter.
-  // Once.
+  // Serves the client to the end; then nothing of it is left: no lock, no socket, no place in
+  // the counter. Once.
   asio::awaitable<void> Run();
 
   asio::any_io_executor executor() { return stream_.executor(); }

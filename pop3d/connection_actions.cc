@@ -200,8 +200,8 @@ asio::awaitable<void> Connection::SendMessage(SendMessageAction action, MessageS
         absl::StrCat("the message has ", action.size_bytes, " bytes, ", sent_bytes, " came"));
   }
   if (!failure.ok()) {
-    // +OK is out. Closing without the final dot is the one way left to say that this is not the whole
-    // message.
+    // +OK is out. Closing without the final dot is the one way left to say that this is not
+    // the whole message.
     obs::LogError("retrieval_broken_off", {{"session", session_id_},
                                            {"message", action.message_id},
                                            {"bytes", sent_bytes},

@@ -179,8 +179,8 @@ int Run(const config::FrontendFlags& flags) {
   // Nothing is lost, for nothing is kept here; the store frees the locks when the lease runs out.
   if (!drained || !lease_ended) std::_Exit(0);
   admin.reset();
-  // Its timers live in the threads' contexts; the server's connections are gone, and what they end in needs
-  // the server.
+  // Its timers live in the threads' contexts; the server's connections are gone, and what they end in
+  // needs the server.
   leases.reset();
   threads.reset();
   return 0;

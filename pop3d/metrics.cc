@@ -17,23 +17,8 @@ prometheus::Gauge& OneGauge(prometheus::Registry& registry, const char* name, co
 }  // namespace
 
 Metrics::Metrics(prometheus::Registry& registry)
-    // mailstead_pop3_replies_total{reply}: each reply of the catalogue, by its name; so every refusal, by its
-    // reason.
-    : replies_family_(CounterFamily(registry, "mailstead_pop3_replies_total", "Replies sent, by name")),
-      // mailstead_pop3_logins_total{mechanism,result}: mechanism USER, PLAIN, LOGIN, SCRAM-SHA-256(-PLUS);
-      // result ok, or the name of the refusing reply.
-      logins_family_(
-          CounterFamily(registry, "mailstead_pop3_logins_total", "Tries to log in, by mechanism and result")),
-      // mailstead_pop3_commits_total{result}: QUIT with deletions; result ok, or the name of the refusing
-      // reply.
-      commits_family_(
-          CounterFamily(registry, "mailstead_pop3_commits_total", "Deletions by QUIT, by result")),
-      // mailstead_pop3_sessions_closed_total{reason}: quit, dropped, timeout, write_timeout, errors,
-      // login_failures, tls_failed, proxy_failed, refused, store_failed, shutdown.
-      closed_family_(
-          CounterFamily(registry, "mailstead_pop3_sessions_closed_total", "Ended sessions, by reason")),
-      // mailstead_pop3_connections: now open.
-      connections(OneGauge(registry, "mailstead_pop3_connections", "Open connections")),
+    // mailstead_pop3_connections: now open.
+    : connections(OneGauge(registry, "mailstead_pop3_connections", "Open connections")),
       // mailstead_pop3_maildrops_open: now locked by sessions of this process.
       maildrops_open(OneGauge(registry, "mailstead_pop3_maildrops_open", "Maildrops locked by this process")),
       // mailstead_pop3_tls_failures_total: handshakes that failed or timed out.
@@ -49,7 +34,22 @@ Metrics::Metrics(prometheus::Registry& registry)
           OneCounter(registry, "mailstead_pop3_bytes_retrieved_total", "Bytes of messages sent to clients")),
       // mailstead_pop3_messages_deleted_total: in confirmed commits.
       messages_deleted(
-          OneCounter(registry, "mailstead_pop3_messages_deleted_total", "Messages deleted by clients")) {
+          OneCounter(registry, "mailstead_pop3_messages_deleted_total", "Messages deleted by clients")),
+      // mailstead_pop3_replies_total{reply}: each reply of the catalogue, by its name; so every
+      // refusal, by its reason.
+      replies_family_(CounterFamily(registry, "mailstead_pop3_replies_total", "Replies sent, by name")),
+      // mailstead_pop3_logins_total{mechanism,result}: mechanism USER, PLAIN, LOGIN, SCRAM-SHA-256(-PLUS);
+      // result ok, or the name of the refusing reply.
+      logins_family_(
+          CounterFamily(registry, "mailstead_pop3_logins_total", "Tries to log in, by mechanism and result")),
+      // mailstead_pop3_commits_total{result}: QUIT with deletions; result ok, or the name of
+      // the refusing reply.
+      commits_family_(
+          CounterFamily(registry, "mailstead_pop3_commits_total", "Deletions by QUIT, by result")),
+      // mailstead_pop3_sessions_closed_total{reason}: quit, dropped, timeout, write_timeout, errors,
+      // login_failures, tls_failed, proxy_failed, refused, store_failed, shutdown.
+      closed_family_(
+          CounterFamily(registry, "mailstead_pop3_sessions_closed_total", "Ended sessions, by reason")) {
   const auto last = static_cast<size_t>(kLastReplyId);
   for (size_t i = 0; i <= last; ++i) {
     replies_.push_back(&replies_family_.Add({{"reply", std::string(NameOf(static_cast<ReplyId>(i)))}}));

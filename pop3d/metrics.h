@@ -26,15 +26,6 @@ class Metrics {
   void CountCommit(absl::string_view result);
   void CountClosed(absl::string_view reason);
 
- private:
-  prometheus::Family<prometheus::Counter>& replies_family_;
-  prometheus::Family<prometheus::Counter>& logins_family_;
-  prometheus::Family<prometheus::Counter>& commits_family_;
-  prometheus::Family<prometheus::Counter>& closed_family_;
-  // By ReplyId: found without a lock, once for each command.
-  std::vector<prometheus::Counter*> replies_;
-
- public:
   prometheus::Gauge& connections;
   prometheus::Gauge& maildrops_open;
   prometheus::Counter& tls_failures;
@@ -42,6 +33,14 @@ class Metrics {
   prometheus::Counter& messages_broken_off;
   prometheus::Counter& bytes_retrieved;
   prometheus::Counter& messages_deleted;
+
+ private:
+  prometheus::Family<prometheus::Counter>& replies_family_;
+  prometheus::Family<prometheus::Counter>& logins_family_;
+  prometheus::Family<prometheus::Counter>& commits_family_;
+  prometheus::Family<prometheus::Counter>& closed_family_;
+  // By ReplyId: found without a lock, once for each command.
+  std::vector<prometheus::Counter*> replies_;
 };
 
 }  // namespace mailstead::pop3

@@ -2,8 +2,8 @@
 // tests have their own.
 //
 // Errors of all calls: those of the store API (proto/mailstead/store/v1), with ReasonOf; Unavailable or
-// DeadlineExceeded when the store is away, and then the call may or may not have happened. Every call has a
-// deadline.
+// DeadlineExceeded when the store is away, and then the call may or may not have happened. Every call
+// has a deadline.
 #pragma once
 
 #include <cstdint>
@@ -28,8 +28,8 @@ class SaslExchange {
   virtual asio::awaitable<absl::StatusOr<rpc::AuthStep>> Respond(std::string response) = 0;
 };
 
-// A message on its way, read piece by piece; the store sends no faster than it is read. Destroyed early:
-// cancelled.
+// A message on its way, read piece by piece; the store sends no faster than it is read.
+// Destroyed early: cancelled.
 class MessageStream {
  public:
   virtual ~MessageStream() = default;

@@ -10,8 +10,8 @@ namespace mailstead::pop3 {
 
 ReplyId AuthError(const absl::Status& status) {
   CHECK(!status.ok());
-  // Also when the store refuses us: the operator mends the front-end's credential, and the client's next try
-  // works.
+  // Also when the store refuses us: the operator mends the front-end's credential, and the client's
+  // next try works.
   return ReplyId::kStoreUnavailable;
 }
 

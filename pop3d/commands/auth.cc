@@ -10,8 +10,8 @@
 namespace mailstead::pop3::commands {
 namespace {
 
-// AUTH alone is not in RFC 5034. Clients older than CAPA, Outlook and Thunderbird among them, ask for the
-// list so.
+// AUTH alone is not in RFC 5034. Clients older than CAPA, Outlook and Thunderbird among them, ask for
+// the list so.
 Step ListMechanisms(const Session& session) {
   Step step = Step::Say(ReplyId::kMechanisms);
   for (const absl::string_view mechanism : session.Mechanisms()) step.reply->lines.emplace_back(mechanism);

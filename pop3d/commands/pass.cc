@@ -1,5 +1,5 @@
-// PASS password (RFC 1939 section 7). The password is everything behind the first space; it may contain
-// spaces.
+// PASS password (RFC 1939 section 7). The password is everything behind the first space; it
+// may contain spaces.
 #include "common/rpc/auth_exchange.h"
 #include "common/text/utf8.h"
 #include "pop3d/commands/commands.h"

@@ -8,8 +8,8 @@
 namespace mailstead::pop3 {
 namespace {
 
-// "AUTH-RESP-CODE" is the longest word of the protocol; every keyword is far shorter. A longer one is unknown
-// anyway.
+// "AUTH-RESP-CODE" is the longest word of the protocol; every keyword is far shorter. A longer one
+// is unknown anyway.
 constexpr size_t kMinKeywordBytes = 3;
 constexpr size_t kMaxKeywordBytes = 16;
 

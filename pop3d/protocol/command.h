@@ -1,5 +1,5 @@
-// The grammar of POP3 commands (RFC 1939 section 3, RFC 2449 section 3). Pure: bytes to values or a typed
-// error.
+// The grammar of POP3 commands (RFC 1939 section 3, RFC 2449 section 3). Pure: bytes to values or
+// a typed error.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +18,8 @@ struct MessageNumber {
 struct Command {
   // In upper case; empty when the line has no well-formed keyword.
   std::string keyword;
-  // Everything behind the first space, untouched (a password may begin or end with spaces). Points into the
-  // line.
+  // Everything behind the first space, untouched (a password may begin or end with spaces). Points
+  // into the line.
   absl::string_view argument;
   // A space followed the keyword.
   bool has_argument = false;

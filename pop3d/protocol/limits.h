@@ -8,19 +8,19 @@
 
 namespace mailstead::pop3 {
 
-// A command with its CRLF (RFC 2449 section 4). AUTH with an initial response obeys it too (RFC 5034 section
-// 4).
+// A command with its CRLF (RFC 2449 section 4). AUTH with an initial response obeys it too (RFC
+// 5034 section 4).
 inline constexpr size_t kMaxCommandLineBytes = 255;
-// A client's response within AUTH, with its CRLF: the size RFC 4954 section 4 names for SMTP, which shares
-// mechanisms.
+// A client's response within AUTH, with its CRLF: the size RFC 4954 section 4 names for SMTP,
+// which shares mechanisms.
 inline constexpr size_t kMaxAuthLineBytes = 12288;
 // The first line of a response, with its CRLF (RFC 2449 section 4).
 inline constexpr size_t kMaxReplyLineBytes = 512;
 
 // RFC 1939 section 7: a unique-id has 1 to 70 characters.
 inline constexpr size_t kMaxUniqueIdBytes = 70;
-// A greater maildrop shows its oldest messages; the others come once these are deleted. About 60 MB of
-// memory.
+// A greater maildrop shows its oldest messages; the others come once these are deleted. About 60
+// MB of memory.
 inline constexpr size_t kMaxMaildropMessages = 1'000'000;
 
 // Bytes taken from the socket in one read: bounds what a pipelining client can make us buffer.
@@ -35,8 +35,8 @@ inline constexpr absl::Duration kMinIdleTimeout = absl::Minutes(10);
 struct SessionLimits {
   // Commands in a row that are unknown, malformed or out of place; the last one closes the connection.
   int max_errors = 20;
-  // Wrong passwords on one connection; the last one closes it. The store slows guessing down across
-  // connections.
+  // Wrong passwords on one connection; the last one closes it. The store slows guessing
+  // down across connections.
   int max_login_failures = 5;
 };
 

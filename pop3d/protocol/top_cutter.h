@@ -15,8 +15,8 @@ class TopCutter {
 
   // How many bytes at the beginning of the next piece belong to the answer: all of it until done().
   size_t Take(absl::string_view piece);
-  // Nothing behind what was taken belongs to the answer. A message may end before: then the answer is all of
-  // it.
+  // Nothing behind what was taken belongs to the answer. A message may end before: then the answer is
+  // all of it.
   bool done() const { return in_body_ && lines_left_ == 0; }
 
  private:

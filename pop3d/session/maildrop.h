@@ -13,8 +13,8 @@
 
 namespace mailstead::pop3 {
 
-// Compact: 24 bytes and the unique-id for each message, so that an idle session on 100,000 messages stays
-// small.
+// Compact: 24 bytes and the unique-id for each message, so that an idle session on 100,000
+// messages stays small.
 class Maildrop {
  public:
   struct Message {

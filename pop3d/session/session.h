@@ -1,5 +1,5 @@
-// One POP3 session (RFC 1939) as a pure state machine: a line or an event in, the next Step out. No socket,
-// no clock.
+// One POP3 session (RFC 1939) as a pure state machine: a line or an event in, the next Step out. No
+// socket, no clock.
 //
 //   AUTHORIZATION --USER/PASS or AUTH, maildrop opened--> TRANSACTION --QUIT--> UPDATE
 //

@@ -1,5 +1,5 @@
-// What a session answers to a line or an event: at most one reply, then at most one action for the
-// connection.
+// What a session answers to a line or an event: at most one reply, then at most one action
+// for the connection.
 #pragma once
 
 #include <cstdint>

@@ -5,8 +5,8 @@
 namespace mailstead::pop3 {
 namespace {
 
-// APOP (RFC 1939 section 7) is not here: it needs passwords kept in clear, and the greeting does not offer
-// it.
+// APOP (RFC 1939 section 7) is not here: it needs passwords kept in clear, and the greeting does
+// not offer it.
 constexpr Verb kVerbs[] = {
     {"USER", commands::User, kInAuthorization, true, "USER name"},
     {"PASS", commands::Pass, kInAuthorization, true, "PASS password"},

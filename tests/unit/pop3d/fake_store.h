@@ -57,8 +57,8 @@ class FakeStore : public StoreClient {
   // --- Switches
   // Every call fails with this.
   absl::Status away;
-  // OpenMaildrop: fails with this. With `open_answer_is_lost` the maildrop is locked and the answer is
-  // Unavailable.
+  // OpenMaildrop: fails with this. With `open_answer_is_lost` the maildrop is locked and the
+  // answer is Unavailable.
   absl::Status open_failure;
   bool open_answer_is_lost = false;
   // FetchMessage: fails with this, after so many bytes.
@@ -67,8 +67,8 @@ class FakeStore : public StoreClient {
   // The stream ends in order, but too early.
   std::optional<size_t> fetch_ends_after;
   size_t piece_bytes = 65536;
-  // The next CommitMaildrop calls fail with these, in turn; with `commit_answers_are_lost` they are done all
-  // the same.
+  // The next CommitMaildrop calls fail with these, in turn; with `commit_answers_are_lost` they are
+  // done all the same.
   std::vector<absl::Status> commit_failures;
   bool commit_answers_are_lost = false;
   absl::Status release_failure;

@@ -16,12 +16,13 @@
 namespace mailstead::pop3 {
 namespace {
 
-// The server on a thread of its own; the FakeStore is touched there only, but for what no session does at
-// that time.
+// The server on a thread of its own.
 class ServerTest : public testing::Test {
  protected:
   ServerTest() {
     service_.context.session.allow_plaintext_auth = true;
+    service_.store.Deliver(service_.store.demo(), std::string(20 << 20, 'x'));
+    // Behind all that: from here on the store belongs to the server's thread.
     EXPECT_TRUE(server_.Listen("pop3", {"127.0.0.1:0"}, false).ok());
   }
 
@@ -68,7 +69,6 @@ TEST_F(ServerTest, ServesAndDrains) {
 }
 
 TEST_F(ServerTest, CutsOffWhoDoesNotEnd) {
-  service_.store.Deliver(service_.store.demo(), std::string(20 << 20, 'x'));
   asio::ip::tcp::socket stuck = Connect();
   ReadLine(stuck);
   Ask(stuck, "USER demo@example.test");

@@ -73,8 +73,8 @@ TEST_F(SessionTest, EveryVerbInEveryState) {
     bool authorization;
     bool transaction;
   };
-  // RFC 1939 sections 4 to 7, RFC 2449 section 5, RFC 2595 section 4, RFC 5034 section 4, RFC 6856 sections 2
-  // and 3.
+  // RFC 1939 sections 4 to 7, RFC 2449 section 5, RFC 2595 section 4, RFC 5034 section 4, RFC 6856
+  // sections 2 and 3.
   const Row rows[] = {{"USER a", true, false},  {"AUTH", true, false},  {"UTF8", true, false},
                       {"CAPA", true, true},     {"LANG", true, true},   {"STAT", false, true},
                       {"LIST", false, true},    {"UIDL", false, true},  {"RETR 1", false, true},
