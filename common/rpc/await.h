@@ -9,6 +9,7 @@
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/support/client_callback.h>
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <utility>
@@ -228,6 +229,7 @@ class ExchangeStream {
     const std::shared_ptr<State> state = state_;
     if (state->released()) co_return absl::CancelledError("the exchange has ended");
     state->request = std::move(request);
+    state->under_way = 2;
     const bool ok = co_await AwaitCallback<bool>([raw = state.get()](std::function<void(bool)> done) {
       raw->SetWaiter(std::move(done));
       raw->StartWrite(&raw->request);
@@ -242,12 +244,21 @@ class ExchangeStream {
   struct State : StreamState<grpc::ClientBidiReactor<Request, Response>, State> {
     Request request;
     Response response;
+    // The answer may be here before gRPC is done with the request: the next one has to wait for both.
+    std::atomic<int> under_way = 0;
+    void OnWriteDone(bool ok) override {
+      if (ok) Succeed();
+    }
     void OnReadDone(bool ok) override {
+      // A write that failed is followed by a read that fails; the waiter is then woken by OnDone, with the status.
       if (ok) {
-        this->Wake(true);
+        Succeed();
       } else {
         this->Release();
       }
+    }
+    void Succeed() {
+      if (--under_way == 0) this->Wake(true);
     }
   };
   std::shared_ptr<State> state_;

@@ -170,6 +170,13 @@ TEST_F(Await, AuthExchangeTellsTroubleFromRefusal) {
   EXPECT_EQ(step.status(), absl::UnavailableError("disk"));
 }
 
+// The answer to a request can overtake the word that the request is sent.
+TEST_F(Await, AuthExchangeSendsOneResponseAtATime) {
+  const auto step = Run(Login(channel_.get(), AuthStart{.mechanism = "MANY"}, "right"));
+  ASSERT_TRUE(step.ok()) << step.status();
+  EXPECT_EQ(step->kind, AuthStep::Kind::kOk);
+}
+
 TEST(PlainInitialResponse, HasTheFormOfRfc4616) {
   EXPECT_EQ(PlainInitialResponse("tim", "tan staaf tan"), std::string("\0tim\0tan staaf tan", 18));
 }

@@ -63,7 +63,7 @@ class TestMailboxService : public v1::MailboxService::Service {
   }
 };
 
-// Asks for two responses, then is content.
+// Asks for two responses, or a thousand with the mechanism MANY, then is content.
 class TestAuthService : public v1::AuthService::Service {
  public:
   grpc::Status Authenticate(
@@ -72,7 +72,8 @@ class TestAuthService : public v1::AuthService::Service {
     v1::AuthenticateRequest request;
     if (!stream->Read(&request)) return grpc::Status(grpc::ABORTED, "nothing came");
     if (request.start().mechanism() == "BROKEN") return grpc::Status(grpc::UNAVAILABLE, "disk");
-    for (int i = 0; i < 2; ++i) {
+    const int steps = request.start().mechanism() == "MANY" ? 1000 : 2;
+    for (int i = 0; i < steps; ++i) {
       v1::AuthenticateResponse response;
       response.set_challenge(absl::StrCat("challenge ", i));
       stream->Write(response);
