@@ -52,7 +52,8 @@ ABSL_FLAG(std::string, frontend_token_file, "",
           "file with the token of front-ends; made when it is missing; empty: no such token");
 ABSL_FLAG(std::string, operator_token_file, "",
           "file with the token of operators; made when it is missing; empty: no such token");
-ABSL_FLAG(std::string, tls_cert, "", "PEM file with the API's certificate chain, leaf first; empty: no TLS");
+ABSL_FLAG(std::string, tls_cert, "",
+          "PEM file with the API's certificate chain, leaf first, read again when it changes; empty: no TLS");
 ABSL_FLAG(std::string, tls_key, "", "PEM file with its key");
 ABSL_FLAG(std::string, tls_client_ca, "",
           "PEM file of the authority that signs callers' certificates, which are then required; their "

@@ -4,6 +4,8 @@
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/resource_quota.h>
+#include <grpcpp/security/tls_certificate_provider.h>
+#include <grpcpp/security/tls_credentials_options.h>
 
 #include <fstream>
 #include <mutex>
@@ -30,29 +32,35 @@ constexpr int kMaxConcurrentStreams = 20'000;
 // What a peer may send before it is read, per stream: 1,000 uploads at once are 64 MiB, whatever their sizes.
 constexpr int kStreamWindowBytes = 64 << 10;
 
-absl::StatusOr<std::string> ReadPem(const std::string& path) {
+absl::Status CheckPem(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   std::ostringstream content;
   content << file.rdbuf();
   if (!file || !absl::StrContains(content.str(), "-----BEGIN ")) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": cannot be read, or is not PEM"));
   }
-  return content.str();
+  return absl::OkStatus();
 }
 
+// The files are looked at again all the time; connections that are open keep what they began with.
 absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> MakeCredentials(const ServerOptions& options) {
   if (options.tls_cert_file.empty()) return grpc::InsecureServerCredentials();
-  grpc::SslServerCredentialsOptions ssl(options.tls_client_ca_file.empty()
-                                            ? GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE
-                                            : GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
-  grpc::SslServerCredentialsOptions::PemKeyCertPair pair;
-  ASSIGN_OR_RETURN(pair.private_key, ReadPem(options.tls_key_file));
-  ASSIGN_OR_RETURN(pair.cert_chain, ReadPem(options.tls_cert_file));
-  ssl.pem_key_cert_pairs.push_back(std::move(pair));
-  if (!options.tls_client_ca_file.empty()) {
-    ASSIGN_OR_RETURN(ssl.pem_root_certs, ReadPem(options.tls_client_ca_file));
-  }
-  return grpc::SslServerCredentials(ssl);
+  RETURN_IF_ERROR(CheckPem(options.tls_cert_file));
+  RETURN_IF_ERROR(CheckPem(options.tls_key_file));
+  const bool mutual = !options.tls_client_ca_file.empty();
+  if (mutual) RETURN_IF_ERROR(CheckPem(options.tls_client_ca_file));
+  const auto interval = static_cast<unsigned>(absl::ToInt64Seconds(options.tls_reload_interval));
+  auto provider = mutual
+                      ? std::make_shared<grpc::experimental::FileWatcherCertificateProvider>(
+                            options.tls_key_file, options.tls_cert_file, options.tls_client_ca_file, interval)
+                      : std::make_shared<grpc::experimental::FileWatcherCertificateProvider>(
+                            options.tls_key_file, options.tls_cert_file, interval);
+  grpc::experimental::TlsServerCredentialsOptions tls(std::move(provider));
+  tls.watch_identity_key_cert_pairs();
+  if (mutual) tls.watch_root_certs();
+  tls.set_cert_request_type(mutual ? GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY
+                                   : GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE);
+  return grpc::experimental::TlsServerCredentials(tls);
 }
 
 void SetLimits(grpc::ServerBuilder& builder, const ServerOptions& options) {

@@ -21,6 +21,8 @@ struct ServerOptions {
   std::string tls_key_file;
   // Set: callers must show a certificate of this CA (mutual TLS).
   std::string tls_client_ca_file;
+  // How often the files are looked at for a change. Whole seconds.
+  absl::Duration tls_reload_interval = absl::Seconds(10);
   // What gRPC may hold in buffers for all callers together.
   size_t max_rpc_memory_bytes = size_t{512} << 20;
 };

@@ -89,6 +89,7 @@ class TlsTest : public ServiceTest {
     options.tls_cert_file = folder_ + "/tls.crt";
     options.tls_key_file = folder_ + "/tls.key";
     if (mutual) options.tls_client_ca_file = folder_ + "/ca.crt";
+    options.tls_reload_interval = absl::Seconds(1);
     auto server = StoreServer::Start(options, environment_);
     ASSERT_TRUE(server.ok()) << server.status();
     tls_server_ = *std::move(server);
@@ -157,6 +158,19 @@ TEST_F(TlsTest, WithoutAnAuthorityTokensCount) {
   const Identity self_made = MakeIdentity("operator", "", nullptr);
   EXPECT_EQ(Calls(&self_made, ""), std::pair(kUnknownCaller, kUnknownCaller));
   EXPECT_EQ(Calls(nullptr, kFrontendToken), std::pair(kDenied, kOk));
+}
+
+TEST_F(TlsTest, ChangedFilesAreTakenUp) {
+  AddAccount("a@example.test");
+  StartServer(false);
+  ASSERT_EQ(Calls(nullptr, kFrontendToken).second, kOk);
+  // From now on clients trust another authority only.
+  authority_ = MakeIdentity("next authority", "", nullptr);
+  EXPECT_EQ(Calls(nullptr, kFrontendToken).second, kNoConnection);
+  const Identity server = MakeIdentity("store", "localhost", &authority_);
+  std::ofstream(folder_ + "/tls.crt") << CertificatePem(server);
+  std::ofstream(folder_ + "/tls.key") << KeyPem(server);
+  EXPECT_TRUE(Eventually([&] { return Calls(nullptr, kFrontendToken).second == kOk; }));
 }
 
 }  // namespace
