@@ -14,16 +14,17 @@
 
 namespace mailstead::smtp {
 
-// Thread-safe. Counts in this hour and the one before, the latter by the part of it that is less than an hour ago: the
-// error is small, and an account costs 24 bytes however much it sends. Behind several front-ends an account has the
-// limit at each of them.
+// Thread-safe. Counts in this hour and the one before, the latter by the part of it that is less than an hour
+// ago: the error is small, and an account costs 24 bytes however much it sends. Behind several front-ends an
+// account has the limit at each of them.
 class AccountRates {
  public:
   // 0 means no limit. `clock` outlives this.
-  AccountRates(size_t max_messages_per_hour, const Clock& clock) : max_(max_messages_per_hour), clock_(clock) {}
+  AccountRates(size_t max_messages_per_hour, const Clock& clock)
+      : max_(max_messages_per_hour), clock_(clock) {}
 
-  // A message that is being sent. It counts from the start, so that parallel sessions cannot overshoot, and is taken
-  // back when the transaction ends without Keep(). Movable.
+  // A message that is being sent. It counts from the start, so that parallel sessions cannot overshoot, and
+  // is taken back when the transaction ends without Keep(). Movable.
   class Reservation {
    public:
     Reservation() = default;

@@ -79,7 +79,8 @@ asio::awaitable<bool> Connection::Admit() {
     const bool in_all = verdict == net::ConnectionCounter::Verdict::kTooManyInAll;
     session_.CloseWith(in_all ? ReplyId::kTooManyConnections : ReplyId::kTooManyFromAddress);
     LogRefusal("connection_refused", "count", absl::StrCat(context_.counter.count()));
-    // Under implicit TLS the client could read nothing without a handshake, which is the work that is to be saved.
+    // Under implicit TLS the client could read nothing without a handshake, which is the work that is to be
+    // saved.
     if (IsImplicitTls(context_.session.kind)) stream_.Close();
     co_return false;
   }
@@ -87,7 +88,8 @@ asio::awaitable<bool> Connection::Admit() {
     const bool encrypted = co_await HandshakeTls();
     if (!encrypted) co_return false;
   } else {
-    // SECURITY: spam senders do not wait for the greeting; a client that is made to speak SMTP by a web page cannot.
+    // SECURITY: spam senders do not wait for the greeting; a client that is made to speak SMTP by a web page
+    // cannot.
     const absl::Duration delay = context_.session.limits.greeting_delay;
     if (delay > absl::ZeroDuration()) co_await stream_.WaitReadable(delay);
     if (stream_.HasPendingInput()) {
@@ -103,16 +105,19 @@ asio::awaitable<bool> Connection::Admit() {
 asio::awaitable<bool> Connection::ReadProxyHeader() {
   // SECURITY: only from these networks, and from them always: who else could say which address it has?
   if (!context_.proxy_networks.Contains(stream_.peer().address())) co_return true;
-  const absl::Status status = co_await net::ReadProxyHeader(stream_, context_.session.limits.proxy_header_timeout);
+  const absl::Status status =
+      co_await net::ReadProxyHeader(stream_, context_.session.limits.proxy_header_timeout);
   if (status.ok()) co_return true;
   client_ = net::AddressText(stream_.peer());
-  obs::LogWarning("proxy_header_refused", {{"session", id_}, {"client", client_}, {"error", status.message()}});
+  obs::LogWarning("proxy_header_refused",
+                  {{"session", id_}, {"client", client_}, {"error", status.message()}});
   stream_.Close();
   co_return false;
 }
 
 asio::awaitable<bool> Connection::HandshakeTls() {
-  const absl::Status status = co_await stream_.StartTls(context_.tls, context_.session.limits.tls_handshake_timeout);
+  const absl::Status status =
+      co_await stream_.StartTls(context_.tls, context_.session.limits.tls_handshake_timeout);
   context_.metrics.TlsHandshake(status.ok());
   if (!status.ok()) {
     end_reason_ = "tls";
@@ -155,9 +160,9 @@ asio::awaitable<Action> Connection::AwaitCommand() {
   while (true) {
     const Line line = framer_.Next(input_.bytes());
     if (line.kind != Line::Kind::kNeedMore) {
-      Action action = line.kind == Line::Kind::kLine          ? session_.OnLine(line.text)
-                      : line.kind == Line::Kind::kTooLong     ? session_.OnLineTooLong()
-                                                              : session_.OnBareLineEnd();
+      Action action = line.kind == Line::Kind::kLine      ? session_.OnLine(line.text)
+                      : line.kind == Line::Kind::kTooLong ? session_.OnLineTooLong()
+                                                          : session_.OnBareLineEnd();
       input_.Consume(line.size_bytes);
       co_return action;
     }
@@ -266,7 +271,8 @@ asio::awaitable<Action> Connection::Do(CheckSender check) {
     }
     NoteStore("check_sender", allowed.status());
     Action action = session_.OnSenderChecked(allowed);
-    if (session_.dialog().last_reply != ReplyId::kSenderOk) LogRefusal("sender_refused", "sender", check.sender);
+    if (session_.dialog().last_reply != ReplyId::kSenderOk)
+      LogRefusal("sender_refused", "sender", check.sender);
     co_return action;
   }
 }
@@ -338,10 +344,9 @@ void Connection::LogAuth(const absl::StatusOr<rpc::AuthStep>& step) {
   if (step->kind == rpc::AuthStep::Kind::kChallenge) return;
   const bool ok = step->kind == rpc::AuthStep::Kind::kOk;
   context_.metrics.Authentication(auth_mechanism_, ok ? "ok" : "refused");
-  obs::LogInfo(ok ? "authenticated" : "authentication_refused", {{"session", id_},
-                                                                 {"client", client_},
-                                                                 {"mechanism", auth_mechanism_},
-                                                                 {"account", step->address}});
+  obs::LogInfo(
+      ok ? "authenticated" : "authentication_refused",
+      {{"session", id_}, {"client", client_}, {"mechanism", auth_mechanism_}, {"account", step->address}});
 }
 
 void Connection::LogClosed() {

@@ -1,5 +1,5 @@
-// One client's connection: all I/O of a session and every deadline of it. It moves bytes between the socket, the session
-// and the store, and performs the actions the session asks for.
+// One client's connection: all I/O of a session and every deadline of it. It moves bytes between the socket,
+// the session and the store, and performs the actions the session asks for.
 #pragma once
 
 #include <cstddef>

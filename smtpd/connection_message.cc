@@ -117,7 +117,8 @@ asio::awaitable<Action> Connection::Do(ReceiveChunk chunk) {
     input_.Consume(octets.size());
     co_await PassOn();
   }
-  if (!chunk.last && intake_->defect() == MessageDefect::kNone) co_return session_.OnChunkTaken(chunk.size_bytes);
+  if (!chunk.last && intake_->defect() == MessageDefect::kNone)
+    co_return session_.OnChunkTaken(chunk.size_bytes);
   if (chunk.last) intake_->FinishChunks();
   Action action = co_await FinishMessage();
   co_return action;

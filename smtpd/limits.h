@@ -1,4 +1,5 @@
-// What an operator can bound, each with a flag of the same name. Fixed sizes of the grammar are in protocol/limits.h.
+// What an operator can bound, each with a flag of the same name. Fixed sizes of the grammar are in
+// protocol/limits.h.
 #pragma once
 
 #include <cstddef>
@@ -22,7 +23,8 @@ struct Limits {
   size_t max_received_headers = 100;
   BareLineEnds bare_line_ends = BareLineEnds::kRefuse;
 
-  // A whole command from when it is awaited (RFC 5321 section 4.5.3.2.7). Also for replies that the client does not read.
+  // A whole command from when it is awaited (RFC 5321 section 4.5.3.2.7). Also for replies that the client
+  // does not read.
   absl::Duration command_timeout = absl::Minutes(5);
   // The next bytes of a message (section 4.5.3.2.5).
   absl::Duration data_timeout = absl::Minutes(5);
@@ -42,8 +44,8 @@ inline constexpr size_t kDeliverChunkBytes = 65'536;
 inline constexpr size_t kReadBytes = 16'384;
 // Replies gathered for pipelined commands before they are sent.
 inline constexpr size_t kMaxGatheredReplyBytes = 32'768;
-// After the last reply: how long and how much is read and thrown away, so that the client can read the reply before the
-// connection is reset.
+// After the last reply: how long and how much is read and thrown away, so that the client can read the reply
+// before the connection is reset.
 inline constexpr int kLingerSeconds = 2;
 inline constexpr size_t kMaxLingerBytes = 1'048'576;
 

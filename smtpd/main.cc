@@ -19,9 +19,11 @@ ABSL_FLAG(std::string, mx_listen, "[::]:25",
           "addresses for mail from other hosts, host:port, comma separated; empty: none");
 ABSL_FLAG(std::string, submission_listen, "[::]:587",
           "addresses for mail from users with STARTTLS, host:port, comma separated; empty: none");
-ABSL_FLAG(std::string, submissions_listen, "[::]:465",
-          "addresses for mail from users with TLS from the first byte, host:port, comma separated; empty: none");
-ABSL_FLAG(std::string, admin_listen, "[::]:9025", "address for /metrics, /healthz and /readyz, host:port; empty: none");
+ABSL_FLAG(
+    std::string, submissions_listen, "[::]:465",
+    "addresses for mail from users with TLS from the first byte, host:port, comma separated; empty: none");
+ABSL_FLAG(std::string, admin_listen, "[::]:9025",
+          "address for /metrics, /healthz and /readyz, host:port; empty: none");
 ABSL_FLAG(absl::Duration, store_timeout, absl::Seconds(10), "deadline of one call to the store");
 ABSL_FLAG(absl::Duration, store_retry_for, absl::Seconds(10),
           "how long a call is tried again while the store is away, before the client is told 451");
@@ -40,9 +42,11 @@ ABSL_FLAG(int, max_commands, 1'000'000, "commands that end a session; 0: no limi
 ABSL_FLAG(int, max_received_headers, 100, "Received fields that make a message a loop");
 ABSL_FLAG(int, max_messages_per_account_per_hour, 0,
           "messages an account may send in an hour through this process; 0: no limit");
-ABSL_FLAG(absl::Duration, command_timeout, absl::Minutes(5), "how long to wait for a command (RFC 5321 section 4.5.3.2)");
+ABSL_FLAG(absl::Duration, command_timeout, absl::Minutes(5),
+          "how long to wait for a command (RFC 5321 section 4.5.3.2)");
 ABSL_FLAG(absl::Duration, data_timeout, absl::Minutes(5), "how long to wait for the next bytes of a message");
-ABSL_FLAG(absl::Duration, message_timeout, absl::Hours(1), "how long a message may take from DATA to its end");
+ABSL_FLAG(absl::Duration, message_timeout, absl::Hours(1),
+          "how long a message may take from DATA to its end");
 
 namespace mailstead::smtp {
 namespace {
@@ -69,7 +73,8 @@ void CheckRanges(config::Checker& check) {
               1'000'000'000);
   const absl::Duration least = absl::Milliseconds(100);
   check.Within("store_timeout", absl::GetFlag(FLAGS_store_timeout), least, absl::Minutes(10));
-  check.Within("store_retry_for", absl::GetFlag(FLAGS_store_retry_for), absl::ZeroDuration(), absl::Minutes(10));
+  check.Within("store_retry_for", absl::GetFlag(FLAGS_store_retry_for), absl::ZeroDuration(),
+               absl::Minutes(10));
   check.Within("tls_handshake_timeout", absl::GetFlag(FLAGS_tls_handshake_timeout), least, absl::Minutes(10));
   check.Within("greeting_delay", absl::GetFlag(FLAGS_greeting_delay), absl::ZeroDuration(), absl::Minutes(1));
   check.Within("command_timeout", absl::GetFlag(FLAGS_command_timeout), least, absl::Hours(24));

@@ -24,12 +24,14 @@ prometheus::Family<prometheus::Counter>& CounterFamily(prometheus::Registry& reg
 }  // namespace
 
 Metrics::Metrics(std::shared_ptr<prometheus::Registry> registry) : registry_(std::move(registry)) {
-  auto& replies = CounterFamily(*registry_, "smtpd_replies_total", "Replies sent, by their name in the catalogue");
+  auto& replies =
+      CounterFamily(*registry_, "smtpd_replies_total", "Replies sent, by their name in the catalogue");
   for (size_t i = 0; i < kReplyCount; ++i) {
     const Reply& reply = GetReply(static_cast<ReplyId>(i));
     replies_[i] = &replies.Add({{"reply", std::string(reply.name)}, {"code", absl::StrCat(reply.code)}});
   }
-  auto& open = prometheus::BuildGauge().Name("smtpd_connections").Help("Open connections").Register(*registry_);
+  auto& open =
+      prometheus::BuildGauge().Name("smtpd_connections").Help("Open connections").Register(*registry_);
   auto& opened = CounterFamily(*registry_, "smtpd_connections_total", "Connections accepted since the start");
   auto& messages = CounterFamily(*registry_, "smtpd_messages_total", "Messages the store has taken");
   for (ListenerKind kind : kKinds) {
@@ -38,19 +40,24 @@ Metrics::Metrics(std::shared_ptr<prometheus::Registry> registry) : registry_(std
     opened_[Index(kind)] = &opened.Add(labels);
     messages_[Index(kind)] = &messages.Add(labels);
   }
-  message_bytes_ = &CounterFamily(*registry_, "smtpd_message_bytes_total", "Bytes of the messages taken").Add({});
-  recipients_ = &CounterFamily(*registry_, "smtpd_recipients_total", "Recipients of the messages taken").Add({});
-  store_seconds_ = &prometheus::BuildHistogram()
-                        .Name("smtpd_store_seconds")
-                        .Help("From the end of a message to the store's word that it is on disk")
-                        .Register(*registry_)
-                        .Add({}, prometheus::Histogram::BucketBoundaries{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
-                                                                         0.25, 0.5, 1, 2.5, 5, 10, 30});
+  message_bytes_ =
+      &CounterFamily(*registry_, "smtpd_message_bytes_total", "Bytes of the messages taken").Add({});
+  recipients_ =
+      &CounterFamily(*registry_, "smtpd_recipients_total", "Recipients of the messages taken").Add({});
+  store_seconds_ =
+      &prometheus::BuildHistogram()
+           .Name("smtpd_store_seconds")
+           .Help("From the end of a message to the store's word that it is on disk")
+           .Register(*registry_)
+           .Add({}, prometheus::Histogram::BucketBoundaries{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
+                                                            0.25, 0.5, 1, 2.5, 5, 10, 30});
   tls_ = &CounterFamily(*registry_, "smtpd_tls_handshakes_total", "TLS handshakes, by result (ok, failed)");
-  authentications_ = &CounterFamily(*registry_, "smtpd_authentications_total",
-                                    "AUTH exchanges, by mechanism and result (ok, refused, failed, cancelled)");
-  store_failures_ = &CounterFamily(*registry_, "smtpd_store_failures_total",
-                                   "Calls to the store that failed, each try counted, by call and status code");
+  authentications_ =
+      &CounterFamily(*registry_, "smtpd_authentications_total",
+                     "AUTH exchanges, by mechanism and result (ok, refused, failed, cancelled)");
+  store_failures_ =
+      &CounterFamily(*registry_, "smtpd_store_failures_total",
+                     "Calls to the store that failed, each try counted, by call and status code");
 }
 
 void Metrics::Count(ReplyId id) { replies_[static_cast<size_t>(id)]->Increment(); }
@@ -68,7 +75,8 @@ void Metrics::Authentication(absl::string_view mechanism, absl::string_view resu
   authentications_->Add({{"mechanism", std::string(mechanism)}, {"result", std::string(result)}}).Increment();
 }
 
-void Metrics::MessageStored(ListenerKind kind, uint64_t size_bytes, size_t recipient_count, absl::Duration wait) {
+void Metrics::MessageStored(ListenerKind kind, uint64_t size_bytes, size_t recipient_count,
+                            absl::Duration wait) {
   messages_[Index(kind)]->Increment();
   message_bytes_->Increment(static_cast<double>(size_bytes));
   recipients_->Increment(static_cast<double>(recipient_count));
@@ -76,7 +84,8 @@ void Metrics::MessageStored(ListenerKind kind, uint64_t size_bytes, size_t recip
 }
 
 void Metrics::StoreFailure(absl::string_view call, const absl::Status& status) {
-  store_failures_->Add({{"call", std::string(call)}, {"code", absl::StatusCodeToString(status.code())}}).Increment();
+  store_failures_->Add({{"call", std::string(call)}, {"code", absl::StatusCodeToString(status.code())}})
+      .Increment();
 }
 
 }  // namespace mailstead::smtp

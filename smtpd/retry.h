@@ -1,4 +1,5 @@
-// Trying a call to the store again for a bounded time: a store that restarts must not cost the client its mail.
+// Trying a call to the store again for a bounded time: a store that restarts must not cost the client its
+// mail.
 #pragma once
 
 #include "absl/status/status.h"

@@ -125,9 +125,9 @@ absl::Status Server::Listen(ListenerKind kind, const std::vector<std::string>& a
                      net::Listener::Start(impl_->threads, options, [context](asio::ip::tcp::socket socket) {
                        return ServeConnection(*context, std::move(socket));
                      }));
-    obs::LogInfo("listening", {{"listener", ListenerName(kind)},
-                               {"address", listener->address()},
-                               {"port", listener->port()}});
+    obs::LogInfo(
+        "listening",
+        {{"listener", ListenerName(kind)}, {"address", listener->address()}, {"port", listener->port()}});
     impl_->listeners.push_back(std::move(listener));
   }
   return absl::OkStatus();

@@ -44,8 +44,8 @@ class Server {
   // Serves metrics and health. Errors of obs::AdminServer::Start.
   absl::Status StartAdmin(const std::string& address);
 
-  // Closes the listeners, says 421 to idle sessions, and lets the others finish what they do for `timeout`; then they
-  // are cut off. False when some did not end even so.
+  // Closes the listeners, says 421 to idle sessions, and lets the others finish what they do for `timeout`;
+  // then they are cut off. False when some did not end even so.
   bool Drain(absl::Duration timeout);
 
  private:

@@ -31,12 +31,18 @@ struct Stubs {
 
 Resolution::Outcome ToOutcome(v1::ResolveRecipientResponse::Outcome outcome) {
   switch (outcome) {
-    case v1::ResolveRecipientResponse::OUTCOME_LOCAL: return Resolution::Outcome::kLocal;
-    case v1::ResolveRecipientResponse::OUTCOME_ALIAS: return Resolution::Outcome::kAlias;
-    case v1::ResolveRecipientResponse::OUTCOME_REMOTE: return Resolution::Outcome::kRemote;
-    case v1::ResolveRecipientResponse::OUTCOME_DISABLED: return Resolution::Outcome::kDisabled;
-    case v1::ResolveRecipientResponse::OUTCOME_OVER_QUOTA: return Resolution::Outcome::kOverQuota;
-    default: return Resolution::Outcome::kUnknown;
+    case v1::ResolveRecipientResponse::OUTCOME_LOCAL:
+      return Resolution::Outcome::kLocal;
+    case v1::ResolveRecipientResponse::OUTCOME_ALIAS:
+      return Resolution::Outcome::kAlias;
+    case v1::ResolveRecipientResponse::OUTCOME_REMOTE:
+      return Resolution::Outcome::kRemote;
+    case v1::ResolveRecipientResponse::OUTCOME_DISABLED:
+      return Resolution::Outcome::kDisabled;
+    case v1::ResolveRecipientResponse::OUTCOME_OVER_QUOTA:
+      return Resolution::Outcome::kOverQuota;
+    default:
+      return Resolution::Outcome::kUnknown;
   }
 }
 
@@ -56,8 +62,8 @@ void FillEnvelope(const DeliveryEnvelope& envelope, v1::DeliverEnvelope& message
   }
 }
 
-// Cancels a call when a step of it takes too long. The timer's handler may still be queued when this is gone, so what
-// it looks at is shared with it.
+// Cancels a call when a step of it takes too long. The timer's handler may still be queued when this is gone,
+// so what it looks at is shared with it.
 class Watchdog {
  public:
   Watchdog(asio::any_io_executor executor, grpc::ClientContext* context)
@@ -193,7 +199,8 @@ class RpcStoreClient : public StoreClient {
     co_return response.allowed();
   }
 
-  asio::awaitable<absl::Status> Deliver(const DeliveryEnvelope& envelope, const std::string& content) override {
+  asio::awaitable<absl::Status> Deliver(const DeliveryEnvelope& envelope,
+                                        const std::string& content) override {
     v1::MailboxService::Stub* stub = Next().mailbox.get();
     DeliverCall call([&](grpc::ClientContext* context, v1::DeliverResponse* response, auto* reactor) {
       channel_.Prepare(*context, timeouts_.call);
@@ -227,7 +234,8 @@ class RpcStoreClient : public StoreClient {
 
 }  // namespace
 
-std::unique_ptr<StoreClient> MakeStoreClient(rpc::StoreChannel& channel, int connections, StoreTimeouts timeouts) {
+std::unique_ptr<StoreClient> MakeStoreClient(rpc::StoreChannel& channel, int connections,
+                                             StoreTimeouts timeouts) {
   return std::make_unique<RpcStoreClient>(channel, connections, timeouts);
 }
 

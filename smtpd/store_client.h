@@ -37,8 +37,8 @@ struct DeliveryEnvelope {
   std::string client_address;
 };
 
-// A message too big for one piece, on its way. Destroying it before Finish has given an answer ends the call; the store
-// keeps nothing of it.
+// A message too big for one piece, on its way. Destroying it before Finish has given an answer ends the call;
+// the store keeps nothing of it.
 class DeliveryStream {
  public:
   virtual ~DeliveryStream() = default;
@@ -65,7 +65,8 @@ class StoreClient {
   virtual asio::awaitable<absl::StatusOr<bool>> MaySend(CheckSender request) = 0;
   // A message in one piece. OK: it is on disk. A repeat with the same delivery_id stores nothing twice.
   // `envelope` and `content` outlive the call.
-  virtual asio::awaitable<absl::Status> Deliver(const DeliveryEnvelope& envelope, const std::string& content) = 0;
+  virtual asio::awaitable<absl::Status> Deliver(const DeliveryEnvelope& envelope,
+                                                const std::string& content) = 0;
   // `executor` is the caller's.
   virtual std::unique_ptr<DeliveryStream> StartDelivery(const DeliveryEnvelope& envelope,
                                                         asio::any_io_executor executor) = 0;
@@ -82,6 +83,7 @@ struct StoreTimeouts {
 };
 
 // Over gRPC. `channel` outlives the client.
-std::unique_ptr<StoreClient> MakeStoreClient(rpc::StoreChannel& channel, int connections, StoreTimeouts timeouts);
+std::unique_ptr<StoreClient> MakeStoreClient(rpc::StoreChannel& channel, int connections,
+                                             StoreTimeouts timeouts);
 
 }  // namespace mailstead::smtp

@@ -22,8 +22,10 @@ Action Bdat(Dialog& dialog, absl::string_view argument) {
     return Close{};
   }
   // Refused or not, the octets follow: the client may have sent them already.
-  if (dialog.transaction == nullptr) return Swallow(dialog, bdat->size_bytes, ReplyId::kBadSequence, "MAIL first");
-  if (dialog.transaction->recipients.empty()) return Swallow(dialog, bdat->size_bytes, ReplyId::kNoRecipients, "");
+  if (dialog.transaction == nullptr)
+    return Swallow(dialog, bdat->size_bytes, ReplyId::kBadSequence, "MAIL first");
+  if (dialog.transaction->recipients.empty())
+    return Swallow(dialog, bdat->size_bytes, ReplyId::kNoRecipients, "");
   dialog.transaction->chunking = true;
   return ReceiveChunk{bdat->size_bytes, bdat->last};
 }

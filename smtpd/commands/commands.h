@@ -1,5 +1,5 @@
-// One function for each verb on the wire, each in the file of its name, and what comes after the store has answered.
-// All are pure: they look at and change the dialog, and say what is to be done.
+// One function for each verb on the wire, each in the file of its name, and what comes after the store has
+// answered. All are pure: they look at and change the dialog, and say what is to be done.
 #pragma once
 
 #include "absl/status/statusor.h"

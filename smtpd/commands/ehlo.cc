@@ -11,17 +11,18 @@ namespace {
 std::string Offer(const Dialog& dialog) {
   const Limits& limits = dialog.config.limits;
   std::string offer = absl::StrCat(dialog.config.hostname,
-                                   "\nPIPELINING",                           // RFC 2920
-                                   "\nSIZE ", limits.max_message_bytes,      // RFC 1870
-                                   "\n8BITMIME",                             // RFC 6152
-                                   "\nSMTPUTF8",                             // RFC 6531
-                                   "\nCHUNKING",                             // RFC 3030, without BINARYMIME
-                                   "\nENHANCEDSTATUSCODES",                  // RFC 2034
-                                   "\nDSN",                                  // RFC 3461
+                                   "\nPIPELINING",                       // RFC 2920
+                                   "\nSIZE ", limits.max_message_bytes,  // RFC 1870
+                                   "\n8BITMIME",                         // RFC 6152
+                                   "\nSMTPUTF8",                         // RFC 6531
+                                   "\nCHUNKING",                         // RFC 3030, without BINARYMIME
+                                   "\nENHANCEDSTATUSCODES",              // RFC 2034
+                                   "\nDSN",                              // RFC 3461
                                    "\nLIMITS RCPTMAX=", limits.max_recipients);  // RFC 9422
-  if (dialog.offers_starttls()) absl::StrAppend(&offer, "\nSTARTTLS");  // RFC 3207
-  if (dialog.offers_auth()) {                                           // RFC 4954
-    absl::StrAppend(&offer, "\nAUTH PLAIN LOGIN SCRAM-SHA-256", dialog.tls_exporter ? " SCRAM-SHA-256-PLUS" : "");
+  if (dialog.offers_starttls()) absl::StrAppend(&offer, "\nSTARTTLS");           // RFC 3207
+  if (dialog.offers_auth()) {                                                    // RFC 4954
+    absl::StrAppend(&offer, "\nAUTH PLAIN LOGIN SCRAM-SHA-256",
+                    dialog.tls_exporter ? " SCRAM-SHA-256-PLUS" : "");
   }
   return offer;
 }

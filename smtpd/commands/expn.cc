@@ -1,4 +1,5 @@
-// EXPN: RFC 5321 section 4.1.1.7. Not offered: there are no lists, and members are nobody's business (section 7.3).
+// EXPN: RFC 5321 section 4.1.1.7. Not offered: there are no lists, and members are nobody's business
+// (section 7.3).
 #include "smtpd/commands/commands.h"
 
 namespace mailstead::smtp::commands {

@@ -11,12 +11,17 @@ namespace {
 
 void SayParseError(Dialog& dialog, ParseError error) {
   switch (error) {
-    case ParseError::kBadAddress: return dialog.Say(ReplyId::kBadSender);
-    case ParseError::kUnknownParameter: return dialog.Say(ReplyId::kUnknownParameter);
-    case ParseError::kBadParameter: return dialog.Say(ReplyId::kBadParameter);
-    case ParseError::kNeedsSmtpUtf8: return dialog.Say(ReplyId::kNeedsSmtpUtf8);
+    case ParseError::kBadAddress:
+      return dialog.Say(ReplyId::kBadSender);
+    case ParseError::kUnknownParameter:
+      return dialog.Say(ReplyId::kUnknownParameter);
+    case ParseError::kBadParameter:
+      return dialog.Say(ReplyId::kBadParameter);
+    case ParseError::kNeedsSmtpUtf8:
+      return dialog.Say(ReplyId::kNeedsSmtpUtf8);
     case ParseError::kSyntax:
-    case ParseError::kBadBase64: return dialog.Say(ReplyId::kBadSyntax, "MAIL FROM:<address> [parameters]");
+    case ParseError::kBadBase64:
+      return dialog.Say(ReplyId::kBadSyntax, "MAIL FROM:<address> [parameters]");
   }
 }
 

@@ -9,25 +9,35 @@ namespace {
 
 void SayParseError(Dialog& dialog, ParseError error) {
   switch (error) {
-    case ParseError::kBadAddress: return dialog.Say(ReplyId::kBadRecipient);
-    case ParseError::kUnknownParameter: return dialog.Say(ReplyId::kUnknownParameter);
-    case ParseError::kBadParameter: return dialog.Say(ReplyId::kBadParameter);
-    case ParseError::kNeedsSmtpUtf8: return dialog.Say(ReplyId::kNeedsSmtpUtf8);
+    case ParseError::kBadAddress:
+      return dialog.Say(ReplyId::kBadRecipient);
+    case ParseError::kUnknownParameter:
+      return dialog.Say(ReplyId::kUnknownParameter);
+    case ParseError::kBadParameter:
+      return dialog.Say(ReplyId::kBadParameter);
+    case ParseError::kNeedsSmtpUtf8:
+      return dialog.Say(ReplyId::kNeedsSmtpUtf8);
     case ParseError::kSyntax:
-    case ParseError::kBadBase64: return dialog.Say(ReplyId::kBadSyntax, "RCPT TO:<address> [parameters]");
+    case ParseError::kBadBase64:
+      return dialog.Say(ReplyId::kBadSyntax, "RCPT TO:<address> [parameters]");
   }
 }
 
 ReplyId ReplyFor(const Dialog& dialog, Resolution::Outcome outcome) {
   switch (outcome) {
     case Resolution::Outcome::kLocal:
-    case Resolution::Outcome::kAlias: return ReplyId::kRecipientOk;
-    // SECURITY: no open relay. Percent and bang forms in a domain of ours are local parts like any other, and unknown.
+    case Resolution::Outcome::kAlias:
+      return ReplyId::kRecipientOk;
+    // SECURITY: no open relay. Percent and bang forms in a domain of ours are local parts like any other, and
+    // unknown.
     case Resolution::Outcome::kRemote:
       return dialog.config.is_submission() ? ReplyId::kNoOutbound : ReplyId::kRelayDenied;
-    case Resolution::Outcome::kUnknown: return ReplyId::kUnknownRecipient;
-    case Resolution::Outcome::kDisabled: return ReplyId::kRecipientDisabled;
-    case Resolution::Outcome::kOverQuota: return ReplyId::kMailboxFull;
+    case Resolution::Outcome::kUnknown:
+      return ReplyId::kUnknownRecipient;
+    case Resolution::Outcome::kDisabled:
+      return ReplyId::kRecipientDisabled;
+    case Resolution::Outcome::kOverQuota:
+      return ReplyId::kMailboxFull;
   }
   return ReplyId::kUnknownRecipient;
 }

@@ -1,5 +1,5 @@
-// The octets of BDAT chunks (RFC 3030), held to the same rules on line ends as DATA. Pure; any split of the bytes gives
-// the same result.
+// The octets of BDAT chunks (RFC 3030), held to the same rules on line ends as DATA. Pure; any split of the
+// bytes gives the same result.
 #pragma once
 
 #include <string>

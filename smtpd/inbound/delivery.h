@@ -22,10 +22,11 @@ class Delivery {
 
   const DeliveryEnvelope& envelope() const { return envelope_; }
 
-  // A piece that is not the last. A failure is kept for Finish: the client's bytes must be read to their end first.
+  // A piece that is not the last. A failure is kept for Finish: the client's bytes must be read to their end
+  // first.
   asio::awaitable<void> Pass(std::string piece);
-  // The last piece. A message in one piece is tried again for `retry_for` with the same delivery_id; of a longer one the
-  // first pieces are gone. OK: it is on disk.
+  // The last piece. A message in one piece is tried again for `retry_for` with the same delivery_id; of a
+  // longer one the first pieces are gone. OK: it is on disk.
   asio::awaitable<absl::Status> Finish(std::string piece, absl::Duration retry_for);
   // Ends the call: the message is not wanted any more.
   void Abandon() { stream_.reset(); }

@@ -1,4 +1,5 @@
-// Looks at a message's header as it comes by, for what receipt must know. Pure; any split of the bytes gives the same.
+// Looks at a message's header as it comes by, for what receipt must know. Pure; any split of the bytes gives
+// the same.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,5 @@
-// A message on its way from the client's bytes to the store: decoding, checks, and what is put in front of it. Pure.
-// It never holds more than it was fed since the last Take.
+// A message on its way from the client's bytes to the store: decoding, checks, and what is put in front of
+// it. Pure. It never holds more than it was fed since the last Take.
 #pragma once
 
 #include <cstddef>

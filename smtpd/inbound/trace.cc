@@ -26,9 +26,10 @@ std::string WithProtocol(const TraceInfo& info) {
 }
 
 std::string ReceivedField(const TraceInfo& info) {
-  std::string field = absl::StrCat("Received: from ", info.helo, " (", AddressLiteral(info.client_address), ")\r\n\tby ",
-                                   info.hostname, " with ", WithProtocol(info));
-  if (!info.tls_version.empty()) absl::StrAppend(&field, "\r\n\t(", info.tls_version, " ", info.tls_cipher, ")");
+  std::string field = absl::StrCat("Received: from ", info.helo, " (", AddressLiteral(info.client_address),
+                                   ")\r\n\tby ", info.hostname, " with ", WithProtocol(info));
+  if (!info.tls_version.empty())
+    absl::StrAppend(&field, "\r\n\t(", info.tls_version, " ", info.tls_cipher, ")");
   absl::StrAppend(&field, "\r\n\tid ", info.delivery_id);
   if (!info.recipient.empty()) absl::StrAppend(&field, "\r\n\tfor <", info.recipient, ">");
   absl::StrAppend(&field, "; ", DateTime(info.time), "\r\n");

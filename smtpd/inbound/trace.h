@@ -29,9 +29,11 @@ struct TraceInfo {
 
 // "Received: ..." with its CRLF (RFC 5321 section 4.4).
 std::string ReceivedField(const TraceInfo& info);
-// The protocol it came with: SMTP, ESMTP, ESMTPS, ESMTPA, ESMTPSA (RFC 3848), UTF8SMTP... (RFC 6531 section 4.3).
+// The protocol it came with: SMTP, ESMTP, ESMTPS, ESMTPA, ESMTPSA (RFC 3848), UTF8SMTP... (RFC 6531
+// section 4.3).
 std::string WithProtocol(const TraceInfo& info);
-// "Date: ..." and "Message-ID: ..." with their CRLF, for a submitted message that lacks them (RFC 6409 section 8).
+// "Date: ..." and "Message-ID: ..." with their CRLF, for a submitted message that lacks them (RFC 6409
+// section 8).
 std::string DateField(absl::Time time);
 std::string MessageIdField(absl::string_view delivery_id, absl::string_view hostname);
 

@@ -45,7 +45,8 @@ bool IsHeloName(absl::string_view name) {
 bool IsOtherProtocol(absl::string_view line) {
   // A TLS ClientHello is a record of type 22, version 3.x.
   if (line.size() >= 2 && line[0] == '\x16' && line[1] == '\x03') return true;
-  for (absl::string_view method : {"GET ", "POST ", "PUT ", "HEAD ", "OPTIONS ", "CONNECT ", "DELETE ", "PATCH ", "TRACE "}) {
+  for (absl::string_view method :
+       {"GET ", "POST ", "PUT ", "HEAD ", "OPTIONS ", "CONNECT ", "DELETE ", "PATCH ", "TRACE "}) {
     if (absl::StartsWithIgnoreCase(line, method)) return true;
   }
   return false;

@@ -20,15 +20,17 @@ struct CommandWords {
 CommandWords SplitCommand(absl::string_view line);
 
 // True when the line has bytes that no command may have: NUL, other controls, DEL.
-// SECURITY: parts of commands go into headers and logs; a control character could start a line of its own there.
+// SECURITY: parts of commands go into headers and logs; a control character could start a line of its own
+// there.
 bool HasControlCharacters(absl::string_view line);
 
-// The argument of HELO and EHLO: a domain or an address literal, ASCII (RFC 5321 section 4.1.1.1). Host names that are not
-// registered, or have underscores, are taken: section 4.1.4 forbids to refuse mail for them.
+// The argument of HELO and EHLO: a domain or an address literal, ASCII (RFC 5321 section 4.1.1.1). Host names
+// that are not registered, or have underscores, are taken: section 4.1.4 forbids to refuse mail for them.
 bool IsHeloName(absl::string_view name);
 
 // True for the methods of HTTP and for TLS records sent in the clear.
-// SECURITY: a web browser can be made to send an HTTP request whose body is SMTP commands (cross-protocol attack).
+// SECURITY: a web browser can be made to send an HTTP request whose body is SMTP commands (cross-protocol
+// attack).
 bool IsOtherProtocol(absl::string_view line);
 
 // RFC 3030 section 2.

@@ -35,9 +35,8 @@ bool IsKeyword(absl::string_view text) {
 
 // esmtp-value: any character but "=", blank and controls.
 bool IsValue(absl::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) {
-    return c > 0x20 && c != '=' && c != 0x7f;
-  });
+  return !text.empty() && std::all_of(text.begin(), text.end(),
+                                      [](unsigned char c) { return c > 0x20 && c != '=' && c != 0x7f; });
 }
 
 Parsed<std::vector<Parameter>> SplitParameters(absl::string_view text) {
@@ -51,8 +50,9 @@ Parsed<std::vector<Parameter>> SplitParameters(absl::string_view text) {
     if (!IsKeyword(keyword)) return ParseError::kSyntax;
     if (parameter.has_value && !IsValue(parameter.value)) return ParseError::kBadParameter;
     parameter.keyword = absl::AsciiStrToUpper(keyword);
-    const bool twice = std::any_of(parameters.begin(), parameters.end(),
-                                   [&](const Parameter& other) { return other.keyword == parameter.keyword; });
+    const bool twice = std::any_of(parameters.begin(), parameters.end(), [&](const Parameter& other) {
+      return other.keyword == parameter.keyword;
+    });
     if (twice || parameters.size() == kMaxParameters) return ParseError::kBadParameter;
     parameters.push_back(std::move(parameter));
   }
@@ -62,7 +62,8 @@ Parsed<std::vector<Parameter>> SplitParameters(absl::string_view text) {
 // Each returns whether the value is one.
 
 bool SetSize(absl::string_view value, MailCommand& mail) {
-  if (value.empty() || value.size() > kMaxSizeDigits || !std::all_of(value.begin(), value.end(), absl::ascii_isdigit)) {
+  if (value.empty() || value.size() > kMaxSizeDigits ||
+      !std::all_of(value.begin(), value.end(), absl::ascii_isdigit)) {
     return false;
   }
   uint64_t size = 0;

@@ -4,7 +4,6 @@
 #include <utility>
 #include <variant>
 
-
 namespace mailstead::smtp {
 
 enum class ParseError {
@@ -25,8 +24,8 @@ enum class ParseError {
 template <typename T>
 class [[nodiscard]] Parsed {
  public:
-  Parsed(T value) : result_(std::move(value)) {}      // NOLINT: a parser returns either
-  Parsed(ParseError error) : result_(error) {}        // NOLINT
+  Parsed(T value) : result_(std::move(value)) {}  // NOLINT: a parser returns either
+  Parsed(ParseError error) : result_(error) {}    // NOLINT
   bool ok() const { return std::holds_alternative<T>(result_); }
   ParseError error() const { return std::get<ParseError>(result_); }
   const T& operator*() const& { return std::get<T>(result_); }

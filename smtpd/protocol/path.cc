@@ -47,9 +47,12 @@ bool StripSourceRoute(absl::string_view& path) {
 
 std::string Path::ToString() const {
   switch (kind) {
-    case Kind::kNull: return "";
-    case Kind::kPostmaster: return address.local_part;
-    case Kind::kMailbox: return address.ToString();
+    case Kind::kNull:
+      return "";
+    case Kind::kPostmaster:
+      return address.local_part;
+    case Kind::kMailbox:
+      return address.ToString();
   }
   return "";
 }

@@ -30,8 +30,8 @@ struct PathAndRest {
   absl::string_view rest;
 };
 
-// `argument` as in "FROM:<a@b> SIZE=1", `keyword` as in "FROM:". A source route is taken and dropped (appendix C);
-// blanks behind the colon, which section 3.3 forbids and many clients send, are overlooked.
+// `argument` as in "FROM:<a@b> SIZE=1", `keyword` as in "FROM:". A source route is taken and dropped
+// (appendix C); blanks behind the colon, which section 3.3 forbids and many clients send, are overlooked.
 // kSyntax, kBadAddress.
 Parsed<PathAndRest> ParsePath(absl::string_view keyword, absl::string_view argument);
 

@@ -8,7 +8,8 @@ void AppendReply(int code, absl::string_view enhanced, absl::string_view text, s
   while (true) {
     const size_t end = text.find('\n');
     const bool last = end == absl::string_view::npos;
-    absl::StrAppend(&out, code, last ? " " : "-", enhanced, enhanced.empty() ? "" : " ", text.substr(0, end), "\r\n");
+    absl::StrAppend(&out, code, last ? " " : "-", enhanced, enhanced.empty() ? "" : " ", text.substr(0, end),
+                    "\r\n");
     if (last) return;
     text.remove_prefix(end + 1);
   }

@@ -7,8 +7,8 @@
 
 namespace mailstead::smtp {
 
-// Appends the reply to `out`. `text` may have several lines, parted by '\n'; each gets the code, and `enhanced` unless
-// that is empty.
+// Appends the reply to `out`. `text` may have several lines, parted by '\n'; each gets the code, and
+// `enhanced` unless that is empty.
 void AppendReply(int code, absl::string_view enhanced, absl::string_view text, std::string& out);
 
 }  // namespace mailstead::smtp

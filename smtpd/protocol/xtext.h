@@ -9,7 +9,8 @@
 namespace mailstead::smtp {
 
 // "a+3Db" is "a=b". kBadParameter for characters that xtext cannot have.
-// SECURITY: an encoded control character is refused; decoded, it could start a header line of its own in a bounce.
+// SECURITY: an encoded control character is refused; decoded, it could start a header line of its own in a
+// bounce.
 Parsed<std::string> DecodeXtext(absl::string_view text);
 
 // The address of "utf-8;address" in ORCPT: "\x{E9}" for a character, or the UTF-8 itself.

@@ -49,8 +49,8 @@ struct SwallowChunk {
 // Send what is gathered and close.
 struct Close {};
 
-using Action = std::variant<NextCommand, ResolveRecipient, CheckSender, BeginAuth, ContinueAuth, EndAuth, StartTls,
-                            ReceiveData, ReceiveChunk, SwallowChunk, Close>;
+using Action = std::variant<NextCommand, ResolveRecipient, CheckSender, BeginAuth, ContinueAuth, EndAuth,
+                            StartTls, ReceiveData, ReceiveChunk, SwallowChunk, Close>;
 
 // Where an address leads (ResolveRecipient of the store API).
 struct Resolution {

@@ -4,9 +4,12 @@ namespace mailstead::smtp {
 
 absl::string_view ListenerName(ListenerKind kind) {
   switch (kind) {
-    case ListenerKind::kMx: return "mx";
-    case ListenerKind::kSubmission: return "submission";
-    case ListenerKind::kSubmissions: return "submissions";
+    case ListenerKind::kMx:
+      return "mx";
+    case ListenerKind::kSubmission:
+      return "submission";
+    case ListenerKind::kSubmissions:
+      return "submissions";
   }
   return "";
 }

@@ -1,4 +1,5 @@
-// What the commands of one session see and change: who the client is, how far the dialog is, and the open transaction.
+// What the commands of one session see and change: who the client is, how far the dialog is, and the open
+// transaction.
 #pragma once
 
 #include <cstddef>

@@ -16,11 +16,15 @@ namespace {
 
 ReplyId ReplyForDefect(MessageDefect defect) {
   switch (defect) {
-    case MessageDefect::kBareLineEnd: return ReplyId::kMessageBareLineEnd;
-    case MessageDefect::kNul: return ReplyId::kMessageNul;
-    case MessageDefect::kLoop: return ReplyId::kMailLoop;
+    case MessageDefect::kBareLineEnd:
+      return ReplyId::kMessageBareLineEnd;
+    case MessageDefect::kNul:
+      return ReplyId::kMessageNul;
+    case MessageDefect::kLoop:
+      return ReplyId::kMailLoop;
     case MessageDefect::kTooBig:
-    case MessageDefect::kNone: break;
+    case MessageDefect::kNone:
+      break;
   }
   return ReplyId::kMessageTooBig;
 }

@@ -1,5 +1,5 @@
-// One SMTP session as a pure state machine (RFC 5321): a line or an event in, replies and one action out. No sockets, no
-// clock, no store: connection.cc moves the bytes and performs the actions.
+// One SMTP session as a pure state machine (RFC 5321): a line or an event in, replies and one action out. No
+// sockets, no clock, no store: connection.cc moves the bytes and performs the actions.
 #pragma once
 
 #include <cstdint>
@@ -25,8 +25,8 @@ class Session {
 
   // Before anything else, when nothing forbids the session.
   void Greet();
-  // TLS is up: after StartTls, or before Greet under implicit TLS. SECURITY: everything the session knew from the time
-  // before is forgotten (RFC 3207 section 4.2).
+  // TLS is up: after StartTls, or before Greet under implicit TLS. SECURITY: everything the session knew from
+  // the time before is forgotten (RFC 3207 section 4.2).
   void OnTlsStarted(bool has_exporter);
 
   // A command, or a line of an AUTH exchange, without its CRLF.

@@ -17,11 +17,12 @@ ReplyId ReplyForStoreFailure(const absl::Status& status) {
     case absl::StatusCode::kUnauthenticated:
     case absl::StatusCode::kUnimplemented:
     case absl::StatusCode::kFailedPrecondition:
-      // The store does not understand or not trust this front-end. The mail is good: it must not bounce for that.
+      // The store does not understand or not trust this front-end. The mail is good: it must not bounce for
+      // that.
       return ReplyId::kStoreMisconfigured;
     default:
-      // NotFound too: a mailbox was deleted between RCPT and the end of the message. The client's next try gets the
-      // answer for each recipient.
+      // NotFound too: a mailbox was deleted between RCPT and the end of the message. The client's next try
+      // gets the answer for each recipient.
       return ReplyId::kStoreAway;
   }
 }

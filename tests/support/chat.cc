@@ -35,9 +35,12 @@ std::string ReadFile(const std::string& path) {
 
 absl::string_view ModeName(ChatMode mode) {
   switch (mode) {
-    case ChatMode::kWhole: return "whole";
-    case ChatMode::kLine: return "line";
-    case ChatMode::kByte: return "byte";
+    case ChatMode::kWhole:
+      return "whole";
+    case ChatMode::kLine:
+      return "line";
+    case ChatMode::kByte:
+      return "byte";
   }
   return "";
 }
@@ -92,7 +95,9 @@ class Runner {
   void End();
   // Waits until no more than `count` sessions are running.
   void JoinSessions(int count);
-  std::string Where(int number) const { return absl::StrCat(chat_.path, ":", number, " (", ModeName(chat_.mode), ")"); }
+  std::string Where(int number) const {
+    return absl::StrCat(chat_.path, ":", number, " (", ModeName(chat_.mode), ")");
+  }
   void Fail(int number, absl::string_view what) {
     ADD_FAILURE() << Where(number) << ": " << what;
     stopped_ = true;
@@ -182,7 +187,8 @@ void Runner::Flush() {
 void Runner::Check(const ChatLine& line) {
   std::string actual;
   const absl::Status status = client_->ReadLine(actual, kAnswerTimeout);
-  if (!status.ok()) return Fail(line.number, absl::StrCat("expected \"", line.text, "\": ", status.message()));
+  if (!status.ok())
+    return Fail(line.number, absl::StrCat("expected \"", line.text, "\": ", status.message()));
   if (!Matches(line, actual)) {
     Fail(line.number, absl::StrCat("\n  expected: ", line.text, "\n  received: ", actual));
   }
@@ -199,7 +205,8 @@ void Runner::Directive(const ChatLine& line) {
   } else if (line.text == "closed") {
     std::string rest;
     status = client_->ReadToEnd(rest, kAnswerTimeout);
-    if (status.ok() && !rest.empty()) status = absl::InternalError(absl::StrCat("unexpected: \"", rest, "\""));
+    if (status.ok() && !rest.empty())
+      status = absl::InternalError(absl::StrCat("unexpected: \"", rest, "\""));
     client_.reset();
     JoinSessions(static_cast<int>(parked_.size()));
   } else if (line.text == "park") {
@@ -261,7 +268,8 @@ std::vector<ChatLine> Runner::Update(const std::vector<ChatLine>& lines) {
     // A run of answers, with the comments among them: what comes takes its place.
     Connect();
     size_t end = i + 1;
-    for (size_t j = end; j < lines.size() && (lines[j].is_expect() || lines[j].kind == ChatLine::Kind::kComment); ++j) {
+    for (size_t j = end;
+         j < lines.size() && (lines[j].is_expect() || lines[j].kind == ChatLine::Kind::kComment); ++j) {
       if (lines[j].is_expect()) end = j + 1;
     }
     std::string actual;
@@ -298,9 +306,10 @@ std::vector<ChatCase> ListChats(const std::string& folder) {
 }
 
 std::string ChatName(const testing::TestParamInfo<ChatCase>& info) {
-  std::string name = absl::StrCat(std::filesystem::path(info.param.path).stem().string(), "_",
-                                  ModeName(info.param.mode));
-  std::replace_if(name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
+  std::string name =
+      absl::StrCat(std::filesystem::path(info.param.path).stem().string(), "_", ModeName(info.param.mode));
+  std::replace_if(
+      name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
   return name;
 }
 

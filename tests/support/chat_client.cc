@@ -20,7 +20,8 @@ constexpr absl::Duration kHandshakeTimeout = absl::Seconds(20);
 
 }  // namespace
 
-ChatClient::ChatClient(asio::io_context& io, asio::ip::tcp::socket socket) : io_(io), socket_(std::move(socket)) {
+ChatClient::ChatClient(asio::io_context& io, asio::ip::tcp::socket socket)
+    : io_(io), socket_(std::move(socket)) {
   socket_.native_non_blocking(true);
   // Each write is one packet, so that the byte mode means it.
   socket_.set_option(asio::ip::tcp::no_delay(true));
@@ -117,11 +118,8 @@ ChatClient::Got ChatClient::TryRead() {
 }
 
 absl::Status ChatClient::ReadLine(std::string& line, absl::Duration timeout) {
-  const bool in_time = WaitFor(
-      [&] {
-        return absl::StrContains(received_, "\r\n") || TryRead() == Got::kEnd;
-      },
-      timeout);
+  const bool in_time =
+      WaitFor([&] { return absl::StrContains(received_, "\r\n") || TryRead() == Got::kEnd; }, timeout);
   const size_t end = received_.find("\r\n");
   if (end == std::string::npos) {
     if (in_time) return absl::UnavailableError(absl::StrCat("connection closed after \"", received_, "\""));

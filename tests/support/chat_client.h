@@ -1,5 +1,5 @@
-// The client's end of a golden dialog: one socket, plain or under TLS, that never blocks the thread it shares with
-// the server.
+// The client's end of a golden dialog: one socket, plain or under TLS, that never blocks the thread it shares
+// with the server.
 #pragma once
 
 #include <functional>

@@ -19,8 +19,9 @@ struct Mark {
   ChatLine::Kind kind;
 };
 constexpr Mark kMarks[] = {
-    {"C: ", ChatLine::Kind::kSend},   {"C+ ", ChatLine::Kind::kSendRaw},        {"S: ", ChatLine::Kind::kExpect},
-    {"S~ ", ChatLine::Kind::kExpectPattern}, {"! ", ChatLine::Kind::kDirective},
+    {"C: ", ChatLine::Kind::kSend},     {"C+ ", ChatLine::Kind::kSendRaw},
+    {"S: ", ChatLine::Kind::kExpect},   {"S~ ", ChatLine::Kind::kExpectPattern},
+    {"! ", ChatLine::Kind::kDirective},
 };
 
 absl::string_view MarkOf(ChatLine::Kind kind) {
@@ -41,14 +42,21 @@ std::string ChatLine::WireBytes() const {
       continue;
     }
     switch (text[++i]) {
-      case 'r': bytes += '\r'; break;
-      case 'n': bytes += '\n'; break;
-      case 't': bytes += '\t'; break;
+      case 'r':
+        bytes += '\r';
+        break;
+      case 'n':
+        bytes += '\n';
+        break;
+      case 't':
+        bytes += '\t';
+        break;
       case 'x':
         bytes += absl::HexStringToBytes(text.substr(i + 1, 2));
         i += 2;
         break;
-      default: bytes += text[i];
+      default:
+        bytes += text[i];
     }
   }
   return bytes;
@@ -68,13 +76,15 @@ absl::StatusOr<std::vector<ChatLine>> ParseChat(absl::string_view text) {
     for (const Mark& mark : kMarks) {
       absl::string_view rest = line;
       // "C:" and "S:" alone are the empty line; editors strip the blank behind them.
-      if (!absl::ConsumePrefix(&rest, mark.text) && rest != absl::StripTrailingAsciiWhitespace(mark.text)) continue;
+      if (!absl::ConsumePrefix(&rest, mark.text) && rest != absl::StripTrailingAsciiWhitespace(mark.text))
+        continue;
       if (rest.data() == line.data()) rest = "";
       lines.push_back({mark.kind, std::string(rest), number});
       known = true;
       break;
     }
-    if (!known) return absl::InvalidArgumentError(absl::StrCat("line ", number, ": starts with no known mark"));
+    if (!known)
+      return absl::InvalidArgumentError(absl::StrCat("line ", number, ": starts with no known mark"));
   }
   return lines;
 }
@@ -99,9 +109,11 @@ absl::StatusOr<std::vector<ChatLine>> ExpandRepeats(const std::vector<ChatLine>&
     }
     int count = 0;
     size_t end = i + 1;
-    while (end < lines.size() && !(lines[end].kind == ChatLine::Kind::kDirective && lines[end].text == "end")) ++end;
+    while (end < lines.size() && !(lines[end].kind == ChatLine::Kind::kDirective && lines[end].text == "end"))
+      ++end;
     if (!absl::SimpleAtoi(words, &count) || end == lines.size()) {
-      return absl::InvalidArgumentError(absl::StrCat("line ", lines[i].number, ": repeat without number or end"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("line ", lines[i].number, ": repeat without number or end"));
     }
     for (int n = 1; n <= count; ++n) {
       for (size_t j = i + 1; j < end; ++j) {

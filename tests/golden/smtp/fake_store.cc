@@ -35,7 +35,8 @@ Resolution Other(Resolution::Outcome outcome) {
 Resolution Lookup(const std::string& address) {
   if (absl::EqualsIgnoreCase(address, "postmaster")) return Local({1});
   const size_t at = address.rfind('@');
-  if (!absl::EqualsIgnoreCase(address.substr(at + 1), "example.test")) return Other(Resolution::Outcome::kRemote);
+  if (!absl::EqualsIgnoreCase(address.substr(at + 1), "example.test"))
+    return Other(Resolution::Outcome::kRemote);
   const std::string local = absl::AsciiStrToLower(address.substr(0, at));
   const std::string account = local.substr(0, local.find('+'));
   if (account == "postmaster") return Local({1});
@@ -104,7 +105,8 @@ class FakeAuthDialog : public AuthDialog {
       return Step(Kind::kChallenge, "Password:");
     }
     if (step_ == 1) {
-      if (!absl::StartsWith(response, "n,,") && !absl::StartsWith(response, "p=tls-exporter,,")) return Step(Kind::kMalformed);
+      if (!absl::StartsWith(response, "n,,") && !absl::StartsWith(response, "p=tls-exporter,,"))
+        return Step(Kind::kMalformed);
       return Step(Kind::kChallenge, "r=nonce,s=c2FsdA==,i=20000");
     }
     if (step_ == 2) {
@@ -188,10 +190,12 @@ asio::awaitable<absl::StatusOr<bool>> FakeStore::MaySend(CheckSender request) {
   absl::Status status = Check("sender");
   if (!status.ok()) co_return status;
   co_return absl::EqualsIgnoreCase(request.sender, request.account) ||
-      (request.account == "alice@example.test" && absl::EqualsIgnoreCase(request.sender, "team@example.test"));
+      (request.account == "alice@example.test" &&
+       absl::EqualsIgnoreCase(request.sender, "team@example.test"));
 }
 
-asio::awaitable<absl::Status> FakeStore::Deliver(const DeliveryEnvelope& envelope, const std::string& content) {
+asio::awaitable<absl::Status> FakeStore::Deliver(const DeliveryEnvelope& envelope,
+                                                 const std::string& content) {
   co_await NextTurn();
   ++deliver_count_;
   absl::Status status = Check("deliver");
@@ -204,7 +208,8 @@ asio::awaitable<absl::Status> FakeStore::Deliver(const DeliveryEnvelope& envelop
   co_return absl::OkStatus();
 }
 
-std::unique_ptr<DeliveryStream> FakeStore::StartDelivery(const DeliveryEnvelope& envelope, asio::any_io_executor) {
+std::unique_ptr<DeliveryStream> FakeStore::StartDelivery(const DeliveryEnvelope& envelope,
+                                                         asio::any_io_executor) {
   ++deliver_count_;
   return std::make_unique<FakeDeliveryStream>(*this, envelope);
 }

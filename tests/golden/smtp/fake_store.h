@@ -1,8 +1,9 @@
-// A store in memory for dialogs with smtpd. Single-threaded; answers come through the event loop, never at once.
+// A store in memory for dialogs with smtpd. Single-threaded; answers come through the event loop, never at
+// once.
 //
-// Its directory: example.test is ours, with the accounts alice (password "secret"), bob and ünï (and plus addressing),
-// the alias team (alice and bob), closed (disabled), full (over quota) and any postmaster. alice may send as herself and
-// as team. Every other domain is remote.
+// Its directory: example.test is ours, with the accounts alice (password "secret"), bob and ünï (and plus
+// addressing), the alias team (alice and bob), closed (disabled), full (over quota) and any postmaster. alice
+// may send as herself and as team. Every other domain is remote.
 #pragma once
 
 #include <deque>
@@ -29,13 +30,14 @@ class FakeStore : public StoreClient {
 
   asio::awaitable<absl::StatusOr<Resolution>> Resolve(ResolveRecipient request) override;
   asio::awaitable<absl::StatusOr<bool>> MaySend(CheckSender request) override;
-  asio::awaitable<absl::Status> Deliver(const DeliveryEnvelope& envelope, const std::string& content) override;
+  asio::awaitable<absl::Status> Deliver(const DeliveryEnvelope& envelope,
+                                        const std::string& content) override;
   std::unique_ptr<DeliveryStream> StartDelivery(const DeliveryEnvelope& envelope,
                                                 asio::any_io_executor executor) override;
   std::unique_ptr<AuthDialog> StartAuth() override;
 
-  // The next `count` calls of `call` ("resolve", "sender", "deliver", "piece", "auth", or "all" for any) fail with
-  // `status`; -1 means all from now on.
+  // The next `count` calls of `call` ("resolve", "sender", "deliver", "piece", "auth", or "all" for any) fail
+  // with `status`; -1 means all from now on.
   void Fail(std::string call, absl::Status status, int count);
   // The next Deliver stores the message and loses its answer: Unavailable.
   void LoseNextAnswer() { lose_answer_ = true; }

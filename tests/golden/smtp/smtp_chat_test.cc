@@ -1,19 +1,17 @@
-// The dialogs in this folder against the real connection, with a store in memory, a clock that stands still and
-// identifiers that count.
+// The dialogs in this folder against the real connection, with a store in memory, a clock that stands still
+// and identifiers that count.
 //
 // Directives beside those of tests/support/chat.h:
 //   ! listener mx|submission|submissions   which listener the next connection is for (mx at first)
-//   ! option NAME VALUE                    a limit or setting, as the flag of the same name; before the first connection
-//   ! store fail CALL CODE [REASON] [xN]   calls of the store fail; see FakeStore::Fail
-//   ! store lose-answer | mend             see FakeStore
-//   ! stored N                             so many messages are in the store
-//   ! tries N                              so many deliveries were begun
-//   ! abandoned N                          so many streams ended without their last piece
-//   ! envelope TEXT                        of the last message: from=<> to=<>,<> and what else is not empty
-//   ! content TEXT                         of the last message, whole; \r\n as in C+
-//   ! body TEXT                            of the last message, without our Received field
-//   ! body-bytes N pieces M                its size, and how many pieces it came in
-//   ! drain                                as on SIGTERM
+//   ! option NAME VALUE                    a limit or setting, as the flag of the same name; before the first
+//   connection ! store fail CALL CODE [REASON] [xN]   calls of the store fail; see FakeStore::Fail ! store
+//   lose-answer | mend             see FakeStore ! stored N                             so many messages are
+//   in the store ! tries N                              so many deliveries were begun ! abandoned N so many
+//   streams ended without their last piece ! envelope TEXT                        of the last message:
+//   from=<> to=<>,<> and what else is not empty ! content TEXT                         of the last message,
+//   whole; \r\n as in C+ ! body TEXT                            of the last message, without our Received
+//   field ! body-bytes N pieces M                its size, and how many pieces it came in ! drain as on
+//   SIGTERM
 #include <prometheus/registry.h>
 
 #include <limits>
@@ -47,9 +45,12 @@ namespace {
 
 using Words = std::vector<std::string>;
 
-// Identifiers of the running dialog: 1, 2, 3 with zeros in front. The new_id of a context is a plain function.
+// Identifiers of the running dialog: 1, 2, 3 with zeros in front. The new_id of a context is a plain
+// function.
 int next_id = 1;
-std::string CountingId(size_t size) { return absl::StrCat(absl::Dec(next_id++, absl::kZeroPad16), std::string(size - 16, 'x')); }
+std::string CountingId(size_t size) {
+  return absl::StrCat(absl::Dec(next_id++, absl::kZeroPad16), std::string(size - 16, 'x'));
+}
 
 const net::TlsContext& TestTls() {
   static const std::unique_ptr<net::TlsContext> tls = [] {
@@ -64,7 +65,8 @@ const net::TlsContext& TestTls() {
 
 absl::StatusCode CodeNamed(absl::string_view name) {
   for (int code = 1; code <= 16; ++code) {
-    if (absl::StatusCodeToString(static_cast<absl::StatusCode>(code)) == name) return static_cast<absl::StatusCode>(code);
+    if (absl::StatusCodeToString(static_cast<absl::StatusCode>(code)) == name)
+      return static_cast<absl::StatusCode>(code);
   }
   return absl::StatusCode::kUnknown;
 }
@@ -102,10 +104,13 @@ class SmtpServer : public test::ChatServer {
       connections_.Drain();
       return absl::OkStatus();
     }
-    if (words[0] == "stored") return Expect(words[1] == absl::StrCat(store_.stored().size()), absl::StrCat(store_.stored().size()));
-    if (words[0] == "tries") return Expect(words[1] == absl::StrCat(store_.deliver_count()), absl::StrCat(store_.deliver_count()));
+    if (words[0] == "stored")
+      return Expect(words[1] == absl::StrCat(store_.stored().size()), absl::StrCat(store_.stored().size()));
+    if (words[0] == "tries")
+      return Expect(words[1] == absl::StrCat(store_.deliver_count()), absl::StrCat(store_.deliver_count()));
     if (words[0] == "abandoned") {
-      return Expect(words[1] == absl::StrCat(store_.abandoned_count()), absl::StrCat(store_.abandoned_count()));
+      return Expect(words[1] == absl::StrCat(store_.abandoned_count()),
+                    absl::StrCat(store_.abandoned_count()));
     }
     if (store_.stored().empty()) return absl::NotFoundError("nothing is stored");
     const FakeStore::Stored& last = store_.stored().back();
@@ -244,11 +249,12 @@ class SmtpServer : public test::ChatServer {
 
   static std::string Describe(const DeliveryEnvelope& envelope) {
     std::string text = absl::StrCat("from=<", envelope.reverse_path, "> to=");
-    absl::StrAppend(&text, absl::StrJoin(envelope.recipients, ",", [](std::string* out, const auto& recipient) {
-                      absl::StrAppend(out, "<", recipient.address, ">[", absl::StrJoin(recipient.mailbox_ids, "+"), "]");
-                      if (!recipient.dsn_notify.empty()) absl::StrAppend(out, " notify=", recipient.dsn_notify);
-                      if (!recipient.dsn_orcpt.empty()) absl::StrAppend(out, " orcpt=", recipient.dsn_orcpt);
-                    }));
+    absl::StrAppend(
+        &text, absl::StrJoin(envelope.recipients, ",", [](std::string* out, const auto& recipient) {
+          absl::StrAppend(out, "<", recipient.address, ">[", absl::StrJoin(recipient.mailbox_ids, "+"), "]");
+          if (!recipient.dsn_notify.empty()) absl::StrAppend(out, " notify=", recipient.dsn_notify);
+          if (!recipient.dsn_orcpt.empty()) absl::StrAppend(out, " orcpt=", recipient.dsn_orcpt);
+        }));
     if (!envelope.dsn_ret.empty()) absl::StrAppend(&text, " ret=", envelope.dsn_ret);
     if (!envelope.dsn_envid.empty()) absl::StrAppend(&text, " envid=", envelope.dsn_envid);
     return text;
@@ -289,7 +295,8 @@ TEST_P(SmtpChat, GivesTheSameBytes) {
   test::RunChat(GetParam(), server);
 }
 
-INSTANTIATE_TEST_SUITE_P(Golden, SmtpChat, testing::ValuesIn(test::ListChats("tests/golden/smtp")), test::ChatName);
+INSTANTIATE_TEST_SUITE_P(Golden, SmtpChat, testing::ValuesIn(test::ListChats("tests/golden/smtp")),
+                         test::ChatName);
 
 }  // namespace
 }  // namespace mailstead::smtp

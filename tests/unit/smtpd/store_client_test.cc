@@ -1,5 +1,5 @@
-// The gRPC side of the store client against a service in this process: what goes over the wire, and what happens when
-// the store hangs.
+// The gRPC side of the store client against a service in this process: what goes over the wire, and what
+// happens when the store hangs.
 #include "smtpd/store_client.h"
 
 #include <grpcpp/grpcpp.h>
@@ -52,7 +52,8 @@ class FakeMailboxService : public v1::MailboxService::Service {
   // The messages of the calls that have ended, once there are `count`.
   std::vector<std::vector<v1::DeliverRequest>> Wait(size_t count) {
     absl::MutexLock lock(&mutex);
-    const auto enough = [this, count]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) { return messages.size() >= count; };
+    const auto enough = [this, count]()
+                            ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) { return messages.size() >= count; };
     mutex.AwaitWithTimeout(absl::Condition(&enough), absl::Seconds(10));
     return messages;
   }

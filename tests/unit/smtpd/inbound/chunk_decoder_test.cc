@@ -27,7 +27,8 @@ Decoded Decode(absl::string_view in, BareLineEnds rule, size_t step) {
 // Any split gives the same.
 Decoded DecodeAllWays(absl::string_view in, BareLineEnds rule) {
   const Decoded whole = Decode(in, rule, in.size() + 1);
-  for (size_t step = 1; step <= in.size(); ++step) EXPECT_EQ(Decode(in, rule, step), whole) << in << " by " << step;
+  for (size_t step = 1; step <= in.size(); ++step)
+    EXPECT_EQ(Decode(in, rule, step), whole) << in << " by " << step;
   return whole;
 }
 
@@ -53,7 +54,9 @@ TEST(ChunkDecoder, NormalizesThem) {
   EXPECT_EQ(DecodeAllWays("\r\r\n\n", BareLineEnds::kNormalize).bytes, "\r\n\r\n\r\n");
 }
 
-TEST(ChunkDecoder, SeesNul) { EXPECT_TRUE(DecodeAllWays(absl::string_view("a\0b", 3), BareLineEnds::kRefuse).nul); }
+TEST(ChunkDecoder, SeesNul) {
+  EXPECT_TRUE(DecodeAllWays(absl::string_view("a\0b", 3), BareLineEnds::kRefuse).nul);
+}
 
 }  // namespace
 }  // namespace mailstead::smtp

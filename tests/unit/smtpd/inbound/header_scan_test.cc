@@ -42,7 +42,9 @@ TEST(HeaderScan, EndsWhereTheHeaderEnds) {
   EXPECT_EQ(Scan("From mbox line\r\nDate: x\r\n"), "0 ended");
   EXPECT_EQ(Scan(" begins with a blank\r\nDate: x\r\n"), "0 ended");
   EXPECT_EQ(Scan(": no name\r\nDate: x\r\n"), "0 ended");
-  EXPECT_EQ(Scan("gr\xc3\xbc\xc3\x9f" "e\r\nDate: x\r\n"), "0 ended");
+  EXPECT_EQ(Scan("gr\xc3\xbc\xc3\x9f"
+                 "e\r\nDate: x\r\n"),
+            "0 ended");
   EXPECT_EQ(Scan("noColon\r\nDate: x\r\n"), "0 ended");
 }
 

@@ -25,18 +25,20 @@ TEST(ReceivedField, HasTheFormOfRfc5321) {
   info.tls_cipher = "ECDHE-RSA-AES256-GCM-SHA384";
   info.recipient = "a@b.test";
   info.client_address = "2001:db8::1";
-  EXPECT_EQ(ReceivedField(info),
-            "Received: from client.test ([IPv6:2001:db8::1])\r\n\tby mx.example.test with ESMTPS\r\n\t(TLSv1.2 "
-            "ECDHE-RSA-AES256-GCM-SHA384)\r\n\tid abc\r\n\tfor <a@b.test>; Tue, 14 Nov 2023 22:13:20 +0000\r\n");
+  EXPECT_EQ(
+      ReceivedField(info),
+      "Received: from client.test ([IPv6:2001:db8::1])\r\n\tby mx.example.test with ESMTPS\r\n\t(TLSv1.2 "
+      "ECDHE-RSA-AES256-GCM-SHA384)\r\n\tid abc\r\n\tfor <a@b.test>; Tue, 14 Nov 2023 22:13:20 +0000\r\n");
 }
 
 TEST(WithProtocol, IsOneOfTheRegisteredNames) {
   struct {
     bool tls, authenticated, utf8;
     const char* name;
-  } cases[] = {{false, false, false, "ESMTP"},    {true, false, false, "ESMTPS"},   {false, true, false, "ESMTPA"},
-               {true, true, false, "ESMTPSA"},    {false, false, true, "UTF8SMTP"}, {true, false, true, "UTF8SMTPS"},
-               {false, true, true, "UTF8SMTPA"},  {true, true, true, "UTF8SMTPSA"}};
+  } cases[] = {{false, false, false, "ESMTP"},   {true, false, false, "ESMTPS"},
+               {false, true, false, "ESMTPA"},   {true, true, false, "ESMTPSA"},
+               {false, false, true, "UTF8SMTP"}, {true, false, true, "UTF8SMTPS"},
+               {false, true, true, "UTF8SMTPA"}, {true, true, true, "UTF8SMTPSA"}};
   for (const auto& c : cases) {
     TraceInfo info = Info();
     info.esmtp = true;

@@ -60,7 +60,8 @@ TEST(ParseBdat, ReadsSizeAndLast) {
 }
 
 TEST(ParseBdat, RefusesTheRest) {
-  for (const char* argument : {"", "LAST", "-1", "+1", "1x", "0x10", "1 FIRST", "1 LAST 2", "1000000000000000000"}) {
+  for (const char* argument :
+       {"", "LAST", "-1", "+1", "1x", "0x10", "1 FIRST", "1 LAST 2", "1000000000000000000"}) {
     EXPECT_FALSE(ParseBdat(argument).ok()) << argument;
   }
 }

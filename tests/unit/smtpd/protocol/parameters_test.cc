@@ -92,8 +92,8 @@ TEST(ParseRcpt, SaysWhatIsWrong) {
   EXPECT_EQ(ParseRcpt("TO:<a>", false).error(), ParseError::kBadAddress);
   EXPECT_EQ(ParseRcpt("TO:<\xc3\xbc@b.test>", false).error(), ParseError::kNeedsSmtpUtf8);
   EXPECT_TRUE(ParseRcpt("TO:<\xc3\xbc@b.test>", true).ok());
-  for (const char* bad : {"NOTIFY=NEVER,DELAY", "NOTIFY=,", "NOTIFY=DELAY,", "ORCPT=a", "ORCPT=;a", "ORCPT=rfc822;",
-                          "ORCPT=rfc822;+0A", "NOTIFY", "ORCPT"}) {
+  for (const char* bad : {"NOTIFY=NEVER,DELAY", "NOTIFY=,", "NOTIFY=DELAY,", "ORCPT=a", "ORCPT=;a",
+                          "ORCPT=rfc822;", "ORCPT=rfc822;+0A", "NOTIFY", "ORCPT"}) {
     EXPECT_EQ(Rcpt(bad).error(), ParseError::kBadParameter) << bad;
   }
   EXPECT_EQ(Rcpt("SIZE=1").error(), ParseError::kUnknownParameter);

@@ -41,11 +41,28 @@ TEST(ParsePath, DropsSourceRoutes) {
 }
 
 TEST(ParsePath, RefusesTheRest) {
-  for (const char* argument :
-       {"", "FROM", "FROM:", "FROM:a@b.test", "FROM:<a@b.test", "FROM:a@b.test>", "TO:<a@b.test>", "FROM <a@b.test>",
-        "FROM:<a>", "FROM:<@b.test>", "FROM:<a@>", "FROM:<a@b@c>", "FROM:<a b@c.test>", "FROM:<a@b.test>x",
-        "FROM:<@:a@b.test>", "FROM:<@x.test,:a@b.test>", "FROM:<@x.test a@b.test>", "FROM:<@x.test:>",
-        "FROM:<<a@b.test>>", "FROM:<\"a@b.test>", "FROM:< a@b.test>", "FROM:<a@b.test >"}) {
+  for (const char* argument : {"",
+                               "FROM",
+                               "FROM:",
+                               "FROM:a@b.test",
+                               "FROM:<a@b.test",
+                               "FROM:a@b.test>",
+                               "TO:<a@b.test>",
+                               "FROM <a@b.test>",
+                               "FROM:<a>",
+                               "FROM:<@b.test>",
+                               "FROM:<a@>",
+                               "FROM:<a@b@c>",
+                               "FROM:<a b@c.test>",
+                               "FROM:<a@b.test>x",
+                               "FROM:<@:a@b.test>",
+                               "FROM:<@x.test,:a@b.test>",
+                               "FROM:<@x.test a@b.test>",
+                               "FROM:<@x.test:>",
+                               "FROM:<<a@b.test>>",
+                               "FROM:<\"a@b.test>",
+                               "FROM:< a@b.test>",
+                               "FROM:<a@b.test >"}) {
     EXPECT_EQ(PathOf(argument), "error") << argument;
   }
 }

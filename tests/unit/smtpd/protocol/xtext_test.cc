@@ -22,14 +22,21 @@ TEST(DecodeXtext, RefusesControls) {
 }
 
 TEST(DecodeUtf8Address, TakesBothForms) {
-  EXPECT_EQ(*DecodeUtf8Address("b\\x{F6}b@x"), "b\xc3\xb6" "b@x");
-  EXPECT_EQ(*DecodeUtf8Address("b\xc3\xb6" "b@x"), "b\xc3\xb6" "b@x");
-  EXPECT_EQ(*DecodeUtf8Address("\\x{20AC}\\x{1F600}\\x{41}"), "\xe2\x82\xac\xf0\x9f\x98\x80" "A");
+  EXPECT_EQ(*DecodeUtf8Address("b\\x{F6}b@x"),
+            "b\xc3\xb6"
+            "b@x");
+  EXPECT_EQ(*DecodeUtf8Address("b\xc3\xb6"
+                               "b@x"),
+            "b\xc3\xb6"
+            "b@x");
+  EXPECT_EQ(*DecodeUtf8Address("\\x{20AC}\\x{1F600}\\x{41}"),
+            "\xe2\x82\xac\xf0\x9f\x98\x80"
+            "A");
 }
 
 TEST(DecodeUtf8Address, RefusesTheRest) {
-  for (const char* bad : {"\\", "\\x", "\\x{", "\\x{}", "\\x{41", "\\x{D800}", "\\x{110000}", "\\x{0A}", "\\x{85}",
-                          "\\x{f6}", "\\x{0000041}", "a=b", "a b"}) {
+  for (const char* bad : {"\\", "\\x", "\\x{", "\\x{}", "\\x{41", "\\x{D800}", "\\x{110000}", "\\x{0A}",
+                          "\\x{85}", "\\x{f6}", "\\x{0000041}", "a=b", "a b"}) {
     EXPECT_FALSE(DecodeUtf8Address(bad).ok()) << bad;
   }
 }

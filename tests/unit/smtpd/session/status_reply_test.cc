@@ -6,8 +6,8 @@
 namespace mailstead::smtp {
 namespace {
 
-// A message the client gave in good order must not bounce because something of ours is broken: whatever the store says,
-// but for its size, is temporary.
+// A message the client gave in good order must not bounce because something of ours is broken: whatever the
+// store says, but for its size, is temporary.
 TEST(ReplyForStoreFailure, IsTemporaryForEveryCode) {
   for (int code = 1; code <= 16; ++code) {
     const absl::Status status(static_cast<absl::StatusCode>(code), "x");
