@@ -20,7 +20,8 @@ TEST(Keys, NumbersSortAsNumbers) {
 }
 
 TEST(Keys, AddressesSortByDomainThenLocalPart) {
-  const std::vector<std::string> sorted = {"@a.test", "z@a.test", "a@a.test.org", "A@b.test", "\"a@z\"@c.test"};
+  const std::vector<std::string> sorted = {"@a.test", "z@a.test", "a@a.test.org", "A@b.test",
+                                           "\"a@z\"@c.test"};
   for (size_t i = 1; i < sorted.size(); ++i) {
     EXPECT_LT(AddressKey(kAccountKind, sorted[i - 1]), AddressKey(kAccountKind, sorted[i])) << sorted[i];
   }

@@ -59,25 +59,86 @@ Account SampleAccount() {
 // The bytes on disk. A change here is a change of the format: it needs another version byte.
 TEST(Records, GoldenBytes) {
   const auto hex = [](const std::string& bytes) { return absl::BytesToHexString(bytes); };
-  EXPECT_EQ(hex(Encode(Domain{"x.test", true, absl::FromUnixMicros(64)})), "0106782e74657374" "01" "8001");
+  EXPECT_EQ(hex(Encode(Domain{"x.test", true, absl::FromUnixMicros(64)})),
+            "0106782e74657374"
+            "01"
+            "8001");
   EXPECT_EQ(hex(Encode(SampleAccount())),
-            "01" "03414078" "07" "01" "8001" "7f" "01" "01" "a09c01" "020073" "016b" "0176" "00" "02");
-  EXPECT_EQ(hex(Encode(Alias{"@x", {"a", "b@y"}, absl::FromUnixMicros(0)})), "01" "024078" "00" "02" "0161" "03624079");
-  EXPECT_EQ(hex(Encode(Counters{1, 2, 3, 4, 5, 6, 300})), "01" "01" "02" "03" "04" "05" "06" "ac02");
+            "01"
+            "03414078"
+            "07"
+            "01"
+            "8001"
+            "7f"
+            "01"
+            "01"
+            "a09c01"
+            "020073"
+            "016b"
+            "0176"
+            "00"
+            "02");
+  EXPECT_EQ(hex(Encode(Alias{"@x", {"a", "b@y"}, absl::FromUnixMicros(0)})),
+            "01"
+            "024078"
+            "00"
+            "02"
+            "0161"
+            "03624079");
+  EXPECT_EQ(hex(Encode(Counters{1, 2, 3, 4, 5, 6, 300})),
+            "01"
+            "01"
+            "02"
+            "03"
+            "04"
+            "05"
+            "06"
+            "ac02");
   MailboxRecord mailbox;
   mailbox.message_count = 1;
   mailbox.message_bytes = kMost;
   mailbox.next_message = 2;
   mailbox.last_committed_token = LeaseToken{3};
   EXPECT_EQ(hex(Encode(mailbox)),
-            "01" "01" "ffffffffffffffffff01" "02" "00" "00" "ffffffffffffffffff01" "03");
+            "01"
+            "01"
+            "ffffffffffffffffff01"
+            "02"
+            "00"
+            "00"
+            "ffffffffffffffffff01"
+            "03");
   EXPECT_EQ(hex(Encode(SampleMessage())),
-            "01" "818080808020" "ac02" "03756964" "02" "0164" "03734078" "03724079" "0201ff" "03500d0a" "0448445253"
+            "01"
+            "818080808020"
+            "ac02"
+            "03756964"
+            "02"
+            "0164"
+            "03734078"
+            "03724079"
+            "0201ff"
+            "03500d0a"
+            "0448445253"
             "0165");
-  EXPECT_EQ(hex(Encode(BodyRef{2, 65536})), "01" "02" "808004");
-  EXPECT_EQ(hex(Encode(ReceiptRecord{"h", absl::FromUnixMicros(2)})), "01" "0168" "04");
-  EXPECT_EQ(hex(Encode(LeaseRecord{"host", absl::Seconds(6), 5})), "01" "04686f7374" "80b6dc05" "05");
-  EXPECT_EQ(hex(Encode(LockRecord{LeaseToken{9}, "L", 5})), "01" "09" "014c" "05");
+  EXPECT_EQ(hex(Encode(BodyRef{2, 65536})),
+            "01"
+            "02"
+            "808004");
+  EXPECT_EQ(hex(Encode(ReceiptRecord{"h", absl::FromUnixMicros(2)})),
+            "01"
+            "0168"
+            "04");
+  EXPECT_EQ(hex(Encode(LeaseRecord{"host", absl::Seconds(6), 5})),
+            "01"
+            "04686f7374"
+            "80b6dc05"
+            "05");
+  EXPECT_EQ(hex(Encode(LockRecord{LeaseToken{9}, "L", 5})),
+            "01"
+            "09"
+            "014c"
+            "05");
 }
 
 TEST(Records, ComeBackAsTheyWere) {
@@ -115,17 +176,73 @@ absl::Status DecodeHex(absl::string_view hex) {
 TEST(Records, BadBytesAreDataLoss) {
   const auto is_loss = [](const absl::Status& status) { return absl::IsDataLoss(status); };
   EXPECT_TRUE(is_loss(DecodeHex<BodyRef>("")));
-  EXPECT_TRUE(is_loss(DecodeHex<BodyRef>("00" "02" "03"))) << "version 0";
-  EXPECT_TRUE(is_loss(DecodeHex<BodyRef>("02" "02" "03"))) << "version 2";
-  EXPECT_TRUE(is_loss(DecodeHex<BodyRef>("01" "02"))) << "cut short";
-  EXPECT_TRUE(is_loss(DecodeHex<BodyRef>("01" "02" "03" "00"))) << "bytes after the end";
-  EXPECT_TRUE(is_loss(DecodeHex<BodyRef>("01" "02" "ffffffffffffffffff02"))) << "65 bits";
-  EXPECT_TRUE(is_loss(DecodeHex<BodyRef>("01" "02" "ffffffffffffffffffff01"))) << "11 bytes";
-  EXPECT_TRUE(is_loss(DecodeHex<ReceiptRecord>("01" "05" "6868"))) << "string past the end";
-  EXPECT_TRUE(is_loss(DecodeHex<ReceiptRecord>("01" "ffffffffffffffffff01" "68"))) << "string of 2^64-1 bytes";
-  EXPECT_TRUE(is_loss(DecodeHex<Domain>("01" "0178" "02" "00"))) << "flag 2";
-  EXPECT_TRUE(is_loss(DecodeHex<Alias>("01" "0178" "00" "ffffffffffffffffff01"))) << "2^64-1 targets";
-  EXPECT_TRUE(is_loss(DecodeHex<Account>("01" "0178" "01" "00" "00" "00" "00" "03" "00" "00" "00" "00" "00" "00")))
+  EXPECT_TRUE(
+      is_loss(DecodeHex<BodyRef>("00"
+                                 "02"
+                                 "03")))
+      << "version 0";
+  EXPECT_TRUE(
+      is_loss(DecodeHex<BodyRef>("02"
+                                 "02"
+                                 "03")))
+      << "version 2";
+  EXPECT_TRUE(
+      is_loss(DecodeHex<BodyRef>("01"
+                                 "02")))
+      << "cut short";
+  EXPECT_TRUE(
+      is_loss(DecodeHex<BodyRef>("01"
+                                 "02"
+                                 "03"
+                                 "00")))
+      << "bytes after the end";
+  EXPECT_TRUE(
+      is_loss(DecodeHex<BodyRef>("01"
+                                 "02"
+                                 "ffffffffffffffffff02")))
+      << "65 bits";
+  EXPECT_TRUE(
+      is_loss(DecodeHex<BodyRef>("01"
+                                 "02"
+                                 "ffffffffffffffffffff01")))
+      << "11 bytes";
+  EXPECT_TRUE(
+      is_loss(DecodeHex<ReceiptRecord>("01"
+                                       "05"
+                                       "6868")))
+      << "string past the end";
+  EXPECT_TRUE(
+      is_loss(DecodeHex<ReceiptRecord>("01"
+                                       "ffffffffffffffffff01"
+                                       "68")))
+      << "string of 2^64-1 bytes";
+  EXPECT_TRUE(
+      is_loss(DecodeHex<Domain>("01"
+                                "0178"
+                                "02"
+                                "00")))
+      << "flag 2";
+  EXPECT_TRUE(
+      is_loss(DecodeHex<Alias>("01"
+                               "0178"
+                               "00"
+                               "ffffffffffffffffff01")))
+      << "2^64-1 targets";
+  EXPECT_TRUE(
+      is_loss(DecodeHex<Account>("01"
+                                 "0178"
+                                 "01"
+                                 "00"
+                                 "00"
+                                 "00"
+                                 "00"
+                                 "03"
+                                 "00"
+                                 "00"
+                                 "00"
+                                 "00"
+                                 "00"
+                                 "00")))
       << "credential of kind 3";
   MessageRecord message = SampleMessage();
   message.size_bytes = message.prefix.size() - 1;

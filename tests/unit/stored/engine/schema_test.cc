@@ -55,7 +55,8 @@ TEST_F(SchemaTest, AnotherVersionIsRefusedAndNotTouched) {
     const auto before = std::filesystem::last_write_time(path_ + "/db");
     const absl::Status refused = Open();
     EXPECT_EQ(refused.code(), StatusCode::kFailedPrecondition);
-    EXPECT_THAT(std::string(refused.message()), HasSubstr("version " + std::string(version, strcspn(version, " \n"))));
+    EXPECT_THAT(std::string(refused.message()),
+                HasSubstr("version " + std::string(version, strcspn(version, " \n"))));
     EXPECT_THAT(std::string(refused.message()), HasSubstr("this program reads and writes version 1"));
     EXPECT_EQ(Read(), version);
     EXPECT_EQ(std::filesystem::last_write_time(path_ + "/db"), before);

@@ -20,7 +20,8 @@ using absl::StatusCode;
 
 class TestChange final : public Change {
  public:
-  TestChange(std::function<absl::Status(Batch&)> apply, std::function<void(absl::Status)> finish, size_t bytes = 0)
+  TestChange(std::function<absl::Status(Batch&)> apply, std::function<void(absl::Status)> finish,
+             size_t bytes = 0)
       : apply_(std::move(apply)), finish_(std::move(finish)), bytes_(bytes) {}
   absl::Status Apply(Batch& batch) override { return apply_(batch); }
   void Finish(absl::Status status) override { finish_(std::move(status)); }
@@ -72,7 +73,8 @@ class WriterTest : public testing::Test {
     const size_t index = outcomes_.size();
     outcomes_.push_back(absl::UnknownError("not finished"));
     writer_->Submit(std::make_unique<TestChange>(
-        std::move(apply), [this, index](absl::Status status) { outcomes_[index] = std::move(status); }, bytes));
+        std::move(apply), [this, index](absl::Status status) { outcomes_[index] = std::move(status); },
+        bytes));
   }
   std::string Value(absl::string_view key) {
     const Database::Use use(*database_);
