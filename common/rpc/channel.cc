@@ -13,12 +13,15 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
 #include "common/base/status.h"
 #include "common/rpc/errors.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 
 namespace mailstead::rpc {
 namespace {
+
+constexpr absl::Duration kMaxWaitForCalls = absl::Seconds(5);
 
 absl::StatusOr<std::string> ReadFile(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -112,7 +115,15 @@ struct StoreChannel::Impl {
 };
 
 StoreChannel::StoreChannel(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-StoreChannel::~StoreChannel() = default;
+
+StoreChannel::~StoreChannel() {
+  // A call lets go of its channel on one of gRPC's threads, and those threads end with the last channel: one that ended
+  // itself so would go on in what it has freed. So the last to let go is us.
+  const absl::Time give_up = absl::Now() + kMaxWaitForCalls;
+  for (const std::shared_ptr<grpc::Channel>& channel : impl_->channels) {
+    while (channel.use_count() > 1 && absl::Now() < give_up) absl::SleepFor(absl::Milliseconds(1));
+  }
+}
 
 absl::StatusOr<std::unique_ptr<StoreChannel>> StoreChannel::Create(const ChannelOptions& options) {
   ASSIGN_OR_RETURN(std::shared_ptr<grpc::ChannelCredentials> credentials, MakeCredentials(options));

@@ -35,6 +35,7 @@ class StoreChannel {
   // InvalidArgument / NotFound when a TLS file cannot be read. Does not wait for the store: gRPC connects and
   // reconnects (within 1 s) by itself.
   static absl::StatusOr<std::unique_ptr<StoreChannel>> Create(const ChannelOptions& options);
+  // Waits until gRPC has done with the calls, which have ended or were cancelled. No stub may be left.
   ~StoreChannel();
 
   // One of the connections, in turn.
