@@ -130,7 +130,7 @@ class SmtplibTest(ClientCase):
         with smtplib.SMTP(self.target.host, self.target.submission_port, timeout=60) as smtp:
             smtp.ehlo()
             self.assertNotIn("auth", smtp.esmtp_features)
-            self.assertEqual(538, smtp.docmd("AUTH", "PLAIN AGEAYg==")[0])
+            self.assertEqual(530, smtp.docmd("AUTH", "PLAIN AGEAYg==")[0])
 
 
 if __name__ == "__main__":

@@ -18,14 +18,14 @@ WRONG = {
         ("proxy_networks", "10.0.0.0/99"), ("bare_line_ends", "maybe"), ("max_connections", "-1"),
         ("max_connections_per_address", "-1"), ("max_recipients", "0"), ("max_message_bytes", "0"),
         ("command_timeout", "0s"), ("tls_cert", "/no/such/file"), ("tls_key", "/no/such/file"),
-        ("store_connections", "0"), ("store_token_file", "/no/such/file"), ("allow_plaintext_auth", "perhaps"),
+        ("store_connections", "0"), ("allow_plaintext_auth", "perhaps"),
         ("max_errors", "-3"),
     ],
     "pop3d": [
         ("no_such_flag", "1"), ("pop3_listen", "127.0.0.1"), ("pop3s_listen", "127.0.0.1:70000"),
         ("log_format", "xml"), ("log_level", "loud"), ("hostname", "a b"), ("proxy_networks", "10.0.0.0/99"),
         ("max_connections", "-1"), ("idle_timeout", "0s"), ("login_delay", "-1s"), ("lease_ttl", "0s"),
-        ("lease_ttl", "1h"), ("tls_cert", "/no/such/file"), ("store_token_file", "/no/such/file"),
+        ("lease_ttl", "1h"), ("tls_cert", "/no/such/file"),
         ("allow_plaintext_auth", "perhaps"),
     ],
 }
@@ -115,7 +115,7 @@ class ConfigTest(StackCase):
             with self.subTest(program):
                 done = run_tool([*program_argv(program, {}), "--help"], timeout=20)
                 self.assertIn(done.returncode, (0, 1))
-                self.assertIn(program, done.stdout.decode())
+                self.assertIn(program, done.stdout.decode().lower())
                 done = run_tool([*program_argv(program, {}), "--version"], timeout=20)
                 self.assertEqual(0, done.returncode)
                 self.assertRegex(done.stdout.decode(), r"[0-9]+\.[0-9]+\.[0-9]+")
@@ -128,7 +128,7 @@ class ConfigTest(StackCase):
         done = run_tool(program_argv("smtpd", {**stack.frontend_flags(), "mx_listen": taken, "submission_listen": "",
                                                "submissions_listen": ""}), timeout=20)
         self.assertNotEqual(0, done.returncode)
-        self.assertIn(taken, (done.stdout + done.stderr).decode())
+        self.assertIn(str(smtpd.ports["mx"]), (done.stdout + done.stderr).decode())
 
     def test_second_stored_on_the_same_folder_is_refused(self):
         stack = self.holder

@@ -112,7 +112,7 @@ class RelayTest(SharedStackCase):
         self.stack.ctl.add_alias("info@example.test", self.user)
         with self.stack.submission(self.user) as session:
             for sender, code in ((self.user, 250), ("info@example.test", 250), (self.user.upper(), 250),
-                                 (self.other, 553), ("a@elsewhere.test", 553)):
+                                 (self.other, 550), ("a@elsewhere.test", 550)):
                 reply = session.command(f"MAIL FROM:<{sender}>")
                 self.assertEqual(code, reply.code, f"{sender}: {reply}")
                 session.expect(250, "RSET")

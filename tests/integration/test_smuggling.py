@@ -7,7 +7,7 @@ from mailstead.stack import SharedStackCase
 from mailstead.trace import strip_trace
 
 FALSE_ENDS = [b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r.\r", b"\r\n.\r", b"\r.\r\n", b"\r.\n", b"\n.\r", b"\n\n.\r\n",
-              b"\r\r\n.\r\n\n", b"\r\n.\r\r\n", b"\r\n.\n\r\n", b"\n\r.\r\n", b"\r\n\x00.\r\n", b"\r\n.\x00\r\n"]
+              b"\r\n.\r\r\n", b"\r\n.\n\r\n", b"\n\r.\r\n", b"\r\n\x00.\r\n", b"\r\n.\x00\r\n"]
 
 
 class SmugglingTest(SharedStackCase):

