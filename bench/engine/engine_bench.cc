@@ -1,5 +1,5 @@
-// How many messages a second the embedded engine makes durable: 1, 32 and 200 deliveries under way, of 4 KiB each and of
-// 64 KiB, every one synced before it is answered. Run it on the disk that counts:
+// How many messages a second the embedded engine makes durable: 1, 32 and 200 deliveries under way, of 4 KiB
+// each and of 64 KiB, every one synced before it is answered. Run it on the disk that counts:
 //   TMPDIR=/var/lib engine_bench --benchmark_counters_tabular=true
 #include <benchmark/benchmark.h>
 #include <openssl/sha.h>
@@ -76,7 +76,8 @@ class Window {
   explicit Window(int64_t size) : free_(size), size_(size) {}
   void Enter() {
     absl::MutexLock lock(&mutex_);
-    mutex_.Await(absl::Condition(+[](Window* window) { return window->free_ > 0; }, this));
+    mutex_.Await(absl::Condition(
+        +[](Window* window) { return window->free_ > 0; }, this));
     --free_;
   }
   void Leave() {
@@ -85,7 +86,8 @@ class Window {
   }
   void WaitForAll() {
     absl::MutexLock lock(&mutex_);
-    mutex_.Await(absl::Condition(+[](Window* window) { return window->free_ == window->size_; }, this));
+    mutex_.Await(absl::Condition(
+        +[](Window* window) { return window->free_ == window->size_; }, this));
   }
 
  private:
@@ -109,10 +111,11 @@ void BM_Append(benchmark::State& state) {
     delivery.recipients = {{store.mailbox(number * 7919), "user@example.test"}};
     delivery.deliver_time = absl::Now();
     ++number;
-    store.engine().AppendDelivery(std::move(delivery), content, sha256, [&window](absl::StatusOr<Receipt> receipt) {
-      CHECK(receipt.ok());
-      window.Leave();
-    });
+    store.engine().AppendDelivery(std::move(delivery), content, sha256,
+                                  [&window](absl::StatusOr<Receipt> receipt) {
+                                    CHECK(receipt.ok());
+                                    window.Leave();
+                                  });
   }
   window.WaitForAll();
   state.SetItemsProcessed(state.iterations());
@@ -132,14 +135,15 @@ void BM_Poll(benchmark::State& state) {
   for (auto _ : state) {
     window.Enter();
     const MailboxId mailbox = store.mailbox(number++);
-    store.engine().OpenMaildrop(
-        mailbox, "bench", absl::ZeroDuration(), [&store, &window, mailbox](absl::StatusOr<Maildrop> maildrop) {
-          CHECK(maildrop.ok());
-          store.engine().CommitMaildrop(mailbox, maildrop->token, {}, [&window](absl::Status status) {
-            CHECK(status.ok());
-            window.Leave();
-          });
-        });
+    store.engine().OpenMaildrop(mailbox, "bench", absl::ZeroDuration(),
+                                [&store, &window, mailbox](absl::StatusOr<Maildrop> maildrop) {
+                                  CHECK(maildrop.ok());
+                                  store.engine().CommitMaildrop(mailbox, maildrop->token, {},
+                                                                [&window](absl::Status status) {
+                                                                  CHECK(status.ok());
+                                                                  window.Leave();
+                                                                });
+                                });
   }
   window.WaitForAll();
   state.SetItemsProcessed(state.iterations());

@@ -1,4 +1,5 @@
-// What every engine must do, as tests: stored/engine/engine.h is the contract, and this suite holds for each engine.
+// What every engine must do, as tests: stored/engine/engine.h is the contract, and this suite holds for each
+// engine.
 //
 // An engine joins by an EngineUnderTest and one INSTANTIATE_ENGINE_CONFORMANCE line (rocksdb_conformance.cc).
 #pragma once
@@ -110,7 +111,7 @@ class MaildropConformance : public EngineConformance {};
 class ReadingConformance : public EngineConformance {};
 class UpkeepConformance : public EngineConformance {};
 
-#define INSTANTIATE_ENGINE_CONFORMANCE(kind)                                       \
+#define INSTANTIATE_ENGINE_CONFORMANCE(kind)                                                     \
   INSTANTIATE_TEST_SUITE_P(Engine, DirectoryConformance, testing::Values(kind), EngineKindName); \
   INSTANTIATE_TEST_SUITE_P(Engine, DeliveryConformance, testing::Values(kind), EngineKindName);  \
   INSTANTIATE_TEST_SUITE_P(Engine, MaildropConformance, testing::Values(kind), EngineKindName);  \

@@ -59,13 +59,14 @@ TEST_P(DeliveryConformance, ContentsOfAllSizesComeBackByteForByte) {
     ASSERT_OK(Append(NewDelivery(absl::StrCat("whole-delivery-", size), {mailbox}), content)) << size;
     EXPECT_EQ(Fetch(mailbox, Ids(mailbox).back()).value(), kPrefix + content) << size;
     for (const size_t piece : {size_t{1000}, size_t{65536}, size_t{100'000}}) {
-      ASSERT_OK(AppendStaged(NewDelivery(absl::StrCat("staged-delivery-", size, "-", piece), {mailbox}), content,
-                             piece));
+      ASSERT_OK(AppendStaged(NewDelivery(absl::StrCat("staged-delivery-", size, "-", piece), {mailbox}),
+                             content, piece));
       EXPECT_EQ(Fetch(mailbox, Ids(mailbox).back()).value(), kPrefix + content) << size << " by " << piece;
     }
   }
   Restart();
-  EXPECT_EQ(engine().Verify(mailbox, [](auto, auto, const auto& error) { ADD_FAILURE() << error; }).value(), 44u);
+  EXPECT_EQ(engine().Verify(mailbox, [](auto, auto, const auto& error) { ADD_FAILURE() << error; }).value(),
+            44u);
 }
 
 TEST_P(DeliveryConformance, AnEmptyPrefixAndAnEmptyContent) {
@@ -85,7 +86,8 @@ TEST_P(DeliveryConformance, ARepeatFindsTheFirst) {
   for (int round = 0; round < 2; ++round) {
     clock().Advance(absl::Minutes(1));
     // Also with a body that was streamed, and even with another content.
-    const auto repeat = AppendStaged(NewDelivery("delivery-id-0001", {mailbox}), RandomText(200'000, 1), 10'000);
+    const auto repeat =
+        AppendStaged(NewDelivery("delivery-id-0001", {mailbox}), RandomText(200'000, 1), 10'000);
     ASSERT_OK(repeat);
     EXPECT_TRUE(repeat->already_stored);
     EXPECT_EQ(repeat->delivery_id, "delivery-id-0001");
@@ -112,8 +114,8 @@ TEST_P(DeliveryConformance, RepeatsAtTheSameTimeStoreOnce) {
   std::atomic<int> stored{0};
   std::atomic<int> repeated{0};
   for (int i = 0; i < kRepeats; ++i) {
-    engine().AppendDelivery(NewDelivery("delivery-id-0001", {mailbox}), std::string("content"), Sha256("content"),
-                            [&](absl::StatusOr<Receipt> receipt) {
+    engine().AppendDelivery(NewDelivery("delivery-id-0001", {mailbox}), std::string("content"),
+                            Sha256("content"), [&](absl::StatusOr<Receipt> receipt) {
                               if (receipt.ok()) ++(receipt->already_stored ? repeated : stored);
                               answers.DecrementCount();
                             });
@@ -155,7 +157,8 @@ TEST_P(DeliveryConformance, AllMailboxesOrNone) {
   Put(full, "x");
   const auto gone = Append(NewDelivery("delivery-id-0001", {good, MailboxId{999}}), "x");
   EXPECT_THAT(gone.status(), HasCode(StatusCode::kNotFound));
-  const auto over = AppendStaged(NewDelivery("delivery-id-0001", {good, full}), RandomText(200'000, 2), 70'000);
+  const auto over =
+      AppendStaged(NewDelivery("delivery-id-0001", {good, full}), RandomText(200'000, 2), 70'000);
   EXPECT_THAT(over.status(), HasReason(StatusCode::kResourceExhausted, kReasonOverQuota));
   EXPECT_THAT(List(good), IsEmpty());
   EXPECT_EQ(engine().GetUsage(good)->message_bytes, 0u);
@@ -169,7 +172,8 @@ TEST_P(DeliveryConformance, AllMailboxesOrNone) {
 TEST_P(DeliveryConformance, FieldsThatNoCallerMayGetWrong) {
   const MailboxId mailbox = NewMailbox("a@example.test");
   EXPECT_THAT(Append(NewDelivery("", {mailbox}), "x").status(), HasCode(StatusCode::kInvalidArgument));
-  EXPECT_THAT(Append(NewDelivery("delivery-id-0001", {}), "x").status(), HasCode(StatusCode::kInvalidArgument));
+  EXPECT_THAT(Append(NewDelivery("delivery-id-0001", {}), "x").status(),
+              HasCode(StatusCode::kInvalidArgument));
   EXPECT_THAT(Append(NewDelivery("delivery-id-0001", {mailbox, mailbox}), "x").status(),
               HasCode(StatusCode::kInvalidArgument));
   absl::Notification done;
@@ -256,7 +260,8 @@ TEST_P(DeliveryConformance, ManyThreadsAppendAtOnce) {
   for (int thread = 0; thread < kThreads; ++thread) {
     threads.emplace_back([&, thread] {
       for (int i = 0; i < kEach; ++i) {
-        Delivery delivery = NewDelivery(absl::StrCat("delivery-", thread, "-", i), {mailboxes[(thread + i) % 4]});
+        Delivery delivery =
+            NewDelivery(absl::StrCat("delivery-", thread, "-", i), {mailboxes[(thread + i) % 4]});
         const std::string content = content_of(thread, i);
         const auto receipt = i % 2 == 0 ? AppendStaged(std::move(delivery), content, 30'000)
                                         : Append(std::move(delivery), content);

@@ -38,7 +38,8 @@ TEST_P(DirectoryConformance, ADomainIsKeptAsGiven) {
 }
 
 TEST_P(DirectoryConformance, ErrorsOfDomains) {
-  EXPECT_THAT(engine().CreateDomain({"example.test", true, clock().Now()}), HasCode(StatusCode::kAlreadyExists));
+  EXPECT_THAT(engine().CreateDomain({"example.test", true, clock().Now()}),
+              HasCode(StatusCode::kAlreadyExists));
   EXPECT_THAT(engine().GetDomain("none.test").status(), HasCode(StatusCode::kNotFound));
   EXPECT_THAT(engine().UpdateDomain({"none.test", true, clock().Now()}), HasCode(StatusCode::kNotFound));
   EXPECT_THAT(engine().DeleteDomain("none.test"), HasCode(StatusCode::kNotFound));
@@ -110,8 +111,8 @@ TEST_P(DirectoryConformance, AnAccountIsKeptAsGiven) {
   EXPECT_GT(created[0]->mailbox.value, 0u);
   Restart();
   // Found by the normalized address, and by its mailbox.
-  for (const auto& found : {engine().GetAccount("john.doe@example.test"),
-                            engine().GetAccountByMailbox(created[0]->mailbox)}) {
+  for (const auto& found :
+       {engine().GetAccount("john.doe@example.test"), engine().GetAccountByMailbox(created[0]->mailbox)}) {
     ASSERT_OK(found);
     EXPECT_EQ(found->address, "John.Doe@example.test");
     EXPECT_EQ(found->mailbox, created[0]->mailbox);
@@ -213,7 +214,7 @@ TEST_P(DirectoryConformance, AnUpdateChangesWhatItNamesAndNothingElse) {
 TEST_P(DirectoryConformance, AccountsAreListedByDomainThenLocalPart) {
   ASSERT_OK(engine().CreateDomain({"aaa.test", true, clock().Now()}));
   ASSERT_OK(engine().CreateDomain({"example.test.org", true, clock().Now()}));
-  const std::vector<std::string> sorted = {"z@aaa.test", "a@example.test", "B@example.test",
+  const std::vector<std::string> sorted = {"z@aaa.test",       "a@example.test", "B@example.test",
                                            "b.c@example.test", "c@example.test", "a@example.test.org"};
   for (size_t i = sorted.size(); i-- > 0;) ASSERT_OK(engine().CreateAccounts({NewAccount(sorted[i])})[0]);
   for (const size_t limit : {1, 2, 3, 5, 6, 7}) {
@@ -251,7 +252,8 @@ TEST_P(DirectoryConformance, UnicodeAndQuotedAddresses) {
 }
 
 TEST_P(DirectoryConformance, AliasesAreKeptAndChanged) {
-  const Alias alias{"team@example.test", {"a@example.test", "b@example.org", "ü@example.test"},
+  const Alias alias{"team@example.test",
+                    {"a@example.test", "b@example.org", "ü@example.test"},
                     absl::FromUnixMicros(1'650'000'000'000'000)};
   ASSERT_OK(engine().CreateAlias(alias));
   EXPECT_THAT(engine().CreateAlias(alias), HasCode(StatusCode::kAlreadyExists));
@@ -306,7 +308,8 @@ TEST_P(DirectoryConformance, DeletingAnAccountDeletesItsMessages) {
     EXPECT_THAT(engine().ListMessages(gone, MessageId{0}, 10).status(), HasCode(StatusCode::kNotFound));
     EXPECT_THAT(engine().OpenMessage(gone, message).status(), HasCode(StatusCode::kNotFound));
     EXPECT_THAT(engine().DeleteMessages(gone, {message}).status(), HasCode(StatusCode::kNotFound));
-    EXPECT_THAT(Append(NewDelivery("to-the-gone-one-1", {gone}), "x").status(), HasCode(StatusCode::kNotFound));
+    EXPECT_THAT(Append(NewDelivery("to-the-gone-one-1", {gone}), "x").status(),
+                HasCode(StatusCode::kNotFound));
     EXPECT_EQ(engine().Status()->message_count, 1u);
     EXPECT_EQ(Fetch(stays, Ids(stays)[0]).value(), "Return-Path: <sender@example.org>\r\nshared");
   };
@@ -316,8 +319,9 @@ TEST_P(DirectoryConformance, DeletingAnAccountDeletesItsMessages) {
   ASSERT_OK(engine().Sweep(absl::Hours(72)));
   expect_gone();
   // Nothing of the mailbox is left to read, damaged or not.
-  EXPECT_EQ(engine().Verify(MailboxId{0}, [](auto, auto, const auto& error) { ADD_FAILURE() << error; }).value(),
-            1u);
+  EXPECT_EQ(
+      engine().Verify(MailboxId{0}, [](auto, auto, const auto& error) { ADD_FAILURE() << error; }).value(),
+      1u);
 }
 
 TEST_P(DirectoryConformance, AnAccountWithALockedMaildropIsNotDeleted) {

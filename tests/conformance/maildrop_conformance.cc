@@ -112,7 +112,8 @@ TEST_P(MaildropConformance, ACommitDeletesAndUnlocks) {
   ASSERT_OK(maildrop);
   const auto& messages = maildrop->messages;
   // Unknown ids are passed over, repeated ones count once.
-  ASSERT_OK(Commit(mailbox, maildrop->token, {messages[1].id, messages[3].id, messages[1].id, MessageId{999}}));
+  ASSERT_OK(
+      Commit(mailbox, maildrop->token, {messages[1].id, messages[3].id, messages[1].id, MessageId{999}}));
   Restart();
   EXPECT_THAT(Ids(mailbox), ElementsAre(messages[0].id, messages[2].id, messages[4].id));
   uint64_t bytes = 0;
@@ -200,9 +201,11 @@ TEST_P(MaildropConformance, ALockIsTakenOverFromADeadFrontEnd) {
   ASSERT_OK(taken);
   EXPECT_GT(taken->token, old->token);
   // The old session wakes up: fenced, also after its lease lives again.
-  EXPECT_THAT(Commit(mailbox, old->token, {old->messages[0].id}), HasReason(StatusCode::kAborted, kReasonFenced));
+  EXPECT_THAT(Commit(mailbox, old->token, {old->messages[0].id}),
+              HasReason(StatusCode::kAborted, kReasonFenced));
   ASSERT_OK(engine().RenewLease("dead", "one", kTtl));
-  EXPECT_THAT(Commit(mailbox, old->token, {old->messages[0].id}), HasReason(StatusCode::kAborted, kReasonFenced));
+  EXPECT_THAT(Commit(mailbox, old->token, {old->messages[0].id}),
+              HasReason(StatusCode::kAborted, kReasonFenced));
   EXPECT_OK(Release(mailbox, old->token));
   EXPECT_THAT(List(mailbox), SizeIs(1));
   EXPECT_OK(Commit(mailbox, taken->token, {old->messages[0].id}));
@@ -246,10 +249,12 @@ TEST_P(MaildropConformance, AnEndedLeaseVoidsItsLocks) {
   const auto old = Open(mailbox, "lease");
   ASSERT_OK(old);
   ASSERT_OK(engine().EndLease("lease"));
-  EXPECT_THAT(Commit(mailbox, old->token, {old->messages[0].id}), HasReason(StatusCode::kAborted, kReasonFenced));
+  EXPECT_THAT(Commit(mailbox, old->token, {old->messages[0].id}),
+              HasReason(StatusCode::kAborted, kReasonFenced));
   // Nor do they come back with a new lease of the same name.
   ASSERT_OK(engine().RenewLease("lease", "one", kTtl));
-  EXPECT_THAT(Commit(mailbox, old->token, {old->messages[0].id}), HasReason(StatusCode::kAborted, kReasonFenced));
+  EXPECT_THAT(Commit(mailbox, old->token, {old->messages[0].id}),
+              HasReason(StatusCode::kAborted, kReasonFenced));
   EXPECT_OK(Open(mailbox, "other").status());
   EXPECT_THAT(List(mailbox), SizeIs(1));
 }
@@ -290,7 +295,8 @@ TEST_P(MaildropConformance, ATakenOverLockStaysTakenOverARestart) {
   ASSERT_OK(engine().RenewLease("live", "two", kTtl));
   ASSERT_OK(Open(mailbox, "live"));
   Restart();
-  EXPECT_THAT(Commit(mailbox, old->token, {old->messages[0].id}), HasReason(StatusCode::kAborted, kReasonFenced));
+  EXPECT_THAT(Commit(mailbox, old->token, {old->messages[0].id}),
+              HasReason(StatusCode::kAborted, kReasonFenced));
   EXPECT_THAT(List(mailbox), SizeIs(1));
 }
 
@@ -348,8 +354,8 @@ TEST_P(MaildropConformance, ManyDeletionsAreOneCommit) {
   constexpr int kMessages = 3000;
   absl::BlockingCounter answers(kMessages);
   for (int i = 0; i < kMessages; ++i) {
-    engine().AppendDelivery(NewDelivery(absl::StrCat("delivery-number-", i), {mailbox}), std::string("x"), Sha256("x"),
-                            [&](absl::StatusOr<Receipt> receipt) {
+    engine().AppendDelivery(NewDelivery(absl::StrCat("delivery-number-", i), {mailbox}), std::string("x"),
+                            Sha256("x"), [&](absl::StatusOr<Receipt> receipt) {
                               EXPECT_OK(receipt.status());
                               answers.DecrementCount();
                             });

@@ -16,10 +16,12 @@ constexpr char kPrefix[] = "Return-Path: <sender@example.org>\r\n";
 TEST_P(ReadingConformance, WhatIsNotThere) {
   const MailboxId mailbox = NewMailbox("a@example.test");
   EXPECT_THAT(engine().GetUsage(MailboxId{999}).status(), HasCode(StatusCode::kNotFound));
-  EXPECT_THAT(engine().ListMessages(MailboxId{999}, MessageId{0}, 1).status(), HasCode(StatusCode::kNotFound));
+  EXPECT_THAT(engine().ListMessages(MailboxId{999}, MessageId{0}, 1).status(),
+              HasCode(StatusCode::kNotFound));
   EXPECT_THAT(engine().OpenMessage(MailboxId{999}, MessageId{1}).status(), HasCode(StatusCode::kNotFound));
   EXPECT_THAT(engine().OpenMessage(mailbox, MessageId{1}).status(), HasCode(StatusCode::kNotFound));
-  EXPECT_THAT(engine().DeleteMessages(MailboxId{999}, {MessageId{1}}).status(), HasCode(StatusCode::kNotFound));
+  EXPECT_THAT(engine().DeleteMessages(MailboxId{999}, {MessageId{1}}).status(),
+              HasCode(StatusCode::kNotFound));
   EXPECT_EQ(engine().DeleteMessages(mailbox, {MessageId{1}, MessageId{0}}).value(), 0u);
   EXPECT_EQ(engine().GetUsage(mailbox)->message_count, 0u);
 }
@@ -60,8 +62,8 @@ TEST_P(ReadingConformance, AnyRangeCanBeRead) {
     const std::string whole = kPrefix + content;
     auto reader = engine().OpenMessage(mailbox, Ids(mailbox).back());
     ASSERT_OK(reader);
-    for (const uint64_t offset : {0, 1, 34, 35, 36, 499, 534, 535, 65535, 65570, 65571, 65572, 131106, 200'034,
-                                  200'035, 200'036, 1'000'000}) {
+    for (const uint64_t offset : {0, 1, 34, 35, 36, 499, 534, 535, 65535, 65570, 65571, 65572, 131106,
+                                  200'034, 200'035, 200'036, 1'000'000}) {
       for (const size_t max_bytes : {1, 2, 100, 65535, 65536, 65537, 1'000'000}) {
         const auto piece = (*reader)->Read(offset, max_bytes);
         ASSERT_OK(piece);

@@ -58,7 +58,8 @@ TEST_P(UpkeepConformance, StatusCountsWhatIsThere) {
 
 TEST_P(UpkeepConformance, OldReceiptsAreForgotten) {
   const MailboxId mailbox = NewMailbox("a@example.test");
-  for (int i = 0; i < 5; ++i) ASSERT_OK(Append(NewDelivery(absl::StrCat("old-delivery-", i), {mailbox}), "old"));
+  for (int i = 0; i < 5; ++i)
+    ASSERT_OK(Append(NewDelivery(absl::StrCat("old-delivery-", i), {mailbox}), "old"));
   clock().Advance(absl::Hours(71));
   ASSERT_OK(Append(NewDelivery("young-delivery-1", {mailbox}), "young"));
   ASSERT_OK(engine().Sweep(absl::Hours(72)));
@@ -120,7 +121,8 @@ TEST_P(UpkeepConformance, SpaceOfDeletedMessagesIsReclaimed) {
   ASSERT_EQ(engine().DeleteMessages(mailbox, ids).value(), 45u);
   ASSERT_OK(engine().Sweep(absl::Hours(72)));
   EXPECT_LT(engine().Status()->disk_bytes, full / 3);
-  EXPECT_EQ(engine().Verify(mailbox, [](auto, auto, const auto& error) { ADD_FAILURE() << error; }).value(), 5u);
+  EXPECT_EQ(engine().Verify(mailbox, [](auto, auto, const auto& error) { ADD_FAILURE() << error; }).value(),
+            5u);
 }
 
 }  // namespace

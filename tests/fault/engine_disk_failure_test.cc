@@ -1,5 +1,5 @@
-// A disk that is full or fails: callers get a temporary error, Health tells, reads go on, and when the disk takes writes
-// again the engine does too, with everything that it had acknowledged.
+// A disk that is full or fails: callers get a temporary error, Health tells, reads go on, and when the disk
+// takes writes again the engine does too, with everything that it had acknowledged.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -89,32 +89,41 @@ class EngineDiskFailure : public testing::Test {
 };
 
 TEST_F(EngineDiskFailure, AFullDisk) {
-  FailAndHeal([](Operation operation, const std::string&) {
-    return operation == Operation::kAppend ? IOStatus::NoSpace("full") : IOStatus::OK();
-  }, StatusCode::kResourceExhausted, kReasonDiskFull);
+  FailAndHeal(
+      [](Operation operation, const std::string&) {
+        return operation == Operation::kAppend ? IOStatus::NoSpace("full") : IOStatus::OK();
+      },
+      StatusCode::kResourceExhausted, kReasonDiskFull);
 }
 
 TEST_F(EngineDiskFailure, ADiskThatIsFullOnSync) {
-  FailAndHeal([](Operation operation, const std::string&) {
-    return operation == Operation::kSync ? IOStatus::NoSpace("full") : IOStatus::OK();
-  }, StatusCode::kResourceExhausted, kReasonDiskFull);
+  FailAndHeal(
+      [](Operation operation, const std::string&) {
+        return operation == Operation::kSync ? IOStatus::NoSpace("full") : IOStatus::OK();
+      },
+      StatusCode::kResourceExhausted, kReasonDiskFull);
 }
 
 TEST_F(EngineDiskFailure, FailingAppends) {
-  FailAndHeal([](Operation operation, const std::string&) {
-    return operation == Operation::kAppend ? IOStatus::IOError("broken") : IOStatus::OK();
-  }, StatusCode::kUnavailable, "");
+  FailAndHeal(
+      [](Operation operation, const std::string&) {
+        return operation == Operation::kAppend ? IOStatus::IOError("broken") : IOStatus::OK();
+      },
+      StatusCode::kUnavailable, "");
 }
 
 TEST_F(EngineDiskFailure, FailingSyncs) {
-  FailAndHeal([](Operation operation, const std::string&) {
-    return operation == Operation::kSync ? IOStatus::IOError("broken") : IOStatus::OK();
-  }, StatusCode::kUnavailable, "");
+  FailAndHeal(
+      [](Operation operation, const std::string&) {
+        return operation == Operation::kSync ? IOStatus::IOError("broken") : IOStatus::OK();
+      },
+      StatusCode::kUnavailable, "");
 }
 
 TEST_F(EngineDiskFailure, OnlyTheLogFails) {
   const auto fault = [](Operation operation, const std::string& file) {
-    return operation == Operation::kSync && absl::EndsWith(file, ".log") ? IOStatus::IOError("broken") : IOStatus::OK();
+    return operation == Operation::kSync && absl::EndsWith(file, ".log") ? IOStatus::IOError("broken")
+                                                                         : IOStatus::OK();
   };
   files().SetFault(fault);
   EXPECT_FALSE(Append(engine(), "during-the-fault", {mailbox_}, "during").ok());
@@ -136,7 +145,8 @@ TEST_F(EngineDiskFailure, TablesAndBlobsFailInTheBackground) {
   std::set<std::string> acknowledged;
   for (int i = 0; i < 200 && engine().Health().ok(); ++i) {
     const std::string id = absl::StrCat("delivery-number-", i);
-    if (Append(engine(), id, {mailbox_}, RandomText(50'000, static_cast<uint32_t>(i))).ok()) acknowledged.insert(id);
+    if (Append(engine(), id, {mailbox_}, RandomText(50'000, static_cast<uint32_t>(i))).ok())
+      acknowledged.insert(id);
   }
   EXPECT_GT(hits, 0);
   EXPECT_EQ(ReasonOf(engine().Health()), kReasonDiskFull);
@@ -241,7 +251,8 @@ TEST_F(EngineDiskFailure, AFlickeringDiskLosesNothingAcknowledged) {
 TEST_F(EngineDiskFailure, DamagedBytesAreDataLoss) {
   for (int i = 0; i < 30; ++i) {
     ASSERT_TRUE(AppendStaged(engine(), absl::StrCat("delivery-number-", i), {mailbox_},
-                             RandomText(100'000, static_cast<uint32_t>(i))).ok());
+                             RandomText(100'000, static_cast<uint32_t>(i)))
+                    .ok());
   }
   store_.Close();
   size_t damaged_files = 0;

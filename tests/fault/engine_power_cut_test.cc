@@ -1,7 +1,7 @@
-// The promise of the store: what was acknowledged is there after the plug was pulled, whole and once; what was not is
-// there whole or not at all. Random work in several threads, stopped at a random operation on a file; then what had not
-// been synced is dropped (power cut) or not (end of the process), the store is opened again and compared with what the
-// callers were told. Several times over on one store.
+// The promise of the store: what was acknowledged is there after the plug was pulled, whole and once; what
+// was not is there whole or not at all. Random work in several threads, stopped at a random operation on a
+// file; then what had not been synced is dropped (power cut) or not (end of the process), the store is opened
+// again and compared with what the callers were told. Several times over on one store.
 //
 // MAILSTEAD_FAULT_SEEDS=n runs n seeds instead of the few of the test suite.
 #include <gtest/gtest.h>
@@ -101,7 +101,8 @@ class Worker {
       const std::string lease = absl::StrCat("lease-", number_);
       if (!engine.RenewLease(lease, "worker", absl::Minutes(1)).ok()) return false;
       const auto maildrop = OpenMaildrop(engine, mailboxes_[box], lease);
-      // Its lock may be that of the round before, or this lease one that was forgotten: only then may it be refused.
+      // Its lock may be that of the round before, or this lease one that was forgotten: only then may it be
+      // refused.
       if (!maildrop.ok()) return !absl::IsUnavailable(maildrop.status());
       deleted = CommitMaildrop(engine, mailboxes_[box], maildrop->token, ids);
     }
@@ -121,11 +122,13 @@ class Worker {
       const auto content = Fetch(engine, mailboxes_[box], message.id);
       ASSERT_TRUE(content.ok()) << message.delivery_id << " " << content.status();
       ASSERT_EQ(Sha256(*content), message.sha256) << message.delivery_id;
-      ASSERT_TRUE(found_[box].emplace(message.delivery_id, *content).second) << message.delivery_id << " twice";
+      ASSERT_TRUE(found_[box].emplace(message.delivery_id, *content).second)
+          << message.delivery_id << " twice";
     }
     const auto is_unknown = [&](const std::string& id) {
       return (unknown_delivery_.has_value() && unknown_delivery_->id == id) ||
-             (unknown_deletion_.has_value() && unknown_deletion_->box == box && unknown_deletion_->ids.contains(id));
+             (unknown_deletion_.has_value() && unknown_deletion_->box == box &&
+              unknown_deletion_->ids.contains(id));
     };
     for (const auto& [id, content] : known_[box]) {
       if (is_unknown(id)) continue;
@@ -206,7 +209,8 @@ class EnginePowerCut : public testing::Test {
     FaultyStore store;
     store.Open();
     std::vector<Worker> workers;
-    for (int i = 0; i < kThreads; ++i) workers.emplace_back(i, seed * 100 + static_cast<uint32_t>(i), store.engine());
+    for (int i = 0; i < kThreads; ++i)
+      workers.emplace_back(i, seed * 100 + static_cast<uint32_t>(i), store.engine());
     for (int round = 0; round < kRounds && !HasFatalFailure(); ++round) {
       SCOPED_TRACE(absl::StrCat("seed ", seed, " round ", round));
       store.files().StopAfter(10 + random() % 1500);
@@ -248,7 +252,8 @@ TEST_F(EnginePowerCut, WhatWasAcknowledgedOutlivesAPowerCut) {
 }
 
 TEST_F(EnginePowerCut, WhatWasAcknowledgedOutlivesTheProcess) {
-  for (uint32_t seed = 1001; seed <= 1000 + SeedCount() / 2 && !HasFatalFailure(); ++seed) Run(seed, /*power=*/false);
+  for (uint32_t seed = 1001; seed <= 1000 + SeedCount() / 2 && !HasFatalFailure(); ++seed)
+    Run(seed, /*power=*/false);
 }
 
 }  // namespace

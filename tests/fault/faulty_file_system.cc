@@ -15,9 +15,13 @@ using rocksdb::IOOptions;
 using rocksdb::IOStatus;
 
 // "a//b" and "a/b" are one file.
-std::string Normal(const std::string& name) { return std::filesystem::path(name).lexically_normal().string(); }
+std::string Normal(const std::string& name) {
+  return std::filesystem::path(name).lexically_normal().string();
+}
 
-std::string DirectoryOf(const std::string& name) { return std::filesystem::path(name).parent_path().string(); }
+std::string DirectoryOf(const std::string& name) {
+  return std::filesystem::path(name).parent_path().string();
+}
 
 std::string ContentOf(const std::string& name) {
   std::ifstream file(name, std::ios::binary);
@@ -209,7 +213,8 @@ IOStatus FaultyFileSystem::ReopenWritableFile(const std::string& name, const roc
 }
 
 IOStatus FaultyFileSystem::NewDirectory(const std::string& name, const IOOptions& options,
-                                        std::unique_ptr<rocksdb::FSDirectory>* result, IODebugContext* debug) {
+                                        std::unique_ptr<rocksdb::FSDirectory>* result,
+                                        IODebugContext* debug) {
   IOStatus status = target()->NewDirectory(name, options, result, debug);
   std::string normal = Normal(name);
   if (normal.size() > 1 && normal.back() == '/') normal.pop_back();
@@ -217,8 +222,8 @@ IOStatus FaultyFileSystem::NewDirectory(const std::string& name, const IOOptions
   return status;
 }
 
-IOStatus FaultyFileSystem::RenameFile(const std::string& from, const std::string& to, const IOOptions& options,
-                                      IODebugContext* debug) {
+IOStatus FaultyFileSystem::RenameFile(const std::string& from, const std::string& to,
+                                      const IOOptions& options, IODebugContext* debug) {
   const std::string normal_from = Normal(from);
   const std::string normal_to = Normal(to);
   absl::MutexLock lock(&mutex_);
@@ -254,7 +259,8 @@ IOStatus FaultyFileSystem::DeleteFile(const std::string& name, const IOOptions& 
   return status;
 }
 
-IOStatus FaultyFileSystem::GetFreeSpace(const std::string&, const IOOptions&, uint64_t* free, IODebugContext*) {
+IOStatus FaultyFileSystem::GetFreeSpace(const std::string&, const IOOptions&, uint64_t* free,
+                                        IODebugContext*) {
   absl::MutexLock lock(&mutex_);
   *free = free_bytes_;
   return IOStatus::OK();

@@ -26,18 +26,20 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
   FaultyFileSystem() : FileSystemWrapper(rocksdb::FileSystem::Default()) {}
   const char* Name() const override { return "FaultyFileSystem"; }
 
-  // Null heals the disk. What a failed sync was to write is lost for ever, as the kernel has it: it can be read until the
-  // next power cut, and later syncs of the file do not bring it to the disk.
+  // Null heals the disk. What a failed sync was to write is lost for ever, as the kernel has it: it can be
+  // read until the next power cut, and later syncs of the file do not bring it to the disk.
   void SetFault(Fault fault);
   // What GetFreeSpace says.
   void SetFreeBytes(uint64_t bytes);
 
-  // The machine stops at the `count`th operation from now that changes anything: it and all further ones fail.
+  // The machine stops at the `count`th operation from now that changes anything: it and all further ones
+  // fail.
   void StopAfter(uint64_t count);
   void Stop() { StopAfter(0); }
   bool stopped() const;
-  // After Stop, with all files closed: what was not synced is gone, but for a part of the tail of some files (chosen by
-  // `seed`), and the machine runs again. Files whose directory entries were not synced are gone too.
+  // After Stop, with all files closed: what was not synced is gone, but for a part of the tail of some files
+  // (chosen by `seed`), and the machine runs again. Files whose directory entries were not synced are gone
+  // too.
   void CutPower(uint32_t seed);
   // After Stop: the machine runs again and has lost nothing, as after the end of a process.
   void KillProcess();

@@ -128,7 +128,8 @@ absl::StatusOr<Receipt> AppendStaged(Engine& engine, absl::string_view delivery_
     RETURN_IF_ERROR(body->Append(absl::string_view(content).substr(at, 50'000)));
   }
   Answer<Receipt> answer;
-  engine.AppendDelivery(NewDelivery(delivery_id, mailboxes), std::move(body), Sha256(content), answer.callback());
+  engine.AppendDelivery(NewDelivery(delivery_id, mailboxes), std::move(body), Sha256(content),
+                        answer.callback());
   return answer.Wait();
 }
 
@@ -166,12 +167,11 @@ namespace {
 template <typename Record>
 std::map<std::string, Record> All(const Database::Use& use, Family family, std::string& problems) {
   std::map<std::string, Record> all;
-  const absl::Status read =
-      Scan(use, nullptr, family, "", "",
-           [&](absl::string_view key, absl::string_view value) -> absl::StatusOr<bool> {
-             RETURN_IF_ERROR(Decode(value, all[std::string(key)]));
-             return true;
-           });
+  const absl::Status read = Scan(use, nullptr, family, "", "",
+                                 [&](absl::string_view key, absl::string_view value) -> absl::StatusOr<bool> {
+                                   RETURN_IF_ERROR(Decode(value, all[std::string(key)]));
+                                   return true;
+                                 });
   if (!read.ok()) absl::StrAppend(&problems, FamilyName(family), ": ", read.ToString(), "\n");
   return all;
 }
@@ -198,12 +198,11 @@ void CheckBodies(const Database::Use& use, const std::map<uint64_t, uint64_t>& e
     if (!bytes_of_body.contains(body)) absl::StrAppend(&problems, "body ", body, " has no body_ref\n");
   }
   std::map<uint64_t, uint64_t> stored;
-  const absl::Status read =
-      Scan(use, nullptr, Family::kBody, "", "",
-           [&](absl::string_view key, absl::string_view value) -> absl::StatusOr<bool> {
-             stored[BodyOfKey(key)] += value.size();
-             return true;
-           });
+  const absl::Status read = Scan(use, nullptr, Family::kBody, "", "",
+                                 [&](absl::string_view key, absl::string_view value) -> absl::StatusOr<bool> {
+                                   stored[BodyOfKey(key)] += value.size();
+                                   return true;
+                                 });
   if (!read.ok()) absl::StrAppend(&problems, "body: ", read.ToString(), "\n");
   std::erase_if(bytes_of_body, [](const auto& body) { return body.second == 0; });
   if (stored != bytes_of_body) absl::StrAppend(&problems, "chunks and body_refs differ\n");

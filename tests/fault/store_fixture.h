@@ -1,5 +1,5 @@
-// What the fault tests of the RocksDB engine share: a store on a FaultyFileSystem, its verbs as blocking calls, and a
-// check of everything that must be true of its records.
+// What the fault tests of the RocksDB engine share: a store on a FaultyFileSystem, its verbs as blocking
+// calls, and a check of everything that must be true of its records.
 #pragma once
 
 #include <rocksdb/env.h>
@@ -58,8 +58,8 @@ absl::Status CommitMaildrop(Engine& engine, MailboxId mailbox, LeaseToken token,
 // Content without the prefix.
 absl::StatusOr<std::string> Fetch(Engine& engine, MailboxId mailbox, MessageId message);
 
-// Opens the closed store and compares all families with one another: counters with entries, body_ref with entries, chunks
-// with body_ref, nothing left over. Empty when all is well, else a line for each difference.
+// Opens the closed store and compares all families with one another: counters with entries, body_ref with
+// entries, chunks with body_ref, nothing left over. Empty when all is well, else a line for each difference.
 std::string CheckRecords(const RocksDbOptions& options, rocksdb::Env& env);
 
 }  // namespace mailstead::store

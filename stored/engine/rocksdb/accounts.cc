@@ -123,8 +123,8 @@ absl::StatusOr<Account> RocksDbEngine::UpdateAccount(const AccountChange& change
   return changed;
 }
 
-// A mailbox may hold a million messages: its record goes now, in one small commit, and with it all of them for every
-// verb; family meta keeps its number until upkeep has taken its entries away in many commits.
+// A mailbox may hold a million messages: its record goes now, in one small commit, and with it all of them
+// for every verb; family meta keeps its number until upkeep has taken its entries away in many commits.
 absl::Status RocksDbEngine::DeleteAccount(absl::string_view address) {
   RETURN_IF_ERROR(writer_->Run([&](Batch& batch) -> absl::Status {
     const std::string key = AddressKey(kAccountKind, address);

@@ -1,5 +1,6 @@
-// The file "acknowledged" beside the database: the last sequence number of RocksDB that is known to be synced. A log that
-// replays to less has lost acknowledged mail: RocksDB alone cannot tell that from the torn tail of a power cut.
+// The file "acknowledged" beside the database: the last sequence number of RocksDB that is known to be
+// synced. A log that replays to less has lost acknowledged mail: RocksDB alone cannot tell that from the torn
+// tail of a power cut.
 #pragma once
 
 #include <cstdint>

@@ -1,8 +1,8 @@
 // Message contents: how they are cut into chunks, staged, counted and deleted.
 //
-// A body is chunks 0 to n-1 of kChunkBytes each but the last, which has 1 to kChunkBytes; an empty body has none.
-// Chunks before the last are written as they come and named in family staged until the delivery's commit, which adds
-// the last chunk and the body_ref. So a small body is written by its commit alone.
+// A body is chunks 0 to n-1 of kChunkBytes each but the last, which has 1 to kChunkBytes; an empty body has
+// none. Chunks before the last are written as they come and named in family staged until the delivery's
+// commit, which adds the last chunk and the body_ref. So a small body is written by its commit alone.
 #pragma once
 
 #include <cstdint>
@@ -32,8 +32,8 @@ class StagedBody final : public BodyWriter {
   absl::Status Append(absl::string_view bytes) override;
   uint64_t size_bytes() const override { return staged_bytes_ + rest_.size(); }
 
-  // Within the delivery's commit: the last chunk and the body_ref. Unavailable when the database was opened anew since
-  // the first byte (the chunks were swept then).
+  // Within the delivery's commit: the last chunk and the body_ref. Unavailable when the database was opened
+  // anew since the first byte (the chunks were swept then).
   absl::Status Commit(Batch& batch, uint64_t mailbox_count);
   // The commit was acknowledged: the chunks stay.
   void Committed() { staged_bytes_ = 0; }

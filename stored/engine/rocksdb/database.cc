@@ -16,7 +16,8 @@ namespace {
 
 constexpr unsigned kIdCounterBits = 40;
 constexpr uint64_t kMaxEpoch = (uint64_t{1} << 24) - 1;
-// Opening again writes what the log holds to new files: more than this is tried before the old ones are closed.
+// Opening again writes what the log holds to new files: more than this is tried before the old ones are
+// closed.
 constexpr size_t kProbeBytes = size_t{1} << 20;
 
 // RocksDB stops writing when a flush or compaction fails; nobody may be writing just then.
@@ -34,7 +35,10 @@ class ErrorListener : public rocksdb::EventListener {
 }  // namespace
 
 Database::Database(const RocksDbOptions& options, rocksdb::Env& env, Health& health)
-    : options_(options), env_(env), health_(health), cache_(rocksdb::NewLRUCache(options.block_cache_bytes)) {}
+    : options_(options),
+      env_(env),
+      health_(health),
+      cache_(rocksdb::NewLRUCache(options.block_cache_bytes)) {}
 
 Database::~Database() {
   absl::MutexLock lock(&gate_);
@@ -52,8 +56,9 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const RocksDbOptions& o
   return database;
 }
 
-// Opening for good replays the log up to its first damaged record and throws the rest away. So that a damaged log stays
-// as it is for whoever can mend it, the log is first replayed for reading only, and compared with the note.
+// Opening for good replays the log up to its first damaged record and throws the rest away. So that a damaged
+// log stays as it is for whoever can mend it, the log is first replayed for reading only, and compared with
+// the note.
 absl::Status Database::CheckLog(const rocksdb::DBOptions& db_options, const Descriptors& families) const {
   ASSIGN_OR_RETURN(const uint64_t noted, ReadAcknowledged(env_, options_.path));
   if (noted == 0) return absl::OkStatus();
@@ -64,16 +69,15 @@ absl::Status Database::CheckLog(const rocksdb::DBOptions& db_options, const Desc
 
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* raw = nullptr;
-  RETURN_IF_ERROR(
-      FromRocksDb(rocksdb::DB::OpenForReadOnly(db_options, db_path(), families, &handles, &raw)));
+  RETURN_IF_ERROR(FromRocksDb(rocksdb::DB::OpenForReadOnly(db_options, db_path(), families, &handles, &raw)));
   const std::unique_ptr<rocksdb::DB> db(raw);
   const uint64_t reached = db->GetLatestSequenceNumber();
   for (rocksdb::ColumnFamilyHandle* handle : handles) db->DestroyColumnFamilyHandle(handle);
   if (reached >= noted) return absl::OkStatus();
-  return absl::DataLossError(absl::StrCat(
-      "the log of the store in ", options_.path, " is damaged: it leads to change ", reached, ", but change ",
-      noted, " was acknowledged. Restore a backup, or delete ", options_.path,
-      "/acknowledged to go on without what is lost"));
+  return absl::DataLossError(absl::StrCat("the log of the store in ", options_.path,
+                                          " is damaged: it leads to change ", reached, ", but change ", noted,
+                                          " was acknowledged. Restore a backup, or delete ", options_.path,
+                                          "/acknowledged to go on without what is lost"));
 }
 
 absl::Status Database::OpenFiles() {
@@ -166,11 +170,12 @@ absl::Status Database::SweepStaged() {
   return FromRocksDb(it->status());
 }
 
-// Nothing is trusted after a failed write or sync: the kernel may have dropped what it could not write. So the files are
-// closed and opened again, as by a restart: the log is replayed, and all that it held is written to new, synced files
-// before the first new write. A commit that was reported as failed may turn out to be there; one that was acknowledged
-// had been synced and is there. RocksDB's own Resume is not used: it keeps on appending to a log that may end in half a
-// record when there is nothing in memory to flush. Until the disk takes writes again reads go on with the old files.
+// Nothing is trusted after a failed write or sync: the kernel may have dropped what it could not write. So
+// the files are closed and opened again, as by a restart: the log is replayed, and all that it held is
+// written to new, synced files before the first new write. A commit that was reported as failed may turn out
+// to be there; one that was acknowledged had been synced and is there. RocksDB's own Resume is not used: it
+// keeps on appending to a log that may end in half a record when there is nothing in memory to flush. Until
+// the disk takes writes again reads go on with the old files.
 absl::Status Database::Recover() {
   RETURN_IF_ERROR(ProbeDisk());
   absl::MutexLock lock(&gate_);
@@ -180,8 +185,8 @@ absl::Status Database::Recover() {
 
 absl::Status Database::ProbeDisk() const {
   const std::string name = options_.path + "/probe";
-  const absl::Status written =
-      FromRocksDb(rocksdb::WriteStringToFile(&env_, std::string(kProbeBytes, '.'), name, /*should_sync=*/true));
+  const absl::Status written = FromRocksDb(
+      rocksdb::WriteStringToFile(&env_, std::string(kProbeBytes, '.'), name, /*should_sync=*/true));
   env_.DeleteFile(name).PermitUncheckedError();
   return written;
 }

@@ -67,7 +67,8 @@ class Database {
 
   class Snapshot;
 
-  // Keeps the database open while it lives; short, and never two at a time in one thread (Recover waits for all).
+  // Keeps the database open while it lives; short, and never two at a time in one thread (Recover waits for
+  // all).
   class Use final : public Source {
    public:
     explicit Use(Database& database);

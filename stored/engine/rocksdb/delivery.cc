@@ -85,8 +85,8 @@ class AppendChange final : public Change {
   absl::Status FindMailboxes(const Batch& batch, std::vector<MailboxRecord>& mailboxes) const {
     mailboxes.reserve(delivery_.recipients.size());
     for (const Recipient& recipient : delivery_.recipients) {
-      ASSIGN_OR_RETURN(auto mailbox, FindRecord<MailboxRecord>(batch, Family::kMailbox,
-                                                               MailboxKey(recipient.mailbox)));
+      ASSIGN_OR_RETURN(auto mailbox,
+                       FindRecord<MailboxRecord>(batch, Family::kMailbox, MailboxKey(recipient.mailbox)));
       if (!mailbox.has_value()) {
         return absl::NotFoundError(absl::StrCat("the mailbox of ", recipient.address, " is gone"));
       }
@@ -165,7 +165,8 @@ void RocksDbEngine::AppendDelivery(Delivery delivery, std::unique_ptr<BodyWriter
     body.reset();
     return std::move(done)(std::move(status));
   }
-  auto change = std::make_unique<AppendChange>(clock_, std::move(delivery), std::move(sha256), std::move(done));
+  auto change =
+      std::make_unique<AppendChange>(clock_, std::move(delivery), std::move(sha256), std::move(done));
   // Every body writer of this engine was made by NewBody.
   change->SetStaged(std::unique_ptr<StagedBody>(static_cast<StagedBody*>(body.release())));
   writer_->Submit(std::move(change));
@@ -176,7 +177,8 @@ void RocksDbEngine::AppendDelivery(Delivery delivery, std::string content, std::
   absl::Status status = CheckDelivery(delivery, sha256);
   if (status.ok()) status = health_.CheckSpace();
   if (!status.ok()) return std::move(done)(std::move(status));
-  auto change = std::make_unique<AppendChange>(clock_, std::move(delivery), std::move(sha256), std::move(done));
+  auto change =
+      std::make_unique<AppendChange>(clock_, std::move(delivery), std::move(sha256), std::move(done));
   change->SetContent(database_->NextId(), std::move(content));
   writer_->Submit(std::move(change));
 }

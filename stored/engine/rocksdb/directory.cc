@@ -25,7 +25,8 @@ absl::Status RocksDbEngine::CreateDomain(const Domain& domain) {
   return writer_->Run([&](Batch& batch) -> absl::Status {
     const std::string key = DomainKey(domain.name);
     ASSIGN_OR_RETURN(const auto existing, FindRecord<Domain>(batch, Family::kDirectory, key));
-    if (existing.has_value()) return absl::AlreadyExistsError(absl::StrCat("domain ", domain.name, " exists"));
+    if (existing.has_value())
+      return absl::AlreadyExistsError(absl::StrCat("domain ", domain.name, " exists"));
     batch.Put(Family::kDirectory, key, Encode(domain));
     ++batch.counters().domain_count;
     return absl::OkStatus();
@@ -65,8 +66,8 @@ absl::Status RocksDbEngine::DeleteDomain(absl::string_view name) {
     for (const char kind : {kAccountKind, kAliasKind}) {
       ASSIGN_OR_RETURN(const bool used, batch.FindPrefix(Family::kDirectory, AddressPrefix(kind, name)));
       if (used) {
-        return absl::FailedPreconditionError(absl::StrCat(
-            "domain ", name, " still has ", kind == kAccountKind ? "accounts" : "aliases"));
+        return absl::FailedPreconditionError(
+            absl::StrCat("domain ", name, " still has ", kind == kAccountKind ? "accounts" : "aliases"));
       }
     }
     batch.Delete(Family::kDirectory, key);

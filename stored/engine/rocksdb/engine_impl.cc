@@ -39,8 +39,8 @@ RocksDbEngine::~RocksDbEngine() {
     stopping_ = true;
   }
   if (upkeep_thread_.joinable()) upkeep_thread_.join();
-  // The writer hands listings to the listers, and a listing that fails hands a release to the writer, which by then only
-  // refuses it.
+  // The writer hands listings to the listers, and a listing that fails hands a release to the writer, which
+  // by then only refuses it.
   if (writer_ != nullptr) writer_->Stop();
   listers_.reset();
   writer_.reset();
@@ -48,9 +48,10 @@ RocksDbEngine::~RocksDbEngine() {
   if (database_ != nullptr) database_->NoteAcknowledged().IgnoreError();
 }
 
-absl::Status Scan(const Database::Use& use, const rocksdb::Snapshot* snapshot, Family family,
-                  absl::string_view first, absl::string_view end,
-                  absl::FunctionRef<absl::StatusOr<bool>(absl::string_view key, absl::string_view value)> visit) {
+absl::Status Scan(
+    const Database::Use& use, const rocksdb::Snapshot* snapshot, Family family, absl::string_view first,
+    absl::string_view end,
+    absl::FunctionRef<absl::StatusOr<bool>(absl::string_view key, absl::string_view value)> visit) {
   rocksdb::ReadOptions options;
   options.snapshot = snapshot;
   const rocksdb::Slice bound = ToSlice(end);

@@ -1,5 +1,5 @@
-// The verbs of Engine on RocksDB. One .cc for each group of them: directory, delivery, leasing, maildrop, reading, verify,
-// upkeep.
+// The verbs of Engine on RocksDB. One .cc for each group of them: directory, delivery, leasing, maildrop,
+// reading, verify, upkeep.
 #pragma once
 
 #include <memory>
@@ -123,10 +123,12 @@ class RocksDbEngine final : public Engine {
   std::thread upkeep_thread_;
 };
 
-// What lies between two keys of a family, in order: calls `visit` until it gives false. `snapshot` may be null.
-absl::Status Scan(const Database::Use& use, const rocksdb::Snapshot* snapshot, Family family,
-                  absl::string_view first, absl::string_view end,
-                  absl::FunctionRef<absl::StatusOr<bool>(absl::string_view key, absl::string_view value)> visit);
+// What lies between two keys of a family, in order: calls `visit` until it gives false. `snapshot` may be
+// null.
+absl::Status Scan(
+    const Database::Use& use, const rocksdb::Snapshot* snapshot, Family family, absl::string_view first,
+    absl::string_view end,
+    absl::FunctionRef<absl::StatusOr<bool>(absl::string_view key, absl::string_view value)> visit);
 
 // Whether a front-end that lives holds the maildrop.
 absl::StatusOr<bool> IsLocked(const Source& source, const LeaseTable& leases, MailboxId mailbox);

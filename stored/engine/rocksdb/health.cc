@@ -52,10 +52,9 @@ uint64_t Health::free_bytes() {
 absl::Status Health::CheckSpace() {
   const uint64_t free = free_bytes();
   if (free >= min_free_bytes_) return absl::OkStatus();
-  return WithReason(
-      absl::ResourceExhaustedError(absl::StrCat("disk is full: ", free, " bytes are free, ", min_free_bytes_,
-                                                " are needed")),
-      kReasonDiskFull);
+  return WithReason(absl::ResourceExhaustedError(absl::StrCat("disk is full: ", free, " bytes are free, ",
+                                                              min_free_bytes_, " are needed")),
+                    kReasonDiskFull);
 }
 
 absl::Status Health::Get() {

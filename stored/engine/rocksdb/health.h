@@ -17,8 +17,8 @@ class Status;
 
 namespace mailstead::store {
 
-// RocksDB's errors as the engine reports them: DataLoss for damaged bytes, ResourceExhausted with kReasonDiskFull,
-// Unavailable for all else. OK for OK.
+// RocksDB's errors as the engine reports them: DataLoss for damaged bytes, ResourceExhausted with
+// kReasonDiskFull, Unavailable for all else. OK for OK.
 absl::Status FromRocksDb(const rocksdb::Status& status);
 
 class Health {
@@ -31,8 +31,8 @@ class Health {
   void Recovered();
   bool write_failed() const { return write_failed_.load(std::memory_order_acquire); }
 
-  // For what makes the store grow: ResourceExhausted with kReasonDiskFull when less than min_free_bytes are free.
-  // Looks at the disk at most once per second.
+  // For what makes the store grow: ResourceExhausted with kReasonDiskFull when less than min_free_bytes are
+  // free. Looks at the disk at most once per second.
   absl::Status CheckSpace();
   // The reason for not being healthy, or OK.
   absl::Status Get();

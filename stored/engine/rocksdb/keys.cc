@@ -68,7 +68,8 @@ std::string AddressKey(char kind, absl::string_view address) {
   // A domain holds no "@" (RFC 5321 section 4.1.2); a quoted local part may.
   const size_t at = address.rfind('@');
   const absl::string_view local_part = at == absl::string_view::npos ? address : address.substr(0, at);
-  const absl::string_view domain = at == absl::string_view::npos ? absl::string_view() : address.substr(at + 1);
+  const absl::string_view domain =
+      at == absl::string_view::npos ? absl::string_view() : address.substr(at + 1);
   std::string key(1, kind);
   key += absl::AsciiStrToLower(domain);
   key.push_back('\0');

@@ -11,8 +11,9 @@
 //   lease      lease_id
 //   lock       mailbox
 //
-// mailbox, message, body and seconds are 8 bytes. In 'a' and 'l' the domain comes first, so that an ordered walk gives
-// addresses by domain, and those of one domain are together; the local part of a catch-all is empty.
+// mailbox, message, body and seconds are 8 bytes. In 'a' and 'l' the domain comes first, so that an ordered
+// walk gives addresses by domain, and those of one domain are together; the local part of a catch-all is
+// empty.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,5 @@
-// The leases of the front-ends, in memory: a heartbeat costs no write. What must outlive a restart (that a lease was
-// made, and its ttl) is in family lease. Thread-safe.
+// The leases of the front-ends, in memory: a heartbeat costs no write. What must outlive a restart (that a
+// lease was made, and its ttl) is in family lease. Thread-safe.
 #pragma once
 
 #include <cstdint>

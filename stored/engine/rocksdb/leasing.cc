@@ -21,7 +21,8 @@ absl::Status RocksDbEngine::LoadLeases() {
 
 absl::Status RocksDbEngine::RenewLease(absl::string_view lease_id, absl::string_view holder,
                                        absl::Duration ttl) {
-  // Whole microseconds, as they are kept: else a lease read back after a restart would look changed each time.
+  // Whole microseconds, as they are kept: else a lease read back after a restart would look changed each
+  // time.
   ttl = absl::Microseconds(absl::ToInt64Microseconds(ttl));
   if (leases_.Prolong(lease_id, holder, ttl)) return absl::OkStatus();
   LeaseRecord lease{std::string(holder), ttl, 0};

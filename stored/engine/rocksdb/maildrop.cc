@@ -1,4 +1,5 @@
-// Maildrops: the lock of a mailbox under a front-end's lease (RFC 1939 section 4), and the deletions of its UPDATE state.
+// Maildrops: the lock of a mailbox under a front-end's lease (RFC 1939 section 4), and the deletions of its
+// UPDATE state.
 #include <memory>
 #include <optional>
 #include <utility>
@@ -157,8 +158,8 @@ absl::StatusOr<Maildrop> ReadMaildrop(Database& database, const Database::Snapsh
 
 }  // namespace
 
-// Runs on the writer right after the commit of the lock, before any further one: the snapshot is the maildrop at the
-// moment it was locked. Reading it is left to another thread.
+// Runs on the writer right after the commit of the lock, before any further one: the snapshot is the maildrop
+// at the moment it was locked. Reading it is left to another thread.
 void RocksDbEngine::ListMaildrop(MailboxId mailbox, LeaseToken token, uint64_t message_count,
                                  Done<Maildrop> done) {
   if (message_count == 0) return std::move(done)(Maildrop{token, {}});
@@ -171,7 +172,8 @@ void RocksDbEngine::ListMaildrop(MailboxId mailbox, LeaseToken token, uint64_t m
   auto shared_done = std::make_shared<Done<Maildrop>>(std::move(done));
   const auto give_up = [this, mailbox, token, shared_done](absl::Status status) {
     // The caller never learns the token: the lock would stay until the lease ends.
-    ReleaseMaildrop(mailbox, token, [shared_done, status](absl::Status) { std::move(*shared_done)(status); });
+    ReleaseMaildrop(mailbox, token,
+                    [shared_done, status](absl::Status) { std::move (*shared_done)(status); });
   };
   if (view == nullptr) return give_up(absl::UnavailableError("the database is closed after a failure"));
   const bool taken =
@@ -179,7 +181,7 @@ void RocksDbEngine::ListMaildrop(MailboxId mailbox, LeaseToken token, uint64_t m
         absl::StatusOr<Maildrop> maildrop = ReadMaildrop(*database_, *view, mailbox, token);
         view.reset();
         if (!maildrop.ok()) return give_up(maildrop.status());
-        std::move(*shared_done)(std::move(maildrop));
+        std::move (*shared_done)(std::move(maildrop));
       });
   if (!taken) give_up(absl::ResourceExhaustedError("too many maildrops are being opened"));
 }
@@ -214,7 +216,8 @@ void RocksDbEngine::OpenMaildrop(MailboxId mailbox, absl::string_view lease_id, 
 
 void RocksDbEngine::CommitMaildrop(MailboxId mailbox, LeaseToken token, std::vector<MessageId> deletions,
                                    DoneStatus done) {
-  writer_->Submit(std::make_unique<CommitChange>(leases_, mailbox, token, std::move(deletions), std::move(done)));
+  writer_->Submit(
+      std::make_unique<CommitChange>(leases_, mailbox, token, std::move(deletions), std::move(done)));
 }
 
 void RocksDbEngine::ReleaseMaildrop(MailboxId mailbox, LeaseToken token, DoneStatus done) {

@@ -62,8 +62,7 @@ class Reader final : public MessageReader {
   absl::Status LoadChunk(const Database::Use& use, uint32_t chunk) {
     const rocksdb::Snapshot* view = snapshot_.has_value() ? snapshot_->Get(use) : nullptr;
     chunk_ = kNoChunk;
-    ASSIGN_OR_RETURN(const bool found,
-                     use.FindAt(view, Family::kBody, ChunkKey(body_, chunk), chunk_bytes_));
+    ASSIGN_OR_RETURN(const bool found, use.FindAt(view, Family::kBody, ChunkKey(body_, chunk), chunk_bytes_));
     if (!found && snapshot_.has_value() && view == nullptr) {
       return absl::UnavailableError("the message was deleted while the store recovered from a failure");
     }

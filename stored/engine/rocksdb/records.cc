@@ -4,30 +4,32 @@
 //
 // and a field is one of
 //
-//   number    base 128, 7 bits a byte, least significant first, high bit set on all but the last byte; at most 10 bytes
-//   flag      number 0 or 1
-//   string    number of bytes, then the bytes
-//   time      number: microseconds since 1970-01-01T00:00Z, folded (0, -1, 1, -2, ... are 0, 1, 2, 3, ...);
+//   number    base 128, 7 bits a byte, least significant first, high bit set on all but the last byte; at
+//   most 10 bytes flag      number 0 or 1 string    number of bytes, then the bytes time      number:
+//   microseconds since 1970-01-01T00:00Z, folded (0, -1, 1, -2, ... are 0, 1, 2, 3, ...);
 //             the greatest and the least 64-bit values are the infinite times
 //   duration  number: microseconds, folded in the same way
 //
 //   domain    name:string plus_addressing:flag create_time:time
-//   account   address:string mailbox:number disabled:flag quota_bytes:number quota_messages:number create_time:time
+//   account   address:string mailbox:number disabled:flag quota_bytes:number quota_messages:number
+//   create_time:time
 //             kind:number (0 none, 1 SCRAM-SHA-256, 2 crypt) iterations:number salt:string stored_key:string
 //             server_key:string crypt_hash:string version:number
 //   alias     address:string create_time:time target_count:number target:string*
-//   counters  next_mailbox domain_count account_count alias_count message_count message_bytes deleted_body_bytes
-//   mailbox   message_count message_bytes next_message quota_bytes quota_messages:number last_open_time:time
+//   counters  next_mailbox domain_count account_count alias_count message_count message_bytes
+//   deleted_body_bytes mailbox   message_count message_bytes next_message quota_bytes quota_messages:number
+//   last_open_time:time
 //             last_committed_token:number
-//   message   body size_bytes:number unique_id:string deliver_time:time delivery_id reverse_path recipient sha256
+//   message   body size_bytes:number unique_id:string deliver_time:time delivery_id reverse_path recipient
+//   sha256
 //             prefix dsn_ret dsn_envid:string
 //   body_ref  mailbox_count size_bytes:number
 //   receipt   sha256:string deliver_time:time
 //   lease     holder:string ttl:duration number:number
 //   lock      token:number lease_id:string lease_number:number
 //
-// A changed grammar takes the next version byte, and the schema version with it (schema.h). Damage to bytes on disk is
-// found by RocksDB's checksums; these decoders only never trust what they read.
+// A changed grammar takes the next version byte, and the schema version with it (schema.h). Damage to bytes
+// on disk is found by RocksDB's checksums; these decoders only never trust what they read.
 #include "stored/engine/rocksdb/records.h"
 
 #include <limits>

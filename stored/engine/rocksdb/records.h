@@ -1,7 +1,7 @@
 // The values the RocksDB engine keeps, and their bytes. records.cc has the grammar on top.
 //
-// Decode takes any bytes: DataLoss when they are not a record of this kind and of a version that this program knows.
-// What it gives then has unspecified content.
+// Decode takes any bytes: DataLoss when they are not a record of this kind and of a version that this program
+// knows. What it gives then has unspecified content.
 #pragma once
 
 #include <cstdint>
@@ -67,7 +67,8 @@ struct ReceiptRecord {
 struct LeaseRecord {
   std::string holder;
   absl::Duration ttl;
-  // Differs for each lease ever made, also under one id: an ended lease's locks do not come back with a new one.
+  // Differs for each lease ever made, also under one id: an ended lease's locks do not come back with a new
+  // one.
   uint64_t number = 0;
 };
 

@@ -1,4 +1,5 @@
-// The embedded engine: RocksDB in one folder of one process. docs/storage-format.md describes what is on disk.
+// The embedded engine: RocksDB in one folder of one process. docs/storage-format.md describes what is on
+// disk.
 #pragma once
 
 #include <cstddef>
@@ -44,9 +45,10 @@ struct RocksDbOptions {
   rocksdb::Env* env = nullptr;
 };
 
-// FailedPrecondition: a store of another schema version (the message names both), or no store; DataLoss: damaged;
-// Unavailable: cannot be read or written, or another process has it open; ResourceExhausted with kReasonDiskFull.
-// All that the engine gave out (body writers, message readers) is destroyed before the engine.
+// FailedPrecondition: a store of another schema version (the message names both), or no store; DataLoss:
+// damaged; Unavailable: cannot be read or written, or another process has it open; ResourceExhausted with
+// kReasonDiskFull. All that the engine gave out (body writers, message readers) is destroyed before the
+// engine.
 absl::StatusOr<std::unique_ptr<Engine>> OpenRocksDbEngine(RocksDbOptions options);
 
 }  // namespace mailstead::store

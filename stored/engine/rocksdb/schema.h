@@ -1,5 +1,5 @@
-// The file "schema" beside the database: which version of the format the folder holds. It is read before anything of
-// the database is touched, so that an older or newer program changes nothing.
+// The file "schema" beside the database: which version of the format the folder holds. It is read before
+// anything of the database is touched, so that an older or newer program changes nothing.
 #pragma once
 
 #include <cstdint>
@@ -24,8 +24,10 @@ enum class SchemaState {
 };
 
 // Makes the file when `path` holds neither it nor a database.
-// FailedPrecondition: another version, or a database without the file. DataLoss: unreadable, or its database is gone.
-absl::StatusOr<SchemaState> CheckSchema(rocksdb::Env& env, const std::string& path, const std::string& db_path);
+// FailedPrecondition: another version, or a database without the file. DataLoss: unreadable, or its database
+// is gone.
+absl::StatusOr<SchemaState> CheckSchema(rocksdb::Env& env, const std::string& path,
+                                        const std::string& db_path);
 // The database has been made.
 absl::Status MarkSchemaReady(rocksdb::Env& env, const std::string& path);
 

@@ -22,16 +22,18 @@ rocksdb::DBOptions DatabaseOptions(const RocksDbOptions& options, rocksdb::Env& 
   db.create_missing_column_families = true;
   db.paranoid_checks = true;
 
-  // A commit spans families, and these are flushed one by one; that is sound without atomic_flush (which in this version
-  // can fail an assertion when a flush fails): before a family's flush counts, RocksDB syncs the logs it relies on, and
-  // after a failed write nothing is flushed any more until all families have replayed the same log (Database::Recover).
-  // After a power cut the log's tail may be torn anywhere behind the last sync, also in its middle where the file
-  // system wrote out of order. Replay stops at the first bad record; every acknowledged one is before it. A store whose
-  // tables hold newer data than what could be replayed is refused as damaged.
+  // A commit spans families, and these are flushed one by one; that is sound without atomic_flush (which in
+  // this version can fail an assertion when a flush fails): before a family's flush counts, RocksDB syncs the
+  // logs it relies on, and after a failed write nothing is flushed any more until all families have replayed
+  // the same log (Database::Recover). After a power cut the log's tail may be torn anywhere behind the last
+  // sync, also in its middle where the file system wrote out of order. Replay stops at the first bad record;
+  // every acknowledged one is before it. A store whose tables hold newer data than what could be replayed is
+  // refused as damaged.
   db.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
   db.recycle_log_file_num = 0;
   db.max_total_wal_size = 4 * std::max<uint64_t>(options.write_buffer_bytes, uint64_t{16} << 20);
-  // Bodies of large messages are written without sync: spread their way to the disk, so that the commit's sync is short.
+  // Bodies of large messages are written without sync: spread their way to the disk, so that the commit's
+  // sync is short.
   db.wal_bytes_per_sync = uint64_t{1} << 20;
   db.bytes_per_sync = uint64_t{1} << 20;
 
@@ -76,7 +78,8 @@ rocksdb::ColumnFamilyOptions FamilyOptions(Family family, const RocksDbOptions& 
     result.min_blob_size = kMinBlobBytes;
     result.blob_file_size = kBlobFileBytes;
     result.blob_compression_type = rocksdb::kZSTD;
-    // A blob file without live bodies is deleted; of the older half, files that are half garbage are rewritten.
+    // A blob file without live bodies is deleted; of the older half, files that are half garbage are
+    // rewritten.
     result.enable_blob_garbage_collection = true;
     result.blob_garbage_collection_age_cutoff = 0.5;
     result.blob_garbage_collection_force_threshold = 0.5;

@@ -1,4 +1,5 @@
-// What goes on by itself: recovery from failures, deleted mailboxes, forgotten leases, receipts and body space.
+// What goes on by itself: recovery from failures, deleted mailboxes, forgotten leases, receipts and body
+// space.
 #include <algorithm>
 #include <utility>
 #include <vector>
@@ -15,7 +16,8 @@ namespace {
 constexpr size_t kReclaimEntries = 500;
 constexpr size_t kSweepReceipts = 1000;
 
-// Body space is reclaimed when so much was deleted since the last time, and so large a part of what is on disk.
+// Body space is reclaimed when so much was deleted since the last time, and so large a part of what is on
+// disk.
 constexpr uint64_t kMinReclaimBytes = uint64_t{16} << 20;
 constexpr uint64_t kReclaimFraction = 4;
 // After that, if more than this part of the blob files is garbage they are all rewritten.
@@ -41,7 +43,8 @@ void RocksDbEngine::Maintain() {
     bool has_doomed;
     {
       absl::MutexLock lock(&upkeep_mutex_);
-      if (upkeep_mutex_.AwaitWithTimeout(absl::Condition(&is_stopping), options_.maintenance_interval)) return;
+      if (upkeep_mutex_.AwaitWithTimeout(absl::Condition(&is_stopping), options_.maintenance_interval))
+        return;
       has_doomed = std::exchange(has_doomed_, false);
     }
     RecoverIfNeeded();
@@ -141,8 +144,8 @@ absl::Status RocksDbEngine::SweepReceipts(absl::Duration receipt_age) {
   }
 }
 
-// A deletion only hides a body. Its bytes are garbage once a compaction has met the deletion, and free once the blob file
-// holds nothing else or has been rewritten.
+// A deletion only hides a body. Its bytes are garbage once a compaction has met the deletion, and free once
+// the blob file holds nothing else or has been rewritten.
 absl::Status RocksDbEngine::ReclaimBodySpace() {
   uint64_t deleted = 0;
   {
@@ -156,8 +159,7 @@ absl::Status RocksDbEngine::ReclaimBodySpace() {
     rocksdb::CompactRangeOptions compact;
     compact.exclusive_manual_compaction = false;
     compact.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
-    RETURN_IF_ERROR(
-        FromRocksDb(use.db().CompactRange(compact, use.family(Family::kBody), nullptr, nullptr)));
+    RETURN_IF_ERROR(FromRocksDb(use.db().CompactRange(compact, use.family(Family::kBody), nullptr, nullptr)));
     const double garbage =
         static_cast<double>(Property(use, rocksdb::DB::Properties::kLiveBlobFileGarbageSize));
     const double live = static_cast<double>(Property(use, rocksdb::DB::Properties::kLiveBlobFileSize));

@@ -24,8 +24,8 @@ Batch::Batch(const Database::Use& use)
 absl::StatusOr<bool> Batch::Find(Family family, absl::string_view key, std::string& value) const {
   // RocksDB does not declare it const, though it only reads.
   auto& batch = const_cast<rocksdb::WriteBatchWithIndex&>(batch_);
-  const rocksdb::Status status = batch.GetFromBatchAndDB(&use_.db(), rocksdb::ReadOptions(),
-                                                         use_.family(family), ToSlice(key), &value);
+  const rocksdb::Status status =
+      batch.GetFromBatchAndDB(&use_.db(), rocksdb::ReadOptions(), use_.family(family), ToSlice(key), &value);
   if (status.IsNotFound()) return false;
   RETURN_IF_ERROR(FromRocksDb(status));
   return true;
@@ -140,9 +140,8 @@ void Writer::Loop() {
 }
 
 Writer::Group Writer::NextGroup() {
-  const auto has_work = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return stopping_ || !waiting_.empty();
-  };
+  const auto has_work = [this]()
+                            ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stopping_ || !waiting_.empty(); };
   absl::MutexLock lock(&mutex_);
   mutex_.Await(absl::Condition(&has_work));
   Group group;

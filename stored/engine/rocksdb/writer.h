@@ -1,6 +1,6 @@
-// The writer: one thread through which every change goes, in order. It takes all changes that wait, applies each to one
-// batch, writes the batch with one sync, and tells each its outcome. So the more callers there are, the more of them
-// share a sync; and a change sees all before it, without locks.
+// The writer: one thread through which every change goes, in order. It takes all changes that wait, applies
+// each to one batch, writes the batch with one sync, and tells each its outcome. So the more callers there
+// are, the more of them share a sync; and a change sees all before it, without locks.
 #pragma once
 
 #include <rocksdb/utilities/write_batch_with_index.h>
@@ -75,7 +75,8 @@ class Writer {
   // Commits what waits, then takes nothing any more.
   void Stop();
 
-  // Calls Finish on this thread when it is not taken: ResourceExhausted when too many wait, Unavailable after Stop.
+  // Calls Finish on this thread when it is not taken: ResourceExhausted when too many wait, Unavailable after
+  // Stop.
   void Submit(std::unique_ptr<Change> change);
   // The same for a thread that may block. Not from Finish.
   absl::Status Run(absl::FunctionRef<absl::Status(Batch&)> apply, bool sync = true);
