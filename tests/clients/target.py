@@ -13,6 +13,8 @@ With MAILSTEAD_TEST_HOST in the environment nothing is started, and the tests us
   MAILSTEAD_TEST_PASSWORD          of both
   MAILSTEAD_TEST_CA_FILE           PEM of what signed the server's certificate, which must be valid for
                                    MAILSTEAD_TEST_HOST; without it certificates are not checked
+  MAILSTEAD_TEST_SERVER_NAME       a DNS name in the certificate, for clients that look at no addresses in it;
+                                   default MAILSTEAD_TEST_HOST
   MAILSTEAD_TEST_PLAINTEXT_AUTH    1 when login without TLS is allowed; otherwise it must be refused
 
 The test files share these two accounts, so run one file at a time against a running server:
@@ -55,6 +57,7 @@ class Target:
     utf8_address: str
     password: str
     ca_file: str
+    server_name: str
     plaintext_auth: bool
     # The stack behind it, when the tests started it.
     stack: Stack = None
@@ -75,6 +78,7 @@ class Target:
                       submissions_port=int(value("SUBMISSIONS_PORT", "465")), pop3_port=int(value("POP3_PORT", "110")),
                       pop3s_port=int(value("POP3S_PORT", "995")), address=value("ADDRESS"),
                       utf8_address=value("UTF8_ADDRESS"), password=value("PASSWORD"), ca_file=value("CA_FILE", ""),
+                      server_name=value("SERVER_NAME", value("HOST")),
                       plaintext_auth=value("PLAINTEXT_AUTH", "0") == "1")
 
     @staticmethod
@@ -93,7 +97,7 @@ class Target:
         return Target(host="127.0.0.1", mx_port=smtp["mx"], submission_port=smtp["submission"],
                       submissions_port=smtp["submissions"], pop3_port=pop3["pop3"], pop3s_port=pop3["pop3s"],
                       address=address, utf8_address=utf8_address, password=PASSWORD,
-                      ca_file=str(stack.authority.cert), plaintext_auth=True, stack=stack)
+                      ca_file=str(stack.authority.cert), server_name="localhost", plaintext_auth=True, stack=stack)
 
     def close(self):
         if self.stack:

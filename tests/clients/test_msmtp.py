@@ -1,4 +1,4 @@
-"""msmtp, with GNU SASL."""
+"""msmtp, with GNU SASL. Debian 12's (1.8.23) has neither SMTPUTF8 nor SCRAM-SHA-256-PLUS."""
 
 import unittest
 
@@ -12,7 +12,7 @@ class MsmtpTest(ClientCase):
 
     def send(self, route, message, mechanism="plain"):
         lines = ["account default", f"host {self.target.host}", f"port {route.port}", "domain client.test",
-                 f"from {self.target.sender(route, message.utf8)}",
+                 f"from {self.target.sender(route)}",
                  # msmtp must not complete the message: its bytes are compared.
                  "set_from_header off", "set_date_header off", "set_msgid_header off",
                  "remove_bcc_headers off", "undisclosed_recipients off"]
@@ -22,10 +22,10 @@ class MsmtpTest(ClientCase):
         else:
             lines.append("tls off")
         if route.login:
-            lines += [f"auth {mechanism}", f"user {self.target.recipient(message.utf8)}",
+            lines += [f"auth {mechanism}", f"user {self.target.address}",
                       f'password "{self.target.password}"']
         config = self.file("msmtprc", "\n".join(lines) + "\n")
-        self.run_client([tool("msmtp"), "-C", config, "--", self.target.recipient(message.utf8)],
+        self.run_client([tool("msmtp"), "-C", config, "--", self.target.address],
                         input=message.content, timeout=300)
 
     def test_corpus_by_every_route(self):
@@ -34,12 +34,6 @@ class MsmtpTest(ClientCase):
                 for message in corpus.CORPUS:
                     self.send(route, message)
                 self.assert_arrived(corpus.CORPUS, route)
-
-    def test_utf8_addresses_by_every_route(self):
-        for route in self.target.sending_routes():
-            with self.subTest(route=str(route)):
-                self.send(route, corpus.UTF8)
-                self.assert_arrived([corpus.UTF8], route)
 
     def test_every_mechanism(self):
         for route in self.target.sending_routes():
