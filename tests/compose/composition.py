@@ -55,10 +55,15 @@ class Composition:
         if os.environ.get("MAILSTEAD_TEST_IMAGES") != "built":
             self.compose("build", timeout=2000)
 
-    def up(self, **replicas):
-        """Waits until every container is healthy; what runs already and is as it should be stays."""
+    def up(self, *options, **replicas):
+        """What runs already and is as it should be stays. With "--wait" as an operator would: until all are healthy."""
         scale = [item for service, count in replicas.items() for item in ("--scale", f"{service}={count}")]
-        self.compose("up", "--detach", "--no-build", "--wait", "--wait-timeout", 120, *scale)
+        self.compose("up", "--detach", "--no-build", *options, *scale)
+
+    def unhealthy(self):
+        """Names of containers that do not run or are not healthy."""
+        names = self.compose("ps", "--all", "--format", "{{.Name}} {{.Health}}").decode().splitlines()
+        return [line for line in names if not line.endswith(" healthy")]
 
     def down(self):
         self.compose("down", "--volumes", "--timeout", 5)

@@ -36,11 +36,17 @@ def setUpModule():
     unittest.addModuleCleanup(composition.down)
     try:
         composition.build()
-        composition.up(smtpd=3, pop3d=2)
+        composition.up("--wait", "--wait-timeout", "120", smtpd=3, pop3d=2)
         composition.mailctl("domain", "add", "example.test")
     except BaseException:
         composition.show_logs()
         raise
+
+
+def restore():
+    """As it was in the beginning, whatever a test did."""
+    composition.up(smtpd=3, pop3d=2)
+    wait_until(lambda: not composition.unhealthy(), timeout=120, interval=0.5, what="healthy containers")
 
 
 def smtp(**options):
@@ -143,7 +149,7 @@ class ClientTest(ComposeCase):
                 with self.subTest(client=file.stem):
                     started = time.monotonic()
                     done = subprocess.run([sys.executable, "-m", "unittest", file.stem], cwd=CLIENT_TESTS,
-                                          env={**os.environ, **environment}, capture_output=True, timeout=600,
+                                          env={**os.environ, **environment}, capture_output=True, timeout=900,
                                           check=False)
                     print(f"{file.stem} through the edge: {time.monotonic() - started:.0f} s", flush=True)
                     self.assertEqual(0, done.returncode, (done.stdout + done.stderr).decode(errors="replace"))
@@ -197,7 +203,7 @@ class EdgeTest(ComposeCase):
     def test_replicas_that_come_later_get_sessions(self):
         before = set(composition.replicas("smtpd"))
         composition.up(smtpd=4, pop3d=2)
-        self.addCleanup(lambda: composition.up(smtpd=3, pop3d=2))
+        self.addCleanup(restore)
         [new] = set(composition.replicas("smtpd")) - before
         with contextlib.ExitStack() as stack:
             def reached():
@@ -216,7 +222,7 @@ class FailureTest(ComposeCase):
     def test_killed_smtpd_loses_nothing_and_doubles_nothing(self):
         address = self.new_account()
         victim = composition.replicas("smtpd")[0]
-        self.addCleanup(lambda: composition.up(smtpd=3, pop3d=2))
+        self.addCleanup(restore)
 
         def send(number):
             """How often a connection broke before the 250; in the time between end of data and 250 it may count."""
@@ -255,7 +261,7 @@ class FailureTest(ComposeCase):
         [victim] = [container for container in composition.replicas("pop3d")
                     if re.search(rf"event=login .*account={address}\b", composition.log(container))]
         docker("kill", victim)
-        self.addCleanup(lambda: composition.up(smtpd=3, pop3d=2))
+        self.addCleanup(restore)
         killed = time.monotonic()
 
         with contextlib.closing(wait_until(lambda: pop3_or_none(address), timeout=10, interval=0.2, what="the maildrop")) as session:
@@ -267,7 +273,7 @@ class FailureTest(ComposeCase):
         address = self.new_account()
         with smtp() as session:
             session.deliver(SENDER, address, message("before"))
-        self.addCleanup(lambda: composition.up(smtpd=3, pop3d=2))
+        self.addCleanup(restore)
         composition.compose("stop", "stored")
         # Red for the edge, and yet it is they who answer.
         for service in ("smtpd", "pop3d"):
@@ -285,7 +291,7 @@ class FailureTest(ComposeCase):
         squatter = docker("run", "--detach", "--rm", "--network", f"{composition.project}_back", "debian:bookworm-slim",
                           "sleep", "600").decode().strip()
         self.addCleanup(docker, "rm", "--force", squatter)
-        composition.compose("up", "--detach", "--no-build", "--no-recreate", "--scale", "smtpd=3", "--scale", "pop3d=2")
+        composition.up(smtpd=3, pop3d=2)
 
         def delivered():
             with contextlib.suppress(Exception), smtp() as session:
@@ -310,13 +316,13 @@ class OwnCertificateTest(ComposeCase):
             for path in (pathlib.Path(folder), own, *own.iterdir()):
                 os.chown(path, 10001, 10001)
             composition.settings["MAILSTEAD_TLS_DIR"] = str(own)
-            composition.up(smtpd=3, pop3d=2)
+            self.addCleanup(restore)
+            self.addCleanup(composition.settings.pop, "MAILSTEAD_TLS_DIR")
+            restore()
             for port, tls, client in (("SUBMISSIONS", "implicit", Smtp), ("SUBMISSION", "starttls", Smtp),
                                       ("POP3S", "implicit", Pop3), ("POP3", "stls", Pop3)):
                 with client(composition.ports[port], tls=tls, context=authority.client_context(), server_name=HOST):
                     pass
-            del composition.settings["MAILSTEAD_TLS_DIR"]
-            composition.up(smtpd=3, pop3d=2)
 
 
 if __name__ == "__main__":
