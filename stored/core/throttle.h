@@ -1,14 +1,12 @@
 // Wrong passwords are slowed down, and a place that keeps guessing is shut out for a while.
 //
 // Three counts, each decaying by half in `half_life`:
-//   account and network   An account from one network (an IPv4 address, an IPv6 /64). At `lockout_failures`
-//   the pair is
-//                         locked out: for `lockout_time` no password is checked, and the answer is as for a
-//                         wrong one.
-//   network               All accounts from one network. At `network_lockout_failures` the network is locked
-//   out. account               An account from everywhere. It only delays answers to wrong passwords and
-//   never locks:
-//                         otherwise strangers could shut a user out from the user's own address.
+// - Account and network: an account from one network (an IPv4 address, an IPv6 /64). At `lockout_failures` the
+//   pair is locked out: for `lockout_time` no password is checked, and the answer is as for a wrong one.
+// - Network: all accounts from one network. At `network_lockout_failures` the network is locked out.
+// - Account: an account from everywhere. It only delays answers to wrong passwords and never locks; otherwise
+//   strangers could shut a user out from the user's own address.
+//
 // Names that are no account are counted like accounts, so that nothing here tells which exist.
 // The same wrong password again is no new guess: a mail program with an old password, polling every minute,
 // is delayed but locks nobody out. Attempts during a lock-out do not prolong it, for the same reason. All
