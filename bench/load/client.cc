@@ -22,7 +22,8 @@ Client::Client(asio::any_io_executor executor) : socket_(std::move(executor)) {}
 asio::awaitable<void> Client::Connect(const Target& target, SSL_SESSION** session) {
   socket_.open(target.endpoint.protocol());
   if (!target.from.address().is_unspecified()) {
-    // Many connections from one address: choose the port at connect, when the whole pair must be free, not at bind.
+    // Many connections from one address: choose the port at connect, when the whole pair must be free, not at
+    // bind.
     const int on = 1;
     setsockopt(socket_.native_handle(), IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
     socket_.bind(target.from);
@@ -106,7 +107,8 @@ asio::awaitable<size_t> Client::ReadMultiline() {
 asio::awaitable<void> Client::ExpectSmtp(char first_digit) {
   for (;;) {
     const absl::string_view line = co_await ReadLine();
-    if (line.empty() || line[0] != first_digit) throw std::runtime_error(absl::StrCat("unexpected reply: ", line));
+    if (line.empty() || line[0] != first_digit)
+      throw std::runtime_error(absl::StrCat("unexpected reply: ", line));
     if (line.size() < 4 || line[3] != '-') co_return;
   }
 }

@@ -1,5 +1,5 @@
-// A client's connection for the load generator: plain or TLS, lines and blocks. One coroutine, no time-outs of its own:
-// the run has one (see main.cc).
+// A client's connection for the load generator: plain or TLS, lines and blocks. One coroutine, no time-outs
+// of its own: the run has one (see main.cc).
 #pragma once
 
 #include <memory>

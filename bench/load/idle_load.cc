@@ -12,8 +12,10 @@ asio::awaitable<void> Open(Client& client, const Target& target) {
 }
 
 // Session s opens every connection whose number is s modulo the number of sessions.
-asio::awaitable<void> OpenShare(std::vector<std::unique_ptr<Client>>& clients, const Options& options, size_t session) {
-  for (size_t i = session; i < clients.size(); i += options.sessions) co_await Open(*clients[i], options.target);
+asio::awaitable<void> OpenShare(std::vector<std::unique_ptr<Client>>& clients, const Options& options,
+                                size_t session) {
+  for (size_t i = session; i < clients.size(); i += options.sessions)
+    co_await Open(*clients[i], options.target);
 }
 
 }  // namespace

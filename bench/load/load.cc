@@ -25,8 +25,8 @@ void RunSessions(asio::io_context& io, size_t sessions,
 }
 
 std::string MakeMessage(size_t bytes, uint64_t seed) {
-  std::string message = absl::StrCat("From: bench@example.test\r\nTo: demo@example.test\r\nSubject: load ", seed,
-                                     "\r\nMessage-ID: <", seed, "@bench.example.test>\r\n\r\n");
+  std::string message = absl::StrCat("From: bench@example.test\r\nTo: demo@example.test\r\nSubject: load ",
+                                     seed, "\r\nMessage-ID: <", seed, "@bench.example.test>\r\n\r\n");
   std::mt19937_64 random(seed);
   constexpr size_t kLineBytes = 76;
   while (message.size() < bytes) {

@@ -51,7 +51,8 @@ Result PollByPop3(asio::io_context& io, const Options& options);
 Result HoldIdle(asio::io_context& io, const Options& options, const std::function<void()>& held);
 
 // Runs `sessions` copies of a coroutine on `io` until all have ended; rethrows the first error.
-void RunSessions(asio::io_context& io, size_t sessions, const std::function<asio::awaitable<void>(size_t)>& session);
+void RunSessions(asio::io_context& io, size_t sessions,
+                 const std::function<asio::awaitable<void>(size_t)>& session);
 
 // A message of about this many bytes, CRLF line ends, dots stuffed; the same for the same arguments, and not
 // compressible to nothing: its body is letters from a fixed random stream.

@@ -1,4 +1,5 @@
-// mailload: puts a load on an SMTP or POP3 server and prints what it saw as one line of JSON. See bench/README.md.
+// mailload: puts a load on an SMTP or POP3 server and prints what it saw as one line of JSON. See
+// bench/README.md.
 
 #include <signal.h>
 #include <unistd.h>
@@ -24,7 +25,8 @@ ABSL_FLAG(uint64_t, count, 10'000, "Messages (smtp), sessions (pop3, poll) or co
 ABSL_FLAG(uint64_t, message_bytes, 4096, "smtp: size of each message.");
 ABSL_FLAG(uint64_t, messages_per_connection, 0, "smtp: messages in each connection; 0 means no limit.");
 ABSL_FLAG(uint64_t, recipients_per_message, 1, "smtp: recipients of each message.");
-ABSL_FLAG(std::string, recipient, "demo@example.test", "The mailbox; % is replaced by a number below --mailboxes.");
+ABSL_FLAG(std::string, recipient, "demo@example.test",
+          "The mailbox; % is replaced by a number below --mailboxes.");
 ABSL_FLAG(uint64_t, mailboxes, 1, "How many mailboxes there are. pop3, poll: a multiple of --sessions.");
 ABSL_FLAG(std::string, password, "", "pop3, poll: the password of all of them.");
 ABSL_FLAG(bool, delete_messages, false, "pop3: delete what was fetched.");
@@ -38,12 +40,14 @@ void Print(const char* mode, Result result) {
   std::sort(result.latencies.begin(), result.latencies.end());
   const auto quantile = [&](double q) {
     if (result.latencies.empty()) return 0.0;
-    return absl::ToDoubleMicroseconds(result.latencies[static_cast<size_t>(q * (result.latencies.size() - 1))]);
+    return absl::ToDoubleMicroseconds(
+        result.latencies[static_cast<size_t>(q * (result.latencies.size() - 1))]);
   };
-  absl::PrintF("{\"mode\":\"%s\",\"done\":%u,\"seconds\":%.3f,\"per_second\":%.1f,\"megabytes_per_second\":%.1f,"
-               "\"p50_us\":%.0f,\"p99_us\":%.0f}\n",
-               mode, result.done, seconds, result.done / seconds, result.bytes / seconds / 1e6, quantile(0.5),
-               quantile(0.99));
+  absl::PrintF(
+      "{\"mode\":\"%s\",\"done\":%u,\"seconds\":%.3f,\"per_second\":%.1f,\"megabytes_per_second\":%.1f,"
+      "\"p50_us\":%.0f,\"p99_us\":%.0f}\n",
+      mode, result.done, seconds, result.done / seconds, result.bytes / seconds / 1e6, quantile(0.5),
+      quantile(0.99));
 }
 
 int Main(const std::string& mode) {

@@ -15,7 +15,8 @@ struct Run {
 
 asio::awaitable<size_t> LogInAndCount(Client& client, const Options& options, size_t number) {
   co_await client.ExpectOk();
-  co_await client.Write(absl::StrCat("USER ", Numbered(options.recipient, number % options.mailboxes), "\r\n"));
+  co_await client.Write(
+      absl::StrCat("USER ", Numbered(options.recipient, number % options.mailboxes), "\r\n"));
   co_await client.ExpectOk();
   co_await client.Write(absl::StrCat("PASS ", options.password, "\r\n"));
   co_await client.ExpectOk();

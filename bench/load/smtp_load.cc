@@ -50,7 +50,8 @@ asio::awaitable<void> Session(asio::io_context& io, Run& run) {
       co_await client.Write("EHLO bench.example.test\r\n");
       co_await client.ExpectSmtp('2');
     }
-    const size_t limit = options.messages_per_connection == 0 ? options.count : options.messages_per_connection;
+    const size_t limit =
+        options.messages_per_connection == 0 ? options.count : options.messages_per_connection;
     for (size_t sent = 0; sent < limit && run.next < options.count; ++sent) {
       const size_t number = run.next++;
       co_await SendOne(client, run, number);

@@ -8,7 +8,8 @@ namespace mailstead {
 
 std::string RandomBytes(size_t size) {
   std::string bytes(size, '\0');
-  // OpenSSL's generator reseeds itself from the kernel; it fails only where the system has no entropy source at all.
+  // OpenSSL's generator reseeds itself from the kernel; it fails only where the system has no entropy source
+  // at all.
   CHECK(RAND_bytes(reinterpret_cast<unsigned char*>(bytes.data()), static_cast<int>(size)) == 1);
   return bytes;
 }

@@ -25,7 +25,8 @@ bool WorkerPool::Submit(Task task) {
 }
 
 void WorkerPool::Run() {
-  const auto has_work = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stopping_ || !queue_.empty(); };
+  const auto has_work = [this]()
+                            ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stopping_ || !queue_.empty(); };
   for (;;) {
     Task task;
     {

@@ -9,8 +9,9 @@
 #include "common/config/config.h"
 #include "common/net/listener.h"
 
-ABSL_FLAG(std::string, hostname, "",
-          "our name in the greeting, in trace headers and in a self-signed certificate; empty: the machine's");
+ABSL_FLAG(
+    std::string, hostname, "",
+    "our name in the greeting, in trace headers and in a self-signed certificate; empty: the machine's");
 
 ABSL_FLAG(std::string, store, "127.0.0.1:7070", "the store: host:port, dns:///name:port or unix:/path");
 ABSL_FLAG(std::string, store_token_file, "", "file with the front-end's token for the store; empty: none");
@@ -28,11 +29,13 @@ ABSL_FLAG(std::string, tls_self_signed_dir, "",
 ABSL_FLAG(std::string, tls_ticket_key_file, "",
           "file of 48 or more bytes, shared by replicas, for session tickets");
 
-ABSL_FLAG(std::string, proxy_networks, "",
-          "networks whose connections must begin with a PROXY header (v1, v2), comma separated, as 10.0.0.0/8");
+ABSL_FLAG(
+    std::string, proxy_networks, "",
+    "networks whose connections must begin with a PROXY header (v1, v2), comma separated, as 10.0.0.0/8");
 ABSL_FLAG(bool, allow_plaintext_auth, false, "allow logins without TLS; for tests");
 ABSL_FLAG(int, max_connections, 10'000, "connections at the same time; 0: no limit");
-ABSL_FLAG(int, max_connections_per_address, 100, "connections at the same time from one address; 0: no limit");
+ABSL_FLAG(int, max_connections_per_address, 100,
+          "connections at the same time from one address; 0: no limit");
 
 ABSL_FLAG(int, threads, 0, "I/O threads; 0: one per core");
 ABSL_FLAG(absl::Duration, drain_timeout, absl::Seconds(10), "how long sessions may go on after SIGTERM");
@@ -57,9 +60,10 @@ bool IsHostname(absl::string_view name) {
              absl::string_view::npos;
 }
 
-void CheckPair(Checker& check, absl::string_view key_flag, const std::string& key, absl::string_view cert_flag,
-               const std::string& cert) {
-  check.That(key.empty() == cert.empty(), key_flag, absl::StrCat("is needed with --", cert_flag, ", and only with it"));
+void CheckPair(Checker& check, absl::string_view key_flag, const std::string& key,
+               absl::string_view cert_flag, const std::string& cert) {
+  check.That(key.empty() == cert.empty(), key_flag,
+             absl::StrCat("is needed with --", cert_flag, ", and only with it"));
 }
 
 }  // namespace

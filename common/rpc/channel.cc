@@ -117,8 +117,8 @@ struct StoreChannel::Impl {
 StoreChannel::StoreChannel(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 StoreChannel::~StoreChannel() {
-  // A call lets go of its channel on one of gRPC's threads, and those threads end with the last channel: one that ended
-  // itself so would go on in what it has freed. So the last to let go is us.
+  // A call lets go of its channel on one of gRPC's threads, and those threads end with the last channel: one
+  // that ended itself so would go on in what it has freed. So the last to let go is us.
   const absl::Time give_up = absl::Now() + kMaxWaitForCalls;
   for (const std::shared_ptr<grpc::Channel>& channel : impl_->channels) {
     while (channel.use_count() > 1 && absl::Now() < give_up) absl::SleepFor(absl::Milliseconds(1));
@@ -155,8 +155,8 @@ absl::Status StoreChannel::CheckHealth(absl::Duration timeout) {
   grpc::ClientContext context;
   Prepare(context, timeout);
   ::grpc::health::v1::HealthCheckResponse response;
-  const grpc::Status status =
-      ::grpc::health::v1::Health::NewStub(Next())->Check(&context, ::grpc::health::v1::HealthCheckRequest(), &response);
+  const grpc::Status status = ::grpc::health::v1::Health::NewStub(Next())->Check(
+      &context, ::grpc::health::v1::HealthCheckRequest(), &response);
   RETURN_IF_ERROR(FromGrpc(status));
   if (response.status() != ::grpc::health::v1::HealthCheckResponse::SERVING) {
     return absl::UnavailableError("the store says that it cannot serve");

@@ -36,7 +36,8 @@ grpc::Status ToGrpc(const absl::Status& status) {
     auto* violation = bad_request.add_field_violations();
     violation->set_field(field);
     // The message is "field: description" (FieldError).
-    violation->set_description(absl::StartsWith(message, field + ": ") ? message.substr(field.size() + 2) : message);
+    violation->set_description(absl::StartsWith(message, field + ": ") ? message.substr(field.size() + 2)
+                                                                       : message);
     details.add_details()->PackFrom(bad_request);
   }
   return grpc::Status(code, message, details.SerializeAsString());

@@ -1,8 +1,8 @@
 // Wrong passwords are slowed down, and a place that keeps guessing is shut out for a while.
 //
 // Three counts, each decaying by half in `half_life`:
-// - Account and network: an account from one network (an IPv4 address, an IPv6 /64). At `lockout_failures` the
-//   pair is locked out: for `lockout_time` no password is checked, and the answer is as for a wrong one.
+// - Account and network: an account from one network (an IPv4 address, an IPv6 /64). The pair is locked out
+//   at `lockout_failures`: for `lockout_time` no password is checked, and the answer is as for a wrong one.
 // - Network: all accounts from one network. At `network_lockout_failures` the network is locked out.
 // - Account: an account from everywhere. It only delays answers to wrong passwords and never locks; otherwise
 //   strangers could shut a user out from the user's own address.

@@ -7,8 +7,8 @@
 
 #include "asio/co_spawn.hpp"
 #include "asio/detached.hpp"
-#include "asio/io_context.hpp"
 #include "asio/executor_work_guard.hpp"
+#include "asio/io_context.hpp"
 #include "common/rpc/auth_exchange.h"
 #include "common/rpc/channel.h"
 #include "tests/unit/common/rpc/test_store.h"
@@ -100,7 +100,8 @@ TEST_F(Await, LeavingAServerStreamCancelsTheCall) {
   auto stream = Fetch();
   EXPECT_EQ(*Run(ReadOne(stream.get())), "piece 0");
   stream.reset();
-  // The server has a million messages to send; it stops because the call is cancelled, long before the deadline.
+  // The server has a million messages to send; it stops because the call is cancelled, long before the
+  // deadline.
   EXPECT_TRUE(store_.mailbox.cancelled.WaitForNotificationWithTimeout(absl::Seconds(30)));
 }
 

@@ -80,8 +80,8 @@ class TestAuthService : public v1::AuthService::Service {
       if (!stream->Read(&request)) return grpc::Status(grpc::ABORTED, "the client gave up");
     }
     v1::AuthenticateResponse response;
-    response.mutable_verdict()->set_result(request.response() == "right" ? v1::Verdict::RESULT_OK
-                                                                         : v1::Verdict::RESULT_INVALID_CREDENTIALS);
+    response.mutable_verdict()->set_result(
+        request.response() == "right" ? v1::Verdict::RESULT_OK : v1::Verdict::RESULT_INVALID_CREDENTIALS);
     response.mutable_verdict()->set_address("demo@example.test");
     response.mutable_verdict()->set_mailbox_id(7);
     stream->Write(response);
