@@ -65,6 +65,9 @@ config::FrontendFlags CheckedFlags() {
   config::FrontendFlags flags = config::ReadFrontendFlags(check);
   check.That(!absl::GetFlag(FLAGS_pop3_listen).empty() || !absl::GetFlag(FLAGS_pop3s_listen).empty(),
              "pop3_listen", "this and --pop3s_listen are both empty");
+  config::CheckAddresses(check, "pop3_listen", absl::GetFlag(FLAGS_pop3_listen));
+  config::CheckAddresses(check, "pop3s_listen", absl::GetFlag(FLAGS_pop3s_listen));
+  config::CheckAddresses(check, "admin_listen", absl::GetFlag(FLAGS_admin_listen));
   check.Range("max_errors", absl::GetFlag(FLAGS_max_errors), 1, 1'000'000);
   check.Range("max_login_failures", absl::GetFlag(FLAGS_max_login_failures), 1, 1000);
   check.Within("lease_ttl", absl::GetFlag(FLAGS_lease_ttl), absl::Seconds(1), absl::Seconds(60));

@@ -14,13 +14,16 @@
 
 #include "absl/flags/flag.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "common/base/clock.h"
 #include "common/base/worker_pool.h"
 #include "common/config/config.h"
+#include "common/config/log_flags.h"
 #include "common/config/version.h"
+#include "common/net/listener.h"
 #include "common/net/shutdown.h"
 #include "common/obs/admin_server.h"
 #include "common/obs/log.h"
@@ -88,8 +91,6 @@ ABSL_FLAG(uint64_t, block_cache_bytes, uint64_t{64} << 20, "memory for what was 
 ABSL_FLAG(uint64_t, rpc_memory_bytes, uint64_t{512} << 20,
           "memory for calls on their way, of all callers together");
 ABSL_FLAG(int, threads, 0, "threads for disk reads; 0: four per core");
-ABSL_FLAG(std::string, log_format, "logfmt", "logfmt or json");
-ABSL_FLAG(std::string, log_level, "info", "debug, info, warning or error");
 ABSL_FLAG(absl::Duration, drain_timeout, absl::Seconds(10), "how long calls may go on after SIGTERM");
 
 namespace mailstead::store {
@@ -105,17 +106,24 @@ constexpr size_t kMaxQueuedVerifications = 4;
 
 size_t Cores() { return std::max(1u, std::thread::hardware_concurrency()); }
 
+bool HasPort(absl::string_view address) {
+  const size_t colon = address.rfind(':');
+  int port = -1;
+  return colon != 0 && colon != absl::string_view::npos &&
+         absl::SimpleAtoi(address.substr(colon + 1), &port) && port >= 0 && port <= 65535;
+}
+
 void CheckFlags() {
   config::Checker check;
-  const auto within = [&](absl::string_view flag, absl::Duration value, absl::Duration min,
-                          absl::Duration max) {
-    check.That(min <= value && value <= max, flag,
-               absl::StrCat("must be ", absl::FormatDuration(min), " to ", absl::FormatDuration(max)));
-  };
   check.That(!absl::GetFlag(FLAGS_data_dir).empty(), "data_dir", "must not be empty");
   check.OneOf("engine", absl::GetFlag(FLAGS_engine), {"rocksdb"});
   const std::string listen = absl::GetFlag(FLAGS_listen);
-  check.That(absl::StrContains(listen, ':'), "listen", "must be host:port or unix:/path");
+  // gRPC takes names too ("stored:7070"); a port it cannot use it would replace by another without a word.
+  check.That(absl::StartsWith(listen, "unix:") || HasPort(listen), "listen",
+             "must be host:port or unix:/path");
+  if (const std::string admin = absl::GetFlag(FLAGS_admin_listen); !admin.empty()) {
+    check.Ok("admin_listen", net::CheckListenAddress(admin));
+  }
   check.That(!absl::GetFlag(FLAGS_operator_token_file).empty() || !absl::GetFlag(FLAGS_tls_client_ca).empty(),
              "operator_token_file", "is needed, or --tls_client_ca: else nobody may call");
   check.That(absl::GetFlag(FLAGS_tls_cert).empty() == absl::GetFlag(FLAGS_tls_key).empty(), "tls_key",
@@ -124,47 +132,32 @@ void CheckFlags() {
              "tls_client_ca", "needs --tls_cert");
   check.Range("max_message_bytes", absl::GetFlag(FLAGS_max_message_bytes), 64 << 10, int64_t{4} << 30);
   check.Range("min_free_bytes", absl::GetFlag(FLAGS_min_free_bytes), 0, int64_t{1} << 50);
-  within("receipt_age", absl::GetFlag(FLAGS_receipt_age), absl::Minutes(10), absl::Hours(24 * 365));
+  check.Within("receipt_age", absl::GetFlag(FLAGS_receipt_age), absl::Minutes(10), absl::Hours(24 * 365));
   check.Range("scram_iterations", absl::GetFlag(FLAGS_scram_iterations), kMinScramIterations,
               kMaxScramIterations);
-  within("credential_cache_ttl", absl::GetFlag(FLAGS_credential_cache_ttl), absl::ZeroDuration(),
-         absl::Hours(24));
-  within("auth_failure_delay", absl::GetFlag(FLAGS_auth_failure_delay), absl::Milliseconds(1),
-         absl::Minutes(1));
-  within("auth_max_delay", absl::GetFlag(FLAGS_auth_max_delay), absl::GetFlag(FLAGS_auth_failure_delay),
-         absl::Minutes(2));
+  check.Within("credential_cache_ttl", absl::GetFlag(FLAGS_credential_cache_ttl), absl::ZeroDuration(),
+               absl::Hours(24));
+  check.Within("auth_failure_delay", absl::GetFlag(FLAGS_auth_failure_delay), absl::Milliseconds(1),
+               absl::Minutes(1));
+  check.Within("auth_max_delay", absl::GetFlag(FLAGS_auth_max_delay), absl::GetFlag(FLAGS_auth_failure_delay),
+               absl::Minutes(2));
   check.Range("auth_failures_before_delay", absl::GetFlag(FLAGS_auth_failures_before_delay), 0, 1'000'000);
   check.Range("auth_lockout_failures", absl::GetFlag(FLAGS_auth_lockout_failures), 1, 1'000'000);
   check.Range("auth_network_lockout_failures", absl::GetFlag(FLAGS_auth_network_lockout_failures), 1,
               1'000'000);
-  within("auth_lockout_time", absl::GetFlag(FLAGS_auth_lockout_time), absl::Milliseconds(1), absl::Hours(24));
-  within("auth_failure_half_life", absl::GetFlag(FLAGS_auth_failure_half_life), absl::Milliseconds(1),
-         absl::Hours(24));
+  check.Within("auth_lockout_time", absl::GetFlag(FLAGS_auth_lockout_time), absl::Milliseconds(1),
+               absl::Hours(24));
+  check.Within("auth_failure_half_life", absl::GetFlag(FLAGS_auth_failure_half_life), absl::Milliseconds(1),
+               absl::Hours(24));
   if (const std::string postmaster = absl::GetFlag(FLAGS_postmaster); !postmaster.empty()) {
     check.Ok("postmaster", CheckAddress("postmaster", postmaster).status());
   }
   check.Range("block_cache_bytes", absl::GetFlag(FLAGS_block_cache_bytes), 1 << 20, int64_t{1} << 40);
   check.Range("rpc_memory_bytes", absl::GetFlag(FLAGS_rpc_memory_bytes), 16 << 20, int64_t{1} << 40);
   check.Range("threads", absl::GetFlag(FLAGS_threads), 0, 1024);
-  check.OneOf("log_format", absl::GetFlag(FLAGS_log_format), {"logfmt", "json"});
-  check.OneOf("log_level", absl::GetFlag(FLAGS_log_level), {"debug", "info", "warning", "error"});
-  within("drain_timeout", absl::GetFlag(FLAGS_drain_timeout), absl::ZeroDuration(), absl::Hours(1));
+  config::CheckLogFlags(check);
+  check.Within("drain_timeout", absl::GetFlag(FLAGS_drain_timeout), absl::ZeroDuration(), absl::Hours(1));
   check.ExitIfBad("stored");
-}
-
-void SetUpLog() {
-  const std::string level = absl::GetFlag(FLAGS_log_level);
-  obs::SetUpLog("stored",
-                absl::GetFlag(FLAGS_log_format) == "json" ? obs::LogFormat::kJson : obs::LogFormat::kLogfmt,
-                level == "debug"     ? obs::LogLevel::kDebug
-                : level == "info"    ? obs::LogLevel::kInfo
-                : level == "warning" ? obs::LogLevel::kWarning
-                                     : obs::LogLevel::kError);
-  // What gRPC has to say goes the same way.
-  gpr_set_log_function([](gpr_log_func_args* line) {
-    obs::Log(line->severity == GPR_LOG_SEVERITY_ERROR ? obs::LogLevel::kWarning : obs::LogLevel::kDebug,
-             "grpc", {{"text", line->message}});
-  });
 }
 
 // The value, or the end of the program with one line that names the flag.
@@ -368,6 +361,6 @@ int main(int argc, char** argv) {
       {.name = "stored", .usage = "Keeps mail, accounts and queues for smtpd and pop3d, behind a gRPC API."},
       argc, argv);
   mailstead::store::CheckFlags();
-  mailstead::store::SetUpLog();
+  mailstead::config::SetUpLog("stored");
   return mailstead::store::Run();
 }
