@@ -17,6 +17,7 @@
 #include "common/base/status.h"
 #include "common/rpc/errors.h"
 #include "grpc/health/v1/health.grpc.pb.h"
+#include "mailstead/store/v1/directory.grpc.pb.h"
 
 namespace mailstead::rpc {
 namespace {
@@ -161,7 +162,13 @@ absl::Status StoreChannel::CheckHealth(absl::Duration timeout) {
   if (response.status() != ::grpc::health::v1::HealthCheckResponse::SERVING) {
     return absl::UnavailableError("the store says that it cannot serve");
   }
-  return absl::OkStatus();
+  // The health service asks nobody who he is. A small call that does shows whether the store takes our credential.
+  grpc::ClientContext call;
+  Prepare(call, timeout);
+  store::v1::ResolveRecipientRequest request;
+  request.set_address("postmaster");
+  store::v1::ResolveRecipientResponse outcome;
+  return FromGrpc(store::v1::DirectoryService::NewStub(Next())->ResolveRecipient(&call, request, &outcome));
 }
 
 }  // namespace mailstead::rpc

@@ -44,7 +44,7 @@ class StoreChannel {
   void Prepare(grpc::ClientContext& context, absl::Duration timeout) const;
   // Whether a connection to the store is up or comes up within `timeout` (blocks).
   bool WaitUntilConnected(absl::Duration timeout);
-  // Asks the store's health service (blocks): OK, or why the store cannot serve. For readiness.
+  // OK, or why the store cannot serve, or not us (blocks). For readiness.
   absl::Status CheckHealth(absl::Duration timeout);
 
  private:

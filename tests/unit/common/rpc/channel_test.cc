@@ -53,6 +53,9 @@ TEST(StoreChannel, HealthSpeaksForTheStore) {
   const auto channel = *StoreChannel::Create({.target = store.address()});
   ASSERT_TRUE(channel->WaitUntilConnected(absl::Seconds(10)));
   EXPECT_TRUE(channel->CheckHealth(absl::Seconds(10)).ok());
+  // A store that refuses the caller is of no use to him, healthy or not.
+  store.directory.answer = grpc::Status(grpc::UNAUTHENTICATED, "unknown token");
+  EXPECT_EQ(channel->CheckHealth(absl::Seconds(10)), absl::UnauthenticatedError("unknown token"));
   grpc::EnableDefaultHealthCheckService(false);
 }
 

@@ -11,6 +11,7 @@
 #include "absl/synchronization/notification.h"
 #include "common/base/random.h"
 #include "mailstead/store/v1/auth.grpc.pb.h"
+#include "mailstead/store/v1/directory.grpc.pb.h"
 #include "mailstead/store/v1/mailbox.grpc.pb.h"
 
 namespace mailstead::rpc {
@@ -89,6 +90,16 @@ class TestAuthService : public v1::AuthService::Service {
   }
 };
 
+// Answers every question about a recipient with `answer`.
+class TestDirectoryService : public v1::DirectoryService::Service {
+ public:
+  grpc::Status ResolveRecipient(grpc::ServerContext*, const v1::ResolveRecipientRequest*,
+                                v1::ResolveRecipientResponse*) override {
+    return answer;
+  }
+  grpc::Status answer;
+};
+
 class TestStore {
  public:
   // With the standard health service when grpc::EnableDefaultHealthCheckService was called.
@@ -100,6 +111,7 @@ class TestStore {
     builder.AddListeningPort(address_, grpc::InsecureServerCredentials());
     builder.RegisterService(&mailbox);
     builder.RegisterService(&auth);
+    builder.RegisterService(&directory);
     server_ = builder.BuildAndStart();
   }
   void Stop() {
@@ -110,6 +122,7 @@ class TestStore {
 
   TestMailboxService mailbox;
   TestAuthService auth;
+  TestDirectoryService directory;
 
  private:
   std::string address_;
