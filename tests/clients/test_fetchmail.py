@@ -17,8 +17,10 @@ class FetchmailTest(ClientCase):
         inbox.mkdir()
         deliver = self.file("deliver", f'#!/bin/sh\ncat > "{inbox}/$(printf %04d $(ls {inbox} | wc -l))"\n', 0o700)
         tls = {"": "sslproto ''", "starttls": "sslproto TLS1.2+", "implicit": "ssl sslproto TLS1.2+"}[route.tls]
-        if route.tls:
-            tls += f" sslcertck sslcommonname {self.target.server_name} sslcertfile {self.target.ca_file}" if self.target.ca_file else " no sslcertck"
+        if route.tls and self.target.ca_file:
+            tls += f" sslcertck sslcommonname {self.target.server_name} sslcertfile {self.target.ca_file}"
+        elif route.tls:
+            tls += " no sslcertck"
         config = self.file("fetchmailrc", f"""
             set no syslog
             set invisible

@@ -6,7 +6,7 @@ import unittest
 from mailstead.pop3 import Pop3
 from mailstead.pop3 import Refused as PopRefused
 from mailstead.process import wait_until
-from mailstead.smtp import Refused, Smtp
+from mailstead.smtp import Refused
 from mailstead.stack import SharedStackCase, StackCase
 from mailstead.trace import strip_trace
 

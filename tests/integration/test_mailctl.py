@@ -154,7 +154,8 @@ class MailctlTest(StackCase):
             self.stack.send(users, MAIL)
         status = self.ctl.json("status")
         self.assertEqual(("rocksdb", True), (status["engine"], status["healthy"]))
-        self.assertEqual((1, 2, 6), tuple(int(status[key]) for key in ("domain_count", "account_count", "message_count")))
+        self.assertEqual([1, 2, 6],
+                         [int(status[f"{noun}_count"]) for noun in ("domain", "account", "message")])
         self.assertEqual(1, len(status["leases"]), "one pop3d")
         with self.stack.pop3(users[0]):
             self.assertEqual(1, int(self.ctl.json("status")["open_maildrop_count"]))

@@ -132,7 +132,7 @@ class JsonLogTest(StackCase):
                 self.assertEqual(program, fields["program"])
 
 
-class ReflectionTest(StackCase):
+class FlagsTest(StackCase):
 
     def test_programs_print_their_flags(self):
         """docs/ lists every flag; --help is where they come from."""

@@ -2,6 +2,7 @@
 
 import base64
 import statistics
+import threading
 import time
 import unittest
 
@@ -79,6 +80,47 @@ class CacheTest(StackCase):
         again = (time.monotonic() - started) / 5
         print(f"first login {first * 1000:.0f} ms, the next {again * 1000:.0f} ms each")
         self.assertLess(again, first / 3)
+
+
+class ManyLoginsTest(StackCase):
+
+    def test_many_at_once_by_every_mechanism(self):
+        """Many exchanges of several steps on one connection to the store: their answers may overtake one another."""
+        stack = self.new_stack()
+        stack.add_stored()
+        stack.add_smtpd(max_connections_per_address=0, allow_plaintext_auth=True)
+        stack.add_pop3d(max_connections_per_address=0, allow_plaintext_auth=True)
+        users = stack.add_accounts(*[f"user{number}" for number in range(12)])
+        errors, count = [], 30
+
+        def work(user):
+            try:
+                for number in range(count):
+                    mechanism = ("PLAIN", "LOGIN", "SCRAM-SHA-256")[number % 3]
+                    with stack.submission(tls=None) as session:
+                        self.log_in(session, mechanism, user, b"334 ", b"235 ")
+                    with stack.pop3(tls=None) as session:
+                        self.log_in(session, mechanism, user, b"+ ", b"+OK")
+                        session.quit()
+            except BaseException as error:  # pylint: disable=broad-except
+                errors.append(repr(error))
+
+        threads = [threading.Thread(target=work, args=(user,)) for user in users]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(120)
+        self.assertEqual([], errors)
+
+    def log_in(self, session, mechanism, user, challenge_mark, verdict_mark):
+        scram = ScramClient(user, PASSWORD)
+        answers = {"PLAIN": iter([f"\0{user}\0{PASSWORD}".encode()]),
+                   "LOGIN": iter([user.encode(), PASSWORD.encode()])}.get(mechanism)
+        session.send(f"AUTH {mechanism}\r\n".encode())
+        while (line := session.line()).startswith(challenge_mark):
+            challenge = base64.b64decode(line[len(challenge_mark):])
+            session.send(base64.b64encode(next(answers) if answers else scram.step(challenge)) + b"\r\n")
+        assert line.startswith(verdict_mark), line
 
 
 class HashTest(PasswordCase):

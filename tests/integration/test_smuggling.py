@@ -59,7 +59,8 @@ class SmugglingTest(SharedStackCase):
             self.assertNotRegex(content, rb"(?<!\r)\n|\r(?!\n)")
 
     def test_bdat_obeys_the_same_rules(self):
-        for content in (b"Subject: x\n\nbare LF\n", b"Subject: x\r\n\r\nbare CR\rhere\r\n", b"Subject: x\r\n\r\nat end\r",
+        for content in (b"Subject: x\n\nbare LF\n", b"Subject: x\r\n\r\nbare CR\rhere\r\n",
+                        b"Subject: x\r\n\r\nat end\r",
                         b"Subject: x\r\n\r\nNUL\0here\r\n"):
             with self.subTest(content):
                 with Smtp(self.refuse.ports["mx"]) as session:

@@ -161,7 +161,8 @@ class CertificateTest(StackCase):
         stack.add_stored()
         other_cert, other_key = stack.authority.issue("other.test")
         for program in ("smtpd", "pop3d"):
-            for cert, key, named in ((stack.tls_cert, other_key, "tls_"), (stack.folder / "no.crt", other_key, "no.crt"),
+            for cert, key, named in ((stack.tls_cert, other_key, "tls_cert"),
+                                     (stack.folder / "no.crt", other_key, "no.crt"),
                                      (stack.tls_cert, None, "tls_key")):
                 listeners = (dict(mx_listen="127.0.0.1:0", submission_listen="", submissions_listen="127.0.0.1:0")
                              if program == "smtpd" else dict(pop3_listen="", pop3s_listen="127.0.0.1:0"))
