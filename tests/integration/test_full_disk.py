@@ -13,6 +13,10 @@ from mailstead.trace import sha256, strip_trace
 MEBIBYTE = 1 << 20
 
 
+def as_root(*command):
+    return run_tool([*([] if os.geteuid() == 0 else [tool("sudo"), "-n"]), *command])
+
+
 class FullDiskTest(StackCase):
 
     def setUp(self):
@@ -22,10 +26,10 @@ class FullDiskTest(StackCase):
         """A file system of this size."""
         folder = self.stack.folder / "disk"
         folder.mkdir()
-        done = run_tool([tool("mount"), "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", folder])
-        self.assertEqual(0, done.returncode, "mount -t tmpfs is not permitted here: run the tests as root, or in a "
-                         f"container that may mount: {done.stderr.decode()}")
-        self.addCleanup(lambda: run_tool([tool("umount"), "--lazy", folder]))
+        done = as_root("mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=0777", "tmpfs", folder)
+        self.assertEqual(0, done.returncode, "mount -t tmpfs is not permitted here: run the tests as root or with sudo, or "
+                         f"in a container that may mount: {done.stderr.decode()}")
+        self.addCleanup(lambda: as_root("umount", "--lazy", folder))
         return folder
 
     def start(self, **flags):
@@ -74,7 +78,7 @@ class FullDiskTest(StackCase):
             reply = session.command("PASS correct horse battery")
             self.assertTrue(reply.startswith(("+OK", "-ERR [SYS/TEMP]")), reply)
         # The operator makes room.
-        done = run_tool([tool("mount"), "-o", "remount,size=512m", disk])
+        done = as_root("mount", "-o", "remount,size=512m", disk)
         self.assertEqual(0, done.returncode, done.stderr)
         self.stack.stored.wait_ready(60)
         reply, content = wait_until(lambda: self.taken(1000), 30, "mail is taken again", interval=0.2)
