@@ -69,7 +69,7 @@ FROM runtime AS stored
 USER root
 RUN --mount=type=cache,target=/var/cache/apt,sharing=locked --mount=type=cache,target=/var/lib/apt,sharing=locked \
     apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-      libgsasl18 librocksdb7.8 >/dev/null
+      libgsasl18 libnettle8 librocksdb7.8 >/dev/null
 COPY --from=builder /build/bin/stored /build/bin/mailctl /usr/local/bin/
 USER mailstead
 # The operator's token lies with the data, where no front-end sees it.

@@ -72,7 +72,7 @@ ABSL_FLAG(
     std::string, postmaster, "",
     "address that takes mail for the postmaster of domains without one; empty: a domain's first account");
 
-ABSL_FLAG(uint32_t, scram_iterations, 20'000, "PBKDF2 iterations of new passwords");
+ABSL_FLAG(uint32_t, scram_iterations, 15'000, "PBKDF2 iterations of new passwords");
 ABSL_FLAG(absl::Duration, credential_cache_ttl, absl::Seconds(60),
           "how long a right password costs no hashing; 0s: never");
 ABSL_FLAG(absl::Duration, auth_failure_delay, absl::Seconds(1),

@@ -52,7 +52,7 @@ struct AuthStep {
 
 struct AuthOptions {
   // What challenges tell about unknown accounts: that of new accounts.
-  uint32_t scram_iterations = 20'000;
+  uint32_t scram_iterations = 15'000;
   // 32 random bytes that outlive the process: the salt of an unknown account must not change either.
   std::string decoy_secret;
 };

@@ -2,7 +2,7 @@
 
 #include <crypt.h>
 #include <gsasl.h>
-#include <openssl/evp.h>
+#include <nettle/pbkdf2.h>
 
 #include <algorithm>
 #include <vector>
@@ -116,10 +116,10 @@ absl::StatusOr<Credential> MakeCredential(const Password& password, uint32_t ite
 Credential MakeScramCredential(absl::string_view prepared_password, uint32_t iterations,
                                absl::string_view salt) {
   std::string salted(kSha256Bytes, '\0');
-  CHECK(PKCS5_PBKDF2_HMAC(prepared_password.data(), static_cast<int>(prepared_password.size()),
-                          reinterpret_cast<const unsigned char*>(salt.data()), static_cast<int>(salt.size()),
-                          static_cast<int>(iterations), EVP_sha256(), static_cast<int>(salted.size()),
-                          reinterpret_cast<unsigned char*>(salted.data())) == 1);
+  // Nettle's takes about half the time of OpenSSL 3.0's, which copies a context for every iteration.
+  pbkdf2_hmac_sha256(prepared_password.size(), reinterpret_cast<const uint8_t*>(prepared_password.data()),
+                     iterations, salt.size(), reinterpret_cast<const uint8_t*>(salt.data()), salted.size(),
+                     reinterpret_cast<uint8_t*>(salted.data()));
   Credential credential;
   credential.kind = Credential::Kind::kScramSha256;
   credential.iterations = iterations;

@@ -5,9 +5,11 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <memory>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
 #include "common/base/reason.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "tests/unit/stored/service/service_fixture.h"
@@ -125,30 +127,32 @@ TEST_F(ServerTest, UnaryCallsMayGoWithoutDeadlineStreamsMayNot) {
   EXPECT_TRUE(status.ok()) << status.error_message();
 }
 
+// Tasks that wait for it may outlive the test's body: the pool is the fixture's.
+struct Gate {
+  absl::Notification open;
+  std::atomic<int> waiting = 0;
+  void Wait() {
+    ++waiting;
+    open.WaitForNotification();
+  }
+};
+
 TEST_F(ServerTest, AFullPoolIsATemporaryError) {
   // Four threads and a queue of a hundred, all held.
-  std::atomic<bool> release = false;
-  std::atomic<int> running = 0;
-  const auto hold = [&] {
-    ++running;
-    while (!release) absl::SleepFor(absl::Milliseconds(1));
-  };
+  const auto gate = std::make_shared<Gate>();
+  const auto hold = [gate] { gate->Wait(); };
   for (int i = 0; i < 4; ++i) ASSERT_TRUE(disk_pool_.Submit(hold));
-  ASSERT_TRUE(Eventually([&] { return running == 4; }));
+  ASSERT_TRUE(Eventually([&] { return gate->waiting == 4; }));
   for (int i = 0; i < 100; ++i) ASSERT_TRUE(disk_pool_.Submit(hold));
   const grpc::Status status = Resolve(AsFrontend().get());
-  release = true;
+  gate->open.Notify();
   EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
   EXPECT_TRUE(Eventually([&] { return Resolve(AsFrontend().get()).ok(); }));
 }
 
 TEST_F(ServerTest, CallsThatNobodyWaitsForAreNotRun) {
-  std::atomic<bool> release = false;
-  for (int i = 0; i < 4; ++i) {
-    ASSERT_TRUE(disk_pool_.Submit([&] {
-      while (!release) absl::SleepFor(absl::Milliseconds(1));
-    }));
-  }
+  const auto gate = std::make_shared<Gate>();
+  for (int i = 0; i < 4; ++i) ASSERT_TRUE(disk_pool_.Submit([gate] { gate->Wait(); }));
   v1::CreateDomainRequest request;
   request.mutable_domain()->set_name("late.test");
   v1::Domain domain;
@@ -156,7 +160,7 @@ TEST_F(ServerTest, CallsThatNobodyWaitsForAreNotRun) {
   EXPECT_EQ(directory_stub_->CreateDomain(context.get(), request, &domain).error_code(),
             grpc::StatusCode::DEADLINE_EXCEEDED);
   absl::SleepFor(absl::Milliseconds(50));
-  release = true;
+  gate->open.Notify();
   EXPECT_TRUE(Eventually([&] { return Resolve(AsFrontend().get()).ok(); }));
   EXPECT_TRUE(absl::IsNotFound(engine_.GetDomain("late.test").status()));
 }

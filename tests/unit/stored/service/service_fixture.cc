@@ -52,7 +52,10 @@ ServiceTest::ServiceTest()
   EXPECT_TRUE(server.ok()) << server.status();
   server_ = *std::move(server);
   server_->SetServing(true);
-  channel_ = grpc::CreateChannel(socket_, grpc::InsecureChannelCredentials());
+  grpc::ChannelArguments arguments;
+  // A window that does not grow: how much a caller that does not read can be sent is the same on every machine.
+  arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  channel_ = grpc::CreateCustomChannel(socket_, grpc::InsecureChannelCredentials(), arguments);
   directory_stub_ = v1::DirectoryService::NewStub(channel_);
   auth_stub_ = v1::AuthService::NewStub(channel_);
   mailbox_stub_ = v1::MailboxService::NewStub(channel_);
