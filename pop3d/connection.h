@@ -20,6 +20,7 @@
 #include "pop3d/lease_keeper.h"
 #include "pop3d/metrics.h"
 #include "pop3d/protocol/limits.h"
+#include "pop3d/read_ahead.h"
 #include "pop3d/session/session.h"
 #include "pop3d/store_client.h"
 
@@ -37,6 +38,8 @@ struct ConnectionContext {
   StoreClient& store;
   LeaseKeeper& leases;
   Metrics& metrics;
+  // Greater messages are streamed.
+  size_t max_whole_message_bytes = kMaxWholeMessageBytes;
 };
 
 // Belongs to the single-threaded executor of its socket; every function is called there.
@@ -86,6 +89,8 @@ class Connection {
   Next Act(ReleaseAction);
 
   Step AuthStepped(const absl::StatusOr<rpc::AuthStep>& step);
+  asio::awaitable<absl::StatusOr<std::string>> FetchWhole(SendMessageAction action);
+  Step FetchFailed(SendMessageAction action, const absl::Status& status);
   asio::awaitable<void> SendMessage(SendMessageAction action, MessageStream& stream, std::string piece,
                                     bool more);
   asio::awaitable<absl::Status> CommitWithRetry(const CommitAction& commit);
@@ -112,6 +117,7 @@ class Connection {
   std::chrono::steady_clock::time_point idle_deadline_;
   std::unique_ptr<SaslExchange> auth_;
   HeldMaildrop held_;
+  ReadAhead read_ahead_;
 
   // Empty while the dialog goes on.
   absl::string_view close_reason_;

@@ -28,6 +28,12 @@ asio::awaitable<void> Pause(asio::any_io_executor executor, absl::Duration durat
   co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
 }
 
+// Behind a message that is here whole.
+class NothingMore final : public MessageStream {
+ public:
+  asio::awaitable<absl::StatusOr<bool>> Read(std::string&) override { co_return false; }
+};
+
 bool IsFenced(const absl::Status& status) { return ReasonOf(status) == kReasonFenced; }
 
 }  // namespace
@@ -157,6 +163,14 @@ Connection::Next Connection::Act(SendListingAction listing) {
 }
 
 Connection::Next Connection::Act(SendMessageAction action) {
+  if (action.size_bytes <= context_.max_whole_message_bytes) {
+    absl::StatusOr<std::string> content = co_await FetchWhole(action);
+    if (!content.ok()) co_return FetchFailed(action, content.status());
+    NothingMore nothing_more;
+    Queue(session_.MessageReply(action));
+    co_await SendMessage(action, nothing_more, *std::move(content), true);
+    co_return std::nullopt;
+  }
   const ConnectionTimeouts& timeouts = context_.timeouts;
   const uint64_t slowest_seconds = action.size_bytes / timeouts.fetch_min_bytes_per_second;
   const std::unique_ptr<MessageStream> stream = context_.store.FetchMessage(
@@ -164,15 +178,33 @@ Connection::Next Connection::Act(SendMessageAction action) {
   // +OK waits for the first piece: until then a failure can still be told.
   std::string piece;
   const absl::StatusOr<bool> more = co_await stream->Read(piece);
-  if (!more.ok()) {
-    obs::LogWarning(
-        "fetch_failed",
-        {{"session", session_id_}, {"message", action.message_id}, {"error", more.status().ToString()}});
-    co_return Step{.reply = session_.MessageRefused(more.status())};
-  }
+  if (!more.ok()) co_return FetchFailed(action, more.status());
   Queue(session_.MessageReply(action));
   co_await SendMessage(action, *stream, std::move(piece), *more);
   co_return std::nullopt;
+}
+
+Step Connection::FetchFailed(SendMessageAction action, const absl::Status& status) {
+  obs::LogWarning("fetch_failed",
+                  {{"session", session_id_}, {"message", action.message_id}, {"error", status.ToString()}});
+  return Step{.reply = session_.MessageRefused(status)};
+}
+
+// A small message, from what was read ahead or together with some that follow it.
+asio::awaitable<absl::StatusOr<std::string>> Connection::FetchWhole(SendMessageAction action) {
+  if (std::optional<std::string> kept = read_ahead_.Take(action.message_id); kept.has_value()) {
+    co_return *std::move(kept);
+  }
+  const std::vector<uint64_t> ids = read_ahead_.Plan(session_.maildrop(), action.number);
+  std::vector<absl::StatusOr<std::string>> messages = co_await context_.store.FetchMessages(held_.mailbox_id, ids);
+  // One that failed is asked for again when the client wants it.
+  for (size_t i = 1; i < messages.size() && messages[i].ok(); ++i) read_ahead_.Keep(ids[i], *std::move(messages[i]));
+  absl::StatusOr<std::string> wanted = std::move(messages.front());
+  if (wanted.ok() && wanted->size() != action.size_bytes) {
+    wanted = absl::DataLossError(
+        absl::StrCat("the message has ", action.size_bytes, " bytes, ", wanted->size(), " came"));
+  }
+  co_return wanted;
 }
 
 // Piece by piece from the store to the socket: the store waits while the client does, and no more than one

@@ -7,6 +7,8 @@
 #include "common/base/status.h"
 #include "common/obs/log.h"
 #include "common/rpc/await.h"
+#include "common/rpc/exchange.h"
+#include "mailstead/store/v1/exchange.pb.h"
 #include "mailstead/store/v1/mailbox.grpc.pb.h"
 
 namespace mailstead::pop3 {
@@ -24,7 +26,8 @@ void SetDuration(absl::Duration from, google::protobuf::Duration& to) {
 
 class GrpcSaslExchange : public SaslExchange {
  public:
-  GrpcSaslExchange(rpc::StoreChannel& channel, absl::Duration timeout) : exchange_(channel, timeout) {}
+  GrpcSaslExchange(rpc::StoreChannel& channel, rpc::Exchange& exchange, absl::Duration timeout)
+      : exchange_(channel, exchange, timeout) {}
   asio::awaitable<absl::StatusOr<rpc::AuthStep>> Begin(rpc::AuthStart start) override {
     return exchange_.Begin(std::move(start));
   }
@@ -64,35 +67,32 @@ class GrpcMessageStream : public MessageStream {
 
 class GrpcStoreClient : public StoreClient {
  public:
-  GrpcStoreClient(rpc::StoreChannel& channel, absl::Duration timeout)
-      : channel_(channel), timeout_(timeout) {}
+  GrpcStoreClient(rpc::StoreChannel& channel, int connections, absl::Duration timeout)
+      : channel_(channel), exchange_(channel, connections), timeout_(timeout) {}
 
   std::unique_ptr<SaslExchange> NewSaslExchange(bool interactive) override {
-    return std::make_unique<GrpcSaslExchange>(channel_, interactive ? timeout_ + kChallengeTime : timeout_);
+    return std::make_unique<GrpcSaslExchange>(channel_, exchange_, interactive ? timeout_ + kChallengeTime : timeout_);
   }
 
   asio::awaitable<absl::StatusOr<OpenedMaildrop>> OpenMaildrop(OpenRequest request) override;
 
   asio::awaitable<absl::Status> CommitMaildrop(CommitRequest commit) override {
-    v1::CommitMaildropRequest request;
+    v1::ExchangeCall call;
+    v1::CommitMaildropRequest& request = *call.mutable_commit_maildrop();
     request.set_mailbox_id(commit.mailbox_id);
     request.set_token(commit.token);
     request.mutable_message_ids()->Assign(commit.message_ids.begin(), commit.message_ids.end());
     request.set_session_id(std::move(commit.session_id));
-    return Call<v1::CommitMaildropResponse>(
-        std::move(request), timeout_, [](auto* async, auto&&... arguments) {
-          async->CommitMaildrop(std::forward<decltype(arguments)>(arguments)...);
-        });
+    const absl::StatusOr<v1::ExchangeAnswer> answer = co_await exchange_.Ask(std::move(call), timeout_);
+    co_return answer.status();
   }
 
   asio::awaitable<absl::Status> ReleaseMaildrop(uint64_t mailbox_id, uint64_t token) override {
-    v1::ReleaseMaildropRequest request;
-    request.set_mailbox_id(mailbox_id);
-    request.set_token(token);
-    return Call<v1::ReleaseMaildropResponse>(
-        std::move(request), timeout_, [](auto* async, auto&&... arguments) {
-          async->ReleaseMaildrop(std::forward<decltype(arguments)>(arguments)...);
-        });
+    v1::ExchangeCall call;
+    call.mutable_release_maildrop()->set_mailbox_id(mailbox_id);
+    call.mutable_release_maildrop()->set_token(token);
+    const absl::StatusOr<v1::ExchangeAnswer> answer = co_await exchange_.Ask(std::move(call), timeout_);
+    co_return answer.status();
   }
 
   asio::awaitable<absl::Status> RenewLease(LeaseRequest lease) override {
@@ -114,6 +114,9 @@ class GrpcStoreClient : public StoreClient {
       async->EndLease(std::forward<decltype(arguments)>(arguments)...);
     });
   }
+
+  asio::awaitable<std::vector<absl::StatusOr<std::string>>> FetchMessages(
+      uint64_t mailbox_id, std::vector<uint64_t> message_ids) override;
 
   std::unique_ptr<MessageStream> FetchMessage(uint64_t mailbox_id, uint64_t message_id,
                                               absl::Duration timeout) override {
@@ -138,44 +141,27 @@ class GrpcStoreClient : public StoreClient {
   }
 
   rpc::StoreChannel& channel_;
+  rpc::Exchange exchange_;
   const absl::Duration timeout_;
 };
 
 asio::awaitable<absl::StatusOr<OpenedMaildrop>> GrpcStoreClient::OpenMaildrop(OpenRequest open) {
-  v1::OpenMaildropRequest request;
+  v1::ExchangeCall call;
+  v1::OpenMaildropRequest& request = *call.mutable_open_maildrop();
   request.set_mailbox_id(open.mailbox_id);
   request.set_lease_id(std::move(open.lease_id));
-  if (open.min_interval > absl::ZeroDuration())
-    SetDuration(open.min_interval, *request.mutable_min_interval());
+  if (open.min_interval > absl::ZeroDuration()) SetDuration(open.min_interval, *request.mutable_min_interval());
   request.set_session_id(open.session_id);
+  const absl::StatusOr<v1::ExchangeAnswer> answer = co_await exchange_.Ask(std::move(call), timeout_);
+  CO_RETURN_IF_ERROR(answer.status());
 
-  const std::unique_ptr<v1::MailboxService::Stub> stub = v1::MailboxService::NewStub(channel_.Next());
-  rpc::ServerStream<v1::OpenMaildropResponse> stream([&](grpc::ClientContext* context, auto* reactor) {
-    channel_.Prepare(*context, timeout_);
-    stub->async()->OpenMaildrop(context, &request, reactor);
-  });
-
+  const v1::OpenMaildropResponse& response = answer->open_maildrop();
+  if (response.token() == 0) co_return absl::InternalError("the store opened a maildrop without a token");
   OpenedMaildrop opened;
-  v1::OpenMaildropResponse response;
-  bool more = true;
-  absl::Status failure;
+  opened.token = response.token();
   size_t left_out = 0;
-  while (more) {
-    const absl::StatusOr<bool> read = co_await stream.Read(response);
-    more = read.ok() && *read;
-    if (!read.ok()) failure = read.status();
-    if (!more) break;
-    if (response.token() != 0) opened.token = response.token();
-    for (const v1::MessageSummary& message : response.messages()) {
-      if (!opened.maildrop.Add(message.message_id(), message.size_bytes(), message.unique_id())) ++left_out;
-    }
-  }
-  if (failure.ok() && opened.token == 0)
-    failure = absl::InternalError("the store opened a maildrop without a token");
-  if (!failure.ok()) {
-    // It was locked for us, but we have no whole listing of it.
-    if (opened.token != 0) co_await ReleaseMaildrop(open.mailbox_id, opened.token);
-    co_return failure;
+  for (const v1::MessageSummary& message : response.messages()) {
+    if (!opened.maildrop.Add(message.message_id(), message.size_bytes(), message.unique_id())) ++left_out;
   }
   if (left_out > 0) {
     obs::LogWarning("maildrop_truncated",
@@ -185,10 +171,31 @@ asio::awaitable<absl::StatusOr<OpenedMaildrop>> GrpcStoreClient::OpenMaildrop(Op
   co_return opened;
 }
 
+asio::awaitable<std::vector<absl::StatusOr<std::string>>> GrpcStoreClient::FetchMessages(
+    uint64_t mailbox_id, std::vector<uint64_t> message_ids) {
+  std::vector<v1::ExchangeCall> calls(message_ids.size());
+  for (size_t i = 0; i < message_ids.size(); ++i) {
+    calls[i].mutable_fetch_message()->set_mailbox_id(mailbox_id);
+    calls[i].mutable_fetch_message()->set_message_id(message_ids[i]);
+  }
+  std::vector<absl::StatusOr<v1::ExchangeAnswer>> answers = co_await exchange_.AskAll(std::move(calls), timeout_);
+  std::vector<absl::StatusOr<std::string>> messages;
+  messages.reserve(answers.size());
+  for (absl::StatusOr<v1::ExchangeAnswer>& answer : answers) {
+    if (answer.ok()) {
+      messages.push_back(std::move(*answer->mutable_fetch_message()->mutable_content()));
+    } else {
+      messages.push_back(answer.status());
+    }
+  }
+  co_return messages;
+}
+
 }  // namespace
 
-std::unique_ptr<StoreClient> NewGrpcStoreClient(rpc::StoreChannel& channel, absl::Duration timeout) {
-  return std::make_unique<GrpcStoreClient>(channel, timeout);
+std::unique_ptr<StoreClient> NewGrpcStoreClient(rpc::StoreChannel& channel, int connections,
+                                                absl::Duration timeout) {
+  return std::make_unique<GrpcStoreClient>(channel, connections, timeout);
 }
 
 }  // namespace mailstead::pop3

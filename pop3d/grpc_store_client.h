@@ -9,7 +9,8 @@
 
 namespace mailstead::pop3 {
 
-// `channel` outlives it. `timeout` is for each call but FetchMessage.
-std::unique_ptr<StoreClient> NewGrpcStoreClient(rpc::StoreChannel& channel, absl::Duration timeout);
+// `channel`, which has so many `connections`, outlives it. `timeout` is for each call but FetchMessage.
+std::unique_ptr<StoreClient> NewGrpcStoreClient(rpc::StoreChannel& channel, int connections,
+                                                absl::Duration timeout);
 
 }  // namespace mailstead::pop3

@@ -150,7 +150,8 @@ int Run(const config::FrontendFlags& flags) {
   auto registry = std::make_shared<prometheus::Registry>();
   Metrics metrics(*registry);
   const std::unique_ptr<rpc::StoreChannel> channel = OrExit("store", rpc::StoreChannel::Create(flags.store));
-  const std::unique_ptr<StoreClient> store = NewGrpcStoreClient(*channel, absl::GetFlag(FLAGS_store_timeout));
+  const std::unique_ptr<StoreClient> store = 
+      NewGrpcStoreClient(*channel, flags.store.connections, absl::GetFlag(FLAGS_store_timeout));
   const std::unique_ptr<net::TlsContext> tls = OrExit("tls_cert", net::TlsContext::Create(flags.tls));
   net::ConnectionCounter counter(flags.max_connections, flags.max_connections_per_address);
 

@@ -77,6 +77,9 @@ class StoreClient {
   virtual asio::awaitable<absl::Status> ReleaseMaildrop(uint64_t mailbox_id, uint64_t token) = 0;
   virtual asio::awaitable<absl::Status> RenewLease(LeaseRequest request) = 0;
   virtual asio::awaitable<absl::Status> EndLease(std::string lease_id) = 0;
+  // Whole messages of at most kMaxWholeMessageBytes each; an answer for each, in their order. At least one.
+  virtual asio::awaitable<std::vector<absl::StatusOr<std::string>>> FetchMessages(
+      uint64_t mailbox_id, std::vector<uint64_t> message_ids) = 0;
   // `timeout` is for the whole message.
   virtual std::unique_ptr<MessageStream> FetchMessage(uint64_t mailbox_id, uint64_t message_id,
                                                       absl::Duration timeout) = 0;

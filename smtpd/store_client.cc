@@ -7,27 +7,18 @@
 #include "common/base/status.h"
 #include "common/rpc/await.h"
 #include "common/rpc/channel.h"
-#include "mailstead/store/v1/auth.grpc.pb.h"
-#include "mailstead/store/v1/directory.grpc.pb.h"
+#include "common/rpc/exchange.h"
+#include "mailstead/store/v1/exchange.pb.h"
 #include "mailstead/store/v1/mailbox.grpc.pb.h"
 
 namespace mailstead::smtp {
 namespace {
 
 namespace v1 = ::mailstead::store::v1;
+// What the store takes of a message in an Exchange.
+constexpr size_t kMaxExchangedBytes = 64 << 10;
+
 using DeliverCall = rpc::ClientStream<v1::DeliverRequest, v1::DeliverResponse>;
-
-// The stubs of one connection.
-struct Stubs {
-  explicit Stubs(const std::shared_ptr<grpc::Channel>& channel)
-      : directory(v1::DirectoryService::NewStub(channel)),
-        auth(v1::AuthService::NewStub(channel)),
-        mailbox(v1::MailboxService::NewStub(channel)) {}
-
-  std::unique_ptr<v1::DirectoryService::Stub> directory;
-  std::unique_ptr<v1::AuthService::Stub> auth;
-  std::unique_ptr<v1::MailboxService::Stub> mailbox;
-};
 
 Resolution::Outcome ToOutcome(v1::ResolveRecipientResponse::Outcome outcome) {
   switch (outcome) {
@@ -101,13 +92,13 @@ class Watchdog {
 
 class RpcDeliveryStream : public DeliveryStream {
  public:
-  RpcDeliveryStream(Stubs& stubs, const rpc::StoreChannel& channel, const StoreTimeouts& timeouts,
+  RpcDeliveryStream(v1::MailboxService::Stub& stub, const rpc::StoreChannel& channel, const StoreTimeouts& timeouts,
                     const DeliveryEnvelope& envelope, asio::any_io_executor executor)
       : timeout_(timeouts.call),
         call_([&](grpc::ClientContext* context, v1::DeliverResponse* response, auto* reactor) {
           context_ = context;
           channel.Prepare(*context, timeouts.message + timeouts.call);
-          stubs.mailbox->async()->Deliver(context, response, reactor);
+          stub.async()->Deliver(context, response, reactor);
         }),
         watchdog_(std::move(executor), context_) {
     FillEnvelope(envelope, *first_.mutable_envelope());
@@ -147,7 +138,8 @@ class RpcDeliveryStream : public DeliveryStream {
 
 class RpcAuthDialog : public AuthDialog {
  public:
-  RpcAuthDialog(rpc::StoreChannel& channel, absl::Duration timeout) : exchange_(channel, timeout) {}
+  RpcAuthDialog(rpc::StoreChannel& channel, rpc::Exchange& exchange, absl::Duration timeout)
+      : exchange_(channel, exchange, timeout) {}
   asio::awaitable<absl::StatusOr<rpc::AuthStep>> Begin(rpc::AuthStart start) override {
     return exchange_.Begin(std::move(start));
   }
@@ -162,22 +154,17 @@ class RpcAuthDialog : public AuthDialog {
 class RpcStoreClient : public StoreClient {
  public:
   RpcStoreClient(rpc::StoreChannel& channel, int connections, StoreTimeouts timeouts)
-      : channel_(channel), timeouts_(timeouts) {
-    for (int i = 0; i < connections; ++i) stubs_.push_back(std::make_unique<Stubs>(channel.Next()));
+      : channel_(channel), exchange_(channel, connections), timeouts_(timeouts) {
+    for (int i = 0; i < connections; ++i) stubs_.push_back(v1::MailboxService::NewStub(channel.Next()));
   }
 
   asio::awaitable<absl::StatusOr<Resolution>> Resolve(ResolveRecipient resolve) override {
-    grpc::ClientContext context;
-    channel_.Prepare(context, timeouts_.call);
-    v1::ResolveRecipientRequest request;
-    request.set_address(resolve.address);
-    request.set_message_bytes(resolve.message_bytes);
-    v1::ResolveRecipientResponse response;
-    v1::DirectoryService::Stub* stub = Next().directory.get();
-    absl::Status status = co_await rpc::AwaitUnary([stub, &context, &request, &response](auto done) {
-      stub->async()->ResolveRecipient(&context, &request, &response, std::move(done));
-    });
-    if (!status.ok()) co_return status;
+    v1::ExchangeCall call;
+    call.mutable_resolve_recipient()->set_address(std::move(resolve.address));
+    call.mutable_resolve_recipient()->set_message_bytes(resolve.message_bytes);
+    const absl::StatusOr<v1::ExchangeAnswer> answer = co_await exchange_.Ask(std::move(call), timeouts_.call);
+    CO_RETURN_IF_ERROR(answer.status());
+    const v1::ResolveRecipientResponse& response = answer->resolve_recipient();
     Resolution resolution;
     resolution.outcome = ToOutcome(response.outcome());
     resolution.mailbox_ids.assign(response.mailbox_ids().begin(), response.mailbox_ids().end());
@@ -185,23 +172,25 @@ class RpcStoreClient : public StoreClient {
   }
 
   asio::awaitable<absl::StatusOr<bool>> MaySend(CheckSender check) override {
-    grpc::ClientContext context;
-    channel_.Prepare(context, timeouts_.call);
-    v1::CheckSenderRequest request;
-    request.set_account(check.account);
-    request.set_sender(check.sender);
-    v1::CheckSenderResponse response;
-    v1::AuthService::Stub* stub = Next().auth.get();
-    absl::Status status = co_await rpc::AwaitUnary([stub, &context, &request, &response](auto done) {
-      stub->async()->CheckSender(&context, &request, &response, std::move(done));
-    });
-    if (!status.ok()) co_return status;
-    co_return response.allowed();
+    v1::ExchangeCall call;
+    call.mutable_check_sender()->set_account(std::move(check.account));
+    call.mutable_check_sender()->set_sender(std::move(check.sender));
+    const absl::StatusOr<v1::ExchangeAnswer> answer = co_await exchange_.Ask(std::move(call), timeouts_.call);
+    CO_RETURN_IF_ERROR(answer.status());
+    co_return answer->check_sender().allowed();
   }
 
   asio::awaitable<absl::Status> Deliver(const DeliveryEnvelope& envelope,
                                         const std::string& content) override {
-    v1::MailboxService::Stub* stub = Next().mailbox.get();
+    if (content.size() <= kMaxExchangedBytes) {
+      v1::ExchangeCall call;
+      FillEnvelope(envelope, *call.mutable_deliver()->mutable_envelope());
+      call.mutable_deliver()->set_content(content);
+      call.mutable_deliver()->set_last(true);
+      const absl::StatusOr<v1::ExchangeAnswer> answer = co_await exchange_.Ask(std::move(call), timeouts_.call);
+      co_return answer.status();
+    }
+    v1::MailboxService::Stub* stub = &Next();
     DeliverCall call([&](grpc::ClientContext* context, v1::DeliverResponse* response, auto* reactor) {
       channel_.Prepare(*context, timeouts_.call);
       stub->async()->Deliver(context, response, reactor);
@@ -220,15 +209,16 @@ class RpcStoreClient : public StoreClient {
   }
 
   std::unique_ptr<AuthDialog> StartAuth() override {
-    return std::make_unique<RpcAuthDialog>(channel_, timeouts_.auth);
+    return std::make_unique<RpcAuthDialog>(channel_, exchange_, timeouts_.auth);
   }
 
  private:
-  Stubs& Next() { return *stubs_[next_.fetch_add(1, std::memory_order_relaxed) % stubs_.size()]; }
+  v1::MailboxService::Stub& Next() { return *stubs_[next_.fetch_add(1, std::memory_order_relaxed) % stubs_.size()]; }
 
   rpc::StoreChannel& channel_;
+  rpc::Exchange exchange_;
   const StoreTimeouts timeouts_;
-  std::vector<std::unique_ptr<Stubs>> stubs_;
+  std::vector<std::unique_ptr<v1::MailboxService::Stub>> stubs_;
   std::atomic<size_t> next_ = 0;
 };
 

@@ -2,10 +2,13 @@
 
 #include <utility>
 
+#include "common/base/check.h"
 #include "common/base/status.h"
 #include "common/rpc/await.h"
 #include "common/rpc/channel.h"
+#include "common/rpc/exchange.h"
 #include "mailstead/store/v1/auth.grpc.pb.h"
+#include "mailstead/store/v1/exchange.pb.h"
 
 namespace mailstead::rpc {
 namespace {
@@ -13,13 +16,8 @@ namespace {
 namespace v1 = ::mailstead::store::v1;
 using Stream = ExchangeStream<v1::AuthenticateRequest, v1::AuthenticateResponse>;
 
-absl::StatusOr<AuthStep> ToStep(v1::AuthenticateResponse response) {
+absl::StatusOr<AuthStep> ToStep(v1::Verdict verdict) {
   AuthStep step;
-  if (response.has_challenge()) {
-    step.challenge = std::move(*response.mutable_challenge());
-    return step;
-  }
-  v1::Verdict& verdict = *response.mutable_verdict();
   switch (verdict.result()) {
     case v1::Verdict::RESULT_OK:
       step.kind = AuthStep::Kind::kOk;
@@ -43,10 +41,24 @@ absl::StatusOr<AuthStep> ToStep(v1::AuthenticateResponse response) {
   }
 }
 
-}  // namespace
+absl::StatusOr<AuthStep> ToStep(v1::AuthenticateResponse response) {
+  if (!response.has_challenge()) return ToStep(std::move(*response.mutable_verdict()));
+  AuthStep step;
+  step.challenge = std::move(*response.mutable_challenge());
+  return step;
+}
 
-struct AuthExchange::Impl {
-  Impl(StoreChannel& channel, absl::Duration timeout)
+void Fill(AuthStart start, v1::AuthenticateStart& message) {
+  message.set_mechanism(std::move(start.mechanism));
+  if (start.initial_response.has_value()) message.set_initial_response(*std::move(start.initial_response));
+  message.set_client_address(std::move(start.client_address));
+  message.set_service(std::move(start.service));
+  message.set_session_id(std::move(start.session_id));
+  message.set_tls_exporter(std::move(start.tls_exporter));
+}
+
+struct Steps {
+  Steps(StoreChannel& channel, absl::Duration timeout)
       : stub(v1::AuthService::NewStub(channel.Next())),
         stream([&](grpc::ClientContext* context, auto* reactor) {
           channel.Prepare(*context, timeout);
@@ -55,6 +67,16 @@ struct AuthExchange::Impl {
 
   std::unique_ptr<v1::AuthService::Stub> stub;
   Stream stream;
+};
+
+}  // namespace
+
+struct AuthExchange::Impl {
+  StoreChannel& channel;
+  Exchange& exchange;
+  const absl::Duration timeout;
+  // Of an exchange of more than one step.
+  std::optional<Steps> steps;
 };
 
 std::string PlainInitialResponse(const std::string& user, const std::string& password) {
@@ -67,28 +89,31 @@ std::string PlainInitialResponse(const std::string& user, const std::string& pas
   return message;
 }
 
-AuthExchange::AuthExchange(StoreChannel& channel, absl::Duration timeout)
-    : impl_(std::make_unique<Impl>(channel, timeout)) {}
+AuthExchange::AuthExchange(StoreChannel& channel, Exchange& exchange, absl::Duration timeout)
+    : impl_(new Impl{channel, exchange, timeout, std::nullopt}) {}
 AuthExchange::~AuthExchange() = default;
 
 asio::awaitable<absl::StatusOr<AuthStep>> AuthExchange::Begin(AuthStart start) {
+  if (start.mechanism == "PLAIN" && start.initial_response.has_value()) {
+    v1::ExchangeCall call;
+    Fill(std::move(start), *call.mutable_authenticate());
+    absl::StatusOr<v1::ExchangeAnswer> answer = co_await impl_->exchange.Ask(std::move(call), impl_->timeout);
+    CO_RETURN_IF_ERROR(answer.status());
+    co_return ToStep(std::move(*answer->mutable_authenticate()));
+  }
+  impl_->steps.emplace(impl_->channel, impl_->timeout);
   v1::AuthenticateRequest request;
-  v1::AuthenticateStart& message = *request.mutable_start();
-  message.set_mechanism(std::move(start.mechanism));
-  if (start.initial_response.has_value()) message.set_initial_response(*std::move(start.initial_response));
-  message.set_client_address(std::move(start.client_address));
-  message.set_service(std::move(start.service));
-  message.set_session_id(std::move(start.session_id));
-  message.set_tls_exporter(std::move(start.tls_exporter));
-  absl::StatusOr<v1::AuthenticateResponse> response = co_await impl_->stream.Ask(std::move(request));
+  Fill(std::move(start), *request.mutable_start());
+  absl::StatusOr<v1::AuthenticateResponse> response = co_await impl_->steps->stream.Ask(std::move(request));
   CO_RETURN_IF_ERROR(response.status());
   co_return ToStep(*std::move(response));
 }
 
 asio::awaitable<absl::StatusOr<AuthStep>> AuthExchange::Respond(std::string response_bytes) {
+  CHECK(impl_->steps.has_value());
   v1::AuthenticateRequest request;
   request.set_response(std::move(response_bytes));
-  absl::StatusOr<v1::AuthenticateResponse> response = co_await impl_->stream.Ask(std::move(request));
+  absl::StatusOr<v1::AuthenticateResponse> response = co_await impl_->steps->stream.Ask(std::move(request));
   CO_RETURN_IF_ERROR(response.status());
   co_return ToStep(*std::move(response));
 }

@@ -13,6 +13,7 @@
 
 namespace mailstead::rpc {
 
+class Exchange;
 class StoreChannel;
 
 struct AuthStart {
@@ -50,8 +51,9 @@ std::string PlainInitialResponse(const std::string& user, const std::string& pas
 // "*" or went away) ends the exchange at the store.
 class AuthExchange {
  public:
-  // `timeout` is for the whole exchange.
-  AuthExchange(StoreChannel& channel, absl::Duration timeout);
+  // `timeout` is for the whole exchange. PLAIN with its initial response goes by `exchange`; what has more steps has a
+  // stream of its own.
+  AuthExchange(StoreChannel& channel, Exchange& exchange, absl::Duration timeout);
   ~AuthExchange();
 
   // Errors: of the store or the way to it; never of the credentials.

@@ -14,22 +14,17 @@ constexpr char kErrorDomain[] = "mailstead.store";
 
 }  // namespace
 
-grpc::Status ToGrpc(const absl::Status& status) {
-  if (status.ok()) return grpc::Status::OK;
-  const auto code = static_cast<grpc::StatusCode>(status.code());
+void ToProto(const absl::Status& status, google::rpc::Status& proto) {
   const std::string message(status.message());
   const std::string reason = ReasonOf(status);
   const std::string field = FieldOf(status);
-  if (reason.empty() && field.empty()) return grpc::Status(code, message);
-
-  google::rpc::Status details;
-  details.set_code(static_cast<int>(code));
-  details.set_message(message);
+  proto.set_code(static_cast<int>(status.code()));
+  proto.set_message(message);
   if (!reason.empty()) {
     google::rpc::ErrorInfo info;
     info.set_reason(reason);
     info.set_domain(kErrorDomain);
-    details.add_details()->PackFrom(info);
+    proto.add_details()->PackFrom(info);
   }
   if (!field.empty()) {
     google::rpc::BadRequest bad_request;
@@ -38,17 +33,14 @@ grpc::Status ToGrpc(const absl::Status& status) {
     // The message is "field: description" (FieldError).
     violation->set_description(absl::StartsWith(message, field + ": ") ? message.substr(field.size() + 2)
                                                                        : message);
-    details.add_details()->PackFrom(bad_request);
+    proto.add_details()->PackFrom(bad_request);
   }
-  return grpc::Status(code, message, details.SerializeAsString());
 }
 
-absl::Status FromGrpc(const grpc::Status& status) {
-  if (status.ok()) return absl::OkStatus();
-  absl::Status result(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
-  google::rpc::Status details;
-  if (status.error_details().empty() || !details.ParseFromString(status.error_details())) return result;
-  for (const auto& detail : details.details()) {
+absl::Status FromProto(const google::rpc::Status& proto) {
+  if (proto.code() == 0) return absl::OkStatus();
+  absl::Status result(static_cast<absl::StatusCode>(proto.code()), proto.message());
+  for (const auto& detail : proto.details()) {
     google::rpc::ErrorInfo info;
     google::rpc::BadRequest bad_request;
     if (detail.UnpackTo(&info) && info.domain() == kErrorDomain) {
@@ -58,6 +50,25 @@ absl::Status FromGrpc(const grpc::Status& status) {
     }
   }
   return result;
+}
+
+grpc::Status ToGrpc(const absl::Status& status) {
+  if (status.ok()) return grpc::Status::OK;
+  const auto code = static_cast<grpc::StatusCode>(status.code());
+  google::rpc::Status details;
+  ToProto(status, details);
+  if (details.details().empty()) return grpc::Status(code, details.message());
+  return grpc::Status(code, details.message(), details.SerializeAsString());
+}
+
+absl::Status FromGrpc(const grpc::Status& status) {
+  if (status.ok()) return absl::OkStatus();
+  google::rpc::Status details;
+  // The code and the message are gRPC's own; an error without details has no others.
+  if (!details.ParseFromString(status.error_details())) details.Clear();
+  details.set_code(status.error_code());
+  details.set_message(status.error_message());
+  return FromProto(details);
 }
 
 }  // namespace mailstead::rpc

@@ -7,11 +7,18 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 
+namespace google::rpc {
+class Status;
+}
 namespace grpc {
 class Status;
 }
 
 namespace mailstead::rpc {
+
+// With google.rpc.ErrorInfo for the reason and google.rpc.BadRequest for the field.
+void ToProto(const absl::Status& status, google::rpc::Status& proto);
+absl::Status FromProto(const google::rpc::Status& proto);
 
 grpc::Status ToGrpc(const absl::Status& status);
 // Keeps the reason and the field, if the peer sent them.

@@ -11,8 +11,10 @@ Step Top(Session& session, const Command& command) {
   Step refusal;
   const std::optional<Maildrop::Message> message = session.FindMessage(command, words->word[0], refusal);
   if (!message.has_value()) return refusal;
-  return Step::Do(SendMessageAction{
-      .message_id = message->message_id, .size_bytes = message->size_bytes, .top_lines = lines});
+  return Step::Do(SendMessageAction{.number = message->number,
+                                    .message_id = message->message_id,
+                                    .size_bytes = message->size_bytes,
+                                    .top_lines = lines});
 }
 
 }  // namespace mailstead::pop3::commands

@@ -25,6 +25,12 @@ inline constexpr size_t kMaxMaildropMessages = 1'000'000;
 
 // Bytes taken from the socket in one read: bounds what a pipelining client can make us buffer.
 inline constexpr size_t kReadBytes = 4096;
+// A message up to here is fetched whole, and others behind it with it; a greater one is streamed.
+inline constexpr size_t kMaxWholeMessageBytes = 65536;
+// What one session, and all of them together, keep of messages that were fetched before they were asked for.
+inline constexpr size_t kReadAheadBytes = 65536;
+inline constexpr size_t kReadAheadBytesInAll = size_t{64} << 20;
+inline constexpr size_t kReadAheadMessages = 16;
 // Replies gathered for a pipelining client before they are written, and the size of a piece of LIST or UIDL.
 inline constexpr size_t kFlushBytes = 16384;
 

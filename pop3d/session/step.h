@@ -50,6 +50,7 @@ struct SendListingAction {
 // A message, or the top of it. The connection asks for the +OK (MessageReply) once the store has begun to
 // give it, and for the -ERR (MessageRefused) when it has not.
 struct SendMessageAction {
+  MessageNumber number;
   uint64_t message_id = 0;
   uint64_t size_bytes = 0;
   // TOP: lines of the body. Absent: all of it.

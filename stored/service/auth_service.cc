@@ -9,10 +9,14 @@
 #include "stored/core/limits.h"
 #include "stored/service/call.h"
 #include "stored/service/convert.h"
+#include "stored/service/login.h"
 #include "stored/service/services.h"
 
 namespace mailstead::store {
 namespace {
+
+// No mechanism's name is longer (RFC 4422 section 3.1).
+constexpr size_t kMaxLoggedMechanismBytes = 20;
 
 // One exchange. Its steps follow one another: read, work on the pool, wait if need be, write. Only the step
 // that is at work starts the next one or finishes, so nothing needs a lock but the wait, which a cancelled
@@ -65,7 +69,7 @@ class AuthenticateReactor final
     if (!wanted.ok()) return End(wanted);
     absl::StatusOr<AuthStep> step = Advance();
     if (!step.ok()) {
-      LogFailure(step.status());
+      if (exchange_ != nullptr) LogLoginFailure(*exchange_, step.status());
       return End(step.status());
     }
     ToProto(*step, response_);
@@ -105,30 +109,9 @@ class AuthenticateReactor final
 
   void Answer() {
     if (!result_.has_value()) return StartWrite(&response_);
-    LogResult();
-    call_.environment().metrics.CountLogin(*result_);
+    LogLogin(call_.environment(), *exchange_, *result_);
     StartWriteAndFinish(&response_, grpc::WriteOptions(), call_.End(absl::OkStatus()));
   }
-
-  void LogResult() {
-    const AuthStart& start = exchange_->start();
-    obs::LogInfo("login", {{"session", start.session_id},
-                           {"result", std::string(AuthResultName(*result_))},
-                           {"account", exchange_->claimed_account()},
-                           {"client", start.client_address},
-                           {"service", start.service},
-                           {"mechanism", start.mechanism.substr(0, kMaxLoggedMechanismBytes)}});
-  }
-
-  void LogFailure(const absl::Status& status) {
-    if (exchange_ == nullptr) return;
-    obs::LogWarning("login_failed", {{"session", exchange_->start().session_id},
-                                     {"account", exchange_->claimed_account()},
-                                     {"error", status.ToString()}});
-  }
-
-  // No mechanism's name is longer (RFC 4422 section 3.1).
-  static constexpr size_t kMaxLoggedMechanismBytes = 20;
 
   Call call_;
   v1::AuthenticateRequest request_;
@@ -167,6 +150,23 @@ class AuthService final : public v1::AuthService::CallbackService {
 };
 
 }  // namespace
+
+void LogLogin(Environment& environment, const AuthExchange& exchange, AuthResult result) {
+  const AuthStart& start = exchange.start();
+  environment.metrics.CountLogin(result);
+  obs::LogInfo("login", {{"session", start.session_id},
+                         {"result", std::string(AuthResultName(result))},
+                         {"account", exchange.claimed_account()},
+                         {"client", start.client_address},
+                         {"service", start.service},
+                         {"mechanism", start.mechanism.substr(0, kMaxLoggedMechanismBytes)}});
+}
+
+void LogLoginFailure(const AuthExchange& exchange, const absl::Status& status) {
+  obs::LogWarning("login_failed", {{"session", exchange.start().session_id},
+                                   {"account", exchange.claimed_account()},
+                                   {"error", status.ToString()}});
+}
 
 std::unique_ptr<grpc::Service> MakeAuthService(Environment& environment) {
   return std::make_unique<AuthService>(environment);

@@ -65,6 +65,7 @@ Role RolesFor(absl::string_view method) {
       {"DirectoryService/UpdateAlias", kOperator},
       {"DirectoryService/DeleteAlias", kOperator},
       {"DirectoryService/ResolveRecipient", kAnyRole},
+      {"ExchangeService/Exchange", kFrontend},
       {"MailboxService/Deliver", kAnyRole},
       {"MailboxService/OpenMaildrop", kAnyRole},
       {"MailboxService/CommitMaildrop", kAnyRole},

@@ -46,11 +46,7 @@ class DeliverReactor final : public grpc::ServerReadReactor<v1::DeliverRequest> 
 
  private:
   void End(const absl::Status& status) {
-    if (!status.ok()) {
-      obs::LogInfo("delivery_refused", {{"session", envelope_.session_id},
-                                        {"delivery", envelope_.delivery_id},
-                                        {"error", status.ToString()}});
-    }
+    if (!status.ok()) LogRefusal(envelope_, status);
     Finish(call_.End(status));
   }
 
@@ -94,19 +90,8 @@ class DeliverReactor final : public grpc::ServerReadReactor<v1::DeliverRequest> 
   // On a thread of the engine.
   void Reply(absl::StatusOr<Receipt> receipt) {
     if (!receipt.ok()) return End(receipt.status());
-    response_->set_delivery_id(receipt->delivery_id);
-    response_->set_already_stored(receipt->already_stored);
-    response_->set_sha256(receipt->sha256);
-    ToProto(receipt->deliver_time, *response_->mutable_deliver_time());
-    call_.environment().metrics.CountDelivery(mailbox_count_, message_.size_bytes(), receipt->already_stored);
-    obs::LogInfo("delivered",
-                 {{"session", envelope_.session_id},
-                  {"delivery", envelope_.delivery_id},
-                  {"mailboxes", mailbox_count_},
-                  {"bytes", message_.size_bytes()},
-                  {"already_stored", receipt->already_stored},
-                  {"client", envelope_.client_address},
-                  {"duration", absl::FormatDuration(absl::Trunc(call_.Took(), absl::Microseconds(1)))}});
+    TakeReceipt(call_.environment(), envelope_, {mailbox_count_, message_.size_bytes(), call_.Took()}, *receipt,
+                *response_);
     End(absl::OkStatus());
   }
 
@@ -121,6 +106,28 @@ class DeliverReactor final : public grpc::ServerReadReactor<v1::DeliverRequest> 
 };
 
 }  // namespace
+
+void LogRefusal(const Envelope& envelope, const absl::Status& status) {
+  obs::LogInfo("delivery_refused", {{"session", envelope.session_id},
+                                    {"delivery", envelope.delivery_id},
+                                    {"error", status.ToString()}});
+}
+
+void TakeReceipt(Environment& environment, const Envelope& envelope, const DeliveryFacts& facts,
+                 const Receipt& receipt, v1::DeliverResponse& response) {
+  response.set_delivery_id(receipt.delivery_id);
+  response.set_already_stored(receipt.already_stored);
+  response.set_sha256(receipt.sha256);
+  ToProto(receipt.deliver_time, *response.mutable_deliver_time());
+  environment.metrics.CountDelivery(facts.mailbox_count, facts.size_bytes, receipt.already_stored);
+  obs::LogInfo("delivered", {{"session", envelope.session_id},
+                             {"delivery", envelope.delivery_id},
+                             {"mailboxes", facts.mailbox_count},
+                             {"bytes", facts.size_bytes},
+                             {"already_stored", receipt.already_stored},
+                             {"client", envelope.client_address},
+                             {"duration", absl::FormatDuration(absl::Trunc(facts.took, absl::Microseconds(1)))}});
+}
 
 grpc::ServerReadReactor<v1::DeliverRequest>* NewDeliverReactor(Environment& environment,
                                                                grpc::CallbackServerContext* context,

@@ -2,11 +2,8 @@
 #include <memory>
 #include <utility>
 
-#include "common/base/reason.h"
 #include "common/base/status.h"
-#include "common/obs/log.h"
 #include "stored/service/call.h"
-#include "stored/service/convert.h"
 #include "stored/service/maildrop.h"
 
 namespace mailstead::store {
@@ -40,19 +37,13 @@ class FetchMessageReactor final : public grpc::ServerWriteReactor<v1::FetchMessa
  private:
   void End(const absl::Status& status) {
     call_.environment().metrics.CountFetchedBytes(offset_ - request_->read_offset());
-    if (absl::IsDataLoss(status)) {
-      obs::LogError("message_damaged", {{"mailbox", request_->mailbox_id()},
-                                        {"message", request_->message_id()},
-                                        {"error", status.ToString()}});
-    }
+    LogFetch(*request_, status);
     Finish(call_.End(status));
   }
 
   absl::Status Check() {
     RETURN_IF_ERROR(call_.Admit());
-    if (request_->mailbox_id() == 0) return FieldError("mailbox_id", "must be set");
-    if (request_->message_id() == 0) return FieldError("message_id", "must be set");
-    return absl::OkStatus();
+    return CheckFetch(*request_);
   }
 
   void SubmitStep() {

@@ -25,29 +25,6 @@ using grpc::ServerUnaryReactor;
 constexpr absl::Duration kMinLeaseTtl = absl::Seconds(1);
 constexpr absl::Duration kMaxLeaseTtl = absl::Seconds(60);
 
-template <typename Ids>
-std::vector<MessageId> MessageIds(const Ids& ids) {
-  std::vector<MessageId> result;
-  result.reserve(ids.size());
-  for (const uint64_t id : ids) result.push_back(MessageId{id});
-  return result;
-}
-
-template <typename Request>
-absl::Status CheckLocked(const Request& request) {
-  if (request.mailbox_id() == 0) return FieldError("mailbox_id", "must be set");
-  if (request.token() == 0) return FieldError("token", "must be set");
-  return absl::OkStatus();
-}
-
-absl::Status CheckCommit(const v1::CommitMaildropRequest& request) {
-  RETURN_IF_ERROR(CheckLocked(request));
-  if (static_cast<size_t>(request.message_ids_size()) > kMaxCommitDeletions) {
-    return FieldError("message_ids", absl::StrCat("must be at most ", kMaxCommitDeletions));
-  }
-  return CheckLogText("session_id", request.session_id());
-}
-
 class MailboxService final : public v1::MailboxService::CallbackService {
  public:
   explicit MailboxService(Environment& environment)
@@ -74,8 +51,8 @@ class MailboxService final : public v1::MailboxService::CallbackService {
     return RunAsync(call, context, [=, this](auto done) {
       if (const absl::Status checked = CheckCommit(*request); !checked.ok()) return done(checked);
       engine_.CommitMaildrop(MailboxId{request->mailbox_id()}, LeaseToken{request->token()},
-                             MessageIds(request->message_ids()), [=, this](absl::Status committed) {
-                               LogCommit(*request, committed, call);
+                             ToMessageIds(request->message_ids()), [=, this](absl::Status committed) {
+                               LogCommit(environment_, *request, committed, call.Took());
                                done(committed);
                              });
     });
@@ -86,7 +63,7 @@ class MailboxService final : public v1::MailboxService::CallbackService {
                                       v1::ReleaseMaildropResponse*) override {
     const Call call(environment_, context, "MailboxService/ReleaseMaildrop", Call::Kind::kUnary);
     return RunAsync(call, context, [=, this](auto done) {
-      if (const absl::Status checked = CheckLocked(*request); !checked.ok()) return done(checked);
+      if (const absl::Status checked = CheckRelease(*request); !checked.ok()) return done(checked);
       engine_.ReleaseMaildrop(MailboxId{request->mailbox_id()}, LeaseToken{request->token()},
                               [=](absl::Status released) { done(released); });
     });
@@ -123,7 +100,7 @@ class MailboxService final : public v1::MailboxService::CallbackService {
       const size_t count = request->message_ids_size();
       if (count == 0 || count > kMaxDeleteMessages) return FieldError("message_ids", "must be 1 to 10000");
       ASSIGN_OR_RETURN(const uint64_t deleted, engine_.DeleteMessages(MailboxId{request->mailbox_id()},
-                                                                      MessageIds(request->message_ids())));
+                                                                      ToMessageIds(request->message_ids())));
       response->set_deleted_count(deleted);
       return absl::OkStatus();
     });
@@ -152,23 +129,6 @@ class MailboxService final : public v1::MailboxService::CallbackService {
     }
     for (const MessageSummary& message : messages) ToProto(message, *response.add_messages());
     return absl::OkStatus();
-  }
-
-  void LogCommit(const v1::CommitMaildropRequest& request, const absl::Status& committed, const Call& call) {
-    if (!committed.ok()) {
-      obs::LogWarning("maildrop_commit_refused", {{"session", request.session_id()},
-                                                  {"mailbox", request.mailbox_id()},
-                                                  {"token", request.token()},
-                                                  {"error", committed.ToString()}});
-      return;
-    }
-    environment_.metrics.CountCommit(request.message_ids_size());
-    obs::LogInfo("maildrop_committed",
-                 {{"session", request.session_id()},
-                  {"mailbox", request.mailbox_id()},
-                  {"token", request.token()},
-                  {"deleted", request.message_ids_size()},
-                  {"duration", absl::FormatDuration(absl::Trunc(call.Took(), absl::Microseconds(1)))}});
   }
 
   Environment& environment_;

@@ -1,14 +1,41 @@
-// The server streams of MailboxService: OpenMaildrop and FetchMessage. Only .cc files of this folder include
-// this.
+// Maildrops and what is read from them: the server streams of MailboxService, and what these have in common with the
+// calls of an Exchange. Only .cc files of this folder include this.
 #pragma once
 
+#include <google/protobuf/repeated_field.h>
 #include <grpcpp/grpcpp.h>
 
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "mailstead/store/v1/mailbox.pb.h"
+#include "stored/engine/types.h"
 
 namespace mailstead::store {
 
 struct Environment;
+
+// About 70 bytes each: a response stays far below what a client takes in one message.
+inline constexpr size_t kMessagesPerResponse = 2000;
+
+// FieldError.
+absl::StatusOr<absl::Duration> CheckOpen(const v1::OpenMaildropRequest& request);
+absl::Status CheckCommit(const v1::CommitMaildropRequest& request);
+absl::Status CheckRelease(const v1::ReleaseMaildropRequest& request);
+absl::Status CheckFetch(const v1::FetchMessageRequest& request);
+
+std::vector<MessageId> ToMessageIds(const google::protobuf::RepeatedField<uint64_t>& ids);
+// The next part of a listing; the first has the token. `next` moves on behind it.
+void FillListing(const Maildrop& maildrop, size_t& next, v1::OpenMaildropResponse& response);
+
+void LogOpen(const v1::OpenMaildropRequest& request, const absl::StatusOr<Maildrop>& maildrop);
+// And counts it.
+void LogCommit(Environment& environment, const v1::CommitMaildropRequest& request,
+               const absl::Status& committed, absl::Duration took);
+// When the stored bytes are damaged.
+void LogFetch(const v1::FetchMessageRequest& request, const absl::Status& status);
 
 // Both delete themselves when the call is done. The request lives until then.
 grpc::ServerWriteReactor<v1::OpenMaildropResponse>* NewOpenMaildropReactor(

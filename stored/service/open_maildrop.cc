@@ -1,20 +1,12 @@
-#include <algorithm>
 #include <mutex>
 #include <utility>
 
-#include "common/base/reason.h"
 #include "common/base/status.h"
-#include "common/obs/log.h"
-#include "stored/core/names.h"
 #include "stored/service/call.h"
-#include "stored/service/convert.h"
 #include "stored/service/maildrop.h"
 
 namespace mailstead::store {
 namespace {
-
-// About 70 bytes each: a response stays far below what a client takes in one message.
-constexpr size_t kMessagesPerResponse = 2000;
 
 class OpenMaildropReactor final : public grpc::ServerWriteReactor<v1::OpenMaildropResponse> {
  public:
@@ -22,13 +14,12 @@ class OpenMaildropReactor final : public grpc::ServerWriteReactor<v1::OpenMaildr
                       const v1::OpenMaildropRequest* request)
       : call_(environment, context, "MailboxService/OpenMaildrop", Call::Kind::kStream),
         mailbox_{request->mailbox_id()},
-        session_id_(request->session_id()) {
-    absl::Duration min_interval;
-    if (const absl::Status checked = Check(*request, min_interval); !checked.ok()) {
-      End(checked);
+        request_(request) {
+    if (const absl::StatusOr<absl::Duration> min_interval = Check(); !min_interval.ok()) {
+      End(min_interval.status());
     } else {
       environment.engine.OpenMaildrop(
-          mailbox_, request->lease_id(), min_interval,
+          mailbox_, request->lease_id(), *min_interval,
           [this](absl::StatusOr<Maildrop> maildrop) { Opened(std::move(maildrop)); });
     }
   }
@@ -36,10 +27,7 @@ class OpenMaildropReactor final : public grpc::ServerWriteReactor<v1::OpenMaildr
   void OnWriteDone(bool ok) override {
     if (!ok) return End(absl::CancelledError("the caller has gone"));
     if (next_ < maildrop_.messages.size()) return WritePage();
-    obs::LogInfo("maildrop_opened", {{"session", session_id_},
-                                     {"mailbox", mailbox_.value},
-                                     {"token", maildrop_.token.value},
-                                     {"messages", maildrop_.messages.size()}});
+    LogOpen(*request_, maildrop_);
     End(absl::OkStatus());
   }
 
@@ -60,20 +48,14 @@ class OpenMaildropReactor final : public grpc::ServerWriteReactor<v1::OpenMaildr
  private:
   void End(const absl::Status& status) { Finish(call_.End(status)); }
 
-  absl::Status Check(const v1::OpenMaildropRequest& request, absl::Duration& min_interval) {
+  absl::StatusOr<absl::Duration> Check() {
     RETURN_IF_ERROR(call_.Admit());
-    if (request.mailbox_id() == 0) return FieldError("mailbox_id", "must be set");
-    RETURN_IF_ERROR(CheckIdentifier("lease_id", request.lease_id()));
-    RETURN_IF_ERROR(CheckLogText("session_id", request.session_id()));
-    ASSIGN_OR_RETURN(min_interval, FromProto("min_interval", request.min_interval()));
-    return absl::OkStatus();
+    return CheckOpen(*request_);
   }
 
   void Opened(absl::StatusOr<Maildrop> maildrop) {
     if (!maildrop.ok()) {
-      obs::LogInfo(
-          "maildrop_refused",
-          {{"session", session_id_}, {"mailbox", mailbox_.value}, {"error", maildrop.status().ToString()}});
+      LogOpen(*request_, maildrop.status());
       return End(maildrop.status());
     }
     maildrop_ = *std::move(maildrop);
@@ -92,9 +74,7 @@ class OpenMaildropReactor final : public grpc::ServerWriteReactor<v1::OpenMaildr
 
   void WritePage() {
     response_.Clear();
-    if (next_ == 0) response_.set_token(maildrop_.token.value);
-    const size_t end = std::min(next_ + kMessagesPerResponse, maildrop_.messages.size());
-    for (; next_ < end; ++next_) ToListing(maildrop_.messages[next_], *response_.add_messages());
+    FillListing(maildrop_, next_, response_);
     StartWrite(&response_);
   }
 
@@ -105,7 +85,7 @@ class OpenMaildropReactor final : public grpc::ServerWriteReactor<v1::OpenMaildr
 
   Call call_;
   const MailboxId mailbox_;
-  const std::string session_id_;
+  const v1::OpenMaildropRequest* const request_;
   Maildrop maildrop_;
   size_t next_ = 0;
   v1::OpenMaildropResponse response_;

@@ -19,8 +19,10 @@
 #include "mailstead/store/v1/admin.grpc.pb.h"
 #include "mailstead/store/v1/auth.grpc.pb.h"
 #include "mailstead/store/v1/directory.grpc.pb.h"
+#include "mailstead/store/v1/exchange.grpc.pb.h"
 #include "mailstead/store/v1/mailbox.grpc.pb.h"
 #include "stored/service/environment.h"
+#include "stored/service/exchange_service.h"
 #include "stored/service/services.h"
 
 namespace mailstead::store {
@@ -93,6 +95,7 @@ struct StoreServer::Impl {
   std::string listen;
   int port = 0;
   std::vector<std::unique_ptr<grpc::Service>> services;
+  std::unique_ptr<ExchangeService> exchange;
   std::unique_ptr<grpc::Server> server;
   std::mutex mutex;
   bool draining = false;
@@ -121,6 +124,8 @@ absl::StatusOr<std::unique_ptr<StoreServer>> StoreServer::Start(const ServerOpti
   impl->services.push_back(MakeMailboxService(environment));
   impl->services.push_back(MakeAdminService(environment));
   for (const auto& service : impl->services) builder.RegisterService(service.get());
+  impl->exchange = std::make_unique<ExchangeService>(environment);
+  builder.RegisterService(impl->exchange->service());
   impl->server = builder.BuildAndStart();
   if (impl->server == nullptr || (impl->port == 0 && !absl::StartsWith(options.listen, "unix:"))) {
     return absl::UnavailableError(absl::StrCat("cannot listen on ", options.listen));
@@ -141,7 +146,8 @@ void StoreServer::SetServing(bool serving) {
   if (health == nullptr || impl_->draining) return;
   health->SetServingStatus(serving);
   for (const char* name : {v1::DirectoryService::service_full_name(), v1::AuthService::service_full_name(),
-                           v1::MailboxService::service_full_name(), v1::AdminService::service_full_name()}) {
+                           v1::MailboxService::service_full_name(), v1::AdminService::service_full_name(),
+                           v1::ExchangeService::service_full_name()}) {
     health->SetServingStatus(name, serving);
   }
 }
@@ -152,6 +158,7 @@ void StoreServer::Drain(absl::Duration timeout) {
     const std::lock_guard<std::mutex> lock(impl_->mutex);
     impl_->draining = true;
   }
+  impl_->exchange->Drain();
   impl_->server->Shutdown(absl::ToChronoTime(absl::Now() + timeout));
 }
 

@@ -1,0 +1,396 @@
+#include "common/rpc/exchange.h"
+
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/support/client_callback.h>
+
+#include <algorithm>
+#include <atomic>
+#include <deque>
+#include <functional>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/types/span.h"
+#include "common/base/check.h"
+#include "common/rpc/await.h"
+#include "common/rpc/channel.h"
+#include "common/rpc/errors.h"
+#include "mailstead/store/v1/exchange.grpc.pb.h"
+
+namespace mailstead::rpc {
+namespace {
+
+namespace v1 = ::mailstead::store::v1;
+using Outcome = absl::StatusOr<v1::ExchangeAnswer>;
+
+// The store checks who calls when a stream begins, so a credential that was withdrawn is of use for so long.
+constexpr absl::Duration kStreamLife = absl::Minutes(1);
+// The longest that a call may take behind that.
+constexpr absl::Duration kMaxCallTime = absl::Minutes(10);
+constexpr absl::Duration kSweepInterval = absl::Milliseconds(50);
+// Calls that wait are sent together up to about here; the store takes 2 MiB.
+constexpr size_t kMaxRequestBytes = 512 << 10;
+
+// One stream. It owns itself until gRPC is done with it.
+//
+// Operations of gRPC's are started outside the mutex. While `writing_` is set one is under way or about to be, and the
+// hold that allows it stays.
+class Stream final : public grpc::ClientBidiReactor<v1::ExchangeRequest, v1::ExchangeResponse>,
+                     public std::enable_shared_from_this<Stream> {
+ public:
+  using Done = std::function<void(Outcome)>;
+
+  explicit Stream(StoreChannel& channel)
+      : stub_(v1::ExchangeService::NewStub(channel.Next())), retire_at_(absl::Now() + kStreamLife) {
+    channel.Prepare(context_, kStreamLife + kMaxCallTime);
+    // The first message carries the metadata.
+    context_.set_initial_metadata_corked(true);
+  }
+
+  // Once. What was sent before goes now.
+  void Begin() {
+    self_ = shared_from_this();
+    stub_->async()->Exchange(&context_, this);
+    AddHold();
+    StartRead(&response_);
+    StartCall();
+    {
+      absl::MutexLock lock(&mutex_);
+      begun_ = true;
+    }
+    Step();
+  }
+
+  struct Item {
+    v1::ExchangeCall call;
+    Done done;
+  };
+
+  // False: this stream takes no more calls, and the items are untouched.
+  bool Send(absl::Span<Item> items, absl::Time deadline) {
+    bool taken = false;
+    {
+      absl::MutexLock lock(&mutex_);
+      RetireWhenOld(absl::Now());
+      if (!ended_ && !retired_) {
+        taken = true;
+        for (Item& item : items) {
+          item.call.set_call_id(++last_id_);
+          Waiting& waiting = waiting_[last_id_];
+          waiting.done = std::move(item.done);
+          waiting.deadline = deadline;
+          if (item.call.has_open_maildrop()) waiting.mailbox_id = item.call.open_maildrop().mailbox_id();
+          queue_.push_back(std::move(item.call));
+        }
+      }
+    }
+    Step();
+    return taken;
+  }
+
+  // Ends the wait for answers that are overdue, and a stream that is old.
+  void Sweep(absl::Time now) {
+    std::vector<Done> late;
+    {
+      absl::MutexLock lock(&mutex_);
+      for (auto it = waiting_.begin(); it != waiting_.end();) {
+        Waiting& waiting = it->second;
+        const bool overdue = waiting.deadline <= now;
+        if (overdue && waiting.done) late.push_back(std::exchange(waiting.done, nullptr));
+        // The answer of OpenMaildrop has the only key to a lock: it is still waited for.
+        if (overdue && waiting.mailbox_id == 0) {
+          waiting_.erase(it++);
+        } else {
+          ++it;
+        }
+      }
+      RetireWhenOld(now);
+    }
+    for (const Done& done : late) done(absl::DeadlineExceededError("the store did not answer in time"));
+    Step();
+  }
+
+  void Cancel() { context_.TryCancel(); }
+  void WaitUntilDone() const {
+    absl::MutexLock lock(&mutex_);
+    mutex_.Await(absl::Condition(&done_));
+  }
+  bool done() const {
+    absl::MutexLock lock(&mutex_);
+    return done_;
+  }
+
+  void OnReadDone(bool ok) override {
+    std::vector<std::pair<Done, v1::ExchangeAnswer>> answered;
+    {
+      absl::MutexLock lock(&mutex_);
+      ended_ = ended_ || !ok;
+      if (ok) {
+        for (v1::ExchangeAnswer& answer : *response_.mutable_answers()) Take(answer, answered);
+      }
+    }
+    if (ok) {
+      response_.Clear();
+      StartRead(&response_);
+    }
+    for (auto& [done, answer] : answered) done(std::move(answer));
+    Step();
+  }
+
+  void OnWriteDone(bool ok) override { Written(ok); }
+  void OnWritesDoneDone(bool ok) override { Written(ok); }
+
+  void OnDone(const grpc::Status& status) override {
+    const absl::Status why = status.ok() ? absl::UnavailableError("the store ended the stream") : FromGrpc(status);
+    absl::flat_hash_map<uint64_t, Waiting> unanswered;
+    {
+      absl::MutexLock lock(&mutex_);
+      ended_ = true;
+      unanswered = std::exchange(waiting_, {});
+    }
+    for (auto& [id, waiting] : unanswered) {
+      if (waiting.done) waiting.done(why);
+    }
+    const std::shared_ptr<Stream> alive = std::move(self_);
+    absl::MutexLock lock(&mutex_);
+    done_ = true;
+  }
+
+ private:
+  struct Waiting {
+    // Empty: the caller has given up.
+    Done done;
+    absl::Time deadline;
+    // Of OpenMaildrop: what to release when its answer comes too late, and what has come of it.
+    uint64_t mailbox_id = 0;
+    v1::ExchangeAnswer so_far;
+  };
+
+  enum class Next { kNothing, kWrite, kHalfClose, kLetGo };
+
+  void Written(bool ok) {
+    {
+      absl::MutexLock lock(&mutex_);
+      writing_ = false;
+      ended_ = ended_ || !ok;
+    }
+    Step();
+  }
+
+  void RetireWhenOld(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    retired_ = retired_ || now > retire_at_;
+  }
+
+  void Take(v1::ExchangeAnswer& answer, std::vector<std::pair<Done, v1::ExchangeAnswer>>& answered)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    const auto found = waiting_.find(answer.call_id());
+    if (found == waiting_.end()) return;
+    Waiting& waiting = found->second;
+    const bool more = answer.more();
+    if (more || waiting.so_far.has_open_maildrop()) {
+      waiting.so_far.MergeFrom(answer);
+      if (more) return;
+      answer = std::move(waiting.so_far);
+    }
+    if (waiting.done) {
+      answered.emplace_back(std::move(waiting.done), std::move(answer));
+    } else if (answer.open_maildrop().token() != 0) {
+      v1::ExchangeCall& call = queue_.emplace_back();
+      call.set_call_id(++last_id_);
+      call.mutable_release_maildrop()->set_mailbox_id(waiting.mailbox_id);
+      call.mutable_release_maildrop()->set_token(answer.open_maildrop().token());
+    }
+    waiting_.erase(found);
+  }
+
+  // Does what is to be done next, if nobody is at it.
+  void Step() {
+    Next next;
+    {
+      absl::MutexLock lock(&mutex_);
+      next = Decide();
+    }
+    switch (next) {
+      case Next::kNothing:
+        return;
+      case Next::kWrite:
+        return StartWrite(&request_);
+      case Next::kHalfClose:
+        return StartWritesDone();
+      case Next::kLetGo:
+        return RemoveHold();
+    }
+  }
+
+  Next Decide() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (!begun_ || writing_ || released_) return Next::kNothing;
+    if (ended_) {
+      released_ = true;
+      return Next::kLetGo;
+    }
+    if (!queue_.empty()) {
+      writing_ = true;
+      FillRequest();
+      return Next::kWrite;
+    }
+    if (retired_ && waiting_.empty() && !half_closed_) {
+      writing_ = half_closed_ = true;
+      return Next::kHalfClose;
+    }
+    return Next::kNothing;
+  }
+
+  void FillRequest() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    request_.Clear();
+    for (size_t bytes = 0; !queue_.empty() && bytes < kMaxRequestBytes; queue_.pop_front()) {
+      bytes += queue_.front().ByteSizeLong();
+      *request_.add_calls() = std::move(queue_.front());
+    }
+  }
+
+  const std::unique_ptr<v1::ExchangeService::Stub> stub_;
+  const absl::Time retire_at_;
+  grpc::ClientContext context_;
+  std::shared_ptr<Stream> self_;
+  // Of the read and the write that are under way.
+  v1::ExchangeResponse response_;
+  v1::ExchangeRequest request_;
+
+  mutable absl::Mutex mutex_;
+  std::deque<v1::ExchangeCall> queue_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<uint64_t, Waiting> waiting_ ABSL_GUARDED_BY(mutex_);
+  uint64_t last_id_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool begun_ ABSL_GUARDED_BY(mutex_) = false;
+  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  // Old: takes no more calls, and is half-closed when it owes nothing.
+  bool retired_ ABSL_GUARDED_BY(mutex_) = false;
+  bool half_closed_ ABSL_GUARDED_BY(mutex_) = false;
+  bool ended_ ABSL_GUARDED_BY(mutex_) = false;
+  bool released_ ABSL_GUARDED_BY(mutex_) = false;
+  bool done_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace
+
+struct Exchange::Impl {
+  Impl(StoreChannel& channel, int streams)
+      : channel(channel), current(static_cast<size_t>(streams)), sweeper([this] { SweepNowAndThen(); }) {}
+
+  ~Impl() {
+    std::vector<std::shared_ptr<Stream>> streams;
+    {
+      absl::MutexLock lock(&mutex);
+      stopping = true;
+      streams = all;
+    }
+    sweeper.join();
+    for (const auto& stream : streams) stream->Cancel();
+    for (const auto& stream : streams) stream->WaitUntilDone();
+  }
+
+  void Send(absl::Span<Stream::Item> items, absl::Time deadline) {
+    const size_t place = next.fetch_add(1, std::memory_order_relaxed) % current.size();
+    std::shared_ptr<Stream> stream;
+    {
+      absl::MutexLock lock(&mutex);
+      stream = current[place];
+    }
+    if (stream != nullptr && stream->Send(items, deadline)) return;
+    const auto fresh = std::make_shared<Stream>(channel);
+    CHECK(fresh->Send(items, deadline));
+    bool stopped;
+    {
+      absl::MutexLock lock(&mutex);
+      stopped = stopping;
+      // Where another thread was faster there is one stream more for a while.
+      if (!stopped) {
+        current[place] = fresh;
+        all.push_back(fresh);
+      }
+    }
+    if (!stopped) fresh->Begin();
+  }
+
+  void SweepNowAndThen() {
+    const auto has_streams = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) { return stopping || !all.empty(); };
+    const auto is_stopping = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) { return stopping; };
+    while (true) {
+      std::vector<std::shared_ptr<Stream>> streams;
+      {
+        absl::MutexLock lock(&mutex);
+        mutex.Await(absl::Condition(&has_streams));
+        if (mutex.AwaitWithTimeout(absl::Condition(&is_stopping), kSweepInterval)) return;
+        all.erase(std::remove_if(all.begin(), all.end(), [](const auto& stream) { return stream->done(); }), all.end());
+        streams = all;
+      }
+      const absl::Time now = absl::Now();
+      for (const auto& stream : streams) stream->Sweep(now);
+    }
+  }
+
+  StoreChannel& channel;
+  std::atomic<size_t> next = 0;
+  absl::Mutex mutex;
+  bool stopping ABSL_GUARDED_BY(mutex) = false;
+  // Those that take calls.
+  std::vector<std::shared_ptr<Stream>> current ABSL_GUARDED_BY(mutex);
+  // And those that still owe answers.
+  std::vector<std::shared_ptr<Stream>> all ABSL_GUARDED_BY(mutex);
+  std::thread sweeper;
+};
+
+Exchange::Exchange(StoreChannel& channel, int streams) : impl_(std::make_unique<Impl>(channel, streams)) {}
+Exchange::~Exchange() = default;
+
+asio::awaitable<Outcome> Exchange::Ask(v1::ExchangeCall call, absl::Duration timeout) {
+  // Named first: see await.h.
+  const auto start = [impl = impl_.get(), &call, deadline = absl::Now() + timeout](Stream::Done done) {
+    Stream::Item item{std::move(call), std::move(done)};
+    impl->Send(absl::MakeSpan(&item, 1), deadline);
+  };
+  Outcome outcome = co_await AwaitCallback<Outcome>(start);
+  if (outcome.ok() && outcome->has_error()) co_return FromProto(outcome->error());
+  co_return outcome;
+}
+
+namespace {
+
+// The answers of several calls, until the last one is there.
+struct Gathering {
+  std::vector<Outcome> outcomes;
+  std::atomic<size_t> missing;
+  std::function<void(bool)> done;
+};
+
+}  // namespace
+
+asio::awaitable<std::vector<Outcome>> Exchange::AskAll(std::vector<v1::ExchangeCall> calls, absl::Duration timeout) {
+  CHECK(!calls.empty());
+  const auto gathering = std::make_shared<Gathering>();
+  gathering->outcomes.resize(calls.size(), absl::UnknownError("no answer yet"));
+  gathering->missing = calls.size();
+  const auto start = [impl = impl_.get(), &calls, &gathering,
+                      deadline = absl::Now() + timeout](std::function<void(bool)> done) {
+    gathering->done = std::move(done);
+    std::vector<Stream::Item> items;
+    items.reserve(calls.size());
+    for (size_t i = 0; i < calls.size(); ++i) {
+      items.push_back({std::move(calls[i]), [gathering, i](Outcome outcome) {
+                         gathering->outcomes[i] = std::move(outcome);
+                         if (gathering->missing.fetch_sub(1) == 1) gathering->done(true);
+                       }});
+    }
+    impl->Send(absl::MakeSpan(items), deadline);
+  };
+  co_await AwaitCallback<bool>(start);
+  for (Outcome& outcome : gathering->outcomes) {
+    if (outcome.ok() && outcome->has_error()) outcome = FromProto(outcome->error());
+  }
+  co_return std::move(gathering->outcomes);
+}
+
+}  // namespace mailstead::rpc

@@ -1,0 +1,61 @@
+#include "pop3d/read_ahead.h"
+
+#include <algorithm>
+#include <atomic>
+
+#include "pop3d/protocol/limits.h"
+
+namespace mailstead::pop3 {
+namespace {
+
+// How far to look for messages that are not deleted.
+constexpr uint64_t kMaxLookAhead = 4 * kReadAheadMessages;
+
+// Of all sessions.
+std::atomic<size_t> all_kept_bytes = 0;
+
+}  // namespace
+
+std::optional<std::string> ReadAhead::Take(uint64_t message_id) {
+  // Those before it were passed over, and will hardly be asked for.
+  while (!kept_.empty()) {
+    auto [id, content] = std::move(kept_.front());
+    kept_.pop_front();
+    kept_bytes_ -= content.size();
+    all_kept_bytes -= content.size();
+    if (id == message_id) return std::move(content);
+  }
+  return std::nullopt;
+}
+
+std::vector<uint64_t> ReadAhead::Plan(const Maildrop& maildrop, MessageNumber number) {
+  Clear();
+  window_ = number.value == next_number_ ? std::min(4 * window_, kReadAheadMessages) : 1;
+  const bool room = all_kept_bytes < kReadAheadBytesInAll;
+  std::vector<uint64_t> ids;
+  size_t bytes = 0;
+  uint64_t next = number.value;
+  for (; next <= maildrop.count() && next < number.value + kMaxLookAhead; ++next) {
+    const Maildrop::Message message = *maildrop.Find(MessageNumber{next});
+    if (message.deleted) continue;
+    bytes += message.size_bytes;
+    if (!ids.empty() && (!room || ids.size() >= window_ || bytes > kReadAheadBytes)) break;
+    ids.push_back(message.message_id);
+  }
+  next_number_ = next;
+  return ids;
+}
+
+void ReadAhead::Keep(uint64_t message_id, std::string content) {
+  kept_bytes_ += content.size();
+  all_kept_bytes += content.size();
+  kept_.emplace_back(message_id, std::move(content));
+}
+
+void ReadAhead::Clear() {
+  all_kept_bytes -= kept_bytes_;
+  kept_bytes_ = 0;
+  kept_.clear();
+}
+
+}  // namespace mailstead::pop3
