@@ -1,7 +1,6 @@
 #include "common/rpc/exchange.h"
 
 #include <grpcpp/grpcpp.h>
-#include <grpcpp/support/client_callback.h>
 
 #include <algorithm>
 #include <atomic>
@@ -18,6 +17,7 @@
 #include "common/base/check.h"
 #include "common/rpc/await.h"
 #include "common/rpc/channel.h"
+#include "common/rpc/completion_loop.h"
 #include "common/rpc/errors.h"
 #include "mailstead/store/v1/exchange.grpc.pb.h"
 
@@ -35,34 +35,23 @@ constexpr absl::Duration kSweepInterval = absl::Milliseconds(50);
 // Calls that wait are sent together up to about here; the store takes 2 MiB.
 constexpr size_t kMaxRequestBytes = 512 << 10;
 
-// One stream. It owns itself until gRPC is done with it.
+// One stream. It owns itself until gRPC is done with it. Completions come on the loop's thread, one at a time.
 //
-// Operations of gRPC's are started outside the mutex. While `writing_` is set one is under way or about to be, and the
-// hold that allows it stays.
-class Stream final : public grpc::ClientBidiReactor<v1::ExchangeRequest, v1::ExchangeResponse>,
-                     public std::enable_shared_from_this<Stream> {
+// Operations of gRPC's are started outside the mutex. While `writing_` is set one that writes is under way or about to be.
+class Stream final : public std::enable_shared_from_this<Stream> {
  public:
   using Done = std::function<void(Outcome)>;
 
   explicit Stream(StoreChannel& channel)
       : stub_(v1::ExchangeService::NewStub(channel.Next())), retire_at_(absl::Now() + kStreamLife) {
     channel.Prepare(context_, kStreamLife + kMaxCallTime);
-    // The first message carries the metadata.
-    context_.set_initial_metadata_corked(true);
   }
 
   // Once. What was sent before goes now.
-  void Begin() {
+  void Begin(grpc::CompletionQueue* queue) {
     self_ = shared_from_this();
-    stub_->async()->Exchange(&context_, this);
-    AddHold();
-    StartRead(&response_);
-    StartCall();
-    {
-      absl::MutexLock lock(&mutex_);
-      begun_ = true;
-    }
-    Step();
+    stream_ = stub_->PrepareAsyncExchange(&context_, queue);
+    stream_->StartCall(&started_);
   }
 
   struct Item {
@@ -124,42 +113,6 @@ class Stream final : public grpc::ClientBidiReactor<v1::ExchangeRequest, v1::Exc
     return done_;
   }
 
-  void OnReadDone(bool ok) override {
-    std::vector<std::pair<Done, v1::ExchangeAnswer>> answered;
-    {
-      absl::MutexLock lock(&mutex_);
-      ended_ = ended_ || !ok;
-      if (ok) {
-        for (v1::ExchangeAnswer& answer : *response_.mutable_answers()) Take(answer, answered);
-      }
-    }
-    if (ok) {
-      response_.Clear();
-      StartRead(&response_);
-    }
-    for (auto& [done, answer] : answered) done(std::move(answer));
-    Step();
-  }
-
-  void OnWriteDone(bool ok) override { Written(ok); }
-  void OnWritesDoneDone(bool ok) override { Written(ok); }
-
-  void OnDone(const grpc::Status& status) override {
-    const absl::Status why = status.ok() ? absl::UnavailableError("the store ended the stream") : FromGrpc(status);
-    absl::flat_hash_map<uint64_t, Waiting> unanswered;
-    {
-      absl::MutexLock lock(&mutex_);
-      ended_ = true;
-      unanswered = std::exchange(waiting_, {});
-    }
-    for (auto& [id, waiting] : unanswered) {
-      if (waiting.done) waiting.done(why);
-    }
-    const std::shared_ptr<Stream> alive = std::move(self_);
-    absl::MutexLock lock(&mutex_);
-    done_ = true;
-  }
-
  private:
   struct Waiting {
     // Empty: the caller has given up.
@@ -170,9 +123,21 @@ class Stream final : public grpc::ClientBidiReactor<v1::ExchangeRequest, v1::Exc
     v1::ExchangeAnswer so_far;
   };
 
-  enum class Next { kNothing, kWrite, kHalfClose, kLetGo };
+  enum class Next { kNothing, kWrite, kHalfClose, kFinish };
 
-  void Written(bool ok) {
+  // ---- Completions
+
+  void OnStarted(bool ok) {
+    if (ok) {
+      stream_->Read(&response_, &read_);
+    } else {
+      absl::MutexLock lock(&mutex_);
+      ended_ = read_ended_ = true;
+    }
+    OnWritten(ok);
+  }
+
+  void OnWritten(bool ok) {
     {
       absl::MutexLock lock(&mutex_);
       writing_ = false;
@@ -180,6 +145,41 @@ class Stream final : public grpc::ClientBidiReactor<v1::ExchangeRequest, v1::Exc
     }
     Step();
   }
+
+  void OnRead(bool ok) {
+    std::vector<std::pair<Done, v1::ExchangeAnswer>> answered;
+    {
+      absl::MutexLock lock(&mutex_);
+      if (!ok) ended_ = read_ended_ = true;
+      if (ok) {
+        for (v1::ExchangeAnswer& answer : *response_.mutable_answers()) Take(answer, answered);
+      }
+    }
+    if (ok) {
+      response_.Clear();
+      stream_->Read(&response_, &read_);
+    }
+    for (auto& [done, answer] : answered) done(std::move(answer));
+    Step();
+  }
+
+  void OnFinished(bool) {
+    const absl::Status why = status_.ok() ? absl::UnavailableError("the store ended the stream") : FromGrpc(status_);
+    absl::flat_hash_map<uint64_t, Waiting> unanswered;
+    {
+      absl::MutexLock lock(&mutex_);
+      unanswered = std::exchange(waiting_, {});
+    }
+    for (auto& [id, waiting] : unanswered) {
+      if (waiting.done) waiting.done(why);
+    }
+    const std::shared_ptr<Stream> alive = std::move(self_);
+    stream_.reset();
+    absl::MutexLock lock(&mutex_);
+    done_ = true;
+  }
+
+  // ---- What to do
 
   void RetireWhenOld(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     retired_ = retired_ || now > retire_at_;
@@ -218,19 +218,21 @@ class Stream final : public grpc::ClientBidiReactor<v1::ExchangeRequest, v1::Exc
       case Next::kNothing:
         return;
       case Next::kWrite:
-        return StartWrite(&request_);
+        return stream_->Write(request_, &written_);
       case Next::kHalfClose:
-        return StartWritesDone();
-      case Next::kLetGo:
-        return RemoveHold();
+        return stream_->WritesDone(&written_);
+      case Next::kFinish:
+        return stream_->Finish(&status_, &finished_);
     }
   }
 
   Next Decide() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    if (!begun_ || writing_ || released_) return Next::kNothing;
+    if (writing_ || finishing_) return Next::kNothing;
     if (ended_) {
-      released_ = true;
-      return Next::kLetGo;
+      // After a failed write the read fails soon.
+      if (!read_ended_) return Next::kNothing;
+      finishing_ = true;
+      return Next::kFinish;
     }
     if (!queue_.empty()) {
       writing_ = true;
@@ -255,7 +257,13 @@ class Stream final : public grpc::ClientBidiReactor<v1::ExchangeRequest, v1::Exc
   const std::unique_ptr<v1::ExchangeService::Stub> stub_;
   const absl::Time retire_at_;
   grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientAsyncReaderWriter<v1::ExchangeRequest, v1::ExchangeResponse>> stream_;
   std::shared_ptr<Stream> self_;
+  Tag started_ = MakeTag<&Stream::OnStarted>(this);
+  Tag read_ = MakeTag<&Stream::OnRead>(this);
+  Tag written_ = MakeTag<&Stream::OnWritten>(this);
+  Tag finished_ = MakeTag<&Stream::OnFinished>(this);
+  grpc::Status status_;
   // Of the read and the write that are under way.
   v1::ExchangeResponse response_;
   v1::ExchangeRequest request_;
@@ -264,13 +272,14 @@ class Stream final : public grpc::ClientBidiReactor<v1::ExchangeRequest, v1::Exc
   std::deque<v1::ExchangeCall> queue_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<uint64_t, Waiting> waiting_ ABSL_GUARDED_BY(mutex_);
   uint64_t last_id_ ABSL_GUARDED_BY(mutex_) = 0;
-  bool begun_ ABSL_GUARDED_BY(mutex_) = false;
-  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  // The first write waits until the call has started.
+  bool writing_ ABSL_GUARDED_BY(mutex_) = true;
   // Old: takes no more calls, and is half-closed when it owes nothing.
   bool retired_ ABSL_GUARDED_BY(mutex_) = false;
   bool half_closed_ ABSL_GUARDED_BY(mutex_) = false;
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
-  bool released_ ABSL_GUARDED_BY(mutex_) = false;
+  bool read_ended_ ABSL_GUARDED_BY(mutex_) = false;
+  bool finishing_ ABSL_GUARDED_BY(mutex_) = false;
   bool done_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
@@ -312,7 +321,7 @@ struct Exchange::Impl {
         all.push_back(fresh);
       }
     }
-    if (!stopped) fresh->Begin();
+    if (!stopped) fresh->Begin(loop.queue());
   }
 
   void SweepNowAndThen() {
@@ -333,6 +342,7 @@ struct Exchange::Impl {
   }
 
   StoreChannel& channel;
+  CompletionLoop<grpc::CompletionQueue> loop{std::make_unique<grpc::CompletionQueue>()};
   std::atomic<size_t> next = 0;
   absl::Mutex mutex;
   bool stopping ABSL_GUARDED_BY(mutex) = false;

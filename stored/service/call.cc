@@ -6,7 +6,7 @@
 namespace mailstead::store {
 namespace {
 
-absl::Time DeadlineOf(const grpc::CallbackServerContext& context) {
+absl::Time DeadlineOf(const grpc::ServerContextBase& context) {
   // gRPC gives time_point::max for none; what is centuries ahead counts as none as well.
   const auto deadline = context.deadline();
   if (deadline > std::chrono::system_clock::now() + std::chrono::hours(24 * 365 * 100))

@@ -20,9 +20,11 @@ class Call {
   enum class Kind { kUnary, kStream };
 
   // `method` is a literal: "MailboxService/Deliver".
-  Call(Environment& environment, grpc::CallbackServerContext* context, absl::string_view method, Kind kind)
+  Call(Environment& environment, grpc::ServerContextBase* context, absl::string_view method, Kind kind)
       : environment_(&environment), context_(context), method_(method), kind_(kind), began_(absl::Now()) {}
 
+  // Of one that was made before its caller came: it begins now.
+  void Restart() { began_ = absl::Now(); }
   // Caller and deadline. Once, first.
   absl::Status Admit() const;
   // Asked before each step that costs something: Cancelled or DeadlineExceeded when nobody waits for it any
@@ -37,7 +39,7 @@ class Call {
 
  private:
   Environment* environment_;
-  grpc::CallbackServerContext* context_;
+  grpc::ServerContextBase* context_;
   absl::string_view method_;
   Kind kind_;
   absl::Time began_;

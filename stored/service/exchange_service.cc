@@ -2,12 +2,14 @@
 
 #include <deque>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/synchronization/mutex.h"
+#include "common/rpc/completion_loop.h"
 #include "mailstead/store/v1/exchange.grpc.pb.h"
 #include "stored/service/call.h"
 #include "stored/service/exchange_calls.h"
@@ -20,105 +22,39 @@ constexpr size_t kMaxStreamCost = size_t{16} << 20;
 // Answers that wait are sent together up to about here.
 constexpr size_t kMaxResponseCost = 256 << 10;
 
-class ExchangeReactor;
+class Stream;
 
 // The streams that are open, so that a store that drains can end them: they would last for ever.
 class OpenStreams {
  public:
-  void Add(ExchangeReactor* stream);
-  void Remove(ExchangeReactor* stream);
+  void Add(Stream* stream);
+  void Remove(Stream* stream);
   void Drain();
 
  private:
   absl::Mutex mutex_;
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
-  absl::flat_hash_set<ExchangeReactor*> streams_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_set<Stream*> streams_ ABSL_GUARDED_BY(mutex_);
 };
 
 // One stream. Reads as long as there is room, and writes answers as they come, those that came meanwhile together.
+// Completions come on the loop's thread, one at a time; it owns itself until there are no more to come.
 //
-// No operation of gRPC's is started under the mutex. `starting_reads_` and `writing_` are set under it before, and
-// nobody finishes the call while either is set: after Finish no operation may start.
-class ExchangeReactor final : public grpc::ServerBidiReactor<v1::ExchangeRequest, v1::ExchangeResponse>,
-                              public AnswerSink,
-                              public std::enable_shared_from_this<ExchangeReactor> {
+// Operations of gRPC's are started outside the mutex. Before, each is counted in `operations_`, and `writing_` or
+// `reading_` is set; after Finish none may start, so nobody finishes while a read is about to start or a write is under
+// way.
+class Stream final : public AnswerSink, public std::enable_shared_from_this<Stream> {
  public:
-  ExchangeReactor(Environment& environment, grpc::CallbackServerContext* context, OpenStreams& streams)
-      : call_(environment, context, "ExchangeService/Exchange", Call::Kind::kStream), streams_(streams) {}
+  Stream(Environment& environment, v1::ExchangeService::AsyncService& service, OpenStreams& streams)
+      : service_(service), streams_(streams), call_(environment, &context_, "ExchangeService/Exchange", Call::Kind::kStream) {}
 
-  void Begin() {
+  // Waits for a caller on `queue`, and for the next when one has come.
+  void Begin(grpc::ServerCompletionQueue* queue) {
     self_ = shared_from_this();
-    streams_.Add(this);
-    if (const absl::Status admitted = call_.Admit(); !admitted.ok()) {
-      {
-        absl::MutexLock lock(&mutex_);
-        finished_ = true;
-      }
-      return Finish(call_.End(admitted));
-    }
-    Read();
-  }
-
-  void OnReadDone(bool ok) override {
-    if (!ok) {
-      {
-        absl::MutexLock lock(&mutex_);
-        half_closed_ = true;
-      }
-      return FinishIfDone();
-    }
-    {
-      absl::MutexLock lock(&mutex_);
-      for (const v1::ExchangeCall& call : request_.calls()) cost_ += CostOf(call);
-      calls_ += request_.calls_size();
-    }
-    RunCalls(call_.environment(), request_, self_);
-    {
-      // Not before: request_ is ours until now.
-      absl::MutexLock lock(&mutex_);
-      reading_ = false;
-    }
-    Read();
-  }
-
-  void OnWriteDone(bool ok) override {
-    {
-      absl::MutexLock lock(&mutex_);
-      if (ok) {
-        undo_.clear();
-      } else {
-        abandoned_ = true;
-      }
-      cost_ -= std::exchange(response_cost_, 0);
-      writing_ = false;
-    }
-    Write();
-    Read();
-    FinishIfDone();
-  }
-
-  void OnCancel() override {
-    {
-      absl::MutexLock lock(&mutex_);
-      abandoned_ = true;
-    }
-    FinishIfDone();
-  }
-
-  void OnDone() override {
-    streams_.Remove(this);
-    std::vector<absl::AnyInvocable<void()>> undo;
-    {
-      absl::MutexLock lock(&mutex_);
-      undo = std::exchange(undo_, {});
-      for (Waiting& waiting : answers_) {
-        if (waiting.answer.undo) undo.push_back(std::move(waiting.answer.undo));
-      }
-      answers_.clear();
-    }
-    for (auto& run : undo) run();
-    // Calls that are still at work keep us.
-    self_.reset();
+    queue_ = queue;
+    operations_ = 2;
+    context_.AsyncNotifyWhenDone(&ended_tag_);
+    service_.RequestExchange(&context_, &stream_, queue, queue, &begun_tag_);
   }
 
   // No more calls are taken; the stream ends when those it has are answered.
@@ -158,6 +94,95 @@ class ExchangeReactor final : public grpc::ServerBidiReactor<v1::ExchangeRequest
     size_t cost;
   };
 
+  // ---- Completions
+
+  void OnBegun(bool ok) {
+    if (!ok) {
+      // The server shuts down; without a call there is no end of one to hear of.
+      self_.reset();
+      return;
+    }
+    std::make_shared<Stream>(call_.environment(), service_, streams_)->Begin(queue_);
+    streams_.Add(this);
+    call_.Restart();
+    if (const absl::Status admitted = call_.Admit(); admitted.ok()) {
+      Read();
+    } else {
+      absl::MutexLock lock(&mutex_);
+      refusal_ = admitted;
+    }
+    FinishIfDone();
+    OperationDone();
+  }
+
+  void OnRead(bool ok) {
+    if (ok) {
+      {
+        absl::MutexLock lock(&mutex_);
+        for (const v1::ExchangeCall& call : request_.calls()) cost_ += CostOf(call);
+        calls_ += request_.calls_size();
+      }
+      RunCalls(call_.environment(), request_, self_);
+    }
+    {
+      // Not before: request_ is ours until now.
+      absl::MutexLock lock(&mutex_);
+      reading_ = false;
+      half_closed_ = half_closed_ || !ok;
+    }
+    Read();
+    FinishIfDone();
+    OperationDone();
+  }
+
+  void OnWritten(bool ok) {
+    {
+      absl::MutexLock lock(&mutex_);
+      if (ok) {
+        undo_.clear();
+      } else {
+        abandoned_ = true;
+      }
+      cost_ -= std::exchange(response_cost_, 0);
+      writing_ = false;
+    }
+    Write();
+    Read();
+    FinishIfDone();
+    OperationDone();
+  }
+
+  // The call has ended: as we said, or because the caller has gone.
+  void OnEnded(bool) {
+    {
+      absl::MutexLock lock(&mutex_);
+      abandoned_ = abandoned_ || context_.IsCancelled();
+    }
+    FinishIfDone();
+    OperationDone();
+  }
+
+  void OnFinished(bool) { OperationDone(); }
+
+  void OperationDone() {
+    std::vector<absl::AnyInvocable<void()>> undo;
+    {
+      absl::MutexLock lock(&mutex_);
+      if (--operations_ > 0) return;
+      undo = std::exchange(undo_, {});
+      for (Waiting& waiting : answers_) {
+        if (waiting.answer.undo) undo.push_back(std::move(waiting.answer.undo));
+      }
+      answers_.clear();
+    }
+    for (auto& run : undo) run();
+    streams_.Remove(this);
+    // Calls that are still at work keep us.
+    self_.reset();
+  }
+
+  // ---- What to do
+
   // If there is room and nobody reads.
   void Read() {
     {
@@ -165,8 +190,9 @@ class ExchangeReactor final : public grpc::ServerBidiReactor<v1::ExchangeRequest
       if (reading_ || half_closed_ || draining_ || abandoned_ || finished_ || cost_ > kMaxStreamCost) return;
       reading_ = true;
       ++starting_reads_;
+      ++operations_;
     }
-    StartRead(&request_);
+    stream_.Read(&request_, &read_tag_);
     {
       absl::MutexLock lock(&mutex_);
       --starting_reads_;
@@ -180,6 +206,7 @@ class ExchangeReactor final : public grpc::ServerBidiReactor<v1::ExchangeRequest
       absl::MutexLock lock(&mutex_);
       if (writing_ || abandoned_ || finished_ || answers_.empty()) return;
       writing_ = true;
+      ++operations_;
       response_.Clear();
       while (!answers_.empty() && response_cost_ < kMaxResponseCost) {
         Waiting& next = answers_.front();
@@ -189,7 +216,7 @@ class ExchangeReactor final : public grpc::ServerBidiReactor<v1::ExchangeRequest
         answers_.pop_front();
       }
     }
-    StartWrite(&response_);
+    stream_.Write(response_, &written_tag_);
   }
 
   void FinishIfDone() {
@@ -198,25 +225,40 @@ class ExchangeReactor final : public grpc::ServerBidiReactor<v1::ExchangeRequest
       absl::MutexLock lock(&mutex_);
       if (finished_ || writing_ || starting_reads_ > 0) return;
       const bool answered = calls_ == 0 && answers_.empty();
-      if (!abandoned_ && !((half_closed_ || draining_) && answered)) return;
-      if (abandoned_) {
+      if (!refusal_.ok()) {
+        status = refusal_;
+      } else if (abandoned_) {
         status = absl::CancelledError("the caller has gone");
+      } else if (!answered || !(half_closed_ || draining_)) {
+        return;
       } else if (!half_closed_) {
         status = absl::UnavailableError("the store is shutting down");
       }
       finished_ = true;
+      ++operations_;
     }
-    Finish(call_.End(status));
+    stream_.Finish(call_.End(status), &finished_tag_);
   }
 
-  Call call_;
+  v1::ExchangeService::AsyncService& service_;
   OpenStreams& streams_;
-  std::shared_ptr<ExchangeReactor> self_;
+  grpc::ServerCompletionQueue* queue_ = nullptr;
+  grpc::ServerContext context_;
+  grpc::ServerAsyncReaderWriter<v1::ExchangeResponse, v1::ExchangeRequest> stream_{&context_};
+  Call call_;
+  std::shared_ptr<Stream> self_;
+  rpc::Tag begun_tag_ = rpc::MakeTag<&Stream::OnBegun>(this);
+  rpc::Tag read_tag_ = rpc::MakeTag<&Stream::OnRead>(this);
+  rpc::Tag written_tag_ = rpc::MakeTag<&Stream::OnWritten>(this);
+  rpc::Tag ended_tag_ = rpc::MakeTag<&Stream::OnEnded>(this);
+  rpc::Tag finished_tag_ = rpc::MakeTag<&Stream::OnFinished>(this);
   // Of the read and the write that are under way.
   v1::ExchangeRequest request_;
   v1::ExchangeResponse response_;
 
   mutable absl::Mutex mutex_;
+  // Whose completions are to come.
+  int operations_ ABSL_GUARDED_BY(mutex_) = 0;
   std::deque<Waiting> answers_ ABSL_GUARDED_BY(mutex_);
   // Without their last answer.
   size_t calls_ ABSL_GUARDED_BY(mutex_) = 0;
@@ -224,6 +266,7 @@ class ExchangeReactor final : public grpc::ServerBidiReactor<v1::ExchangeRequest
   size_t response_cost_ ABSL_GUARDED_BY(mutex_) = 0;
   // Of the answers in response_, should it not arrive.
   std::vector<absl::AnyInvocable<void()>> undo_ ABSL_GUARDED_BY(mutex_);
+  absl::Status refusal_ ABSL_GUARDED_BY(mutex_);
   bool reading_ ABSL_GUARDED_BY(mutex_) = false;
   // Between the decision to read and gRPC's having it. Two at most: the read may be done before that returns.
   int starting_reads_ ABSL_GUARDED_BY(mutex_) = 0;
@@ -234,7 +277,7 @@ class ExchangeReactor final : public grpc::ServerBidiReactor<v1::ExchangeRequest
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
-void OpenStreams::Add(ExchangeReactor* stream) {
+void OpenStreams::Add(Stream* stream) {
   bool draining;
   {
     absl::MutexLock lock(&mutex_);
@@ -244,48 +287,50 @@ void OpenStreams::Add(ExchangeReactor* stream) {
   if (draining) stream->Drain();
 }
 
-void OpenStreams::Remove(ExchangeReactor* stream) {
+void OpenStreams::Remove(Stream* stream) {
   absl::MutexLock lock(&mutex_);
   streams_.erase(stream);
 }
 
 void OpenStreams::Drain() {
-  std::vector<std::shared_ptr<ExchangeReactor>> streams;
+  std::vector<std::shared_ptr<Stream>> streams;
   {
     absl::MutexLock lock(&mutex_);
     draining_ = true;
-    for (ExchangeReactor* stream : streams_) streams.push_back(stream->shared_from_this());
+    for (Stream* stream : streams_) streams.push_back(stream->shared_from_this());
   }
   for (const auto& stream : streams) stream->Drain();
 }
 
-class Service final : public v1::ExchangeService::CallbackService {
- public:
-  Service(Environment& environment, OpenStreams& streams) : environment_(environment), streams_(streams) {}
-
-  grpc::ServerBidiReactor<v1::ExchangeRequest, v1::ExchangeResponse>* Exchange(
-      grpc::CallbackServerContext* context) override {
-    const auto reactor = std::make_shared<ExchangeReactor>(environment_, context, streams_);
-    reactor->Begin();
-    return reactor.get();
-  }
-
- private:
-  Environment& environment_;
-  OpenStreams& streams_;
-};
-
 }  // namespace
 
 struct ExchangeService::Impl {
-  explicit Impl(Environment& environment) : service(environment, streams) {}
+  explicit Impl(Environment& environment) : environment(environment) {}
+  Environment& environment;
+  v1::ExchangeService::AsyncService service;
   OpenStreams streams;
-  Service service;
+  std::unique_ptr<grpc::ServerCompletionQueue> queue;
+  std::optional<rpc::CompletionLoop<grpc::ServerCompletionQueue>> loop;
 };
 
 ExchangeService::ExchangeService(Environment& environment) : impl_(std::make_unique<Impl>(environment)) {}
 ExchangeService::~ExchangeService() = default;
-grpc::Service* ExchangeService::service() { return &impl_->service; }
+
+void ExchangeService::Register(grpc::ServerBuilder& builder) {
+  builder.RegisterService(&impl_->service);
+  impl_->queue = builder.AddCompletionQueue();
+}
+
+void ExchangeService::Start() {
+  grpc::ServerCompletionQueue* const queue = impl_->queue.get();
+  std::make_shared<Stream>(impl_->environment, impl_->service, impl_->streams)->Begin(queue);
+  impl_->loop.emplace(std::move(impl_->queue));
+}
+
 void ExchangeService::Drain() { impl_->streams.Drain(); }
+void ExchangeService::Stop() {
+  impl_->loop.reset();
+  impl_->queue.reset();
+}
 
 }  // namespace mailstead::store

@@ -4,7 +4,7 @@
 #include <memory>
 
 namespace grpc {
-class Service;
+class ServerBuilder;
 }
 
 namespace mailstead::store {
@@ -16,9 +16,12 @@ class ExchangeService {
   explicit ExchangeService(Environment& environment);
   ~ExchangeService();
 
-  grpc::Service* service();
+  // In this order: Register before the server is made, Start when it serves, Drain, and Stop when it has been shut down.
+  void Register(grpc::ServerBuilder& builder);
+  void Start();
   // Ends the streams when their calls are answered. They would last for ever.
   void Drain();
+  void Stop();
 
  private:
   struct Impl;

@@ -106,6 +106,7 @@ StoreServer::StoreServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 StoreServer::~StoreServer() {
   impl_->server->Shutdown(std::chrono::system_clock::now());
   impl_->server->Wait();
+  impl_->exchange->Stop();
 }
 
 absl::StatusOr<std::unique_ptr<StoreServer>> StoreServer::Start(const ServerOptions& options,
@@ -125,11 +126,14 @@ absl::StatusOr<std::unique_ptr<StoreServer>> StoreServer::Start(const ServerOpti
   impl->services.push_back(MakeAdminService(environment));
   for (const auto& service : impl->services) builder.RegisterService(service.get());
   impl->exchange = std::make_unique<ExchangeService>(environment);
-  builder.RegisterService(impl->exchange->service());
+  impl->exchange->Register(builder);
   impl->server = builder.BuildAndStart();
   if (impl->server == nullptr || (impl->port == 0 && !absl::StartsWith(options.listen, "unix:"))) {
+    if (impl->server != nullptr) impl->server->Shutdown();
+    impl->exchange->Stop();
     return absl::UnavailableError(absl::StrCat("cannot listen on ", options.listen));
   }
+  impl->exchange->Start();
   return std::unique_ptr<StoreServer>(new StoreServer(std::move(impl)));
 }
 
