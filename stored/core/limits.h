@@ -18,6 +18,8 @@ inline constexpr size_t kMaxPageTokenBytes = 1024;
 
 inline constexpr size_t kMaxBatchAccounts = 1000;
 inline constexpr size_t kMaxAliasTargets = 1000;
+// Where mail for an address goes, kept in memory: about 200 bytes each.
+inline constexpr size_t kMaxRememberedAddresses = 100'000;
 // An alias that leads to an alias that leads to ...
 inline constexpr int kMaxAliasDepth = 8;
 

@@ -173,8 +173,11 @@ absl::StatusOr<Resolution> RecipientResolver::Resolve(absl::string_view address,
   if (IsPostmaster(address)) return ResolveAnyPostmaster(message_bytes);
   const absl::StatusOr<Address> parsed = ParseAddress(address);
   if (!parsed.ok()) return FieldError("address", parsed.status().message());
+  // Before anything is read.
+  const uint64_t directory_version = engine_.DirectoryVersion();
   ASSIGN_OR_RETURN(const Expansion expansion, Expand(*parsed));
   ASSIGN_OR_RETURN(Resolution resolution, Judge(expansion, message_bytes));
+  Remember(address, expansion, resolution, directory_version);
   if (!IsPostmaster(parsed->local_part) || parsed->is_literal() || Takes(resolution)) return resolution;
 
   ASSIGN_OR_RETURN(const std::string domain, NormalizeDomain(parsed->domain));
@@ -182,6 +185,27 @@ absl::StatusOr<Resolution> RecipientResolver::Resolve(absl::string_view address,
   if (!ours.has_value()) return resolution;
   ASSIGN_OR_RETURN(Resolution fallback, ResolvePostmaster(domain, message_bytes));
   return Takes(fallback) ? fallback : resolution;
+}
+
+std::optional<Resolution> RecipientResolver::Remembered(absl::string_view address) const {
+  const uint64_t directory_version = engine_.DirectoryVersion();
+  absl::MutexLock lock(&memory_mutex_);
+  const auto found = memory_.find(address);
+  if (found == memory_.end() || found->second.directory_version != directory_version) return std::nullopt;
+  return found->second.resolution;
+}
+
+// Only what takes mail whatever its size and whatever is in the mailbox.
+void RecipientResolver::Remember(absl::string_view address, const Expansion& expansion,
+                                 const Resolution& resolution, uint64_t directory_version) {
+  if (directory_version == 0 || !Takes(resolution)) return;
+  for (const Account& account : expansion.accounts) {
+    if (account.quota_bytes != 0 || account.quota_messages != 0) return;
+  }
+  absl::MutexLock lock(&memory_mutex_);
+  // Rare, and cheaper than to know which is the oldest.
+  if (memory_.size() >= kMaxRememberedAddresses) memory_.clear();
+  memory_.insert_or_assign(std::string(address), Memory{directory_version, resolution});
 }
 
 // For a domain whose own postmaster does not take the mail.

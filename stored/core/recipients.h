@@ -23,11 +23,15 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
 #include "common/text/address.h"
 #include "stored/engine/engine.h"
 
@@ -51,6 +55,9 @@ class RecipientResolver {
   // temporary, so that no mail is lost until it is mended. Errors of the engine. A mailbox is over quota when
   // it has reached it, or when `message_bytes` is more than its whole quota.
   absl::StatusOr<Resolution> Resolve(absl::string_view address, uint64_t message_bytes);
+
+  // What Resolve gives, where it did so before and nothing has changed since. Never blocks.
+  std::optional<Resolution> Remembered(absl::string_view address) const;
 
   // Whether `account` may use `sender` as reverse-path: its own address, tagged where the domain allows, or
   // an alias (a catch-all too) that leads to it. The null reverse-path is free to all (RFC 6409 section 6.1
@@ -76,8 +83,19 @@ class RecipientResolver {
   absl::StatusOr<Resolution> ResolveAnyPostmaster(uint64_t message_bytes);
   absl::StatusOr<Resolution> FirstAccount(absl::string_view domain, uint64_t message_bytes);
 
+  void Remember(absl::string_view address, const Expansion& expansion, const Resolution& resolution,
+                uint64_t directory_version);
+
+  struct Memory {
+    uint64_t directory_version;
+    Resolution resolution;
+  };
+
   Engine& engine_;
   const std::string postmaster_;
+  mutable absl::Mutex memory_mutex_;
+  // By the address as it was asked for.
+  absl::flat_hash_map<std::string, Memory> memory_ ABSL_GUARDED_BY(memory_mutex_);
 };
 
 // "postmaster" as a local part, or as an address without a domain.

@@ -93,6 +93,10 @@ class Engine {
   virtual absl::Status UpdateAlias(const Alias& alias) = 0;
   virtual absl::Status DeleteAlias(absl::string_view address) = 0;
 
+  // Grows with every change of the directory, before the change is reported: what was read since it had its present value
+  // is still true. 0: not known, nothing may be concluded. Never blocks.
+  virtual uint64_t DirectoryVersion() const = 0;
+
   // --- Delivery
 
   virtual absl::StatusOr<std::unique_ptr<BodyWriter>> NewBody() = 0;

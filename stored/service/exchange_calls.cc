@@ -63,6 +63,7 @@ class RunningCall : public std::enable_shared_from_this<RunningCall> {
   bool blocks() const {
     switch (call_.call_case()) {
       case Kind::kResolveRecipient:
+        return !environment_.recipients.Remembered(call_.resolve_recipient().address()).has_value();
       case Kind::kCheckSender:
       case Kind::kFetchMessage:
         return true;
@@ -149,6 +150,10 @@ void RunningCall::Begin() {
 
 absl::Status RunningCall::Resolve() {
   const v1::ResolveRecipientRequest& request = call_.resolve_recipient();
+  if (const auto remembered = environment_.recipients.Remembered(request.address()); remembered.has_value()) {
+    ToProto(*remembered, *answer_.mutable_resolve_recipient());
+    return absl::OkStatus();
+  }
   ASSIGN_OR_RETURN(const Resolution resolution,
                    environment_.recipients.Resolve(request.address(), request.message_bytes()));
   ToProto(resolution, *answer_.mutable_resolve_recipient());

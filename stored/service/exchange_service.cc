@@ -121,15 +121,17 @@ class Stream final : public AnswerSink, public std::enable_shared_from_this<Stre
         absl::MutexLock lock(&mutex_);
         for (const v1::ExchangeCall& call : request_.calls()) cost_ += CostOf(call);
         calls_ += request_.calls_size();
+        gathering_ = true;
       }
       RunCalls(call_.environment(), request_, self_);
     }
     {
       // Not before: request_ is ours until now.
       absl::MutexLock lock(&mutex_);
-      reading_ = false;
+      reading_ = gathering_ = false;
       half_closed_ = half_closed_ || !ok;
     }
+    Write();
     Read();
     FinishIfDone();
     OperationDone();
@@ -204,7 +206,7 @@ class Stream final : public AnswerSink, public std::enable_shared_from_this<Stre
   void Write() {
     {
       absl::MutexLock lock(&mutex_);
-      if (writing_ || abandoned_ || finished_ || answers_.empty()) return;
+      if (writing_ || gathering_ || abandoned_ || finished_ || answers_.empty()) return;
       writing_ = true;
       ++operations_;
       response_.Clear();
@@ -271,6 +273,8 @@ class Stream final : public AnswerSink, public std::enable_shared_from_this<Stre
   // Between the decision to read and gRPC's having it. Two at most: the read may be done before that returns.
   int starting_reads_ ABSL_GUARDED_BY(mutex_) = 0;
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  // Calls are being begun: what is answered at once goes together.
+  bool gathering_ ABSL_GUARDED_BY(mutex_) = false;
   bool half_closed_ ABSL_GUARDED_BY(mutex_) = false;
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
   bool abandoned_ ABSL_GUARDED_BY(mutex_) = false;

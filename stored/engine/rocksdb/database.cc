@@ -180,7 +180,10 @@ absl::Status Database::Recover() {
   RETURN_IF_ERROR(ProbeDisk());
   absl::MutexLock lock(&gate_);
   CloseFiles();
-  return OpenFiles();
+  const absl::Status opened = OpenFiles();
+  // A change that was reported as failed may be there now.
+  DirectoryChanged();
+  return opened;
 }
 
 absl::Status Database::ProbeDisk() const {

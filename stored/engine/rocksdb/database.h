@@ -136,6 +136,10 @@ class Database {
     counters_ = counters;
   }
 
+  // Engine::DirectoryVersion.
+  uint64_t directory_version() const { return directory_version_.load(std::memory_order_acquire); }
+  void DirectoryChanged() { directory_version_.fetch_add(1, std::memory_order_acq_rel); }
+
   // Bytes of all files.
   uint64_t DiskBytes() const;
 
@@ -171,6 +175,7 @@ class Database {
   // Sequence numbers of RocksDB: known to be synced, and written to the file.
   std::atomic<uint64_t> acknowledged_{0};
   std::atomic<uint64_t> noted_{0};
+  std::atomic<uint64_t> directory_version_{1};
   mutable absl::Mutex counters_mutex_;
   Counters counters_ ABSL_GUARDED_BY(counters_mutex_);
 };

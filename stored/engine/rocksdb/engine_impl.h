@@ -47,6 +47,7 @@ class RocksDbEngine final : public Engine {
                                                  size_t limit) override;
   absl::Status UpdateAlias(const Alias& alias) override;
   absl::Status DeleteAlias(absl::string_view address) override;
+  uint64_t DirectoryVersion() const override { return database_->directory_version(); }
 
   // delivery.cc
   absl::StatusOr<std::unique_ptr<BodyWriter>> NewBody() override;

@@ -41,11 +41,13 @@ absl::StatusOr<bool> Batch::FindPrefix(Family family, absl::string_view prefix) 
 }
 
 void Batch::Put(Family family, absl::string_view key, absl::string_view value) {
+  changes_directory_ = changes_directory_ || family == Family::kDirectory;
   const rocksdb::Status status = batch_.Put(use_.family(family), ToSlice(key), ToSlice(value));
   CHECK(status.ok());  // fails only past a size limit, and none is set
 }
 
 void Batch::Delete(Family family, absl::string_view key) {
+  changes_directory_ = changes_directory_ || family == Family::kDirectory;
   const rocksdb::Status status = batch_.Delete(use_.family(family), ToSlice(key));
   CHECK(status.ok());
 }
@@ -181,7 +183,10 @@ absl::Status Writer::ApplyAndWrite(Group& group, std::vector<absl::Status>& outc
     }
   }
   if (batch.empty()) return absl::OkStatus();
-  RETURN_IF_ERROR(batch.Write(sync));
+  const absl::Status written = batch.Write(sync);
+  // Also when it failed: it may be there after a recovery.
+  if (batch.changes_directory()) database_.DirectoryChanged();
+  RETURN_IF_ERROR(written);
   database_.set_counters(batch.counters());
   return absl::OkStatus();
 }

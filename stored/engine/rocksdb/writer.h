@@ -31,6 +31,7 @@ class Batch final : public Source {
   absl::StatusOr<bool> FindPrefix(Family family, absl::string_view prefix);
   void Put(Family family, absl::string_view key, absl::string_view value);
   void Delete(Family family, absl::string_view key);
+  bool changes_directory() const { return changes_directory_; }
   // Written with the batch.
   Counters& counters() { return counters_; }
   const Database::Use& use() const { return use_; }
@@ -48,6 +49,7 @@ class Batch final : public Source {
   Counters counters_;
   Counters counters_before_;
   size_t size_before_ = 0;
+  bool changes_directory_ = false;
   const Counters counters_stored_;
 };
 

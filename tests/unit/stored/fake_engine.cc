@@ -99,6 +99,7 @@ absl::Status FakeEngine::CheckFree(const std::string& address) {
 
 absl::Status FakeEngine::CreateDomain(const Domain& domain) {
   LOCK_OR_FAIL();
+  ++directory_version_;
   if (!domains_.emplace(domain.name, domain).second) return absl::AlreadyExistsError("domain exists");
   return absl::OkStatus();
 }
@@ -117,6 +118,7 @@ absl::StatusOr<std::vector<Domain>> FakeEngine::ListDomains(absl::string_view af
 
 absl::Status FakeEngine::UpdateDomain(const Domain& domain) {
   LOCK_OR_FAIL();
+  ++directory_version_;
   const auto found = domains_.find(domain.name);
   if (found == domains_.end()) return absl::NotFoundError("no domain");
   found->second = domain;
@@ -125,6 +127,7 @@ absl::Status FakeEngine::UpdateDomain(const Domain& domain) {
 
 absl::Status FakeEngine::DeleteDomain(absl::string_view name) {
   LOCK_OR_FAIL();
+  ++directory_version_;
   const auto of_domain = [&](const auto& entry) { return entry.first.first == name; };
   if (std::any_of(accounts_.begin(), accounts_.end(), of_domain) ||
       std::any_of(aliases_.begin(), aliases_.end(), of_domain)) {
@@ -135,6 +138,7 @@ absl::Status FakeEngine::DeleteDomain(absl::string_view name) {
 
 std::vector<absl::StatusOr<Account>> FakeEngine::CreateAccounts(const std::vector<Account>& accounts) {
   const std::lock_guard<std::mutex> lock(mutex_);
+  ++directory_version_;
   std::vector<absl::StatusOr<Account>> results;
   for (const Account& account : accounts) {
     absl::Status status = failure_.ok() ? CheckFree(account.address) : failure_;
@@ -175,6 +179,7 @@ absl::StatusOr<std::vector<Account>> FakeEngine::ListAccounts(absl::string_view 
 
 absl::StatusOr<Account> FakeEngine::UpdateAccount(const AccountChange& change) {
   LOCK_OR_FAIL();
+  ++directory_version_;
   const auto found = accounts_.find(KeyOf(change.address));
   if (found == accounts_.end()) return absl::NotFoundError("no account");
   Account& account = found->second;
@@ -191,6 +196,7 @@ absl::StatusOr<Account> FakeEngine::UpdateAccount(const AccountChange& change) {
 
 absl::Status FakeEngine::DeleteAccount(absl::string_view address) {
   LOCK_OR_FAIL();
+  ++directory_version_;
   const auto found = accounts_.find(KeyOf(address));
   if (found == accounts_.end()) return absl::NotFoundError("no account");
   if (mailboxes_[found->second.mailbox.value].locked_by != 0) {
@@ -203,6 +209,7 @@ absl::Status FakeEngine::DeleteAccount(absl::string_view address) {
 
 absl::Status FakeEngine::CreateAlias(const Alias& alias) {
   LOCK_OR_FAIL();
+  ++directory_version_;
   RETURN_IF_ERROR(CheckFree(alias.address));
   aliases_[KeyOf(alias.address)] = alias;
   return absl::OkStatus();
@@ -224,6 +231,7 @@ absl::StatusOr<std::vector<Alias>> FakeEngine::ListAliases(absl::string_view dom
 
 absl::Status FakeEngine::UpdateAlias(const Alias& alias) {
   LOCK_OR_FAIL();
+  ++directory_version_;
   const auto found = aliases_.find(KeyOf(alias.address));
   if (found == aliases_.end()) return absl::NotFoundError("no alias");
   found->second = alias;
@@ -232,6 +240,7 @@ absl::Status FakeEngine::UpdateAlias(const Alias& alias) {
 
 absl::Status FakeEngine::DeleteAlias(absl::string_view address) {
   LOCK_OR_FAIL();
+  ++directory_version_;
   return aliases_.erase(KeyOf(address)) == 1 ? absl::OkStatus() : absl::NotFoundError("no alias");
 }
 

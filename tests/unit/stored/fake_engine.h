@@ -68,6 +68,7 @@ class FakeEngine final : public Engine {
   absl::StatusOr<std::unique_ptr<MessageReader>> OpenMessage(MailboxId mailbox, MessageId message) override;
   absl::StatusOr<uint64_t> DeleteMessages(MailboxId mailbox, const std::vector<MessageId>& messages) override;
 
+  uint64_t DirectoryVersion() const override { return directory_version_; }
   absl::Status Health() override;
   absl::StatusOr<EngineStatus> Status() override;
   absl::StatusOr<uint64_t> Verify(
@@ -100,6 +101,7 @@ class FakeEngine final : public Engine {
   MailboxUsage UsageOf(const Mailbox& mailbox) const;
 
   std::mutex mutex_;
+  std::atomic<uint64_t> directory_version_ = 1;
   absl::Status failure_;
   std::atomic<int> staged_bodies_ = 0;
   std::atomic<uint64_t> staged_bytes_ = 0;
