@@ -96,23 +96,22 @@ class GrpcStoreClient : public StoreClient {
   }
 
   asio::awaitable<absl::Status> RenewLease(LeaseRequest lease) override {
-    v1::RenewLeaseRequest request;
+    v1::ExchangeCall call;
+    v1::RenewLeaseRequest& request = *call.mutable_renew_lease();
     request.set_lease_id(std::move(lease.lease_id));
     request.set_holder(std::move(lease.holder));
     SetDuration(lease.ttl, *request.mutable_ttl());
     // A heartbeat that takes longer than its period is one that failed.
-    return Call<v1::RenewLeaseResponse>(std::move(request), std::min(timeout_, lease.ttl / 3),
-                                        [](auto* async, auto&&... arguments) {
-                                          async->RenewLease(std::forward<decltype(arguments)>(arguments)...);
-                                        });
+    const absl::StatusOr<v1::ExchangeAnswer> answer =
+        co_await exchange_.Ask(std::move(call), std::min(timeout_, lease.ttl / 3));
+    co_return answer.status();
   }
 
   asio::awaitable<absl::Status> EndLease(std::string lease_id) override {
-    v1::EndLeaseRequest request;
-    request.set_lease_id(std::move(lease_id));
-    return Call<v1::EndLeaseResponse>(std::move(request), timeout_, [](auto* async, auto&&... arguments) {
-      async->EndLease(std::forward<decltype(arguments)>(arguments)...);
-    });
+    v1::ExchangeCall call;
+    call.mutable_end_lease()->set_lease_id(std::move(lease_id));
+    const absl::StatusOr<v1::ExchangeAnswer> answer = co_await exchange_.Ask(std::move(call), timeout_);
+    co_return answer.status();
   }
 
   asio::awaitable<std::vector<absl::StatusOr<std::string>>> FetchMessages(
@@ -127,19 +126,6 @@ class GrpcStoreClient : public StoreClient {
   }
 
  private:
-  // `start` calls one method of the asynchronous stub.
-  template <typename Response, typename Request, typename Start>
-  asio::awaitable<absl::Status> Call(Request request, absl::Duration timeout, Start start) {
-    const std::unique_ptr<v1::MailboxService::Stub> stub = v1::MailboxService::NewStub(channel_.Next());
-    grpc::ClientContext context;
-    channel_.Prepare(context, timeout);
-    Response response;
-    const absl::Status status = co_await rpc::AwaitUnary([&](std::function<void(grpc::Status)> done) {
-      start(stub->async(), &context, &request, &response, std::move(done));
-    });
-    co_return status;
-  }
-
   rpc::StoreChannel& channel_;
   rpc::Exchange exchange_;
   const absl::Duration timeout_;

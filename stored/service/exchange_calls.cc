@@ -46,6 +46,10 @@ absl::string_view MethodOf(Kind::CallCase kind) {
       return "MailboxService/CommitMaildrop";
     case Kind::kReleaseMaildrop:
       return "MailboxService/ReleaseMaildrop";
+    case Kind::kRenewLease:
+      return "MailboxService/RenewLease";
+    case Kind::kEndLease:
+      return "MailboxService/EndLease";
     case Kind::CALL_NOT_SET:
       break;
   }
@@ -66,6 +70,8 @@ class RunningCall : public std::enable_shared_from_this<RunningCall> {
         return !environment_.recipients.Remembered(call_.resolve_recipient().address()).has_value();
       case Kind::kCheckSender:
       case Kind::kFetchMessage:
+      case Kind::kRenewLease:
+      case Kind::kEndLease:
         return true;
       case Kind::kDeliver:
         return NeedsLookUp(call_.deliver());
@@ -141,6 +147,12 @@ void RunningCall::Begin() {
       return Commit();
     case Kind::kReleaseMaildrop:
       return Release();
+    case Kind::kRenewLease:
+      answer_.mutable_renew_lease();
+      return End(RenewLease(environment_.engine, call_.renew_lease()));
+    case Kind::kEndLease:
+      answer_.mutable_end_lease();
+      return End(EndLease(environment_.engine, call_.end_lease()));
     case Kind::CALL_NOT_SET:
       return End(FieldError("call", "must be one of those that this store knows"));
   }

@@ -22,9 +22,6 @@ namespace {
 using grpc::CallbackServerContext;
 using grpc::ServerUnaryReactor;
 
-constexpr absl::Duration kMinLeaseTtl = absl::Seconds(1);
-constexpr absl::Duration kMaxLeaseTtl = absl::Seconds(60);
-
 class MailboxService final : public v1::MailboxService::CallbackService {
  public:
   explicit MailboxService(Environment& environment)
@@ -71,21 +68,12 @@ class MailboxService final : public v1::MailboxService::CallbackService {
 
   ServerUnaryReactor* RenewLease(CallbackServerContext* context, const v1::RenewLeaseRequest* request,
                                  v1::RenewLeaseResponse*) override {
-    return Run("MailboxService/RenewLease", context, [=, this]() -> absl::Status {
-      RETURN_IF_ERROR(CheckIdentifier("lease_id", request->lease_id()));
-      RETURN_IF_ERROR(CheckLogText("holder", request->holder()));
-      ASSIGN_OR_RETURN(const absl::Duration ttl, FromProto("ttl", request->ttl()));
-      if (ttl < kMinLeaseTtl || ttl > kMaxLeaseTtl) return FieldError("ttl", "must be 1 to 60 seconds");
-      return engine_.RenewLease(request->lease_id(), request->holder(), ttl);
-    });
+    return Run("MailboxService/RenewLease", context, [=, this] { return store::RenewLease(engine_, *request); });
   }
 
   ServerUnaryReactor* EndLease(CallbackServerContext* context, const v1::EndLeaseRequest* request,
                                v1::EndLeaseResponse*) override {
-    return Run("MailboxService/EndLease", context, [=, this]() -> absl::Status {
-      RETURN_IF_ERROR(CheckIdentifier("lease_id", request->lease_id()));
-      return engine_.EndLease(request->lease_id());
-    });
+    return Run("MailboxService/EndLease", context, [=, this] { return store::EndLease(engine_, *request); });
   }
 
   ServerUnaryReactor* ListMessages(CallbackServerContext* context, const v1::ListMessagesRequest* request,

@@ -14,6 +14,9 @@
 namespace mailstead::store {
 namespace {
 
+constexpr absl::Duration kMinLeaseTtl = absl::Seconds(1);
+constexpr absl::Duration kMaxLeaseTtl = absl::Seconds(60);
+
 template <typename Request>
 absl::Status CheckLocked(const Request& request) {
   if (request.mailbox_id() == 0) return FieldError("mailbox_id", "must be set");
@@ -44,6 +47,19 @@ absl::Status CheckFetch(const v1::FetchMessageRequest& request) {
   if (request.mailbox_id() == 0) return FieldError("mailbox_id", "must be set");
   if (request.message_id() == 0) return FieldError("message_id", "must be set");
   return absl::OkStatus();
+}
+
+absl::Status RenewLease(Engine& engine, const v1::RenewLeaseRequest& request) {
+  RETURN_IF_ERROR(CheckIdentifier("lease_id", request.lease_id()));
+  RETURN_IF_ERROR(CheckLogText("holder", request.holder()));
+  ASSIGN_OR_RETURN(const absl::Duration ttl, FromProto("ttl", request.ttl()));
+  if (ttl < kMinLeaseTtl || ttl > kMaxLeaseTtl) return FieldError("ttl", "must be 1 to 60 seconds");
+  return engine.RenewLease(request.lease_id(), request.holder(), ttl);
+}
+
+absl::Status EndLease(Engine& engine, const v1::EndLeaseRequest& request) {
+  RETURN_IF_ERROR(CheckIdentifier("lease_id", request.lease_id()));
+  return engine.EndLease(request.lease_id());
 }
 
 std::vector<MessageId> ToMessageIds(const google::protobuf::RepeatedField<uint64_t>& ids) {

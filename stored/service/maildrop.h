@@ -15,6 +15,7 @@
 
 namespace mailstead::store {
 
+class Engine;
 struct Environment;
 
 // About 70 bytes each: a response stays far below what a client takes in one message.
@@ -25,6 +26,10 @@ absl::StatusOr<absl::Duration> CheckOpen(const v1::OpenMaildropRequest& request)
 absl::Status CheckCommit(const v1::CommitMaildropRequest& request);
 absl::Status CheckRelease(const v1::ReleaseMaildropRequest& request);
 absl::Status CheckFetch(const v1::FetchMessageRequest& request);
+
+// These block.
+absl::Status RenewLease(Engine& engine, const v1::RenewLeaseRequest& request);
+absl::Status EndLease(Engine& engine, const v1::EndLeaseRequest& request);
 
 std::vector<MessageId> ToMessageIds(const google::protobuf::RepeatedField<uint64_t>& ids);
 // The next part of a listing; the first has the token. `next` moves on behind it.
