@@ -17,6 +17,7 @@
 #include "smtpd/metrics.h"
 #include "smtpd/protocol/limits.h"
 #include "smtpd/retry.h"
+#include "smtpd/session/recipients_ahead.h"
 #include "smtpd/session/status_reply.h"
 #include "smtpd/steady_clock.h"
 #include "smtpd/store_client.h"
@@ -27,6 +28,9 @@ namespace {
 constexpr size_t kSessionIdCharacters = 20;
 // A client that always has bytes for us lets the others of its thread go on after so many reads.
 constexpr unsigned kReadsBeforeYield = 32;
+
+// Recipients resolved together with the one whose turn it is.
+constexpr size_t kMaxResolvedAhead = 100;
 
 bool IsImplicitTls(ListenerKind kind) { return kind == ListenerKind::kSubmissions; }
 
@@ -144,6 +148,7 @@ asio::awaitable<void> Connection::Talk() {
     action = co_await std::move(step);
     // RSET, EHLO or the end of the session may have dropped a message that came in chunks.
     if (intake_ != nullptr && session_.dialog().transaction == nullptr) EndMessage();
+    if (session_.dialog().transaction == nullptr) resolved_ahead_.clear();
     if (session_.output().size() > kMaxGatheredReplyBytes) {
       const absl::Status flushed = co_await Flush();
       if (!flushed.ok()) co_return;
@@ -245,7 +250,7 @@ void Connection::NoteStore(absl::string_view call, const absl::Status& status) {
 asio::awaitable<Action> Connection::Do(ResolveRecipient resolve) {
   Retry retry(stream_.executor(), RetryTime());
   while (true) {
-    absl::StatusOr<Resolution> resolution = co_await context_.store.Resolve(resolve);
+    absl::StatusOr<Resolution> resolution = co_await ResolveWithNext(resolve);
     if (!resolution.ok()) {
       context_.metrics.StoreFailure("resolve", resolution.status());
       const bool again = co_await retry.Again(resolution.status());
@@ -258,6 +263,28 @@ asio::awaitable<Action> Connection::Do(ResolveRecipient resolve) {
     }
     co_return action;
   }
+}
+
+// And the recipients that a pipelining client named behind this one.
+asio::awaitable<absl::StatusOr<Resolution>> Connection::ResolveWithNext(ResolveRecipient resolve) {
+  if (!resolved_ahead_.empty()) {
+    auto [address, resolution] = std::move(resolved_ahead_.front());
+    resolved_ahead_.pop_front();
+    if (address == resolve.address && resolution.ok()) co_return std::move(resolution);
+    resolved_ahead_.clear();
+  }
+  const Transaction& transaction = *session_.dialog().transaction;
+  const std::vector<std::string> ahead =
+      RecipientsAhead(input_.bytes(), transaction.mail.smtp_utf8, kMaxResolvedAhead);
+  if (ahead.empty()) {
+    absl::StatusOr<Resolution> resolution = co_await context_.store.Resolve(std::move(resolve));
+    co_return resolution;
+  }
+  std::vector<ResolveRecipient> requests = {resolve};
+  for (const std::string& address : ahead) requests.push_back({address, resolve.message_bytes});
+  std::vector<absl::StatusOr<Resolution>> resolutions = co_await context_.store.ResolveAll(std::move(requests));
+  for (size_t i = 0; i < ahead.size(); ++i) resolved_ahead_.emplace_back(ahead[i], std::move(resolutions[i + 1]));
+  co_return std::move(resolutions.front());
 }
 
 asio::awaitable<Action> Connection::Do(CheckSender check) {

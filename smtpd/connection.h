@@ -4,9 +4,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -94,6 +96,8 @@ class Connection {
   asio::awaitable<Action> Do(SwallowChunk chunk);
   asio::awaitable<Action> Do(smtp::Close);
 
+  asio::awaitable<absl::StatusOr<Resolution>> ResolveWithNext(ResolveRecipient resolve);
+
   // Message receipt, in connection_message.cc.
   void BeginMessage();
   DeliveryEnvelope MakeEnvelope(const Transaction& transaction) const;
@@ -136,6 +140,8 @@ class Connection {
   absl::Time message_started_;
   std::string client_;
   std::string auth_mechanism_;
+  // Answers for RCPT commands whose turn has not come.
+  std::deque<std::pair<std::string, absl::StatusOr<Resolution>>> resolved_ahead_;
   // Why the session ended, for the log.
   absl::string_view end_reason_ = "client";
   size_t message_count_ = 0;

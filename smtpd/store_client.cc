@@ -37,6 +37,22 @@ Resolution::Outcome ToOutcome(v1::ResolveRecipientResponse::Outcome outcome) {
   }
 }
 
+v1::ExchangeCall ToCall(ResolveRecipient resolve) {
+  v1::ExchangeCall call;
+  call.mutable_resolve_recipient()->set_address(std::move(resolve.address));
+  call.mutable_resolve_recipient()->set_message_bytes(resolve.message_bytes);
+  return call;
+}
+
+absl::StatusOr<Resolution> ToResolution(const absl::StatusOr<v1::ExchangeAnswer>& answer) {
+  RETURN_IF_ERROR(answer.status());
+  const v1::ResolveRecipientResponse& response = answer->resolve_recipient();
+  Resolution resolution;
+  resolution.outcome = ToOutcome(response.outcome());
+  resolution.mailbox_ids.assign(response.mailbox_ids().begin(), response.mailbox_ids().end());
+  return resolution;
+}
+
 void FillEnvelope(const DeliveryEnvelope& envelope, v1::DeliverEnvelope& message) {
   message.set_delivery_id(envelope.delivery_id);
   message.set_reverse_path(envelope.reverse_path);
@@ -159,16 +175,22 @@ class RpcStoreClient : public StoreClient {
   }
 
   asio::awaitable<absl::StatusOr<Resolution>> Resolve(ResolveRecipient resolve) override {
-    v1::ExchangeCall call;
-    call.mutable_resolve_recipient()->set_address(std::move(resolve.address));
-    call.mutable_resolve_recipient()->set_message_bytes(resolve.message_bytes);
-    const absl::StatusOr<v1::ExchangeAnswer> answer = co_await exchange_.Ask(std::move(call), timeouts_.call);
-    CO_RETURN_IF_ERROR(answer.status());
-    const v1::ResolveRecipientResponse& response = answer->resolve_recipient();
-    Resolution resolution;
-    resolution.outcome = ToOutcome(response.outcome());
-    resolution.mailbox_ids.assign(response.mailbox_ids().begin(), response.mailbox_ids().end());
-    co_return resolution;
+    const absl::StatusOr<v1::ExchangeAnswer> answer =
+        co_await exchange_.Ask(ToCall(std::move(resolve)), timeouts_.call);
+    co_return ToResolution(answer);
+  }
+
+  asio::awaitable<std::vector<absl::StatusOr<Resolution>>> ResolveAll(
+      std::vector<ResolveRecipient> requests) override {
+    std::vector<v1::ExchangeCall> calls;
+    calls.reserve(requests.size());
+    for (ResolveRecipient& request : requests) calls.push_back(ToCall(std::move(request)));
+    const std::vector<absl::StatusOr<v1::ExchangeAnswer>> answers =
+        co_await exchange_.AskAll(std::move(calls), timeouts_.call);
+    std::vector<absl::StatusOr<Resolution>> resolutions;
+    resolutions.reserve(answers.size());
+    for (const absl::StatusOr<v1::ExchangeAnswer>& answer : answers) resolutions.push_back(ToResolution(answer));
+    co_return resolutions;
   }
 
   asio::awaitable<absl::StatusOr<bool>> MaySend(CheckSender check) override {

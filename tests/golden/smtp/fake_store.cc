@@ -185,6 +185,17 @@ asio::awaitable<absl::StatusOr<Resolution>> FakeStore::Resolve(ResolveRecipient 
   co_return Lookup(request.address);
 }
 
+asio::awaitable<std::vector<absl::StatusOr<Resolution>>> FakeStore::ResolveAll(
+    std::vector<ResolveRecipient> requests) {
+  co_await NextTurn();
+  std::vector<absl::StatusOr<Resolution>> resolutions;
+  for (const ResolveRecipient& request : requests) {
+    const absl::Status status = Check("resolve");
+    resolutions.push_back(status.ok() ? absl::StatusOr<Resolution>(Lookup(request.address)) : status);
+  }
+  co_return resolutions;
+}
+
 asio::awaitable<absl::StatusOr<bool>> FakeStore::MaySend(CheckSender request) {
   co_await NextTurn();
   absl::Status status = Check("sender");

@@ -29,6 +29,8 @@ class FakeStore : public StoreClient {
   };
 
   asio::awaitable<absl::StatusOr<Resolution>> Resolve(ResolveRecipient request) override;
+  asio::awaitable<std::vector<absl::StatusOr<Resolution>>> ResolveAll(
+      std::vector<ResolveRecipient> requests) override;
   asio::awaitable<absl::StatusOr<bool>> MaySend(CheckSender request) override;
   asio::awaitable<absl::Status> Deliver(const DeliveryEnvelope& envelope,
                                         const std::string& content) override;
