@@ -19,7 +19,7 @@ packages_run() {
 packages_test() {
   printf '%s\n' \
     clang libclang-rt-14-dev llvm \
-    ca-certificates curl fetchmail gsasl libnet-ssleay-perl mpop msmtp nodejs openssl procps python3 swaks
+    ca-certificates curl fetchmail gsasl libnet-ssleay-perl mpop msmtp nodejs openssl procps python3 swaks valgrind
   # Node.js from elsewhere than Debian brings its own npm and does not go together with Debian's.
   command -v npm >/dev/null 2>&1 || echo npm
 }
