@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <stdexcept>
 #include <utility>
 
@@ -13,7 +14,7 @@
 namespace mailstead::bench {
 namespace {
 
-constexpr size_t kReadBytes = 64 * 1024;
+constexpr size_t kReadBytes = 32 * 1024;
 
 }  // namespace
 
@@ -51,29 +52,29 @@ asio::awaitable<void> Client::Write(absl::string_view bytes) {
 }
 
 asio::awaitable<void> Client::Fill() {
-  if (begin_ > 0) {
+  if (begin_ == end_) begin_ = end_ = 0;
+  if (buffer_.size() - end_ < kReadBytes) {
     buffer_.erase(0, begin_);
-    begin_ = 0;
+    end_ -= std::exchange(begin_, 0);
+    buffer_.resize(std::max(buffer_.size(), end_ + kReadBytes));
   }
-  const size_t old_size = buffer_.size();
-  buffer_.resize(old_size + kReadBytes);
-  const asio::mutable_buffer into(buffer_.data() + old_size, kReadBytes);
+  const asio::mutable_buffer into(buffer_.data() + end_, buffer_.size() - end_);
   size_t count = 0;
   if (tls_ != nullptr) {
     count = co_await tls_->async_read_some(into, asio::use_awaitable);
   } else {
     count = co_await socket_.async_read_some(into, asio::use_awaitable);
   }
-  buffer_.resize(old_size + count);
+  end_ += count;
 }
 
 asio::awaitable<absl::string_view> Client::ReadLine() {
   for (;;) {
-    const size_t end = buffer_.find("\r\n", begin_);
-    if (end != std::string::npos) {
-      const absl::string_view line(buffer_.data() + begin_, end - begin_);
-      begin_ = end + 2;
-      co_return line;
+    const absl::string_view bytes = unread();
+    const size_t end = bytes.find("\r\n");
+    if (end != absl::string_view::npos) {
+      begin_ += end + 2;
+      co_return bytes.substr(0, end);
     }
     co_await Fill();
   }
@@ -84,7 +85,7 @@ asio::awaitable<size_t> Client::ReadMultiline() {
   size_t count = 0;
   bool at_line_start = true;
   for (;;) {
-    const absl::string_view bytes = absl::string_view(buffer_).substr(begin_);
+    const absl::string_view bytes = unread();
     if (at_line_start && bytes.size() >= 3 && bytes.substr(0, 3) == ".\r\n") {
       begin_ += 3;
       co_return count + 3;
@@ -122,6 +123,8 @@ void Client::Close() {
   if (tls_ != nullptr && session_ != nullptr) {
     SSL_SESSION_free(*session_);
     *session_ = SSL_get1_session(tls_->native_handle());
+    // Without a farewell OpenSSL takes the session for broken and does not resume it.
+    SSL_set_shutdown(tls_->native_handle(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
   }
   std::error_code ignored;
   socket_.close(ignored);

@@ -46,11 +46,14 @@ class Client {
 
  private:
   asio::awaitable<void> Fill();
+  absl::string_view unread() const { return absl::string_view(buffer_.data() + begin_, end_ - begin_); }
 
   asio::ip::tcp::socket socket_;
   std::unique_ptr<asio::ssl::stream<asio::ip::tcp::socket&>> tls_;
+  // Room; what has been read and not been taken is from begin_ to end_.
   std::string buffer_;
   size_t begin_ = 0;
+  size_t end_ = 0;
   asio::ssl::context* tls_context_ = nullptr;
   SSL_SESSION** session_ = nullptr;
 };
