@@ -11,6 +11,7 @@
 #include "asio/io_context.hpp"
 #include "common/rpc/auth_exchange.h"
 #include "common/rpc/channel.h"
+#include "common/rpc/exchange.h"
 #include "tests/unit/common/rpc/test_store.h"
 
 namespace mailstead::rpc {
@@ -149,33 +150,87 @@ TEST_F(Await, StoreAwayIsUnavailable) {
   EXPECT_EQ(response.status().code(), absl::StatusCode::kUnavailable);
 }
 
-asio::awaitable<absl::StatusOr<AuthStep>> Login(StoreChannel* channel, AuthStart start, std::string answer) {
-  AuthExchange exchange(*channel, absl::Seconds(10));
+asio::awaitable<absl::StatusOr<AuthStep>> Login(StoreChannel* channel, Exchange* calls, AuthStart start,
+                                                std::string answer) {
+  AuthExchange exchange(*channel, *calls, absl::Seconds(10));
   absl::StatusOr<AuthStep> step = co_await exchange.Begin(std::move(start));
   while (step.ok() && step->kind == AuthStep::Kind::kChallenge) step = co_await exchange.Respond(answer);
   co_return step;
 }
 
-TEST_F(Await, AuthExchangeBringsTheVerdict) {
-  const auto step = Run(Login(channel_.get(), AuthStart{.mechanism = "PLAIN"}, "right"));
+class AuthExchangeTest : public Await {
+ protected:
+  absl::StatusOr<AuthStep> LogIn(AuthStart start, std::string answer) {
+    return Run(Login(channel_.get(), &calls_, std::move(start), std::move(answer)));
+  }
+  Exchange calls_{*channel_, 1};
+};
+
+TEST_F(AuthExchangeTest, BringsTheVerdict) {
+  const auto step = LogIn({.mechanism = "PLAIN"}, "right");
   ASSERT_TRUE(step.ok()) << step.status();
   EXPECT_EQ(step->kind, AuthStep::Kind::kOk);
   EXPECT_EQ(step->address, "demo@example.test");
   EXPECT_EQ(step->mailbox_id, 7u);
-  EXPECT_EQ(Run(Login(channel_.get(), AuthStart{.mechanism = "PLAIN"}, "wrong"))->kind,
-            AuthStep::Kind::kInvalidCredentials);
+  EXPECT_EQ(LogIn({.mechanism = "PLAIN"}, "wrong")->kind, AuthStep::Kind::kInvalidCredentials);
+  EXPECT_EQ(store_.exchange.stream_count(), 0);
 }
 
-TEST_F(Await, AuthExchangeTellsTroubleFromRefusal) {
-  const auto step = Run(Login(channel_.get(), AuthStart{.mechanism = "BROKEN"}, ""));
-  EXPECT_EQ(step.status(), absl::UnavailableError("disk"));
+TEST_F(AuthExchangeTest, TellsTroubleFromRefusal) {
+  EXPECT_EQ(LogIn({.mechanism = "BROKEN"}, "").status(), absl::UnavailableError("disk"));
 }
 
 // The answer to a request can overtake the word that the request is sent.
-TEST_F(Await, AuthExchangeSendsOneResponseAtATime) {
-  const auto step = Run(Login(channel_.get(), AuthStart{.mechanism = "MANY"}, "right"));
+TEST_F(AuthExchangeTest, SendsOneResponseAtATime) {
+  const auto step = LogIn({.mechanism = "MANY"}, "right");
   ASSERT_TRUE(step.ok()) << step.status();
   EXPECT_EQ(step->kind, AuthStep::Kind::kOk);
+}
+
+TEST_F(AuthExchangeTest, PlainWithItsResponseGoesWithTheSmallCalls) {
+  v1::Verdict verdict;
+  v1::AuthenticateStart seen;
+  absl::Status failure;
+  store_.exchange.answer = [&](const v1::ExchangeCall& call) {
+    seen = call.authenticate();
+    if (!failure.ok()) return std::vector{test::FakeExchange::Error(failure)};
+    v1::ExchangeAnswer answer;
+    *answer.mutable_authenticate() = verdict;
+    return std::vector{answer};
+  };
+  verdict.set_result(v1::Verdict::RESULT_OK);
+  verdict.set_address("demo@example.test");
+  verdict.set_mailbox_id(9);
+  const AuthStart start{.mechanism = "PLAIN",
+                        .initial_response = PlainInitialResponse("demo@example.test", "secret"),
+                        .client_address = "192.0.2.1",
+                        .service = "pop",
+                        .session_id = "session",
+                        .tls_exporter = "exporter"};
+  const auto step = LogIn(start, "");
+  ASSERT_TRUE(step.ok()) << step.status();
+  EXPECT_EQ(step->kind, AuthStep::Kind::kOk);
+  EXPECT_EQ(step->address, "demo@example.test");
+  EXPECT_EQ(step->mailbox_id, 9u);
+  EXPECT_EQ(seen.mechanism(), "PLAIN");
+  EXPECT_EQ(seen.initial_response(), *start.initial_response);
+  EXPECT_EQ(seen.client_address(), "192.0.2.1");
+  EXPECT_EQ(seen.service(), "pop");
+  EXPECT_EQ(seen.session_id(), "session");
+  EXPECT_EQ(seen.tls_exporter(), "exporter");
+
+  using Kind = AuthStep::Kind;
+  for (const auto& [result, kind] : {std::pair(v1::Verdict::RESULT_INVALID_CREDENTIALS, Kind::kInvalidCredentials),
+                                     std::pair(v1::Verdict::RESULT_DISABLED, Kind::kDisabled),
+                                     std::pair(v1::Verdict::RESULT_MALFORMED, Kind::kMalformed)}) {
+    verdict.set_result(result);
+    EXPECT_EQ(LogIn(start, "")->kind, kind);
+  }
+  // A verdict of a newer store is no refusal.
+  verdict.set_result(v1::Verdict::RESULT_UNSPECIFIED);
+  EXPECT_TRUE(absl::IsUnavailable(LogIn(start, "").status()));
+  failure = absl::UnavailableError("disk");
+  EXPECT_EQ(LogIn(start, "").status(), failure);
 }
 
 TEST(PlainInitialResponse, HasTheFormOfRfc4616) {

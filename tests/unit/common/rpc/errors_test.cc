@@ -49,6 +49,27 @@ TEST(Errors, FieldTravelsAsBadRequest) {
   EXPECT_EQ(FieldOf(FromGrpc(on_the_wire)), "envelope.delivery_id");
 }
 
+TEST(Errors, TravelInAMessageToo) {
+  for (const absl::Status& status :
+       {absl::NotFoundError("no such mailbox"), WithReason(absl::AbortedError("held"), kReasonMaildropInUse),
+        FieldError("token", "must be set"),
+        WithField(WithReason(absl::ResourceExhaustedError("both"), kReasonTooLarge), "content")}) {
+    google::rpc::Status proto;
+    ToProto(status, proto);
+    EXPECT_EQ(proto.code(), static_cast<int>(status.code()));
+    EXPECT_EQ(proto.message(), status.message());
+    const absl::Status back = FromProto(proto);
+    EXPECT_EQ(back.code(), status.code());
+    EXPECT_EQ(back.message(), status.message());
+    EXPECT_EQ(ReasonOf(back), ReasonOf(status));
+    EXPECT_EQ(FieldOf(back), FieldOf(status));
+  }
+  google::rpc::Status proto;
+  ToProto(absl::OkStatus(), proto);
+  EXPECT_TRUE(FromProto(proto).ok());
+  EXPECT_EQ(proto.details_size(), 0);
+}
+
 TEST(Errors, DetailsThatAreNotOursArePassedOver) {
   EXPECT_EQ(ReasonOf(FromGrpc(grpc::Status(grpc::ABORTED, "x", "not a protocol buffer"))), "");
 

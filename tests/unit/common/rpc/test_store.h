@@ -9,10 +9,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
 #include "common/base/random.h"
 #include "mailstead/store/v1/auth.grpc.pb.h"
 #include "mailstead/store/v1/directory.grpc.pb.h"
 #include "mailstead/store/v1/mailbox.grpc.pb.h"
+#include "tests/support/fake_exchange.h"
 
 namespace mailstead::rpc {
 
@@ -112,10 +114,11 @@ class TestStore {
     builder.RegisterService(&mailbox);
     builder.RegisterService(&auth);
     builder.RegisterService(&directory);
+    builder.RegisterService(&exchange);
     server_ = builder.BuildAndStart();
   }
   void Stop() {
-    if (server_ != nullptr) server_->Shutdown();
+    if (server_ != nullptr) server_->Shutdown(absl::ToChronoTime(absl::Now()));
     server_.reset();
   }
   const std::string& address() const { return address_; }
@@ -123,6 +126,7 @@ class TestStore {
   TestMailboxService mailbox;
   TestAuthService auth;
   TestDirectoryService directory;
+  test::FakeExchange exchange;
 
  private:
   std::string address_;

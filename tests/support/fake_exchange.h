@@ -1,0 +1,114 @@
+// ExchangeService as a test wants it: one function answers every call, on gRPC's own threads.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <functional>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "common/rpc/errors.h"
+#include "mailstead/store/v1/exchange.grpc.pb.h"
+
+namespace mailstead::test {
+
+// The answers of one request are sent together, those of the last call first: a caller must not count on any order.
+// Shut its server down with a deadline: the streams last for ever.
+class FakeExchange : public store::v1::ExchangeService::Service {
+ public:
+  using Call = store::v1::ExchangeCall;
+  using Answer = store::v1::ExchangeAnswer;
+  using Request = store::v1::ExchangeRequest;
+
+  // What a call gets, in this order: one answer, the parts of a listing, or none at all. Their call_id is set here.
+  // One call at a time.
+  std::function<std::vector<Answer>(const Call&)> answer;
+  // Set by `answer`: the stream ends so when the answers of this request are out.
+  std::optional<grpc::Status> end;
+
+  static Answer Error(const absl::Status& status) {
+    Answer answer;
+    rpc::ToProto(status, *answer.mutable_error());
+    return answer;
+  }
+
+  // Until Resume nothing is read.
+  void Hold() {
+    absl::MutexLock lock(&mutex_);
+    held_ = true;
+  }
+  void Resume() {
+    absl::MutexLock lock(&mutex_);
+    held_ = false;
+  }
+
+  // What was read so far, once there are so many calls (or after half a minute).
+  std::vector<Request> WaitForCalls(size_t count) {
+    absl::MutexLock lock(&mutex_);
+    const auto enough = [this, count]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return calls_ >= count; };
+    mutex_.AwaitWithTimeout(absl::Condition(&enough), absl::Seconds(30));
+    return requests_;
+  }
+  int stream_count() const {
+    absl::MutexLock lock(&mutex_);
+    return streams_;
+  }
+
+  grpc::Status Exchange(grpc::ServerContext* context,
+                        grpc::ServerReaderWriter<store::v1::ExchangeResponse, Request>* stream) override {
+    {
+      absl::MutexLock lock(&mutex_);
+      ++streams_;
+    }
+    Request request;
+    while (AwaitTurn(*context) && stream->Read(&request)) {
+      std::optional<grpc::Status> ended;
+      const store::v1::ExchangeResponse response = Respond(request, ended);
+      if (response.answers_size() > 0) stream->Write(response);
+      if (ended.has_value()) return *ended;
+    }
+    return grpc::Status::OK;
+  }
+
+ private:
+  bool AwaitTurn(const grpc::ServerContext& context) {
+    absl::MutexLock lock(&mutex_);
+    const auto may_read = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return !held_; };
+    while (!mutex_.AwaitWithTimeout(absl::Condition(&may_read), absl::Milliseconds(20))) {
+      if (context.IsCancelled()) return false;
+    }
+    return true;
+  }
+
+  store::v1::ExchangeResponse Respond(const Request& request, std::optional<grpc::Status>& ended) {
+    {
+      absl::MutexLock lock(&mutex_);
+      requests_.push_back(request);
+      calls_ += request.calls_size();
+    }
+    store::v1::ExchangeResponse response;
+    absl::MutexLock lock(&answer_mutex_);
+    for (auto call = request.calls().rbegin(); call != request.calls().rend(); ++call) {
+      for (Answer& part : answer(*call)) {
+        part.set_call_id(call->call_id());
+        *response.add_answers() = std::move(part);
+      }
+    }
+    ended = std::exchange(end, std::nullopt);
+    return response;
+  }
+
+  absl::Mutex answer_mutex_;
+  mutable absl::Mutex mutex_;
+  bool held_ ABSL_GUARDED_BY(mutex_) = false;
+  int streams_ ABSL_GUARDED_BY(mutex_) = 0;
+  size_t calls_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::vector<Request> requests_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace mailstead::test
