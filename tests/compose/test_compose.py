@@ -215,7 +215,7 @@ class EdgeTest(ComposeCase):
         """Sessions that came through the edge; its health checks go to another port."""
         status, text = admin.get(9090, "/metrics", host=composition.address(container, "front"))
         self.assertEqual(200, status)
-        return admin.total(admin.parse_metrics(text), "smtpd_connections_total")
+        return admin.total(admin.parse_metrics(text), "mailstead_smtp_connections_total")
 
 
 class FailureTest(ComposeCase):
