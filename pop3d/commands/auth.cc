@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "absl/strings/ascii.h"
+#include "common/text/base64.h"
 #include "pop3d/commands/commands.h"
-#include "pop3d/protocol/base64.h"
 
 namespace mailstead::pop3::commands {
 namespace {

@@ -5,8 +5,8 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
+#include "common/text/base64.h"
 #include "pop3d/commands/commands.h"
-#include "pop3d/protocol/base64.h"
 #include "pop3d/store_errors.h"
 
 namespace mailstead::pop3 {

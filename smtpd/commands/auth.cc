@@ -1,8 +1,10 @@
 // AUTH: RFC 4954. The exchange itself is between the client and the store; this file moves its steps.
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "absl/strings/escaping.h"
+#include "common/text/base64.h"
 #include "smtpd/commands/commands.h"
 #include "smtpd/protocol/command.h"
 
@@ -55,8 +57,8 @@ Action AuthLine(Dialog& dialog, absl::string_view line) {
     dialog.Say(ReplyId::kAuthCancelled);
     return EndAuth{};
   }
-  Parsed<std::string> response = DecodeBase64(line);
-  if (!response.ok()) {
+  std::optional<std::string> response = DecodeBase64(line);
+  if (!response.has_value()) {
     dialog.Say(ReplyId::kBadBase64);
     return EndAuth{};
   }

@@ -3,9 +3,9 @@
 #include <algorithm>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
+#include "common/text/base64.h"
 #include "smtpd/protocol/limits.h"
 
 namespace mailstead::smtp {
@@ -76,20 +76,9 @@ Parsed<AuthArgument> ParseAuth(absl::string_view argument) {
     auth.initial_response = "";
     return auth;
   }
-  Parsed<std::string> decoded = DecodeBase64(words.argument);
-  if (!decoded.ok()) return decoded.error();
-  auth.initial_response = *std::move(decoded);
+  auth.initial_response = DecodeBase64(words.argument);
+  if (!auth.initial_response.has_value()) return ParseError::kBadBase64;
   return auth;
-}
-
-Parsed<std::string> DecodeBase64(absl::string_view text) {
-  // Abseil takes white space and missing padding; RFC 4954 does not.
-  const bool strict = text.size() % 4 == 0 && std::all_of(text.begin(), text.end(), [](char c) {
-                        return absl::ascii_isalnum(c) || c == '+' || c == '/' || c == '=';
-                      });
-  std::string decoded;
-  if (!strict || !absl::Base64Unescape(text, &decoded)) return ParseError::kBadBase64;
-  return decoded;
 }
 
 }  // namespace mailstead::smtp

@@ -48,7 +48,4 @@ struct AuthArgument {
 };
 Parsed<AuthArgument> ParseAuth(absl::string_view argument);
 
-// A line of an exchange; strict base64 of RFC 4648 section 4, with padding.
-Parsed<std::string> DecodeBase64(absl::string_view text);
-
 }  // namespace mailstead::smtp

@@ -1,4 +1,4 @@
-// Base64 as SASL uses it (RFC 5034 section 4, RFC 4648 section 4): one line, padded, nothing else in it.
+// Base64 as SASL uses it (RFC 4954 section 4, RFC 5034 section 4, RFC 4648 section 4): one line, padded, nothing else in it.
 #pragma once
 
 #include <optional>
@@ -6,10 +6,10 @@
 
 #include "absl/strings/string_view.h"
 
-namespace mailstead::pop3 {
+namespace mailstead {
 
 // Strict: nullopt for white space, a missing or misplaced '=', or non-zero bits behind the last byte.
 // Empty is empty.
 std::optional<std::string> DecodeBase64(absl::string_view text);
 
-}  // namespace mailstead::pop3
+}  // namespace mailstead

@@ -1,8 +1,8 @@
-#include "pop3d/protocol/base64.h"
+#include "common/text/base64.h"
 
 #include "absl/strings/escaping.h"
 
-namespace mailstead::pop3 {
+namespace mailstead {
 
 std::optional<std::string> DecodeBase64(absl::string_view text) {
   std::string bytes;
@@ -13,4 +13,4 @@ std::optional<std::string> DecodeBase64(absl::string_view text) {
   return bytes;
 }
 
-}  // namespace mailstead::pop3
+}  // namespace mailstead

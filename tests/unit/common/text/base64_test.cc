@@ -1,11 +1,11 @@
-#include "pop3d/protocol/base64.h"
+#include "common/text/base64.h"
 
 #include <string>
 
 #include "absl/strings/escaping.h"
 #include "gtest/gtest.h"
 
-namespace mailstead::pop3 {
+namespace mailstead {
 namespace {
 
 TEST(DecodeBase64, CanonicalForm) {
@@ -33,4 +33,4 @@ TEST(DecodeBase64, NothingElse) {
 }
 
 }  // namespace
-}  // namespace mailstead::pop3
+}  // namespace mailstead
