@@ -294,6 +294,54 @@ TEST_P(DirectoryConformance, AliasesAreListedInPagesCatchAllFirst) {
   EXPECT_EQ(engine().ListAliases("", "", 100)->size(), 4u);
 }
 
+TEST_P(DirectoryConformance, TheVersionHasGrownWhenAChangeIsReported) {
+  uint64_t before = engine().DirectoryVersion();
+  // An engine may not know; then it never does.
+  const bool known = before != 0;
+  const auto expect_grown = [&](const char* change) {
+    const uint64_t now = engine().DirectoryVersion();
+    if (known) {
+      EXPECT_GT(now, before) << change;
+    } else {
+      EXPECT_EQ(now, 0u) << change;
+    }
+    before = now;
+  };
+  ASSERT_OK(engine().CreateDomain({"a.test", true, clock().Now()}));
+  expect_grown("CreateDomain");
+  ASSERT_OK(engine().UpdateDomain({"a.test", false, clock().Now()}));
+  expect_grown("UpdateDomain");
+  // One that fails in part is a change.
+  ASSERT_OK(engine().CreateAccounts({NewAccount("u@none.test"), NewAccount("u@a.test")})[1]);
+  expect_grown("CreateAccounts");
+  const bool disabled = true;
+  const uint64_t quota_bytes = 1000;
+  const uint64_t quota_messages = 10;
+  AccountChange change;
+  change.address = "u@a.test";
+  change.disabled = &disabled;
+  ASSERT_OK(engine().UpdateAccount(change));
+  expect_grown("UpdateAccount, disabled");
+  change.disabled = nullptr;
+  change.quota_bytes = &quota_bytes;
+  ASSERT_OK(engine().UpdateAccount(change));
+  expect_grown("UpdateAccount, quota_bytes");
+  change.quota_bytes = nullptr;
+  change.quota_messages = &quota_messages;
+  ASSERT_OK(engine().UpdateAccount(change));
+  expect_grown("UpdateAccount, quota_messages");
+  ASSERT_OK(engine().CreateAlias({"alias@a.test", {"u@a.test"}, clock().Now()}));
+  expect_grown("CreateAlias");
+  ASSERT_OK(engine().UpdateAlias({"alias@a.test", {"v@a.test"}, clock().Now()}));
+  expect_grown("UpdateAlias");
+  ASSERT_OK(engine().DeleteAlias("alias@a.test"));
+  expect_grown("DeleteAlias");
+  ASSERT_OK(engine().DeleteAccount("u@a.test"));
+  expect_grown("DeleteAccount");
+  ASSERT_OK(engine().DeleteDomain("a.test"));
+  expect_grown("DeleteDomain");
+}
+
 TEST_P(DirectoryConformance, DeletingAnAccountDeletesItsMessages) {
   const MailboxId gone = NewMailbox("gone@example.test");
   const MailboxId stays = NewMailbox("stays@example.test");

@@ -49,6 +49,14 @@ class RocksDbUnderTest final : public EngineUnderTest {
   std::unique_ptr<Engine> engine_;
 };
 
+// What recipients lead to is remembered for as long as it stays the same.
+TEST(RocksDbEngine, KnowsTheVersionOfItsDirectory) {
+  RocksDbUnderTest under_test;
+  EXPECT_NE(under_test.engine().DirectoryVersion(), 0u);
+  under_test.Restart();
+  EXPECT_NE(under_test.engine().DirectoryVersion(), 0u);
+}
+
 const EngineKind kRocksDb{"RocksDb", [] { return std::make_unique<RocksDbUnderTest>(); }};
 
 }  // namespace

@@ -3,6 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "absl/strings/str_cat.h"
 #include "common/base/reason.h"
 #include "stored/core/limits.h"
@@ -263,6 +269,123 @@ TEST_F(RecipientsTest, AnEngineThatIsAwayIsAnError) {
   RecipientResolver resolver(engine_, "");
   EXPECT_TRUE(absl::IsUnavailable(resolver.Resolve("a@example.test", 0).status()));
   EXPECT_TRUE(absl::IsUnavailable(resolver.Resolve("postmaster", 0).status()));
+}
+
+// ---- What is remembered
+
+class RecipientMemoryTest : public RecipientsTest {
+ protected:
+  // Resolves it, and gives what is remembered of that.
+  std::optional<Resolution> RememberedAfterResolving(absl::string_view address, uint64_t message_bytes = 0) {
+    const absl::StatusOr<Resolution> resolved = resolver_.Resolve(address, message_bytes);
+    EXPECT_TRUE(resolved.ok()) << resolved.status();
+    const std::optional<Resolution> remembered = resolver_.Remembered(address);
+    if (remembered.has_value()) {
+      EXPECT_EQ(remembered->outcome, resolved->outcome);
+      EXPECT_EQ(remembered->mailboxes, resolved->mailboxes);
+    }
+    return remembered;
+  }
+
+  RecipientResolver resolver_{engine_, ""};
+};
+
+TEST_F(RecipientMemoryTest, WhatTakesMailIsRememberedAsItWasAskedFor) {
+  const MailboxId a = Add("a@example.test");
+  const MailboxId b = Add("b@example.test");
+  AddAlias("team@example.test", {"a@example.test", "b@example.test"});
+  AddAlias("@plain.test", {"b@example.test"});
+  EXPECT_FALSE(resolver_.Remembered("a@example.test").has_value()) << "before it was asked for";
+  for (const char* address : {"a@example.test", "A@Example.test", "a+tag@example.test"}) {
+    const auto remembered = RememberedAfterResolving(address);
+    ASSERT_TRUE(remembered.has_value()) << address;
+    EXPECT_EQ(remembered->outcome, Outcome::kLocal);
+    EXPECT_THAT(remembered->mailboxes, ElementsAre(a));
+  }
+  EXPECT_FALSE(resolver_.Remembered("a+other@example.test").has_value());
+  const auto team = RememberedAfterResolving("team@example.test");
+  ASSERT_TRUE(team.has_value());
+  EXPECT_EQ(team->outcome, Outcome::kAlias);
+  EXPECT_THAT(team->mailboxes, UnorderedElementsAre(a, b));
+  EXPECT_TRUE(RememberedAfterResolving("anything@plain.test").has_value());
+}
+
+TEST_F(RecipientMemoryTest, AnyChangeOfTheDirectoryForgets) {
+  const MailboxId a = Add("a@example.test");
+  Add("b@example.test");
+  AddAlias("team@example.test", {"b@example.test"});
+  const bool no = false;
+  AccountChange change;
+  change.address = "b@example.test";
+  change.disabled = &no;
+  const std::vector<std::pair<const char*, std::function<bool()>>> changes = {
+      {"CreateDomain", [&] { return engine_.CreateDomain({"c.test", true, absl::UnixEpoch()}).ok(); }},
+      {"UpdateDomain", [&] { return engine_.UpdateDomain({"c.test", false, absl::UnixEpoch()}).ok(); }},
+      {"DeleteDomain", [&] { return engine_.DeleteDomain("c.test").ok(); }},
+      {"CreateAccounts", [&] { return Add("c@example.test").value != 0; }},
+      {"UpdateAccount", [&] { return engine_.UpdateAccount(change).ok(); }},
+      {"DeleteAccount", [&] { return engine_.DeleteAccount("c@example.test").ok(); }},
+      {"CreateAlias", [&] { return engine_.CreateAlias({"x@example.test", {"b@example.test"}, {}}).ok(); }},
+      {"UpdateAlias", [&] { return engine_.UpdateAlias({"x@example.test", {"a@example.test"}, {}}).ok(); }},
+      {"DeleteAlias", [&] { return engine_.DeleteAlias("x@example.test").ok(); }},
+  };
+  for (const auto& [name, make_change] : changes) {
+    ASSERT_TRUE(RememberedAfterResolving("a@example.test").has_value()) << name;
+    ASSERT_TRUE(RememberedAfterResolving("team@example.test").has_value()) << name;
+    ASSERT_TRUE(make_change()) << name;
+    EXPECT_FALSE(resolver_.Remembered("a@example.test").has_value()) << name;
+    EXPECT_FALSE(resolver_.Remembered("team@example.test").has_value()) << name;
+  }
+  // And what is remembered then is the new truth.
+  ASSERT_TRUE(engine_.UpdateAlias({"team@example.test", {"a@example.test"}, {}}).ok());
+  EXPECT_THAT(RememberedAfterResolving("team@example.test")->mailboxes, ElementsAre(a));
+}
+
+TEST_F(RecipientMemoryTest, NeverWhereAQuotaMayBeReached) {
+  const MailboxId full = Add("full@example.test", false, 100);
+  Add("free@example.test");
+  AddAlias("team@example.test", {"free@example.test", "full@example.test"});
+  EXPECT_FALSE(RememberedAfterResolving("full@example.test").has_value());
+  EXPECT_FALSE(RememberedAfterResolving("team@example.test").has_value());
+  // Nor of a quota in messages.
+  const uint64_t one = 1;
+  AccountChange change;
+  change.address = "free@example.test";
+  change.quota_messages = &one;
+  ASSERT_TRUE(engine_.UpdateAccount(change).ok());
+  EXPECT_FALSE(RememberedAfterResolving("free@example.test").has_value());
+  // So that a mailbox that fills up is found full.
+  Fill(full, 200);
+  EXPECT_EQ(resolver_.Resolve("full@example.test", 0)->outcome, Outcome::kOverQuota);
+  EXPECT_FALSE(resolver_.Remembered("full@example.test").has_value());
+}
+
+TEST_F(RecipientMemoryTest, NeverWhatTakesNoMail) {
+  Add("closed@example.test", true);
+  AddAlias("away@example.test", {"someone@elsewhere.test"});
+  for (const char* address : {"nobody@example.test", "someone@elsewhere.test", "closed@example.test",
+                              "away@example.test", "postmaster@example.test", "x@[127.0.0.1]"}) {
+    EXPECT_FALSE(RememberedAfterResolving(address).has_value()) << address;
+  }
+  EXPECT_FALSE(resolver_.Resolve("@", 0).ok());
+  EXPECT_FALSE(resolver_.Remembered("@").has_value());
+}
+
+TEST_F(RecipientMemoryTest, APostmasterByDefaultIsLookedUpEachTime) {
+  Add("a@example.test");
+  EXPECT_FALSE(RememberedAfterResolving("postmaster@example.test").has_value());
+  EXPECT_FALSE(RememberedAfterResolving("postmaster").has_value());
+  Add("postmaster@example.test");
+  EXPECT_TRUE(RememberedAfterResolving("postmaster@example.test").has_value());
+}
+
+TEST_F(RecipientMemoryTest, HasABound) {
+  Add("a@example.test");
+  for (size_t i = 0; i <= kMaxRememberedAddresses; ++i) {
+    ASSERT_TRUE(resolver_.Resolve(absl::StrCat("a+", i, "@example.test"), 0).ok());
+  }
+  EXPECT_FALSE(resolver_.Remembered("a+0@example.test").has_value());
+  EXPECT_TRUE(resolver_.Remembered(absl::StrCat("a+", kMaxRememberedAddresses, "@example.test")).has_value());
 }
 
 TEST_F(RecipientsTest, AccountsSendAsThemselves) {
