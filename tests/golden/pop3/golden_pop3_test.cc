@@ -4,7 +4,8 @@
 //   ! option NAME VALUE         before the first connection: plaintext_auth yes|no (yes unless told), tls
 //   yes|no,
 //                               implicit_tls yes, login_delay 60s, idle 100ms, retry_for 0s, max_errors N,
-//                               max_login_failures N, proxy_networks LIST
+//                               max_login_failures N, proxy_networks LIST, whole_messages N
+//                               (messages of at most N bytes are fetched whole, 0 unless told)
 //   ! message TEXT              mail for demo, with C escapes; messages get unique-ids uid-1, uid-2...
 //   ! file NAME                 mail for demo: a file of this folder, its line ends made CRLF
 //   ! account NAME PASSWORD     another account; "disabled" behind it closes it
@@ -87,6 +88,8 @@ class PopChatServer : public test::ChatServer {
   PopChatServer() {
     service_.context.session.allow_plaintext_auth = true;
     service_.context.timeouts.commit_retry_for = absl::ZeroDuration();
+    // So that dialogs need no great messages to see what happens in the middle of one.
+    service_.context.max_whole_message_bytes = 0;
   }
   ~PopChatServer() override {
     // Whatever the dialog did, no session leaves anything behind.
@@ -146,6 +149,8 @@ class PopChatServer : public test::ChatServer {
       context.session.limits.max_errors = static_cast<int>(Number(value));
     } else if (name == "max_login_failures") {
       context.session.limits.max_login_failures = static_cast<int>(Number(value));
+    } else if (name == "whole_messages") {
+      context.max_whole_message_bytes = Number(value);
     } else if (name == "proxy_networks") {
       context.proxy_networks = *net::NetworkList::Parse(value);
     } else {

@@ -185,6 +185,7 @@ TEST_F(ConnectionTest, AClientThatVanishesWhileReadingIsLeft) {
 }
 
 TEST_F(ConnectionTest, PiecesOfEverySizeGiveTheSameMessage) {
+  service_.context.max_whole_message_bytes = 0;
   const std::string message = BigMessage(3000);
   service_.store.Deliver(demo(), message);
   LogIn();
@@ -205,6 +206,94 @@ TEST_F(ConnectionTest, TopFetchesNoMoreThanItNeeds) {
   EXPECT_EQ(Multiline(), "Subject: big\r\n\r\n");
   EXPECT_EQ(service_.store.fetched_bytes, 1000u);
   EXPECT_EQ(service_.store.fetches_running, 0u);
+}
+
+TEST_F(ConnectionTest, SmallMessagesInOrderAreFetchedTogether) {
+  for (int i = 1; i <= 40; ++i) service_.store.Deliver(demo(), absl::StrCat("N: ", i, "\r\n\r\n.dot\r\n"));
+  LogIn();
+  for (int i = 1; i <= 40; ++i) {
+    EXPECT_TRUE(absl::StartsWith(Ask(absl::StrCat("RETR ", i)), "+OK "));
+    EXPECT_EQ(Multiline(), absl::StrCat("N: ", i, "\r\n\r\n.dot\r\n"));
+    if (i % 2 == 0) Ask(absl::StrCat("DELE ", i));
+  }
+  // 1, 2-5, 6-21, 22-37, 38-40.
+  ASSERT_EQ(service_.store.fetches.size(), 5u);
+  EXPECT_THAT(service_.store.fetches[1], ElementsAre(2, 3, 4, 5));
+  EXPECT_EQ(service_.store.fetches[3].size(), 16u);
+  EXPECT_EQ(service_.metrics.messages_retrieved.Value(), 40);
+  // The same again: it is asked for again, as nothing of it is kept.
+  Ask("RETR 1");
+  Multiline();
+  EXPECT_THAT(service_.store.fetches.back(), ElementsAre(1));
+  EXPECT_EQ(Ask("QUIT"), "+OK bye, 20 messages deleted");
+  ExpectGone();
+}
+
+TEST_F(ConnectionTest, AMessageThatWasReadAheadAndDeletedIsNotGiven) {
+  for (int i = 1; i <= 5; ++i) service_.store.Deliver(demo(), absl::StrCat("N: ", i, "\r\n\r\n"));
+  LogIn();
+  for (const int i : {1, 2}) {
+    Ask(absl::StrCat("RETR ", i));
+    EXPECT_EQ(Multiline(), absl::StrCat("N: ", i, "\r\n\r\n"));
+  }
+  EXPECT_EQ(Ask("DELE 3"), "+OK message 3 deleted");
+  EXPECT_TRUE(absl::StartsWith(Ask("RETR 3"), "-ERR"));
+  Ask("RETR 4");
+  EXPECT_EQ(Multiline(), "N: 4\r\n\r\n");
+  EXPECT_EQ(service_.store.fetches.size(), 2u);
+}
+
+TEST_F(ConnectionTest, TopIsServedFromTheWholeMessageToo) {
+  service_.store.Deliver(demo(), "N: 1\r\n\r\na\r\nb\r\n");
+  LogIn();
+  EXPECT_EQ(Ask("TOP 1 1"), "+OK top of message follows");
+  EXPECT_EQ(Multiline(), "N: 1\r\n\r\na\r\n");
+  EXPECT_EQ(service_.store.fetches.size(), 1u);
+}
+
+TEST_F(ConnectionTest, AMessageThatFailedInAGroupIsAskedForAgain) {
+  for (int i = 1; i <= 6; ++i) service_.store.Deliver(demo(), absl::StrCat("N: ", i, "\r\n\r\n"));
+  LogIn();
+  const auto retrieve = [this](int i) {
+    EXPECT_TRUE(absl::StartsWith(Ask(absl::StrCat("RETR ", i)), "+OK "));
+    EXPECT_EQ(Multiline(), absl::StrCat("N: ", i, "\r\n\r\n"));
+  };
+  retrieve(1);
+  service_.store.message_failures[4] = absl::UnavailableError("away");
+  retrieve(2);
+  EXPECT_THAT(service_.store.fetches.back(), ElementsAre(2, 3, 4, 5));
+  retrieve(3);
+  EXPECT_EQ(service_.store.fetches.size(), 2u);
+  EXPECT_EQ(Ask("RETR 4"), "-ERR [SYS/TEMP] message cannot be read now, try again later");
+  ASSERT_EQ(service_.store.fetches.size(), 3u);
+  EXPECT_EQ(service_.store.fetches.back().front(), 4u);
+  service_.store.message_failures.clear();
+  for (const int i : {4, 5, 6}) retrieve(i);
+  EXPECT_EQ(service_.metrics.messages_retrieved.Value(), 6);
+}
+
+TEST_F(ConnectionTest, AWholeMessageOfAnotherSizeIsNotGiven) {
+  service_.store.Deliver(demo(), "N: 1\r\n\r\nbody\r\n");
+  service_.store.fetch_ends_after = 8;
+  LogIn();
+  EXPECT_EQ(Ask("RETR 1"), "-ERR [SYS/TEMP] message cannot be read now, try again later");
+  EXPECT_EQ(Ask("NOOP"), "+OK done");
+}
+
+TEST_F(ConnectionTest, AMessageOverTheLimitIsStreamed) {
+  const std::string at_limit(kMaxWholeMessageBytes, 'x');
+  const std::string over_limit(kMaxWholeMessageBytes + 1, 'x');
+  service_.store.Deliver(demo(), at_limit);
+  service_.store.Deliver(demo(), over_limit);
+  LogIn();
+  EXPECT_EQ(Ask("RETR 1"), "+OK 65536 octets");
+  EXPECT_EQ(Multiline(), at_limit + "\r\n");
+  EXPECT_EQ(service_.store.fetched_bytes, 0u);
+  EXPECT_EQ(service_.store.fetches.size(), 1u);
+  EXPECT_EQ(Ask("RETR 2"), "+OK 65537 octets");
+  EXPECT_EQ(Multiline(), over_limit + "\r\n");
+  EXPECT_EQ(service_.store.fetched_bytes, over_limit.size());
+  EXPECT_EQ(service_.store.fetches.size(), 1u);
 }
 
 TEST_F(ConnectionTest, HundredsOfCommandsInOnePacket) {

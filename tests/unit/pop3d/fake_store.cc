@@ -228,15 +228,34 @@ asio::awaitable<absl::Status> FakeStore::EndLease(std::string lease_id) {
   co_return absl::OkStatus();
 }
 
+absl::StatusOr<std::string> FakeStore::Find(uint64_t mailbox_id, uint64_t message_id) const {
+  for (const Message& message : mailboxes.at(mailbox_id).messages) {
+    if (message.id == message_id) return message.content;
+  }
+  return absl::NotFoundError("no such message");
+}
+
+asio::awaitable<std::vector<absl::StatusOr<std::string>>> FakeStore::FetchMessages(
+    uint64_t mailbox_id, std::vector<uint64_t> message_ids) {
+  co_await Suspend();
+  fetches.push_back(message_ids);
+  std::vector<absl::StatusOr<std::string>> messages;
+  for (const uint64_t id : message_ids) {
+    absl::StatusOr<std::string> message = Find(mailbox_id, id);
+    if (!away.ok()) message = away;
+    if (!fetch_failure.ok()) message = fetch_failure;
+    if (const auto found = message_failures.find(id); found != message_failures.end()) message = found->second;
+    if (message.ok() && fetch_ends_after.has_value()) message->resize(std::min(message->size(), *fetch_ends_after));
+    messages.push_back(std::move(message));
+  }
+  co_return messages;
+}
+
 std::unique_ptr<MessageStream> FakeStore::FetchMessage(uint64_t mailbox_id, uint64_t message_id,
                                                        absl::Duration) {
-  const std::vector<Message>& messages = mailboxes.at(mailbox_id).messages;
-  const auto found = std::find_if(messages.begin(), messages.end(),
-                                  [message_id](const Message& message) { return message.id == message_id; });
-  if (found == messages.end()) {
-    return std::make_unique<FakeMessageStream>(*this, absl::NotFoundError("no such message"), "");
-  }
-  return std::make_unique<FakeMessageStream>(*this, absl::OkStatus(), found->content);
+  absl::StatusOr<std::string> message = Find(mailbox_id, message_id);
+  if (!message.ok()) return std::make_unique<FakeMessageStream>(*this, message.status(), "");
+  return std::make_unique<FakeMessageStream>(*this, absl::OkStatus(), *std::move(message));
 }
 
 }  // namespace mailstead::pop3

@@ -61,10 +61,12 @@ class FakeStore : public StoreClient {
   // answer is Unavailable.
   absl::Status open_failure;
   bool open_answer_is_lost = false;
-  // FetchMessage: fails with this, after so many bytes.
+  // FetchMessage and FetchMessages: fail with this; the former after so many bytes.
   absl::Status fetch_failure;
   size_t fetch_failure_after = 0;
-  // The stream ends in order, but too early.
+  // FetchMessages: fail these.
+  std::map<uint64_t, absl::Status> message_failures;
+  // The stream, or the message, ends in order, but too early.
   std::optional<size_t> fetch_ends_after;
   size_t piece_bytes = 65536;
   // The next CommitMaildrop calls fail with these, in turn; with `commit_answers_are_lost` they are
@@ -81,6 +83,8 @@ class FakeStore : public StoreClient {
   std::vector<uint64_t> releases;
   std::vector<LeaseRequest> renewals;
   std::vector<std::string> ended_leases;
+  // The ids of each FetchMessages.
+  std::vector<std::vector<uint64_t>> fetches;
   size_t fetched_bytes = 0;
   size_t fetches_running = 0;
   size_t exchanges_running = 0;
@@ -92,12 +96,15 @@ class FakeStore : public StoreClient {
   asio::awaitable<absl::Status> ReleaseMaildrop(uint64_t mailbox_id, uint64_t token) override;
   asio::awaitable<absl::Status> RenewLease(LeaseRequest request) override;
   asio::awaitable<absl::Status> EndLease(std::string lease_id) override;
+  asio::awaitable<std::vector<absl::StatusOr<std::string>>> FetchMessages(
+      uint64_t mailbox_id, std::vector<uint64_t> message_ids) override;
   std::unique_ptr<MessageStream> FetchMessage(uint64_t mailbox_id, uint64_t message_id,
                                               absl::Duration timeout) override;
 
  private:
   absl::StatusOr<OpenedMaildrop> Open(const OpenRequest& request);
   absl::Status Commit(const CommitRequest& request);
+  absl::StatusOr<std::string> Find(uint64_t mailbox_id, uint64_t message_id) const;
   uint64_t next_mailbox_id_ = 1;
   uint64_t next_token_ = 1;
   uint64_t next_message_ = 1;

@@ -1,0 +1,140 @@
+#include "pop3d/read_ahead.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "pop3d/protocol/limits.h"
+
+namespace mailstead::pop3 {
+namespace {
+
+using testing::ElementsAre;
+using testing::SizeIs;
+
+// Message n has the id 100 + n.
+Maildrop Of(int count, uint64_t size_bytes) {
+  Maildrop maildrop;
+  for (int i = 1; i <= count; ++i) maildrop.Add(100 + i, size_bytes, absl::StrCat("uid-", i));
+  maildrop.Freeze();
+  return maildrop;
+}
+
+// The ids of messages `first` to `last`.
+std::vector<uint64_t> Ids(int first, int last) {
+  std::vector<uint64_t> ids;
+  for (int i = first; i <= last; ++i) ids.push_back(100 + i);
+  return ids;
+}
+
+TEST(ReadAhead, TheLongerInOrderTheMoreIsFetchedTogether) {
+  const Maildrop maildrop = Of(60, 100);
+  ReadAhead read_ahead;
+  EXPECT_EQ(read_ahead.Plan(maildrop, {1}), Ids(1, 1));
+  EXPECT_EQ(read_ahead.Plan(maildrop, {2}), Ids(2, 5));
+  EXPECT_EQ(read_ahead.Plan(maildrop, {6}), Ids(6, 21));
+  // No more than that at a time.
+  EXPECT_EQ(read_ahead.Plan(maildrop, {22}), Ids(22, 37));
+  EXPECT_EQ(read_ahead.Plan(maildrop, {38}), Ids(38, 53));
+  EXPECT_EQ(read_ahead.Plan(maildrop, {54}), Ids(54, 60));
+}
+
+TEST(ReadAhead, AClientThatJumpsGetsOneAtATime) {
+  const Maildrop maildrop = Of(60, 100);
+  ReadAhead read_ahead;
+  for (const uint64_t number : {30, 10, 10, 60, 1, 3}) {
+    EXPECT_THAT(read_ahead.Plan(maildrop, {number}), ElementsAre(100 + number));
+  }
+  // From there on in order.
+  EXPECT_EQ(read_ahead.Plan(maildrop, {4}), Ids(4, 7));
+  EXPECT_EQ(read_ahead.Plan(maildrop, {8}), Ids(8, 23));
+  // And not any more.
+  EXPECT_EQ(read_ahead.Plan(maildrop, {40}), Ids(40, 40));
+}
+
+TEST(ReadAhead, FromTheLastToTheFirstIsNoOrder) {
+  const Maildrop maildrop = Of(20, 100);
+  ReadAhead read_ahead;
+  for (uint64_t number = 20; number > 0; --number) {
+    EXPECT_THAT(read_ahead.Plan(maildrop, {number}), ElementsAre(100 + number));
+  }
+}
+
+TEST(ReadAhead, DeletedMessagesArePassedOver) {
+  Maildrop maildrop = Of(12, 100);
+  for (const uint64_t number : {3, 4, 6}) maildrop.Delete({number});
+  ReadAhead read_ahead;
+  read_ahead.Plan(maildrop, {1});
+  EXPECT_THAT(read_ahead.Plan(maildrop, {2}), ElementsAre(102, 105, 107, 108));
+  EXPECT_EQ(read_ahead.Plan(maildrop, {9}), Ids(9, 12));
+}
+
+TEST(ReadAhead, ManyDeletedMessagesAreNotSearchedThrough) {
+  Maildrop maildrop = Of(100'000, 100);
+  for (uint64_t number = 3; number < 100'000; ++number) maildrop.Delete({number});
+  ReadAhead read_ahead;
+  read_ahead.Plan(maildrop, {1});
+  EXPECT_THAT(read_ahead.Plan(maildrop, {2}), ElementsAre(102));
+}
+
+TEST(ReadAhead, WhatIsFetchedTogetherHasABoundInBytes) {
+  for (const auto& [size_bytes, fit] : {std::pair(kReadAheadBytes / 4, 4), std::pair(kReadAheadBytes / 4 + 1, 3),
+                                        std::pair(kReadAheadBytes / 2 + 1, 1), std::pair(kReadAheadBytes + 1, 1)}) {
+    const Maildrop maildrop = Of(20, size_bytes);
+    ReadAhead read_ahead;
+    read_ahead.Plan(maildrop, {1});
+    EXPECT_EQ(read_ahead.Plan(maildrop, {2}), Ids(2, 1 + fit)) << size_bytes;
+  }
+}
+
+TEST(ReadAhead, WhatIsKeptIsTakenOnce) {
+  ReadAhead read_ahead;
+  read_ahead.Keep(101, "one");
+  read_ahead.Keep(102, "two");
+  EXPECT_EQ(read_ahead.Take(101), "one");
+  EXPECT_EQ(read_ahead.Take(102), "two");
+  EXPECT_EQ(read_ahead.Take(102), std::nullopt);
+}
+
+TEST(ReadAhead, WhatIsPassedOverIsDropped) {
+  ReadAhead read_ahead;
+  for (uint64_t id = 101; id <= 104; ++id) read_ahead.Keep(id, absl::StrCat(id));
+  EXPECT_EQ(read_ahead.Take(103), "103");
+  EXPECT_EQ(read_ahead.Take(101), std::nullopt);
+  // That one was not there: nothing is any more.
+  EXPECT_EQ(read_ahead.Take(104), std::nullopt);
+}
+
+TEST(ReadAhead, APlanAndClearDropWhatIsKept) {
+  const Maildrop maildrop = Of(20, 100);
+  ReadAhead read_ahead;
+  read_ahead.Keep(101, "one");
+  read_ahead.Plan(maildrop, {5});
+  EXPECT_EQ(read_ahead.Take(101), std::nullopt);
+  read_ahead.Keep(102, "two");
+  read_ahead.Clear();
+  EXPECT_EQ(read_ahead.Take(102), std::nullopt);
+}
+
+TEST(ReadAhead, AllSessionsTogetherHaveABound) {
+  const Maildrop maildrop = Of(20, 100);
+  ReadAhead other;
+  ReadAhead read_ahead;
+  read_ahead.Plan(maildrop, {1});
+  {
+    ReadAhead greedy;
+    greedy.Keep(1, std::string(kReadAheadBytesInAll - 1, 'x'));
+    EXPECT_THAT(read_ahead.Plan(maildrop, {2}), SizeIs(4)) << "a byte is free";
+    other.Keep(1, "x");
+    EXPECT_EQ(read_ahead.Plan(maildrop, {6}), Ids(6, 6));
+    EXPECT_EQ(read_ahead.Plan(maildrop, {7}), Ids(7, 7));
+  }
+  // A session that ends gives back what it kept.
+  EXPECT_EQ(read_ahead.Plan(maildrop, {8}), Ids(8, 20));
+}
+
+}  // namespace
+}  // namespace mailstead::pop3
