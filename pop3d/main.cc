@@ -22,6 +22,7 @@
 #include "common/config/frontend_flags.h"
 #include "common/config/log_flags.h"
 #include "common/net/connection_counter.h"
+#include "common/net/descriptor_limit.h"
 #include "common/net/listener.h"
 #include "common/net/network_list.h"
 #include "common/net/shutdown.h"
@@ -195,6 +196,7 @@ int Run(const config::FrontendFlags& flags) {
 
 int main(int argc, char** argv) {
   mailstead::net::BlockSignals();
+  mailstead::net::RaiseDescriptorLimit();
   mailstead::config::ParseCommandLine(
       {.name = "pop3d", .usage = "Serves mail by POP3 from Mailstead's store. It keeps nothing itself."},
       argc, argv);

@@ -11,6 +11,7 @@
 #include "common/config/config.h"
 #include "common/config/frontend_flags.h"
 #include "common/config/log_flags.h"
+#include "common/net/descriptor_limit.h"
 #include "common/net/shutdown.h"
 #include "common/obs/log.h"
 #include "smtpd/server.h"
@@ -158,6 +159,7 @@ void OpenListeners(Server& server) {
 
 int Main(int argc, char** argv) {
   net::BlockSignals();
+  net::RaiseDescriptorLimit();
   config::Program program;
   program.name = "smtpd";
   program.usage = "Takes mail in by SMTP (MX and submission) and hands it to the store.";

@@ -1,7 +1,6 @@
 #include "smtpd/server.h"
 
 #include <prometheus/registry.h>
-#include <sys/resource.h>
 
 #include <chrono>
 #include <system_error>
@@ -32,14 +31,6 @@ constexpr std::chrono::seconds kCertificateCheckInterval(5);
 constexpr int kHealthCheckSeconds = 1;
 // After the sockets were closed: what is left are calls to the store, which have deadlines of their own.
 constexpr int kCutOffSeconds = 2;
-
-// Each connection is a descriptor; the soft limit of 1,024 that a shell gives is not meant for servers.
-void RaiseDescriptorLimit() {
-  rlimit limit = {};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
-}
 
 asio::awaitable<void> WatchCertificate(net::TlsContext& tls) {
   asio::any_io_executor executor = co_await asio::this_coro::executor;
@@ -108,7 +99,6 @@ absl::Status Server::Impl::Ready() {
 }
 
 Server::Server(ServerOptions options) {
-  RaiseDescriptorLimit();
   impl_ = std::make_unique<Impl>(std::move(options));
   asio::co_spawn(impl_->threads.first(), WatchCertificate(*impl_->options.tls), asio::detached);
 }

@@ -23,6 +23,7 @@
 #include "common/config/config.h"
 #include "common/config/log_flags.h"
 #include "common/config/version.h"
+#include "common/net/descriptor_limit.h"
 #include "common/net/listener.h"
 #include "common/net/shutdown.h"
 #include "common/obs/admin_server.h"
@@ -357,6 +358,7 @@ int Run() {
 
 int main(int argc, char** argv) {
   mailstead::net::BlockSignals();
+  mailstead::net::RaiseDescriptorLimit();
   mailstead::config::ParseCommandLine(
       {.name = "stored", .usage = "Keeps mail, accounts and queues for smtpd and pop3d, behind a gRPC API."},
       argc, argv);

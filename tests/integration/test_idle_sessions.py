@@ -44,13 +44,15 @@ class IdleSessionsTest(StackCase):
 
     def setUp(self):
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        if soft < SESSIONS + 1000:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 20_000), hard))
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        # The servers start with what a shell gives, and have to raise it themselves.
+        resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))
         self.stack = stack = self.new_stack()
         stack.add_stored()
         stack.add_smtpd(max_connections=SESSIONS + 100, max_connections_per_address=0)
         stack.add_pop3d(max_connections=SESSIONS + 100, max_connections_per_address=0)
         [self.user] = stack.add_accounts("user")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 20_000)), hard))
 
     def hold(self, server, listener):
         self.use_once()
