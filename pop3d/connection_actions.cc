@@ -196,9 +196,11 @@ asio::awaitable<absl::StatusOr<std::string>> Connection::FetchWhole(SendMessageA
     co_return *std::move(kept);
   }
   const std::vector<uint64_t> ids = read_ahead_.Plan(session_.maildrop(), action.number);
-  std::vector<absl::StatusOr<std::string>> messages = co_await context_.store.FetchMessages(held_.mailbox_id, ids);
+  std::vector<absl::StatusOr<std::string>> messages =
+      co_await context_.store.FetchMessages(held_.mailbox_id, ids);
   // One that failed is asked for again when the client wants it.
-  for (size_t i = 1; i < messages.size() && messages[i].ok(); ++i) read_ahead_.Keep(ids[i], *std::move(messages[i]));
+  for (size_t i = 1; i < messages.size() && messages[i].ok(); ++i)
+    read_ahead_.Keep(ids[i], *std::move(messages[i]));
   absl::StatusOr<std::string> wanted = std::move(messages.front());
   if (wanted.ok() && wanted->size() != action.size_bytes) {
     wanted = absl::DataLossError(

@@ -71,7 +71,8 @@ class GrpcStoreClient : public StoreClient {
       : channel_(channel), exchange_(channel, connections), timeout_(timeout) {}
 
   std::unique_ptr<SaslExchange> NewSaslExchange(bool interactive) override {
-    return std::make_unique<GrpcSaslExchange>(channel_, exchange_, interactive ? timeout_ + kChallengeTime : timeout_);
+    return std::make_unique<GrpcSaslExchange>(channel_, exchange_,
+                                              interactive ? timeout_ + kChallengeTime : timeout_);
   }
 
   asio::awaitable<absl::StatusOr<OpenedMaildrop>> OpenMaildrop(OpenRequest request) override;
@@ -136,7 +137,8 @@ asio::awaitable<absl::StatusOr<OpenedMaildrop>> GrpcStoreClient::OpenMaildrop(Op
   v1::OpenMaildropRequest& request = *call.mutable_open_maildrop();
   request.set_mailbox_id(open.mailbox_id);
   request.set_lease_id(std::move(open.lease_id));
-  if (open.min_interval > absl::ZeroDuration()) SetDuration(open.min_interval, *request.mutable_min_interval());
+  if (open.min_interval > absl::ZeroDuration())
+    SetDuration(open.min_interval, *request.mutable_min_interval());
   request.set_session_id(open.session_id);
   const absl::StatusOr<v1::ExchangeAnswer> answer = co_await exchange_.Ask(std::move(call), timeout_);
   CO_RETURN_IF_ERROR(answer.status());
@@ -164,7 +166,8 @@ asio::awaitable<std::vector<absl::StatusOr<std::string>>> GrpcStoreClient::Fetch
     calls[i].mutable_fetch_message()->set_mailbox_id(mailbox_id);
     calls[i].mutable_fetch_message()->set_message_id(message_ids[i]);
   }
-  std::vector<absl::StatusOr<v1::ExchangeAnswer>> answers = co_await exchange_.AskAll(std::move(calls), timeout_);
+  std::vector<absl::StatusOr<v1::ExchangeAnswer>> answers =
+      co_await exchange_.AskAll(std::move(calls), timeout_);
   std::vector<absl::StatusOr<std::string>> messages;
   messages.reserve(answers.size());
   for (absl::StatusOr<v1::ExchangeAnswer>& answer : answers) {

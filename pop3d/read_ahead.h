@@ -1,8 +1,9 @@
-// Messages that were fetched together with one that was asked for, because clients take one after the other: RETR n+1
-// is here when it is asked for, and a run of small messages costs the store a call in many.
+// Messages that were fetched together with one that was asked for, because clients take one after the other:
+// RETR n+1 is here when it is asked for, and a run of small messages costs the store a call in many.
 //
-// The maildrop is locked and its messages never change, so what is kept here stays true. Memory is bounded for a session
-// (kReadAheadBytes) and for all of them (kReadAheadBytesInAll): beyond it nothing is fetched before it is asked for.
+// The maildrop is locked and its messages never change, so what is kept here stays true. Memory is bounded
+// for a session (kReadAheadBytes) and for all of them (kReadAheadBytesInAll): beyond it nothing is fetched
+// before it is asked for.
 #pragma once
 
 #include <cstddef>
@@ -28,8 +29,8 @@ class ReadAhead {
 
   // What was kept of this message; gone from here then.
   std::optional<std::string> Take(uint64_t message_id);
-  // The message `number`, which is there and not kept, and those behind it that are to be fetched with it: the more,
-  // the longer the client goes through the maildrop in order. Drops what is kept.
+  // The message `number`, which is there and not kept, and those behind it that are to be fetched with it:
+  // the more, the longer the client goes through the maildrop in order. Drops what is kept.
   std::vector<uint64_t> Plan(const Maildrop& maildrop, MessageNumber number);
   void Keep(uint64_t message_id, std::string content);
   void Clear();

@@ -282,8 +282,10 @@ asio::awaitable<absl::StatusOr<Resolution>> Connection::ResolveWithNext(ResolveR
   }
   std::vector<ResolveRecipient> requests = {resolve};
   for (const std::string& address : ahead) requests.push_back({address, resolve.message_bytes});
-  std::vector<absl::StatusOr<Resolution>> resolutions = co_await context_.store.ResolveAll(std::move(requests));
-  for (size_t i = 0; i < ahead.size(); ++i) resolved_ahead_.emplace_back(ahead[i], std::move(resolutions[i + 1]));
+  std::vector<absl::StatusOr<Resolution>> resolutions =
+      co_await context_.store.ResolveAll(std::move(requests));
+  for (size_t i = 0; i < ahead.size(); ++i)
+    resolved_ahead_.emplace_back(ahead[i], std::move(resolutions[i + 1]));
   co_return std::move(resolutions.front());
 }
 

@@ -108,8 +108,9 @@ class Watchdog {
 
 class RpcDeliveryStream : public DeliveryStream {
  public:
-  RpcDeliveryStream(v1::MailboxService::Stub& stub, const rpc::StoreChannel& channel, const StoreTimeouts& timeouts,
-                    const DeliveryEnvelope& envelope, asio::any_io_executor executor)
+  RpcDeliveryStream(v1::MailboxService::Stub& stub, const rpc::StoreChannel& channel,
+                    const StoreTimeouts& timeouts, const DeliveryEnvelope& envelope,
+                    asio::any_io_executor executor)
       : timeout_(timeouts.call),
         call_([&](grpc::ClientContext* context, v1::DeliverResponse* response, auto* reactor) {
           context_ = context;
@@ -189,7 +190,8 @@ class RpcStoreClient : public StoreClient {
         co_await exchange_.AskAll(std::move(calls), timeouts_.call);
     std::vector<absl::StatusOr<Resolution>> resolutions;
     resolutions.reserve(answers.size());
-    for (const absl::StatusOr<v1::ExchangeAnswer>& answer : answers) resolutions.push_back(ToResolution(answer));
+    for (const absl::StatusOr<v1::ExchangeAnswer>& answer : answers)
+      resolutions.push_back(ToResolution(answer));
     co_return resolutions;
   }
 
@@ -209,7 +211,8 @@ class RpcStoreClient : public StoreClient {
       FillEnvelope(envelope, *call.mutable_deliver()->mutable_envelope());
       call.mutable_deliver()->set_content(content);
       call.mutable_deliver()->set_last(true);
-      const absl::StatusOr<v1::ExchangeAnswer> answer = co_await exchange_.Ask(std::move(call), timeouts_.call);
+      const absl::StatusOr<v1::ExchangeAnswer> answer =
+          co_await exchange_.Ask(std::move(call), timeouts_.call);
       co_return answer.status();
     }
     v1::MailboxService::Stub* stub = &Next();
@@ -235,7 +238,9 @@ class RpcStoreClient : public StoreClient {
   }
 
  private:
-  v1::MailboxService::Stub& Next() { return *stubs_[next_.fetch_add(1, std::memory_order_relaxed) % stubs_.size()]; }
+  v1::MailboxService::Stub& Next() {
+    return *stubs_[next_.fetch_add(1, std::memory_order_relaxed) % stubs_.size()];
+  }
 
   rpc::StoreChannel& channel_;
   rpc::Exchange exchange_;

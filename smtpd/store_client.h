@@ -63,7 +63,8 @@ class StoreClient {
   virtual ~StoreClient() = default;
   virtual asio::awaitable<absl::StatusOr<Resolution>> Resolve(ResolveRecipient request) = 0;
   // Several in one go; an answer for each, in their order. At least one.
-  virtual asio::awaitable<std::vector<absl::StatusOr<Resolution>>> ResolveAll(std::vector<ResolveRecipient> requests) = 0;
+  virtual asio::awaitable<std::vector<absl::StatusOr<Resolution>>> ResolveAll(
+      std::vector<ResolveRecipient> requests) = 0;
   virtual asio::awaitable<absl::StatusOr<bool>> MaySend(CheckSender request) = 0;
   // A message in one piece. OK: it is on disk. A repeat with the same delivery_id stores nothing twice.
   // `envelope` and `content` outlive the call.

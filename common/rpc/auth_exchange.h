@@ -1,5 +1,5 @@
-// One SASL exchange with the store (RFC 4422), for smtpd and pop3d alike. A front-end moves bytes between the client
-// and the store and learns only the verdict.
+// One SASL exchange with the store (RFC 4422), for smtpd and pop3d alike. A front-end moves bytes between the
+// client and the store and learns only the verdict.
 #pragma once
 
 #include <cstdint>
@@ -47,12 +47,13 @@ struct AuthStep {
 // PLAIN's message for a user name and password (RFC 4616), as USER/PASS sends it.
 std::string PlainInitialResponse(const std::string& user, const std::string& password);
 
-// Begin once, then Respond to each challenge until another kind of step comes. Destroying it earlier (the client sent
+// Begin once, then Respond to each challenge until another kind of step comes. Destroying it earlier (the
+// client sent
 // "*" or went away) ends the exchange at the store.
 class AuthExchange {
  public:
-  // `timeout` is for the whole exchange. PLAIN with its initial response goes by `exchange`; what has more steps has a
-  // stream of its own.
+  // `timeout` is for the whole exchange. PLAIN with its initial response goes by `exchange`; what has more
+  // steps has a stream of its own.
   AuthExchange(StoreChannel& channel, Exchange& exchange, absl::Duration timeout);
   ~AuthExchange();
 

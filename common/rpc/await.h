@@ -1,9 +1,10 @@
 // gRPC's callback API as coroutines await it. Only .cc files that make calls include this.
 //
-// A call's callbacks come on gRPC's threads; the coroutine goes on where it was, on its own executor. Every call has
-// the deadline that StoreChannel::Prepare set, so every wait ends.
+// A call's callbacks come on gRPC's threads; the coroutine goes on where it was, on its own executor. Every
+// call has the deadline that StoreChannel::Prepare set, so every wait ends.
 //
-// Lambdas inside a co_await expression capture nothing with a destructor here: g++ 12 destroys such captures twice.
+// Lambdas inside a co_await expression capture nothing with a destructor here: g++ 12 destroys such captures
+// twice.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -26,7 +27,8 @@
 
 namespace mailstead::rpc {
 
-// Suspends until the callback that `start` is given has been called (once, on any thread), and gives its argument.
+// Suspends until the callback that `start` is given has been called (once, on any thread), and gives its
+// argument.
 template <typename T, typename Start>
 asio::awaitable<T> AwaitCallback(Start start) {
   return asio::async_initiate<const asio::use_awaitable_t<>&, void(T)>(
@@ -34,7 +36,8 @@ asio::awaitable<T> AwaitCallback(Start start) {
         auto shared = std::make_shared<decltype(handler)>(std::move(handler));
         start(std::function<void(T)>([shared](T value) {
           auto executor = asio::get_associated_executor(*shared);
-          asio::post(executor, [shared, value = std::move(value)]() mutable { std::move (*shared)(std::move(value)); });
+          asio::post(executor,
+                     [shared, value = std::move(value)]() mutable { std::move (*shared)(std::move(value)); });
         }));
       },
       asio::use_awaitable, std::move(start));
@@ -48,8 +51,8 @@ asio::awaitable<absl::Status> AwaitUnary(Start start) {
   co_return FromGrpc(status);
 }
 
-// What the three kinds of stream share: a reactor that owns itself until gRPC is done with it, and one waiter.
-// The hold keeps gRPC from finishing while the coroutine may still start an operation.
+// What the three kinds of stream share: a reactor that owns itself until gRPC is done with it, and one
+// waiter. The hold keeps gRPC from finishing while the coroutine may still start an operation.
 template <typename Reactor, typename Derived>
 class StreamState : public Reactor, public std::enable_shared_from_this<Derived> {
  public:
@@ -143,7 +146,8 @@ template <typename Request, typename Response>
 class ClientStream {
  public:
   // `start` gets context, response and reactor: stub->async()->Method(context, response, reactor).
-  // The first write carries the call's metadata, so that a call of one message costs about as much as a unary one.
+  // The first write carries the call's metadata, so that a call of one message costs about as much as a unary
+  // one.
   template <typename Start>
   explicit ClientStream(Start start) : state_(std::make_shared<State>()) {
     state_->context.set_initial_metadata_corked(true);
@@ -155,8 +159,8 @@ class ClientStream {
   ClientStream(const ClientStream&) = delete;
   ClientStream& operator=(const ClientStream&) = delete;
 
-  // Waits until gRPC has taken the message (back-pressure). False: the call has ended; WriteLastAndFinish or Finish
-  // tells why.
+  // Waits until gRPC has taken the message (back-pressure). False: the call has ended; WriteLastAndFinish or
+  // Finish tells why.
   asio::awaitable<bool> Write(Request request) {
     const std::shared_ptr<State> state = state_;
     if (state->released()) co_return false;
@@ -236,7 +240,8 @@ class ExchangeStream {
       raw->StartRead(&raw->response);
     });
     if (ok) co_return std::move(state->response);
-    if (state->status().ok()) co_return absl::UnavailableError("the store ended the exchange without an answer");
+    if (state->status().ok())
+      co_return absl::UnavailableError("the store ended the exchange without an answer");
     co_return FromGrpc(state->status());
   }
 
@@ -250,7 +255,8 @@ class ExchangeStream {
       if (ok) Succeed();
     }
     void OnReadDone(bool ok) override {
-      // A write that failed is followed by a read that fails; the waiter is then woken by OnDone, with the status.
+      // A write that failed is followed by a read that fails; the waiter is then woken by OnDone, with the
+      // status.
       if (ok) {
         Succeed();
       } else {

@@ -1,5 +1,6 @@
-// A completion queue of gRPC's with one thread that serves it. Streams with much traffic use this in place of the callback
-// API, whose several threads hand one another the work of polling for every event. Only .cc files include this.
+// A completion queue of gRPC's with one thread that serves it. Streams with much traffic use this in place of
+// the callback API, whose several threads hand one another the work of polling for every event. Only .cc
+// files include this.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -10,8 +11,8 @@
 
 namespace mailstead::rpc {
 
-// An operation that may be under way: its completion calls `handler` of `owner`, on the loop's thread. `ok` is as gRPC's
-// documentation of the operation says.
+// An operation that may be under way: its completion calls `handler` of `owner`, on the loop's thread. `ok`
+// is as gRPC's documentation of the operation says.
 struct Tag {
   using Handler = void (*)(void* owner, bool ok);
   Handler handler;

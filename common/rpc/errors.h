@@ -1,4 +1,5 @@
-// One status in two languages: absl::Status inside a program, grpc::Status with google.rpc details between them.
+// One status in two languages: absl::Status inside a program, grpc::Status with google.rpc details between
+// them.
 #pragma once
 
 #include <optional>

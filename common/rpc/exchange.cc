@@ -35,9 +35,11 @@ constexpr absl::Duration kSweepInterval = absl::Milliseconds(50);
 // Calls that wait are sent together up to about here; the store takes 2 MiB.
 constexpr size_t kMaxRequestBytes = 512 << 10;
 
-// One stream. It owns itself until gRPC is done with it. Completions come on the loop's thread, one at a time.
+// One stream. It owns itself until gRPC is done with it. Completions come on the loop's thread, one at a
+// time.
 //
-// Operations of gRPC's are started outside the mutex. While `writing_` is set one that writes is under way or about to be.
+// Operations of gRPC's are started outside the mutex. While `writing_` is set one that writes is under way or
+// about to be.
 class Stream final : public std::enable_shared_from_this<Stream> {
  public:
   using Done = std::function<void(Outcome)>;
@@ -164,7 +166,8 @@ class Stream final : public std::enable_shared_from_this<Stream> {
   }
 
   void OnFinished(bool) {
-    const absl::Status why = status_.ok() ? absl::UnavailableError("the store ended the stream") : FromGrpc(status_);
+    const absl::Status why =
+        status_.ok() ? absl::UnavailableError("the store ended the stream") : FromGrpc(status_);
     absl::flat_hash_map<uint64_t, Waiting> unanswered;
     {
       absl::MutexLock lock(&mutex_);
@@ -325,7 +328,8 @@ struct Exchange::Impl {
   }
 
   void SweepNowAndThen() {
-    const auto has_streams = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) { return stopping || !all.empty(); };
+    const auto has_streams = [this]()
+                                 ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) { return stopping || !all.empty(); };
     const auto is_stopping = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) { return stopping; };
     while (true) {
       std::vector<std::shared_ptr<Stream>> streams;
@@ -333,7 +337,8 @@ struct Exchange::Impl {
         absl::MutexLock lock(&mutex);
         mutex.Await(absl::Condition(&has_streams));
         if (mutex.AwaitWithTimeout(absl::Condition(&is_stopping), kSweepInterval)) return;
-        all.erase(std::remove_if(all.begin(), all.end(), [](const auto& stream) { return stream->done(); }), all.end());
+        all.erase(std::remove_if(all.begin(), all.end(), [](const auto& stream) { return stream->done(); }),
+                  all.end());
         streams = all;
       }
       const absl::Time now = absl::Now();
@@ -378,7 +383,8 @@ struct Gathering {
 
 }  // namespace
 
-asio::awaitable<std::vector<Outcome>> Exchange::AskAll(std::vector<v1::ExchangeCall> calls, absl::Duration timeout) {
+asio::awaitable<std::vector<Outcome>> Exchange::AskAll(std::vector<v1::ExchangeCall> calls,
+                                                       absl::Duration timeout) {
   CHECK(!calls.empty());
   const auto gathering = std::make_shared<Gathering>();
   gathering->outcomes.resize(calls.size(), absl::UnknownError("no answer yet"));

@@ -28,10 +28,11 @@ class Exchange {
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
 
-  // The call's answer, with the whole listing in that of OpenMaildrop. Errors: that of the call; Unavailable when the
-  // stream ended and DeadlineExceeded (to about 50 ms) when the answer did not come, and then the call may have happened.
-  // A maildrop whose answer comes too late is released.
-  asio::awaitable<absl::StatusOr<store::v1::ExchangeAnswer>> Ask(store::v1::ExchangeCall call, absl::Duration timeout);
+  // The call's answer, with the whole listing in that of OpenMaildrop. Errors: that of the call; Unavailable
+  // when the stream ended and DeadlineExceeded (to about 50 ms) when the answer did not come, and then the
+  // call may have happened. A maildrop whose answer comes too late is released.
+  asio::awaitable<absl::StatusOr<store::v1::ExchangeAnswer>> Ask(store::v1::ExchangeCall call,
+                                                                 absl::Duration timeout);
   // Several together, by one stream; an answer for each, in their order. At least one.
   asio::awaitable<std::vector<absl::StatusOr<store::v1::ExchangeAnswer>>> AskAll(
       std::vector<store::v1::ExchangeCall> calls, absl::Duration timeout);

@@ -20,9 +20,9 @@ struct Id {
     return H::combine(std::move(h), id.value);
   }
 };
-using MailboxId = Id<struct MailboxTag>;   // 1.. ; never used again
-using MessageId = Id<struct MessageTag>;   // 1.. in each mailbox, growing; never used again
-using LeaseToken = Id<struct LeaseTag>;    // fencing number of a maildrop lock; grows with each open
+using MailboxId = Id<struct MailboxTag>;  // 1.. ; never used again
+using MessageId = Id<struct MessageTag>;  // 1.. in each mailbox, growing; never used again
+using LeaseToken = Id<struct LeaseTag>;   // fencing number of a maildrop lock; grows with each open
 
 struct Domain {
   std::string name;  // lower case, A-labels

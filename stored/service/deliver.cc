@@ -90,8 +90,8 @@ class DeliverReactor final : public grpc::ServerReadReactor<v1::DeliverRequest> 
   // On a thread of the engine.
   void Reply(absl::StatusOr<Receipt> receipt) {
     if (!receipt.ok()) return End(receipt.status());
-    TakeReceipt(call_.environment(), envelope_, {mailbox_count_, message_.size_bytes(), call_.Took()}, *receipt,
-                *response_);
+    TakeReceipt(call_.environment(), envelope_, {mailbox_count_, message_.size_bytes(), call_.Took()},
+                *receipt, *response_);
     End(absl::OkStatus());
   }
 
@@ -108,9 +108,9 @@ class DeliverReactor final : public grpc::ServerReadReactor<v1::DeliverRequest> 
 }  // namespace
 
 void LogRefusal(const Envelope& envelope, const absl::Status& status) {
-  obs::LogInfo("delivery_refused", {{"session", envelope.session_id},
-                                    {"delivery", envelope.delivery_id},
-                                    {"error", status.ToString()}});
+  obs::LogInfo(
+      "delivery_refused",
+      {{"session", envelope.session_id}, {"delivery", envelope.delivery_id}, {"error", status.ToString()}});
 }
 
 void TakeReceipt(Environment& environment, const Envelope& envelope, const DeliveryFacts& facts,
@@ -120,13 +120,14 @@ void TakeReceipt(Environment& environment, const Envelope& envelope, const Deliv
   response.set_sha256(receipt.sha256);
   ToProto(receipt.deliver_time, *response.mutable_deliver_time());
   environment.metrics.CountDelivery(facts.mailbox_count, facts.size_bytes, receipt.already_stored);
-  obs::LogInfo("delivered", {{"session", envelope.session_id},
-                             {"delivery", envelope.delivery_id},
-                             {"mailboxes", facts.mailbox_count},
-                             {"bytes", facts.size_bytes},
-                             {"already_stored", receipt.already_stored},
-                             {"client", envelope.client_address},
-                             {"duration", absl::FormatDuration(absl::Trunc(facts.took, absl::Microseconds(1)))}});
+  obs::LogInfo("delivered",
+               {{"session", envelope.session_id},
+                {"delivery", envelope.delivery_id},
+                {"mailboxes", facts.mailbox_count},
+                {"bytes", facts.size_bytes},
+                {"already_stored", receipt.already_stored},
+                {"client", envelope.client_address},
+                {"duration", absl::FormatDuration(absl::Trunc(facts.took, absl::Microseconds(1)))}});
 }
 
 grpc::ServerReadReactor<v1::DeliverRequest>* NewDeliverReactor(Environment& environment,

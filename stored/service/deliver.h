@@ -1,5 +1,5 @@
-// MailboxService.Deliver, and what it has in common with a delivery in an Exchange. Only .cc files of this folder
-// include this.
+// MailboxService.Deliver, and what it has in common with a delivery in an Exchange. Only .cc files of this
+// folder include this.
 #pragma once
 
 #include <grpcpp/grpcpp.h>

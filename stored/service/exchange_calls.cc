@@ -174,7 +174,8 @@ absl::Status RunningCall::Resolve() {
 
 absl::Status RunningCall::CheckSender() {
   const v1::CheckSenderRequest& request = call_.check_sender();
-  ASSIGN_OR_RETURN(const bool allowed, environment_.recipients.MaySendAs(request.account(), request.sender()));
+  ASSIGN_OR_RETURN(const bool allowed,
+                   environment_.recipients.MaySendAs(request.account(), request.sender()));
   answer_.mutable_check_sender()->set_allowed(allowed);
   return absl::OkStatus();
 }
@@ -182,8 +183,8 @@ absl::Status RunningCall::CheckSender() {
 absl::Status RunningCall::Fetch() {
   const v1::FetchMessageRequest& request = call_.fetch_message();
   RETURN_IF_ERROR(CheckFetch(request));
-  absl::StatusOr<std::unique_ptr<MessageReader>> reader = environment_.engine.OpenMessage(
-      MailboxId{request.mailbox_id()}, MessageId{request.message_id()});
+  absl::StatusOr<std::unique_ptr<MessageReader>> reader =
+      environment_.engine.OpenMessage(MailboxId{request.mailbox_id()}, MessageId{request.message_id()});
   RETURN_IF_ERROR(reader.status());
   const uint64_t size = (*reader)->size_bytes();
   if (request.read_offset() > size) return absl::OutOfRangeError("read_offset is past the end");
@@ -194,7 +195,8 @@ absl::Status RunningCall::Fetch() {
   while (content.size() < left) {
     absl::StatusOr<std::string> piece =
         (*reader)->Read(request.read_offset() + content.size(), left - content.size());
-    if (piece.ok() && piece->empty()) piece = absl::DataLossError("the message is shorter than its index says");
+    if (piece.ok() && piece->empty())
+      piece = absl::DataLossError("the message is shorter than its index says");
     if (!piece.ok()) {
       LogFetch(request, piece.status());
       return piece.status();
@@ -236,8 +238,8 @@ absl::Status RunningCall::StartDelivery() {
                  [self = shared_from_this(), mailbox_count](absl::StatusOr<Receipt> receipt) {
                    if (receipt.ok()) {
                      TakeReceipt(self->environment_, self->envelope_,
-                                 {mailbox_count, self->call_.deliver().content().size(), self->Took()}, *receipt,
-                                 *self->answer_.mutable_deliver());
+                                 {mailbox_count, self->call_.deliver().content().size(), self->Took()},
+                                 *receipt, *self->answer_.mutable_deliver());
                    } else {
                      LogRefusal(self->envelope_, receipt.status());
                    }
@@ -358,7 +360,8 @@ size_t CostOf(const v1::ExchangeCall& call) {
   }
 }
 
-void RunCalls(Environment& environment, v1::ExchangeRequest& request, const std::shared_ptr<AnswerSink>& sink) {
+void RunCalls(Environment& environment, v1::ExchangeRequest& request,
+              const std::shared_ptr<AnswerSink>& sink) {
   std::vector<std::shared_ptr<RunningCall>> blocking;
   for (v1::ExchangeCall& call : *request.mutable_calls()) {
     auto running = std::make_shared<RunningCall>(environment, sink, std::move(call));

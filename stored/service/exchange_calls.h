@@ -32,8 +32,9 @@ class AnswerSink {
 // What a call may hold in memory until its last answer is given.
 size_t CostOf(const v1::ExchangeCall& call);
 
-// Begins all calls of the request, and takes them out of it. Does not block: what does goes to the environment's
-// pools.
-void RunCalls(Environment& environment, v1::ExchangeRequest& request, const std::shared_ptr<AnswerSink>& sink);
+// Begins all calls of the request, and takes them out of it. Does not block: what does goes to the
+// environment's pools.
+void RunCalls(Environment& environment, v1::ExchangeRequest& request,
+              const std::shared_ptr<AnswerSink>& sink);
 
 }  // namespace mailstead::store

@@ -17,7 +17,8 @@
 namespace mailstead::store {
 namespace {
 
-// What the calls of one stream and their answers may hold; beyond it nothing more is read until answers have gone.
+// What the calls of one stream and their answers may hold; beyond it nothing more is read until answers have
+// gone.
 constexpr size_t kMaxStreamCost = size_t{16} << 20;
 // Answers that wait are sent together up to about here.
 constexpr size_t kMaxResponseCost = 256 << 10;
@@ -27,32 +28,42 @@ class Stream;
 // The streams that are open, so that a store that drains can end them: they would last for ever.
 class OpenStreams {
  public:
+  // One waits for its caller, and is open when it has come.
+  void Expect();
   void Add(Stream* stream);
+  // It starts nothing any more.
   void Remove(Stream* stream);
   void Drain();
+  void AwaitNone();
 
  private:
   absl::Mutex mutex_;
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
+  // With the one that waits.
+  int count_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::flat_hash_set<Stream*> streams_ ABSL_GUARDED_BY(mutex_);
 };
 
-// One stream. Reads as long as there is room, and writes answers as they come, those that came meanwhile together.
-// Completions come on the loop's thread, one at a time; it owns itself until there are no more to come.
+// One stream. Reads as long as there is room, and writes answers as they come, those that came meanwhile
+// together. Completions come on the loop's thread, one at a time; it owns itself until there are no more to
+// come.
 //
-// Operations of gRPC's are started outside the mutex. Before, each is counted in `operations_`, and `writing_` or
-// `reading_` is set; after Finish none may start, so nobody finishes while a read is about to start or a write is under
-// way.
+// Operations of gRPC's are started outside the mutex. Before, each is counted in `operations_`, and
+// `writing_` or `reading_` is set; after Finish none may start, so nobody finishes while a read is about to
+// start or a write is under way.
 class Stream final : public AnswerSink, public std::enable_shared_from_this<Stream> {
  public:
   Stream(Environment& environment, v1::ExchangeService::AsyncService& service, OpenStreams& streams)
-      : service_(service), streams_(streams), call_(environment, &context_, "ExchangeService/Exchange", Call::Kind::kStream) {}
+      : service_(service),
+        streams_(streams),
+        call_(environment, &context_, "ExchangeService/Exchange", Call::Kind::kStream) {}
 
   // Waits for a caller on `queue`, and for the next when one has come.
   void Begin(grpc::ServerCompletionQueue* queue) {
     self_ = shared_from_this();
     queue_ = queue;
     operations_ = 2;
+    streams_.Expect();
     context_.AsyncNotifyWhenDone(&ended_tag_);
     service_.RequestExchange(&context_, &stream_, queue, queue, &begun_tag_);
   }
@@ -99,6 +110,7 @@ class Stream final : public AnswerSink, public std::enable_shared_from_this<Stre
   void OnBegun(bool ok) {
     if (!ok) {
       // The server shuts down; without a call there is no end of one to hear of.
+      streams_.Remove(this);
       self_.reset();
       return;
     }
@@ -281,6 +293,11 @@ class Stream final : public AnswerSink, public std::enable_shared_from_this<Stre
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
+void OpenStreams::Expect() {
+  absl::MutexLock lock(&mutex_);
+  ++count_;
+}
+
 void OpenStreams::Add(Stream* stream) {
   bool draining;
   {
@@ -294,6 +311,7 @@ void OpenStreams::Add(Stream* stream) {
 void OpenStreams::Remove(Stream* stream) {
   absl::MutexLock lock(&mutex_);
   streams_.erase(stream);
+  --count_;
 }
 
 void OpenStreams::Drain() {
@@ -304,6 +322,12 @@ void OpenStreams::Drain() {
     for (Stream* stream : streams_) streams.push_back(stream->shared_from_this());
   }
   for (const auto& stream : streams) stream->Drain();
+}
+
+void OpenStreams::AwaitNone() {
+  absl::MutexLock lock(&mutex_);
+  const auto none = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return count_ == 0; };
+  mutex_.Await(absl::Condition(&none));
 }
 
 }  // namespace
@@ -333,6 +357,8 @@ void ExchangeService::Start() {
 
 void ExchangeService::Drain() { impl_->streams.Drain(); }
 void ExchangeService::Stop() {
+  // The server does not wait for the streams it has cancelled, and gRPC takes no operation when its queue is shut down.
+  impl_->streams.AwaitNone();
   impl_->loop.reset();
   impl_->queue.reset();
 }

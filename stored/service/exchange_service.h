@@ -16,7 +16,8 @@ class ExchangeService {
   explicit ExchangeService(Environment& environment);
   ~ExchangeService();
 
-  // In this order: Register before the server is made, Start when it serves, Drain, and Stop when it has been shut down.
+  // In this order: Register before the server is made, Start when it serves, Drain, and Stop when it has been
+  // shut down.
   void Register(grpc::ServerBuilder& builder);
   void Start();
   // Ends the streams when their calls are answered. They would last for ever.

@@ -68,7 +68,8 @@ class MailboxService final : public v1::MailboxService::CallbackService {
 
   ServerUnaryReactor* RenewLease(CallbackServerContext* context, const v1::RenewLeaseRequest* request,
                                  v1::RenewLeaseResponse*) override {
-    return Run("MailboxService/RenewLease", context, [=, this] { return store::RenewLease(engine_, *request); });
+    return Run("MailboxService/RenewLease", context,
+               [=, this] { return store::RenewLease(engine_, *request); });
   }
 
   ServerUnaryReactor* EndLease(CallbackServerContext* context, const v1::EndLeaseRequest* request,

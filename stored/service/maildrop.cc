@@ -99,18 +99,19 @@ void LogCommit(Environment& environment, const v1::CommitMaildropRequest& reques
     return;
   }
   environment.metrics.CountCommit(request.message_ids_size());
-  obs::LogInfo("maildrop_committed", {{"session", request.session_id()},
-                                      {"mailbox", request.mailbox_id()},
-                                      {"token", request.token()},
-                                      {"deleted", request.message_ids_size()},
-                                      {"duration", absl::FormatDuration(absl::Trunc(took, absl::Microseconds(1)))}});
+  obs::LogInfo("maildrop_committed",
+               {{"session", request.session_id()},
+                {"mailbox", request.mailbox_id()},
+                {"token", request.token()},
+                {"deleted", request.message_ids_size()},
+                {"duration", absl::FormatDuration(absl::Trunc(took, absl::Microseconds(1)))}});
 }
 
 void LogFetch(const v1::FetchMessageRequest& request, const absl::Status& status) {
   if (!absl::IsDataLoss(status)) return;
-  obs::LogError("message_damaged", {{"mailbox", request.mailbox_id()},
-                                    {"message", request.message_id()},
-                                    {"error", status.ToString()}});
+  obs::LogError(
+      "message_damaged",
+      {{"mailbox", request.mailbox_id()}, {"message", request.message_id()}, {"error", status.ToString()}});
 }
 
 }  // namespace mailstead::store

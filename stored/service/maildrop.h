@@ -1,5 +1,5 @@
-// Maildrops and what is read from them: the server streams of MailboxService, and what these have in common with the
-// calls of an Exchange. Only .cc files of this folder include this.
+// Maildrops and what is read from them: the server streams of MailboxService, and what these have in common
+// with the calls of an Exchange. Only .cc files of this folder include this.
 #pragma once
 
 #include <google/protobuf/repeated_field.h>

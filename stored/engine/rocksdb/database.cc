@@ -233,8 +233,8 @@ absl::Status Database::Use::Write(rocksdb::WriteBatch& batch, bool sync) const {
   rocksdb::WriteOptions options;
   options.sync = sync;
 #if defined(__SANITIZE_THREAD__)
-  // RocksDB lets one of several writers write the batches of the others, and hands them over by atomics that the
-  // thread sanitizer does not see in a library built without it. One at a time, nothing is handed over.
+  // RocksDB lets one of several writers write the batches of the others, and hands them over by atomics that
+  // the thread sanitizer does not see in a library built without it. One at a time, nothing is handed over.
   static absl::Mutex one_at_a_time(absl::kConstInit);
   const absl::MutexLock lock(&one_at_a_time);
 #endif
