@@ -21,11 +21,11 @@ def smtp_source(port, sessions, messages, size=4096, reuse=True, recipient="demo
     return time.monotonic() - begin
 
 
-def mailload(mode, port, **flags):
+def mailload(mode, port, time_limit=RUN_LIMIT, **flags):
     """What mailload measured, as a dict: done, seconds, per_second, megabytes_per_second, p50_us, p99_us."""
-    argv = [str(MAILLOAD), mode, f"--port={port}"]
+    argv = [str(MAILLOAD), mode, f"--port={port}", f"--max_seconds={time_limit}"]
     argv += [f"--{name}={str(value).lower() if isinstance(value, bool) else value}" for name, value in flags.items()]
-    done = subprocess.run(argv, check=True, timeout=RUN_LIMIT, stdout=subprocess.PIPE)
+    done = subprocess.run(argv, check=True, timeout=time_limit, stdout=subprocess.PIPE)
     return json.loads(done.stdout)
 
 

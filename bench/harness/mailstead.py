@@ -1,5 +1,6 @@
 """Mailstead with its default settings, but for the limits that would stop a load from one address."""
 
+import os
 import pathlib
 import shutil
 import subprocess
@@ -18,17 +19,34 @@ from mailstead.ctl import Mailctl  # noqa: E402
 BIN = REPO / "build" / "bin"
 
 
+# A ready-made hash of PASSWORD, so that many accounts are made fast.
+PASSWORD_HASH = "$6$bench$y/IHGvgzdQp.8kT6YX2I6sPlhs74T0HhO7VF3q8tnN1hUHK6h5mU.ej9wW36eivXu.RKz1UwYrO1w4.fIM6Mv0"
+
+
 class Mailstead:
-    def __init__(self, smtpd_count=1):
+    name = "Mailstead"
+    # Messages of the longest row: so many that it takes some seconds.
+    bulk = 40_000
+    # Sessions that a front-end holds in the idle rows.
+    idle_smtp = idle_pop3 = 15_000
+
+    def __init__(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="mailstead-bench-"))
         self.processes = []
         self.pids = {}
+        self.mx_ports = []
         self.store = f"127.0.0.1:{free_port()}"
+        try:
+            self._start_all()
+        except BaseException:
+            self.close()
+            raise
+
+    def _start_all(self):
         self._start("stored", data_dir=self.folder / "store", listen=self.store,
                     frontend_token_file=self.folder / "frontend.token",
                     operator_token_file=self.folder / "operator.token")
-        self.mx_ports = [self._start_smtpd(number) for number in range(smtpd_count)]
-        self.mx_port = self.mx_ports[0]
+        self.mx_port, self.smtps_port = self.add_smtpd()
         self.pop3_port, self.pop3s_port = free_port(), free_port()
         self._start("pop3d", pop3_listen=f"127.0.0.1:{self.pop3_port}", pop3s_listen=f"127.0.0.1:{self.pop3s_port}",
                     allow_plaintext_auth="true", **self._frontend())
@@ -36,12 +54,13 @@ class Mailstead:
         self.ctl.add_domain("example.test")
         self.add_mailboxes(["demo"])
 
-    def _start_smtpd(self, number):
-        port = free_port()
-        self.smtps_port = free_port()
-        self._start("smtpd", name=f"smtpd-{number}", mx_listen=f"127.0.0.1:{port}", submission_listen="",
-                    submissions_listen=f"127.0.0.1:{self.smtps_port}", **self._frontend())
-        return port
+    def add_smtpd(self):
+        """One more on the same store; its ports, plain and TLS."""
+        number, port, tls_port = len(self.mx_ports), free_port(), free_port()
+        self._start("smtpd", name=f"smtpd-{number}" if number else "smtpd", mx_listen=f"127.0.0.1:{port}",
+                    submission_listen="", submissions_listen=f"127.0.0.1:{tls_port}", **self._frontend())
+        self.mx_ports.append(port)
+        return port, tls_port
 
     def _frontend(self):
         return dict(store=self.store, store_token_file=self.folder / "frontend.token",
@@ -71,6 +90,21 @@ class Mailstead:
     def add_mailboxes(self, names):
         self.ctl.import_accounts((f"{name}@example.test", PASSWORD) for name in names)
 
+    def add_mailboxes_with_hash(self, names):
+        """Many and fast."""
+        lines = "".join(f"{name}@example.test {PASSWORD_HASH}\n" for name in names)
+        self.ctl.run("account", "import", "-", input=lines, timeout=1200)
+
+    def wait_until_calm(self, seconds=120):
+        """Until the store has nothing left to do: less than a tenth of a core for a second."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            before = cpu_seconds(self.pids["stored"])
+            time.sleep(1)
+            if cpu_seconds(self.pids["stored"]) - before < 0.1:
+                return
+        raise RuntimeError(f"stored was still busy after {seconds} s")
+
     def memory_bytes(self, *names):
         """Of the named programs, or of all."""
         return sum(pss_bytes(self.pids[name]) for name in names or self.pids)
@@ -81,6 +115,12 @@ class Mailstead:
         for process in self.processes:
             process.wait(30)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def cpu_seconds(pid):
+    """User and system time so far (proc(5), stat, fields 14 and 15)."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def ready(port):

@@ -1,35 +1,24 @@
 """Runs the rows on Mailstead and on Postfix with Dovecot in turn, and prints the medians."""
 
 import argparse
-import platform
-import statistics
-import subprocess
+import pathlib
 import sys
 
+from . import chart, report
 from .loads import SmtpSink, smtp_source
 from .mailstead import Mailstead
 from .peer import PostfixDovecot
-from .rows import QUICK, ROWS, fdatasync_us, mailbox_names
-
-# Messages of the longest row: as long as the server needs to be measured for some seconds.
-Mailstead.bulk = 40_000
-PostfixDovecot.bulk = 3_000
+from .rows import FDATASYNC, QUICK, ROWS, SINK, SINK_NEW, fdatasync_us, mailbox_names
 
 
-def measure(make, names, runs, scale):
-    """{row: [figure of each run]}; a fresh server for each run."""
-    figures = {name: [] for name in names}
-    for run in range(runs):
-        server = make()
-        try:
-            server.add_mailboxes(mailbox_names())
-            for name in names:
-                figure = ROWS[name][0](server, scale)
-                figures[name].append(figure)
-                print(f"run {run + 1}: {make.__name__} {name}: {figure:.0f} {ROWS[name][1]}", file=sys.stderr)
-        finally:
-            server.close()
-    return figures
+def measure(make, name, scale):
+    """The row's figure on a fresh server."""
+    server = make()
+    try:
+        server.add_mailboxes(mailbox_names())
+        return ROWS[name].function(server, scale)
+    finally:
+        server.close()
 
 
 def sink_rate(reuse, scale):
@@ -41,49 +30,84 @@ def sink_rate(reuse, scale):
         sink.close()
 
 
-def cell(values):
-    """median (least to most)"""
-    return f"{statistics.median(values):,.0f} ({min(values):,.0f} to {max(values):,.0f})"
+REFERENCES = {
+    SINK: lambda scale: sink_rate(True, scale),
+    SINK_NEW: lambda scale: sink_rate(False, scale),
+    FDATASYNC: lambda scale: fdatasync_us(),
+}
 
 
-def table(ours, theirs, sinks, fdatasync):
-    lines = ["| what | Mailstead | Postfix + Dovecot | ratio |", "|---|---|---|---|"]
-    for name, values in ours.items():
-        function, unit, _, less_is_better = ROWS[name]
-        a, b = statistics.median(values), statistics.median(theirs[name])
-        ratio = b / a if less_is_better else a / b
-        lines.append(f"| {function.__doc__.rstrip('.')} ({unit}) | {cell(values)} | {cell(theirs[name])} | {ratio:.1f} |")
-    lines.append("")
-    for reuse, values in sinks.items():
-        lines.append(f"smtp-sink, {'32 sessions with reuse' if reuse else 'one connection per message'}: "
-                     f"{cell(values)} msg/s. ")
-    lines.append(f"One fdatasync of 4 KB: {fdatasync:,.0f} us at the median.")
-    return "\n".join(lines)
+class Bench:
+    """Measures each row on both servers by turns, so that what disturbs the machine disturbs both alike."""
+
+    def __init__(self, scale):
+        self.scale = scale
+        self.results = report.Results()
+        self.errors = []
+
+    def run(self, number, names):
+        for name in names:
+            self._keep(number, name, self.results.ours, name, lambda: measure(Mailstead, name, self.scale))
+            for of in {target.of: None for target in ROWS[name].targets if target.of in REFERENCES}:
+                self._keep(number, of, self.results.references, of, lambda: REFERENCES[of](self.scale))
+            if ROWS[name].has_peer:
+                self._keep(number, f"{name} of the peer", self.results.theirs, name,
+                           lambda: measure(PostfixDovecot, name, self.scale))
+
+    def _keep(self, number, what, figures, key, function):
+        """A row that fails is reported and does not end the others."""
+        figures.setdefault(key, [])
+        try:
+            figures[key].append(function())
+            print(f"run {number}: {what}: {report.number(figures[key][-1])}", file=sys.stderr, flush=True)
+        except Exception as error:  # pylint: disable=broad-except
+            self.errors.append(f"run {number}: {what}: failed: {type(error).__name__}: {error}")
+            print(self.errors[-1], file=sys.stderr, flush=True)
 
 
-def machine():
-    cpu = next(line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name"))
-    cores = subprocess.run(["nproc"], capture_output=True, text=True, check=True).stdout.strip()
-    versions = subprocess.run(["dpkg-query", "-W", "-f=${Package} ${Version}, ", "postfix", "dovecot-core",
-                               "librocksdb-dev", "libgrpc++-dev"], capture_output=True, text=True, check=False).stdout
-    return f"{cores} cores of {cpu}, Linux {platform.release()}; {versions.rstrip(', ')}."
+def text_of(results, arguments):
+    circumstances = report.circumstances(sys.argv[1:], arguments.runs, arguments.scale)
+    return "\n\n".join([circumstances, report.table(results, arguments.names), report.references(results)])
+
+
+def write_output(path, text, results, names):
+    """The text between the markers of the file, and the chart beside it."""
+    path = pathlib.Path(path)
+    picture = path.with_suffix(".svg")
+    picture.write_text(chart.svg(results, names))
+    report.write_between_markers(path, f"{text}\n\n![Ratio to the peer, row by row]({picture.name})")
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(prog="bench/run", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="three rows, shorter, two runs: two minutes")
+    parser.add_argument("--runs", type=int, help="5, with --quick 2")
+    parser.add_argument("--scale", type=float, help="share of the full length of each row: 1, with --quick 0.5")
+    parser.add_argument("--rows", help="comma separated: " + ", ".join(ROWS))
+    parser.add_argument("--output", metavar="FILE", help="write table and chart into this Markdown file, too")
+    arguments = parser.parse_args()
+    arguments.runs = arguments.runs or (2 if arguments.quick else 5)
+    arguments.scale = arguments.scale or (0.5 if arguments.quick else 1)
+    arguments.names = arguments.rows.split(",") if arguments.rows else list(QUICK if arguments.quick else ROWS)
+    unknown = [name for name in arguments.names if name not in ROWS]
+    if unknown:
+        parser.error(f"no such row: {', '.join(unknown)}")
+    return arguments
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="three rows, shorter, two runs")
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--rows", help="comma separated: " + ", ".join(ROWS))
-    arguments = parser.parse_args()
-    names = arguments.rows.split(",") if arguments.rows else list(QUICK if arguments.quick else ROWS)
-    runs, scale = (2, 0.5) if arguments.quick else (arguments.runs, 1)
-
-    ours = measure(Mailstead, names, runs, scale)
-    theirs = measure(PostfixDovecot, names, runs, scale)
-    sinks = {reuse: [sink_rate(reuse, scale) for _ in range(runs)] for reuse in (True, False)}
-    print(machine())
-    print(table(ours, theirs, sinks, fdatasync_us()))
+    arguments = parse_arguments()
+    bench = Bench(arguments.scale)
+    for number in range(1, arguments.runs + 1):
+        bench.run(number, arguments.names)
+    text = text_of(bench.results, arguments)
+    print(text)
+    if arguments.output:
+        write_output(arguments.output, text, bench.results, arguments.names)
+    for error in bench.errors:
+        print(error, file=sys.stderr)
+    return 1 if bench.errors else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,19 +1,26 @@
 """The rows of the table: each measures one thing on one server and returns one number."""
 
+import concurrent.futures
+import dataclasses
 import os
 import tempfile
 import time
+from collections.abc import Callable
 
-from .loads import IdleHold, mailload, smtp_source
+from .loads import RUN_LIMIT, IdleHold, mailload, smtp_source
 from .peer import PASSWORD
+from .slow_uploads import SlowUploads
 
 MESSAGE = 4096
+LARGE = 5_000_000
+MANY = "many%@example.test"
 
 
-# Each function is given the server and the share of the full length to run (1 or less), and returns its figure.
+# Each function is given a fresh server and the share of the full length to run (1 or less), and returns its figure.
+# Its first line of documentation is the row's text.
 
 def deliver(server, scale):
-    """4 KB messages a second, 32 sessions with reuse, until all are in mailboxes."""
+    """Deliver 4 KB, 32 sessions with reuse, until all are in mailboxes."""
     count = int(server.bulk * scale)
     begin = time.monotonic()
     smtp_source(server.mx_port, 32, count)
@@ -22,7 +29,7 @@ def deliver(server, scale):
 
 
 def deliver_new_connections(server, scale):
-    """The same, a connection for each message, 100 at once."""
+    """Deliver 4 KB, a connection for each message, 100 at once."""
     count = int(server.bulk * scale / 2)
     begin = time.monotonic()
     smtp_source(server.mx_port, 100, count, reuse=False)
@@ -31,7 +38,7 @@ def deliver_new_connections(server, scale):
 
 
 def deliver_tls(server, scale):
-    """A connection for each message over STARTTLS with resumption, 32 at once."""
+    """Deliver 4 KB, a connection for each message, STARTTLS with resumption, 32 at once."""
     count = int(server.bulk * scale / 4)
     begin = time.monotonic()
     mailload("smtp", server.mx_port, sessions=32, count=count, messages_per_connection=1, starttls=True)
@@ -40,27 +47,27 @@ def deliver_tls(server, scale):
 
 
 def latency(server, scale):
-    """Median microseconds from MAIL to the durable 250, one session."""
+    """Median time from MAIL to the durable 250, one session."""
     return mailload("smtp", server.mx_port, sessions=1, count=int(1000 * scale))["p50_us"]
 
 
 def deliver_100_recipients(server, scale):
-    """Recipients a second, messages to 100 local recipients each."""
+    """Deliver 4 KB to 100 local recipients each."""
     count = int(server.bulk * scale / 40)
     begin = time.monotonic()
     mailload("smtp", server.mx_port, sessions=8, count=count, recipients_per_message=100, mailboxes=100,
-             recipient="many%@example.test")
+             recipient=MANY)
     server.wait_until_delivered()
     return count * 100 / (time.monotonic() - begin)
 
 
 def deliver_large(server, scale):
-    """MB a second, messages of 5 MB, 8 sessions."""
+    """Deliver 5 MB, 8 sessions."""
     count = int(100 * scale)
     begin = time.monotonic()
-    smtp_source(server.mx_port, 8, count, size=5_000_000)
+    smtp_source(server.mx_port, 8, count, size=LARGE)
     server.wait_until_delivered()
-    return count * 5 / (time.monotonic() - begin)
+    return count * LARGE / 1e6 / (time.monotonic() - begin)
 
 
 def fill(server, mailboxes, each, size=MESSAGE):
@@ -78,46 +85,110 @@ def pop3(server, mode, mailboxes, each, count, size=MESSAGE, sessions=32):
 
 
 def pop3_40(server, scale):
-    """Messages a second, sessions that fetch 40 messages of 4 KB, 32 at once."""
+    """POP3, sessions that fetch 40 messages of 4 KB, 32 at once."""
     return pop3(server, "pop3", 32, 40, int(960 * scale))["per_second"]
 
 
 def pop3_1(server, scale):
-    """Sessions a second that log in and fetch one message."""
+    """POP3, sessions that log in and fetch one message, 32 at once."""
     return pop3(server, "pop3", 32, 1, int(6400 * scale))["per_second"]
 
 
 def pop3_large(server, scale):
-    """MB a second, messages of 5 MB."""
-    return pop3(server, "pop3", 8, 4, int(160 * scale), size=5_000_000, sessions=8)["megabytes_per_second"]
+    """POP3, messages of 5 MB, 8 sessions."""
+    return pop3(server, "pop3", 8, 4, int(160 * scale), size=LARGE, sessions=8)["megabytes_per_second"]
 
 
 def poll(server, scale):
-    """Sessions a second that find nothing new."""
+    """POP3, sessions that find an empty mailbox, 32 at once."""
     return pop3(server, "poll", 32, 0, int(9600 * scale))["per_second"]
 
 
-def idle(port, scale, server, tls=False):
-    """Bytes of memory for each idle session."""
-    count = int(15_000 * scale)
+def idle(server, port, count, tls=False):
+    """KiB of memory of all programs for each session that was greeted and says nothing."""
     before = server.memory_bytes()
     with IdleHold(port, count, tls):
-        return (server.memory_bytes() - before) / count
+        return (server.memory_bytes() - before) / count / 1024
 
 
 def idle_smtp(server, scale):
-    """Bytes of memory for each idle SMTP session."""
-    return idle(server.mx_port, scale, server)
+    """Memory of an idle SMTP session."""
+    return idle(server, server.mx_port, int(server.idle_smtp * scale))
+
+
+def idle_smtp_tls(server, scale):
+    """Memory of an idle SMTP session under TLS."""
+    return idle(server, server.smtps_port, int(server.idle_smtp * scale), tls=True)
 
 
 def idle_pop3(server, scale):
-    """Bytes of memory for each idle POP3 session."""
-    return idle(server.pop3_port, scale, server)
+    """Memory of an idle POP3 session."""
+    return idle(server, server.pop3_port, int(server.idle_pop3 * scale))
 
 
 def idle_pop3_tls(server, scale):
-    """Bytes of memory for each idle POP3 session under TLS."""
-    return idle(server.pop3s_port, scale, server, tls=True)
+    """Memory of an idle POP3 session under TLS."""
+    return idle(server, server.pop3s_port, int(server.idle_pop3 * scale), tls=True)
+
+
+def slow_uploads(server, scale, program):
+    """Most memory, in MB, of one program while all uploads are under way."""
+    uploads = SlowUploads(server.mx_port, count=int(1000 * scale), recipient=MANY)
+    try:
+        return max(server.memory_bytes(program) for _ in uploads.run(seconds=20)) / 1e6
+    finally:
+        uploads.close()
+
+
+def slow_uploads_smtpd(server, scale):
+    """Memory of smtpd with 1,000 slow uploads of 25 MB under way."""
+    return slow_uploads(server, scale, "smtpd")
+
+
+def slow_uploads_stored(server, scale):
+    """Memory of stored with 1,000 slow uploads of 25 MB under way."""
+    return slow_uploads(server, scale, "stored")
+
+
+def growth(server, scale):
+    """Deliver 4 KB with 1,000,000 messages and 100,000 mailboxes already stored, as a share of the empty store."""
+    deliver(server, scale / 4)  # The first messages find a cold server, which is not what is compared.
+    empty = deliver(server, scale)
+    mailboxes = int(100_000 * scale)
+    server.add_mailboxes_with_hash(f"grown{i}" for i in range(mailboxes))
+    mailload("smtp", server.mx_port, time_limit=3 * RUN_LIMIT, sessions=64, count=10 * mailboxes, mailboxes=mailboxes,
+             message_bytes=MESSAGE, recipient="grown%@example.test")
+    # What the fill left to do is not part of what is measured.
+    server.wait_until_calm()
+    return deliver(server, scale) / empty
+
+
+def deliver_spread(ports, scale, bulk):
+    """As `deliver`, the sessions spread over several front-ends; messages a second."""
+    count = int(bulk * scale / len(ports))
+    begin = time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(len(ports)) as threads:
+        for done in [threads.submit(smtp_source, port, 32 // len(ports), count) for port in ports]:
+            done.result()
+    return count * len(ports) / (time.monotonic() - begin)
+
+
+def front_ends(server, scale, count):
+    while len(server.mx_ports) < count:
+        server.add_smtpd()
+    deliver_spread(server.mx_ports, scale / 4, server.bulk)  # The first messages find a cold server.
+    one = deliver_spread(server.mx_ports[:1], scale, server.bulk)
+    return deliver_spread(server.mx_ports, scale, server.bulk) / one
+
+
+def front_ends_2(server, scale):
+    """Deliver 4 KB through 2 smtpd on one stored, as a share of 1 smtpd."""
+    return front_ends(server, scale, 2)
+
+
+def front_ends_4(server, scale):
+    """Deliver 4 KB through 4 smtpd on one stored, as a share of 1 smtpd."""
+    return front_ends(server, scale, 4)
 
 
 def fdatasync_us():
@@ -140,20 +211,55 @@ def mailbox_names():
     return names
 
 
-# name: (function, unit, how many times the peer's figure is to be reached, whether less is better)
+# What a target can be a multiple of, beside the peer's figure: measured in the same run.
+PEER, SINK, SINK_NEW, FDATASYNC = "peer", "smtp-sink", "smtp-sink without reuse", "fdatasync"
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """`factor` times what `of` names; a figure in the row's unit when `of` is empty."""
+    factor: float
+    of: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    function: Callable
+    unit: str
+    targets: tuple[Target, ...] = ()
+    less_is_better: bool = False
+    has_peer: bool = True
+
+    @property
+    def text(self):
+        return self.function.__doc__.splitlines()[0].rstrip(".")
+
+
+def memory_row(function, most, unit="KiB", has_peer=True):
+    return Row(function, unit, (Target(most),), less_is_better=True, has_peer=has_peer)
+
+
 ROWS = {
-    "deliver": (deliver, "msg/s", 20, False),
-    "deliver_new_connections": (deliver_new_connections, "msg/s", 10, False),
-    "deliver_tls": (deliver_tls, "msg/s", 10, False),
-    "latency": (latency, "us", None, True),
-    "deliver_100_recipients": (deliver_100_recipients, "rcpt/s", 50, False),
-    "deliver_large": (deliver_large, "MB/s", 2, False),
-    "pop3_40": (pop3_40, "msg/s", 2, False),
-    "pop3_1": (pop3_1, "sessions/s", 4, False),
-    "pop3_large": (pop3_large, "MB/s", 1.5, False),
-    "poll": (poll, "sessions/s", 5, False),
-    "idle_smtp": (idle_smtp, "bytes", None, True),
-    "idle_pop3": (idle_pop3, "bytes", None, True),
-    "idle_pop3_tls": (idle_pop3_tls, "bytes", None, True),
+    "deliver": Row(deliver, "msg/s", (Target(20, PEER), Target(0.5, SINK))),
+    "deliver_new_connections": Row(deliver_new_connections, "msg/s", (Target(10, PEER), Target(0.6, SINK_NEW))),
+    "deliver_tls": Row(deliver_tls, "msg/s", (Target(10, PEER),)),
+    "latency": Row(latency, "us", (Target(3, FDATASYNC),), less_is_better=True),
+    "deliver_100_recipients": Row(deliver_100_recipients, "rcpt/s", (Target(50, PEER),)),
+    "deliver_large": Row(deliver_large, "MB/s", (Target(2, PEER),)),
+    "pop3_40": Row(pop3_40, "msg/s", (Target(2, PEER),)),
+    "pop3_1": Row(pop3_1, "sessions/s", (Target(4, PEER),)),
+    "pop3_large": Row(pop3_large, "MB/s", (Target(1.5, PEER),)),
+    "poll": Row(poll, "sessions/s", (Target(5, PEER),)),
+    "idle_smtp": memory_row(idle_smtp, 16),
+    "idle_smtp_tls": memory_row(idle_smtp_tls, 40),
+    "idle_pop3": memory_row(idle_pop3, 16),
+    "idle_pop3_tls": memory_row(idle_pop3_tls, 40),
+    "slow_uploads_smtpd": memory_row(slow_uploads_smtpd, 200, "MB", has_peer=False),
+    # Its bound is --rpc_memory_bytes and --block_cache_bytes together.
+    "slow_uploads_stored": memory_row(slow_uploads_stored, 604, "MB", has_peer=False),
+    "growth": Row(growth, "×", (Target(0.9),), has_peer=False),
+    # No loss, but for what two runs of the same differ by.
+    "front_ends_2": Row(front_ends_2, "×", (Target(0.95),), has_peer=False),
+    "front_ends_4": Row(front_ends_4, "×", (Target(0.95),), has_peer=False),
 }
 QUICK = ("deliver", "pop3_40", "idle_smtp")
