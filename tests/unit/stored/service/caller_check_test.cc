@@ -7,6 +7,7 @@
 #include "mailstead/store/v1/admin.pb.h"
 #include "mailstead/store/v1/auth.pb.h"
 #include "mailstead/store/v1/directory.pb.h"
+#include "mailstead/store/v1/exchange.pb.h"
 #include "mailstead/store/v1/mailbox.pb.h"
 
 namespace mailstead::store {
@@ -16,7 +17,8 @@ TEST(Roles, EveryMethodOfTheApiIsInTheTable) {
   int methods = 0;
   for (const google::protobuf::FileDescriptor* file :
        {v1::Account::descriptor()->file(), v1::Verdict::descriptor()->file(),
-        v1::MessageSummary::descriptor()->file(), v1::Lease::descriptor()->file()}) {
+        v1::MessageSummary::descriptor()->file(), v1::Lease::descriptor()->file(),
+        v1::ExchangeCall::descriptor()->file()}) {
     for (int s = 0; s < file->service_count(); ++s) {
       for (int m = 0; m < file->service(s)->method_count(); ++m) {
         const std::string method =
@@ -26,7 +28,7 @@ TEST(Roles, EveryMethodOfTheApiIsInTheTable) {
       }
     }
   }
-  EXPECT_GE(methods, 31);
+  EXPECT_GE(methods, 32);
 }
 
 TEST(Roles, AreNarrow) {
@@ -35,6 +37,7 @@ TEST(Roles, AreNarrow) {
   EXPECT_EQ(RolesFor("AuthService/Authenticate"), kFrontend);
   EXPECT_EQ(RolesFor("MailboxService/Deliver"), kAnyRole);
   EXPECT_EQ(RolesFor("AdminService/GetStatus"), kOperator);
+  EXPECT_EQ(RolesFor("ExchangeService/Exchange"), kFrontend);
   EXPECT_EQ(RolesFor("NoService/NoMethod"), kNoRole);
 }
 
