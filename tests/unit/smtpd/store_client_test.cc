@@ -20,9 +20,8 @@
 #include "common/rpc/channel.h"
 #include "common/rpc/errors.h"
 #include "gtest/gtest.h"
-#include "mailstead/store/v1/auth.grpc.pb.h"
-#include "mailstead/store/v1/directory.grpc.pb.h"
 #include "mailstead/store/v1/mailbox.grpc.pb.h"
+#include "tests/support/fake_exchange.h"
 
 namespace mailstead::smtp {
 namespace {
@@ -54,7 +53,7 @@ class FakeMailboxService : public v1::MailboxService::Service {
     absl::MutexLock lock(&mutex);
     const auto enough = [this, count]()
                             ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) { return messages.size() >= count; };
-    mutex.AwaitWithTimeout(absl::Condition(&enough), absl::Seconds(10));
+    mutex.AwaitWithTimeout(absl::Condition(&enough), absl::Seconds(30));
     return messages;
   }
 
@@ -64,29 +63,25 @@ class FakeMailboxService : public v1::MailboxService::Service {
   std::vector<std::vector<v1::DeliverRequest>> messages ABSL_GUARDED_BY(mutex);
 };
 
-class FakeDirectoryService : public v1::DirectoryService::Service {
- public:
-  grpc::Status ResolveRecipient(grpc::ServerContext*, const v1::ResolveRecipientRequest* request,
-                                v1::ResolveRecipientResponse* response) override {
-    if (request->address() == "alice@example.test" && request->message_bytes() == 5) {
-      response->set_outcome(v1::ResolveRecipientResponse::OUTCOME_ALIAS);
-      response->add_mailbox_ids(2);
-      response->add_mailbox_ids(3);
-      return grpc::Status::OK;
+// What the store answers to the small calls.
+std::vector<v1::ExchangeAnswer> AnswerTo(const v1::ExchangeCall& call) {
+  v1::ExchangeAnswer answer;
+  if (call.has_resolve_recipient()) {
+    const v1::ResolveRecipientRequest& request = call.resolve_recipient();
+    v1::ResolveRecipientResponse& response = *answer.mutable_resolve_recipient();
+    response.set_outcome(v1::ResolveRecipientResponse::OUTCOME_OVER_QUOTA);
+    if (request.address() == "alice@example.test" && request.message_bytes() == 5) {
+      response.set_outcome(v1::ResolveRecipientResponse::OUTCOME_ALIAS);
+      response.add_mailbox_ids(2);
+      response.add_mailbox_ids(3);
     }
-    response->set_outcome(v1::ResolveRecipientResponse::OUTCOME_OVER_QUOTA);
-    return grpc::Status::OK;
+  } else if (call.has_check_sender()) {
+    answer.mutable_check_sender()->set_allowed(call.check_sender().account() == call.check_sender().sender());
+  } else if (call.has_deliver()) {
+    answer.mutable_deliver()->set_delivery_id("id");
   }
-};
-
-class FakeAuthService : public v1::AuthService::Service {
- public:
-  grpc::Status CheckSender(grpc::ServerContext*, const v1::CheckSenderRequest* request,
-                           v1::CheckSenderResponse* response) override {
-    response->set_allowed(request->account() == request->sender());
-    return grpc::Status::OK;
-  }
-};
+  return {answer};
+}
 
 class StoreClientTest : public testing::Test {
  protected:
@@ -95,14 +90,14 @@ class StoreClientTest : public testing::Test {
     int port = 0;
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
     builder.RegisterService(&mailbox_);
-    builder.RegisterService(&directory_);
-    builder.RegisterService(&auth_);
+    builder.RegisterService(&exchange_);
+    exchange_.answer = AnswerTo;
     server_ = builder.BuildAndStart();
     rpc::ChannelOptions options;
     options.target = absl::StrCat("127.0.0.1:", port);
     channel_ = *rpc::StoreChannel::Create(options);
     StoreTimeouts timeouts;
-    timeouts.call = absl::Seconds(5);
+    timeouts.call = absl::Seconds(30);
     client_ = MakeStoreClient(*channel_, 1, timeouts);
     envelope_.delivery_id = "delivery-0000000001";
     envelope_.reverse_path = "a@b.test";
@@ -112,7 +107,7 @@ class StoreClientTest : public testing::Test {
     envelope_.session_id = "s";
     envelope_.client_address = "192.0.2.1";
   }
-  ~StoreClientTest() override { server_->Shutdown(); }
+  ~StoreClientTest() override { server_->Shutdown(absl::ToChronoTime(absl::Now())); }
 
   template <typename T>
   T Run(asio::awaitable<T> call) {
@@ -140,8 +135,7 @@ class StoreClientTest : public testing::Test {
   }
 
   FakeMailboxService mailbox_;
-  FakeDirectoryService directory_;
-  FakeAuthService auth_;
+  test::FakeExchange exchange_;
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<rpc::StoreChannel> channel_;
   std::unique_ptr<StoreClient> client_;
@@ -159,12 +153,40 @@ TEST_F(StoreClientTest, ResolvesAndChecks) {
   EXPECT_FALSE(*Run(client_->MaySend({"a@b.test", "c@b.test"})));
 }
 
-TEST_F(StoreClientTest, ASmallMessageIsOneMessageOnTheStream) {
+TEST_F(StoreClientTest, SeveralRecipientsAreOneMessage) {
+  exchange_.answer = [](const v1::ExchangeCall& call) {
+    if (call.resolve_recipient().address() != "@") return AnswerTo(call);
+    return std::vector{test::FakeExchange::Error(FieldError("address", "is none"))};
+  };
+  const auto resolutions =
+      Run(client_->ResolveAll({{"full@example.test", 5}, {"@", 5}, {"alice@example.test", 5}}));
+  ASSERT_EQ(resolutions.size(), 3u);
+  EXPECT_EQ(resolutions[0]->outcome, Resolution::Outcome::kOverQuota);
+  EXPECT_EQ(FieldOf(resolutions[1].status()), "address");
+  EXPECT_EQ(resolutions[2]->outcome, Resolution::Outcome::kAlias);
+  EXPECT_EQ(resolutions[2]->mailbox_ids, (std::vector<uint64_t>{2, 3}));
+  EXPECT_EQ(exchange_.WaitForCalls(3).size(), 1u);
+}
+
+TEST_F(StoreClientTest, ErrorsKeepReasonAndField) {
+  exchange_.answer = [](const v1::ExchangeCall& call) {
+    return std::vector{test::FakeExchange::Error(
+        call.has_deliver() ? WithReason(absl::ResourceExhaustedError("full"), kReasonDiskFull)
+                           : FieldError("address", "is none"))};
+  };
+  EXPECT_EQ(FieldOf(Run(client_->Resolve({"@", 0})).status()), "address");
+  EXPECT_TRUE(absl::IsInvalidArgument(Run(client_->MaySend({"a@b.test", "@"})).status()));
+  const absl::Status full = Run(client_->Deliver(envelope_, "content"));
+  EXPECT_TRUE(absl::IsResourceExhausted(full)) << full;
+  EXPECT_EQ(ReasonOf(full), kReasonDiskFull);
+}
+
+TEST_F(StoreClientTest, ASmallMessageGoesWithTheSmallCalls) {
   ASSERT_TRUE(Run(client_->Deliver(envelope_, "content")).ok());
-  const auto messages = mailbox_.Wait(1);
-  ASSERT_EQ(messages.size(), 1u);
-  ASSERT_EQ(messages[0].size(), 1u);
-  const v1::DeliverRequest& request = messages[0][0];
+  const auto requests = exchange_.WaitForCalls(1);
+  ASSERT_EQ(requests.size(), 1u);
+  ASSERT_TRUE(requests[0].calls(0).has_deliver());
+  const v1::DeliverRequest& request = requests[0].calls(0).deliver();
   EXPECT_TRUE(request.last());
   EXPECT_EQ(request.content(), "content");
   EXPECT_EQ(request.envelope().delivery_id(), envelope_.delivery_id);
@@ -178,6 +200,22 @@ TEST_F(StoreClientTest, ASmallMessageIsOneMessageOnTheStream) {
   EXPECT_EQ(request.envelope().recipients(0).mailbox_ids_size(), 2);
   EXPECT_EQ(request.envelope().recipients(0).dsn_notify(), "NEVER");
   EXPECT_EQ(request.envelope().recipients(0).dsn_orcpt(), "rfc822;x");
+}
+
+TEST_F(StoreClientTest, AMessageThatIsTooLargeForThemHasACallOfItsOwn) {
+  const std::string at_limit(65'536, 'x');
+  const std::string over_limit(65'537, 'y');
+  ASSERT_TRUE(Run(client_->Deliver(envelope_, at_limit)).ok());
+  ASSERT_TRUE(Run(client_->Deliver(envelope_, over_limit)).ok());
+  const auto requests = exchange_.WaitForCalls(1);
+  ASSERT_EQ(requests.size(), 1u);
+  EXPECT_EQ(requests[0].calls(0).deliver().content(), at_limit);
+  const auto messages = mailbox_.Wait(1);
+  ASSERT_EQ(messages.size(), 1u);
+  ASSERT_EQ(messages[0].size(), 1u);
+  EXPECT_TRUE(messages[0][0].last());
+  EXPECT_EQ(messages[0][0].content(), over_limit);
+  EXPECT_EQ(messages[0][0].envelope().delivery_id(), envelope_.delivery_id);
 }
 
 TEST_F(StoreClientTest, ALargeMessageIsStreamed) {
@@ -208,19 +246,23 @@ TEST_F(StoreClientTest, KeepsTheReasonOfARefusalMidway) {
 
 TEST_F(StoreClientTest, AStoreThatDoesNotReadIsNotWaitedForLong) {
   mailbox_.hang = true;
+  exchange_.answer = [](const v1::ExchangeCall&) { return std::vector<v1::ExchangeAnswer>(); };
   StoreTimeouts timeouts;
   timeouts.call = absl::Milliseconds(200);
   client_ = MakeStoreClient(*channel_, 1, timeouts);
   const absl::Status status = Run(Stream(200, 65'536));
   EXPECT_TRUE(absl::IsDeadlineExceeded(status)) << status;
-  const absl::Status whole = Run(client_->Deliver(envelope_, "content"));
-  EXPECT_TRUE(absl::IsDeadlineExceeded(whole)) << whole;
+  for (const size_t size : {7, 100'000}) {
+    const absl::Status whole = Run(client_->Deliver(envelope_, std::string(size, 'x')));
+    EXPECT_TRUE(absl::IsDeadlineExceeded(whole)) << whole;
+  }
 }
 
 TEST_F(StoreClientTest, AStoreThatIsAwayIsUnavailable) {
-  server_->Shutdown();
+  server_->Shutdown(absl::ToChronoTime(absl::Now()));
   EXPECT_TRUE(absl::IsUnavailable(Run(client_->Resolve({"alice@example.test", 0})).status()));
   EXPECT_TRUE(absl::IsUnavailable(Run(client_->Deliver(envelope_, "content"))));
+  EXPECT_TRUE(absl::IsUnavailable(Run(client_->Deliver(envelope_, std::string(100'000, 'x')))));
 }
 
 }  // namespace
