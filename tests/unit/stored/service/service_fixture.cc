@@ -15,6 +15,10 @@ namespace {
 // server need not wait for the client's farewell.
 const int kBackupPolling = setenv("GRPC_CLIENT_CHANNEL_BACKUP_POLL_INTERVAL_MS", "50", 1);
 
+// Client and server are one process here, and share gRPC's set of file descriptors. With epoll an event now and
+// then finds no thread that waits, until one of them looks again after ten seconds.
+const int kPollStrategy = setenv("GRPC_POLL_STRATEGY", "poll", 1);
+
 ThrottleOptions FastThrottle() {
   ThrottleOptions options;
   options.first_delay = absl::Milliseconds(200);
