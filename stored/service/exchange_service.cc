@@ -357,7 +357,8 @@ void ExchangeService::Start() {
 
 void ExchangeService::Drain() { impl_->streams.Drain(); }
 void ExchangeService::Stop() {
-  // The server does not wait for the streams it has cancelled, and gRPC takes no operation when its queue is shut down.
+  // The server does not wait for the streams it has cancelled, and gRPC takes no operation when its queue is
+  // shut down.
   impl_->streams.AwaitNone();
   impl_->loop.reset();
   impl_->queue.reset();

@@ -17,16 +17,16 @@
 
 namespace mailstead::test {
 
-// The answers of one request are sent together, those of the last call first: a caller must not count on any order.
-// Shut its server down with a deadline: the streams last for ever.
+// The answers of one request are sent together, those of the last call first: a caller must not count on any
+// order. Shut its server down with a deadline: the streams last for ever.
 class FakeExchange : public store::v1::ExchangeService::Service {
  public:
   using Call = store::v1::ExchangeCall;
   using Answer = store::v1::ExchangeAnswer;
   using Request = store::v1::ExchangeRequest;
 
-  // What a call gets, in this order: one answer, the parts of a listing, or none at all. Their call_id is set here.
-  // One call at a time.
+  // What a call gets, in this order: one answer, the parts of a listing, or none at all. Their call_id is set
+  // here. One call at a time.
   std::function<std::vector<Answer>(const Call&)> answer;
   // Set by `answer`: the stream ends so when the answers of this request are out.
   std::optional<grpc::Status> end;

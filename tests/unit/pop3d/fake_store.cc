@@ -244,8 +244,10 @@ asio::awaitable<std::vector<absl::StatusOr<std::string>>> FakeStore::FetchMessag
     absl::StatusOr<std::string> message = Find(mailbox_id, id);
     if (!away.ok()) message = away;
     if (!fetch_failure.ok()) message = fetch_failure;
-    if (const auto found = message_failures.find(id); found != message_failures.end()) message = found->second;
-    if (message.ok() && fetch_ends_after.has_value()) message->resize(std::min(message->size(), *fetch_ends_after));
+    if (const auto found = message_failures.find(id); found != message_failures.end())
+      message = found->second;
+    if (message.ok() && fetch_ends_after.has_value())
+      message->resize(std::min(message->size(), *fetch_ends_after));
     messages.push_back(std::move(message));
   }
   co_return messages;

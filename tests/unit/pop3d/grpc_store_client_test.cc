@@ -73,7 +73,8 @@ class GrpcStoreClientTest : public testing::Test {
         if (call.fetch_message().message_id() == kDamaged) {
           return {test::FakeExchange::Error(absl::DataLossError("damaged"))};
         }
-        answer.mutable_fetch_message()->set_content(absl::StrCat("message ", call.fetch_message().message_id()));
+        answer.mutable_fetch_message()->set_content(
+            absl::StrCat("message ", call.fetch_message().message_id()));
         break;
       default:
         break;
@@ -188,7 +189,8 @@ TEST_F(GrpcStoreClientTest, Commit) {
 
 TEST_F(GrpcStoreClientTest, LeasesAndRelease) {
   EXPECT_TRUE(
-      Get(store_->RenewLease({.lease_id = "lease", .holder = "host 1", .ttl = absl::Milliseconds(6500)})).ok());
+      Get(store_->RenewLease({.lease_id = "lease", .holder = "host 1", .ttl = absl::Milliseconds(6500)}))
+          .ok());
   EXPECT_TRUE(Get(store_->EndLease("lease")).ok());
   EXPECT_TRUE(Get(store_->ReleaseMaildrop(7, 42)).ok());
   ASSERT_EQ(asked_.size(), 3u);

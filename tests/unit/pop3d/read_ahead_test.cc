@@ -81,8 +81,9 @@ TEST(ReadAhead, ManyDeletedMessagesAreNotSearchedThrough) {
 }
 
 TEST(ReadAhead, WhatIsFetchedTogetherHasABoundInBytes) {
-  for (const auto& [size_bytes, fit] : {std::pair(kReadAheadBytes / 4, 4), std::pair(kReadAheadBytes / 4 + 1, 3),
-                                        std::pair(kReadAheadBytes / 2 + 1, 1), std::pair(kReadAheadBytes + 1, 1)}) {
+  for (const auto& [size_bytes, fit] :
+       {std::pair(kReadAheadBytes / 4, 4), std::pair(kReadAheadBytes / 4 + 1, 3),
+        std::pair(kReadAheadBytes / 2 + 1, 1), std::pair(kReadAheadBytes + 1, 1)}) {
     const Maildrop maildrop = Of(20, size_bytes);
     ReadAhead read_ahead;
     read_ahead.Plan(maildrop, {1});

@@ -220,9 +220,10 @@ TEST_F(AuthExchangeTest, PlainWithItsResponseGoesWithTheSmallCalls) {
   EXPECT_EQ(seen.tls_exporter(), "exporter");
 
   using Kind = AuthStep::Kind;
-  for (const auto& [result, kind] : {std::pair(v1::Verdict::RESULT_INVALID_CREDENTIALS, Kind::kInvalidCredentials),
-                                     std::pair(v1::Verdict::RESULT_DISABLED, Kind::kDisabled),
-                                     std::pair(v1::Verdict::RESULT_MALFORMED, Kind::kMalformed)}) {
+  for (const auto& [result, kind] :
+       {std::pair(v1::Verdict::RESULT_INVALID_CREDENTIALS, Kind::kInvalidCredentials),
+        std::pair(v1::Verdict::RESULT_DISABLED, Kind::kDisabled),
+        std::pair(v1::Verdict::RESULT_MALFORMED, Kind::kMalformed)}) {
     verdict.set_result(result);
     EXPECT_EQ(LogIn(start, "")->kind, kind);
   }

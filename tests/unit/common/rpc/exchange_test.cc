@@ -291,7 +291,8 @@ TEST_F(ExchangeTest, WhatIsUnderWayAtTheEndIsCancelled) {
   store_.exchange.WaitForCalls(8);
   exchange_.reset();
   for (const auto& call : calls) EXPECT_TRUE(absl::IsCancelled(Get(call).status())) << Get(call).status();
-  for (const Outcome& outcome : Get(together)) EXPECT_TRUE(absl::IsCancelled(outcome.status())) << outcome.status();
+  for (const Outcome& outcome : Get(together))
+    EXPECT_TRUE(absl::IsCancelled(outcome.status())) << outcome.status();
 }
 
 TEST_F(ExchangeTest, AnEndBeforeAnyCall) { exchange_.reset(); }

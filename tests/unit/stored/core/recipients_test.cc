@@ -319,14 +319,26 @@ TEST_F(RecipientMemoryTest, AnyChangeOfTheDirectoryForgets) {
   change.address = "b@example.test";
   change.disabled = &no;
   const std::vector<std::pair<const char*, std::function<bool()>>> changes = {
-      {"CreateDomain", [&] { return engine_.CreateDomain({"c.test", true, absl::UnixEpoch()}).ok(); }},
-      {"UpdateDomain", [&] { return engine_.UpdateDomain({"c.test", false, absl::UnixEpoch()}).ok(); }},
+      {"CreateDomain",
+       [&] {
+         return engine_.CreateDomain({"c.test", true, absl::UnixEpoch()}).ok();
+       }},
+      {"UpdateDomain",
+       [&] {
+         return engine_.UpdateDomain({"c.test", false, absl::UnixEpoch()}).ok();
+       }},
       {"DeleteDomain", [&] { return engine_.DeleteDomain("c.test").ok(); }},
       {"CreateAccounts", [&] { return Add("c@example.test").value != 0; }},
       {"UpdateAccount", [&] { return engine_.UpdateAccount(change).ok(); }},
       {"DeleteAccount", [&] { return engine_.DeleteAccount("c@example.test").ok(); }},
-      {"CreateAlias", [&] { return engine_.CreateAlias({"x@example.test", {"b@example.test"}, {}}).ok(); }},
-      {"UpdateAlias", [&] { return engine_.UpdateAlias({"x@example.test", {"a@example.test"}, {}}).ok(); }},
+      {"CreateAlias",
+       [&] {
+         return engine_.CreateAlias({"x@example.test", {"b@example.test"}, {}}).ok();
+       }},
+      {"UpdateAlias",
+       [&] {
+         return engine_.UpdateAlias({"x@example.test", {"a@example.test"}, {}}).ok();
+       }},
       {"DeleteAlias", [&] { return engine_.DeleteAlias("x@example.test").ok(); }},
   };
   for (const auto& [name, make_change] : changes) {

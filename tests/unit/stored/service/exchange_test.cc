@@ -277,7 +277,8 @@ TEST_F(ExchangeServiceTest, DeliveriesAreChecked) {
   EXPECT_EQ(FieldOf(caller->Try(DeliverCall(EnvelopeTo(mailbox_, "short"), "x"))), "envelope.delivery_id");
   EXPECT_EQ(FieldOf(caller->Try(DeliverCall(EnvelopeTo(0, kId), "x"))), "envelope.recipients[0].mailbox_ids");
   EXPECT_TRUE(absl::IsNotFound(caller->Try(DeliverCall(EnvelopeTo(999, kId), "x"))));
-  EXPECT_EQ(FieldOf(caller->Try(DeliverCall(EnvelopeTo(mailbox_, kId), std::string(65'537, 'x')))), "content");
+  EXPECT_EQ(FieldOf(caller->Try(DeliverCall(EnvelopeTo(mailbox_, kId), std::string(65'537, 'x')))),
+            "content");
   EXPECT_EQ(engine_.delivery_count(), 0u);
   EXPECT_TRUE(caller->Try(DeliverCall(EnvelopeTo(mailbox_, kId), std::string(65'536, 'x'))).ok());
 }
