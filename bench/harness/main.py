@@ -2,6 +2,7 @@
 
 import argparse
 import pathlib
+import resource
 import sys
 
 from . import chart, report
@@ -97,6 +98,9 @@ def parse_arguments():
 
 def main():
     arguments = parse_arguments()
+    # Idle sessions need a descriptor each, in the servers and in the load.
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     bench = Bench(arguments.scale)
     for number in range(1, arguments.runs + 1):
         bench.run(number, arguments.names)

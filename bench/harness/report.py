@@ -22,7 +22,8 @@ def cell(values, unit=""):
     """median unit (least to most)"""
     if not values:
         return "failed"
-    return f"{number(statistics.median(values))}{' ' + unit if unit else ''} ({number(min(values))} to {number(max(values))})"
+    median = f"{number(statistics.median(values))} {unit}".rstrip()
+    return f"{median} ({number(min(values))} to {number(max(values))})"
 
 
 class Results:
