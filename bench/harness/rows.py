@@ -41,9 +41,14 @@ def deliver_tls(server, scale):
     """Deliver 4 KB, a connection for each message, STARTTLS with resumption, 32 at once."""
     count = int(server.bulk * scale / 4)
     begin = time.monotonic()
-    mailload("smtp", server.mx_port, sessions=32, count=count, messages_per_connection=1, starttls=True)
+    # The generator has one thread, and handshakes cost it more than the server.
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        halves = [pool.submit(mailload, "smtp", server.mx_port, sessions=16, count=count // 2,
+                              messages_per_connection=1, starttls=True) for _ in range(2)]
+        for half in halves:
+            half.result()
     server.wait_until_delivered()
-    return count / (time.monotonic() - begin)
+    return count // 2 * 2 / (time.monotonic() - begin)
 
 
 def latency(server, scale):
