@@ -182,9 +182,7 @@ asio::awaitable<void> Connection::AwaitInput() {
   if (draining_) Close("shutdown");
   if (!close_reason_.empty()) co_return;
   waiting_for_client_ = true;
-  // An idle session waits here, without a buffer.
-  absl::Status status = co_await stream_.WaitReadable(IdleTimeLeft());
-  if (status.ok()) status = co_await Fill(IdleTimeLeft());
+  const absl::Status status = co_await Fill(IdleTimeLeft());
   waiting_for_client_ = false;
   if (status.ok()) co_return;
   // RFC 1939 section 3: on a timeout the connection is closed without a word, and nothing is deleted.
@@ -192,13 +190,10 @@ asio::awaitable<void> Connection::AwaitInput() {
   CloseFor(status, "timeout");
 }
 
-// Its frame holds the buffer, and lives only while there is something to read.
 asio::awaitable<absl::Status> Connection::Fill(absl::Duration timeout) {
-  char bytes[kReadBytes];
-  const absl::StatusOr<size_t> count = co_await stream_.ReadSome(absl::MakeSpan(bytes), timeout);
-  if (!count.ok()) co_return count.status();
-  input_.Append(absl::string_view(bytes, *count));
-  co_return absl::OkStatus();
+  const auto take = [this](absl::string_view bytes) { input_.Append(bytes); };
+  absl::Status status = co_await stream_.ReadInto(take, kReadBytes, timeout);
+  co_return status;
 }
 
 asio::awaitable<void> Connection::Perform(Step step) {

@@ -176,8 +176,6 @@ asio::awaitable<Action> Connection::AwaitCommand() {
     const absl::Status flushed = co_await Flush();
     if (!flushed.ok()) co_return EndAfter(flushed);
     if (context_.connections.draining()) co_return EndAfter(absl::CancelledError("shutdown"));
-    // An idle session holds no buffer.
-    if (input_.empty()) read_buffer_.reset();
     phase_ = Phase::kIdle;
     const absl::Status filled = co_await Fill(deadline - SteadyNow());
     phase_ = Phase::kWorking;
@@ -201,16 +199,9 @@ Action Connection::EndAfter(const absl::Status& status) {
 
 asio::awaitable<absl::Status> Connection::Fill(absl::Duration timeout) {
   if (++busy_reads_ % kReadsBeforeYield == 0) co_await asio::post(stream_.executor(), asio::use_awaitable);
-  if (read_buffer_ == nullptr) {
-    const absl::Status ready = co_await stream_.WaitReadable(timeout);
-    if (!ready.ok()) co_return ready;
-    read_buffer_.reset(new char[kReadBytes]);
-  }
-  const absl::Span<char> buffer(read_buffer_.get(), kReadBytes);
-  absl::StatusOr<size_t> size = co_await stream_.ReadSome(buffer, timeout);
-  if (!size.ok()) co_return size.status();
-  input_.Append(absl::string_view(read_buffer_.get(), *size));
-  co_return absl::OkStatus();
+  const auto take = [this](absl::string_view bytes) { input_.Append(bytes); };
+  absl::Status status = co_await stream_.ReadInto(take, kReadBytes, timeout);
+  co_return status;
 }
 
 asio::awaitable<absl::Status> Connection::Flush() {

@@ -132,7 +132,6 @@ class Connection {
   Session session_;
   InputBuffer input_;
   LineFramer framer_;
-  std::unique_ptr<char[]> read_buffer_;
   std::unique_ptr<AuthDialog> auth_;
   // The message being received, over several commands with BDAT.
   std::unique_ptr<MessageIntake> intake_;

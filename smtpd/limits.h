@@ -38,8 +38,10 @@ struct Limits {
 
 // Fixed bounds of the connection, not configurable.
 
-// A message that is complete before this much was decoded costs one message on the stream to the store.
-inline constexpr size_t kDeliverChunkBytes = 65'536;
+// A message that is complete before this much was decoded goes to the store whole, with others. A greater one
+// goes in pieces, and these are smaller: a thousand slow uploads each hold the beginning of one.
+inline constexpr size_t kFirstPieceBytes = 65'536;
+inline constexpr size_t kNextPieceBytes = 32'768;
 // One read from the socket.
 inline constexpr size_t kReadBytes = 16'384;
 // Replies gathered for pipelined commands before they are sent.

@@ -233,6 +233,24 @@ asio::awaitable<absl::StatusOr<size_t>> Stream::ReadSome(absl::Span<char> into, 
   co_return step.bytes;
 }
 
+asio::awaitable<absl::Status> Stream::ReadInto(absl::FunctionRef<void(absl::string_view)> take,
+                                               size_t max_bytes, absl::Duration timeout) {
+  // Of the thread: it is full only between one try and the taking.
+  thread_local char buffer[kMaxReadBytes];
+  CHECK(max_bytes > 0 && max_bytes <= kMaxReadBytes);
+  Step step = impl_->TryRead(absl::MakeSpan(buffer, max_bytes));
+  if (step.want != Want::kNothing) {
+    const SteadyTime deadline = DeadlineAfter(timeout);
+    while (step.want != Want::kNothing) {
+      absl::Status ready = co_await impl_->Wait(step.want, deadline);
+      if (!ready.ok()) co_return ready;
+      step = impl_->TryRead(absl::MakeSpan(buffer, max_bytes));
+    }
+  }
+  if (step.status.ok()) take(absl::string_view(buffer, step.bytes));
+  co_return step.status;
+}
+
 asio::awaitable<absl::StatusOr<size_t>> Stream::Peek(absl::Span<char> into, absl::Duration timeout) {
   CHECK(!into.empty());
   CHECK(impl_->ssl == nullptr);

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -41,6 +42,11 @@ class Stream {
 
   // At least one byte into `into`. Waits until `timeout` has passed.
   asio::awaitable<absl::StatusOr<size_t>> ReadSome(absl::Span<char> into, absl::Duration timeout);
+  // As ReadSome, without a buffer of the caller's: at most kMaxReadBytes are given to `take` when they are
+  // there, and nothing is held while none are. `take` must live until then and must not suspend.
+  static constexpr size_t kMaxReadBytes = 16'384;
+  asio::awaitable<absl::Status> ReadInto(absl::FunctionRef<void(absl::string_view)> take, size_t max_bytes,
+                                         absl::Duration timeout);
   // As ReadSome, but the bytes stay in the socket. Before StartTls only. It returns at once as long as there
   // are unread bytes: take them with ReadSome before the next call.
   asio::awaitable<absl::StatusOr<size_t>> Peek(absl::Span<char> into, absl::Duration timeout);

@@ -67,8 +67,7 @@ std::string MessageIntake::FieldsInFront() const {
 std::string MessageIntake::Take() {
   if (std::exchange(taken_, true)) return std::exchange(waiting_, std::string());
   std::string bytes = FieldsInFront();
-  bytes += waiting_;
-  waiting_.clear();
+  bytes += std::exchange(waiting_, std::string());
   return bytes;
 }
 

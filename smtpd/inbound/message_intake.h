@@ -37,7 +37,7 @@ class MessageIntake {
   // Why the message will be refused. Once set, bytes are still decoded to find the end, and forgotten.
   MessageDefect defect() const { return defect_; }
   // Enough for a message on the stream to the store.
-  bool has_full_piece() const { return waiting_.size() >= kDeliverChunkBytes; }
+  bool has_full_piece() const { return waiting_.size() >= (taken_ ? kNextPieceBytes : kFirstPieceBytes); }
   // What has been decoded since the last time, with the trace fields in front of the first.
   std::string Take();
   // Of the message as the client sent it, decoded.

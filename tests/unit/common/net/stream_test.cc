@@ -45,6 +45,52 @@ TEST(StreamTest, ReadsNoMoreThanAskedFor) {
   EXPECT_EQ(*Await(link.context, ReadUpTo(*link.stream, 4, kLong)), "ef");
 }
 
+asio::awaitable<absl::Status> TakeSome(Stream& stream, size_t max_bytes, absl::Duration timeout,
+                                       std::string& into) {
+  const auto take = [&into](absl::string_view bytes) { into.append(bytes.data(), bytes.size()); };
+  absl::Status status = co_await stream.ReadInto(take, max_bytes, timeout);
+  co_return status;
+}
+
+TEST(StreamTest, GivesBytesWithoutABufferOfTheCallers) {
+  Loopback link;
+  std::string taken;
+  ASSERT_TRUE(link.client.Send("abcdef"));
+  ASSERT_TRUE(Await(link.context, TakeSome(*link.stream, 4, kLong, taken)).ok());
+  EXPECT_EQ(taken, "abcd");
+  ASSERT_TRUE(Await(link.context, TakeSome(*link.stream, Stream::kMaxReadBytes, kLong, taken)).ok());
+  EXPECT_EQ(taken, "abcdef");
+
+  EXPECT_TRUE(absl::IsDeadlineExceeded(Await(link.context, TakeSome(*link.stream, 4, kShort, taken))));
+  std::thread later([&] {
+    absl::SleepFor(absl::Milliseconds(20));
+    link.client.Send("late");
+  });
+  ASSERT_TRUE(Await(link.context, TakeSome(*link.stream, 100, kLong, taken)).ok());
+  later.join();
+  EXPECT_EQ(taken, "abcdeflate");
+
+  link.client.Close();
+  EXPECT_TRUE(absl::IsUnavailable(Await(link.context, TakeSome(*link.stream, 100, kLong, taken))));
+  link.stream->Close();
+  EXPECT_TRUE(absl::IsCancelled(Await(link.context, TakeSome(*link.stream, 100, kLong, taken))));
+  EXPECT_EQ(taken, "abcdeflate");
+}
+
+TEST(StreamTest, TwoThatReadOnOneThreadDoNotMixTheirBytes) {
+  Loopback first;
+  Loopback second;
+  std::string of_first, of_second;
+  for (int round = 0; round < 50; ++round) {
+    ASSERT_TRUE(first.client.Send("11111"));
+    ASSERT_TRUE(second.client.Send("22222"));
+    ASSERT_TRUE(Await(first.context, TakeSome(*first.stream, 3, kLong, of_first)).ok());
+    ASSERT_TRUE(Await(second.context, TakeSome(*second.stream, 2, kLong, of_second)).ok());
+  }
+  EXPECT_EQ(of_first.find_first_not_of('1'), std::string::npos);
+  EXPECT_EQ(of_second.find_first_not_of('2'), std::string::npos);
+}
+
 TEST(StreamTest, SilenceEndsAtTheDeadlineAndTheStreamLivesOn) {
   Loopback link;
   const absl::Time begin = absl::Now();
