@@ -71,7 +71,6 @@ void CheckBdatAndAuth(absl::string_view argument) {
 // A line as it comes from the framer, without its CRLF; the session refuses lines with control characters first.
 void Run(absl::string_view input) {
   (void)smtp::IsOtherProtocol(input);
-  (void)smtp::DecodeBase64(input);
   if (smtp::HasControlCharacters(input)) return;
   const smtp::CommandWords words = smtp::SplitCommand(input);
   CHECK(words.verb.find(' ') == absl::string_view::npos);
