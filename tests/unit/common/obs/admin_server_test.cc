@@ -96,7 +96,7 @@ TEST_F(AdminServerTest, MetricsAreOursAndTheProcesses) {
   const std::string answer = Get("/metrics");
   EXPECT_THAT(answer, StartsWith("HTTP/1.1 200 OK\r\n"));
   EXPECT_THAT(answer, HasSubstr("Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"));
-  EXPECT_THAT(answer, HasSubstr("\nsmtpd_replies_total{code=\"250\"} 3\n"));
+  EXPECT_THAT(answer, HasSubstr("\nmailstead_smtp_replies_total{code=\"250\"} 3\n"));
   EXPECT_THAT(answer, HasSubstr(absl::StrCat("\nmailstead_build_info{version=\"",
                                              std::string(config::Version()), "\"} 1\n")));
   for (const char* name : {"process_resident_memory_bytes", "process_open_fds", "process_max_fds",
