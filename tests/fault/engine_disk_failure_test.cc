@@ -13,6 +13,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "common/base/reason.h"
 #include "tests/fault/store_fixture.h"
@@ -131,6 +132,54 @@ TEST_F(EngineDiskFailure, OnlyTheLogFails) {
   ASSERT_TRUE(store_.BecomesHealthy());
   EXPECT_TRUE(Append(engine(), "during-the-fault", {mailbox_}, "during").ok());
   EXPECT_EQ(DeliveryIds(), (std::set<std::string>{"during-the-fault"}));
+}
+
+// A flush and a commit both sync the logs before the newest, and RocksDB ends the process when one of them
+// finds a log whose sync failed under the other: no such sync may be left to do.
+TEST_F(EngineDiskFailure, ALogIsOnTheDiskBeforeTheNextIsBegun) {
+  absl::Mutex mutex;
+  std::set<std::string> logs;
+  int older_synced = 0;
+  files().SetFault([&](Operation operation, const std::string& file) {
+    if (!absl::EndsWith(file, ".log")) return IOStatus::OK();
+    {
+      absl::MutexLock lock(&mutex);
+      logs.insert(file);
+      if (operation != Operation::kSync || file == *logs.rbegin()) return IOStatus::OK();
+      ++older_synced;
+    }
+    absl::SleepFor(absl::Milliseconds(20));
+    return IOStatus::IOError("broken");
+  });
+  for (int i = 0; i < 20; ++i) {
+    const std::string content = RandomText(200'000, static_cast<uint32_t>(i));
+    EXPECT_TRUE(AppendStaged(engine(), absl::StrCat("staged-", i), {mailbox_}, content).ok());
+    EXPECT_TRUE(Append(engine(), absl::StrCat("at-once-", i), {mailbox_}, content).ok());
+  }
+  files().SetFault(nullptr);
+  EXPECT_GT(logs.size(), 5u);
+  EXPECT_EQ(older_synced, 0);
+  EXPECT_EQ(DeliveryIds().size(), 40u);
+}
+
+// The pieces of a body are written without sync: the first to learn that the disk fails is the one that needs
+// a new log.
+TEST_F(EngineDiskFailure, ALogThatFailsWhenTheNextIsBegun) {
+  ASSERT_TRUE(Append(engine(), "before-the-fault", {mailbox_}, "before").ok());
+  auto body = engine().NewBody();
+  ASSERT_TRUE(body.ok()) << body.status();
+  files().SetFault([](Operation operation, const std::string& file) {
+    return operation == Operation::kSync && absl::EndsWith(file, ".log") ? IOStatus::IOError("broken")
+                                                                         : IOStatus::OK();
+  });
+  absl::Status appended;
+  for (uint32_t i = 0; i < 100 && appended.ok(); ++i) appended = (*body)->Append(RandomText(50'000, i));
+  EXPECT_EQ(appended.code(), StatusCode::kUnavailable) << appended;
+  EXPECT_EQ(engine().Health().code(), StatusCode::kUnavailable) << engine().Health();
+  files().SetFault(nullptr);
+  ASSERT_TRUE(store_.BecomesHealthy());
+  EXPECT_TRUE(Append(engine(), "after-the-fault", {mailbox_}, "after").ok());
+  EXPECT_EQ(DeliveryIds(), (std::set<std::string>{"before-the-fault", "after-the-fault"}));
 }
 
 TEST_F(EngineDiskFailure, TablesAndBlobsFailInTheBackground) {

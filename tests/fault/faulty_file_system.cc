@@ -93,7 +93,7 @@ class WatchedDirectory final : public rocksdb::FSDirectoryWrapper {
 }  // namespace
 
 void FaultyFileSystem::SetFault(Fault fault) {
-  absl::MutexLock lock(&mutex_);
+  absl::MutexLock lock(&fault_mutex_);
   fault_ = std::move(fault);
 }
 
@@ -114,6 +114,7 @@ bool FaultyFileSystem::stopped() const {
 
 void FaultyFileSystem::CutPower(uint32_t seed) {
   std::mt19937 random(seed);
+  SetFault(nullptr);
   absl::MutexLock lock(&mutex_);
   for (const auto& [name, file] : files_) {
     std::error_code ignored;
@@ -134,6 +135,7 @@ void FaultyFileSystem::CutPower(uint32_t seed) {
 }
 
 void FaultyFileSystem::KillProcess() {
+  SetFault(nullptr);
   absl::MutexLock lock(&mutex_);
   Forget();
 }
@@ -141,7 +143,6 @@ void FaultyFileSystem::KillProcess() {
 void FaultyFileSystem::Forget() {
   files_.clear();
   unsynced_entries_.clear();
-  fault_ = nullptr;
   operations_left_ = std::numeric_limits<uint64_t>::max();
 }
 
@@ -152,10 +153,13 @@ IOStatus FaultyFileSystem::Count() {
 }
 
 IOStatus FaultyFileSystem::Begin(Operation operation, const std::string& file) {
-  absl::MutexLock lock(&mutex_);
-  const IOStatus status = Count();
-  if (!status.ok() || fault_ == nullptr) return status;
-  return fault_(operation, file);
+  {
+    absl::MutexLock lock(&mutex_);
+    const IOStatus status = Count();
+    if (!status.ok()) return status;
+  }
+  absl::ReaderMutexLock lock(&fault_mutex_);
+  return fault_ != nullptr ? fault_(operation, file) : IOStatus::OK();
 }
 
 void FaultyFileSystem::Appended(const std::string& file, uint64_t bytes) {

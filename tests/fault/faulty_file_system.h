@@ -26,8 +26,9 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
   FaultyFileSystem() : FileSystemWrapper(rocksdb::FileSystem::Default()) {}
   const char* Name() const override { return "FaultyFileSystem"; }
 
-  // Null heals the disk. What a failed sync was to write is lost for ever, as the kernel has it: it can be
-  // read until the next power cut, and later syncs of the file do not bring it to the disk.
+  // Null heals the disk. A fault may take its time; no call of the one before is left on return. What a
+  // failed sync was to write is lost for ever, as the kernel has it: it can be read until the next power cut,
+  // and later syncs of the file do not bring it to the disk.
   void SetFault(Fault fault);
   // What GetFreeSpace says.
   void SetFreeBytes(uint64_t bytes);
@@ -82,8 +83,10 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
   void Forget() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   rocksdb::IOStatus Opened(const std::string& name, bool fresh);
 
+  absl::Mutex fault_mutex_;
+  Fault fault_ ABSL_GUARDED_BY(fault_mutex_);
+
   mutable absl::Mutex mutex_;
-  Fault fault_ ABSL_GUARDED_BY(mutex_);
   uint64_t free_bytes_ ABSL_GUARDED_BY(mutex_) = uint64_t{1} << 40;
   uint64_t operations_left_ ABSL_GUARDED_BY(mutex_) = std::numeric_limits<uint64_t>::max();
   absl::flat_hash_map<std::string, File> files_ ABSL_GUARDED_BY(mutex_);

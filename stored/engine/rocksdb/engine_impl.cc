@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/base/status.h"
+#include "stored/engine/rocksdb/log_files.h"
 
 namespace mailstead::store {
 
@@ -17,14 +18,15 @@ RocksDbEngine::RocksDbEngine(RocksDbOptions options)
     : options_(std::move(options)),
       clock_(*options_.clock),
       lease_clock_(options_.lease_clock != nullptr ? *options_.lease_clock : steady_clock_),
-      env_(options_.env != nullptr ? *options_.env : *rocksdb::Env::Default()),
-      health_(env_, options_.path, options_.min_free_bytes, lease_clock_),
+      env_(rocksdb::NewCompositeEnv(std::make_shared<LogFileSystem>(
+          (options_.env != nullptr ? options_.env : rocksdb::Env::Default())->GetFileSystem()))),
+      health_(*env_, options_.path, options_.min_free_bytes, lease_clock_),
       leases_(lease_clock_) {}
 
 absl::StatusOr<std::unique_ptr<RocksDbEngine>> RocksDbEngine::Open(RocksDbOptions options) {
   std::unique_ptr<RocksDbEngine> engine(new RocksDbEngine(std::move(options)));
   const RocksDbOptions& limits = engine->options_;
-  ASSIGN_OR_RETURN(engine->database_, Database::Open(limits, engine->env_, engine->health_));
+  ASSIGN_OR_RETURN(engine->database_, Database::Open(limits, *engine->env_, engine->health_));
   RETURN_IF_ERROR(engine->LoadLeases());
   engine->listers_ = std::make_unique<WorkerPool>(limits.reader_threads, limits.max_waiting_listings);
   engine->writer_ =

@@ -106,7 +106,7 @@ class RocksDbEngine final : public Engine {
   const SteadyClock steady_clock_;
   const Clock& clock_;
   const Clock& lease_clock_;
-  rocksdb::Env& env_;
+  const std::unique_ptr<rocksdb::Env> env_;
   class Health health_;
   LeaseTable leases_;
 
