@@ -13,6 +13,7 @@
 #include "common/base/check.h"
 #include "common/base/status.h"
 #include "stored/engine/rocksdb/bodies.h"
+#include "stored/engine/rocksdb/chunk_codec.h"
 #include "stored/engine/rocksdb/engine_impl.h"
 
 namespace mailstead::store {
@@ -198,11 +199,17 @@ void CheckBodies(const Database::Use& use, const std::map<uint64_t, uint64_t>& e
     if (!bytes_of_body.contains(body)) absl::StrAppend(&problems, "body ", body, " has no body_ref\n");
   }
   std::map<uint64_t, uint64_t> stored;
-  const absl::Status read = Scan(use, nullptr, Family::kBody, "", "",
-                                 [&](absl::string_view key, absl::string_view value) -> absl::StatusOr<bool> {
-                                   stored[BodyOfKey(key)] += value.size();
-                                   return true;
-                                 });
+  const absl::Status read =
+      Scan(use, nullptr, Family::kBody, "", "",
+           [&](absl::string_view key, absl::string_view value) -> absl::StatusOr<bool> {
+             uint64_t& bytes = stored[BodyOfKey(key)];
+             std::string chunk;
+             RETURN_IF_ERROR(
+                 UnpackChunk(std::string(value),
+                             std::min<uint64_t>(kChunkBytes, bytes_of_body[BodyOfKey(key)] - bytes), chunk));
+             bytes += chunk.size();
+             return true;
+           });
   if (!read.ok()) absl::StrAppend(&problems, "body: ", read.ToString(), "\n");
   std::erase_if(bytes_of_body, [](const auto& body) { return body.second == 0; });
   if (stored != bytes_of_body) absl::StrAppend(&problems, "chunks and body_refs differ\n");

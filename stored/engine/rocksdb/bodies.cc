@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "stored/engine/rocksdb/chunk_codec.h"
 
 namespace mailstead::store {
 
@@ -55,7 +56,8 @@ absl::Status StagedBody::Stage(absl::string_view chunk) {
   rocksdb::WriteBatch batch;
   if (first) batch.Put(use.family(Family::kStaged), BodyKey(id_), rocksdb::Slice());
   const uint32_t number = static_cast<uint32_t>(staged_bytes_ / kChunkBytes);
-  batch.Put(use.family(Family::kBody), ChunkKey(id_, number), ToSlice(chunk));
+  std::string buffer;
+  batch.Put(use.family(Family::kBody), ChunkKey(id_, number), ToSlice(PackChunk(chunk, buffer)));
   RETURN_IF_ERROR(use.Write(batch, /*sync=*/false));
   staged_bytes_ += chunk.size();
   return absl::OkStatus();
@@ -70,17 +72,33 @@ absl::Status StagedBody::Commit(Batch& batch, uint64_t mailbox_count) {
     batch.Delete(Family::kStaged, BodyKey(id_));
   }
   if (!rest_.empty()) {
-    batch.Put(Family::kBody, ChunkKey(id_, static_cast<uint32_t>(staged_bytes_ / kChunkBytes)), rest_);
+    std::string buffer;
+    batch.Put(Family::kBody, ChunkKey(id_, static_cast<uint32_t>(staged_bytes_ / kChunkBytes)),
+              PackChunk(rest_, buffer));
   }
   batch.Put(Family::kBodyRef, BodyKey(id_), Encode(BodyRef{mailbox_count, size_bytes()}));
   return absl::OkStatus();
 }
 
-void CommitBody(Batch& batch, uint64_t id, absl::string_view content, uint64_t mailbox_count) {
-  for (uint32_t chunk = 0; chunk < ChunkCount(content.size()); ++chunk) {
-    batch.Put(Family::kBody, ChunkKey(id, chunk), content.substr(chunk * kChunkBytes, kChunkBytes));
+WholeBody::WholeBody(uint64_t id, absl::string_view content) : id_(id), size_bytes_(content.size()) {
+  chunks_.reserve(ChunkCount(content.size()));
+  std::string buffer;
+  for (; !content.empty(); content.remove_prefix(std::min(content.size(), kChunkBytes))) {
+    chunks_.emplace_back(PackChunk(content.substr(0, kChunkBytes), buffer));
   }
-  batch.Put(Family::kBodyRef, BodyKey(id), Encode(BodyRef{mailbox_count, content.size()}));
+}
+
+void WholeBody::Commit(Batch& batch, uint64_t mailbox_count) const {
+  for (uint32_t chunk = 0; chunk < chunks_.size(); ++chunk) {
+    batch.Put(Family::kBody, ChunkKey(id_, chunk), chunks_[chunk]);
+  }
+  batch.Put(Family::kBodyRef, BodyKey(id_), Encode(BodyRef{mailbox_count, size_bytes_}));
+}
+
+size_t WholeBody::memory_bytes() const {
+  size_t total = 0;
+  for (const std::string& chunk : chunks_) total += chunk.capacity();
+  return total;
 }
 
 absl::Status UnrefBody(Batch& batch, uint64_t id) {

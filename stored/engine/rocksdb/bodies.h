@@ -1,13 +1,15 @@
 // Message contents: how they are cut into chunks, staged, counted and deleted.
 //
 // A body is chunks 0 to n-1 of kChunkBytes each but the last, which has 1 to kChunkBytes; an empty body has
-// none. Chunks before the last are written as they come and named in family staged until the delivery's
-// commit, which adds the last chunk and the body_ref. So a small body is written by its commit alone.
+// none. Each is stored as PackChunk makes it. Chunks before the last are written as they come and named in
+// family staged until the delivery's commit, which adds the last chunk and the body_ref. So a small body is
+// written by its commit alone.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -52,8 +54,21 @@ class StagedBody final : public BodyWriter {
   absl::Status status_;
 };
 
-// A body that is in memory whole.
-void CommitBody(Batch& batch, uint64_t id, absl::string_view content, uint64_t mailbox_count);
+// A body that is in memory whole: packed where it comes in, committed by the writer.
+class WholeBody {
+ public:
+  WholeBody(uint64_t id, absl::string_view content);
+
+  void Commit(Batch& batch, uint64_t mailbox_count) const;
+  uint64_t id() const { return id_; }
+  uint64_t size_bytes() const { return size_bytes_; }
+  size_t memory_bytes() const;
+
+ private:
+  const uint64_t id_;
+  const uint64_t size_bytes_;
+  std::vector<std::string> chunks_;
+};
 
 // One mailbox entry less; with the last one the body goes. DataLoss when it is not there.
 absl::Status UnrefBody(Batch& batch, uint64_t id);

@@ -42,13 +42,10 @@ class AppendChange final : public Change {
   }
 
   void SetStaged(std::unique_ptr<StagedBody> body) { staged_ = std::move(body); }
-  void SetContent(uint64_t id, std::string content) {
-    content_id_ = id;
-    content_ = std::move(content);
-  }
+  void SetWhole(uint64_t id, absl::string_view content) { whole_.emplace(id, content); }
 
   size_t size_bytes() const override {
-    return (staged_ != nullptr ? staged_->memory_bytes() : content_.size()) +
+    return (staged_ != nullptr ? staged_->memory_bytes() : whole_->memory_bytes()) +
            delivery_.recipients.size() * (sizeof(Recipient) + 64);
   }
 
@@ -108,15 +105,15 @@ class AppendChange final : public Change {
       RETURN_IF_ERROR(staged_->Commit(batch, mailbox_count));
       return staged_->id();
     }
-    CommitBody(batch, content_id_, content_, mailbox_count);
-    return content_id_;
+    whole_->Commit(batch, mailbox_count);
+    return whole_->id();
   }
 
   void PutEntries(Batch& batch, uint64_t body, std::vector<MailboxRecord>& mailboxes) {
     MessageRecord entry;
     entry.body = body;
     entry.size_bytes =
-        delivery_.prefix.size() + (staged_ != nullptr ? staged_->size_bytes() : content_.size());
+        delivery_.prefix.size() + (staged_ != nullptr ? staged_->size_bytes() : whole_->size_bytes());
     entry.deliver_time = delivery_.deliver_time;
     entry.delivery_id = delivery_.delivery_id;
     entry.reverse_path = delivery_.reverse_path;
@@ -144,9 +141,9 @@ class AppendChange final : public Change {
   const std::string sha256_;
   Done<Receipt> done_;
   std::vector<std::string> unique_ids_;
+  // One of the two.
   std::unique_ptr<StagedBody> staged_;
-  uint64_t content_id_ = 0;
-  std::string content_;
+  std::optional<WholeBody> whole_;
   Receipt receipt_;
 };
 
@@ -179,7 +176,7 @@ void RocksDbEngine::AppendDelivery(Delivery delivery, std::string content, std::
   if (!status.ok()) return std::move(done)(std::move(status));
   auto change =
       std::make_unique<AppendChange>(clock_, std::move(delivery), std::move(sha256), std::move(done));
-  change->SetContent(database_->NextId(), std::move(content));
+  change->SetWhole(database_->NextId(), content);
   writer_->Submit(std::move(change));
 }
 

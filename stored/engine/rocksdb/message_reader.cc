@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "stored/engine/rocksdb/bodies.h"
+#include "stored/engine/rocksdb/chunk_codec.h"
 
 namespace mailstead::store {
 namespace {
@@ -62,14 +63,16 @@ class Reader final : public MessageReader {
   absl::Status LoadChunk(const Database::Use& use, uint32_t chunk) {
     const rocksdb::Snapshot* view = snapshot_.has_value() ? snapshot_->Get(use) : nullptr;
     chunk_ = kNoChunk;
-    ASSIGN_OR_RETURN(const bool found, use.FindAt(view, Family::kBody, ChunkKey(body_, chunk), chunk_bytes_));
+    std::string stored;
+    ASSIGN_OR_RETURN(const bool found, use.FindAt(view, Family::kBody, ChunkKey(body_, chunk), stored));
     if (!found && snapshot_.has_value() && view == nullptr) {
       return absl::UnavailableError("the message was deleted while the store recovered from a failure");
     }
     const uint64_t expected = std::min<uint64_t>(kChunkBytes, body_bytes_ - uint64_t{chunk} * kChunkBytes);
-    if (!found || chunk_bytes_.size() != expected) {
-      return absl::DataLossError(
-          absl::StrCat("chunk ", chunk, " of body ", body_, found ? " has the wrong size" : " is missing"));
+    const absl::Status unpacked =
+        found ? UnpackChunk(std::move(stored), expected, chunk_bytes_) : absl::DataLossError("is missing");
+    if (!unpacked.ok()) {
+      return absl::DataLossError(absl::StrCat("chunk ", chunk, " of body ", body_, ": ", unpacked.message()));
     }
     chunk_ = chunk;
     return absl::OkStatus();

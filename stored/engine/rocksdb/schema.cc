@@ -52,16 +52,18 @@ absl::StatusOr<SchemaState> CheckSchema(rocksdb::Env& env, const std::string& pa
   if (!absl::SimpleAtoi(line, &version)) {
     return absl::DataLossError(absl::StrCat(SchemaFile(path), " does not hold a version"));
   }
-  if (version != kSchemaVersion) {
+  if (version < kOldestSchemaVersion || version > kSchemaVersion) {
     return absl::FailedPreconditionError(absl::StrCat("the store in ", path, " has schema version ", version,
                                                       "; this program reads and writes version ",
                                                       kSchemaVersion));
   }
-  if (is_new) return SchemaState::kNew;
-  if (!database_exists) {
+  if (!is_new && !database_exists) {
     return absl::DataLossError(absl::StrCat("the database of the store in ", path, " is missing"));
   }
-  return SchemaState::kReady;
+  if (version != kSchemaVersion) {
+    RETURN_IF_ERROR(WriteSchema(env, path, absl::StrCat(kSchemaVersion, is_new ? kNewMark : "")));
+  }
+  return is_new ? SchemaState::kNew : SchemaState::kReady;
 }
 
 absl::Status MarkSchemaReady(rocksdb::Env& env, const std::string& path) {

@@ -14,7 +14,9 @@ class Env;
 
 namespace mailstead::store {
 
-inline constexpr uint32_t kSchemaVersion = 1;
+// 2: chunks of bodies may be zstd frames. Otherwise as 1, whose folders are taken on.
+inline constexpr uint32_t kSchemaVersion = 2;
+inline constexpr uint32_t kOldestSchemaVersion = 1;
 
 enum class SchemaState {
   // Nothing is there, or a first start did not get far: the database is made.
@@ -23,9 +25,9 @@ enum class SchemaState {
   kReady,
 };
 
-// Makes the file when `path` holds neither it nor a database.
-// FailedPrecondition: another version, or a database without the file. DataLoss: unreadable, or its database
-// is gone.
+// Makes the file when `path` holds neither it nor a database, and brings an older version that can be taken
+// on up to date. FailedPrecondition: another version, or a database without the file. DataLoss: unreadable,
+// or its database is gone.
 absl::StatusOr<SchemaState> CheckSchema(rocksdb::Env& env, const std::string& path,
                                         const std::string& db_path);
 // The database has been made.

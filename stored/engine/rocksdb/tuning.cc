@@ -77,7 +77,9 @@ rocksdb::ColumnFamilyOptions FamilyOptions(Family family, const RocksDbOptions& 
     result.enable_blob_files = true;
     result.min_blob_size = kMinBlobBytes;
     result.blob_file_size = kBlobFileBytes;
-    result.blob_compression_type = rocksdb::kZSTD;
+    // Chunks come packed (chunk_codec.h).
+    result.compression = rocksdb::kNoCompression;
+    result.blob_compression_type = rocksdb::kNoCompression;
     // A blob file without live bodies is deleted; of the older half, files that are half garbage are
     // rewritten.
     result.enable_blob_garbage_collection = true;

@@ -44,25 +44,34 @@ class SchemaTest : public testing::Test {
 
 TEST_F(SchemaTest, AFreshStoreIsMarked) {
   ASSERT_TRUE(Open().ok());
-  EXPECT_EQ(Read(), "1\n");
+  EXPECT_EQ(Read(), "2\n");
   EXPECT_TRUE(Open().ok());
 }
 
 TEST_F(SchemaTest, AnotherVersionIsRefusedAndNotTouched) {
   ASSERT_TRUE(Open().ok());
-  for (const char* version : {"0\n", "2\n", "17\n", "2 new\n"}) {
+  for (const char* version : {"0\n", "3\n", "17\n", "3 new\n"}) {
     Write(version);
     const auto before = std::filesystem::last_write_time(path_ + "/db");
     const absl::Status refused = Open();
     EXPECT_EQ(refused.code(), StatusCode::kFailedPrecondition);
     EXPECT_THAT(std::string(refused.message()),
                 HasSubstr("version " + std::string(version, strcspn(version, " \n"))));
-    EXPECT_THAT(std::string(refused.message()), HasSubstr("this program reads and writes version 1"));
+    EXPECT_THAT(std::string(refused.message()), HasSubstr("this program reads and writes version 2"));
     EXPECT_EQ(Read(), version);
     EXPECT_EQ(std::filesystem::last_write_time(path_ + "/db"), before);
   }
-  Write("1\n");
+  Write("2\n");
   EXPECT_TRUE(Open().ok());
+}
+
+TEST_F(SchemaTest, VersionOneIsTakenOn) {
+  Write("1 new\n");
+  ASSERT_TRUE(Open().ok());
+  EXPECT_EQ(Read(), "2\n");
+  Write("1\n");
+  ASSERT_TRUE(Open().ok());
+  EXPECT_EQ(Read(), "2\n");
 }
 
 TEST_F(SchemaTest, AnUnreadableMarkIsDamage) {
@@ -81,9 +90,9 @@ TEST_F(SchemaTest, AMissingDatabaseIsNotMadeAnew) {
 }
 
 TEST_F(SchemaTest, AFirstStartThatDidNotGetFarIsGoneOnWith) {
-  Write("1 new\n");
+  Write("2 new\n");
   EXPECT_TRUE(Open().ok());
-  EXPECT_EQ(Read(), "1\n");
+  EXPECT_EQ(Read(), "2\n");
 }
 
 TEST_F(SchemaTest, ADatabaseOfSomethingElseIsRefused) {
