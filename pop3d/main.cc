@@ -151,9 +151,10 @@ int Run(const config::FrontendFlags& flags) {
   auto registry = std::make_shared<prometheus::Registry>();
   Metrics metrics(*registry);
   const std::unique_ptr<rpc::StoreChannel> channel = OrExit("store", rpc::StoreChannel::Create(flags.store));
-  const std::unique_ptr<StoreClient> store = 
+  const std::unique_ptr<StoreClient> store =
       NewGrpcStoreClient(*channel, flags.store.connections, absl::GetFlag(FLAGS_store_timeout));
-  const std::unique_ptr<net::TlsContext> tls = OrExit("tls_cert", net::TlsContext::Create(flags.tls));
+  const std::unique_ptr<net::TlsContext> tls = OrExit(
+      flags.tls.cert_file.empty() ? "tls_self_signed_dir" : "tls_cert", net::TlsContext::Create(flags.tls));
   net::ConnectionCounter counter(flags.max_connections, flags.max_connections_per_address);
 
   auto threads = std::make_unique<net::IoThreads>(flags.threads);

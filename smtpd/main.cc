@@ -4,7 +4,6 @@
 #include <memory>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "absl/flags/flag.h"
 #include "absl/time/time.h"
@@ -135,7 +134,7 @@ std::unique_ptr<Server> MakeServer(const config::FrontendFlags& shared) {
   absl::StatusOr<std::unique_ptr<net::TlsContext>> tls = net::TlsContext::Create(shared.tls);
   absl::StatusOr<std::unique_ptr<rpc::StoreChannel>> store = rpc::StoreChannel::Create(shared.store);
   config::Checker check;
-  check.Ok("tls_cert", tls.status());
+  check.Ok(shared.tls.cert_file.empty() ? "tls_self_signed_dir" : "tls_cert", tls.status());
   check.Ok("store", store.status());
   check.ExitIfBad("smtpd");
   options.tls = *std::move(tls);
@@ -163,10 +162,7 @@ int Main(int argc, char** argv) {
   config::Program program;
   program.name = "smtpd";
   program.usage = "Takes mail in by SMTP (MX and submission) and hands it to the store.";
-  const std::vector<char*> positional = config::ParseCommandLine(program, argc, argv);
-  config::Checker check;
-  check.That(positional.size() <= 1, "flagfile", "options are flags; other arguments are not taken");
-  check.ExitIfBad("smtpd");
+  config::ParseCommandLine(program, argc, argv);
   const config::FrontendFlags shared = CheckedFlags();
   config::SetUpLog("smtpd");
 

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <optional>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/synchronization/mutex.h"
@@ -33,9 +34,9 @@ void PrintLine(std::FILE* to, absl::string_view text) {
 
 }  // namespace
 
-std::vector<char*> ParseCommandLine(const Program& program, int argc, char** argv) {
-  // Debian's Abseil looks for cycles of locks at run time, which costs some percent. The thread sanitizer's build does
-  // it better.
+void ParseCommandLine(const Program& program, int argc, char** argv) {
+  // Debian's Abseil looks for cycles of locks at run time, which costs some percent. The thread sanitizer's
+  // build does it better.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   absl::StatusOr<CommandLine> parsed =
       SetFlags(program, std::vector<char*>(argv, argv + argc), ProcessEnvironment);
@@ -51,7 +52,13 @@ std::vector<char*> ParseCommandLine(const Program& program, int argc, char** arg
     PrintLine(stdout, absl::StrCat(program.name, " ", Version()));
     std::exit(0);
   }
-  return std::move(parsed->positional);
+  // The first is the program's own name. Whoever forgets the dashes is told so, and not served with the
+  // default.
+  if (parsed->positional.size() > 1) {
+    PrintLine(stderr, absl::StrCat(program.name, ": \"", absl::CHexEscape(parsed->positional[1]),
+                                   "\": is no flag; they are written --name=value, and --help lists them"));
+    std::exit(kExitBadConfiguration);
+  }
 }
 
 void Checker::Range(absl::string_view flag, int64_t value, int64_t min, int64_t max) {

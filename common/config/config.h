@@ -21,9 +21,9 @@ struct Program {
 };
 
 // Reads environment, flag file and command line. On an unknown flag or a value that does not parse it prints
-// one line that names the flag and what is allowed, and exits with status 2. Serves --help and --version.
-// Returns the positional arguments.
-std::vector<char*> ParseCommandLine(const Program& program, int argc, char** argv);
+// one line that names the flag and what is allowed, and exits with status 2; likewise on an argument that is no
+// flag. Serves --help and --version.
+void ParseCommandLine(const Program& program, int argc, char** argv);
 
 // Collects what is impossible, so that the program ends with one line per flag.
 //   Checker check; check.Range("max_connections", value, 1, 20000); check.ExitIfBad("smtpd");

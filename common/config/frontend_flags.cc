@@ -1,13 +1,20 @@
 #include "common/config/frontend_flags.h"
 
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include "absl/flags/flag.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "asio/ip/host_name.hpp"
 #include "common/config/config.h"
 #include "common/net/listener.h"
+#include "common/net/pem_file.h"
 
 ABSL_FLAG(
     std::string, hostname, "",
@@ -44,6 +51,8 @@ namespace mailstead::config {
 namespace {
 
 constexpr size_t kMaxHostnameBytes = 255;
+// As net::TlsOptions asks.
+constexpr off_t kMinTicketKeyBytes = 48;
 
 std::string Hostname() {
   std::string name = absl::GetFlag(FLAGS_hostname);
@@ -60,10 +69,38 @@ bool IsHostname(absl::string_view name) {
              absl::string_view::npos;
 }
 
+// A port that gRPC cannot use it would replace by 443 without a word.
+bool IsStoreAddress(absl::string_view address) {
+  if (absl::ConsumePrefix(&address, "unix:")) return !address.empty();
+  absl::ConsumePrefix(&address, "dns:///");
+  const size_t colon = address.rfind(':');
+  int port = 0;
+  return colon != 0 && colon != absl::string_view::npos &&
+         absl::SimpleAtoi(address.substr(colon + 1), &port) && port >= 1 && port <= 65535;
+}
+
+// Whoever loads the file knows no flags: a file that is not there is found here, under the flag that named
+// it.
+void CheckFile(Checker& check, absl::string_view flag, const std::string& path) {
+  check.That(path.empty() || access(path.c_str(), R_OK) == 0, flag,
+             absl::StrCat("cannot read ", path, ": ", std::strerror(errno)));
+}
+
 void CheckPair(Checker& check, absl::string_view key_flag, const std::string& key,
                absl::string_view cert_flag, const std::string& cert) {
-  check.That(key.empty() == cert.empty(), key_flag,
-             absl::StrCat("is needed with --", cert_flag, ", and only with it"));
+  if (key.empty() != cert.empty()) {
+    check.That(false, key_flag, absl::StrCat("is needed with --", cert_flag, ", and only with it"));
+    return;
+  }
+  CheckFile(check, cert_flag, cert);
+  CheckFile(check, key_flag, key);
+}
+
+void CheckTicketKeyFile(Checker& check, const std::string& path) {
+  CheckFile(check, "tls_ticket_key_file", path);
+  const absl::StatusOr<net::FileStamp> stamp = net::StampOf(path);
+  check.That(!stamp.ok() || stamp->size >= kMinTicketKeyBytes, "tls_ticket_key_file",
+             absl::StrCat(path, " must hold at least ", kMinTicketKeyBytes, " random bytes"));
 }
 
 }  // namespace
@@ -79,9 +116,11 @@ FrontendFlags ReadFrontendFlags(Checker& check) {
   flags.store.tls_cert_file = absl::GetFlag(FLAGS_store_tls_cert);
   flags.store.tls_key_file = absl::GetFlag(FLAGS_store_tls_key);
   flags.store.connections = absl::GetFlag(FLAGS_store_connections);
-  check.That(!flags.store.target.empty(), "store", "must not be empty");
+  check.That(IsStoreAddress(flags.store.target), "store",
+             "must be host:port, dns:///name:port or unix:/path");
   check.Range("store_connections", flags.store.connections, 1, 64);
   CheckPair(check, "store_tls_key", flags.store.tls_key_file, "store_tls_cert", flags.store.tls_cert_file);
+  CheckFile(check, "store_tls_ca", flags.store.tls_ca_file);
 
   flags.tls.cert_file = absl::GetFlag(FLAGS_tls_cert);
   flags.tls.key_file = absl::GetFlag(FLAGS_tls_key);
@@ -89,6 +128,7 @@ FrontendFlags ReadFrontendFlags(Checker& check) {
   flags.tls.self_signed_dir = absl::GetFlag(FLAGS_tls_self_signed_dir);
   flags.tls.ticket_key_file = absl::GetFlag(FLAGS_tls_ticket_key_file);
   CheckPair(check, "tls_key", flags.tls.key_file, "tls_cert", flags.tls.cert_file);
+  CheckTicketKeyFile(check, flags.tls.ticket_key_file);
 
   absl::StatusOr<net::NetworkList> proxies = net::NetworkList::Parse(absl::GetFlag(FLAGS_proxy_networks));
   check.Ok("proxy_networks", proxies.status());

@@ -19,13 +19,16 @@ WRONG = {
         ("max_connections_per_address", "-1"), ("max_recipients", "0"), ("max_message_bytes", "0"),
         ("command_timeout", "0s"), ("tls_cert", "/no/such/file"), ("tls_key", "/no/such/file"),
         ("store_connections", "0"), ("allow_plaintext_auth", "perhaps"),
-        ("max_errors", "-3"),
+        ("max_errors", "-3"), ("store", ""), ("store", "nowhere"), ("store", "127.0.0.1:0"),
+        ("store_tls_ca", "/no/such/file"), ("tls_self_signed_dir", "/proc/no/such/folder"),
+        ("tls_ticket_key_file", "/no/such/file"), ("tls_ticket_key_file", "/dev/null"),
     ],
     "pop3d": [
         ("no_such_flag", "1"), ("pop3_listen", "127.0.0.1"), ("pop3s_listen", "127.0.0.1:70000"),
         ("log_format", "xml"), ("log_level", "loud"), ("hostname", "a b"), ("proxy_networks", "10.0.0.0/99"),
         ("max_connections", "-1"), ("idle_timeout", "0s"), ("login_delay", "-1s"), ("lease_ttl", "0s"),
-        ("lease_ttl", "1h"), ("tls_cert", "/no/such/file"),
+        ("lease_ttl", "1h"), ("tls_cert", "/no/such/file"), ("store", "nowhere:x"), ("store_tls_ca", "/no/such/file"),
+        ("tls_self_signed_dir", "/proc/no/such/folder"), ("tls_ticket_key_file", "/dev/null"),
         ("allow_plaintext_auth", "perhaps"),
     ],
 }
@@ -102,6 +105,12 @@ class ConfigTest(StackCase):
         size, limits = offered(flagfile=flag_file, max_message_bytes=90000)
         self.assertEqual("90000", size)
         self.assertIn("RCPTMAX=300", limits)
+
+    def test_an_argument_that_is_no_flag(self):
+        for program in WRONG:
+            with self.subTest(program):
+                done = run_tool([*program_argv(program, self.good_flags(program)), "log_level=debug"], timeout=20)
+                self.assert_one_line_that_names(done, "log_level=debug", program)
 
     def test_a_flag_file_that_is_not_there(self):
         for program in WRONG:
