@@ -18,8 +18,10 @@ inline constexpr size_t kMaxPageTokenBytes = 1024;
 
 inline constexpr size_t kMaxBatchAccounts = 1000;
 inline constexpr size_t kMaxAliasTargets = 1000;
-// Where mail for an address goes, kept in memory: about 200 bytes each.
+// Where mail for an address goes, kept in memory: at most some 600 bytes each. An address that leads to more
+// mailboxes is looked up each time.
 inline constexpr size_t kMaxRememberedAddresses = 100'000;
+inline constexpr size_t kMaxRememberedMailboxes = 16;
 // An alias that leads to an alias that leads to ...
 inline constexpr int kMaxAliasDepth = 8;
 

@@ -71,8 +71,7 @@ absl::StatusOr<RecipientResolver::Place> RecipientResolver::Look(const Address& 
   Place place;
   place.kind = Place::Kind::kRemote;
   // SECURITY: the domain is what follows the last '@' of a parsed address, so that percent, bang and quoted
-  // forms
-  // ("user%other.test@ours", "user@other.test"@ours) are just local parts here and open no relay.
+  // forms ("user%other.test@ours", "user@other.test"@ours) are just local parts here and open no relay.
   if (address.is_literal()) return place;
   ASSIGN_OR_RETURN(const std::string domain_name, NormalizeDomain(address.domain));
   ASSIGN_OR_RETURN(const std::optional<Domain> domain, IfFound(engine_.GetDomain(domain_name)));
@@ -199,6 +198,9 @@ std::optional<Resolution> RecipientResolver::Remembered(absl::string_view addres
 void RecipientResolver::Remember(absl::string_view address, const Expansion& expansion,
                                  const Resolution& resolution, uint64_t directory_version) {
   if (directory_version == 0 || !Takes(resolution)) return;
+  // SECURITY: strangers choose tags and the local parts of a catch-all, as many as they like; with a list of
+  // a thousand mailboxes behind each they would fill memory.
+  if (resolution.mailboxes.size() > kMaxRememberedMailboxes) return;
   for (const Account& account : expansion.accounts) {
     if (account.quota_bytes != 0 || account.quota_messages != 0) return;
   }

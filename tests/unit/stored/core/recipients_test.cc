@@ -372,6 +372,20 @@ TEST_F(RecipientMemoryTest, NeverWhereAQuotaMayBeReached) {
   EXPECT_FALSE(resolver_.Remembered("full@example.test").has_value());
 }
 
+TEST_F(RecipientMemoryTest, NeverWhatLeadsToManyMailboxes) {
+  std::vector<std::string> targets;
+  for (size_t i = 1; i <= kMaxRememberedMailboxes; ++i) {
+    targets.push_back(absl::StrCat("a", i, "@example.test"));
+    Add(targets.back());
+  }
+  AddAlias("at-limit@example.test", targets);
+  EXPECT_TRUE(RememberedAfterResolving("at-limit@example.test").has_value());
+  targets.push_back("b@example.test");
+  Add(targets.back());
+  AddAlias("over-limit@example.test", targets);
+  EXPECT_FALSE(RememberedAfterResolving("over-limit@example.test").has_value());
+}
+
 TEST_F(RecipientMemoryTest, NeverWhatTakesNoMail) {
   Add("closed@example.test", true);
   AddAlias("away@example.test", {"someone@elsewhere.test"});
