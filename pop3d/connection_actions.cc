@@ -192,7 +192,9 @@ Step Connection::FetchFailed(SendMessageAction action, const absl::Status& statu
 
 // A small message, from what was read ahead or together with some that follow it.
 asio::awaitable<absl::StatusOr<std::string>> Connection::FetchWhole(SendMessageAction action) {
-  if (std::optional<std::string> kept = read_ahead_.Take(action.message_id); kept.has_value()) {
+  // One that is not whole is asked for again: its +OK is not out, so what is wrong with it can be said.
+  if (std::optional<std::string> kept = read_ahead_.Take(action.message_id);
+      kept.has_value() && kept->size() == action.size_bytes) {
     co_return *std::move(kept);
   }
   const std::vector<uint64_t> ids = read_ahead_.Plan(session_.maildrop(), action.number);

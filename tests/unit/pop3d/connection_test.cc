@@ -280,6 +280,21 @@ TEST_F(ConnectionTest, AWholeMessageOfAnotherSizeIsNotGiven) {
   EXPECT_EQ(Ask("NOOP"), "+OK done");
 }
 
+TEST_F(ConnectionTest, AMessageOfAnotherSizeThatWasReadAheadIsNotGiven) {
+  service_.store.Deliver(demo(), "N: 1\r\n\r\n");
+  service_.store.Deliver(demo(), "N: 2\r\n\r\n");
+  service_.store.Deliver(demo(), "N: 3\r\n\r\nbody\r\n");
+  service_.store.fetch_ends_after = 8;
+  LogIn();
+  for (const int i : {1, 2}) {
+    EXPECT_EQ(Ask(absl::StrCat("RETR ", i)), "+OK 8 octets");
+    EXPECT_EQ(Multiline(), absl::StrCat("N: ", i, "\r\n\r\n"));
+  }
+  EXPECT_THAT(service_.store.fetches.back(), ElementsAre(2, 3));
+  EXPECT_EQ(Ask("RETR 3"), "-ERR [SYS/TEMP] message cannot be read now, try again later");
+  EXPECT_EQ(Ask("NOOP"), "+OK done");
+}
+
 TEST_F(ConnectionTest, AMessageOverTheLimitIsStreamed) {
   const std::string at_limit(kMaxWholeMessageBytes, 'x');
   const std::string over_limit(kMaxWholeMessageBytes + 1, 'x');
