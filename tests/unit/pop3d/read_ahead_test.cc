@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -30,37 +31,29 @@ std::vector<uint64_t> Ids(int first, int last) {
   return ids;
 }
 
-TEST(ReadAhead, TheLongerInOrderTheMoreIsFetchedTogether) {
-  const Maildrop maildrop = Of(60, 100);
+// Asks for one message after the other: its number, and that of the last one that is fetched with it.
+void ExpectPlans(int count, const std::vector<std::pair<int, int>>& plans) {
+  const Maildrop maildrop = Of(count, 100);
   ReadAhead read_ahead;
-  EXPECT_EQ(read_ahead.Plan(maildrop, {1}), Ids(1, 1));
-  EXPECT_EQ(read_ahead.Plan(maildrop, {2}), Ids(2, 5));
-  EXPECT_EQ(read_ahead.Plan(maildrop, {6}), Ids(6, 21));
-  // No more than that at a time.
-  EXPECT_EQ(read_ahead.Plan(maildrop, {22}), Ids(22, 37));
-  EXPECT_EQ(read_ahead.Plan(maildrop, {38}), Ids(38, 53));
-  EXPECT_EQ(read_ahead.Plan(maildrop, {54}), Ids(54, 60));
+  for (const auto& [number, last] : plans) {
+    EXPECT_EQ(read_ahead.Plan(maildrop, {static_cast<uint64_t>(number)}), Ids(number, last)) << number;
+  }
+}
+
+TEST(ReadAhead, TheLongerInOrderTheMoreIsFetchedTogether) {
+  // Sixteen at most.
+  ExpectPlans(60, {{1, 1}, {2, 5}, {6, 21}, {22, 37}, {38, 53}, {54, 60}});
 }
 
 TEST(ReadAhead, AClientThatJumpsGetsOneAtATime) {
-  const Maildrop maildrop = Of(60, 100);
-  ReadAhead read_ahead;
-  for (const uint64_t number : {30, 10, 10, 60, 1, 3}) {
-    EXPECT_THAT(read_ahead.Plan(maildrop, {number}), ElementsAre(100 + number));
-  }
-  // From there on in order.
-  EXPECT_EQ(read_ahead.Plan(maildrop, {4}), Ids(4, 7));
-  EXPECT_EQ(read_ahead.Plan(maildrop, {8}), Ids(8, 23));
-  // And not any more.
-  EXPECT_EQ(read_ahead.Plan(maildrop, {40}), Ids(40, 40));
+  // From 3 on in order, and not any more.
+  ExpectPlans(60, {{30, 30}, {10, 10}, {10, 10}, {60, 60}, {1, 1}, {3, 3}, {4, 7}, {8, 23}, {40, 40}});
 }
 
 TEST(ReadAhead, FromTheLastToTheFirstIsNoOrder) {
-  const Maildrop maildrop = Of(20, 100);
-  ReadAhead read_ahead;
-  for (uint64_t number = 20; number > 0; --number) {
-    EXPECT_THAT(read_ahead.Plan(maildrop, {number}), ElementsAre(100 + number));
-  }
+  std::vector<std::pair<int, int>> plans;
+  for (int number = 20; number > 0; --number) plans.emplace_back(number, number);
+  ExpectPlans(20, plans);
 }
 
 TEST(ReadAhead, DeletedMessagesArePassedOver) {
