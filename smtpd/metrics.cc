@@ -24,15 +24,18 @@ prometheus::Family<prometheus::Counter>& CounterFamily(prometheus::Registry& reg
 }  // namespace
 
 Metrics::Metrics(std::shared_ptr<prometheus::Registry> registry) : registry_(std::move(registry)) {
-  auto& replies =
-      CounterFamily(*registry_, "mailstead_smtp_replies_total", "Replies sent, by their name in the catalogue");
+  auto& replies = CounterFamily(*registry_, "mailstead_smtp_replies_total",
+                                "Replies sent, by their name in the catalogue");
   for (size_t i = 0; i < kReplyCount; ++i) {
     const Reply& reply = GetReply(static_cast<ReplyId>(i));
     replies_[i] = &replies.Add({{"reply", std::string(reply.name)}, {"code", absl::StrCat(reply.code)}});
   }
-  auto& open =
-      prometheus::BuildGauge().Name("mailstead_smtp_connections").Help("Open connections").Register(*registry_);
-  auto& opened = CounterFamily(*registry_, "mailstead_smtp_connections_total", "Connections accepted since the start");
+  auto& open = prometheus::BuildGauge()
+                   .Name("mailstead_smtp_connections")
+                   .Help("Open connections")
+                   .Register(*registry_);
+  auto& opened =
+      CounterFamily(*registry_, "mailstead_smtp_connections_total", "Connections accepted since the start");
   auto& messages = CounterFamily(*registry_, "mailstead_smtp_messages_total", "Messages the store has taken");
   for (ListenerKind kind : kKinds) {
     const prometheus::Labels labels = {{"listener", std::string(ListenerName(kind))}};
@@ -43,7 +46,8 @@ Metrics::Metrics(std::shared_ptr<prometheus::Registry> registry) : registry_(std
   message_bytes_ =
       &CounterFamily(*registry_, "mailstead_smtp_message_bytes_total", "Bytes of the messages taken").Add({});
   recipients_ =
-      &CounterFamily(*registry_, "mailstead_smtp_recipients_total", "Recipients of the messages taken").Add({});
+      &CounterFamily(*registry_, "mailstead_smtp_recipients_total", "Recipients of the messages taken")
+           .Add({});
   store_seconds_ =
       &prometheus::BuildHistogram()
            .Name("mailstead_smtp_store_seconds")
@@ -51,7 +55,8 @@ Metrics::Metrics(std::shared_ptr<prometheus::Registry> registry) : registry_(std
            .Register(*registry_)
            .Add({}, prometheus::Histogram::BucketBoundaries{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
                                                             0.25, 0.5, 1, 2.5, 5, 10, 30});
-  tls_ = &CounterFamily(*registry_, "mailstead_smtp_tls_handshakes_total", "TLS handshakes, by result (ok, failed)");
+  tls_ = &CounterFamily(*registry_, "mailstead_smtp_tls_handshakes_total",
+                        "TLS handshakes, by result (ok, failed)");
   authentications_ =
       &CounterFamily(*registry_, "mailstead_smtp_authentications_total",
                      "AUTH exchanges, by mechanism and result (ok, refused, failed, cancelled)");

@@ -1,4 +1,4 @@
-// A machine-readable reason and field on an absl::Status; over gRPC they are google.rpc.ErrorInfo and BadRequest.
+// A machine-readable reason and field on an absl::Status; over gRPC google.rpc.ErrorInfo and BadRequest.
 #pragma once
 
 #include <string>

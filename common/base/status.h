@@ -1,10 +1,10 @@
 // absl::Status at every fallible boundary, without the noise.
 //
 // Each code has one meaning in Mailstead:
-//   temporary: Unavailable (a peer or the store is away), DeadlineExceeded, Aborted (lost a race; try again),
-//              ResourceExhausted (disk, quota or a limit is full)
-//   permanent: NotFound, AlreadyExists, InvalidArgument, FailedPrecondition, PermissionDenied, Unauthenticated
-//   alarm:     DataLoss (temporary to the peer, an alarm to the operator), Internal (our own bug)
+//  temporary: Unavailable (a peer or the store is away), DeadlineExceeded, Aborted (lost a race; try again),
+//             ResourceExhausted (disk, quota or a limit is full)
+//  permanent: NotFound, AlreadyExists, InvalidArgument, FailedPrecondition, PermissionDenied, Unauthenticated
+//  alarm:     DataLoss (temporary to the peer, an alarm to the operator), Internal (our own bug)
 #pragma once
 
 #include <utility>

@@ -1,4 +1,4 @@
-// A bounded pool for blocking work (disk reads, password hashing), so that it never runs on an I/O or gRPC thread.
+// A bounded pool for blocking work (disk, password hashing), so that it never runs on an I/O or gRPC thread.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,4 @@
-// Base64 as SASL uses it (RFC 4954 section 4, RFC 5034 section 4, RFC 4648 section 4): one line, padded, nothing else in it.
+// Base64 as SASL uses it (RFC 4648 section 4, RFC 4954 section 4, RFC 5034 section 4): one line, padded.
 #pragma once
 
 #include <optional>

@@ -68,7 +68,7 @@ void CheckBdatAndAuth(absl::string_view argument) {
 
 }  // namespace
 
-// A line as it comes from the framer, without its CRLF; the session refuses lines with control characters first.
+// A line as it comes from the framer, without its CRLF; the session refuses control characters first.
 void Run(absl::string_view input) {
   (void)smtp::IsOtherProtocol(input);
   if (smtp::HasControlCharacters(input)) return;

@@ -90,8 +90,10 @@ TEST_F(AdminServerTest, ReadinessFollowsTheCheck) {
 }
 
 TEST_F(AdminServerTest, MetricsAreOursAndTheProcesses) {
-  auto& family =
-      prometheus::BuildCounter().Name("mailstead_smtp_replies_total").Help("Replies sent").Register(*registry);
+  auto& family = prometheus::BuildCounter()
+                     .Name("mailstead_smtp_replies_total")
+                     .Help("Replies sent")
+                     .Register(*registry);
   family.Add({{"code", "250"}}).Increment(3);
   const std::string answer = Get("/metrics");
   EXPECT_THAT(answer, StartsWith("HTTP/1.1 200 OK\r\n"));

@@ -15,8 +15,8 @@ namespace {
 // server need not wait for the client's farewell.
 const int kBackupPolling = setenv("GRPC_CLIENT_CHANNEL_BACKUP_POLL_INTERVAL_MS", "50", 1);
 
-// Client and server are one process here, and share gRPC's set of file descriptors. With epoll an event now and
-// then finds no thread that waits, until one of them looks again after ten seconds.
+// Client and server are one process here, and share gRPC's set of file descriptors. With epoll an event now
+// and then finds no thread that waits, until one of them looks again after ten seconds.
 const int kPollStrategy = setenv("GRPC_POLL_STRATEGY", "poll", 1);
 
 ThrottleOptions FastThrottle() {
@@ -57,7 +57,8 @@ ServiceTest::ServiceTest()
   server_ = *std::move(server);
   server_->SetServing(true);
   grpc::ChannelArguments arguments;
-  // A window that does not grow: how much a caller that does not read can be sent is the same on every machine.
+  // A window that does not grow: how much a caller that does not read can be sent is the same on every
+  // machine.
   arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
   channel_ = grpc::CreateCustomChannel(socket_, grpc::InsecureChannelCredentials(), arguments);
   directory_stub_ = v1::DirectoryService::NewStub(channel_);
