@@ -5,25 +5,23 @@ import pathlib
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
 
 from .loads import REPO, free_port, wait_for_port
-from .peer import PASSWORD, pss_bytes
+from .peer import PASSWORD
+from .server import Server, pss_bytes
 
 sys.path.insert(0, str(REPO / "tests/support"))
 from mailstead.ctl import Mailctl  # noqa: E402
 
 BIN = REPO / "build" / "bin"
-
-
 # A ready-made hash of PASSWORD, so that many accounts are made fast.
 PASSWORD_HASH = "$6$bench$y/IHGvgzdQp.8kT6YX2I6sPlhs74T0HhO7VF3q8tnN1hUHK6h5mU.ej9wW36eivXu.RKz1UwYrO1w4.fIM6Mv0"
 
 
-class Mailstead:
+class Mailstead(Server):
     name = "Mailstead"
     # Messages of the longest row: so many that it takes some seconds.
     bulk = 40_000
@@ -31,18 +29,13 @@ class Mailstead:
     idle_smtp = idle_pop3 = 15_000
 
     def __init__(self):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="mailstead-bench-"))
         self.processes = []
         self.pids = {}
         self.mx_ports = []
         self.store = f"127.0.0.1:{free_port()}"
-        try:
-            self._start_all()
-        except BaseException:
-            self.close()
-            raise
+        super().__init__()
 
-    def _start_all(self):
+    def start(self):
         self._start("stored", data_dir=self.folder / "store", listen=self.store,
                     frontend_token_file=self.folder / "frontend.token",
                     operator_token_file=self.folder / "operator.token")

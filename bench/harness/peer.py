@@ -3,31 +3,26 @@
 import pathlib
 import shutil
 import subprocess
-import tempfile
 import time
 
 from .loads import REPO, free_port, wait_for_port
+from .server import Server, pss_bytes
 
 PASSWORD = "bench"
 
 
-class PostfixDovecot:
+class PostfixDovecot(Server):
     name = "Postfix + Dovecot"
     bulk = 3_000
     # As many as its process limit and Dovecot's login processes hold.
     idle_smtp, idle_pop3 = 140, 1_500
 
     def __init__(self):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="mailstead-bench-"))
-        self.folder.chmod(0o755)
         self.mx_port, self.smtps_port, self.pop3_port, self.pop3s_port = (free_port() for _ in range(4))
-        try:
-            self._start_all()
-        except BaseException:
-            self.close()
-            raise
+        super().__init__()
 
-    def _start_all(self):
+    def start(self):
+        self.folder.chmod(0o755)
         self._make_folders()
         self._make_certificate()
         self._fill("postfix/main.cf", self.folder / "postfix/etc/main.cf")
@@ -93,14 +88,3 @@ def descendants(pids):
         for task in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
             waiting += map(int, task.read_text().split())
     return found
-
-
-def pss_bytes(pid):
-    """Memory of a process, shared pages divided among those that share them; 0 when it has gone."""
-    try:
-        for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return 0
