@@ -5,7 +5,7 @@ import json
 import re
 import unittest
 
-from mailstead.process import parse_logfmt, run_tool, program_argv
+from mailstead.process import Process, parse_logfmt, run_tool, program_argv
 from mailstead.stack import PASSWORD, SharedStackCase, StackCase
 
 MAIL = b"Subject: a-subject-nobody-logs\r\n\r\nA body nobody logs\r\n"
@@ -114,8 +114,8 @@ class JsonLogTest(StackCase):
     def test_every_line_is_a_document(self):
         stack = self.new_stack()
         stack.add_stored()
+        self.check_stored(stack)
         # Ports are read from logfmt by the harness; here the documents are parsed instead.
-        from mailstead.process import Process
         for program, listeners in (("smtpd", dict(mx_listen="127.0.0.1:0", submission_listen="",
                                                   submissions_listen="")),
                                    ("pop3d", dict(pop3_listen="127.0.0.1:0", pop3s_listen=""))):
@@ -130,6 +130,20 @@ class JsonLogTest(StackCase):
             for line in process.text().splitlines():
                 fields = json.loads(line)
                 self.assertEqual(program, fields["program"])
+
+
+    def check_stored(self, stack):
+        # The store of the stack stays for the front-ends; this one has a folder of its own.
+        process = Process("stored-json", program_argv("stored", {
+            "data_dir": stack.folder / "json", "listen": "127.0.0.1:0", "admin_listen": "127.0.0.1:0",
+            "operator_token_file": stack.folder / "json.token", "log_format": "json"}))
+        self.addCleanup(process.kill)
+        process.wait_for_line(lambda line: json.loads(line).get("event") == "started", what="started")
+        self.assertEqual(0, process.terminate())
+        lines = [json.loads(line) for line in process.text().splitlines()]
+        self.assertEqual({"stored"}, {fields["program"] for fields in lines})
+        self.assertEqual(["store", "admin"], sorted((fields["listener"] for fields in lines
+                                                     if fields["event"] == "listening"), reverse=True))
 
 
 class FlagsTest(StackCase):

@@ -11,6 +11,8 @@ from mailstead.sasl import ScramClient
 from mailstead.stack import PASSWORD, StackCase
 
 IMPORTED = "imported pass word"
+# OpenSSL makes no bcrypt.
+IMPORTED_BCRYPT = "$2y$04$mailsteadmailsteadmaieg1/SUzVvGDq1nvt7P0btOxVn8TMbpve"
 
 
 class PasswordCase(StackCase):
@@ -127,7 +129,8 @@ class HashTest(PasswordCase):
 
     def test_imported_hashes_serve_until_the_password_is_set(self):
         self.stack.secrets.add(IMPORTED)
-        hashes = {"sha512": self.openssl_hash("-6"), "sha256": self.openssl_hash("-5")}
+        hashes = {"sha512": self.openssl_hash("-6"), "sha256": self.openssl_hash("-5"),
+                  "bcrypt": IMPORTED_BCRYPT}
         for name, text in hashes.items():
             with self.subTest(name):
                 user = f"{name}@example.test"
