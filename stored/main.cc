@@ -360,7 +360,7 @@ int main(int argc, char** argv) {
   mailstead::net::BlockSignals();
   mailstead::net::RaiseDescriptorLimit();
   mailstead::config::ParseCommandLine(
-      {.name = "stored", .usage = "Keeps mail, accounts and queues for smtpd and pop3d, behind a gRPC API."},
+      {.name = "stored", .usage = "Keeps accounts, mail and locks for smtpd and pop3d, behind a gRPC API."},
       argc, argv);
   mailstead::store::CheckFlags();
   mailstead::config::SetUpLog("stored");
