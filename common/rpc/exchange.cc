@@ -27,9 +27,7 @@ namespace {
 namespace v1 = ::mailstead::store::v1;
 using Outcome = absl::StatusOr<v1::ExchangeAnswer>;
 
-// The store checks who calls when a stream begins, so a credential that was withdrawn is of use for so long.
-constexpr absl::Duration kStreamLife = absl::Minutes(1);
-// The longest that a call may take behind that.
+// The longest that a call may take at the end of a stream's life.
 constexpr absl::Duration kMaxCallTime = absl::Minutes(10);
 constexpr absl::Duration kSweepInterval = absl::Milliseconds(50);
 // Calls that wait are sent together up to about here; the store takes 2 MiB.
@@ -44,9 +42,9 @@ class Stream final : public std::enable_shared_from_this<Stream> {
  public:
   using Done = std::function<void(Outcome)>;
 
-  explicit Stream(StoreChannel& channel)
-      : stub_(v1::ExchangeService::NewStub(channel.Next())), retire_at_(absl::Now() + kStreamLife) {
-    channel.Prepare(context_, kStreamLife + kMaxCallTime);
+  Stream(StoreChannel& channel, absl::Duration life)
+      : stub_(v1::ExchangeService::NewStub(channel.Next())), retire_at_(absl::Now() + life) {
+    channel.Prepare(context_, life + kMaxCallTime);
   }
 
   // Once. What was sent before goes now.
@@ -289,8 +287,11 @@ class Stream final : public std::enable_shared_from_this<Stream> {
 }  // namespace
 
 struct Exchange::Impl {
-  Impl(StoreChannel& channel, int streams)
-      : channel(channel), current(static_cast<size_t>(streams)), sweeper([this] { SweepNowAndThen(); }) {}
+  Impl(StoreChannel& channel, int streams, absl::Duration stream_life)
+      : channel(channel),
+        stream_life(stream_life),
+        current(static_cast<size_t>(streams)),
+        sweeper([this] { SweepNowAndThen(); }) {}
 
   ~Impl() {
     std::vector<std::shared_ptr<Stream>> streams;
@@ -312,7 +313,7 @@ struct Exchange::Impl {
       stream = current[place];
     }
     if (stream != nullptr && stream->Send(items, deadline)) return;
-    const auto fresh = std::make_shared<Stream>(channel);
+    const auto fresh = std::make_shared<Stream>(channel, stream_life);
     CHECK(fresh->Send(items, deadline));
     bool stopped;
     {
@@ -347,6 +348,7 @@ struct Exchange::Impl {
   }
 
   StoreChannel& channel;
+  const absl::Duration stream_life;
   CompletionLoop<grpc::CompletionQueue> loop{std::make_unique<grpc::CompletionQueue>()};
   std::atomic<size_t> next = 0;
   absl::Mutex mutex;
@@ -358,7 +360,8 @@ struct Exchange::Impl {
   std::thread sweeper;
 };
 
-Exchange::Exchange(StoreChannel& channel, int streams) : impl_(std::make_unique<Impl>(channel, streams)) {}
+Exchange::Exchange(StoreChannel& channel, int streams, absl::Duration stream_life)
+    : impl_(std::make_unique<Impl>(channel, streams, stream_life)) {}
 Exchange::~Exchange() = default;
 
 asio::awaitable<Outcome> Exchange::Ask(v1::ExchangeCall call, absl::Duration timeout) {

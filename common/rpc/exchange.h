@@ -21,8 +21,10 @@ class StoreChannel;
 // Thread-safe; a coroutine goes on where it awaited.
 class Exchange {
  public:
-  // Uses `streams` streams at a time. The channel must outlive this.
-  Exchange(StoreChannel& channel, int streams);
+  // Uses `streams` streams at a time. The store checks who calls when a stream begins, so each takes new
+  // calls for `stream_life` only: a credential that was withdrawn is of use for so long. The channel must
+  // outlive this.
+  Exchange(StoreChannel& channel, int streams, absl::Duration stream_life = absl::Minutes(1));
   // Ends what is under way: its callers get Cancelled.
   ~Exchange();
   Exchange(const Exchange&) = delete;

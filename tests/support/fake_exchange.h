@@ -58,6 +58,14 @@ class FakeExchange : public store::v1::ExchangeService::Service {
     absl::MutexLock lock(&mutex_);
     return streams_;
   }
+  // Once so many streams have been half-closed by their caller (or after half a minute): how many there were.
+  int WaitForHalfClosed(int count) const {
+    absl::MutexLock lock(&mutex_);
+    const auto enough = [this, count]()
+                            ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return half_closed_ >= count; };
+    mutex_.AwaitWithTimeout(absl::Condition(&enough), absl::Seconds(30));
+    return half_closed_;
+  }
 
   grpc::Status Exchange(grpc::ServerContext* context,
                         grpc::ServerReaderWriter<store::v1::ExchangeResponse, Request>* stream) override {
@@ -72,6 +80,8 @@ class FakeExchange : public store::v1::ExchangeService::Service {
       if (response.answers_size() > 0) stream->Write(response);
       if (ended.has_value()) return *ended;
     }
+    absl::MutexLock lock(&mutex_);
+    if (!context->IsCancelled()) ++half_closed_;
     return grpc::Status::OK;
   }
 
@@ -107,6 +117,7 @@ class FakeExchange : public store::v1::ExchangeService::Service {
   mutable absl::Mutex mutex_;
   bool held_ ABSL_GUARDED_BY(mutex_) = false;
   int streams_ ABSL_GUARDED_BY(mutex_) = 0;
+  int half_closed_ ABSL_GUARDED_BY(mutex_) = 0;
   size_t calls_ ABSL_GUARDED_BY(mutex_) = 0;
   std::vector<Request> requests_ ABSL_GUARDED_BY(mutex_);
 };

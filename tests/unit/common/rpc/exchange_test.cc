@@ -107,6 +107,32 @@ TEST_F(ExchangeTest, ManyCallsAtOnceGetTheirOwnAnswers) {
   EXPECT_EQ(store_.exchange.stream_count(), 1);
 }
 
+TEST_F(ExchangeTest, AnOldStreamMakesRoomForANewOne) {
+  exchange_ = std::make_unique<Exchange>(*channel_, 1, /*stream_life=*/absl::Milliseconds(30));
+  const absl::Time end = absl::Now() + absl::Milliseconds(400);
+  for (int i = 1; absl::Now() < end; ++i) {
+    const std::vector<Pending<Outcome>> calls = {Ask(Numbered(i)), Ask(Numbered(i))};
+    for (const auto& call : calls) ASSERT_EQ(Text(Get(call)), absl::StrCat("message of ", i));
+  }
+  EXPECT_GE(store_.exchange.stream_count(), 3);
+  // Those that owe nothing end, also the last one, which no call follows.
+  EXPECT_EQ(store_.exchange.WaitForHalfClosed(store_.exchange.stream_count()),
+            store_.exchange.stream_count());
+}
+
+TEST_F(ExchangeTest, AnOldStreamStillBringsWhatItOwes) {
+  exchange_ = std::make_unique<Exchange>(*channel_, 1, /*stream_life=*/absl::Milliseconds(30));
+  ASSERT_TRUE(Get(Ask(Numbered(1))).ok());
+  store_.exchange.Hold();
+  const auto before = Ask(Numbered(2));
+  absl::SleepFor(absl::Milliseconds(100));
+  const auto after = Ask(Numbered(3));
+  store_.exchange.Resume();
+  EXPECT_EQ(Text(Get(before)), "message of 2");
+  EXPECT_EQ(Text(Get(after)), "message of 3");
+  EXPECT_EQ(store_.exchange.WaitForHalfClosed(2), 2);
+}
+
 TEST_F(ExchangeTest, WhatWaitsForAWriteGoesTogether) {
   store_.exchange.Hold();
   // Takes a while to send.
