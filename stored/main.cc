@@ -172,9 +172,10 @@ T OrExit(absl::string_view flag, absl::StatusOr<T> value) {
 
 std::string DataDir() {
   const std::string path = absl::GetFlag(FLAGS_data_dir);
+  // By itself: errno must not be looked at before.
+  const bool ok = mkdir(path.c_str(), 0700) == 0 || errno == EEXIST;
   config::Checker check;
-  check.That(mkdir(path.c_str(), 0700) == 0 || errno == EEXIST, "data_dir",
-             absl::StrCat("cannot make ", path, ": ", std::strerror(errno)));
+  check.That(ok, "data_dir", absl::StrCat("cannot make ", path, ": ", std::strerror(errno)));
   check.ExitIfBad("stored");
   return path;
 }

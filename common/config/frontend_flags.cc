@@ -82,8 +82,9 @@ bool IsStoreAddress(absl::string_view address) {
 // Whoever loads the file knows no flags: a file that is not there is found here, under the flag that named
 // it.
 void CheckFile(Checker& check, absl::string_view flag, const std::string& path) {
-  check.That(path.empty() || access(path.c_str(), R_OK) == 0, flag,
-             absl::StrCat("cannot read ", path, ": ", std::strerror(errno)));
+  // By itself: errno must not be looked at before.
+  const bool ok = path.empty() || access(path.c_str(), R_OK) == 0;
+  check.That(ok, flag, absl::StrCat("cannot read ", path, ": ", std::strerror(errno)));
 }
 
 void CheckPair(Checker& check, absl::string_view key_flag, const std::string& key,

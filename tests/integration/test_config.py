@@ -106,6 +106,15 @@ class ConfigTest(StackCase):
         self.assertEqual("90000", size)
         self.assertIn("RCPTMAX=300", limits)
 
+    def test_the_reason_why_a_file_cannot_be_used(self):
+        for program, flag, path in (("stored", "data_dir", "/no/such/folder/data"),
+                                    ("smtpd", "store_tls_ca", "/no/such/file"),
+                                    ("pop3d", "tls_ticket_key_file", "/no/such/file")):
+            with self.subTest(program):
+                done = self.run_with(program, **{flag: path})
+                self.assert_one_line_that_names(done, flag, program)
+                self.assertIn(f"{path}: No such file or directory", done.stderr.decode())
+
     def test_an_argument_that_is_no_flag(self):
         for program in WRONG:
             with self.subTest(program):
