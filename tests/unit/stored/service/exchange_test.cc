@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <numeric>
 #include <string>
 #include <thread>
 #include <utility>
@@ -15,6 +16,7 @@
 #include "common/rpc/errors.h"
 #include "mailstead/store/v1/exchange.grpc.pb.h"
 #include "stored/core/digest.h"
+#include "stored/core/limits.h"
 #include "tests/unit/stored/service/service_fixture.h"
 
 namespace mailstead::store {
@@ -464,6 +466,17 @@ TEST_F(ExchangeServiceTest, ACallerThatReadsLateGetsAllThatItAskedFor) {
       ASSERT_EQ(caller->Await(first + i).fetch_message().content().size(), 60'000u);
     }
   }
+}
+
+TEST_F(ExchangeServiceTest, AMessageThatIsTooLargeEndsItsStream) {
+  const auto caller = Connect();
+  // The largest call of all fits: as many deletions as there may be, with ids of five bytes.
+  std::vector<uint64_t> ids(kMaxCommitDeletions);
+  std::iota(ids.begin(), ids.end(), uint64_t{1} << 32);
+  EXPECT_EQ(ReasonOf(caller->Try(Commit(mailbox_, 1, ids))), kReasonFenced);
+  caller->Send({Resolve(std::string(2 << 20, 'a'))});
+  EXPECT_TRUE(absl::IsResourceExhausted(caller->End()));
+  EXPECT_TRUE(Connect()->Try(Resolve(kUser)).ok());
 }
 
 TEST_F(ExchangeServiceTest, HalfCloseAnswersWhatWasTakenAndEndsInOrder) {
