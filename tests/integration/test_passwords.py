@@ -113,6 +113,7 @@ class ManyLoginsTest(StackCase):
         for thread in threads:
             thread.join(120)
         self.assertEqual([], errors)
+        self.assertFalse(any(thread.is_alive() for thread in threads), "some logins were never answered")
 
     def log_in(self, session, mechanism, user, challenge_mark, verdict_mark):
         scram = ScramClient(user, PASSWORD)
