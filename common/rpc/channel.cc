@@ -162,11 +162,12 @@ absl::Status StoreChannel::CheckHealth(absl::Duration timeout) {
   if (response.status() != ::grpc::health::v1::HealthCheckResponse::SERVING) {
     return absl::UnavailableError("the store says that it cannot serve");
   }
-  // The health service asks nobody who he is. A small call that does shows whether the store takes our credential.
+  // The health service asks nobody who he is. A small call that does shows whether the store takes our
+  // credential; an address literal depends on nothing that the directory holds.
   grpc::ClientContext call;
   Prepare(call, timeout);
   store::v1::ResolveRecipientRequest request;
-  request.set_address("postmaster");
+  request.set_address("postmaster@[127.0.0.1]");
   store::v1::ResolveRecipientResponse outcome;
   return FromGrpc(store::v1::DirectoryService::NewStub(Next())->ResolveRecipient(&call, request, &outcome));
 }
