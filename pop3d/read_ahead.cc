@@ -11,8 +11,8 @@ namespace {
 // How far to look for messages that are not deleted.
 constexpr uint64_t kMaxLookAhead = 4 * kReadAheadMessages;
 
-// Of all sessions.
-std::atomic<size_t> all_kept_bytes = 0;
+// Of all sessions: kept, or being fetched to be kept.
+std::atomic<size_t> all_bytes = 0;
 
 }  // namespace
 
@@ -22,7 +22,7 @@ std::optional<std::string> ReadAhead::Take(uint64_t message_id) {
     auto [id, content] = std::move(kept_.front());
     kept_.pop_front();
     kept_bytes_ -= content.size();
-    all_kept_bytes -= content.size();
+    all_bytes -= content.size();
     if (id == message_id) return std::move(content);
   }
   return std::nullopt;
@@ -31,7 +31,7 @@ std::optional<std::string> ReadAhead::Take(uint64_t message_id) {
 std::vector<uint64_t> ReadAhead::Plan(const Maildrop& maildrop, MessageNumber number) {
   Clear();
   window_ = number.value == next_number_ ? std::min(4 * window_, kReadAheadMessages) : 1;
-  const bool room = all_kept_bytes < kReadAheadBytesInAll;
+  const bool room = all_bytes < kReadAheadBytesInAll;
   std::vector<uint64_t> ids;
   size_t bytes = 0;
   uint64_t next = number.value;
@@ -40,21 +40,25 @@ std::vector<uint64_t> ReadAhead::Plan(const Maildrop& maildrop, MessageNumber nu
     if (message.deleted) continue;
     bytes += message.size_bytes;
     if (!ids.empty() && (!room || ids.size() >= window_ || bytes > kReadAheadBytes)) break;
+    if (!ids.empty()) reserved_bytes_ += message.size_bytes;
     ids.push_back(message.message_id);
   }
+  all_bytes += reserved_bytes_;
   next_number_ = next;
   return ids;
 }
 
 void ReadAhead::Keep(uint64_t message_id, std::string content) {
+  const size_t reserved = std::min(reserved_bytes_, content.size());
+  reserved_bytes_ -= reserved;
   kept_bytes_ += content.size();
-  all_kept_bytes += content.size();
+  all_bytes += content.size() - reserved;
   kept_.emplace_back(message_id, std::move(content));
 }
 
 void ReadAhead::Clear() {
-  all_kept_bytes -= kept_bytes_;
-  kept_bytes_ = 0;
+  all_bytes -= kept_bytes_ + reserved_bytes_;
+  kept_bytes_ = reserved_bytes_ = 0;
   kept_.clear();
 }
 

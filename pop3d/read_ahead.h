@@ -30,7 +30,8 @@ class ReadAhead {
   // What was kept of this message; gone from here then.
   std::optional<std::string> Take(uint64_t message_id);
   // The message `number`, which is there and not kept, and those behind it that are to be fetched with it:
-  // the more, the longer the client goes through the maildrop in order. Drops what is kept.
+  // the more, the longer the client goes through the maildrop in order. Drops what is kept, and counts those
+  // behind it from now on as if they were.
   std::vector<uint64_t> Plan(const Maildrop& maildrop, MessageNumber number);
   void Keep(uint64_t message_id, std::string content);
   void Clear();
@@ -38,6 +39,8 @@ class ReadAhead {
  private:
   std::deque<std::pair<uint64_t, std::string>> kept_;
   size_t kept_bytes_ = 0;
+  // Planned and not kept yet.
+  size_t reserved_bytes_ = 0;
   size_t window_ = 1;
   // Where a client that goes in order comes next.
   uint64_t next_number_ = 0;

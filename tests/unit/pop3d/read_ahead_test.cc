@@ -130,5 +130,21 @@ TEST(ReadAhead, AllSessionsTogetherHaveABound) {
   EXPECT_EQ(read_ahead.Plan(maildrop, {8}), Ids(8, 20));
 }
 
+TEST(ReadAhead, WhatIsBeingFetchedCountsAsKept) {
+  const Maildrop maildrop = Of(20, kReadAheadBytes / 4);
+  constexpr size_t kEach = kReadAheadBytes / 4 * 3;
+  std::vector<ReadAhead> sessions(kReadAheadBytesInAll / kEach + 1);
+  for (ReadAhead& session : sessions) {
+    session.Plan(maildrop, {1});
+    ASSERT_THAT(session.Plan(maildrop, {2}), SizeIs(4));
+  }
+  ReadAhead late;
+  late.Plan(maildrop, {1});
+  EXPECT_EQ(late.Plan(maildrop, {2}), Ids(2, 2));
+  // One whose fetch has failed keeps nothing, and gives back what it had reserved.
+  sessions.pop_back();
+  EXPECT_THAT(late.Plan(maildrop, {3}), SizeIs(4));
+}
+
 }  // namespace
 }  // namespace mailstead::pop3
