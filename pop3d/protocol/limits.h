@@ -22,6 +22,8 @@ inline constexpr size_t kMaxUniqueIdBytes = 70;
 // A greater maildrop shows its oldest messages; the others come once these are deleted. About 60
 // MB of memory.
 inline constexpr size_t kMaxMaildropMessages = 1'000'000;
+// What the store takes in one CommitMaildrop (mailbox.proto): QUIT must be able to do what DELE said.
+inline constexpr size_t kMaxDeletions = 200'000;
 
 // Bytes taken from the socket in one read: bounds what a pipelining client can make us buffer.
 inline constexpr size_t kReadBytes = 4096;

@@ -43,6 +43,7 @@ enum class ReplyId {
   kBadUtf8,
   kNoSuchMessage,   // count
   kMessageDeleted,  // message number
+  kTooManyDeletions,
   kUnknownLanguage,
   kTooManyErrors,
   // -ERR: TLS

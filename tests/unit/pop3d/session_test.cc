@@ -8,6 +8,7 @@
 #include "common/base/reason.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "pop3d/protocol/limits.h"
 #include "pop3d/session/verb_table.h"
 
 namespace mailstead::pop3 {
@@ -51,12 +52,15 @@ class SessionTest : public testing::Test {
   }
   // Logged in on messages of 120 and 200 octets (RFC 1939 section 10).
   void LogIn() {
-    session().Line("USER demo");
-    session().Line("PASS secret");
-    session().AuthStepped(Verdict(AuthStep::Kind::kOk));
     Maildrop maildrop;
     maildrop.Add(11, 120, "first");
     maildrop.Add(12, 200, "second");
+    LogIn(std::move(maildrop));
+  }
+  void LogIn(Maildrop maildrop) {
+    session().Line("USER demo");
+    session().Line("PASS secret");
+    session().AuthStepped(Verdict(AuthStep::Kind::kOk));
     session().MaildropOpened(std::move(maildrop));
     ASSERT_EQ(session().state(), State::kTransaction);
   }
@@ -416,6 +420,18 @@ TEST_F(SessionTest, Languages) {
   EXPECT_EQ(Say("DELE 1"), "+OK Nachricht 1 gel\xC3\xB6scht\r\n");
   // What programs read is the same in every language.
   EXPECT_EQ(Say("STAT"), "+OK 1 200\r\n");
+}
+
+// QUIT must be able to do what DELE said.
+TEST_F(SessionTest, DeletionsHaveABound) {
+  Maildrop maildrop;
+  for (size_t i = 1; i <= kMaxDeletions + 1; ++i) maildrop.Add(i, 1, absl::StrCat(i));
+  LogIn(std::move(maildrop));
+  for (size_t i = 1; i < kMaxDeletions; ++i) session().Line(absl::StrCat("DELE ", i));
+  EXPECT_THAT(Say(absl::StrCat("DELE ", kMaxDeletions)), StartsWith("+OK"));
+  EXPECT_THAT(Say(absl::StrCat("DELE ", kMaxDeletions + 1)), StartsWith("-ERR as many deletions as"));
+  EXPECT_EQ(Say("STAT"), "+OK 1 1\r\n");
+  EXPECT_EQ(ActionOf<CommitAction>("QUIT").deletions.size(), kMaxDeletions);
 }
 
 }  // namespace
