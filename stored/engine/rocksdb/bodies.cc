@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
@@ -36,9 +37,11 @@ absl::Status StagedBody::Append(absl::string_view bytes) {
       status_ = Stage(rest_);
       RETURN_IF_ERROR(status_);
       rest_.clear();
+      rest_bytes_ = 0;
     }
     const size_t taken = std::min(bytes.size(), kChunkBytes - rest_.size());
     rest_.append(bytes.data(), taken);
+    rest_bytes_ = rest_.size();
     bytes.remove_prefix(taken);
   }
   return absl::OkStatus();
@@ -63,6 +66,13 @@ absl::Status StagedBody::Stage(absl::string_view chunk) {
   return absl::OkStatus();
 }
 
+void StagedBody::Seal() {
+  std::string buffer;
+  if (const absl::string_view packed = PackChunk(rest_, buffer); packed.size() < rest_.size()) {
+    rest_ = std::move(buffer);
+  }
+}
+
 absl::Status StagedBody::Commit(Batch& batch, uint64_t mailbox_count) {
   RETURN_IF_ERROR(status_);
   if (staged_bytes_ > 0) {
@@ -72,9 +82,7 @@ absl::Status StagedBody::Commit(Batch& batch, uint64_t mailbox_count) {
     batch.Delete(Family::kStaged, BodyKey(id_));
   }
   if (!rest_.empty()) {
-    std::string buffer;
-    batch.Put(Family::kBody, ChunkKey(id_, static_cast<uint32_t>(staged_bytes_ / kChunkBytes)),
-              PackChunk(rest_, buffer));
+    batch.Put(Family::kBody, ChunkKey(id_, static_cast<uint32_t>(staged_bytes_ / kChunkBytes)), rest_);
   }
   batch.Put(Family::kBodyRef, BodyKey(id_), Encode(BodyRef{mailbox_count, size_bytes()}));
   return absl::OkStatus();

@@ -32,8 +32,10 @@ class StagedBody final : public BodyWriter {
   ~StagedBody() override;
 
   absl::Status Append(absl::string_view bytes) override;
-  uint64_t size_bytes() const override { return staged_bytes_ + rest_.size(); }
+  uint64_t size_bytes() const override { return staged_bytes_ + rest_bytes_; }
 
+  // Behind the last Append, before Commit: packs the last chunk.
+  void Seal();
   // Within the delivery's commit: the last chunk and the body_ref. Unavailable when the database was opened
   // anew since the first byte (the chunks were swept then).
   absl::Status Commit(Batch& batch, uint64_t mailbox_count);
@@ -50,7 +52,9 @@ class StagedBody final : public BodyWriter {
   const uint64_t id_;
   uint64_t generation_ = 0;  // of the database that holds the staged chunks
   uint64_t staged_bytes_ = 0;
+  // The last chunk, packed once the body is sealed, and its size before that.
   std::string rest_;
+  size_t rest_bytes_ = 0;
   absl::Status status_;
 };
 

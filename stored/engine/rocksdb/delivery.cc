@@ -165,7 +165,9 @@ void RocksDbEngine::AppendDelivery(Delivery delivery, std::unique_ptr<BodyWriter
   auto change =
       std::make_unique<AppendChange>(clock_, std::move(delivery), std::move(sha256), std::move(done));
   // Every body writer of this engine was made by NewBody.
-  change->SetStaged(std::unique_ptr<StagedBody>(static_cast<StagedBody*>(body.release())));
+  std::unique_ptr<StagedBody> staged(static_cast<StagedBody*>(body.release()));
+  staged->Seal();
+  change->SetStaged(std::move(staged));
   writer_->Submit(std::move(change));
 }
 
