@@ -16,7 +16,8 @@ from mailstead.trace import strip_trace
 
 MAIL = b"Subject: run\r\n\r\nHello\r\n"
 USER = "demo@example.test"
-PORTS = ("SMTP", "SUBMISSION", "SUBMISSIONS", "POP3", "POP3S", "STORE", "SMTPD_ADMIN", "POP3D_ADMIN", "STORED_ADMIN")
+MAIL_PORTS = ("SMTP", "SUBMISSION", "SUBMISSIONS", "POP3", "POP3S", "STORE")
+PORTS = (*MAIL_PORTS, "SMTPD_ADMIN", "POP3D_ADMIN", "STORED_ADMIN")
 
 
 def free_ports(count):
@@ -37,9 +38,9 @@ class RunScriptTest(StackCase):
         self.holder = self.new_stack()
         self.processes = []
 
-    def start(self, name, password="demo pass word", data=None):
+    def start(self, name, password="demo pass word", data=None, names=PORTS):
         self.holder.secrets.add(password)
-        ports = dict(zip(PORTS, free_ports(len(PORTS))))
+        ports = dict(zip(names, free_ports(len(names))))
         environment = {f"MAILSTEAD_{key}_PORT": str(port) for key, port in ports.items()}
         environment["MAILSTEAD_DATA"] = str(data or self.holder.folder / name)
         environment["MAILSTEAD_DEMO_PASSWORD"] = password
@@ -132,7 +133,9 @@ class RunScriptTest(StackCase):
             return None
 
     def test_two_side_by_side(self):
-        one, other = self.start("left", "left pass word"), self.start("right", "right pass word")
+        # Ports for metrics and health are found by themselves.
+        one = self.start("left", "left pass word", names=MAIL_PORTS)
+        other = self.start("right", "right pass word", names=MAIL_PORTS)
         self.send(one)
         self.assertEqual([], self.fetch(other, "right pass word"))
         self.assertEqual([MAIL], self.fetch(one, "left pass word"))
