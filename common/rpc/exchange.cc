@@ -6,6 +6,7 @@
 #include <atomic>
 #include <deque>
 #include <functional>
+#include <limits>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -30,8 +31,10 @@ using Outcome = absl::StatusOr<v1::ExchangeAnswer>;
 // The longest that a call may take at the end of a stream's life.
 constexpr absl::Duration kMaxCallTime = absl::Minutes(10);
 constexpr absl::Duration kSweepInterval = absl::Milliseconds(50);
-// Calls that wait are sent together up to about here; the store takes 2 MiB.
+// Calls that wait are sent together up to here; the store takes 2 MiB. A greater one goes alone.
 constexpr size_t kMaxRequestBytes = 512 << 10;
+// What waits for a stream whose store does not read. Beyond it calls fail at once.
+constexpr size_t kMaxQueuedBytes = size_t{16} << 20;
 
 // One stream. It owns itself until gRPC is done with it. Completions come on the loop's thread, one at a
 // time.
@@ -61,24 +64,21 @@ class Stream final : public std::enable_shared_from_this<Stream> {
 
   // False: this stream takes no more calls, and the items are untouched.
   bool Send(absl::Span<Item> items, absl::Time deadline) {
-    bool taken = false;
+    bool full;
     {
       absl::MutexLock lock(&mutex_);
       RetireWhenOld(absl::Now());
-      if (!ended_ && !retired_) {
-        taken = true;
-        for (Item& item : items) {
-          item.call.set_call_id(++last_id_);
-          Waiting& waiting = waiting_[last_id_];
-          waiting.done = std::move(item.done);
-          waiting.deadline = deadline;
-          if (item.call.has_open_maildrop()) waiting.mailbox_id = item.call.open_maildrop().mailbox_id();
-          queue_.push_back(std::move(item.call));
-        }
+      if (ended_ || retired_) return false;
+      full = queued_bytes_ > kMaxQueuedBytes;
+      if (!full) {
+        for (Item& item : items) Enqueue(std::move(item), deadline);
       }
     }
+    if (full) {
+      for (Item& item : items) item.done(absl::UnavailableError("the store does not keep up"));
+    }
     Step();
-    return taken;
+    return true;
   }
 
   // Ends the wait for answers that are overdue, and a stream that is old.
@@ -86,6 +86,7 @@ class Stream final : public std::enable_shared_from_this<Stream> {
     std::vector<Done> late;
     {
       absl::MutexLock lock(&mutex_);
+      DropOverdue(now, late);
       for (auto it = waiting_.begin(); it != waiting_.end();) {
         Waiting& waiting = it->second;
         const bool overdue = waiting.deadline <= now;
@@ -121,6 +122,13 @@ class Stream final : public std::enable_shared_from_this<Stream> {
     // Of OpenMaildrop: what to release when its answer comes too late, and what has come of it.
     uint64_t mailbox_id = 0;
     v1::ExchangeAnswer so_far;
+  };
+
+  // A call that has not been sent.
+  struct Queued {
+    v1::ExchangeCall call;
+    size_t bytes = 0;
+    absl::Time deadline;
   };
 
   enum class Next { kNothing, kWrite, kHalfClose, kFinish };
@@ -186,6 +194,32 @@ class Stream final : public std::enable_shared_from_this<Stream> {
     retired_ = retired_ || now > retire_at_;
   }
 
+  void Enqueue(Item item, absl::Time deadline) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    item.call.set_call_id(++last_id_);
+    Waiting& waiting = waiting_[last_id_];
+    waiting.done = std::move(item.done);
+    waiting.deadline = deadline;
+    if (item.call.has_open_maildrop()) waiting.mailbox_id = item.call.open_maildrop().mailbox_id();
+    const size_t bytes = item.call.ByteSizeLong();
+    queued_bytes_ += bytes;
+    queue_.push_back({std::move(item.call), bytes, deadline});
+  }
+
+  // What is overdue and has not been sent will not be: nobody waits for it, and the store would do it before
+  // what somebody waits for.
+  void DropOverdue(absl::Time now, std::vector<Done>& late) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    std::erase_if(queue_, [&](const Queued& queued) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+      if (queued.deadline > now) return false;
+      const auto waiting = waiting_.find(queued.call.call_id());
+      if (waiting != waiting_.end()) {
+        late.push_back(std::move(waiting->second.done));
+        waiting_.erase(waiting);
+      }
+      queued_bytes_ -= queued.bytes;
+      return true;
+    });
+  }
+
   void Take(v1::ExchangeAnswer& answer, std::vector<std::pair<Done, v1::ExchangeAnswer>>& answered)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     const auto found = waiting_.find(answer.call_id());
@@ -200,7 +234,8 @@ class Stream final : public std::enable_shared_from_this<Stream> {
     if (waiting.done) {
       answered.emplace_back(std::move(waiting.done), std::move(answer));
     } else if (answer.open_maildrop().token() != 0) {
-      v1::ExchangeCall& call = queue_.emplace_back();
+      // Nobody waits for the answer of this one.
+      v1::ExchangeCall& call = queue_.emplace_back(Queued{.deadline = absl::InfiniteFuture()}).call;
       call.set_call_id(++last_id_);
       call.mutable_release_maildrop()->set_mailbox_id(waiting.mailbox_id);
       call.mutable_release_maildrop()->set_token(answer.open_maildrop().token());
@@ -249,10 +284,20 @@ class Stream final : public std::enable_shared_from_this<Stream> {
 
   void FillRequest() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     request_.Clear();
-    for (size_t bytes = 0; !queue_.empty() && bytes < kMaxRequestBytes; queue_.pop_front()) {
-      bytes += queue_.front().ByteSizeLong();
-      *request_.add_calls() = std::move(queue_.front());
+    const absl::Time now = absl::Now();
+    for (size_t bytes = 0; !queue_.empty(); queue_.pop_front()) {
+      Queued& next = queue_.front();
+      bytes += next.bytes;
+      if (request_.calls_size() > 0 && bytes > kMaxRequestBytes) return;
+      queued_bytes_ -= next.bytes;
+      next.call.set_timeout_ms(TimeoutMs(next.deadline - now));
+      *request_.add_calls() = std::move(next.call);
     }
+  }
+
+  static uint32_t TimeoutMs(absl::Duration left) {
+    return static_cast<uint32_t>(
+        std::clamp<int64_t>(absl::ToInt64Milliseconds(left), 1, std::numeric_limits<uint32_t>::max()));
   }
 
   const std::unique_ptr<v1::ExchangeService::Stub> stub_;
@@ -270,7 +315,8 @@ class Stream final : public std::enable_shared_from_this<Stream> {
   v1::ExchangeRequest request_;
 
   mutable absl::Mutex mutex_;
-  std::deque<v1::ExchangeCall> queue_ ABSL_GUARDED_BY(mutex_);
+  std::deque<Queued> queue_ ABSL_GUARDED_BY(mutex_);
+  size_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::flat_hash_map<uint64_t, Waiting> waiting_ ABSL_GUARDED_BY(mutex_);
   uint64_t last_id_ ABSL_GUARDED_BY(mutex_) = 0;
   // The first write waits until the call has started.

@@ -32,7 +32,8 @@ class Exchange {
 
   // The call's answer, with the whole listing in that of OpenMaildrop. Errors: that of the call; Unavailable
   // when the stream ended and DeadlineExceeded (to about 50 ms) when the answer did not come, and then the
-  // call may have happened. A maildrop whose answer comes too late is released.
+  // call may have happened; what was not sent by then is not. Unavailable too when 16 MiB wait already for a
+  // store that does not read. A maildrop whose answer comes too late is released.
   asio::awaitable<absl::StatusOr<store::v1::ExchangeAnswer>> Ask(store::v1::ExchangeCall call,
                                                                  absl::Duration timeout);
   // Several together, by one stream; an answer for each, in their order. At least one.

@@ -27,6 +27,8 @@ constexpr size_t kMaxFetchBytes = 64 << 10;
 // Calls that block and came together share a task of the pool: going there costs more than most of them do.
 constexpr size_t kCallsPerTask = 8;
 constexpr size_t kCostOfCall = 512;
+// A message up to here is hashed and compressed on the thread that serves the streams: some 30 us.
+constexpr size_t kMaxHashedAtOnce = 8 << 10;
 
 absl::string_view MethodOf(Kind::CallCase kind) {
   switch (kind) {
@@ -60,7 +62,11 @@ absl::string_view MethodOf(Kind::CallCase kind) {
 class RunningCall : public std::enable_shared_from_this<RunningCall> {
  public:
   RunningCall(Environment& environment, std::shared_ptr<AnswerSink> sink, v1::ExchangeCall call)
-      : environment_(environment), sink_(std::move(sink)), call_(std::move(call)), began_(absl::Now()) {
+      : environment_(environment),
+        sink_(std::move(sink)),
+        call_(std::move(call)),
+        began_(absl::Now()),
+        timeout_(TimeoutOf(call_)) {
     answer_.set_call_id(call_.call_id());
   }
 
@@ -74,11 +80,14 @@ class RunningCall : public std::enable_shared_from_this<RunningCall> {
       case Kind::kEndLease:
         return true;
       case Kind::kDeliver:
-        return NeedsLookUp(call_.deliver());
+        return call_.deliver().content().size() > kMaxHashedAtOnce || NeedsLookUp(call_.deliver());
       default:
         return false;
     }
   }
+
+  // What front-ends keep their locks with, and must not wait behind what reads a slow disk.
+  bool urgent() const { return call_.has_renew_lease() || call_.has_end_lease(); }
 
   void Begin();
   void End(const absl::Status& status) {
@@ -98,10 +107,15 @@ class RunningCall : public std::enable_shared_from_this<RunningCall> {
     return false;
   }
 
+  static absl::Duration TimeoutOf(const v1::ExchangeCall& call) {
+    return call.timeout_ms() == 0 ? kMaxUnaryTime
+                                  : std::min(absl::Milliseconds(call.timeout_ms()), kMaxUnaryTime);
+  }
+
   absl::Duration Took() const { return absl::Now() - began_; }
   absl::Status StillWanted() const {
     if (sink_->abandoned()) return absl::CancelledError("the caller has gone");
-    if (Took() > kMaxUnaryTime) return absl::DeadlineExceededError("the call waited too long");
+    if (Took() > timeout_) return absl::DeadlineExceededError("the call waited too long");
     return absl::OkStatus();
   }
 
@@ -122,6 +136,7 @@ class RunningCall : public std::enable_shared_from_this<RunningCall> {
   const std::shared_ptr<AnswerSink> sink_;
   const v1::ExchangeCall call_;
   const absl::Time began_;
+  const absl::Duration timeout_;
   v1::ExchangeAnswer answer_;
   Envelope envelope_;
   std::unique_ptr<AuthExchange> login_;
@@ -367,6 +382,10 @@ void RunCalls(Environment& environment, v1::ExchangeRequest& request,
     auto running = std::make_shared<RunningCall>(environment, sink, std::move(call));
     if (!running->blocks()) {
       running->Begin();
+      continue;
+    }
+    if (running->urgent()) {
+      RunTogether(environment, {std::move(running)});
       continue;
     }
     blocking.push_back(std::move(running));

@@ -51,6 +51,13 @@ Answer Listing(uint64_t token, int first, int last, bool more) {
   return answer;
 }
 
+// How much gRPC takes before the store reads is its own affair; of these, a few.
+v1::ExchangeCall Large() {
+  v1::ExchangeCall call;
+  call.mutable_deliver()->set_content(std::string(64 << 10, 'x'));
+  return call;
+}
+
 Answers Echo(const v1::ExchangeCall& call) {
   Answer answer;
   answer.mutable_fetch_message()->set_content(absl::StrCat("message of ", call.fetch_message().mailbox_id()));
@@ -149,14 +156,44 @@ TEST_F(ExchangeTest, WhatWaitsForAWriteGoesTogether) {
 TEST_F(ExchangeTest, ARequestHasABound) {
   store_.exchange.Hold();
   std::vector<Pending<Outcome>> calls;
-  for (int i = 0; i < 100; ++i) {
-    v1::ExchangeCall large;
-    large.mutable_deliver()->set_content(std::string(64 << 10, 'x'));
-    calls.push_back(Ask(std::move(large)));
-  }
+  for (int i = 0; i < 100; ++i) calls.push_back(Ask(Large()));
   store_.exchange.Resume();
   for (const auto& call : calls) EXPECT_TRUE(Get(call).ok());
   for (const auto& request : store_.exchange.WaitForCalls(100)) EXPECT_LE(request.ByteSizeLong(), 1u << 20);
+}
+
+TEST_F(ExchangeTest, WhatCouldNotBeSentInTimeIsNotSent) {
+  store_.exchange.Hold();
+  std::vector<Pending<Outcome>> late;
+  for (int i = 0; i < 200; ++i) late.push_back(Ask(Large(), absl::Milliseconds(200)));
+  const auto patient = Ask(Numbered(1));
+  for (const auto& call : late) EXPECT_TRUE(absl::IsDeadlineExceeded(Get(call).status()));
+  store_.exchange.Resume();
+  EXPECT_EQ(Text(Get(patient)), "message of 1");
+  size_t arrived = 0;
+  for (const auto& request : store_.exchange.WaitForCalls(1)) arrived += request.calls_size();
+  EXPECT_LT(arrived, 100u);
+}
+
+TEST_F(ExchangeTest, WhatWaitsForAStoreThatDoesNotReadHasABound) {
+  store_.exchange.Hold();
+  std::vector<Pending<Outcome>> calls;
+  for (int i = 0; i < 500; ++i) calls.push_back(Ask(Large()));
+  EXPECT_TRUE(absl::IsUnavailable(Get(calls.back()).status()));
+  store_.exchange.Resume();
+  int done = 0;
+  for (const auto& call : calls) done += Get(call).ok() ? 1 : 0;
+  // 16 MiB wait, and some were under way.
+  EXPECT_GE(done, 256);
+  EXPECT_LT(done, 400);
+  EXPECT_EQ(Text(Get(Ask(Numbered(1)))), "message of 1");
+}
+
+TEST_F(ExchangeTest, TheStoreIsToldHowLongACallIsWaitedFor) {
+  ASSERT_TRUE(Get(Ask(Numbered(1), absl::Seconds(20))).ok());
+  const uint32_t timeout_ms = store_.exchange.WaitForCalls(1)[0].calls(0).timeout_ms();
+  EXPECT_LE(timeout_ms, 20'000u);
+  EXPECT_GT(timeout_ms, 10'000u);
 }
 
 TEST_F(ExchangeTest, SeveralTogetherKeepTheirOrder) {
