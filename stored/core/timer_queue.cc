@@ -48,6 +48,16 @@ bool TimerQueue::Cancel(Ticket ticket) {
   return true;
 }
 
+void TimerQueue::RunAllNow() {
+  std::map<Key, absl::AnyInvocable<void()>> all;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    all = std::exchange(waiting_, {});
+    keys_.clear();
+  }
+  for (auto& [key, run] : all) run();
+}
+
 void TimerQueue::Run() {
   std::unique_lock<std::mutex> lock(mutex_);
   while (!stopping_) {

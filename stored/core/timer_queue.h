@@ -30,6 +30,8 @@ class TimerQueue {
   Ticket RunAfter(absl::Duration delay, absl::AnyInvocable<void()> run);
   // True: it will not run. False: it has run, or is running.
   bool Cancel(Ticket ticket);
+  // What waits now, in the caller's thread, whenever it was to run.
+  void RunAllNow();
 
  private:
   using Key = std::pair<std::chrono::steady_clock::time_point, Ticket>;

@@ -20,6 +20,8 @@ namespace {
 // What the calls of one stream and their answers may hold; beyond it nothing more is read until answers have
 // gone.
 constexpr size_t kMaxStreamCost = size_t{16} << 20;
+// While the store ends: how often what waits for its time is run at once.
+constexpr absl::Duration kFlushInterval = absl::Milliseconds(20);
 // Answers that wait are sent together up to about here.
 constexpr size_t kMaxResponseCost = 256 << 10;
 
@@ -28,19 +30,30 @@ class Stream;
 // The streams that are open, so that a store that drains can end them: they would last for ever.
 class OpenStreams {
  public:
-  // One waits for its caller, and is open when it has come.
-  void Expect();
   void Add(Stream* stream);
   // It starts nothing any more.
   void Remove(Stream* stream);
   void Drain();
-  void AwaitNone();
+
+  // A stream as long as there is one: until it waits for no caller, has ended, and none of its calls is at
+  // work.
+  class Presence {
+   public:
+    explicit Presence(OpenStreams& streams);
+    ~Presence();
+    Presence(const Presence&) = delete;
+    Presence& operator=(const Presence&) = delete;
+
+   private:
+    OpenStreams& streams_;
+  };
+  // False: not within `timeout`.
+  bool AwaitNone(absl::Duration timeout);
 
  private:
   absl::Mutex mutex_;
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
-  // With the one that waits.
-  int count_ ABSL_GUARDED_BY(mutex_) = 0;
+  int present_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::flat_hash_set<Stream*> streams_ ABSL_GUARDED_BY(mutex_);
 };
 
@@ -54,7 +67,8 @@ class OpenStreams {
 class Stream final : public AnswerSink, public std::enable_shared_from_this<Stream> {
  public:
   Stream(Environment& environment, v1::ExchangeService::AsyncService& service, OpenStreams& streams)
-      : service_(service),
+      : presence_(streams),
+        service_(service),
         streams_(streams),
         call_(environment, &context_, "ExchangeService/Exchange", Call::Kind::kStream) {}
 
@@ -63,7 +77,6 @@ class Stream final : public AnswerSink, public std::enable_shared_from_this<Stre
     self_ = shared_from_this();
     queue_ = queue;
     operations_ = 2;
-    streams_.Expect();
     context_.AsyncNotifyWhenDone(&ended_tag_);
     service_.RequestExchange(&context_, &stream_, queue, queue, &begun_tag_);
   }
@@ -254,6 +267,8 @@ class Stream final : public AnswerSink, public std::enable_shared_from_this<Stre
     stream_.Finish(call_.End(status), &finished_tag_);
   }
 
+  // The first: it goes last, when gRPC's parts are gone.
+  const OpenStreams::Presence presence_;
   v1::ExchangeService::AsyncService& service_;
   OpenStreams& streams_;
   grpc::ServerCompletionQueue* queue_ = nullptr;
@@ -293,11 +308,6 @@ class Stream final : public AnswerSink, public std::enable_shared_from_this<Stre
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
-void OpenStreams::Expect() {
-  absl::MutexLock lock(&mutex_);
-  ++count_;
-}
-
 void OpenStreams::Add(Stream* stream) {
   bool draining;
   {
@@ -311,7 +321,6 @@ void OpenStreams::Add(Stream* stream) {
 void OpenStreams::Remove(Stream* stream) {
   absl::MutexLock lock(&mutex_);
   streams_.erase(stream);
-  --count_;
 }
 
 void OpenStreams::Drain() {
@@ -324,10 +333,20 @@ void OpenStreams::Drain() {
   for (const auto& stream : streams) stream->Drain();
 }
 
-void OpenStreams::AwaitNone() {
+OpenStreams::Presence::Presence(OpenStreams& streams) : streams_(streams) {
+  absl::MutexLock lock(&streams_.mutex_);
+  ++streams_.present_;
+}
+
+OpenStreams::Presence::~Presence() {
+  absl::MutexLock lock(&streams_.mutex_);
+  --streams_.present_;
+}
+
+bool OpenStreams::AwaitNone(absl::Duration timeout) {
   absl::MutexLock lock(&mutex_);
-  const auto none = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return count_ == 0; };
-  mutex_.Await(absl::Condition(&none));
+  const auto none = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return present_ == 0; };
+  return mutex_.AwaitWithTimeout(absl::Condition(&none), timeout);
 }
 
 }  // namespace
@@ -358,8 +377,10 @@ void ExchangeService::Start() {
 void ExchangeService::Drain() { impl_->streams.Drain(); }
 void ExchangeService::Stop() {
   // The server does not wait for the streams it has cancelled, and gRPC takes no operation when its queue is
-  // shut down.
-  impl_->streams.AwaitNone();
+  // shut down. Nor for calls at work, which need the environment; logins that are held back wait in vain.
+  do {
+    impl_->environment.timers.RunAllNow();
+  } while (!impl_->streams.AwaitNone(kFlushInterval));
   impl_->loop.reset();
   impl_->queue.reset();
 }

@@ -17,7 +17,7 @@ class ExchangeService {
   ~ExchangeService();
 
   // In this order: Register before the server is made, Start when it serves, Drain, and Stop when it has been
-  // shut down.
+  // shut down. Stop waits until no call is at work.
   void Register(grpc::ServerBuilder& builder);
   void Start();
   // Ends the streams when their calls are answered. They would last for ever.

@@ -55,6 +55,18 @@ TEST(TimerQueue, WhatRunsMayAskForMore) {
   done.WaitForNotification();
 }
 
+TEST(TimerQueue, RunsAllNowAndOnce) {
+  TimerQueue timers;
+  int runs = 0;
+  const TimerQueue::Ticket ticket = timers.RunAfter(absl::Hours(1), [&] { ++runs; });
+  timers.RunAfter(absl::Hours(2), [&] { ++runs; });
+  timers.RunAllNow();
+  EXPECT_EQ(runs, 2);
+  EXPECT_FALSE(timers.Cancel(ticket));
+  timers.RunAllNow();
+  EXPECT_EQ(runs, 2);
+}
+
 TEST(TimerQueue, DropsWhatWaitsWhenItEnds) {
   auto held = std::make_shared<int>(1);
   {

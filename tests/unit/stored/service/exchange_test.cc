@@ -207,6 +207,16 @@ class ExchangeServiceTest : public ServiceTest {
       engine_.AppendDelivery(delivery, content, "", [](absl::StatusOr<Receipt>) {});
     }
   }
+  // Of a method, whatever came of them.
+  int CallsCounted(absl::string_view method) {
+    double count = 0;
+    for (const prometheus::MetricFamily& family : registry_.Collect()) {
+      for (const prometheus::ClientMetric& metric : family.metric) {
+        for (const auto& label : metric.label) count += label.value == method ? metric.counter.value : 0;
+      }
+    }
+    return static_cast<int>(count);
+  }
   bool Locked() { return engine_.IsLocked(MailboxId{mailbox_}); }
 
   const uint64_t mailbox_ = AddAccount(kUser, kPassword);
@@ -555,6 +565,24 @@ TEST_F(ExchangeServiceTest, WhatWaitsForACallerThatLeftIsNotBegun) {
   EXPECT_EQ(engine_.delivery_count(), 0u);
 }
 
+TEST_F(ExchangeServiceTest, WhatIsNotBegunInTimeIsNotBegun) {
+  const auto caller = Connect();
+  Call hurried = CheckSender(kUser, kUser);
+  hurried.set_timeout_ms(1);
+  Call patient = CheckSender(kUser, kUser);
+  patient.set_timeout_ms(absl::ToInt64Milliseconds(absl::Minutes(1)));
+  uint64_t first;
+  {
+    BusyPool busy(disk_pool_, kDiskThreads);
+    first = caller->Send({hurried, patient, Call()});
+    // It has been taken.
+    EXPECT_TRUE(caller->Await(first + 2).has_error());
+    absl::SleepFor(absl::Milliseconds(10));
+  }
+  EXPECT_TRUE(absl::IsDeadlineExceeded(rpc::FromProto(caller->Await(first).error())));
+  EXPECT_TRUE(caller->Await(first + 1).check_sender().allowed());
+}
+
 // ---- The end
 
 TEST_F(ExchangeServiceTest, DrainEndsIdleStreamsAtOnce) {
@@ -582,19 +610,28 @@ TEST_F(ExchangeServiceTest, DrainLetsCallsBeAnswered) {
   drain.join();
 }
 
-TEST_F(ExchangeServiceTest, AServerThatEndsAtOnceLeavesItsCalls) {
+TEST_F(ExchangeServiceTest, AServerThatEndsAtOnceWaitsForItsCalls) {
   const auto caller = Connect();
   BusyPool busy(disk_pool_, kDiskThreads);
   const uint64_t first = caller->Send({CheckSender(kUser, kUser), Call()});
   EXPECT_TRUE(caller->Await(first + 1).has_error()) << "they have been taken";
   std::thread end([this] { server_.reset(); });
   EXPECT_FALSE(caller->End().ok());
-  end.join();
-  // What is still at work finds nobody to answer.
+  // What is still at work finds nobody to answer, but what it works with.
+  EXPECT_EQ(CallsCounted("AuthService/CheckSender"), 0);
   busy.Release();
-  absl::Notification all_run;
-  ASSERT_TRUE(disk_pool_.Submit([&] { all_run.Notify(); }));
-  all_run.WaitForNotification();
+  end.join();
+  EXPECT_EQ(CallsCounted("AuthService/CheckSender"), 1);
+}
+
+TEST_F(ExchangeServiceTest, AServerThatEndsDoesNotWaitForLoginsThatAreHeldBack) {
+  const auto caller = Connect();
+  // The fixture delays the answer of the first by 200 ms.
+  const uint64_t first = caller->Send({LogIn(kUser, "wrong"), Call()});
+  EXPECT_TRUE(caller->Await(first + 1).has_error()) << "they have been taken";
+  server_.reset();
+  EXPECT_FALSE(caller->End().ok());
+  EXPECT_EQ(CallsCounted("AuthService/Authenticate"), 1);
 }
 
 }  // namespace
