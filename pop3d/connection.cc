@@ -53,6 +53,7 @@ asio::awaitable<void> Connection::Run() {
   // One that said nothing was a probe.
   obs::Log(command_count_ == 0 ? obs::LogLevel::kDebug : obs::LogLevel::kInfo, "session_closed",
            {{"session", session_id_},
+            {"client", net::AddressText(stream_.peer())},
             {"reason", close_reason_},
             {"account", session_.account()},
             {"commands", command_count_},
