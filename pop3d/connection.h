@@ -89,7 +89,7 @@ class Connection {
   Next Act(ReleaseAction);
 
   Step AuthStepped(const absl::StatusOr<rpc::AuthStep>& step);
-  asio::awaitable<absl::StatusOr<std::string>> FetchWhole(SendMessageAction action);
+  asio::awaitable<absl::StatusOr<FetchedMessage>> FetchWhole(SendMessageAction action);
   Step FetchFailed(SendMessageAction action, const absl::Status& status);
   asio::awaitable<void> SendMessage(SendMessageAction action, MessageStream& stream, std::string piece,
                                     bool more);

@@ -31,7 +31,12 @@ asio::awaitable<void> Pause(asio::any_io_executor executor, absl::Duration durat
 // Behind a message that is here whole.
 class NothingMore final : public MessageStream {
  public:
+  explicit NothingMore(std::string delivery_id) : delivery_id_(std::move(delivery_id)) {}
+  const std::string& delivery_id() const override { return delivery_id_; }
   asio::awaitable<absl::StatusOr<bool>> Read(std::string&) override { co_return false; }
+
+ private:
+  const std::string delivery_id_;
 };
 
 bool IsFenced(const absl::Status& status) { return ReasonOf(status) == kReasonFenced; }
@@ -164,11 +169,11 @@ Connection::Next Connection::Act(SendListingAction listing) {
 
 Connection::Next Connection::Act(SendMessageAction action) {
   if (action.size_bytes <= context_.max_whole_message_bytes) {
-    absl::StatusOr<std::string> content = co_await FetchWhole(action);
-    if (!content.ok()) co_return FetchFailed(action, content.status());
-    NothingMore nothing_more;
+    absl::StatusOr<FetchedMessage> message = co_await FetchWhole(action);
+    if (!message.ok()) co_return FetchFailed(action, message.status());
+    NothingMore nothing_more(std::move(message->delivery_id));
     Queue(session_.MessageReply(action));
-    co_await SendMessage(action, nothing_more, *std::move(content), true);
+    co_await SendMessage(action, nothing_more, std::move(message->content), true);
     co_return std::nullopt;
   }
   const ConnectionTimeouts& timeouts = context_.timeouts;
@@ -191,22 +196,22 @@ Step Connection::FetchFailed(SendMessageAction action, const absl::Status& statu
 }
 
 // A small message, from what was read ahead or together with some that follow it.
-asio::awaitable<absl::StatusOr<std::string>> Connection::FetchWhole(SendMessageAction action) {
+asio::awaitable<absl::StatusOr<FetchedMessage>> Connection::FetchWhole(SendMessageAction action) {
   // One that is not whole is asked for again: its +OK is not out, so what is wrong with it can be said.
-  if (std::optional<std::string> kept = read_ahead_.Take(action.message_id);
-      kept.has_value() && kept->size() == action.size_bytes) {
+  if (std::optional<FetchedMessage> kept = read_ahead_.Take(action.message_id);
+      kept.has_value() && kept->content.size() == action.size_bytes) {
     co_return *std::move(kept);
   }
   const std::vector<uint64_t> ids = read_ahead_.Plan(session_.maildrop(), action.number);
-  std::vector<absl::StatusOr<std::string>> messages =
+  std::vector<absl::StatusOr<FetchedMessage>> messages =
       co_await context_.store.FetchMessages(held_.mailbox_id, ids);
   // One that failed is asked for again when the client wants it.
   for (size_t i = 1; i < messages.size() && messages[i].ok(); ++i)
     read_ahead_.Keep(ids[i], *std::move(messages[i]));
-  absl::StatusOr<std::string> wanted = std::move(messages.front());
-  if (wanted.ok() && wanted->size() != action.size_bytes) {
+  absl::StatusOr<FetchedMessage> wanted = std::move(messages.front());
+  if (wanted.ok() && wanted->content.size() != action.size_bytes) {
     wanted = absl::DataLossError(
-        absl::StrCat("the message has ", action.size_bytes, " bytes, ", wanted->size(), " came"));
+        absl::StrCat("the message has ", action.size_bytes, " bytes, ", wanted->content.size(), " came"));
   }
   co_return wanted;
 }
@@ -253,11 +258,12 @@ asio::awaitable<void> Connection::SendMessage(SendMessageAction action, MessageS
   encoder.Finish(output_);
   ++retrieved_count_;
   context_.metrics.messages_retrieved.Increment();
-  obs::LogDebug("retrieved", {{"session", session_id_},
-                              {"mailbox", held_.mailbox_id},
-                              {"message", action.message_id},
-                              {"bytes", sent_bytes},
-                              {"top", cutter.has_value()}});
+  obs::LogInfo("retrieved", {{"session", session_id_},
+                             {"delivery", stream.delivery_id()},
+                             {"mailbox", held_.mailbox_id},
+                             {"message", action.message_id},
+                             {"bytes", sent_bytes},
+                             {"top", cutter.has_value()}});
 }
 
 // --- The end

@@ -49,12 +49,14 @@ class GrpcMessageStream : public MessageStream {
           stub_->async()->FetchMessage(context, &request, reactor);
         }) {}
 
+  const std::string& delivery_id() const override { return delivery_id_; }
   asio::awaitable<absl::StatusOr<bool>> Read(std::string& piece) override {
     v1::FetchMessageResponse response;
     while (response.content().empty()) {
       const absl::StatusOr<bool> more = co_await stream_.Read(response);
       CO_RETURN_IF_ERROR(more.status());
       if (!*more) co_return false;
+      if (!response.delivery_id().empty()) delivery_id_ = std::move(*response.mutable_delivery_id());
     }
     piece = std::move(*response.mutable_content());
     co_return true;
@@ -63,6 +65,7 @@ class GrpcMessageStream : public MessageStream {
  private:
   std::unique_ptr<v1::MailboxService::Stub> stub_;
   rpc::ServerStream<v1::FetchMessageResponse> stream_;
+  std::string delivery_id_;
 };
 
 class GrpcStoreClient : public StoreClient {
@@ -115,7 +118,7 @@ class GrpcStoreClient : public StoreClient {
     co_return answer.status();
   }
 
-  asio::awaitable<std::vector<absl::StatusOr<std::string>>> FetchMessages(
+  asio::awaitable<std::vector<absl::StatusOr<FetchedMessage>>> FetchMessages(
       uint64_t mailbox_id, std::vector<uint64_t> message_ids) override;
 
   std::unique_ptr<MessageStream> FetchMessage(uint64_t mailbox_id, uint64_t message_id,
@@ -159,7 +162,7 @@ asio::awaitable<absl::StatusOr<OpenedMaildrop>> GrpcStoreClient::OpenMaildrop(Op
   co_return opened;
 }
 
-asio::awaitable<std::vector<absl::StatusOr<std::string>>> GrpcStoreClient::FetchMessages(
+asio::awaitable<std::vector<absl::StatusOr<FetchedMessage>>> GrpcStoreClient::FetchMessages(
     uint64_t mailbox_id, std::vector<uint64_t> message_ids) {
   std::vector<v1::ExchangeCall> calls(message_ids.size());
   for (size_t i = 0; i < message_ids.size(); ++i) {
@@ -168,11 +171,13 @@ asio::awaitable<std::vector<absl::StatusOr<std::string>>> GrpcStoreClient::Fetch
   }
   std::vector<absl::StatusOr<v1::ExchangeAnswer>> answers =
       co_await exchange_.AskAll(std::move(calls), timeout_);
-  std::vector<absl::StatusOr<std::string>> messages;
+  std::vector<absl::StatusOr<FetchedMessage>> messages;
   messages.reserve(answers.size());
   for (absl::StatusOr<v1::ExchangeAnswer>& answer : answers) {
     if (answer.ok()) {
-      messages.push_back(std::move(*answer->mutable_fetch_message()->mutable_content()));
+      v1::FetchMessageResponse& fetched = *answer->mutable_fetch_message();
+      messages.push_back(
+          FetchedMessage{std::move(*fetched.mutable_content()), std::move(*fetched.mutable_delivery_id())});
     } else {
       messages.push_back(answer.status());
     }

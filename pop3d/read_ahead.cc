@@ -16,14 +16,14 @@ std::atomic<size_t> all_bytes = 0;
 
 }  // namespace
 
-std::optional<std::string> ReadAhead::Take(uint64_t message_id) {
+std::optional<FetchedMessage> ReadAhead::Take(uint64_t message_id) {
   // Those before it were passed over, and will hardly be asked for.
   while (!kept_.empty()) {
-    auto [id, content] = std::move(kept_.front());
+    auto [id, message] = std::move(kept_.front());
     kept_.pop_front();
-    kept_bytes_ -= content.size();
-    all_bytes -= content.size();
-    if (id == message_id) return std::move(content);
+    kept_bytes_ -= message.content.size();
+    all_bytes -= message.content.size();
+    if (id == message_id) return std::move(message);
   }
   return std::nullopt;
 }
@@ -48,12 +48,13 @@ std::vector<uint64_t> ReadAhead::Plan(const Maildrop& maildrop, MessageNumber nu
   return ids;
 }
 
-void ReadAhead::Keep(uint64_t message_id, std::string content) {
-  const size_t reserved = std::min(reserved_bytes_, content.size());
+void ReadAhead::Keep(uint64_t message_id, FetchedMessage message) {
+  const size_t bytes = message.content.size();
+  const size_t reserved = std::min(reserved_bytes_, bytes);
   reserved_bytes_ -= reserved;
-  kept_bytes_ += content.size();
-  all_bytes += content.size() - reserved;
-  kept_.emplace_back(message_id, std::move(content));
+  kept_bytes_ += bytes;
+  all_bytes += bytes - reserved;
+  kept_.emplace_back(message_id, std::move(message));
 }
 
 void ReadAhead::Clear() {

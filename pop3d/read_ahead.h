@@ -10,12 +10,12 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
-#include <string>
 #include <utility>
 #include <vector>
 
 #include "pop3d/protocol/command.h"
 #include "pop3d/session/maildrop.h"
+#include "pop3d/store_client.h"
 
 namespace mailstead::pop3 {
 
@@ -28,16 +28,16 @@ class ReadAhead {
   ReadAhead& operator=(const ReadAhead&) = delete;
 
   // What was kept of this message; gone from here then.
-  std::optional<std::string> Take(uint64_t message_id);
+  std::optional<FetchedMessage> Take(uint64_t message_id);
   // The message `number`, which is there and not kept, and those behind it that are to be fetched with it:
   // the more, the longer the client goes through the maildrop in order. Drops what is kept, and counts those
   // behind it from now on as if they were.
   std::vector<uint64_t> Plan(const Maildrop& maildrop, MessageNumber number);
-  void Keep(uint64_t message_id, std::string content);
+  void Keep(uint64_t message_id, FetchedMessage message);
   void Clear();
 
  private:
-  std::deque<std::pair<uint64_t, std::string>> kept_;
+  std::deque<std::pair<uint64_t, FetchedMessage>> kept_;
   size_t kept_bytes_ = 0;
   // Planned and not kept yet.
   size_t reserved_bytes_ = 0;

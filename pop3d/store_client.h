@@ -28,11 +28,19 @@ class SaslExchange {
   virtual asio::awaitable<absl::StatusOr<rpc::AuthStep>> Respond(std::string response) = 0;
 };
 
+struct FetchedMessage {
+  std::string content;
+  // Under which it came in: for the log.
+  std::string delivery_id;
+};
+
 // A message on its way, read piece by piece; the store sends no faster than it is read.
 // Destroyed early: cancelled.
 class MessageStream {
  public:
   virtual ~MessageStream() = default;
+  // Known once a piece has been read.
+  virtual const std::string& delivery_id() const = 0;
   // True: `piece` is the next one (not empty, at most 64 KiB). False: the end, `piece` is untouched.
   virtual asio::awaitable<absl::StatusOr<bool>> Read(std::string& piece) = 0;
 };
@@ -78,7 +86,7 @@ class StoreClient {
   virtual asio::awaitable<absl::Status> RenewLease(LeaseRequest request) = 0;
   virtual asio::awaitable<absl::Status> EndLease(std::string lease_id) = 0;
   // Whole messages of at most kMaxWholeMessageBytes each; an answer for each, in their order. At least one.
-  virtual asio::awaitable<std::vector<absl::StatusOr<std::string>>> FetchMessages(
+  virtual asio::awaitable<std::vector<absl::StatusOr<FetchedMessage>>> FetchMessages(
       uint64_t mailbox_id, std::vector<uint64_t> message_ids) = 0;
   // `timeout` is for the whole message.
   virtual std::unique_ptr<MessageStream> FetchMessage(uint64_t mailbox_id, uint64_t message_id,

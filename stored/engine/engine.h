@@ -46,6 +46,7 @@ class MessageReader {
   virtual ~MessageReader() = default;
   // Prefix and content.
   virtual uint64_t size_bytes() const = 0;
+  virtual const std::string& delivery_id() const = 0;
   // Up to `max_bytes` from `offset` (in one piece at most 64 KiB); shorter only at the end, empty at the end.
   // DataLoss when bytes are missing or damaged.
   virtual absl::StatusOr<std::string> Read(uint64_t offset, size_t max_bytes) = 0;

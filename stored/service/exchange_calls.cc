@@ -206,6 +206,7 @@ absl::Status RunningCall::Fetch() {
   uint64_t left = size - request.read_offset();
   if (request.read_limit() != 0) left = std::min(left, request.read_limit());
   if (left > kMaxFetchBytes) return FieldError("read_limit", "must be set, to at most 65536");
+  answer_.mutable_fetch_message()->set_delivery_id((*reader)->delivery_id());
   std::string& content = *answer_.mutable_fetch_message()->mutable_content();
   while (content.size() < left) {
     absl::StatusOr<std::string> piece =

@@ -65,6 +65,7 @@ class FetchMessageReactor final : public grpc::ServerWriteReactor<v1::FetchMessa
   absl::Status Open() {
     ASSIGN_OR_RETURN(reader_, call_.environment().engine.OpenMessage(MailboxId{request_->mailbox_id()},
                                                                      MessageId{request_->message_id()}));
+    response_.set_delivery_id(reader_->delivery_id());
     const uint64_t size = reader_->size_bytes();
     if (offset_ > size) return absl::OutOfRangeError("read_offset is past the end");
     const uint64_t left = size - offset_;
@@ -74,6 +75,7 @@ class FetchMessageReactor final : public grpc::ServerWriteReactor<v1::FetchMessa
 
   absl::Status ReadChunk() {
     response_.clear_content();
+    if (offset_ > request_->read_offset()) response_.clear_delivery_id();
     if (offset_ == end_) return absl::OkStatus();
     const size_t wanted = std::min<uint64_t>(end_ - offset_, kChunkBytes);
     ASSIGN_OR_RETURN(*response_.mutable_content(), reader_->Read(offset_, wanted));

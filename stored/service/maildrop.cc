@@ -1,8 +1,10 @@
 #include "stored/service/maildrop.h"
 
 #include <algorithm>
+#include <string>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/base/reason.h"
 #include "common/base/status.h"
 #include "common/obs/log.h"
@@ -22,6 +24,14 @@ absl::Status CheckLocked(const Request& request) {
   if (request.mailbox_id() == 0) return FieldError("mailbox_id", "must be set");
   if (request.token() == 0) return FieldError("token", "must be set");
   return absl::OkStatus();
+}
+
+// Those that fit in a line.
+std::string FirstOf(const google::protobuf::RepeatedField<uint64_t>& ids) {
+  constexpr int kMaxLogged = 50;
+  std::string text = absl::StrJoin(ids.begin(), ids.begin() + std::min(ids.size(), kMaxLogged), ",");
+  if (ids.size() > kMaxLogged) text += ",...";
+  return text;
 }
 
 }  // namespace
@@ -104,6 +114,7 @@ void LogCommit(Environment& environment, const v1::CommitMaildropRequest& reques
                 {"mailbox", request.mailbox_id()},
                 {"token", request.token()},
                 {"deleted", request.message_ids_size()},
+                {"messages", FirstOf(request.message_ids())},
                 {"duration", absl::FormatDuration(absl::Trunc(took, absl::Microseconds(1)))}});
 }
 

@@ -348,6 +348,7 @@ TEST_P(DeliveryConformance, FiftyMegabytesStreamInAndOutInBoundedMemory) {
   auto reader = engine().OpenMessage(mailbox, Ids(mailbox)[0]);
   ASSERT_OK(reader);
   EXPECT_EQ((*reader)->size_bytes(), kPiece * kPieces);
+  EXPECT_EQ((*reader)->delivery_id(), List(mailbox)[0].delivery_id);
   for (size_t i = 0; i < kPieces; ++i) {
     std::string piece;
     while (piece.size() < kPiece) {

@@ -39,6 +39,12 @@ class ObservabilityTest(SharedStackCase):
             lambda line: (lambda got: got if got.get("account") == self.user and "session" in got else None)(
                 parse_logfmt(line)), what="the login in pop3d's log")
         stored.wait_for_line(lambda line: f"session={fetched['session']}" in line, what="the session in stored's log")
+        # And the message is under the id that it came in with.
+        retrieved = pop3d.wait_for_line(
+            lambda line: (lambda got: got if got.get("event") == "retrieved" else None)(parse_logfmt(line)),
+            what="the retrieval in pop3d's log")
+        self.assertEqual(accepted["delivery"], retrieved["delivery"])
+        self.assertEqual(fetched["session"], retrieved["session"])
 
     def test_every_line_is_one_event(self):
         self.stack.send(self.user, MAIL)

@@ -17,8 +17,12 @@ constexpr uint32_t kNoChunk = std::numeric_limits<uint32_t>::max();
 
 class Reader final : public MessageReader {
  public:
-  Reader(Database& database, std::string prefix, uint64_t body, uint64_t body_bytes)
-      : database_(database), prefix_(std::move(prefix)), body_(body), body_bytes_(body_bytes) {}
+  Reader(Database& database, const MessageRecord& record)
+      : database_(database),
+        delivery_id_(record.delivery_id),
+        prefix_(record.prefix),
+        body_(record.body),
+        body_bytes_(record.size_bytes - record.prefix.size()) {}
 
   // Most messages are one chunk: it is read at once, and no view is kept open for a slow client.
   // NotFound when the body was deleted since its message was looked up, or is missing.
@@ -36,6 +40,7 @@ class Reader final : public MessageReader {
   }
 
   uint64_t size_bytes() const override { return prefix_.size() + body_bytes_; }
+  const std::string& delivery_id() const override { return delivery_id_; }
 
   absl::StatusOr<std::string> Read(uint64_t offset, size_t max_bytes) override {
     std::string piece;
@@ -79,6 +84,7 @@ class Reader final : public MessageReader {
   }
 
   Database& database_;
+  const std::string delivery_id_;
   const std::string prefix_;
   const uint64_t body_;
   const uint64_t body_bytes_;
@@ -104,8 +110,7 @@ absl::StatusOr<OpenedMessage> OpenMessageRecord(Database& database, MailboxId ma
     // Bodies never change and ids are never used again, so all that a commit in between can do is to delete.
     ASSIGN_OR_RETURN(record, FindRecord<MessageRecord>(use, Family::kMessage, MessageKey(mailbox, message)));
     if (!record.has_value()) return absl::NotFoundError("no such message");
-    reader = std::make_unique<Reader>(database, record->prefix, record->body,
-                                      record->size_bytes - record->prefix.size());
+    reader = std::make_unique<Reader>(database, *record);
     started = reader->Start(use);
     if (absl::IsNotFound(started)) {
       // Either a commit in between deleted both, or an entry without its body is damage.

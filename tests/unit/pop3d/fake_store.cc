@@ -84,6 +84,7 @@ class FakeMessageStream : public MessageStream {
     ++store_.fetches_running;
   }
   ~FakeMessageStream() override { --store_.fetches_running; }
+  const std::string& delivery_id() const override { return delivery_id_; }
 
   asio::awaitable<absl::StatusOr<bool>> Read(std::string& piece) override {
     co_await Suspend();
@@ -106,6 +107,7 @@ class FakeMessageStream : public MessageStream {
   FakeStore& store_;
   const absl::Status failure_;
   const std::string content_;
+  const std::string delivery_id_ = "delivery";
   size_t sent_ = 0;
 };
 
@@ -235,11 +237,11 @@ absl::StatusOr<std::string> FakeStore::Find(uint64_t mailbox_id, uint64_t messag
   return absl::NotFoundError("no such message");
 }
 
-asio::awaitable<std::vector<absl::StatusOr<std::string>>> FakeStore::FetchMessages(
+asio::awaitable<std::vector<absl::StatusOr<FetchedMessage>>> FakeStore::FetchMessages(
     uint64_t mailbox_id, std::vector<uint64_t> message_ids) {
   co_await Suspend();
   fetches.push_back(message_ids);
-  std::vector<absl::StatusOr<std::string>> messages;
+  std::vector<absl::StatusOr<FetchedMessage>> messages;
   for (const uint64_t id : message_ids) {
     absl::StatusOr<std::string> message = Find(mailbox_id, id);
     if (!away.ok()) message = away;
@@ -248,7 +250,11 @@ asio::awaitable<std::vector<absl::StatusOr<std::string>>> FakeStore::FetchMessag
       message = found->second;
     if (message.ok() && fetch_ends_after.has_value())
       message->resize(std::min(message->size(), *fetch_ends_after));
-    messages.push_back(std::move(message));
+    if (message.ok()) {
+      messages.push_back(FetchedMessage{*std::move(message), absl::StrCat("delivery-", id)});
+    } else {
+      messages.push_back(message.status());
+    }
   }
   co_return messages;
 }

@@ -96,7 +96,7 @@ class FakeStore : public StoreClient {
   asio::awaitable<absl::Status> ReleaseMaildrop(uint64_t mailbox_id, uint64_t token) override;
   asio::awaitable<absl::Status> RenewLease(LeaseRequest request) override;
   asio::awaitable<absl::Status> EndLease(std::string lease_id) override;
-  asio::awaitable<std::vector<absl::StatusOr<std::string>>> FetchMessages(
+  asio::awaitable<std::vector<absl::StatusOr<FetchedMessage>>> FetchMessages(
       uint64_t mailbox_id, std::vector<uint64_t> message_ids) override;
   std::unique_ptr<MessageStream> FetchMessage(uint64_t mailbox_id, uint64_t message_id,
                                               absl::Duration timeout) override;

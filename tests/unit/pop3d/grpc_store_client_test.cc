@@ -39,6 +39,7 @@ class ScriptedMailbox : public v1::MailboxService::Service {
     for (const std::string& piece : pieces) {
       v1::FetchMessageResponse response;
       response.set_content(piece);
+      if (&piece == &pieces.front()) response.set_delivery_id("delivery-of-all");
       writer->Write(response);
     }
     return rpc::ToGrpc(end);
@@ -75,6 +76,8 @@ class GrpcStoreClientTest : public testing::Test {
         }
         answer.mutable_fetch_message()->set_content(
             absl::StrCat("message ", call.fetch_message().message_id()));
+        answer.mutable_fetch_message()->set_delivery_id(
+            absl::StrCat("delivery ", call.fetch_message().message_id()));
         break;
       default:
         break;
@@ -112,6 +115,7 @@ class GrpcStoreClientTest : public testing::Test {
       const absl::StatusOr<bool> more = Get(stream->Read(piece));
       if (!more.ok()) return more.status();
       if (!*more) return pieces;
+      EXPECT_EQ(stream->delivery_id(), "delivery-of-all");
       pieces.push_back(piece);
     }
   }
@@ -219,9 +223,10 @@ TEST_F(GrpcStoreClientTest, AHeartbeatDoesNotOutlastItsPeriod) {
 TEST_F(GrpcStoreClientTest, FetchesWholeMessagesTogether) {
   const auto messages = Get(store_->FetchMessages(7, {101, kDamaged, 103}));
   ASSERT_EQ(messages.size(), 3u);
-  EXPECT_EQ(*messages[0], "message 101");
+  EXPECT_EQ(messages[0]->content, "message 101");
+  EXPECT_EQ(messages[0]->delivery_id, "delivery 101");
   EXPECT_TRUE(absl::IsDataLoss(messages[1].status())) << messages[1].status();
-  EXPECT_EQ(*messages[2], "message 103");
+  EXPECT_EQ(messages[2]->content, "message 103");
   const auto requests = exchange_.WaitForCalls(3);
   ASSERT_EQ(requests.size(), 1u);
   const v1::FetchMessageRequest& fetch = requests[0].calls(0).fetch_message();

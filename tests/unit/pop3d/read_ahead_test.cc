@@ -86,31 +86,34 @@ TEST(ReadAhead, WhatIsFetchedTogetherHasABoundInBytes) {
 
 TEST(ReadAhead, WhatIsKeptIsTakenOnce) {
   ReadAhead read_ahead;
-  read_ahead.Keep(101, "one");
-  read_ahead.Keep(102, "two");
-  EXPECT_EQ(read_ahead.Take(101), "one");
-  EXPECT_EQ(read_ahead.Take(102), "two");
-  EXPECT_EQ(read_ahead.Take(102), std::nullopt);
+  read_ahead.Keep(101, {"one", "a"});
+  read_ahead.Keep(102, {"two", "b"});
+  const std::optional<FetchedMessage> one = read_ahead.Take(101);
+  ASSERT_TRUE(one.has_value());
+  EXPECT_EQ(one->content, "one");
+  EXPECT_EQ(one->delivery_id, "a");
+  EXPECT_TRUE(read_ahead.Take(102).has_value());
+  EXPECT_FALSE(read_ahead.Take(102).has_value());
 }
 
 TEST(ReadAhead, WhatIsPassedOverIsDropped) {
   ReadAhead read_ahead;
-  for (uint64_t id = 101; id <= 104; ++id) read_ahead.Keep(id, absl::StrCat(id));
-  EXPECT_EQ(read_ahead.Take(103), "103");
-  EXPECT_EQ(read_ahead.Take(101), std::nullopt);
+  for (uint64_t id = 101; id <= 104; ++id) read_ahead.Keep(id, {absl::StrCat(id), ""});
+  EXPECT_TRUE(read_ahead.Take(103).has_value());
+  EXPECT_FALSE(read_ahead.Take(101).has_value());
   // That one was not there: nothing is any more.
-  EXPECT_EQ(read_ahead.Take(104), std::nullopt);
+  EXPECT_FALSE(read_ahead.Take(104).has_value());
 }
 
 TEST(ReadAhead, APlanAndClearDropWhatIsKept) {
   const Maildrop maildrop = Of(20, 100);
   ReadAhead read_ahead;
-  read_ahead.Keep(101, "one");
+  read_ahead.Keep(101, {"one", "a"});
   read_ahead.Plan(maildrop, {5});
-  EXPECT_EQ(read_ahead.Take(101), std::nullopt);
-  read_ahead.Keep(102, "two");
+  EXPECT_FALSE(read_ahead.Take(101).has_value());
+  read_ahead.Keep(102, {"two", "b"});
   read_ahead.Clear();
-  EXPECT_EQ(read_ahead.Take(102), std::nullopt);
+  EXPECT_FALSE(read_ahead.Take(102).has_value());
 }
 
 TEST(ReadAhead, AllSessionsTogetherHaveABound) {
@@ -120,9 +123,9 @@ TEST(ReadAhead, AllSessionsTogetherHaveABound) {
   read_ahead.Plan(maildrop, {1});
   {
     ReadAhead greedy;
-    greedy.Keep(1, std::string(kReadAheadBytesInAll - 1, 'x'));
+    greedy.Keep(1, {std::string(kReadAheadBytesInAll - 1, 'x'), ""});
     EXPECT_THAT(read_ahead.Plan(maildrop, {2}), SizeIs(4)) << "a byte is free";
-    other.Keep(1, "x");
+    other.Keep(1, {"x", ""});
     EXPECT_EQ(read_ahead.Plan(maildrop, {6}), Ids(6, 6));
     EXPECT_EQ(read_ahead.Plan(maildrop, {7}), Ids(7, 7));
   }

@@ -50,13 +50,16 @@ class FakeEngine::Body final : public BodyWriter {
 
 class FakeEngine::Reader final : public MessageReader {
  public:
-  explicit Reader(std::string bytes) : bytes_(std::move(bytes)) {}
+  Reader(std::string delivery_id, std::string bytes)
+      : delivery_id_(std::move(delivery_id)), bytes_(std::move(bytes)) {}
   uint64_t size_bytes() const override { return bytes_.size(); }
+  const std::string& delivery_id() const override { return delivery_id_; }
   absl::StatusOr<std::string> Read(uint64_t offset, size_t max_bytes) override {
     return bytes_.substr(std::min<uint64_t>(offset, bytes_.size()), std::min<size_t>(max_bytes, 64 << 10));
   }
 
  private:
+  const std::string delivery_id_;
   const std::string bytes_;
 };
 
@@ -392,8 +395,8 @@ absl::StatusOr<std::unique_ptr<MessageReader>> FakeEngine::OpenMessage(MailboxId
   if (box == mailboxes_.end()) return absl::NotFoundError("no mailbox");
   const auto found = box->second.messages.find(message.value);
   if (found == box->second.messages.end()) return absl::NotFoundError("no message");
-  return std::unique_ptr<MessageReader>(
-      new Reader(absl::StrCat(found->second.prefix, found->second.content)));
+  return std::unique_ptr<MessageReader>(new Reader(
+      found->second.summary.delivery_id, absl::StrCat(found->second.prefix, found->second.content)));
 }
 
 absl::StatusOr<uint64_t> FakeEngine::DeleteMessages(MailboxId mailbox,

@@ -32,6 +32,7 @@ class MailboxServiceTest : public ServiceTest {
     v1::FetchMessageResponse response;
     while (reader->Read(&response)) {
       if (largest_chunk != nullptr) *largest_chunk = std::max(*largest_chunk, response.content().size());
+      EXPECT_EQ(response.delivery_id().empty(), !bytes.empty()) << "in the first message";
       bytes += response.content();
     }
     absl::Status status = Read(reader->Finish());
