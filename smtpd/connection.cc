@@ -266,7 +266,7 @@ asio::awaitable<absl::StatusOr<Resolution>> Connection::ResolveWithNext(ResolveR
   }
   const Transaction& transaction = *session_.dialog().transaction;
   const std::vector<std::string> ahead =
-      RecipientsAhead(input_.bytes(), transaction.mail.smtp_utf8, kMaxResolvedAhead);
+      RecipientsAhead(input_.bytes(), transaction.mail.smtp_utf8, context_.session.limits, kMaxResolvedAhead);
   if (ahead.empty()) {
     absl::StatusOr<Resolution> resolution = co_await context_.store.Resolve(std::move(resolve));
     co_return resolution;

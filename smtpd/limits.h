@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "absl/time/time.h"
+#include "common/text/address.h"
 #include "common/text/dot_codec.h"
 
 namespace mailstead::smtp {
@@ -13,6 +14,13 @@ namespace mailstead::smtp {
 struct Limits {
   // Of what the client sends, after dot-unstuffing. RFC 5321 section 4.5.3.1.7 asks for 64 KiB at least.
   uint64_t max_message_bytes = 52'428'800;
+  // A command line with its CRLF, at most kMaxAuthLineBytes (a line with AUTH may always have that). RFC 5321
+  // section 4.5.3.1.4 asks for 512, each extension adds to it (SIZE 26, SMTPUTF8 10, DSN 600 on MAIL and 528
+  // on RCPT, AUTH= 500).
+  size_t max_command_bytes = 2048;
+  // A path with its angle brackets and source route; RFC 5321 section 4.5.3.1.3 asks for 256. More makes room
+  // for routes only: the mailbox keeps to kMaxPathBytes.
+  size_t max_path_bytes = kMaxPathBytes;
   // In one transaction; RFC 5321 section 4.5.3.1.8 asks for 100 at least.
   size_t max_recipients = 1000;
   // Replies of 5yz in one session.

@@ -13,6 +13,7 @@
 #include "common/net/descriptor_limit.h"
 #include "common/net/shutdown.h"
 #include "common/obs/log.h"
+#include "smtpd/protocol/limits.h"
 #include "smtpd/server.h"
 
 ABSL_FLAG(std::string, mx_listen, "[::]:25",
@@ -36,6 +37,10 @@ ABSL_FLAG(absl::Duration, greeting_delay, absl::ZeroDuration(),
           "wait before the greeting; a client that speaks in this time is refused");
 
 ABSL_FLAG(int64_t, max_message_bytes, 52'428'800, "size of a message; announced with SIZE");
+ABSL_FLAG(int, max_command_bytes, 2048,
+          "length of a command line with its CRLF; RFC 5321 asks for 512, extensions add to it");
+ABSL_FLAG(int, max_path_bytes, 256,
+          "length of a path with its angle brackets and source route; the mailbox in it has at most 254");
 ABSL_FLAG(int, max_recipients, 1000, "recipients in one transaction");
 ABSL_FLAG(int, max_errors, 100, "replies of 5yz that end a session");
 ABSL_FLAG(int, max_commands, 1'000'000, "commands that end a session; 0: no limit");
@@ -64,7 +69,10 @@ void CheckFlags(config::Checker& check) {
 
 void CheckRanges(config::Checker& check) {
   // RFC 5321 section 4.5.3.1 asks for 64 KiB and 100 recipients at least; a host of few words may want less.
+  // Shorter lines and paths than it asks for would refuse addresses that are good.
   check.Range("max_message_bytes", absl::GetFlag(FLAGS_max_message_bytes), 1, int64_t{1} << 40);
+  check.Range("max_command_bytes", absl::GetFlag(FLAGS_max_command_bytes), 512, kMaxAuthLineBytes);
+  check.Range("max_path_bytes", absl::GetFlag(FLAGS_max_path_bytes), kMaxPathBytes, kMaxAuthLineBytes);
   check.Range("max_recipients", absl::GetFlag(FLAGS_max_recipients), 1, 100'000);
   check.Range("max_errors", absl::GetFlag(FLAGS_max_errors), 1, 1'000'000);
   check.Range("max_commands", absl::GetFlag(FLAGS_max_commands), 0, 1'000'000'000);
@@ -85,6 +93,8 @@ void CheckRanges(config::Checker& check) {
 Limits LimitsFromFlags() {
   Limits limits;
   limits.max_message_bytes = static_cast<uint64_t>(absl::GetFlag(FLAGS_max_message_bytes));
+  limits.max_command_bytes = absl::GetFlag(FLAGS_max_command_bytes);
+  limits.max_path_bytes = absl::GetFlag(FLAGS_max_path_bytes);
   limits.max_recipients = absl::GetFlag(FLAGS_max_recipients);
   limits.max_errors = absl::GetFlag(FLAGS_max_errors);
   limits.max_commands = absl::GetFlag(FLAGS_max_commands);

@@ -34,7 +34,8 @@ Action Accept(Dialog& dialog, std::unique_ptr<Transaction> transaction) {
 }  // namespace
 
 Action Mail(Dialog& dialog, absl::string_view argument) {
-  Parsed<MailCommand> mail = ParseMail(argument, /*allow_auth=*/dialog.config.is_submission());
+  Parsed<MailCommand> mail =
+      ParseMail(argument, /*allow_auth=*/dialog.config.is_submission(), dialog.config.limits.max_path_bytes);
   if (!mail.ok()) {
     SayParseError(dialog, mail.error());
     return NextCommand{};

@@ -50,7 +50,8 @@ Action Rcpt(Dialog& dialog, absl::string_view argument) {
     dialog.Say(ReplyId::kBadSequence, "The message has begun with BDAT");
     return NextCommand{};
   }
-  Parsed<RcptCommand> rcpt = ParseRcpt(argument, transaction.mail.smtp_utf8);
+  Parsed<RcptCommand> rcpt =
+      ParseRcpt(argument, transaction.mail.smtp_utf8, dialog.config.limits.max_path_bytes);
   if (!rcpt.ok()) {
     SayParseError(dialog, rcpt.error());
     return NextCommand{};

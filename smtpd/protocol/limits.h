@@ -5,9 +5,6 @@
 
 namespace mailstead::smtp {
 
-// RFC 5321 section 4.5.3.1.4 asks for 512, each extension adds to it (SIZE 26, SMTPUTF8 10, DSN 600 on MAIL
-// and 528 on RCPT, AUTH= 500). With the CRLF.
-inline constexpr size_t kMaxCommandLineBytes = 2048;
 // RFC 4954 section 4: a line of an authentication exchange. With the CRLF.
 inline constexpr size_t kMaxAuthLineBytes = 12288;
 // RFC 5321 section 4.5.3.1.5: one line of a reply, with the CRLF.

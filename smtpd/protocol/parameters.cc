@@ -117,8 +117,8 @@ bool SetOrcpt(absl::string_view value, RcptCommand& rcpt) {
 
 }  // namespace
 
-Parsed<MailCommand> ParseMail(absl::string_view argument, bool allow_auth) {
-  Parsed<PathAndRest> path = ParsePath("FROM:", argument);
+Parsed<MailCommand> ParseMail(absl::string_view argument, bool allow_auth, size_t max_path_bytes) {
+  Parsed<PathAndRest> path = ParsePath("FROM:", argument, max_path_bytes);
   if (!path.ok()) return path.error();
   MailCommand mail;
   mail.reverse_path = path->path;
@@ -150,8 +150,8 @@ Parsed<MailCommand> ParseMail(absl::string_view argument, bool allow_auth) {
   return mail;
 }
 
-Parsed<RcptCommand> ParseRcpt(absl::string_view argument, bool smtp_utf8) {
-  Parsed<PathAndRest> path = ParsePath("TO:", argument);
+Parsed<RcptCommand> ParseRcpt(absl::string_view argument, bool smtp_utf8, size_t max_path_bytes) {
+  Parsed<PathAndRest> path = ParsePath("TO:", argument, max_path_bytes);
   if (!path.ok()) return path.error();
   RcptCommand rcpt;
   rcpt.forward_path = path->path;

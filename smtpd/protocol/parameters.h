@@ -1,6 +1,7 @@
 // MAIL and RCPT with their ESMTP parameters (RFC 5321 section 4.1.2, RFC 1870, 3461, 6152, 6531, 4954). Pure.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -25,8 +26,9 @@ struct MailCommand {
 };
 
 // `allow_auth`: AUTH= is a parameter here (RFC 4954 section 5); its value is checked and dropped.
-// `argument` is "FROM:<...> ...".
-Parsed<MailCommand> ParseMail(absl::string_view argument, bool allow_auth);
+// `argument` is "FROM:<...> ...". `max_path_bytes` as of ParsePath.
+Parsed<MailCommand> ParseMail(absl::string_view argument, bool allow_auth,
+                              size_t max_path_bytes = kMaxPathBytes);
 
 struct RcptCommand {
   Path forward_path;
@@ -37,6 +39,8 @@ struct RcptCommand {
 };
 
 // `smtp_utf8`: MAIL had SMTPUTF8, so that non-ASCII is allowed. `argument` is "TO:<...> ...".
-Parsed<RcptCommand> ParseRcpt(absl::string_view argument, bool smtp_utf8);
+// `max_path_bytes` as of ParsePath.
+Parsed<RcptCommand> ParseRcpt(absl::string_view argument, bool smtp_utf8,
+                              size_t max_path_bytes = kMaxPathBytes);
 
 }  // namespace mailstead::smtp

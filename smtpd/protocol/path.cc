@@ -57,7 +57,7 @@ std::string Path::ToString() const {
   return "";
 }
 
-Parsed<PathAndRest> ParsePath(absl::string_view keyword, absl::string_view argument) {
+Parsed<PathAndRest> ParsePath(absl::string_view keyword, absl::string_view argument, size_t max_path_bytes) {
   if (!absl::StartsWithIgnoreCase(argument, keyword)) return ParseError::kSyntax;
   argument.remove_prefix(keyword.size());
   while (absl::ConsumePrefix(&argument, " ")) {
@@ -72,7 +72,7 @@ Parsed<PathAndRest> ParsePath(absl::string_view keyword, absl::string_view argum
   PathAndRest result;
   result.rest = rest;
   if (inside.empty()) return result;
-  if (inside.size() + 2 > kMaxPathBytes || !StripSourceRoute(inside)) return ParseError::kBadAddress;
+  if (inside.size() + 2 > max_path_bytes || !StripSourceRoute(inside)) return ParseError::kBadAddress;
   if (absl::EqualsIgnoreCase(inside, "postmaster")) {
     result.path.kind = Path::Kind::kPostmaster;
     result.path.address.local_part = std::string(inside);

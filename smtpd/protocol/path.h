@@ -1,6 +1,7 @@
 // Reverse-path and forward-path (RFC 5321 section 4.1.2). Pure.
 #pragma once
 
+#include <cstddef>
 #include <string>
 
 #include "absl/strings/string_view.h"
@@ -32,7 +33,9 @@ struct PathAndRest {
 
 // `argument` as in "FROM:<a@b> SIZE=1", `keyword` as in "FROM:". A source route is taken and dropped
 // (appendix C); blanks behind the colon, which section 3.3 forbids and many clients send, are overlooked.
+// `max_path_bytes` counts the angle brackets and the route; the mailbox is bounded by ParseAddress besides.
 // kSyntax, kBadAddress.
-Parsed<PathAndRest> ParsePath(absl::string_view keyword, absl::string_view argument);
+Parsed<PathAndRest> ParsePath(absl::string_view keyword, absl::string_view argument,
+                              size_t max_path_bytes = kMaxPathBytes);
 
 }  // namespace mailstead::smtp

@@ -6,12 +6,14 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "smtpd/limits.h"
 
 namespace mailstead::smtp {
 
 // The forward-paths of the RCPT commands at the beginning of `input`, in order, at most `max_count`. Ends
 // before the first line that is another command, not whole or not well-formed: what that is worth is seen
 // when its turn comes.
-std::vector<std::string> RecipientsAhead(absl::string_view input, bool smtp_utf8, size_t max_count);
+std::vector<std::string> RecipientsAhead(absl::string_view input, bool smtp_utf8, const Limits& limits,
+                                         size_t max_count);
 
 }  // namespace mailstead::smtp

@@ -7,7 +7,6 @@
 #include "absl/strings/str_cat.h"
 #include "smtpd/commands/commands.h"
 #include "smtpd/protocol/command.h"
-#include "smtpd/protocol/limits.h"
 #include "smtpd/session/status_reply.h"
 #include "smtpd/session/verbs.h"
 
@@ -58,7 +57,8 @@ Action Session::Dispatch(absl::string_view line) {
   if (IsOtherProtocol(line)) return CloseWith(ReplyId::kOtherProtocol);
   const CommandWords words = SplitCommand(line);
   // AUTH with its initial response may be as long as a line of the exchange (RFC 4954 section 4).
-  if (line.size() + 2 > kMaxCommandLineBytes && !absl::EqualsIgnoreCase(words.verb, "AUTH")) {
+  if (line.size() + 2 > dialog_.config.limits.max_command_bytes &&
+      !absl::EqualsIgnoreCase(words.verb, "AUTH")) {
     dialog_.Say(ReplyId::kLineTooLong);
     return NextCommand{};
   }

@@ -197,6 +197,10 @@ class SmtpServer : public test::ChatServer {
   absl::Status SetNumber(const std::string& name, uint64_t value) {
     if (name == "max_message_bytes") {
       limits_.max_message_bytes = value;
+    } else if (name == "max_command_bytes") {
+      limits_.max_command_bytes = value;
+    } else if (name == "max_path_bytes") {
+      limits_.max_path_bytes = value;
     } else if (name == "max_recipients") {
       limits_.max_recipients = value;
     } else if (name == "max_errors") {

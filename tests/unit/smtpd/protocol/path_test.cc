@@ -80,5 +80,22 @@ TEST(ParsePath, HasTheLimitsOfRfc5321) {
   EXPECT_EQ(PathOf(absl::StrCat("FROM:<", local64, "@x", domain, ">")), "error");
 }
 
+TEST(ParsePath, CanBeAllowedLongerRoutes) {
+  std::string route;
+  for (int i = 0; i < 14; ++i) absl::StrAppend(&route, i == 0 ? "" : ",", "@relay.example.test");
+  const std::string argument = absl::StrCat("FROM:<", route, ":user1@example.test>");
+  ASSERT_EQ(argument.size() - std::string("FROM:").size(), 300u);
+  EXPECT_FALSE(ParsePath("FROM:", argument).ok());
+  EXPECT_FALSE(ParsePath("FROM:", argument, 299).ok());
+  const Parsed<PathAndRest> parsed = ParsePath("FROM:", argument, 300);
+  ASSERT_TRUE(parsed.ok());
+  EXPECT_EQ(parsed->path.ToString(), "user1@example.test");
+  // Not longer mailboxes: their length is what other hosts and the store can take.
+  std::string domain;
+  while (domain.size() < 190) absl::StrAppend(&domain, "abcdefghi.");
+  EXPECT_FALSE(
+      ParsePath("FROM:", absl::StrCat("FROM:<", std::string(64, 'a'), "@", domain, "test>"), 512).ok());
+}
+
 }  // namespace
 }  // namespace mailstead::smtp

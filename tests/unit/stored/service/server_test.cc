@@ -165,6 +165,23 @@ TEST_F(ServerTest, CallsThatNobodyWaitsForAreNotRun) {
   EXPECT_TRUE(absl::IsNotFound(engine_.GetDomain("late.test").status()));
 }
 
+TEST_F(ServerTest, UnaryCallsThatWaitedTooLongAreNotRun) {
+  v1::CreateDomainRequest request;
+  request.mutable_domain()->set_name("late.test");
+  v1::Domain domain;
+  const auto create = [&](absl::Duration deadline) {
+    return directory_stub_->CreateDomain(As(kOperatorToken, deadline).get(), request, &domain).error_code();
+  };
+  // However short they waited, it was longer than this.
+  environment_.max_unary_time = absl::ZeroDuration();
+  for (const absl::Duration deadline : {absl::InfiniteDuration(), absl::Duration(absl::Hours(25))}) {
+    EXPECT_EQ(create(deadline), grpc::StatusCode::DEADLINE_EXCEEDED) << deadline;
+  }
+  EXPECT_TRUE(absl::IsNotFound(engine_.GetDomain("late.test").status()));
+  environment_.max_unary_time = kMaxUnaryTime;
+  EXPECT_EQ(create(absl::InfiniteDuration()), grpc::StatusCode::OK);
+}
+
 TEST_F(ServerTest, MessagesAreLimited) {
   v1::ResolveRecipientRequest request;
   v1::ResolveRecipientResponse response;
