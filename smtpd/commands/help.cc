@@ -1,13 +1,15 @@
-// HELP: RFC 5321 section 4.1.1.8.
+// HELP: RFC 5321 section 4.1.1.8. As in EHLO, what is listed is what works on this listener in this state.
+#include "absl/strings/str_cat.h"
 #include "smtpd/commands/commands.h"
 
 namespace mailstead::smtp::commands {
 
 Action Help(Dialog& dialog, absl::string_view) {
   dialog.Say(ReplyId::kHelp,
-             "Commands: HELO EHLO MAIL RCPT DATA BDAT RSET NOOP QUIT\n"
-             "VRFY HELP STARTTLS AUTH\n"
-             "RFC 5321 says how to use them");
+             absl::StrCat("Commands: HELO EHLO MAIL RCPT DATA BDAT RSET NOOP QUIT\n"
+                          "VRFY HELP",
+                          dialog.offers_starttls() ? " STARTTLS" : "", dialog.offers_auth() ? " AUTH" : "",
+                          "\nRFC 5321 says how to use them"));
   return NextCommand{};
 }
 
