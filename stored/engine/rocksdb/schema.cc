@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/base/status.h"
+#include "common/obs/log.h"
 #include "stored/engine/rocksdb/health.h"
 
 namespace mailstead::store {
@@ -62,6 +63,7 @@ absl::StatusOr<SchemaState> CheckSchema(rocksdb::Env& env, const std::string& pa
   }
   if (version != kSchemaVersion) {
     RETURN_IF_ERROR(WriteSchema(env, path, absl::StrCat(kSchemaVersion, is_new ? kNewMark : "")));
+    obs::LogInfo("schema_taken_on", {{"from", version}, {"to", kSchemaVersion}, {"path", path}});
   }
   return is_new ? SchemaState::kNew : SchemaState::kReady;
 }

@@ -70,8 +70,17 @@ TEST_F(SchemaTest, VersionOneIsTakenOn) {
   ASSERT_TRUE(Open().ok());
   EXPECT_EQ(Read(), "2\n");
   Write("1\n");
-  ASSERT_TRUE(Open().ok());
+  testing::internal::CaptureStderr();
+  const absl::Status opened = Open();
+  const absl::Status again = Open();
+  const std::string log = testing::internal::GetCapturedStderr();
+  ASSERT_TRUE(opened.ok()) << opened;
+  ASSERT_TRUE(again.ok()) << again;
   EXPECT_EQ(Read(), "2\n");
+  // Said when it happens, and never again.
+  const std::string line = "level=info event=schema_taken_on from=1 to=2 path=" + path_ + "\n";
+  EXPECT_THAT(log, HasSubstr(line));
+  EXPECT_EQ(log.find("schema_taken_on"), log.rfind("schema_taken_on")) << log;
 }
 
 TEST_F(SchemaTest, AnUnreadableMarkIsDamage) {
