@@ -6,6 +6,7 @@ namespace mailstead::ctl {
 namespace {
 
 constexpr absl::string_view kReasonUsage = "USAGE";
+constexpr absl::string_view kReasonReaderGone = "READER_GONE";
 
 }  // namespace
 
@@ -15,8 +16,15 @@ absl::Status UsageError(absl::string_view message) {
 
 bool IsUsageError(const absl::Status& status) { return ReasonOf(status) == kReasonUsage; }
 
+absl::Status ReaderGoneError() {
+  return WithReason(absl::CancelledError("nobody reads standard output"), kReasonReaderGone);
+}
+
+bool IsReaderGone(const absl::Status& status) { return ReasonOf(status) == kReasonReaderGone; }
+
 ExitCode ExitCodeOf(const absl::Status& status) {
   if (IsUsageError(status)) return ExitCode::kUsage;
+  if (IsReaderGone(status)) return ExitCode::kReaderGone;
   switch (status.code()) {
     case absl::StatusCode::kOk:
       return ExitCode::kOk;

@@ -16,6 +16,8 @@ enum class ExitCode {
   kAlreadyExists = 4,
   // The store is away, busy or full; the same call may succeed later.
   kTemporary = 5,
+  // Nobody reads standard output any more ("| head"). What a shell shows for a program that SIGPIPE ended.
+  kReaderGone = 141,
 };
 
 ExitCode ExitCodeOf(const absl::Status& status);
@@ -23,5 +25,9 @@ ExitCode ExitCodeOf(const absl::Status& status);
 // The operator's mistake on the command line, as opposed to an InvalidArgument of the store.
 absl::Status UsageError(absl::string_view message);
 bool IsUsageError(const absl::Status& status);
+
+// The reader of standard output went away, of its own will: nothing to complain about.
+absl::Status ReaderGoneError();
+bool IsReaderGone(const absl::Status& status);
 
 }  // namespace mailstead::ctl

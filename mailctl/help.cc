@@ -38,12 +38,13 @@ std::string OptionRows(const std::vector<Option>& options) {
 }
 
 constexpr absl::string_view kExitCodes =
-    "  0  done\n"
-    "  1  refused, or a part of the work failed\n"
-    "  2  the command line is wrong\n"
-    "  3  not found\n"
-    "  4  already exists\n"
-    "  5  the store is away, busy or full: try again later\n";
+    "  0    done\n"
+    "  1    refused, or a part of the work failed\n"
+    "  2    the command line is wrong\n"
+    "  3    not found\n"
+    "  4    already exists\n"
+    "  5    the store is away, busy or full: try again later\n"
+    "  141  done, but the reader of the output went away first\n";
 
 }  // namespace
 

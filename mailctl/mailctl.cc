@@ -69,7 +69,7 @@ ExitCode Run(const std::vector<std::string>& words, const Surroundings& surround
   // What was printed before an error is shown before it.
   const absl::Status written = context.output().Finish();
   if (status.ok()) status = written;
-  if (!status.ok()) context.output().Error(status);
+  if (!status.ok() && !IsReaderGone(status)) context.output().Error(status);
   return ExitCodeOf(status);
 }
 

@@ -11,7 +11,7 @@
 #include "mailctl/mailctl.h"
 
 int main(int argc, char** argv) {
-  // A reader that went away is an error of writing, reported as such.
+  // A reader that went away ends what is printed, not what is done: half an import would be worse.
   signal(SIGPIPE, SIG_IGN);
   // mailctl says itself what went wrong; gRPC's own lines would only repeat it. Set it to see them.
   setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);

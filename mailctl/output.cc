@@ -6,6 +6,7 @@
 #include <google/protobuf/util/json_util.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -50,7 +51,9 @@ std::string ToJson(const google::protobuf::Message& message, bool pretty) {
 }  // namespace
 
 void Output::Raw(absl::string_view bytes) {
+  errno = 0;
   out_.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  NoteFailure();
 }
 
 void Output::Line(absl::string_view text) {
@@ -92,8 +95,17 @@ void Output::Error(const absl::Status& status) {
 }
 
 absl::Status Output::Finish() {
+  errno = 0;
   out_.flush();
-  return out_.good() ? absl::OkStatus() : absl::UnavailableError("standard output could not be written");
+  NoteFailure();
+  if (out_.good()) return absl::OkStatus();
+  return write_error_ == EPIPE ? ReaderGoneError()
+                               : absl::UnavailableError("standard output could not be written");
+}
+
+// A stream does not keep the cause; nothing has overwritten errno yet.
+void Output::NoteFailure() {
+  if (!out_.good() && write_error_ == 0) write_error_ = errno;
 }
 
 void JsonList::Begin() {

@@ -38,13 +38,19 @@ class Output {
   void Warning(absl::string_view text);
   // One line on standard error; with --json {"error": {...}} instead.
   void Error(const absl::Status& status);
-  // Flushes. Unavailable when standard output took not everything (closed pipe, full disk).
+  // Flushes. ReaderGoneError when standard output is a pipe that was closed at the other end, Unavailable
+  // when it took not everything for another reason (full disk).
   absl::Status Finish();
 
  private:
+  // After each use of out_: why it failed first.
+  void NoteFailure();
+
   std::ostream& out_;
   std::ostream& err_;
   const bool json_;
+  // errno of the first write that failed; 0 when none did.
+  int write_error_ = 0;
 };
 
 // One JSON document with a list in it, written element by element: {"accounts": [...]}. Prints nothing

@@ -1,10 +1,13 @@
 """mailctl: every command, its exit codes, its JSON, and an import of ten thousand accounts."""
 
 import json
+import os
+import subprocess
 import time
 import unittest
 
 from mailstead.ctl import CtlError
+from mailstead.process import clean_environment, program_argv
 from mailstead.stack import PASSWORD, StackCase
 from mailstead.trace import strip_trace
 
@@ -14,6 +17,7 @@ IMPORTED_ACCOUNTS = 10_000
 LONGEST_IMPORT_SECONDS = 60
 
 DONE, REFUSED, USAGE, NOT_FOUND, EXISTS, TEMPORARY = range(6)
+READER_GONE = 141
 
 
 class MailctlTest(StackCase):
@@ -233,6 +237,34 @@ class MailctlTest(StackCase):
         self.assert_exit(USAGE, "nonsense")
         self.assert_exit(USAGE, "account", "nonsense")
         self.assert_exit(USAGE, "account", "list", "--nonsense")
+
+    def closed_output(self, *arguments):
+        """The exit code and standard error of a mailctl whose standard output nobody reads."""
+        reader, writer = os.pipe()
+        os.close(reader)
+        environment = {"MAILCTL_STORE": self.ctl.store, "MAILCTL_TOKEN_FILE": str(self.ctl.token_file)}
+        try:
+            done = subprocess.run([*program_argv("mailctl", {}), *arguments], stdin=subprocess.DEVNULL, stdout=writer,
+                                  stderr=subprocess.PIPE, timeout=60, env=clean_environment(environment), check=False)
+        finally:
+            os.close(writer)
+        return done.returncode, done.stderr
+
+    def test_a_reader_that_went_away(self):
+        """As in `mailctl account list | head`: the work is done, and nobody is told to try again."""
+        self.assertEqual((READER_GONE, b""), self.closed_output("domain", "add", "example.test"))
+        self.ctl.run("domain", "show", "example.test")
+        for arguments in (("domain", "list"), ("domain", "list", "--json"), ("help",), ("status",)):
+            self.assertEqual((READER_GONE, b""), self.closed_output(*arguments), arguments)
+        # An error of the command is still one.
+        status, error = self.closed_output("domain", "show", "other.test")
+        self.assertEqual(NOT_FOUND, status, error)
+        self.assertIn(b"other.test", error)
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([*program_argv("mailctl", {}), "help"], stdout=full, stderr=subprocess.PIPE,
+                                  timeout=60, env=clean_environment({}), check=False)
+        self.assertEqual(TEMPORARY, done.returncode, done.stderr)
+        self.assertIn(b"standard output", done.stderr)
 
     def test_errors_name_the_cause(self):
         with self.assertRaises(CtlError) as caught:

@@ -4,7 +4,9 @@
 #include <google/protobuf/timestamp.pb.h>
 #include <gtest/gtest.h>
 
+#include <cerrno>
 #include <sstream>
+#include <streambuf>
 
 #include "common/base/reason.h"
 #include "mailctl/exit_code.h"
@@ -62,6 +64,43 @@ TEST(OutputTest, FailedWriteIsReported) {
   EXPECT_TRUE(printed.text.Finish().ok());
   printed.out.setstate(std::ios::badbit);
   EXPECT_TRUE(absl::IsUnavailable(printed.text.Finish()));
+}
+
+// Takes `room` bytes and fails with `error` then, as a descriptor does.
+class FailingBuffer : public std::streambuf {
+ public:
+  FailingBuffer(std::streamsize room, int error) : room_(room), error_(error) {}
+
+ protected:
+  std::streamsize xsputn(const char*, std::streamsize count) override {
+    if (count <= room_) {
+      room_ -= count;
+      return count;
+    }
+    errno = error_;
+    return 0;
+  }
+
+ private:
+  std::streamsize room_;
+  const int error_;
+};
+
+TEST(OutputTest, AReaderThatWentAwayIsToldFromAFullDisk) {
+  for (const int error : {EPIPE, ENOSPC}) {
+    FailingBuffer buffer(10, error);
+    std::ostream out(&buffer);
+    std::ostringstream err;
+    Output output(out, err, /*json=*/false);
+    output.Raw("0123456789");
+    EXPECT_TRUE(output.Finish().ok());
+    output.Raw("0");
+    // What goes wrong elsewhere later does not hide it.
+    errno = EAGAIN;
+    output.Raw("1");
+    EXPECT_EQ(IsReaderGone(output.Finish()), error == EPIPE);
+    EXPECT_EQ(absl::IsUnavailable(output.Finish()), error == ENOSPC);
+  }
 }
 
 TEST(JsonListTest, Document) {
