@@ -5,6 +5,7 @@
 #include "absl/flags/flag.h"
 #include "common/config/config.h"
 #include "common/obs/log.h"
+#include "common/rpc/grpc_log.h"
 
 ABSL_FLAG(std::string, log_format, "logfmt", "logfmt or json");
 ABSL_FLAG(std::string, log_level, "info", "debug, info, warning or error");
@@ -30,6 +31,7 @@ void SetUpLog(absl::string_view program) {
   const bool json = absl::GetFlag(FLAGS_log_format) == "json";
   obs::SetUpLog(program, json ? obs::LogFormat::kJson : obs::LogFormat::kLogfmt,
                 Level(absl::GetFlag(FLAGS_log_level)));
+  rpc::TakeGrpcLog();
 }
 
 }  // namespace mailstead::config

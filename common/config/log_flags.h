@@ -8,7 +8,7 @@ namespace mailstead::config {
 class Checker;
 
 void CheckLogFlags(Checker& check);
-// After the check, before threads start.
+// After the check, before threads start. What gRPC has to say goes there, too.
 void SetUpLog(absl::string_view program);
 
 }  // namespace mailstead::config

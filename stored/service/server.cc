@@ -16,6 +16,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "common/rpc/grpc_log.h"
 #include "mailstead/store/v1/admin.grpc.pb.h"
 #include "mailstead/store/v1/auth.grpc.pb.h"
 #include "mailstead/store/v1/directory.grpc.pb.h"
@@ -131,7 +132,10 @@ absl::StatusOr<std::unique_ptr<StoreServer>> StoreServer::Start(const ServerOpti
   if (impl->server == nullptr || (impl->port == 0 && !absl::StartsWith(options.listen, "unix:"))) {
     if (impl->server != nullptr) impl->server->Shutdown();
     impl->exchange->Stop();
-    return absl::UnavailableError(absl::StrCat("cannot listen on ", options.listen));
+    // The builder itself does not say why.
+    const std::string cause = rpc::LastGrpcCause();
+    return absl::UnavailableError(
+        absl::StrCat("cannot listen on ", options.listen, cause.empty() ? "" : ": ", cause));
   }
   impl->exchange->Start();
   return std::unique_ptr<StoreServer>(new StoreServer(std::move(impl)));

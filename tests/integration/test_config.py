@@ -1,5 +1,6 @@
 """Flags, flag files and environment. What is wrong ends the program with one line that names the flag."""
 
+import json
 import unittest
 
 from mailstead.process import program_argv, run_tool
@@ -147,6 +148,17 @@ class ConfigTest(StackCase):
                                                "submissions_listen": ""}), timeout=20)
         self.assertNotEqual(0, done.returncode)
         self.assertIn(str(smtpd.ports["mx"]), (done.stdout + done.stderr).decode())
+
+    def test_an_address_in_use_by_another_store(self):
+        stored = self.holder.add_stored()
+        for taken in (stored.address, stored.address.replace("127.0.0.1", "localhost")):
+            done = self.run_with("stored", listen=taken, log_format="json")
+            *log, last = done.stderr.decode().splitlines()
+            self.assertEqual(2, done.returncode, done.stderr)
+            self.assertEqual(f"stored: --listen: cannot listen on {taken}: Address already in use", last)
+            # What gRPC says of it is in the log's format.
+            self.assertIn(("warning", "grpc"), [(got["level"], got["event"]) for got in map(json.loads, log)])
+        self.assertTrue(stored.ready())
 
     def test_second_stored_on_the_same_folder_is_refused(self):
         stack = self.holder
