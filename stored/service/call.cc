@@ -29,7 +29,7 @@ absl::Status Call::Admit() const {
 
 absl::Status Call::StillWanted() const {
   if (context_->IsCancelled()) return absl::CancelledError("the caller has gone");
-  if (kind_ == Kind::kUnary && Took() > kMaxUnaryTime)
+  if (kind_ == Kind::kUnary && Took() > environment_->max_unary_time)
     return absl::DeadlineExceededError("the call waited too long");
   return absl::OkStatus();
 }

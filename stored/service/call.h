@@ -27,8 +27,8 @@ class Call {
   void Restart() { began_ = absl::Now(); }
   // Caller and deadline. Once, first.
   absl::Status Admit() const;
-  // Asked before each step that costs something: Cancelled or DeadlineExceeded when nobody waits for it any
-  // more.
+  // Asked before each step that costs something: Cancelled when nobody waits for it any more,
+  // DeadlineExceeded for a unary call that is older than the environment's max_unary_time.
   absl::Status StillWanted() const;
   // Counts the call. Once, when it ends.
   grpc::Status End(const absl::Status& status) const;

@@ -14,6 +14,7 @@
 #include "stored/engine/engine.h"
 #include "stored/service/caller_check.h"
 #include "stored/service/metrics.h"
+#include "stored/service/services.h"
 
 namespace mailstead::store {
 
@@ -34,6 +35,8 @@ struct Environment {
   WorkerPool& verify_pool;
 
   uint64_t max_message_bytes = 0;
+  // A unary call that has not begun after this time fails, whatever its deadline.
+  absl::Duration max_unary_time = kMaxUnaryTime;
   std::string version;
   absl::Time start_time;
 };

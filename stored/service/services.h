@@ -4,8 +4,9 @@
 // else. Nothing blocks a gRPC thread: blocking work goes to the environment's pools, and a full pool is
 // RESOURCE_EXHAUSTED.
 //
-// Deadlines: a unary call without one has kMaxUnaryTime. A streaming call must have one, at most
-// kMaxStreamTime ahead (INVALID_ARGUMENT "deadline"), since gRPC ends a stream by its own deadline only.
+// Deadlines: a unary call has kMaxUnaryTime, or less by a deadline of its own: one that waited longer is not
+// begun (DEADLINE_EXCEEDED). A streaming call must have a deadline, at most kMaxStreamTime ahead
+// (INVALID_ARGUMENT "deadline"), since gRPC ends a stream by its own deadline only.
 #pragma once
 
 #include <memory>
