@@ -16,6 +16,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "common/base/clock.h"
@@ -151,7 +152,9 @@ void CheckFlags() {
   check.Within("auth_failure_half_life", absl::GetFlag(FLAGS_auth_failure_half_life), absl::Milliseconds(1),
                absl::Hours(24));
   if (const std::string postmaster = absl::GetFlag(FLAGS_postmaster); !postmaster.empty()) {
-    check.Ok("postmaster", CheckAddress("postmaster", postmaster).status());
+    // The message names the field, as the API wants it; the flag is named already.
+    const absl::Status address = CheckAddress("postmaster", postmaster).status();
+    check.That(address.ok(), "postmaster", absl::StripPrefix(address.message(), "postmaster: "));
   }
   check.Range("block_cache_bytes", absl::GetFlag(FLAGS_block_cache_bytes), 1 << 20, int64_t{1} << 40);
   check.Range("rpc_memory_bytes", absl::GetFlag(FLAGS_rpc_memory_bytes), 16 << 20, int64_t{1} << 40);
