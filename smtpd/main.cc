@@ -33,8 +33,10 @@ ABSL_FLAG(absl::Duration, tls_handshake_timeout, absl::Seconds(30), "how long a 
 
 ABSL_FLAG(std::string, bare_line_ends, "refuse",
           "a message with a bare CR or LF: refuse (550 5.6.11) or normalize (make it CRLF)");
-ABSL_FLAG(absl::Duration, greeting_delay, absl::ZeroDuration(),
-          "wait before the greeting; a client that speaks in this time is refused");
+ABSL_FLAG(
+    absl::Duration, greeting_delay, absl::ZeroDuration(),
+    "wait before the greeting; a client that speaks in this time is refused. 0: only one whose bytes are "
+    "there before ours");
 
 ABSL_FLAG(int64_t, max_message_bytes, 52'428'800, "size of a message; announced with SIZE");
 ABSL_FLAG(int, max_command_bytes, 2048,
