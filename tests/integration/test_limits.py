@@ -64,7 +64,10 @@ class ConnectionLimitsTest(StackCase):
 
     def test_none(self):
         self.stack.add_smtpd(max_connections=0, max_connections_per_address=0)
+        self.stack.add_pop3d(max_connections=0, max_connections_per_address=0)
+        # More than the default for one address, so that it is 0 that lets them in.
         sessions = [self.stack.mx() for _ in range(150)]
+        sessions += [self.stack.pop3(tls=None) for _ in range(150)]
         for session in sessions:
             session.close()
 
