@@ -181,6 +181,7 @@ int Main(int argc, char** argv) {
   const std::unique_ptr<Server> server = MakeServer(shared);
   OpenListeners(*server);
   obs::LogInfo("started", {});
+  server->WatchStore();
   const int signal = net::WaitForSignal();
   obs::LogInfo("draining", {{"signal", signal}});
   const bool ended = server->Drain(shared.drain_timeout);

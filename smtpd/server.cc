@@ -2,10 +2,14 @@
 
 #include <prometheus/registry.h>
 
+#include <atomic>
 #include <chrono>
+#include <optional>
 #include <system_error>
+#include <thread>
 #include <utility>
 
+#include "absl/synchronization/notification.h"
 #include "asio/co_spawn.hpp"
 #include "asio/detached.hpp"
 #include "asio/redirect_error.hpp"
@@ -29,6 +33,7 @@ namespace {
 
 constexpr std::chrono::seconds kCertificateCheckInterval(5);
 constexpr int kHealthCheckSeconds = 1;
+constexpr absl::Duration kStoreWatchPeriod = absl::Seconds(1);
 // After the sockets were closed: what is left are calls to the store, which have deadlines of their own.
 constexpr int kCutOffSeconds = 2;
 
@@ -43,6 +48,43 @@ asio::awaitable<void> WatchCertificate(net::TlsContext& tls) {
     if (!status.ok()) obs::LogError("certificate_not_reloaded", {{"error", status.message()}});
   }
 }
+
+// Logs the store's health at first and at each change, on a thread of its own (the question blocks), so that
+// it is known while no client comes.
+class StoreWatch {
+ public:
+  explicit StoreWatch(rpc::StoreChannel& store) : store_(store), thread_([this] { Run(); }) {}
+  ~StoreWatch() {
+    Stop();
+    thread_.join();
+  }
+
+  // Does not wait for the thread. More than once does no harm.
+  void Stop() {
+    if (!stopping_.exchange(true)) stop_.Notify();
+  }
+
+ private:
+  void Run() {
+    std::optional<bool> was_ok;
+    do {
+      const absl::Status status = store_.CheckHealth(absl::Seconds(kHealthCheckSeconds));
+      if (stopping_) return;
+      if (status.ok() == was_ok) continue;
+      was_ok = status.ok();
+      if (status.ok()) {
+        obs::LogInfo("store_reached", {});
+      } else {
+        obs::LogWarning("store_away", {{"error", status.ToString()}});
+      }
+    } while (!stop_.WaitForNotificationWithTimeout(kStoreWatchPeriod));
+  }
+
+  rpc::StoreChannel& store_;
+  std::atomic<bool> stopping_ = false;
+  absl::Notification stop_;
+  std::thread thread_;
+};
 
 }  // namespace
 
@@ -71,6 +113,7 @@ struct Server::Impl {
   net::IoThreads threads;
   std::vector<std::unique_ptr<net::Listener>> listeners;
   std::unique_ptr<obs::AdminServer> admin;
+  std::unique_ptr<StoreWatch> watch;
 };
 
 ConnectionContext Server::Impl::MakeContext(ListenerKind kind) {
@@ -130,7 +173,10 @@ absl::Status Server::StartAdmin(const std::string& address) {
   return absl::OkStatus();
 }
 
+void Server::WatchStore() { impl_->watch = std::make_unique<StoreWatch>(*impl_->options.store); }
+
 bool Server::Drain(absl::Duration timeout) {
+  if (impl_->watch != nullptr) impl_->watch->Stop();
   for (const auto& listener : impl_->listeners) listener->Stop();
   impl_->connections.Drain();
   if (impl_->connections.WaitUntilEmpty(timeout)) return true;

@@ -43,6 +43,9 @@ class Server {
   absl::Status Listen(ListenerKind kind, const std::vector<std::string>& addresses);
   // Serves metrics and health. Errors of obs::AdminServer::Start.
   absl::Status StartAdmin(const std::string& address);
+  // From now until Drain the log says whether the store can serve us: now, and when that changes. Once, when
+  // nothing of the start can fail any more.
+  void WatchStore();
 
   // Closes the listeners, says 421 to idle sessions, and lets the others finish what they do for `timeout`;
   // then they are cut off. False when some did not end even so.

@@ -1,6 +1,8 @@
 """The store goes away and comes back; the front-ends live on and say so."""
 
+import shutil
 import threading
+import time
 import unittest
 
 from mailstead import pop3
@@ -69,6 +71,33 @@ class StoreOutageTest(StackCase):
         self.stack.stored.restart()
         for server in late:
             server.wait_ready()
+
+    def test_the_log_says_once_that_the_store_is_away_and_once_that_it_is_back(self):
+        servers = (self.stack.smtpd, self.stack.pop3d)
+        for server in servers:
+            server.process.wait_for_event("store_reached")
+        for _ in range(2):
+            seen = [server.process.line_count() for server in servers]
+            self.stack.stored.kill()
+            # No client comes.
+            for server, start in zip(servers, seen):
+                server.process.wait_for_event("store_away", start=start, level="warning")
+            time.sleep(2.5)  # More than two looks at it.
+            self.stack.stored.restart()
+            for server, start in zip(servers, seen):
+                server.process.wait_for_event("store_reached", start=start, level="info")
+        for server in servers:
+            changes = [got["event"] for got in server.process.events()
+                       if got["event"] in ("store_away", "store_reached")]
+            self.assertEqual(["store_reached", *["store_away", "store_reached"] * 2], changes, server.name)
+
+    def test_the_log_says_that_the_token_is_missing(self):
+        token = self.stack.folder / "late.token"
+        late = self.stack.add_smtpd(ready=False, store_token_file=token)
+        away = late.process.wait_for_event("store_away", level="warning")
+        self.assertIn("UNAUTHENTICATED", away["error"])
+        shutil.copy(self.stack.folder / "frontend.token", token)
+        late.process.wait_for_event("store_reached")
 
     def test_hanging(self):
         session = self.stack.mx()
