@@ -1,5 +1,4 @@
 // stored: owns everything that must last, behind a gRPC API (proto/mailstead/store/v1).
-#include <grpc/support/log.h>
 #include <prometheus/registry.h>
 #include <sys/stat.h>
 
