@@ -150,14 +150,18 @@ absl::Status LeaseKeeper::Health() const {
 }
 
 void LeaseKeeper::SetHealth(const absl::Status& status) {
-  bool was_ok;
+  bool changed;
   {
     absl::MutexLock lock(&mutex_);
-    was_ok = health_.ok();
+    changed = !std::exchange(asked_, true) || health_.ok() != status.ok();
     health_ = status;
   }
-  if (was_ok && !status.ok()) obs::LogWarning("store_away", {{"error", status.ToString()}});
-  if (!was_ok && status.ok()) obs::LogInfo("store_reached", {{"lease", current()->id}});
+  if (!changed) return;
+  if (status.ok()) {
+    obs::LogInfo("store_reached", {{"lease", current()->id}});
+  } else {
+    obs::LogWarning("store_away", {{"error", status.ToString()}});
+  }
 }
 
 std::shared_ptr<Lease> LeaseKeeper::current() const {

@@ -89,6 +89,8 @@ class LeaseKeeper {
   // What Release could not do. At most one for each session that was open when the store went away.
   std::vector<HeldMaildrop> overdue_ ABSL_GUARDED_BY(mutex_);
   absl::Status health_ ABSL_GUARDED_BY(mutex_);
+  // Whether health_ is what the store said.
+  bool asked_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace mailstead::pop3

@@ -93,11 +93,14 @@ class StoreOutageTest(StackCase):
 
     def test_the_log_says_that_the_token_is_missing(self):
         token = self.stack.folder / "late.token"
-        late = self.stack.add_smtpd(ready=False, store_token_file=token)
-        away = late.process.wait_for_event("store_away", level="warning")
-        self.assertIn("UNAUTHENTICATED", away["error"])
+        late = [self.stack.add_smtpd(ready=False, store_token_file=token),
+                self.stack.add_pop3d(ready=False, store_token_file=token)]
+        for server in late:
+            away = server.process.wait_for_event("store_away", level="warning")
+            self.assertIn("UNAUTHENTICATED", away["error"])
         shutil.copy(self.stack.folder / "frontend.token", token)
-        late.process.wait_for_event("store_reached")
+        for server in late:
+            server.process.wait_for_event("store_reached")
 
     def test_hanging(self):
         session = self.stack.mx()
