@@ -193,5 +193,19 @@ TEST(LogTest, ThreadsDoNotMixTheirLines) {
   }
 }
 
+TEST(LogFormat, TimesAreThoseOfTheirMoment) {
+  const auto time_of = [](absl::Time time) {
+    return FormatLogLine(LogFormat::kLogfmt, time, LogLevel::kInfo, "", "x", {}).substr(5, 24);
+  };
+  const absl::Time second = absl::FromUnixSeconds(1'700'000'000);
+  EXPECT_EQ(time_of(second), "2023-11-14T22:13:20.000Z");
+  EXPECT_EQ(time_of(second + absl::Nanoseconds(999'999'999)), "2023-11-14T22:13:20.999Z");
+  EXPECT_EQ(time_of(second + absl::Milliseconds(1007)), "2023-11-14T22:13:21.007Z");
+  // The clock was set back, and far ahead.
+  EXPECT_EQ(time_of(second - absl::Milliseconds(1)), "2023-11-14T22:13:19.999Z");
+  EXPECT_EQ(time_of(absl::FromUnixSeconds(4'102'444'799)), "2099-12-31T23:59:59.000Z");
+  EXPECT_EQ(time_of(absl::FromUnixMillis(-1)), "1969-12-31T23:59:59.999Z");
+}
+
 }  // namespace
 }  // namespace mailstead::obs
