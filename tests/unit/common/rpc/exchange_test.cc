@@ -137,7 +137,10 @@ TEST_F(ExchangeTest, AnOldStreamStillBringsWhatItOwes) {
   store_.exchange.Resume();
   EXPECT_EQ(Text(Get(before)), "message of 2");
   EXPECT_EQ(Text(Get(after)), "message of 3");
-  EXPECT_EQ(store_.exchange.WaitForHalfClosed(2), 2);
+  // Three, where the machine was so slow that the first was old before the second call.
+  EXPECT_GE(store_.exchange.stream_count(), 2);
+  EXPECT_EQ(store_.exchange.WaitForHalfClosed(store_.exchange.stream_count()),
+            store_.exchange.stream_count());
 }
 
 TEST_F(ExchangeTest, WhatWaitsForAWriteGoesTogether) {
