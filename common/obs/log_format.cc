@@ -101,8 +101,8 @@ bool NeedsNoQuotes(absl::string_view value) {
   return true;
 }
 
-// RFC 3339 in UTC, with milliseconds. To find the date is a good part of what a line costs, and it is the same
-// for all lines of a second.
+// RFC 3339 in UTC, with milliseconds. To find the date is a good part of what a line costs, and it is the
+// same for all lines of a second.
 std::string Timestamp(absl::Time time) {
   struct Second {
     absl::Time begin = absl::InfinitePast();
