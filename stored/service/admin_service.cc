@@ -1,3 +1,5 @@
+#include <functional>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -7,36 +9,23 @@
 #include "mailstead/store/v1/admin.grpc.pb.h"
 #include "stored/core/limits.h"
 #include "stored/core/names.h"
-#include "stored/service/call.h"
 #include "stored/service/convert.h"
+#include "stored/service/served_call.h"
 #include "stored/service/services.h"
+#include "stored/service/unary.h"
 
 namespace mailstead::store {
 namespace {
 
+using Async = v1::AdminService::AsyncService;
+
 // Verifies one mailbox after another on a pool of its own, and stops between two of them when the caller has
 // gone.
-class VerifyReactor final : public grpc::ServerWriteReactor<v1::VerifyMessagesResponse> {
+class VerifyMessagesCall final
+    : public ServerStreamCall<v1::VerifyMessagesRequest, v1::VerifyMessagesResponse> {
  public:
-  VerifyReactor(Environment& environment, grpc::CallbackServerContext* context,
-                const v1::VerifyMessagesRequest* request)
-      : call_(environment, context, "AdminService/VerifyMessages", Call::Kind::kStream),
-        only_{request->mailbox_id()} {
-    if (const absl::Status admitted = call_.Admit(); !admitted.ok()) {
-      End(admitted);
-    } else {
-      SubmitStep();
-    }
-  }
-
-  void OnWriteDone(bool ok) override {
-    if (!ok) return End(absl::CancelledError("the caller has gone"));
-    if (last_written_) return End(absl::OkStatus());
-    SubmitStep();
-  }
-
-  void OnCancel() override {}
-  void OnDone() override { delete this; }
+  VerifyMessagesCall(CallLoop& loop, Async& service)
+      : ServerStreamCall(loop, "AdminService/VerifyMessages"), service_(service) {}
 
  private:
   struct Damage {
@@ -45,44 +34,57 @@ class VerifyReactor final : public grpc::ServerWriteReactor<v1::VerifyMessagesRe
     std::string error;
   };
 
-  void End(const absl::Status& status) { Finish(call_.End(status)); }
+  void RequestCaller(void* tag) override {
+    service_.RequestVerifyMessages(&context(), &request(), &writer(), queue(), queue(), tag);
+  }
+  std::unique_ptr<ServedCall> Another() const override {
+    return std::make_unique<VerifyMessagesCall>(loop(), service_);
+  }
+
+  void Begin() override { SubmitStep(); }
+
+  void OnWritten(bool ok) override {
+    if (!ok) return Finish(absl::CancelledError("the caller has gone"));
+    if (last_written_) return Finish(absl::OkStatus());
+    SubmitStep();
+  }
 
   void SubmitStep() {
-    if (!call_.environment().verify_pool.Submit([this] { Step(); })) {
-      End(absl::ResourceExhaustedError("another verification is running"));
+    if (!environment().verify_pool.Submit([this] { Step(); })) {
+      Finish(absl::ResourceExhaustedError("another verification is running"));
     }
   }
 
   // On the pool: goes on until there is something to say.
   void Step() {
     while (damages_.empty() && !finished_) {
-      absl::Status status = call_.StillWanted();
+      absl::Status status = StillWanted();
       if (status.ok()) status = VerifyNext();
-      if (!status.ok()) return End(status);
+      if (!status.ok()) return Finish(status);
     }
-    response_.Clear();
+    response().Clear();
     if (damages_.empty()) {
       last_written_ = true;
-      response_.set_checked_count(checked_count_);
-      response_.set_damaged_count(damaged_count_);
+      response().set_checked_count(checked_count_);
+      response().set_damaged_count(damaged_count_);
     } else {
       const Damage& damage = damages_.back();
-      response_.set_mailbox_id(damage.mailbox.value);
-      response_.set_message_id(damage.message.value);
-      response_.set_error(damage.error);
+      response().set_mailbox_id(damage.mailbox.value);
+      response().set_message_id(damage.message.value);
+      response().set_error(damage.error);
       damages_.pop_back();
     }
-    StartWrite(&response_);
+    Write();
   }
 
   absl::Status VerifyNext() {
-    if (only_.value != 0) {
+    if (const MailboxId only{request().mailbox_id()}; only.value != 0) {
       finished_ = true;
-      RETURN_IF_ERROR(call_.environment().engine.GetAccountByMailbox(only_).status());
-      return VerifyMailbox(only_);
+      RETURN_IF_ERROR(environment().engine.GetAccountByMailbox(only).status());
+      return VerifyMailbox(only);
     }
     if (accounts_.empty()) {
-      ASSIGN_OR_RETURN(accounts_, call_.environment().engine.ListAccounts("", after_, kMaxPageSize));
+      ASSIGN_OR_RETURN(accounts_, environment().engine.ListAccounts("", after_, kMaxPageSize));
       if (accounts_.empty()) {
         finished_ = true;
         return absl::OkStatus();
@@ -96,7 +98,7 @@ class VerifyReactor final : public grpc::ServerWriteReactor<v1::VerifyMessagesRe
   }
 
   absl::Status VerifyMailbox(MailboxId mailbox) {
-    absl::StatusOr<uint64_t> checked = call_.environment().engine.Verify(
+    absl::StatusOr<uint64_t> checked = environment().engine.Verify(
         mailbox, [this](MailboxId in, MessageId message, const absl::Status& error) {
           ++damaged_count_;
           damages_.push_back({in, message, error.ToString()});
@@ -110,8 +112,7 @@ class VerifyReactor final : public grpc::ServerWriteReactor<v1::VerifyMessagesRe
     return absl::OkStatus();
   }
 
-  Call call_;
-  const MailboxId only_;
+  Async& service_;
   std::vector<Account> accounts_;
   std::string after_;
   std::vector<Damage> damages_;
@@ -119,40 +120,39 @@ class VerifyReactor final : public grpc::ServerWriteReactor<v1::VerifyMessagesRe
   uint64_t damaged_count_ = 0;
   bool finished_ = false;
   bool last_written_ = false;
-  v1::VerifyMessagesResponse response_;
 };
 
-class AdminService final : public v1::AdminService::CallbackService {
+class AdminService final : public Service {
  public:
   explicit AdminService(Environment& environment) : environment_(environment) {}
 
-  grpc::ServerUnaryReactor* GetStatus(grpc::CallbackServerContext* context, const v1::GetStatusRequest*,
-                                      v1::GetStatusResponse* response) override {
-    const Call call(environment_, context, "AdminService/GetStatus", Call::Kind::kUnary);
-    return RunOnPool(call, context, [=, this]() -> absl::Status {
-      ASSIGN_OR_RETURN(const EngineStatus status, environment_.engine.Status());
-      ToProto(status, *response);
-      const absl::Status health = environment_.engine.Health();
-      response->set_healthy(health.ok());
-      if (!health.ok()) response->set_health_detail(health.ToString());
-      response->set_version(environment_.version);
-      ToProto(environment_.clock.Now() - environment_.start_time, *response->mutable_uptime());
-      return absl::OkStatus();
-    });
-  }
+  grpc::Service& registered() override { return async_; }
 
-  grpc::ServerWriteReactor<v1::VerifyMessagesResponse>* VerifyMessages(
-      grpc::CallbackServerContext* context, const v1::VerifyMessagesRequest* request) override {
-    return new VerifyReactor(environment_, context, request);
+  void Serve(CallLoop& loop) override {
+    ServedCall::Serve(std::make_unique<VerifyMessagesCall>(loop, async_));
+    ServeUnary(loop, "AdminService/GetStatus", async_, &Async::RequestGetStatus,
+               std::bind_front(&AdminService::GetStatus, this));
   }
 
  private:
+  absl::Status GetStatus(const v1::GetStatusRequest&, v1::GetStatusResponse& response) {
+    ASSIGN_OR_RETURN(const EngineStatus status, environment_.engine.Status());
+    ToProto(status, response);
+    const absl::Status health = environment_.engine.Health();
+    response.set_healthy(health.ok());
+    if (!health.ok()) response.set_health_detail(health.ToString());
+    response.set_version(environment_.version);
+    ToProto(environment_.clock.Now() - environment_.start_time, *response.mutable_uptime());
+    return absl::OkStatus();
+  }
+
   Environment& environment_;
+  Async async_;
 };
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> MakeAdminService(Environment& environment) {
+std::unique_ptr<Service> MakeAdminService(Environment& environment) {
   return std::make_unique<AdminService>(environment);
 }
 

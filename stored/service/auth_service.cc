@@ -1,5 +1,8 @@
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "common/base/reason.h"
@@ -7,13 +10,16 @@
 #include "common/obs/log.h"
 #include "mailstead/store/v1/auth.grpc.pb.h"
 #include "stored/core/limits.h"
-#include "stored/service/call.h"
 #include "stored/service/convert.h"
 #include "stored/service/login.h"
+#include "stored/service/served_call.h"
 #include "stored/service/services.h"
+#include "stored/service/unary.h"
 
 namespace mailstead::store {
 namespace {
+
+using Async = v1::AuthService::AsyncService;
 
 // No mechanism's name is longer (RFC 4422 section 3.1).
 constexpr size_t kMaxLoggedMechanismBytes = 20;
@@ -21,58 +27,56 @@ constexpr size_t kMaxLoggedMechanismBytes = 20;
 // One exchange. Its steps follow one another: read, work on the pool, wait if need be, write. Only the step
 // that is at work starts the next one or finishes, so nothing needs a lock but the wait, which a cancelled
 // call cuts short.
-class AuthenticateReactor final
-    : public grpc::ServerBidiReactor<v1::AuthenticateRequest, v1::AuthenticateResponse> {
+class AuthenticateCall final : public DialogCall<v1::AuthenticateRequest, v1::AuthenticateResponse> {
  public:
-  AuthenticateReactor(Environment& environment, grpc::CallbackServerContext* context)
-      : call_(environment, context, "AuthService/Authenticate", Call::Kind::kStream) {
-    if (const absl::Status admitted = call_.Admit(); !admitted.ok()) {
-      End(admitted);
-    } else {
-      StartRead(&request_);
-    }
+  AuthenticateCall(CallLoop& loop, Async& service)
+      : DialogCall(loop, "AuthService/Authenticate"), service_(service) {}
+
+ private:
+  void RequestCaller(void* tag) override {
+    service_.RequestAuthenticate(&context(), &stream(), queue(), queue(), tag);
+  }
+  std::unique_ptr<ServedCall> Another() const override {
+    return std::make_unique<AuthenticateCall>(loop(), service_);
   }
 
-  void OnReadDone(bool ok) override {
-    if (!ok) return End(absl::AbortedError("the exchange was given up before the verdict"));
+  void Begin() override { Read(); }
+
+  void OnRead(bool ok) override {
+    if (!ok) return Finish(absl::AbortedError("the exchange was given up before the verdict"));
     arrived_ = absl::Now();
-    const bool queued = call_.environment().auth_pool.Submit([this] { Step(); });
-    if (!queued) End(Busy());
+    const bool queued = environment().auth_pool.Submit([this] { Step(); });
+    if (!queued) Finish(Busy());
   }
 
-  void OnWriteDone(bool ok) override {
-    if (!ok) return End(absl::CancelledError("the caller has gone"));
-    response_.Clear();
-    StartRead(&request_);
+  void OnWritten(bool ok) override {
+    if (!ok) return Finish(absl::CancelledError("the caller has gone"));
+    response().Clear();
+    Read();
   }
 
   void OnCancel() override {
     TimerQueue::Ticket ticket;
     {
       const std::lock_guard<std::mutex> lock(mutex_);
-      cancelled_ = true;
+      gone_ = true;
       ticket = waiting_;
     }
     // With the wait cut short, nobody else is at work.
-    if (ticket != 0 && call_.environment().timers.Cancel(ticket))
-      End(absl::CancelledError("the caller has gone"));
+    if (ticket != 0 && environment().timers.Cancel(ticket))
+      Finish(absl::CancelledError("the caller has gone"));
   }
-
-  void OnDone() override { delete this; }
-
- private:
-  void End(const absl::Status& status) { Finish(call_.End(status)); }
 
   // On the pool.
   void Step() {
-    absl::Status wanted = call_.StillWanted();
-    if (!wanted.ok()) return End(wanted);
+    absl::Status wanted = StillWanted();
+    if (!wanted.ok()) return Finish(wanted);
     absl::StatusOr<AuthStep> step = Advance();
     if (!step.ok()) {
       if (exchange_ != nullptr) LogLoginFailure(*exchange_, step.status());
-      return End(step.status());
+      return Finish(step.status());
     }
-    ToProto(*step, response_);
+    ToProto(*step, response());
     result_ = step->result;
     const absl::Duration wait = arrived_ + step->answer_after - absl::Now();
     if (step->answer_after == absl::ZeroDuration() || wait <= absl::ZeroDuration()) return Answer();
@@ -81,72 +85,69 @@ class AuthenticateReactor final
 
   absl::StatusOr<AuthStep> Advance() {
     if (exchange_ == nullptr) {
-      if (!request_.has_start()) return FieldError("start", "must be in the first message");
-      ASSIGN_OR_RETURN(exchange_, call_.environment().authenticator.Start(FromProto(request_.start())));
+      if (!request().has_start()) return FieldError("start", "must be in the first message");
+      ASSIGN_OR_RETURN(exchange_, environment().authenticator.Start(FromProto(request().start())));
       return exchange_->Begin();
     }
-    if (request_.step_case() != v1::AuthenticateRequest::kResponse) {
+    if (request().step_case() != v1::AuthenticateRequest::kResponse) {
       return FieldError("response", "must be in every message but the first");
     }
-    return exchange_->Respond(request_.response());
+    return exchange_->Respond(request().response());
   }
 
   void AnswerAfter(absl::Duration wait) {
     bool gone;
     {
       const std::lock_guard<std::mutex> lock(mutex_);
-      gone = cancelled_;
+      gone = gone_;
       if (!gone) {
-        waiting_ = call_.environment().timers.RunAfter(wait, [this] {
+        waiting_ = environment().timers.RunAfter(wait, [this] {
           // Not before the ticket has been noted.
           { const std::lock_guard<std::mutex> lock(mutex_); }
           Answer();
         });
       }
     }
-    if (gone) End(absl::CancelledError("the caller has gone"));
+    if (gone) Finish(absl::CancelledError("the caller has gone"));
   }
 
   void Answer() {
-    if (!result_.has_value()) return StartWrite(&response_);
-    LogLogin(call_.environment(), *exchange_, *result_);
-    StartWriteAndFinish(&response_, grpc::WriteOptions(), call_.End(absl::OkStatus()));
+    if (!result_.has_value()) return Write();
+    LogLogin(environment(), *exchange_, *result_);
+    WriteAndFinish();
   }
 
-  Call call_;
-  v1::AuthenticateRequest request_;
-  v1::AuthenticateResponse response_;
+  Async& service_;
   std::unique_ptr<AuthExchange> exchange_;
   std::optional<AuthResult> result_;
   absl::Time arrived_;
   std::mutex mutex_;
-  bool cancelled_ = false;
+  bool gone_ = false;
   TimerQueue::Ticket waiting_ = 0;
 };
 
-class AuthService final : public v1::AuthService::CallbackService {
+class AuthService final : public Service {
  public:
   explicit AuthService(Environment& environment) : environment_(environment) {}
 
-  grpc::ServerBidiReactor<v1::AuthenticateRequest, v1::AuthenticateResponse>* Authenticate(
-      grpc::CallbackServerContext* context) override {
-    return new AuthenticateReactor(environment_, context);
-  }
+  grpc::Service& registered() override { return async_; }
 
-  grpc::ServerUnaryReactor* CheckSender(grpc::CallbackServerContext* context,
-                                        const v1::CheckSenderRequest* request,
-                                        v1::CheckSenderResponse* response) override {
-    const Call call(environment_, context, "AuthService/CheckSender", Call::Kind::kUnary);
-    return RunOnPool(call, context, [=, this]() -> absl::Status {
-      ASSIGN_OR_RETURN(const bool allowed,
-                       environment_.recipients.MaySendAs(request->account(), request->sender()));
-      response->set_allowed(allowed);
-      return absl::OkStatus();
-    });
+  void Serve(CallLoop& loop) override {
+    ServedCall::Serve(std::make_unique<AuthenticateCall>(loop, async_));
+    ServeUnary(loop, "AuthService/CheckSender", async_, &Async::RequestCheckSender,
+               std::bind_front(&AuthService::CheckSender, this));
   }
 
  private:
+  absl::Status CheckSender(const v1::CheckSenderRequest& request, v1::CheckSenderResponse& response) {
+    ASSIGN_OR_RETURN(const bool allowed,
+                     environment_.recipients.MaySendAs(request.account(), request.sender()));
+    response.set_allowed(allowed);
+    return absl::OkStatus();
+  }
+
   Environment& environment_;
+  Async async_;
 };
 
 }  // namespace
@@ -168,7 +169,7 @@ void LogLoginFailure(const AuthExchange& exchange, const absl::Status& status) {
                                    {"error", status.ToString()}});
 }
 
-std::unique_ptr<grpc::Service> MakeAuthService(Environment& environment) {
+std::unique_ptr<Service> MakeAuthService(Environment& environment) {
   return std::make_unique<AuthService>(environment);
 }
 

@@ -9,56 +9,56 @@
 #include "common/obs/log.h"
 #include "stored/core/delivery.h"
 #include "stored/core/limits.h"
-#include "stored/service/call.h"
 #include "stored/service/convert.h"
+#include "stored/service/mailbox_streams.h"
+#include "stored/service/served_call.h"
 
 namespace mailstead::store {
 namespace {
 
 // One step at a time: read a message, take it, read the next; so at most one chunk of a stream is in memory,
-// and a slow disk slows the sender down. Small messages never leave gRPC's thread until the engine has them.
-class DeliverReactor final : public grpc::ServerReadReactor<v1::DeliverRequest> {
+// and a slow disk slows the sender down. Small messages never leave the loop's thread until the engine has
+// them.
+class DeliverCall final : public ClientStreamCall<v1::DeliverRequest, v1::DeliverResponse> {
  public:
-  DeliverReactor(Environment& environment, grpc::CallbackServerContext* context,
-                 v1::DeliverResponse* response)
-      : call_(environment, context, "MailboxService/Deliver", Call::Kind::kStream),
-        response_(response),
-        message_(environment.engine, environment.max_message_bytes) {
-    if (const absl::Status admitted = call_.Admit(); !admitted.ok()) {
-      End(admitted);
-    } else {
-      StartRead(&request_);
-    }
-  }
-
-  void OnReadDone(bool ok) override {
-    if (!ok) return End(absl::CancelledError("the stream ended before its last message; nothing is stored"));
-    if (const absl::Status checked = Check(); !checked.ok()) return End(checked);
-    const bool must_look_up = !delivery_.has_value() && NeedsLookUp(envelope_);
-    if (!must_look_up && !message_.WouldBlock(request_.content().size())) return Take();
-    if (!call_.environment().disk_pool.Submit([this] { Take(); })) End(Busy());
-  }
-
-  // The sender has gone. Whatever is at work notices and ends the call; what was staged is dropped with us.
-  void OnCancel() override {}
-
-  void OnDone() override { delete this; }
+  DeliverCall(CallLoop& loop, v1::MailboxService::AsyncService& service)
+      : ClientStreamCall(loop, "MailboxService/Deliver"),
+        service_(service),
+        message_(environment().engine, environment().max_message_bytes) {}
 
  private:
+  void RequestCaller(void* tag) override {
+    service_.RequestDeliver(&context(), &reader(), queue(), queue(), tag);
+  }
+  std::unique_ptr<ServedCall> Another() const override {
+    return std::make_unique<DeliverCall>(loop(), service_);
+  }
+
+  void Begin() override { Read(); }
+
+  void OnRead(bool ok) override {
+    if (!ok) return End(absl::CancelledError("the stream ended before its last message; nothing is stored"));
+    if (const absl::Status checked = Check(); !checked.ok()) return End(checked);
+    const size_t more_bytes = request().content().size();
+    const bool must_look_up = !delivery_.has_value() && NeedsLookUp(envelope_);
+    if (!must_look_up && more_bytes <= kMaxHashedAtOnce && !message_.WouldBlock(more_bytes)) return Take();
+    if (!environment().disk_pool.Submit([this] { Take(); })) End(Busy());
+  }
+
   void End(const absl::Status& status) {
     if (!status.ok()) LogRefusal(envelope_, status);
-    Finish(call_.End(status));
+    Finish(status);
   }
 
   absl::Status Check() {
-    if (request_.content().size() > kMaxContentChunkBytes)
+    if (request().content().size() > kMaxContentChunkBytes)
       return FieldError("content", "must have at most 1 MiB");
     if (delivery_.has_value()) {
-      if (request_.has_envelope()) return FieldError("envelope", "must be in the first message only");
+      if (request().has_envelope()) return FieldError("envelope", "must be in the first message only");
       return absl::OkStatus();
     }
-    if (!request_.has_envelope()) return FieldError("envelope", "must be in the first message");
-    Envelope envelope = FromProto(request_.envelope());
+    if (!request().has_envelope()) return FieldError("envelope", "must be in the first message");
+    Envelope envelope = FromProto(request().envelope());
     RETURN_IF_ERROR(CheckEnvelope(envelope));
     // Only now: what goes to the log has been checked.
     envelope_ = std::move(envelope);
@@ -68,36 +68,33 @@ class DeliverReactor final : public grpc::ServerReadReactor<v1::DeliverRequest> 
   // On the pool where it may block.
   void Take() {
     if (const absl::Status taken = TakeRequest(); !taken.ok()) return End(taken);
-    if (!request_.last()) return StartRead(&request_);
+    if (!request().last()) return Read();
     mailbox_count_ = delivery_->recipients.size();
     message_.Commit(*std::move(delivery_),
                     [this](absl::StatusOr<Receipt> receipt) { Reply(std::move(receipt)); });
   }
 
   absl::Status TakeRequest() {
-    RETURN_IF_ERROR(call_.StillWanted());
+    RETURN_IF_ERROR(StillWanted());
     if (!delivery_.has_value()) {
-      Environment& environment = call_.environment();
-      ASSIGN_OR_RETURN(delivery_, ResolveEnvelope(envelope_, environment.recipients, environment.clock));
-      request_.clear_envelope();
+      ASSIGN_OR_RETURN(delivery_, ResolveEnvelope(envelope_, environment().recipients, environment().clock));
+      request().clear_envelope();
     }
     // Moved out, so that a stream that waits for its next chunk holds no memory of the last one.
-    const std::string content = std::move(*request_.mutable_content());
-    request_.clear_content();
+    const std::string content = std::move(*request().mutable_content());
+    request().clear_content();
     return message_.Append(content);
   }
 
   // On a thread of the engine.
   void Reply(absl::StatusOr<Receipt> receipt) {
     if (!receipt.ok()) return End(receipt.status());
-    TakeReceipt(call_.environment(), envelope_, {mailbox_count_, message_.size_bytes(), call_.Took()},
-                *receipt, *response_);
+    TakeReceipt(environment(), envelope_, {mailbox_count_, message_.size_bytes(), Took()}, *receipt,
+                response());
     End(absl::OkStatus());
   }
 
-  Call call_;
-  v1::DeliverRequest request_;
-  v1::DeliverResponse* const response_;
+  v1::MailboxService::AsyncService& service_;
   Envelope envelope_;
   // Set once the envelope is resolved.
   std::optional<Delivery> delivery_;
@@ -130,10 +127,8 @@ void TakeReceipt(Environment& environment, const Envelope& envelope, const Deliv
                 {"duration", absl::FormatDuration(absl::Trunc(facts.took, absl::Microseconds(1)))}});
 }
 
-grpc::ServerReadReactor<v1::DeliverRequest>* NewDeliverReactor(Environment& environment,
-                                                               grpc::CallbackServerContext* context,
-                                                               v1::DeliverResponse* response) {
-  return new DeliverReactor(environment, context, response);
+void ServeDeliver(CallLoop& loop, v1::MailboxService::AsyncService& service) {
+  ServedCall::Serve(std::make_unique<DeliverCall>(loop, service));
 }
 
 }  // namespace mailstead::store

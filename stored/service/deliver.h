@@ -1,8 +1,9 @@
-// MailboxService.Deliver, and what it has in common with a delivery in an Exchange. Only .cc files of this
+// What MailboxService.Deliver and a delivery in an Exchange have in common. Only .cc files of this
 // folder include this.
 #pragma once
 
-#include <grpcpp/grpcpp.h>
+#include <cstddef>
+#include <cstdint>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -12,6 +13,9 @@
 namespace mailstead::store {
 
 struct Environment;
+
+// A message up to here is hashed and compressed on the thread that serves the calls; all others wait for it.
+inline constexpr size_t kMaxHashedAtOnce = 8 << 10;
 
 struct DeliveryFacts {
   size_t mailbox_count;
@@ -23,10 +27,5 @@ void LogRefusal(const Envelope& envelope, const absl::Status& status);
 // Fills the response, counts and logs.
 void TakeReceipt(Environment& environment, const Envelope& envelope, const DeliveryFacts& facts,
                  const Receipt& receipt, v1::DeliverResponse& response);
-
-// Deletes itself when the call is done.
-grpc::ServerReadReactor<v1::DeliverRequest>* NewDeliverReactor(Environment& environment,
-                                                               grpc::CallbackServerContext* context,
-                                                               v1::DeliverResponse* response);
 
 }  // namespace mailstead::store

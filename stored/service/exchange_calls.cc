@@ -27,8 +27,6 @@ constexpr size_t kMaxFetchBytes = 64 << 10;
 // Calls that block and came together share a task of the pool: going there costs more than most of them do.
 constexpr size_t kCallsPerTask = 8;
 constexpr size_t kCostOfCall = 512;
-// A message up to here is hashed and compressed on the thread that serves the streams; all others wait for it.
-constexpr size_t kMaxHashedAtOnce = 8 << 10;
 
 absl::string_view MethodOf(Kind::CallCase kind) {
   switch (kind) {

@@ -1,8 +1,5 @@
-#include "stored/service/exchange_service.h"
-
 #include <deque>
 #include <memory>
-#include <optional>
 #include <utility>
 #include <vector>
 
@@ -12,7 +9,9 @@
 #include "common/rpc/completion_loop.h"
 #include "mailstead/store/v1/exchange.grpc.pb.h"
 #include "stored/service/call.h"
+#include "stored/service/call_loop.h"
 #include "stored/service/exchange_calls.h"
+#include "stored/service/services.h"
 
 namespace mailstead::store {
 namespace {
@@ -20,8 +19,6 @@ namespace {
 // What the calls of one stream and their answers may hold; beyond it nothing more is read until answers have
 // gone.
 constexpr size_t kMaxStreamCost = size_t{16} << 20;
-// While the store ends: how often what waits for its time is run at once.
-constexpr absl::Duration kFlushInterval = absl::Milliseconds(20);
 // Answers that wait are sent together up to about here.
 constexpr size_t kMaxResponseCost = 256 << 10;
 
@@ -35,25 +32,9 @@ class OpenStreams {
   void Remove(Stream* stream);
   void Drain();
 
-  // A stream as long as there is one: until it waits for no caller, has ended, and none of its calls is at
-  // work.
-  class Presence {
-   public:
-    explicit Presence(OpenStreams& streams);
-    ~Presence();
-    Presence(const Presence&) = delete;
-    Presence& operator=(const Presence&) = delete;
-
-   private:
-    OpenStreams& streams_;
-  };
-  // False: not within `timeout`.
-  bool AwaitNone(absl::Duration timeout);
-
  private:
   absl::Mutex mutex_;
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
-  int present_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::flat_hash_set<Stream*> streams_ ABSL_GUARDED_BY(mutex_);
 };
 
@@ -66,19 +47,19 @@ class OpenStreams {
 // start or a write is under way.
 class Stream final : public AnswerSink, public std::enable_shared_from_this<Stream> {
  public:
-  Stream(Environment& environment, v1::ExchangeService::AsyncService& service, OpenStreams& streams)
-      : presence_(streams),
+  Stream(CallLoop& loop, v1::ExchangeService::AsyncService& service, OpenStreams& streams)
+      : presence_(loop),
+        loop_(loop),
         service_(service),
         streams_(streams),
-        call_(environment, &context_, "ExchangeService/Exchange", Call::Kind::kStream) {}
+        call_(loop.environment(), context_, "ExchangeService/Exchange", Call::Kind::kStream) {}
 
-  // Waits for a caller on `queue`, and for the next when one has come.
-  void Begin(grpc::ServerCompletionQueue* queue) {
+  // Waits for a caller, and for the next when one has come.
+  void Begin() {
     self_ = shared_from_this();
-    queue_ = queue;
     operations_ = 2;
     context_.AsyncNotifyWhenDone(&ended_tag_);
-    service_.RequestExchange(&context_, &stream_, queue, queue, &begun_tag_);
+    service_.RequestExchange(&context_, &stream_, loop_.queue(), loop_.queue(), &begun_tag_);
   }
 
   // No more calls are taken; the stream ends when those it has are answered.
@@ -127,9 +108,8 @@ class Stream final : public AnswerSink, public std::enable_shared_from_this<Stre
       self_.reset();
       return;
     }
-    std::make_shared<Stream>(call_.environment(), service_, streams_)->Begin(queue_);
+    std::make_shared<Stream>(loop_, service_, streams_)->Begin();
     streams_.Add(this);
-    call_.Restart();
     if (const absl::Status admitted = call_.Admit(); admitted.ok()) {
       Read();
     } else {
@@ -268,10 +248,10 @@ class Stream final : public AnswerSink, public std::enable_shared_from_this<Stre
   }
 
   // The first: it goes last, when gRPC's parts are gone.
-  const OpenStreams::Presence presence_;
+  const CallLoop::Presence presence_;
+  CallLoop& loop_;
   v1::ExchangeService::AsyncService& service_;
   OpenStreams& streams_;
-  grpc::ServerCompletionQueue* queue_ = nullptr;
   grpc::ServerContext context_;
   grpc::ServerAsyncReaderWriter<v1::ExchangeResponse, v1::ExchangeRequest> stream_{&context_};
   Call call_;
@@ -333,56 +313,19 @@ void OpenStreams::Drain() {
   for (const auto& stream : streams) stream->Drain();
 }
 
-OpenStreams::Presence::Presence(OpenStreams& streams) : streams_(streams) {
-  absl::MutexLock lock(&streams_.mutex_);
-  ++streams_.present_;
-}
+class ExchangeService final : public Service {
+ public:
+  grpc::Service& registered() override { return async_; }
+  void Serve(CallLoop& loop) override { std::make_shared<Stream>(loop, async_, streams_)->Begin(); }
+  void Drain() override { streams_.Drain(); }
 
-OpenStreams::Presence::~Presence() {
-  absl::MutexLock lock(&streams_.mutex_);
-  --streams_.present_;
-}
-
-bool OpenStreams::AwaitNone(absl::Duration timeout) {
-  absl::MutexLock lock(&mutex_);
-  const auto none = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return present_ == 0; };
-  return mutex_.AwaitWithTimeout(absl::Condition(&none), timeout);
-}
+ private:
+  v1::ExchangeService::AsyncService async_;
+  OpenStreams streams_;
+};
 
 }  // namespace
 
-struct ExchangeService::Impl {
-  explicit Impl(Environment& environment) : environment(environment) {}
-  Environment& environment;
-  v1::ExchangeService::AsyncService service;
-  OpenStreams streams;
-  std::unique_ptr<grpc::ServerCompletionQueue> queue;
-  std::optional<rpc::CompletionLoop<grpc::ServerCompletionQueue>> loop;
-};
-
-ExchangeService::ExchangeService(Environment& environment) : impl_(std::make_unique<Impl>(environment)) {}
-ExchangeService::~ExchangeService() = default;
-
-void ExchangeService::Register(grpc::ServerBuilder& builder) {
-  builder.RegisterService(&impl_->service);
-  impl_->queue = builder.AddCompletionQueue();
-}
-
-void ExchangeService::Start() {
-  grpc::ServerCompletionQueue* const queue = impl_->queue.get();
-  std::make_shared<Stream>(impl_->environment, impl_->service, impl_->streams)->Begin(queue);
-  impl_->loop.emplace(std::move(impl_->queue));
-}
-
-void ExchangeService::Drain() { impl_->streams.Drain(); }
-void ExchangeService::Stop() {
-  // The server does not wait for the streams it has cancelled, and gRPC takes no operation when its queue is
-  // shut down. Nor for calls at work, which need the environment; logins that are held back wait in vain.
-  do {
-    impl_->environment.timers.RunAllNow();
-  } while (!impl_->streams.AwaitNone(kFlushInterval));
-  impl_->loop.reset();
-  impl_->queue.reset();
-}
+std::unique_ptr<Service> MakeExchangeService() { return std::make_unique<ExchangeService>(); }
 
 }  // namespace mailstead::store

@@ -1,3 +1,6 @@
+#include <functional>
+#include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -5,103 +8,78 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/reason.h"
 #include "common/base/status.h"
-#include "common/obs/log.h"
-#include "mailstead/store/v1/mailbox.grpc.pb.h"
 #include "stored/core/limits.h"
-#include "stored/core/names.h"
 #include "stored/core/paging.h"
-#include "stored/service/call.h"
 #include "stored/service/convert.h"
-#include "stored/service/deliver.h"
+#include "stored/service/mailbox_streams.h"
 #include "stored/service/maildrop.h"
 #include "stored/service/services.h"
+#include "stored/service/unary.h"
 
 namespace mailstead::store {
 namespace {
 
-using grpc::CallbackServerContext;
-using grpc::ServerUnaryReactor;
+using Async = v1::MailboxService::AsyncService;
 
-class MailboxService final : public v1::MailboxService::CallbackService {
+class MailboxService final : public Service {
  public:
   explicit MailboxService(Environment& environment)
       : environment_(environment), engine_(environment.engine) {}
 
-  grpc::ServerReadReactor<v1::DeliverRequest>* Deliver(CallbackServerContext* context,
-                                                       v1::DeliverResponse* response) override {
-    return NewDeliverReactor(environment_, context, response);
-  }
+  grpc::Service& registered() override { return async_; }
 
-  grpc::ServerWriteReactor<v1::OpenMaildropResponse>* OpenMaildrop(
-      CallbackServerContext* context, const v1::OpenMaildropRequest* request) override {
-    return NewOpenMaildropReactor(environment_, context, request);
-  }
-
-  grpc::ServerWriteReactor<v1::FetchMessageResponse>* FetchMessage(
-      CallbackServerContext* context, const v1::FetchMessageRequest* request) override {
-    return NewFetchMessageReactor(environment_, context, request);
-  }
-
-  ServerUnaryReactor* CommitMaildrop(CallbackServerContext* context, const v1::CommitMaildropRequest* request,
-                                     v1::CommitMaildropResponse*) override {
-    const Call call(environment_, context, "MailboxService/CommitMaildrop", Call::Kind::kUnary);
-    return RunAsync(call, context, [=, this](auto done) {
-      if (const absl::Status checked = CheckCommit(*request); !checked.ok()) return done(checked);
-      engine_.CommitMaildrop(MailboxId{request->mailbox_id()}, LeaseToken{request->token()},
-                             ToMessageIds(request->message_ids()), [=, this](absl::Status committed) {
-                               LogCommit(environment_, *request, committed, call.Took());
-                               done(committed);
-                             });
-    });
-  }
-
-  ServerUnaryReactor* ReleaseMaildrop(CallbackServerContext* context,
-                                      const v1::ReleaseMaildropRequest* request,
-                                      v1::ReleaseMaildropResponse*) override {
-    const Call call(environment_, context, "MailboxService/ReleaseMaildrop", Call::Kind::kUnary);
-    return RunAsync(call, context, [=, this](auto done) {
-      if (const absl::Status checked = CheckRelease(*request); !checked.ok()) return done(checked);
-      engine_.ReleaseMaildrop(MailboxId{request->mailbox_id()}, LeaseToken{request->token()},
-                              [=](absl::Status released) { done(released); });
-    });
-  }
-
-  ServerUnaryReactor* RenewLease(CallbackServerContext* context, const v1::RenewLeaseRequest* request,
-                                 v1::RenewLeaseResponse*) override {
-    return Run("MailboxService/RenewLease", context,
-               [=, this] { return store::RenewLease(engine_, *request); });
-  }
-
-  ServerUnaryReactor* EndLease(CallbackServerContext* context, const v1::EndLeaseRequest* request,
-                               v1::EndLeaseResponse*) override {
-    return Run("MailboxService/EndLease", context, [=, this] { return store::EndLease(engine_, *request); });
-  }
-
-  ServerUnaryReactor* ListMessages(CallbackServerContext* context, const v1::ListMessagesRequest* request,
-                                   v1::ListMessagesResponse* response) override {
-    return Run("MailboxService/ListMessages", context, [=, this] { return ListPage(*request, *response); });
-  }
-
-  ServerUnaryReactor* DeleteMessages(CallbackServerContext* context, const v1::DeleteMessagesRequest* request,
-                                     v1::DeleteMessagesResponse* response) override {
-    return Run("MailboxService/DeleteMessages", context, [=, this]() -> absl::Status {
-      if (request->mailbox_id() == 0) return FieldError("mailbox_id", "must be set");
-      const size_t count = request->message_ids_size();
-      if (count == 0 || count > kMaxDeleteMessages) return FieldError("message_ids", "must be 1 to 10000");
-      ASSIGN_OR_RETURN(const uint64_t deleted, engine_.DeleteMessages(MailboxId{request->mailbox_id()},
-                                                                      ToMessageIds(request->message_ids())));
-      response->set_deleted_count(deleted);
-      return absl::OkStatus();
-    });
+  void Serve(CallLoop& loop) override {
+    ServeDeliver(loop, async_);
+    ServeOpenMaildrop(loop, async_);
+    ServeFetchMessage(loop, async_);
+    const auto serve = [&](absl::string_view method, auto request_caller, auto answer) {
+      ServeUnary(loop, method, async_, request_caller, std::bind_front(answer, this));
+    };
+    serve("MailboxService/CommitMaildrop", &Async::RequestCommitMaildrop, &MailboxService::CommitMaildrop);
+    serve("MailboxService/ReleaseMaildrop", &Async::RequestReleaseMaildrop, &MailboxService::ReleaseMaildrop);
+    serve("MailboxService/RenewLease", &Async::RequestRenewLease, &MailboxService::RenewLease);
+    serve("MailboxService/EndLease", &Async::RequestEndLease, &MailboxService::EndLease);
+    serve("MailboxService/ListMessages", &Async::RequestListMessages, &MailboxService::ListMessages);
+    serve("MailboxService/DeleteMessages", &Async::RequestDeleteMessages, &MailboxService::DeleteMessages);
   }
 
  private:
-  template <typename Work>
-  ServerUnaryReactor* Run(absl::string_view method, CallbackServerContext* context, Work work) {
-    return RunOnPool(Call(environment_, context, method, Call::Kind::kUnary), context, std::move(work));
+  void CommitMaildrop(const v1::CommitMaildropRequest& request, v1::CommitMaildropResponse&, Answered done) {
+    if (const absl::Status checked = CheckCommit(request); !checked.ok()) return done(checked);
+    engine_.CommitMaildrop(MailboxId{request.mailbox_id()}, LeaseToken{request.token()},
+                           ToMessageIds(request.message_ids()),
+                           [this, &request, done, began = absl::Now()](const absl::Status& committed) {
+                             LogCommit(environment_, request, committed, absl::Now() - began);
+                             done(committed);
+                           });
   }
 
-  absl::Status ListPage(const v1::ListMessagesRequest& request, v1::ListMessagesResponse& response) {
+  void ReleaseMaildrop(const v1::ReleaseMaildropRequest& request, v1::ReleaseMaildropResponse&,
+                       Answered done) {
+    if (const absl::Status checked = CheckRelease(request); !checked.ok()) return done(checked);
+    engine_.ReleaseMaildrop(MailboxId{request.mailbox_id()}, LeaseToken{request.token()}, done);
+  }
+
+  absl::Status RenewLease(const v1::RenewLeaseRequest& request, v1::RenewLeaseResponse&) {
+    return store::RenewLease(engine_, request);
+  }
+
+  absl::Status EndLease(const v1::EndLeaseRequest& request, v1::EndLeaseResponse&) {
+    return store::EndLease(engine_, request);
+  }
+
+  absl::Status DeleteMessages(const v1::DeleteMessagesRequest& request,
+                              v1::DeleteMessagesResponse& response) {
+    if (request.mailbox_id() == 0) return FieldError("mailbox_id", "must be set");
+    const size_t count = request.message_ids_size();
+    if (count == 0 || count > kMaxDeleteMessages) return FieldError("message_ids", "must be 1 to 10000");
+    ASSIGN_OR_RETURN(const uint64_t deleted, engine_.DeleteMessages(MailboxId{request.mailbox_id()},
+                                                                    ToMessageIds(request.message_ids())));
+    response.set_deleted_count(deleted);
+    return absl::OkStatus();
+  }
+
+  absl::Status ListMessages(const v1::ListMessagesRequest& request, v1::ListMessagesResponse& response) {
     if (request.mailbox_id() == 0) return FieldError("mailbox_id", "must be set");
     ASSIGN_OR_RETURN(const size_t page_size, CheckPageSize(request.page_size()));
     const std::string listing = absl::StrCat("messages/", request.mailbox_id());
@@ -122,11 +100,12 @@ class MailboxService final : public v1::MailboxService::CallbackService {
 
   Environment& environment_;
   Engine& engine_;
+  Async async_;
 };
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> MakeMailboxService(Environment& environment) {
+std::unique_ptr<Service> MakeMailboxService(Environment& environment) {
   return std::make_unique<MailboxService>(environment);
 }
 

@@ -1,9 +1,8 @@
-// Maildrops and what is read from them: the server streams of MailboxService, and what these have in common
-// with the calls of an Exchange. Only .cc files of this folder include this.
+// Maildrops and what is read from them: what the methods of MailboxService and the calls of an Exchange have
+// in common. Only .cc files of this folder include this.
 #pragma once
 
 #include <google/protobuf/repeated_field.h>
-#include <grpcpp/grpcpp.h>
 
 #include <vector>
 
@@ -41,11 +40,5 @@ void LogCommit(Environment& environment, const v1::CommitMaildropRequest& reques
                const absl::Status& committed, absl::Duration took);
 // When the stored bytes are damaged.
 void LogFetch(const v1::FetchMessageRequest& request, const absl::Status& status);
-
-// Both delete themselves when the call is done. The request lives until then.
-grpc::ServerWriteReactor<v1::OpenMaildropResponse>* NewOpenMaildropReactor(
-    Environment& environment, grpc::CallbackServerContext* context, const v1::OpenMaildropRequest* request);
-grpc::ServerWriteReactor<v1::FetchMessageResponse>* NewFetchMessageReactor(
-    Environment& environment, grpc::CallbackServerContext* context, const v1::FetchMessageRequest* request);
 
 }  // namespace mailstead::store

@@ -1,34 +1,41 @@
+#include <memory>
 #include <mutex>
 #include <utility>
 
 #include "common/base/status.h"
-#include "stored/service/call.h"
+#include "stored/service/mailbox_streams.h"
 #include "stored/service/maildrop.h"
+#include "stored/service/served_call.h"
 
 namespace mailstead::store {
 namespace {
 
-class OpenMaildropReactor final : public grpc::ServerWriteReactor<v1::OpenMaildropResponse> {
+class OpenMaildropCall final : public ServerStreamCall<v1::OpenMaildropRequest, v1::OpenMaildropResponse> {
  public:
-  OpenMaildropReactor(Environment& environment, grpc::CallbackServerContext* context,
-                      const v1::OpenMaildropRequest* request)
-      : call_(environment, context, "MailboxService/OpenMaildrop", Call::Kind::kStream),
-        mailbox_{request->mailbox_id()},
-        request_(request) {
-    if (const absl::StatusOr<absl::Duration> min_interval = Check(); !min_interval.ok()) {
-      End(min_interval.status());
-    } else {
-      environment.engine.OpenMaildrop(
-          mailbox_, request->lease_id(), *min_interval,
-          [this](absl::StatusOr<Maildrop> maildrop) { Opened(std::move(maildrop)); });
-    }
+  OpenMaildropCall(CallLoop& loop, v1::MailboxService::AsyncService& service)
+      : ServerStreamCall(loop, "MailboxService/OpenMaildrop"), service_(service) {}
+
+ private:
+  void RequestCaller(void* tag) override {
+    service_.RequestOpenMaildrop(&context(), &request(), &writer(), queue(), queue(), tag);
+  }
+  std::unique_ptr<ServedCall> Another() const override {
+    return std::make_unique<OpenMaildropCall>(loop(), service_);
   }
 
-  void OnWriteDone(bool ok) override {
-    if (!ok) return End(absl::CancelledError("the caller has gone"));
+  void Begin() override {
+    const absl::StatusOr<absl::Duration> min_interval = CheckOpen(request());
+    if (!min_interval.ok()) return Finish(min_interval.status());
+    environment().engine.OpenMaildrop(
+        mailbox(), request().lease_id(), *min_interval,
+        [this](absl::StatusOr<Maildrop> maildrop) { Opened(std::move(maildrop)); });
+  }
+
+  void OnWritten(bool ok) override {
+    if (!ok) return Finish(absl::CancelledError("the caller has gone"));
     if (next_ < maildrop_.messages.size()) return WritePage();
-    LogOpen(*request_, maildrop_);
-    End(absl::OkStatus());
+    LogOpen(request(), maildrop_);
+    Finish(absl::OkStatus());
   }
 
   // The caller has gone, and nobody else knows the token: unlock now, since a write that is on its way may
@@ -43,20 +50,12 @@ class OpenMaildropReactor final : public grpc::ServerWriteReactor<v1::OpenMaildr
     if (token.value != 0) Unlock(token);
   }
 
-  void OnDone() override { delete this; }
-
- private:
-  void End(const absl::Status& status) { Finish(call_.End(status)); }
-
-  absl::StatusOr<absl::Duration> Check() {
-    RETURN_IF_ERROR(call_.Admit());
-    return CheckOpen(*request_);
-  }
+  MailboxId mailbox() const { return MailboxId{request().mailbox_id()}; }
 
   void Opened(absl::StatusOr<Maildrop> maildrop) {
     if (!maildrop.ok()) {
-      LogOpen(*request_, maildrop.status());
-      return End(maildrop.status());
+      LogOpen(request(), maildrop.status());
+      return Finish(maildrop.status());
     }
     maildrop_ = *std::move(maildrop);
     bool gone;
@@ -67,28 +66,25 @@ class OpenMaildropReactor final : public grpc::ServerWriteReactor<v1::OpenMaildr
     }
     if (gone) {
       Unlock(maildrop_.token);
-      return End(absl::CancelledError("the caller has gone"));
+      return Finish(absl::CancelledError("the caller has gone"));
     }
     WritePage();
   }
 
   void WritePage() {
-    response_.Clear();
-    FillListing(maildrop_, next_, response_);
-    StartWrite(&response_);
+    response().Clear();
+    FillListing(maildrop_, next_, response());
+    Write();
   }
 
   // Should that fail, the lock ends with its lease.
   void Unlock(LeaseToken token) {
-    call_.environment().engine.ReleaseMaildrop(mailbox_, token, [](absl::Status) {});
+    environment().engine.ReleaseMaildrop(mailbox(), token, [](absl::Status) {});
   }
 
-  Call call_;
-  const MailboxId mailbox_;
-  const v1::OpenMaildropRequest* const request_;
+  v1::MailboxService::AsyncService& service_;
   Maildrop maildrop_;
   size_t next_ = 0;
-  v1::OpenMaildropResponse response_;
   std::mutex mutex_;
   bool cancelled_ = false;
   // Set once the maildrop is open.
@@ -97,9 +93,8 @@ class OpenMaildropReactor final : public grpc::ServerWriteReactor<v1::OpenMaildr
 
 }  // namespace
 
-grpc::ServerWriteReactor<v1::OpenMaildropResponse>* NewOpenMaildropReactor(
-    Environment& environment, grpc::CallbackServerContext* context, const v1::OpenMaildropRequest* request) {
-  return new OpenMaildropReactor(environment, context, request);
+void ServeOpenMaildrop(CallLoop& loop, v1::MailboxService::AsyncService& service) {
+  ServedCall::Serve(std::make_unique<OpenMaildropCall>(loop, service));
 }
 
 }  // namespace mailstead::store

@@ -2,13 +2,12 @@
 
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
-#include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/resource_quota.h>
 #include <grpcpp/security/tls_certificate_provider.h>
 #include <grpcpp/security/tls_credentials_options.h>
 
 #include <fstream>
-#include <mutex>
+#include <optional>
 #include <sstream>
 #include <utility>
 #include <vector>
@@ -22,8 +21,9 @@
 #include "mailstead/store/v1/directory.grpc.pb.h"
 #include "mailstead/store/v1/exchange.grpc.pb.h"
 #include "mailstead/store/v1/mailbox.grpc.pb.h"
+#include "stored/service/call_loop.h"
 #include "stored/service/environment.h"
-#include "stored/service/exchange_service.h"
+#include "stored/service/health_service.h"
 #include "stored/service/services.h"
 
 namespace mailstead::store {
@@ -95,11 +95,11 @@ void SetLimits(grpc::ServerBuilder& builder, const ServerOptions& options) {
 struct StoreServer::Impl {
   std::string listen;
   int port = 0;
-  std::vector<std::unique_ptr<grpc::Service>> services;
-  std::unique_ptr<ExchangeService> exchange;
+  std::vector<std::unique_ptr<Service>> services;
+  // One of them.
+  HealthService* health = nullptr;
+  std::optional<CallLoop> loop;
   std::unique_ptr<grpc::Server> server;
-  std::mutex mutex;
-  bool draining = false;
 };
 
 StoreServer::StoreServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -107,13 +107,12 @@ StoreServer::StoreServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 StoreServer::~StoreServer() {
   impl_->server->Shutdown(std::chrono::system_clock::now());
   impl_->server->Wait();
-  impl_->exchange->Stop();
+  impl_->loop->Stop();
 }
 
 absl::StatusOr<std::unique_ptr<StoreServer>> StoreServer::Start(const ServerOptions& options,
                                                                 Environment& environment) {
-  // Both are read when a builder is made.
-  grpc::EnableDefaultHealthCheckService(true);
+  // Read when a builder is made.
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   auto impl = std::make_unique<Impl>();
   impl->listen = options.listen;
@@ -125,19 +124,26 @@ absl::StatusOr<std::unique_ptr<StoreServer>> StoreServer::Start(const ServerOpti
   impl->services.push_back(MakeAuthService(environment));
   impl->services.push_back(MakeMailboxService(environment));
   impl->services.push_back(MakeAdminService(environment));
-  for (const auto& service : impl->services) builder.RegisterService(service.get());
-  impl->exchange = std::make_unique<ExchangeService>(environment);
-  impl->exchange->Register(builder);
+  impl->services.push_back(MakeExchangeService());
+  auto health =
+      MakeHealthService({v1::DirectoryService::service_full_name(), v1::AuthService::service_full_name(),
+                         v1::MailboxService::service_full_name(), v1::AdminService::service_full_name(),
+                         v1::ExchangeService::service_full_name()});
+  impl->health = health.get();
+  impl->services.push_back(std::move(health));
+  for (const auto& service : impl->services) builder.RegisterService(&service->registered());
+  impl->loop.emplace(environment, builder);
   impl->server = builder.BuildAndStart();
   if (impl->server == nullptr || (impl->port == 0 && !absl::StartsWith(options.listen, "unix:"))) {
     if (impl->server != nullptr) impl->server->Shutdown();
-    impl->exchange->Stop();
+    impl->loop->Stop();
     // The builder itself does not say why.
     const std::string cause = rpc::LastGrpcCause();
     return absl::UnavailableError(
         absl::StrCat("cannot listen on ", options.listen, cause.empty() ? "" : ": ", cause));
   }
-  impl->exchange->Start();
+  for (const auto& service : impl->services) service->Serve(*impl->loop);
+  impl->loop->Start();
   return std::unique_ptr<StoreServer>(new StoreServer(std::move(impl)));
 }
 
@@ -148,25 +154,10 @@ std::string StoreServer::address() const {
   return absl::StrCat(impl_->listen.substr(0, impl_->listen.rfind(':')), ":", impl_->port);
 }
 
-void StoreServer::SetServing(bool serving) {
-  const std::lock_guard<std::mutex> lock(impl_->mutex);
-  grpc::HealthCheckServiceInterface* const health = impl_->server->GetHealthCheckService();
-  if (health == nullptr || impl_->draining) return;
-  health->SetServingStatus(serving);
-  for (const char* name : {v1::DirectoryService::service_full_name(), v1::AuthService::service_full_name(),
-                           v1::MailboxService::service_full_name(), v1::AdminService::service_full_name(),
-                           v1::ExchangeService::service_full_name()}) {
-    health->SetServingStatus(name, serving);
-  }
-}
+void StoreServer::SetServing(bool serving) { impl_->health->SetServing(serving); }
 
 void StoreServer::Drain(absl::Duration timeout) {
-  SetServing(false);
-  {
-    const std::lock_guard<std::mutex> lock(impl_->mutex);
-    impl_->draining = true;
-  }
-  impl_->exchange->Drain();
+  for (const auto& service : impl_->services) service->Drain();
   impl_->server->Shutdown(absl::ToChronoTime(absl::Now() + timeout));
 }
 

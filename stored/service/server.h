@@ -1,4 +1,4 @@
-// The gRPC server of the store: its four services, health and reflection.
+// The gRPC server of the store: its services, health and reflection.
 #pragma once
 
 #include <cstdint>

@@ -1,8 +1,8 @@
-// The services of proto/mailstead/store/v1, as gRPC registers them.
+// The services of proto/mailstead/store/v1 and the health service.
 //
 // Each method checks its caller and its fields, converts, calls core or engine, and maps the status: nothing
-// else. Nothing blocks a gRPC thread: blocking work goes to the environment's pools, and a full pool is
-// RESOURCE_EXHAUSTED.
+// else. Nothing blocks the thread that serves the calls: blocking work goes to the environment's pools, and a
+// full pool is RESOURCE_EXHAUSTED.
 //
 // Deadlines: a unary call has kMaxUnaryTime, or less by a deadline of its own: one that waited longer is not
 // begun (DEADLINE_EXCEEDED). A streaming call must have a deadline, at most kMaxStreamTime ahead
@@ -19,14 +19,27 @@ class Service;
 
 namespace mailstead::store {
 
+class CallLoop;
 struct Environment;
 
 inline constexpr absl::Duration kMaxUnaryTime = absl::Minutes(1);
 inline constexpr absl::Duration kMaxStreamTime = absl::Hours(24);
 
-std::unique_ptr<grpc::Service> MakeDirectoryService(Environment& environment);
-std::unique_ptr<grpc::Service> MakeAuthService(Environment& environment);
-std::unique_ptr<grpc::Service> MakeMailboxService(Environment& environment);
-std::unique_ptr<grpc::Service> MakeAdminService(Environment& environment);
+class Service {
+ public:
+  virtual ~Service() = default;
+  // For the builder of the server; lives as long as that.
+  virtual grpc::Service& registered() = 0;
+  // Once, when the server has begun.
+  virtual void Serve(CallLoop& loop) = 0;
+  // The store shuts down: ends calls that would last for ever.
+  virtual void Drain() {}
+};
+
+std::unique_ptr<Service> MakeDirectoryService(Environment& environment);
+std::unique_ptr<Service> MakeAuthService(Environment& environment);
+std::unique_ptr<Service> MakeMailboxService(Environment& environment);
+std::unique_ptr<Service> MakeAdminService(Environment& environment);
+std::unique_ptr<Service> MakeExchangeService();
 
 }  // namespace mailstead::store

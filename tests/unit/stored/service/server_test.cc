@@ -41,12 +41,77 @@ class ServerTest : public ServiceTest {
 
 TEST_F(ServerTest, HealthNeedsNoTokenAndFollowsTheEngine) {
   for (const char* service : {"", "mailstead.store.v1.MailboxService", "mailstead.store.v1.DirectoryService",
-                              "mailstead.store.v1.AuthService", "mailstead.store.v1.AdminService"}) {
+                              "mailstead.store.v1.AuthService", "mailstead.store.v1.AdminService",
+                              "mailstead.store.v1.ExchangeService"}) {
     server_->SetServing(true);
     EXPECT_EQ(Health(service), HealthCheckResponse::SERVING) << service;
     server_->SetServing(false);
     EXPECT_EQ(Health(service), HealthCheckResponse::NOT_SERVING) << service;
   }
+}
+
+TEST_F(ServerTest, HealthOfAnUnknownService) {
+  grpc::health::v1::HealthCheckRequest request;
+  HealthCheckResponse response;
+  request.set_service("nobody");
+  const auto stub = grpc::health::v1::Health::NewStub(channel_);
+  EXPECT_EQ(stub->Check(As("").get(), request, &response).error_code(), grpc::StatusCode::NOT_FOUND);
+  const auto context = As("");
+  const auto watch = stub->Watch(context.get(), request);
+  ASSERT_TRUE(watch->Read(&response));
+  EXPECT_EQ(response.status(), HealthCheckResponse::SERVICE_UNKNOWN);
+}
+
+TEST_F(ServerTest, HealthIsWatchedUntilTheStoreDrains) {
+  server_->SetServing(true);
+  const auto stub = grpc::health::v1::Health::NewStub(channel_);
+  // One that stays, without a deadline, and one that goes.
+  const auto staying = As("", absl::InfiniteDuration());
+  const auto going = As("");
+  grpc::health::v1::HealthCheckRequest request;
+  request.set_service("mailstead.store.v1.ExchangeService");
+  const auto watch = stub->Watch(staying.get(), request);
+  const auto gone = stub->Watch(going.get(), request);
+  HealthCheckResponse response;
+  for (const auto& stream : {watch.get(), gone.get()}) {
+    ASSERT_TRUE(stream->Read(&response));
+    EXPECT_EQ(response.status(), HealthCheckResponse::SERVING);
+  }
+  going->TryCancel();
+  EXPECT_EQ(gone->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  // Said once only.
+  server_->SetServing(true);
+  server_->SetServing(false);
+  ASSERT_TRUE(watch->Read(&response));
+  EXPECT_EQ(response.status(), HealthCheckResponse::NOT_SERVING);
+  server_->SetServing(true);
+  ASSERT_TRUE(watch->Read(&response));
+  EXPECT_EQ(response.status(), HealthCheckResponse::SERVING);
+  server_->Drain(absl::Seconds(10));
+  ASSERT_TRUE(watch->Read(&response));
+  EXPECT_EQ(response.status(), HealthCheckResponse::NOT_SERVING);
+  EXPECT_FALSE(watch->Read(&response));
+  EXPECT_EQ(watch->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+}
+
+// Each ends by itself when its caller has gone, also while the store ends.
+TEST_F(ServerTest, WatchersMayGoWhileTheStateChanges) {
+  const auto stub = grpc::health::v1::Health::NewStub(channel_);
+  std::atomic<bool> stop = false;
+  std::thread changes([&] {
+    for (bool serving = false; !stop; serving = !serving) server_->SetServing(serving);
+  });
+  for (int i = 0; i < 200; ++i) {
+    const auto context = As("");
+    const auto watch = stub->Watch(context.get(), {});
+    HealthCheckResponse response;
+    for (int read = 0; read < i % 4; ++read) ASSERT_TRUE(watch->Read(&response));
+    context->TryCancel();
+    EXPECT_EQ(watch->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  }
+  server_->Drain(absl::Seconds(10));
+  stop = true;
+  changes.join();
 }
 
 TEST_F(ServerTest, ReflectionIsOn) {
@@ -74,7 +139,8 @@ TEST_F(ServerTest, ReflectionIsOn) {
   std::string bytes;
   for (const grpc::Slice& piece : slices)
     bytes.append(reinterpret_cast<const char*>(piece.begin()), piece.size());
-  for (const char* service : {"DirectoryService", "AuthService", "MailboxService", "AdminService"}) {
+  for (const char* service :
+       {"DirectoryService", "AuthService", "MailboxService", "AdminService", "ExchangeService"}) {
     EXPECT_NE(bytes.find(absl::StrCat("mailstead.store.v1.", service)), std::string::npos) << service;
   }
   context->TryCancel();
