@@ -93,6 +93,8 @@ struct Stream::Impl : std::enable_shared_from_this<Stream::Impl> {
   asio::ip::tcp::endpoint local;
   SslPtr ssl;
   std::unique_ptr<TlsInfo> tls_info;
+  // The last read took all that the socket had: the next one waits without a try.
+  bool drained = false;
   // Which wait is the current one; a timer handler of an earlier one finds another number and does nothing.
   uint64_t wait_number = 0;
   bool timed_out = false;
@@ -127,7 +129,9 @@ Step Stream::Impl::TryRead(absl::Span<char> into) {
   if (closed) return {.status = ClosedByUs()};
   Step step;
   if (ssl == nullptr) {
+    if (drained) return {.want = Want::kRead};
     step = SocketStep(::recv(socket.native_handle(), into.data(), into.size(), MSG_DONTWAIT), Want::kRead);
+    drained = step.bytes < into.size();
     if (step.bytes == 0 && step.want == Want::kNothing && step.status.ok()) step.status = ClosedByPeer();
     return step;
   }
@@ -187,6 +191,7 @@ asio::awaitable<absl::Status> Stream::Impl::Wait(Want want, SteadyTime deadline)
   co_await socket.async_wait(
       want == Want::kRead ? asio::socket_base::wait_read : asio::socket_base::wait_write,
       asio::redirect_error(asio::use_awaitable, error));
+  drained = false;
   ++wait_number;
   timer.cancel();
   if (closed) co_return ClosedByUs();
