@@ -40,7 +40,11 @@ constexpr size_t kMaxQueuedBytes = size_t{16} << 20;
 // time.
 //
 // Operations of gRPC's are started outside the mutex. While `writing_` is set one that writes is under way or
-// about to be.
+// about to be; the same with `reading_`.
+//
+// gRPC sends a window update of its own for every read that is begun when there is none to go with, and it
+// wakes the store as a call does. So nothing is read while no answer is due, until the next call goes, which
+// takes the update along; or until the next sweep, since the end of the stream is heard of by reading.
 class Stream final : public std::enable_shared_from_this<Stream> {
  public:
   using Done = std::function<void(Outcome)>;
@@ -99,12 +103,20 @@ class Stream final : public std::enable_shared_from_this<Stream> {
         }
       }
       RetireWhenOld(now);
+      must_read_ = true;
     }
     for (const Done& done : late) done(absl::DeadlineExceededError("the store did not answer in time"));
     Step();
   }
 
-  void Cancel() { context_.TryCancel(); }
+  void Cancel() {
+    context_.TryCancel();
+    {
+      absl::MutexLock lock(&mutex_);
+      must_read_ = true;
+    }
+    Step();
+  }
   void WaitUntilDone() const {
     absl::MutexLock lock(&mutex_);
     mutex_.Await(absl::Condition(&done_));
@@ -131,16 +143,19 @@ class Stream final : public std::enable_shared_from_this<Stream> {
     absl::Time deadline;
   };
 
-  enum class Next { kNothing, kWrite, kHalfClose, kFinish };
+  struct Next {
+    enum class Write { kNothing, kRequest, kHalfClose, kFinish };
+    Write write = Write::kNothing;
+    bool read = false;
+  };
 
   // ---- Completions
 
   void OnStarted(bool ok) {
-    if (ok) {
-      stream_->Read(&response_, &read_);
-    } else {
+    {
       absl::MutexLock lock(&mutex_);
-      ended_ = read_ended_ = true;
+      if (!ok) read_ended_ = true;
+      reading_ = false;
     }
     OnWritten(ok);
   }
@@ -162,13 +177,12 @@ class Stream final : public std::enable_shared_from_this<Stream> {
       if (ok) {
         for (v1::ExchangeAnswer& answer : *response_.mutable_answers()) Take(answer, answered);
       }
-    }
-    if (ok) {
       response_.Clear();
-      stream_->Read(&response_, &read_);
+      reading_ = must_read_ = false;
     }
-    for (auto& [done, answer] : answered) done(std::move(answer));
+    // First the read: further answers may be there already.
     Step();
+    for (auto& [done, answer] : answered) done(std::move(answer));
   }
 
   void OnFinished(bool) {
@@ -248,38 +262,48 @@ class Stream final : public std::enable_shared_from_this<Stream> {
     Next next;
     {
       absl::MutexLock lock(&mutex_);
-      next = Decide();
+      next = {DecideWrite(), DecideRead()};
     }
-    switch (next) {
-      case Next::kNothing:
-        return;
-      case Next::kWrite:
-        return stream_->Write(request_, &written_);
-      case Next::kHalfClose:
-        return stream_->WritesDone(&written_);
-      case Next::kFinish:
+    switch (next.write) {
+      case Next::Write::kNothing:
+        break;
+      case Next::Write::kRequest:
+        stream_->Write(request_, &written_);
+        break;
+      case Next::Write::kHalfClose:
+        stream_->WritesDone(&written_);
+        break;
+      case Next::Write::kFinish:
         return stream_->Finish(&status_, &finished_);
     }
+    if (next.read) stream_->Read(&response_, &read_);
   }
 
-  Next Decide() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    if (writing_ || finishing_) return Next::kNothing;
+  Next::Write DecideWrite() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (writing_ || finishing_) return Next::Write::kNothing;
     if (ended_) {
       // After a failed write the read fails soon.
-      if (!read_ended_) return Next::kNothing;
+      if (!read_ended_) return Next::Write::kNothing;
       finishing_ = true;
-      return Next::kFinish;
+      return Next::Write::kFinish;
     }
     if (!queue_.empty()) {
       writing_ = true;
       FillRequest();
-      return Next::kWrite;
+      return Next::Write::kRequest;
     }
     if (retired_ && waiting_.empty() && !half_closed_) {
       writing_ = half_closed_ = true;
-      return Next::kHalfClose;
+      return Next::Write::kHalfClose;
     }
-    return Next::kNothing;
+    return Next::Write::kNothing;
+  }
+
+  bool DecideRead() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    const bool wanted = !waiting_.empty() || must_read_ || half_closed_ || ended_;
+    if (reading_ || read_ended_ || !wanted) return false;
+    reading_ = true;
+    return true;
   }
 
   void FillRequest() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -321,6 +345,10 @@ class Stream final : public std::enable_shared_from_this<Stream> {
   uint64_t last_id_ ABSL_GUARDED_BY(mutex_) = 0;
   // The first write waits until the call has started.
   bool writing_ ABSL_GUARDED_BY(mutex_) = true;
+  // The first read too.
+  bool reading_ ABSL_GUARDED_BY(mutex_) = true;
+  // Though no answer is due.
+  bool must_read_ ABSL_GUARDED_BY(mutex_) = false;
   // Old: takes no more calls, and is half-closed when it owes nothing.
   bool retired_ ABSL_GUARDED_BY(mutex_) = false;
   bool half_closed_ ABSL_GUARDED_BY(mutex_) = false;
