@@ -43,10 +43,9 @@ class GrpcMessageStream : public MessageStream {
  public:
   GrpcMessageStream(rpc::StoreChannel& channel, const v1::FetchMessageRequest& request,
                     absl::Duration timeout)
-      : stub_(v1::MailboxService::NewStub(channel.Next())),
-        stream_([&](grpc::ClientContext* context, auto* reactor) {
+      : stub_(v1::MailboxService::NewStub(channel.Next())), stream_([&](grpc::ClientContext* context) {
           channel.Prepare(*context, timeout);
-          stub_->async()->FetchMessage(context, &request, reactor);
+          return stub_->PrepareAsyncFetchMessage(context, request, channel.queue());
         }) {}
 
   const std::string& delivery_id() const override { return delivery_id_; }

@@ -108,14 +108,13 @@ class Watchdog {
 
 class RpcDeliveryStream : public DeliveryStream {
  public:
-  RpcDeliveryStream(v1::MailboxService::Stub& stub, const rpc::StoreChannel& channel,
-                    const StoreTimeouts& timeouts, const DeliveryEnvelope& envelope,
-                    asio::any_io_executor executor)
+  RpcDeliveryStream(v1::MailboxService::Stub& stub, rpc::StoreChannel& channel, const StoreTimeouts& timeouts,
+                    const DeliveryEnvelope& envelope, asio::any_io_executor executor)
       : timeout_(timeouts.call),
-        call_([&](grpc::ClientContext* context, v1::DeliverResponse* response, auto* reactor) {
+        call_([&](grpc::ClientContext* context, v1::DeliverResponse* response) {
           context_ = context;
           channel.Prepare(*context, timeouts.message + timeouts.call);
-          stub.async()->Deliver(context, response, reactor);
+          return stub.PrepareAsyncDeliver(context, response, channel.queue());
         }),
         watchdog_(std::move(executor), context_) {
     FillEnvelope(envelope, *first_.mutable_envelope());
@@ -216,9 +215,9 @@ class RpcStoreClient : public StoreClient {
       co_return answer.status();
     }
     v1::MailboxService::Stub* stub = &Next();
-    DeliverCall call([&](grpc::ClientContext* context, v1::DeliverResponse* response, auto* reactor) {
+    DeliverCall call([&](grpc::ClientContext* context, v1::DeliverResponse* response) {
       channel_.Prepare(*context, timeouts_.call);
-      stub->async()->Deliver(context, response, reactor);
+      return stub->PrepareAsyncDeliver(context, response, channel_.queue());
     });
     v1::DeliverRequest request;
     FillEnvelope(envelope, *request.mutable_envelope());

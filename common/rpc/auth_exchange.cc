@@ -14,7 +14,7 @@ namespace mailstead::rpc {
 namespace {
 
 namespace v1 = ::mailstead::store::v1;
-using Stream = ExchangeStream<v1::AuthenticateRequest, v1::AuthenticateResponse>;
+using Stream = DialogStream<v1::AuthenticateRequest, v1::AuthenticateResponse>;
 
 absl::StatusOr<AuthStep> ToStep(v1::Verdict verdict) {
   AuthStep step;
@@ -59,10 +59,9 @@ void Fill(AuthStart start, v1::AuthenticateStart& message) {
 
 struct Steps {
   Steps(StoreChannel& channel, absl::Duration timeout)
-      : stub(v1::AuthService::NewStub(channel.Next())),
-        stream([&](grpc::ClientContext* context, auto* reactor) {
+      : stub(v1::AuthService::NewStub(channel.Next())), stream([&](grpc::ClientContext* context) {
           channel.Prepare(*context, timeout);
-          stub->async()->Authenticate(context, reactor);
+          return stub->PrepareAsyncAuthenticate(context, channel.queue());
         }) {}
 
   std::unique_ptr<v1::AuthService::Stub> stub;

@@ -15,6 +15,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "common/base/status.h"
+#include "common/rpc/completion_loop.h"
 #include "common/rpc/errors.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "mailstead/store/v1/directory.grpc.pb.h"
@@ -110,6 +111,8 @@ grpc::ChannelArguments MakeArguments() {
 struct StoreChannel::Impl {
   explicit Impl(std::string token_file) : token(std::move(token_file)) {}
 
+  // Declared first: it ends last.
+  CompletionLoop<grpc::CompletionQueue> loop{std::make_unique<grpc::CompletionQueue>()};
   std::vector<std::shared_ptr<grpc::Channel>> channels;
   std::atomic<size_t> next = 0;
   mutable TokenFile token;
@@ -118,8 +121,7 @@ struct StoreChannel::Impl {
 StoreChannel::StoreChannel(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 StoreChannel::~StoreChannel() {
-  // A call lets go of its channel on one of gRPC's threads, and those threads end with the last channel: one
-  // that ended itself so would go on in what it has freed. So the last to let go is us.
+  // A call lets go of its channel when it has ended, and until then it needs the queue.
   const absl::Time give_up = absl::Now() + kMaxWaitForCalls;
   for (const std::shared_ptr<grpc::Channel>& channel : impl_->channels) {
     while (channel.use_count() > 1 && absl::Now() < give_up) absl::SleepFor(absl::Milliseconds(1));
@@ -141,6 +143,8 @@ std::shared_ptr<grpc::Channel> StoreChannel::Next() {
   const size_t turn = impl_->next.fetch_add(1, std::memory_order_relaxed);
   return impl_->channels[turn % impl_->channels.size()];
 }
+
+grpc::CompletionQueue* StoreChannel::queue() { return impl_->loop.queue(); }
 
 void StoreChannel::Prepare(grpc::ClientContext& context, absl::Duration timeout) const {
   context.set_deadline(absl::ToChronoTime(absl::Now() + timeout));

@@ -11,6 +11,7 @@
 namespace grpc {
 class Channel;
 class ClientContext;
+class CompletionQueue;
 }  // namespace grpc
 
 namespace mailstead::rpc {
@@ -40,6 +41,8 @@ class StoreChannel {
 
   // One of the connections, in turn.
   std::shared_ptr<grpc::Channel> Next();
+  // Where the completions of calls go: their tags are rpc::Tag (completion_loop.h).
+  grpc::CompletionQueue* queue();
   // Sets deadline and credential on a call.
   void Prepare(grpc::ClientContext& context, absl::Duration timeout) const;
   // Whether a connection to the store is up or comes up within `timeout` (blocks).

@@ -1,6 +1,5 @@
-// A completion queue of gRPC's with one thread that serves it. Streams with much traffic use this in place of
-// the callback API, whose several threads hand one another the work of polling for every event. Only .cc
-// files include this.
+// A completion queue of gRPC's with one thread that serves it. All calls use this in place of the callback API,
+// whose several threads hand one another the work of polling for every event. Only .cc files include this.
 #pragma once
 
 #include <grpcpp/grpcpp.h>

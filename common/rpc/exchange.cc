@@ -399,7 +399,7 @@ struct Exchange::Impl {
         all.push_back(fresh);
       }
     }
-    if (!stopped) fresh->Begin(loop.queue());
+    if (!stopped) fresh->Begin(channel.queue());
   }
 
   void SweepNowAndThen() {
@@ -423,7 +423,6 @@ struct Exchange::Impl {
 
   StoreChannel& channel;
   const absl::Duration stream_life;
-  CompletionLoop<grpc::CompletionQueue> loop{std::make_unique<grpc::CompletionQueue>()};
   std::atomic<size_t> next = 0;
   absl::Mutex mutex;
   bool stopping ABSL_GUARDED_BY(mutex) = false;

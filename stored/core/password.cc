@@ -72,6 +72,10 @@ absl::StatusOr<std::string> PreparePassword(absl::string_view password) {
   if (absl::StrContains(password, absl::string_view("\0", 1))) {
     return absl::InvalidArgumentError("the password has a NUL");
   }
+  // Maps ASCII to itself (RFC 4013 section 2), and costs more than the rest of a login that is remembered.
+  const bool printable =
+      std::all_of(password.begin(), password.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
+  if (printable && !password.empty()) return std::string(password);
   char* prepared = nullptr;
   // Unassigned code points are allowed, as for a query (RFC 3454 section 7): new characters are no reason to
   // lock anybody out.

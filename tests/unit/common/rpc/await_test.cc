@@ -43,16 +43,16 @@ class Await : public testing::Test {
 
   std::unique_ptr<FetchStream> Fetch() {
     const v1::FetchMessageRequest request;
-    return std::make_unique<FetchStream>([&](grpc::ClientContext* context, auto* reactor) {
+    return std::make_unique<FetchStream>([&](grpc::ClientContext* context) {
       channel_->Prepare(*context, absl::Seconds(60));
-      stub_->async()->FetchMessage(context, &request, reactor);
+      return stub_->PrepareAsyncFetchMessage(context, request, channel_->queue());
     });
   }
   std::unique_ptr<DeliverStream> Deliver() {
     return std::make_unique<DeliverStream>(
-        [this](grpc::ClientContext* context, v1::DeliverResponse* response, auto* reactor) {
+        [this](grpc::ClientContext* context, v1::DeliverResponse* response) {
           channel_->Prepare(*context, absl::Seconds(60));
-          stub_->async()->Deliver(context, response, reactor);
+          return stub_->PrepareAsyncDeliver(context, response, channel_->queue());
         });
   }
 
@@ -148,6 +148,30 @@ TEST_F(Await, StoreAwayIsUnavailable) {
   const auto stream = Deliver();
   const auto response = Run(stream->WriteLastAndFinish(Piece("all", true)));
   EXPECT_EQ(response.status().code(), absl::StatusCode::kUnavailable);
+}
+
+asio::awaitable<bool> WriteOne(DeliverStream* stream) {
+  co_return co_await stream->Write(Piece("abc", false));
+}
+
+TEST_F(Await, LeavingAClientStreamDropsWhatCame) {
+  auto stream = Deliver();
+  EXPECT_TRUE(Run(WriteOne(stream.get())));
+  stream.reset();
+  // Waits until gRPC is done with the call.
+  stub_.reset();
+  channel_.reset();
+  store_.Stop();
+  EXPECT_EQ(store_.mailbox.last_status.error_code(), grpc::StatusCode::ABORTED);
+}
+
+TEST_F(Await, CallsThatNeverBeganLeaveNothing) {
+  Fetch();
+  Deliver();
+  stub_.reset();
+  const absl::Time begin = absl::Now();
+  channel_.reset();
+  EXPECT_LT(absl::Now() - begin, absl::Seconds(3));
 }
 
 asio::awaitable<absl::StatusOr<AuthStep>> Login(StoreChannel* channel, Exchange* calls, AuthStart start,

@@ -27,6 +27,8 @@ class TestMailboxService : public v1::MailboxService::Service {
   grpc::Status end = grpc::Status::OK;
   // What Deliver got.
   std::string content;
+  // Of a Deliver that ended before its last message.
+  grpc::Status last_status;
   std::string authorization;
   // A FetchMessage saw that its caller had gone.
   absl::Notification cancelled;
@@ -51,7 +53,7 @@ class TestMailboxService : public v1::MailboxService::Service {
       last = request.last();
       if (!end.ok()) return end;
     }
-    if (!last) return grpc::Status(grpc::ABORTED, "ended without last");
+    if (!last) return last_status = grpc::Status(grpc::ABORTED, "ended without last");
     response->set_delivery_id("id");
     return end;
   }
