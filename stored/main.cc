@@ -187,6 +187,7 @@ std::unique_ptr<Engine> OpenEngine(const std::string& data_dir) {
   options.path = absl::StrCat(data_dir, "/rocksdb");
   options.block_cache_bytes = absl::GetFlag(FLAGS_block_cache_bytes);
   options.min_free_bytes = absl::GetFlag(FLAGS_min_free_bytes);
+  options.around_callbacks = GatherAnswers;
   return OrExit("data_dir", OpenRocksDbEngine(std::move(options)));
 }
 

@@ -24,6 +24,9 @@ constexpr size_t kMaxResponseCost = 256 << 10;
 
 class Stream;
 
+// Within GatherAnswers: the streams that have something to write.
+thread_local absl::flat_hash_set<std::shared_ptr<Stream>>* touched = nullptr;
+
 // The streams that are open, so that a store that drains can end them: they would last for ever.
 class OpenStreams {
  public:
@@ -84,13 +87,37 @@ class Stream final : public AnswerSink, public std::enable_shared_from_this<Stre
         answers_.push_back({std::move(answer), cost});
       }
     }
-    if (!lost) return Write();
-    if (answer.undo) answer.undo();
+    if (lost) {
+      if (answer.undo) answer.undo();
+    } else if (touched != nullptr) {
+      touched->insert(shared_from_this());
+    } else {
+      Write();
+    }
   }
 
   bool abandoned() const override {
     absl::MutexLock lock(&mutex_);
     return abandoned_ || finished_;
+  }
+
+  // If there is something and nobody writes.
+  void Write() {
+    {
+      absl::MutexLock lock(&mutex_);
+      if (writing_ || gathering_ || abandoned_ || finished_ || answers_.empty()) return;
+      writing_ = true;
+      ++operations_;
+      response_.Clear();
+      while (!answers_.empty() && response_cost_ < kMaxResponseCost) {
+        Waiting& next = answers_.front();
+        *response_.add_answers() = std::move(next.answer.answer);
+        if (next.answer.undo) undo_.push_back(std::move(next.answer.undo));
+        response_cost_ += next.cost;
+        answers_.pop_front();
+      }
+    }
+    stream_.Write(response_, &written_tag_);
   }
 
  private:
@@ -207,25 +234,6 @@ class Stream final : public AnswerSink, public std::enable_shared_from_this<Stre
     FinishIfDone();
   }
 
-  // If there is something and nobody writes.
-  void Write() {
-    {
-      absl::MutexLock lock(&mutex_);
-      if (writing_ || gathering_ || abandoned_ || finished_ || answers_.empty()) return;
-      writing_ = true;
-      ++operations_;
-      response_.Clear();
-      while (!answers_.empty() && response_cost_ < kMaxResponseCost) {
-        Waiting& next = answers_.front();
-        *response_.add_answers() = std::move(next.answer.answer);
-        if (next.answer.undo) undo_.push_back(std::move(next.answer.undo));
-        response_cost_ += next.cost;
-        answers_.pop_front();
-      }
-    }
-    stream_.Write(response_, &written_tag_);
-  }
-
   void FinishIfDone() {
     absl::Status status;
     {
@@ -327,5 +335,13 @@ class ExchangeService final : public Service {
 }  // namespace
 
 std::unique_ptr<Service> MakeExchangeService() { return std::make_unique<ExchangeService>(); }
+
+void GatherAnswers(absl::FunctionRef<void()> give) {
+  absl::flat_hash_set<std::shared_ptr<Stream>> streams;
+  touched = &streams;
+  give();
+  touched = nullptr;
+  for (const std::shared_ptr<Stream>& stream : streams) stream->Write();
+}
 
 }  // namespace mailstead::store

@@ -11,6 +11,7 @@
 
 #include <memory>
 
+#include "absl/functional/function_ref.h"
 #include "absl/time/time.h"
 
 namespace grpc {
@@ -41,5 +42,9 @@ std::unique_ptr<Service> MakeAuthService(Environment& environment);
 std::unique_ptr<Service> MakeMailboxService(Environment& environment);
 std::unique_ptr<Service> MakeAdminService(Environment& environment);
 std::unique_ptr<Service> MakeExchangeService();
+
+// Calls `give`: the answers that calls of exchanges are given meanwhile, on this thread, go together when it
+// returns.
+void GatherAnswers(absl::FunctionRef<void()> give);
 
 }  // namespace mailstead::store

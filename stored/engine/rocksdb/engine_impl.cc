@@ -29,8 +29,8 @@ absl::StatusOr<std::unique_ptr<RocksDbEngine>> RocksDbEngine::Open(RocksDbOption
   ASSIGN_OR_RETURN(engine->database_, Database::Open(limits, *engine->env_, engine->health_));
   RETURN_IF_ERROR(engine->LoadLeases());
   engine->listers_ = std::make_unique<WorkerPool>(limits.reader_threads, limits.max_waiting_listings);
-  engine->writer_ =
-      std::make_unique<Writer>(*engine->database_, limits.max_waiting_changes, limits.max_waiting_bytes);
+  engine->writer_ = std::make_unique<Writer>(*engine->database_, limits.max_waiting_changes,
+                                             limits.max_waiting_bytes, limits.around_callbacks);
   engine->upkeep_thread_ = std::thread([raw = engine.get()] { raw->Maintain(); });
   return engine;
 }

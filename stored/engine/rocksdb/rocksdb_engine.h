@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/base/clock.h"
@@ -32,6 +33,9 @@ struct RocksDbOptions {
   // Changes that wait for the writer: more are refused with ResourceExhausted.
   size_t max_waiting_changes = 20'000;
   size_t max_waiting_bytes = size_t{64} << 20;
+  // Given what calls back for all changes of one commit, and calls it, on the writer's thread; so what the
+  // callbacks send can go together. Null: it is just called.
+  void (*around_callbacks)(absl::FunctionRef<void()> call_back) = nullptr;
   // Threads that list maildrops, and how many may wait for them.
   size_t reader_threads = 2;
   size_t max_waiting_listings = 20'000;

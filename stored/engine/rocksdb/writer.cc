@@ -72,10 +72,12 @@ absl::Status Batch::Write(bool sync) {
   return use_.Write(*batch_.GetWriteBatch(), sync);
 }
 
-Writer::Writer(Database& database, size_t max_waiting, size_t max_waiting_bytes)
+Writer::Writer(Database& database, size_t max_waiting, size_t max_waiting_bytes,
+               AroundCallbacks around_callbacks)
     : database_(database),
       max_waiting_(max_waiting),
       max_waiting_bytes_(max_waiting_bytes),
+      around_callbacks_(around_callbacks),
       thread_([this] { Loop(); }) {}
 
 Writer::~Writer() { Stop(); }
@@ -161,9 +163,16 @@ Writer::Group Writer::NextGroup() {
 void Writer::Commit(Group& group) {
   std::vector<absl::Status> outcomes(group.size());
   const absl::Status written = ApplyAndWrite(group, outcomes);
-  for (size_t i = 0; i < group.size(); ++i) {
-    group[i]->Finish(written.ok() ? std::move(outcomes[i]) : written);
-    group[i].reset();
+  const auto call_back = [&] {
+    for (size_t i = 0; i < group.size(); ++i) {
+      group[i]->Finish(written.ok() ? std::move(outcomes[i]) : written);
+      group[i].reset();
+    }
+  };
+  if (around_callbacks_ == nullptr) {
+    call_back();
+  } else {
+    around_callbacks_(call_back);
   }
 }
 

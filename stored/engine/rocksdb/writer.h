@@ -69,7 +69,10 @@ class Change {
 
 class Writer {
  public:
-  Writer(Database& database, size_t max_waiting, size_t max_waiting_bytes);
+  // See RocksDbOptions.
+  using AroundCallbacks = void (*)(absl::FunctionRef<void()> call_back);
+  Writer(Database& database, size_t max_waiting, size_t max_waiting_bytes,
+         AroundCallbacks around_callbacks = nullptr);
   ~Writer();
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
@@ -94,6 +97,7 @@ class Writer {
   Database& database_;
   const size_t max_waiting_;
   const size_t max_waiting_bytes_;
+  const AroundCallbacks around_callbacks_;
 
   absl::Mutex mutex_;
   std::deque<std::unique_ptr<Change>> waiting_ ABSL_GUARDED_BY(mutex_);

@@ -304,7 +304,40 @@ void FakeEngine::AppendDelivery(Delivery delivery, std::unique_ptr<BodyWriter> b
 
 void FakeEngine::AppendDelivery(Delivery delivery, std::string content, std::string sha256,
                                 Done<Receipt> done) {
-  std::move(done)(Append(delivery, content, sha256));
+  absl::StatusOr<Receipt> receipt = Append(delivery, content, sha256);
+  {
+    absl::MutexLock lock(&receipts_mutex_);
+    if (holds_receipts_) {
+      held_receipts_.push_back([done = std::move(done), receipt = std::move(receipt)]() mutable {
+        std::move(done)(std::move(receipt));
+      });
+      return;
+    }
+  }
+  std::move(done)(std::move(receipt));
+}
+
+void FakeEngine::HoldReceipts() {
+  absl::MutexLock lock(&receipts_mutex_);
+  holds_receipts_ = true;
+}
+
+bool FakeEngine::AwaitReceipts(size_t count) {
+  absl::MutexLock lock(&receipts_mutex_);
+  const auto enough = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(receipts_mutex_) {
+    return held_receipts_.size() >= count;
+  };
+  return receipts_mutex_.AwaitWithTimeout(absl::Condition(&enough), absl::Seconds(30));
+}
+
+void FakeEngine::GiveReceipts() {
+  std::vector<absl::AnyInvocable<void() &&>> held;
+  {
+    absl::MutexLock lock(&receipts_mutex_);
+    holds_receipts_ = false;
+    held.swap(held_receipts_);
+  }
+  for (auto& give : held) std::move(give)();
 }
 
 // --- Maildrops

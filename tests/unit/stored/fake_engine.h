@@ -11,6 +11,9 @@
 #include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/any_invocable.h"
+#include "absl/synchronization/mutex.h"
 #include "stored/engine/engine.h"
 
 namespace mailstead::store {
@@ -75,6 +78,13 @@ class FakeEngine final : public Engine {
       MailboxId mailbox, absl::FunctionRef<void(MailboxId, MessageId, const absl::Status&)> damaged) override;
   absl::Status Sweep(absl::Duration receipt_age) override;
 
+  // From now on receipts of small messages are kept back...
+  void HoldReceipts();
+  // ...(false: so many were not there within 30 s)...
+  bool AwaitReceipts(size_t count);
+  // ...until this gives them out.
+  void GiveReceipts();
+
  private:
   class Body;
   class Reader;
@@ -111,6 +121,9 @@ class FakeEngine final : public Engine {
   std::map<uint64_t, Mailbox> mailboxes_;
   std::map<std::string, Receipt> receipts_;
   std::set<std::string> leases_;
+  absl::Mutex receipts_mutex_;
+  bool holds_receipts_ ABSL_GUARDED_BY(receipts_mutex_) = false;
+  std::vector<absl::AnyInvocable<void() &&>> held_receipts_ ABSL_GUARDED_BY(receipts_mutex_);
   uint64_t next_mailbox_ = 1;
   uint64_t next_token_ = 1;
 };

@@ -119,6 +119,26 @@ TEST_F(WriterTest, AChangeSeesThoseBeforeItInItsGroup) {
   EXPECT_EQ(Value("test"), "3");
 }
 
+int callbacks_around = 0;
+
+TEST_F(WriterTest, CallsBackForACommitInOneGo) {
+  writer_ = std::make_unique<Writer>(*database_, kMaxWaiting, kMaxWaitingBytes, [](auto call_back) {
+    ++callbacks_around;
+    call_back();
+  });
+  Pause();
+  const int before = callbacks_around;
+  std::vector<int> seen;
+  for (int i = 0; i < 3; ++i) {
+    writer_->Submit(
+        std::make_unique<TestChange>([](Batch&) { return absl::OkStatus(); },
+                                     [&](absl::Status) { seen.push_back(callbacks_around - before); }));
+  }
+  Resume();
+  // The first was for what kept the writer busy.
+  EXPECT_THAT(seen, testing::ElementsAre(2, 2, 2));
+}
+
 TEST_F(WriterTest, AChangeThatFailsLeavesNothingAndTheOthersStay) {
   outcomes_.reserve(8);
   Pause();

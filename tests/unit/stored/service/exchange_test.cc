@@ -51,6 +51,7 @@ class Caller {
   Answer Await(uint64_t id) {
     v1::ExchangeResponse response;
     while (answers_.count(id) == 0 && stream_->Read(&response)) {
+      ++responses_read_;
       for (const Answer& part : response.answers()) {
         Answer& so_far = parts_[part.call_id()];
         so_far.MergeFrom(part);
@@ -84,11 +85,13 @@ class Caller {
   }
 
   int parts_of(uint64_t id) { return part_counts_[id]; }
+  int responses_read() const { return responses_read_; }
 
  private:
   const std::unique_ptr<grpc::ClientContext> context_;
   const std::unique_ptr<grpc::ClientReaderWriter<v1::ExchangeRequest, v1::ExchangeResponse>> stream_;
   uint64_t next_id_ = 1;
+  int responses_read_ = 0;
   std::map<uint64_t, Answer> parts_;
   std::map<uint64_t, Answer> answers_;
   std::map<uint64_t, int> part_counts_;
@@ -276,6 +279,32 @@ TEST_F(ExchangeServiceTest, ADeliveryToAnAddressIsResolved) {
   envelope.set_delivery_id("another-delivery");
   envelope.mutable_recipients(0)->set_address("nobody@example.test");
   EXPECT_TRUE(absl::IsNotFound(caller->Try(DeliverCall(envelope, "hello"))));
+}
+
+TEST_F(ExchangeServiceTest, WhatWasCommittedTogetherIsAnsweredTogether) {
+  engine_.HoldReceipts();
+  const std::unique_ptr<Caller> callers[] = {Connect(), Connect()};
+  for (int c = 0; c < 2; ++c) {
+    for (int i = 0; i < 3; ++i) {
+      callers[c]->Send(
+          {DeliverCall(EnvelopeTo(mailbox_, absl::StrCat("delivery-", c, "-", i, "-of-the-test")), "x")});
+    }
+  }
+  ASSERT_TRUE(engine_.AwaitReceipts(6));
+  GatherAnswers([&] { engine_.GiveReceipts(); });
+  for (const auto& caller : callers) {
+    for (uint64_t id = 1; id <= 3; ++id) EXPECT_TRUE(caller->Await(id).has_deliver());
+    EXPECT_EQ(caller->responses_read(), 1);
+  }
+  // One that has gone meanwhile is passed over.
+  engine_.HoldReceipts();
+  callers[0]->Send({DeliverCall(EnvelopeTo(mailbox_, "delivery-of-one-that-goes"), "x")});
+  callers[1]->Send({DeliverCall(EnvelopeTo(mailbox_, "delivery-of-one-that-stays"), "x")});
+  ASSERT_TRUE(engine_.AwaitReceipts(2));
+  callers[0]->Cancel();
+  EXPECT_TRUE(absl::IsCancelled(callers[0]->EndAtLast()));
+  GatherAnswers([&] { engine_.GiveReceipts(); });
+  EXPECT_TRUE(callers[1]->Await(4).has_deliver());
 }
 
 TEST_F(ExchangeServiceTest, DeliveriesAreChecked) {
