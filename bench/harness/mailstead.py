@@ -1,4 +1,7 @@
-"""Mailstead with its default settings, but for the limits that would stop a load from one address."""
+"""Mailstead with its default settings, but for the limits that would stop a load from one address.
+
+The front-ends reach the store by a Unix socket, as Postfix reaches Dovecot.
+"""
 
 import os
 import pathlib
@@ -32,10 +35,10 @@ class Mailstead(Server):
         self.processes = []
         self.pids = {}
         self.mx_ports = []
-        self.store = f"127.0.0.1:{free_port()}"
         super().__init__()
 
     def start(self):
+        self.store = f"unix:{self.folder}/store.sock"
         self._start("stored", data_dir=self.folder / "store", listen=self.store,
                     frontend_token_file=self.folder / "frontend.token",
                     operator_token_file=self.folder / "operator.token")
