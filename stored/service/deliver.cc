@@ -17,8 +17,8 @@ namespace mailstead::store {
 namespace {
 
 // One step at a time: read a message, take it, read the next; so at most one chunk of a stream is in memory,
-// and a slow disk slows the sender down. Small messages never leave the loop's thread until the engine has
-// them.
+// and a slow disk slows the sender down. What costs little never leaves the loop's thread until the engine has
+// it.
 class DeliverCall final : public ClientStreamCall<v1::DeliverRequest, v1::DeliverResponse> {
  public:
   DeliverCall(CallLoop& loop, v1::MailboxService::AsyncService& service)
