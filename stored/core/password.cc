@@ -72,7 +72,7 @@ absl::StatusOr<std::string> PreparePassword(absl::string_view password) {
   if (absl::StrContains(password, absl::string_view("\0", 1))) {
     return absl::InvalidArgumentError("the password has a NUL");
   }
-  // Maps ASCII to itself (RFC 4013 section 2), and costs more than the rest of a login that is remembered.
+  // Printable ASCII is mapped to itself (RFC 4013 section 2).
   const bool printable =
       std::all_of(password.begin(), password.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
   if (printable && !password.empty()) return std::string(password);

@@ -27,8 +27,8 @@ class FetchMessageCall final : public ServerStreamCall<v1::FetchMessageRequest, 
   }
 
   void Begin() override {
-    if (const absl::Status checked = CheckFetch(request()); !checked.ok()) return End(checked);
     offset_ = request().read_offset();
+    if (const absl::Status checked = CheckFetch(request()); !checked.ok()) return End(checked);
     SubmitStep();
   }
 

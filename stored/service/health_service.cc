@@ -34,14 +34,15 @@ class Board {
   // For ever.
   void Drain();
   bool Knows(absl::string_view service) const { return service.empty() || names_.contains(service); }
-  State Of(absl::string_view service);
+  // NOT_SERVING or SERVING.
+  State Now();
 
   void Add(WatchCall* call);
   // It is not told of anything when this returns.
   void Remove(WatchCall* call);
 
  private:
-  State StateOf(absl::string_view service) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  State NowLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Tell(WatchCall& call) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const absl::flat_hash_set<std::string> names_;
@@ -58,7 +59,7 @@ class WatchCall final : public ServerStreamCall<health::HealthCheckRequest, heal
       : ServerStreamCall(loop, kOpenToAll), service_(service), board_(board) {}
   ~WatchCall() override { board_.Remove(this); }
 
-  absl::string_view service() const { return request().service(); }
+  bool asks_known_service() const { return known_; }
   // Any thread.
   void Change(State state, bool last) {
     {
@@ -77,7 +78,12 @@ class WatchCall final : public ServerStreamCall<health::HealthCheckRequest, heal
     return std::make_unique<WatchCall>(loop(), service_, board_);
   }
 
-  void Begin() override { board_.Add(this); }
+  void Begin() override {
+    known_ = board_.Knows(request().service());
+    // SECURITY: strangers may watch, for as long as they like. What they sent is not kept.
+    health::HealthCheckRequest().Swap(&request());
+    board_.Add(this);
+  }
 
   void OnWritten(bool ok) override {
     {
@@ -118,6 +124,7 @@ class WatchCall final : public ServerStreamCall<health::HealthCheckRequest, heal
 
   Async& service_;
   Board& board_;
+  bool known_ = false;
   absl::Mutex mutex_;
   std::optional<State> state_ ABSL_GUARDED_BY(mutex_);
   std::optional<State> written_ ABSL_GUARDED_BY(mutex_);
@@ -127,13 +134,12 @@ class WatchCall final : public ServerStreamCall<health::HealthCheckRequest, heal
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
-State Board::Of(absl::string_view service) {
+State Board::Now() {
   absl::MutexLock lock(&mutex_);
-  return StateOf(service);
+  return NowLocked();
 }
 
-State Board::StateOf(absl::string_view service) const {
-  if (!Knows(service)) return health::HealthCheckResponse::SERVICE_UNKNOWN;
+State Board::NowLocked() const {
   return serving_ ? health::HealthCheckResponse::SERVING : health::HealthCheckResponse::NOT_SERVING;
 }
 
@@ -161,7 +167,10 @@ void Board::Remove(WatchCall* call) {
   watchers_.erase(call);
 }
 
-void Board::Tell(WatchCall& call) const { call.Change(StateOf(call.service()), draining_); }
+void Board::Tell(WatchCall& call) const {
+  const bool known = call.asks_known_service();
+  call.Change(known ? NowLocked() : health::HealthCheckResponse::SERVICE_UNKNOWN, draining_);
+}
 
 class GrpcHealthService final : public HealthService {
  public:
@@ -180,7 +189,7 @@ class GrpcHealthService final : public HealthService {
   void Check(const health::HealthCheckRequest& request, health::HealthCheckResponse& response,
              const Answered& answered) {
     if (!board_.Knows(request.service())) return answered(absl::NotFoundError("no such service"));
-    response.set_status(board_.Of(request.service()));
+    response.set_status(board_.Now());
     answered(absl::OkStatus());
   }
 

@@ -206,6 +206,24 @@ TEST_F(MailboxServiceTest, FetchReadsRanges) {
   EXPECT_EQ(FieldOf(Fetch(0).status()), "message_id");
 }
 
+TEST_F(MailboxServiceTest, OnlyBytesThatWereFetchedAreCounted) {
+  v1::DeliverResponse response;
+  ASSERT_TRUE(Deliver(EnvelopeTo(mailbox_, kId), "content", 100, &response).ok());
+  const auto counted = [this] {
+    double bytes = -1;
+    for (const prometheus::MetricFamily& family : registry_.Collect()) {
+      if (family.name == "mailstead_store_fetched_bytes_total") bytes = family.metric.at(0).counter.value;
+    }
+    return bytes;
+  };
+  EXPECT_EQ(FieldOf(Fetch(0, 5).status()), "message_id");
+  EXPECT_TRUE(absl::IsNotFound(Fetch(2, 5).status()));
+  EXPECT_TRUE(absl::IsOutOfRange(Fetch(1, 1000).status()));
+  EXPECT_EQ(counted(), 0);
+  EXPECT_EQ(*Fetch(1, 0, 11), "Return-Path");
+  EXPECT_EQ(counted(), 11);
+}
+
 TEST_F(MailboxServiceTest, AMaildropIsOpenedCommittedAndReleased) {
   v1::DeliverResponse delivered;
   for (int i = 0; i < 3; ++i) {

@@ -60,6 +60,11 @@ TEST_F(ServerTest, HealthOfAnUnknownService) {
   const auto watch = stub->Watch(context.get(), request);
   ASSERT_TRUE(watch->Read(&response));
   EXPECT_EQ(response.status(), HealthCheckResponse::SERVICE_UNKNOWN);
+  // Which does not change with the state.
+  server_->SetServing(false);
+  server_->SetServing(true);
+  server_->Drain(absl::Seconds(10));
+  EXPECT_FALSE(watch->Read(&response));
 }
 
 TEST_F(ServerTest, HealthIsWatchedUntilTheStoreDrains) {
