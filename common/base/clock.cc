@@ -1,5 +1,9 @@
 #include "common/base/clock.h"
 
+#include <chrono>
+
+#include "absl/time/clock.h"
+
 namespace mailstead {
 namespace {
 
@@ -8,10 +12,22 @@ class SystemClock : public Clock {
   absl::Time Now() const override { return absl::Now(); }
 };
 
+class SteadyClock : public Clock {
+ public:
+  absl::Time Now() const override {
+    return absl::UnixEpoch() + absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
+  }
+};
+
 }  // namespace
 
 const Clock& Clock::System() {
   static const SystemClock clock;
+  return clock;
+}
+
+const Clock& Clock::Steady() {
+  static const SteadyClock clock;
   return clock;
 }
 

@@ -1,7 +1,6 @@
 // Time comes in through the constructor, so that tests run a week of time-outs in a millisecond.
 #pragma once
 
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 
 namespace mailstead {
@@ -13,6 +12,9 @@ class Clock {
 
   // The machine's wall clock. Lives for ever.
   static const Clock& System();
+  // The machine's clock for deadlines and durations: it is never set back or forth, and only differences of its times mean
+  // something. Lives for ever.
+  static const Clock& Steady();
 };
 
 // A clock that moves only when told. Not thread-safe against Advance.

@@ -1,5 +1,7 @@
 #include "common/base/reason.h"
 
+#include <utility>
+
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 
@@ -19,6 +21,14 @@ std::string Payload(const absl::Status& status, absl::string_view url) {
 absl::Status WithReason(absl::Status status, absl::string_view reason) {
   status.SetPayload(kReasonUrl, absl::Cord(reason));
   return status;
+}
+
+absl::Status WithAnyReason(absl::Status status) {
+  if (status.ok() || !ReasonOf(status).empty()) return status;
+  if (!FieldOf(status).empty()) return WithReason(std::move(status), kReasonInvalidField);
+  if (absl::IsResourceExhausted(status)) return WithReason(std::move(status), kReasonBusy);
+  const std::string name = absl::StatusCodeToString(status.code());
+  return WithReason(std::move(status), name);
 }
 
 std::string ReasonOf(const absl::Status& status) { return Payload(status, kReasonUrl); }

@@ -16,8 +16,33 @@ inline constexpr absl::string_view kReasonNoLease = "NO_LEASE";
 inline constexpr absl::string_view kReasonOverQuota = "OVER_QUOTA";
 inline constexpr absl::string_view kReasonDiskFull = "DISK_FULL";
 inline constexpr absl::string_view kReasonTooLarge = "TOO_LARGE";
+inline constexpr absl::string_view kReasonEtagMismatch = "ETAG_MISMATCH";
+inline constexpr absl::string_view kReasonDomainNotEmpty = "DOMAIN_NOT_EMPTY";
+inline constexpr absl::string_view kReasonDeliveryIdReused = "DELIVERY_ID_REUSED";
+inline constexpr absl::string_view kReasonRecipientUnknown = "RECIPIENT_UNKNOWN";
+inline constexpr absl::string_view kReasonRecipientDisabled = "RECIPIENT_DISABLED";
+inline constexpr absl::string_view kReasonRecipientRemote = "RECIPIENT_REMOTE";
+inline constexpr absl::string_view kReasonIncompleteStream = "INCOMPLETE_STREAM";
+inline constexpr absl::string_view kReasonAccountNotFound = "ACCOUNT_NOT_FOUND";
+inline constexpr absl::string_view kReasonNoCredential = "NO_CREDENTIAL";
+inline constexpr absl::string_view kReasonWrongRole = "WRONG_ROLE";
+inline constexpr absl::string_view kReasonGrantExpired = "GRANT_EXPIRED";
+inline constexpr absl::string_view kReasonExchangeAbandoned = "EXCHANGE_ABANDONED";
+inline constexpr absl::string_view kReasonGrantInvalid = "GRANT_INVALID";
+inline constexpr absl::string_view kReasonDomainNotFound = "DOMAIN_NOT_FOUND";
+inline constexpr absl::string_view kReasonAliasNotFound = "ALIAS_NOT_FOUND";
+inline constexpr absl::string_view kReasonMessageNotFound = "MESSAGE_NOT_FOUND";
+inline constexpr absl::string_view kReasonAddressTaken = "ADDRESS_TAKEN";
+inline constexpr absl::string_view kReasonBusy = "BUSY";
+inline constexpr absl::string_view kReasonAliasTooDeep = "ALIAS_TOO_DEEP";
+inline constexpr absl::string_view kReasonInvalidField = "INVALID_FIELD";
+inline constexpr absl::string_view kReasonRevisionTooOld = "REVISION_TOO_OLD";
+inline constexpr absl::string_view kReasonRevisionTooNew = "REVISION_TOO_NEW";
 
 absl::Status WithReason(absl::Status status, absl::string_view reason);
+// The same status; an error without a reason gets the general one of its code, so that every error of the API has one:
+// the code's name ("NOT_FOUND"), and INVALID_FIELD where a field is named.
+absl::Status WithAnyReason(absl::Status status);
 // Empty when there is none.
 std::string ReasonOf(const absl::Status& status);
 

@@ -8,8 +8,8 @@
 
 namespace mailstead {
 
-// Strict: nullopt for white space, a missing or misplaced '=', or non-zero bits behind the last byte.
-// Empty is empty.
+// DecodeBase64 is strict: nullopt for white space, a missing or misplaced '=', or non-zero bits behind the
+// last byte. Empty is empty.
 std::optional<std::string> DecodeBase64(absl::string_view text);
 
 }  // namespace mailstead

@@ -27,19 +27,20 @@ class DotDecoder {
   // Appends decoded bytes to `out`: at most two for each byte of input.
   Result Decode(absl::string_view in, std::string& out);
 
-  // With kRefuse: a bare CR or LF was seen. The message is read to its end and then refused.
+  // True with kRefuse once a bare CR or LF was seen. The message is read to its end and then refused.
   bool saw_bare_line_end() const { return saw_bare_line_end_; }
-  // A NUL byte was seen.
+  // True once a NUL byte was seen.
   bool saw_nul() const { return saw_nul_; }
 
  private:
-  // "Bare" states follow a line end that was made a CRLF: its dots are taken off, but it cannot begin the
+  // The "bare" states follow a line end that was made a CRLF: its dots are taken off, but it cannot begin the
   // end.
   enum class State { kLineStart, kDot, kDotCr, kText, kCr, kBareLineStart, kBareDot };
   class Run;
 
   const BareLineEnds bare_line_ends_;
   State state_ = State::kLineStart;
+  // Set by the first of their kind, never cleared.
   bool saw_bare_line_end_ = false;
   bool saw_nul_ = false;
 };
@@ -53,9 +54,11 @@ class DotEncoder {
   void Finish(std::string& out);
 
  private:
+  // Set when the next byte begins a line, also at the very beginning.
   bool at_line_start_ = true;
-  // What was encoded so far ends in CRLF, or is empty.
+  // Set when what was encoded so far ends in CRLF, or is empty.
   bool ends_in_crlf_ = true;
+  // Set when its last byte is a CR.
   bool after_cr_ = false;
 };
 

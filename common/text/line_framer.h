@@ -30,16 +30,20 @@ class InputBuffer {
 // One line of a command dialog.
 struct Line {
   enum class Kind {
-    kNeedMore,    // no whole line yet
-    kLine,        // `text` is the line without its CRLF; it has no CR or LF
-    kTooLong,     // longer than the limit; reported once its end (the next LF) is there
-    kBareLineEnd  // ended by LF alone, or has a CR that no LF follows; `text` is what was before the first of
-                  // them
+    // No whole line is there yet.
+    kNeedMore,
+    // `text` is the line without its CRLF; it has no CR or LF.
+    kLine,
+    // The line is longer than the limit; this is reported once its end, the next LF, is there.
+    kTooLong,
+    // The line is ended by LF alone, or has a CR that no LF follows; `text` is what stands before the first
+    // of these.
+    kBareLineEnd
   };
   Kind kind = Kind::kNeedMore;
   // Points into the buffer; valid until it changes.
   absl::string_view text;
-  // Bytes to consume once the line is dealt with: up to and including its LF.
+  // How many bytes are to be consumed once the line is dealt with: up to and including its LF.
   size_t size_bytes = 0;
 };
 
@@ -53,6 +57,7 @@ class LineFramer {
 
  private:
   const size_t max_line_bytes_;
+  // Set while a line that is too long is dropped piece by piece, cleared by its end.
   bool dropping_ = false;
 };
 

@@ -1,5 +1,6 @@
 #include "common/base/clock.h"
 
+#include "absl/time/clock.h"
 #include "gtest/gtest.h"
 
 namespace mailstead {
@@ -19,6 +20,11 @@ TEST(ClockTest, FakeClockMovesOnlyWhenTold) {
   EXPECT_EQ(seen.Now(), absl::FromUnixSeconds(100));
   clock.Advance(absl::Hours(1));
   EXPECT_EQ(seen.Now(), absl::FromUnixSeconds(3700));
+}
+
+TEST(ClockTest, SteadyClockGoesForward) {
+  const absl::Time before = Clock::Steady().Now();
+  EXPECT_GE(Clock::Steady().Now(), before);
 }
 
 }  // namespace

@@ -11,7 +11,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "common/base/status.h"
-#include "common/text/address.h"
+#include "common/mail/address.h"
 #include "common/text/utf8.h"
 
 namespace mailstead {

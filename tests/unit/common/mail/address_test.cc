@@ -1,4 +1,4 @@
-#include "common/text/address.h"
+#include "common/mail/address.h"
 
 #include <string>
 

@@ -1,7 +1,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "common/text/address.h"
+#include "common/mail/address.h"
 #include "gtest/gtest.h"
 
 namespace mailstead {

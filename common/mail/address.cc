@@ -1,4 +1,4 @@
-#include "common/text/address.h"
+#include "common/mail/address.h"
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"

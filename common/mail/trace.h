@@ -1,0 +1,68 @@
+// The fields that stand in front of a message's content (RFC 5321 section 4.4, RFC 6409 section 8). This is
+// the one place that writes them and that knows how content begins behind them. They are made when the
+// message has ended, so that what is known only then can stand in them; the content itself stays as it came.
+// Pure.
+//
+//   HeaderReader header({&submission});          common/mail/header_reader.h
+//   ... all of the message was fed to it ...
+//   trace = ReceivedField(info);
+//   submission.AppendMissing(info, trace);       for submitted mail
+//   EndTrace(header, trace);
+#pragma once
+
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "common/mail/header_reader.h"
+
+namespace mailstead {
+
+// How a message came to us.
+struct TraceInfo {
+  // What the client called itself; it has the characters of a domain or an address literal.
+  std::string helo;
+  // "192.0.2.1" or "2001:db8::1".
+  std::string client_address;
+  // Our own name.
+  std::string hostname;
+  std::string delivery_id;
+  // The recipient if there is one only: a list would tell each who else got it (RFC 5321 section 7.2).
+  std::string recipient;
+  // "TLSv1.3" and "TLS_AES_256_GCM_SHA384"; empty without TLS.
+  std::string tls_version;
+  std::string tls_cipher;
+  // Set when the client said EHLO.
+  bool esmtp = false;
+  // Set when the client has logged in.
+  bool authenticated = false;
+  // Set when MAIL had SMTPUTF8.
+  bool smtputf8 = false;
+  absl::Time time;
+};
+
+// "Received: ..." with its CRLF (RFC 5321 section 4.4).
+std::string ReceivedField(const TraceInfo& info);
+// The protocol by which it came: SMTP, ESMTP, ESMTPS, ESMTPA, ESMTPSA (RFC 3848), UTF8SMTP... (RFC 6531
+// section 4.3).
+std::string WithProtocol(const TraceInfo& info);
+
+// Looks for the fields that a submitted message must have (RFC 5322 section 3.6) and a submission server adds
+// (RFC 6409 sections 8.1 and 8.2).
+class SubmissionFields : public HeaderObserver {
+ public:
+  void OnField(const HeaderField& field) override;
+  // Appends "Date: ..." and "Message-ID: ..." with their CRLF, each if the message, seen whole, has none.
+  void AppendMissing(const TraceInfo& info, std::string& trace) const;
+
+ private:
+  bool has_date_ = false;
+  bool has_message_id_ = false;
+};
+
+// Appends what must stand between the trace and the content: an empty line when the content does not begin
+// with a field, so that its first line becomes neither a part of our last field nor a broken line of the
+// header. `header` has seen the whole message.
+void EndTrace(const HeaderReader& header, std::string& trace);
+
+}  // namespace mailstead

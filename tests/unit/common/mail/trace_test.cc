@@ -1,0 +1,91 @@
+#include "common/mail/trace.h"
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+
+namespace mailstead {
+namespace {
+
+TraceInfo Info() {
+  TraceInfo info;
+  info.helo = "client.test";
+  info.client_address = "192.0.2.1";
+  info.hostname = "mx.example.test";
+  info.delivery_id = "abc";
+  info.time = absl::FromUnixSeconds(1'700'000'000);
+  return info;
+}
+
+TEST(ReceivedField, HasTheFormOfRfc5321) {
+  TraceInfo info = Info();
+  EXPECT_EQ(ReceivedField(info),
+            "Received: from client.test ([192.0.2.1])\r\n\tby mx.example.test with SMTP\r\n\tid abc; "
+            "Tue, 14 Nov 2023 22:13:20 +0000\r\n");
+  info.esmtp = true;
+  info.tls_version = "TLSv1.2";
+  info.tls_cipher = "ECDHE-RSA-AES256-GCM-SHA384";
+  info.recipient = "a@b.test";
+  info.client_address = "2001:db8::1";
+  EXPECT_EQ(
+      ReceivedField(info),
+      "Received: from client.test ([IPv6:2001:db8::1])\r\n\tby mx.example.test with ESMTPS\r\n\t(TLSv1.2 "
+      "ECDHE-RSA-AES256-GCM-SHA384)\r\n\tid abc\r\n\tfor <a@b.test>; Tue, 14 Nov 2023 22:13:20 +0000\r\n");
+}
+
+TEST(WithProtocol, IsOneOfTheRegisteredNames) {
+  struct {
+    bool tls, authenticated, utf8;
+    const char* name;
+  } cases[] = {{false, false, false, "ESMTP"},   {true, false, false, "ESMTPS"},
+               {false, true, false, "ESMTPA"},   {true, true, false, "ESMTPSA"},
+               {false, false, true, "UTF8SMTP"}, {true, false, true, "UTF8SMTPS"},
+               {false, true, true, "UTF8SMTPA"}, {true, true, true, "UTF8SMTPSA"}};
+  for (const auto& c : cases) {
+    TraceInfo info = Info();
+    info.esmtp = true;
+    if (c.tls) info.tls_version = "TLSv1.3";
+    info.authenticated = c.authenticated;
+    info.smtputf8 = c.utf8;
+    EXPECT_EQ(WithProtocol(info), c.name);
+  }
+}
+
+// What AppendMissing and EndTrace put behind the Received field for `content`.
+std::string Missing(absl::string_view content) {
+  TraceInfo info = Info();
+  info.time = absl::FromUnixSeconds(0);
+  SubmissionFields submission;
+  HeaderReader header({&submission});
+  header.Feed(content);
+  header.Finish();
+  std::string trace;
+  submission.AppendMissing(info, trace);
+  EndTrace(header, trace);
+  return trace;
+}
+
+constexpr char kDate[] = "Date: Thu, 01 Jan 1970 00:00:00 +0000\r\n";
+constexpr char kMessageId[] = "Message-ID: <abc@mx.example.test>\r\n";
+
+TEST(SubmissionFields, AddsWhatIsMissing) {
+  EXPECT_EQ(Missing("Subject: x\r\n\r\nbody\r\n"), absl::StrCat(kDate, kMessageId));
+  EXPECT_EQ(Missing("date: x\r\n\r\nbody\r\n"), kMessageId);
+  EXPECT_EQ(Missing("MESSAGE-ID : x\r\n\r\nbody\r\n"), kDate);
+  EXPECT_EQ(Missing("Date: x\r\nMessage-ID: y\r\n\r\n"), "");
+  EXPECT_EQ(Missing("Subject: x\r\n\r\nDate: in the body\r\nMessage-ID: likewise\r\n"),
+            absl::StrCat(kDate, kMessageId));
+}
+
+// RFC 5322 section 2.1: an empty line stands between header and body.
+TEST(EndTrace, PartsTheTraceFromContentThatIsNoField) {
+  // What looks like fields behind such a line is text, for every reader: so each field is there once.
+  EXPECT_EQ(Missing("no field\r\nDate: x\r\nMessage-ID: y\r\n\r\n"), absl::StrCat(kDate, kMessageId, "\r\n"));
+  EXPECT_EQ(Missing(" blank\r\n"), absl::StrCat(kDate, kMessageId, "\r\n"));
+  EXPECT_EQ(Missing(""), absl::StrCat(kDate, kMessageId));
+  EXPECT_EQ(Missing("\r\nbody\r\n"), absl::StrCat(kDate, kMessageId));
+}
+
+}  // namespace
+}  // namespace mailstead
