@@ -15,8 +15,10 @@
 #include "absl/synchronization/mutex.h"
 #include "common/base/check.h"
 #include "stored/engine/rocksdb/rocksdb_engine.h"
+#include "tests/support/block_on.h"
+#include "tests/support/sync_engine.h"
 
-namespace mailstead::store {
+namespace mailstead::engine {
 namespace {
 
 constexpr size_t kMailboxes = 1000;
@@ -29,29 +31,32 @@ class Store {
     path_ = name;
     RocksDbOptions options;
     options.path = path_;
+    options.executor = &executor_;
     auto engine = OpenRocksDbEngine(options);
     CHECK(engine.ok());
     engine_ = *std::move(engine);
-    CHECK(engine_->CreateDomain({"example.test", true, absl::Now()}).ok());
+    SyncEngine sync(*engine_);
+    CHECK(sync.CreateDomain({"example.test", true, absl::Now()}).ok());
     std::vector<Account> accounts(kMailboxes);
     for (size_t i = 0; i < kMailboxes; ++i) accounts[i].address = absl::StrCat("user", i, "@example.test");
-    for (const auto& account : engine_->CreateAccounts(accounts)) {
+    for (const auto& account : sync.CreateAccounts(accounts)) {
       CHECK(account.ok());
-      mailboxes_.push_back(account->mailbox);
+      mailboxes_.push_back(account->id);
     }
-    CHECK(engine_->RenewLease("bench", "bench", absl::Hours(24)).ok());
+    CHECK(sync.RenewLease("bench", "bench", absl::Hours(24)).ok());
   }
   ~Store() {
     engine_.reset();
     std::filesystem::remove_all(path_);
   }
   Engine& engine() { return *engine_; }
-  MailboxId mailbox(size_t number) const { return mailboxes_[number % kMailboxes]; }
+  AccountId mailbox(size_t number) const { return mailboxes_[number % kMailboxes]; }
 
  private:
   std::string path_;
+  ThreadExecutor executor_;
   std::unique_ptr<Engine> engine_;
-  std::vector<MailboxId> mailboxes_;
+  std::vector<AccountId> mailboxes_;
 };
 
 std::string Text(size_t size) {
@@ -96,6 +101,27 @@ class Window {
   const int64_t size_;
 };
 
+Task<void> Append(Engine& engine, NewMessage message, std::string content) {
+  const auto receipt =
+      co_await engine.messages().Append(std::move(message), Content{std::move(content), nullptr});
+  CHECK(receipt.ok());
+}
+
+Task<void> Poll(Engine& engine, AccountId account, std::string session_id) {
+  OpenRequest request;
+  request.account = account;
+  request.session_id = session_id;
+  request.lease_id = "bench";
+  const auto opened = co_await engine.maildrops().Open(std::move(request));
+  CHECK(opened.ok());
+  CommitRequest commit;
+  commit.account = account;
+  commit.session_id = std::move(session_id);
+  commit.token = opened->token;
+  const auto committed = co_await engine.maildrops().Commit(std::move(commit));
+  CHECK(committed.ok());
+}
+
 void BM_Append(benchmark::State& state) {
   Store store;
   Window window(state.range(0));
@@ -104,18 +130,20 @@ void BM_Append(benchmark::State& state) {
   size_t number = 0;
   for (auto _ : state) {
     window.Enter();
-    Delivery delivery;
-    delivery.delivery_id = absl::StrCat("delivery-of-the-bench-", number);
-    delivery.reverse_path = "sender@example.org";
-    delivery.prefix = "Return-Path: <sender@example.org>\r\n";
-    delivery.recipients = {{store.mailbox(number * 7919), "user@example.test"}};
-    delivery.deliver_time = absl::Now();
+    NewMessage message;
+    message.delivery_scope = "smtp";
+    message.envelope.delivery_id = absl::StrCat("delivery-of-the-bench-", number);
+    message.envelope.reverse_path = "sender@example.org";
+    message.envelope.recipients.resize(1);
+    message.envelope.recipients[0].address = "user@example.test";
+    message.copies.push_back(
+        {store.mailbox(number * 7919), "Return-Path: <sender@example.org>\r\n", {0}, {}, {}});
+    message.trace = "Received: from client.example.org by mx.example.test with ESMTP\r\n";
+    message.sha256 = sha256;
+    message.fingerprint = sha256;
+    message.deliver_time = absl::Now();
     ++number;
-    store.engine().AppendDelivery(std::move(delivery), content, sha256,
-                                  [&window](absl::StatusOr<Receipt> receipt) {
-                                    CHECK(receipt.ok());
-                                    window.Leave();
-                                  });
+    Start(Append(store.engine(), std::move(message), content), [&window] { window.Leave(); });
   }
   window.WaitForAll();
   state.SetItemsProcessed(state.iterations());
@@ -134,16 +162,8 @@ void BM_Poll(benchmark::State& state) {
   size_t number = 0;
   for (auto _ : state) {
     window.Enter();
-    const MailboxId mailbox = store.mailbox(number++);
-    store.engine().OpenMaildrop(mailbox, "bench", absl::ZeroDuration(),
-                                [&store, &window, mailbox](absl::StatusOr<Maildrop> maildrop) {
-                                  CHECK(maildrop.ok());
-                                  store.engine().CommitMaildrop(mailbox, maildrop->token, {},
-                                                                [&window](absl::Status status) {
-                                                                  CHECK(status.ok());
-                                                                  window.Leave();
-                                                                });
-                                });
+    const AccountId mailbox = store.mailbox(number++);
+    Start(Poll(store.engine(), mailbox, absl::StrCat("session-", number)), [&window] { window.Leave(); });
   }
   window.WaitForAll();
   state.SetItemsProcessed(state.iterations());
@@ -151,6 +171,6 @@ void BM_Poll(benchmark::State& state) {
 BENCHMARK(BM_Poll)->ArgName("in_flight")->Arg(1)->Arg(200)->UseRealTime()->Unit(benchmark::kMicrosecond);
 
 }  // namespace
-}  // namespace mailstead::store
+}  // namespace mailstead::engine
 
 BENCHMARK_MAIN();

@@ -1,163 +1,185 @@
-// The store's engine, cut at domain verbs, not at key/value, so that an embedded and an SQL engine keep their
-// strengths.
+// The store's engine, cut at domain verbs, not at key/value, so that an embedded engine and an SQL engine keep their
+// strengths. tests/conformance holds for every engine; stored/engine/memory is the reference.
 //
-// Every verb is atomic: it happens whole or not at all, and not at all when it reports an error. A verb that
-// changes something is durable (synced) when it reports OK, except where it says otherwise. Verbs that many
-// sessions call at once take a callback, so that an engine can put all waiting calls into one commit; the
-// callback runs on a thread of the engine, exactly once, and must not block. All others block: call them from
-// a worker pool. Thread-safe.
+// Every verb is atomic: it happens whole or not at all, and not at all when it reports an error. A verb that changes
+// something is durable (synced) when it reports OK, except where it says otherwise.
 //
-// Errors of all verbs: ResourceExhausted with kReasonDiskFull (nothing was changed; temporary), Unavailable
-// (the engine cannot write or read now), DataLoss (stored bytes are damaged). tests/conformance holds for
-// every engine.
+// Concurrency: every verb is a Task and never blocks the thread that awaits it. The engine owns the threads or
+// connections that its work needs, and puts what waits at one moment into one commit. A Task that had to wait goes on, on
+// the Executor that the engine was opened with, those of one commit together. Verbs may be called from any thread. What
+// a verb is given stays with the caller only where it is taken by value.
+//
+// Errors of all verbs: ResourceExhausted with kReasonDiskFull (nothing was changed; temporary), or because too much waits
+// already; Unavailable (the engine cannot write or read now, or is being closed); DataLoss (stored bytes are damaged).
+//
+// Rules that do not depend on how something is kept (locks, leases, quotas, receipts, references) are pure functions in
+// stored/rules: an engine reads records, asks them, and writes.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "absl/functional/any_invocable.h"
-#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "common/base/task.h"
 #include "stored/engine/types.h"
 
-namespace mailstead::store {
+namespace mailstead::engine {
 
-template <typename T>
-using Done = absl::AnyInvocable<void(absl::StatusOr<T>) &&>;
-using DoneStatus = absl::AnyInvocable<void(absl::Status) &&>;
+// Addresses and names are keys in the form that common/mail/address.h calls normalized.
+//
+// All updates and deletions: NotFound; Aborted with kReasonEtagMismatch when the expected version is another one.
+class DirectoryEngine {
+ public:
+  virtual ~DirectoryEngine() = default;
 
-// The content of a message on its way in. Bytes go to the engine as they come; memory stays bounded by one
-// chunk. Used by one thread at a time. Destroyed without AppendDelivery: the bytes are swept.
+  // All that the addresses find, in their order, in one round trip: "user@domain" finds the domain and what has exactly
+  // this address; "@domain" the domain and its catch-all. May be stale by a second at most where several processes share
+  // a database; never stale after a change that this process made.
+  virtual Task<absl::StatusOr<std::vector<Place>>> LookUp(std::vector<std::string> addresses) = 0;
+  // NotFound. Not stale.
+  virtual Task<absl::StatusOr<Account>> FindAccount(AccountId id) = 0;
+
+  // Sorted by name, those after `after`, at most `limit`.
+  virtual Task<absl::StatusOr<std::vector<Domain>>> ListDomains(std::string after, size_t limit) = 0;
+  // Sorted by (domain, local part), those after the address `after`; only of `domain` unless it is empty.
+  virtual Task<absl::StatusOr<std::vector<Account>>> ListAccounts(std::string domain, std::string after,
+                                                                  size_t limit) = 0;
+  virtual Task<absl::StatusOr<std::vector<Alias>>> ListAliases(std::string domain, std::string after,
+                                                               size_t limit) = 0;
+
+  // One commit; a result for each, in their order: as it is kept, or NotFound (its domain), AlreadyExists (something has
+  // the name, the address or the given id), or Unavailable (the messages of a deleted account with the given id are still
+  // being removed). Each sees those before it.
+  virtual Task<std::vector<absl::StatusOr<DirectoryEntry>>> Create(std::vector<DirectoryEntry> entries) = 0;
+  // As it is kept then. AlreadyExists and NotFound (domain) for a new address.
+  virtual Task<absl::StatusOr<DirectoryEntry>> Update(DirectoryChange change) = 0;
+  // A domain: FailedPrecondition with kReasonDomainNotEmpty while it has accounts or aliases. An account: its messages
+  // too; Aborted with kReasonMaildropInUse while its maildrop is locked.
+  virtual Task<absl::Status> Delete(DirectoryKey key, int64_t expected_version) = 0;
+
+  // Grows with every change of the directory, before the change is reported: what LookUp found since it had its present
+  // value is still true. 0: not known, nothing may be concluded. Never waits.
+  virtual int64_t Version() const = 0;
+};
+
+// The content of a message on its way in. Bytes go to the engine as they come; memory stays bounded by one chunk. One
+// Append at a time. Destroyed before MessageEngine::Append took it: the bytes are swept.
 class BodyWriter {
  public:
   virtual ~BodyWriter() = default;
   // Not synced: the commit that names the body syncs all of it.
-  virtual absl::Status Append(absl::string_view bytes) = 0;
-  virtual uint64_t size_bytes() const = 0;
+  virtual Task<absl::Status> Append(std::string bytes) = 0;
+  virtual int64_t size_bytes() const = 0;
 };
 
-// A message on its way out: a stable view, even when the message is deleted meanwhile.
+// The content of a new message.
+struct Content {
+  // In memory: no bytes are staged. Not with `staged`.
+  std::string whole;
+  // With the engine already.
+  std::unique_ptr<BodyWriter> staged;
+};
+
+// A message on its way out: prefix, trace, content. Stays readable for some minutes after the message's deletion, not for
+// ever. One Read at a time.
 class MessageReader {
  public:
   virtual ~MessageReader() = default;
-  // Prefix and content.
-  virtual uint64_t size_bytes() const = 0;
+  virtual int64_t size_bytes() const = 0;
   virtual const std::string& delivery_id() const = 0;
-  // Up to `max_bytes` from `offset` (in one piece at most 64 KiB); shorter only at the end, empty at the end.
-  // DataLoss when bytes are missing or damaged.
-  virtual absl::StatusOr<std::string> Read(uint64_t offset, size_t max_bytes) = 0;
+  // Up to `max_bytes` from `offset` (in one piece at most 64 KiB); shorter only at the end, empty at the end. DataLoss
+  // when bytes are missing or damaged; NotFound when the message is gone for too long.
+  virtual Task<absl::StatusOr<std::string>> Read(int64_t offset, size_t max_bytes) = 0;
 };
 
-struct AccountChange {
-  std::string address;
-  // Null pointers mean: leave as it is.
-  const bool* disabled = nullptr;
-  const uint64_t* quota_bytes = nullptr;
-  const uint64_t* quota_messages = nullptr;
-  // The engine sets its version to the old one's successor.
-  const Credential* credential = nullptr;
+class MessageEngine {
+ public:
+  virtual ~MessageEngine() = default;
+
+  virtual Task<absl::StatusOr<std::unique_ptr<BodyWriter>>> NewBody() = 0;
+  // One message into all its mailboxes, stored once. A delivery id seen before in its scope gives its receipt,
+  // already_stored; AlreadyExists with kReasonDeliveryIdReused when the fingerprint differs. NotFound: a mailbox is gone.
+  // ResourceExhausted with kReasonOverQuota: a mailbox had reached its quota before. AlreadyExists: a given message id is
+  // not above all that its mailbox ever had (ids grow: messages are restored in their order). InvalidArgument, with the
+  // field: see rules::Check.
+  virtual Task<absl::StatusOr<Receipt>> Append(NewMessage message, Content content) = 0;
+  // Oldest first, those after `after`. NotFound (account).
+  virtual Task<absl::StatusOr<std::vector<MessageSummary>>> List(AccountId account, MessageId after,
+                                                                 size_t limit) = 0;
+  // NotFound.
+  virtual Task<absl::StatusOr<std::unique_ptr<MessageReader>>> Open(AccountId account, MessageId message) = 0;
+  // How many existed. NotFound (account). Aborted with kReasonMaildropInUse.
+  virtual Task<absl::StatusOr<int64_t>> Delete(AccountId account, std::vector<MessageId> messages) = 0;
 };
 
+// The lock of a mailbox under a front-end's lease (RFC 1939 section 4), and what a POP3 session does under it.
+class MaildropEngine {
+ public:
+  virtual ~MaildropEngine() = default;
+
+  // FailedPrecondition with kReasonNoLease; Aborted with kReasonMaildropInUse, kReasonLoginDelay; NotFound (account). The
+  // lock is kept over a restart of the engine; not synced: after a power cut it may be forgotten, and its token is then
+  // refused. A lock whose lease has ended or is overdue is taken over with a greater token. The session that holds the
+  // lock already gets it again, with the same token.
+  virtual Task<absl::StatusOr<OpenedMaildrop>> Open(OpenRequest request) = 0;
+  // A further page: entries after `after` up to `last`, oldest first. Aborted with kReasonFenced when the session does not
+  // hold the maildrop.
+  virtual Task<absl::StatusOr<std::vector<MaildropEntry>>> List(AccountId account, std::string session_id,
+                                                                MessageId after, MessageId last,
+                                                                size_t limit) = 0;
+  // Deletes all of the deletions or none, and unlocks. Unknown ids are passed over. OK again for a token that has
+  // committed before, with nothing deleted. Aborted with kReasonFenced when the token is not that of the maildrop's lock,
+  // or the session another. A lock whose lease is overdue but which nobody took over still commits.
+  virtual Task<absl::StatusOr<CommittedMaildrop>> Commit(CommitRequest request) = 0;
+  // Not synced. OK when the session does not hold the maildrop (any more).
+  virtual Task<absl::Status> Release(AccountId account, std::string session_id) = 0;
+  // Who holds it, under a live lease. NotFound: nobody.
+  virtual Task<absl::StatusOr<LockInfo>> FindLock(AccountId account) = 0;
+};
+
+// Heartbeats of front-ends. Never delayed by what other verbs wait for.
+class LeaseEngine {
+ public:
+  virtual ~LeaseEngine() = default;
+
+  // Makes or prolongs. Making it is kept over a restart of the engine, as are the locks; not synced. After a restart
+  // every lease has its whole ttl again.
+  virtual Task<absl::Status> Renew(std::string lease_id, std::string holder, absl::Duration ttl) = 0;
+  // Its locks are void then.
+  virtual Task<absl::Status> End(std::string lease_id) = 0;
+  // Whether it lives. Never waits.
+  virtual bool IsLive(absl::string_view lease_id) const = 0;
+};
+
+class UpkeepEngine {
+ public:
+  virtual ~UpkeepEngine() = default;
+
+  // OK when writes succeed. Else why not; the engine tries to recover by itself. Never waits.
+  virtual absl::Status Health() = 0;
+  virtual Task<absl::StatusOr<EngineStatus>> Status() = 0;
+  // Reads messages behind `from` (only of `account` unless its value is 0) and compares them with their SHA-256: a
+  // bounded step; the next one begins at `next`.
+  virtual Task<absl::StatusOr<VerifyStep>> Verify(AccountId account, VerifyCursor from) = 0;
+  // Forgets receipts older than `receipt_age`, and frees what deletions left. Called now and then; takes long.
+  virtual Task<absl::Status> Sweep(absl::Duration receipt_age) = 0;
+};
+
+// The facets of one engine, which live as long as it. All Tasks have ended, and all that the engine gave out (body
+// writers, message readers) is destroyed, before the engine.
 class Engine {
  public:
   virtual ~Engine() = default;
-
-  // --- Directory. Addresses and names are keys in the form that common/text/address.h calls normalized.
-
-  // AlreadyExists.
-  virtual absl::Status CreateDomain(const Domain& domain) = 0;
-  // NotFound.
-  virtual absl::StatusOr<Domain> GetDomain(absl::string_view name) = 0;
-  // Sorted by name, those after `after`, at most `limit`.
-  virtual absl::StatusOr<std::vector<Domain>> ListDomains(absl::string_view after, size_t limit) = 0;
-  virtual absl::Status UpdateDomain(const Domain& domain) = 0;
-  // FailedPrecondition while it has accounts or aliases.
-  virtual absl::Status DeleteDomain(absl::string_view name) = 0;
-
-  // One commit; a result for each: NotFound (its domain), AlreadyExists (an account or alias has the
-  // address). The mailbox id is chosen by the engine; `account.mailbox` is not read.
-  virtual std::vector<absl::StatusOr<Account>> CreateAccounts(const std::vector<Account>& accounts) = 0;
-  virtual absl::StatusOr<Account> GetAccount(absl::string_view address) = 0;
-  virtual absl::StatusOr<Account> GetAccountByMailbox(MailboxId mailbox) = 0;
-  // Sorted by (domain, local part), those after the address `after`; only of `domain` unless it is empty.
-  virtual absl::StatusOr<std::vector<Account>> ListAccounts(absl::string_view domain, absl::string_view after,
-                                                            size_t limit) = 0;
-  virtual absl::StatusOr<Account> UpdateAccount(const AccountChange& change) = 0;
-  // Deletes the messages too. Aborted with kReasonMaildropInUse while its maildrop is locked.
-  virtual absl::Status DeleteAccount(absl::string_view address) = 0;
-
-  virtual absl::Status CreateAlias(const Alias& alias) = 0;
-  virtual absl::StatusOr<Alias> GetAlias(absl::string_view address) = 0;
-  virtual absl::StatusOr<std::vector<Alias>> ListAliases(absl::string_view domain, absl::string_view after,
-                                                         size_t limit) = 0;
-  virtual absl::Status UpdateAlias(const Alias& alias) = 0;
-  virtual absl::Status DeleteAlias(absl::string_view address) = 0;
-
-  // Grows with every change of the directory, before the change is reported: what was read since it had its
-  // present value is still true. 0: not known, nothing may be concluded. Never blocks.
-  virtual uint64_t DirectoryVersion() const = 0;
-
-  // --- Delivery
-
-  virtual absl::StatusOr<std::unique_ptr<BodyWriter>> NewBody() = 0;
-  // One message into all its mailboxes, stored once. A delivery_id seen before gives its receipt,
-  // already_stored. `sha256` is that of the whole content. Content is what `body` holds. NotFound: a mailbox
-  // is gone. ResourceExhausted with kReasonOverQuota: a mailbox had reached its quota before.
-  virtual void AppendDelivery(Delivery delivery, std::unique_ptr<BodyWriter> body, std::string sha256,
-                              Done<Receipt> done) = 0;
-  // The same for content that is in memory already (small messages): no bytes are staged.
-  virtual void AppendDelivery(Delivery delivery, std::string content, std::string sha256,
-                              Done<Receipt> done) = 0;
-
-  // --- Leases and maildrops
-
-  // Makes or prolongs. Making it is kept over a restart of the engine, as are the locks; not synced: after a
-  // power cut a lock may be forgotten, and its token is then refused. After a restart every lease has its
-  // whole ttl again.
-  virtual absl::Status RenewLease(absl::string_view lease_id, absl::string_view holder,
-                                  absl::Duration ttl) = 0;
-  virtual absl::Status EndLease(absl::string_view lease_id) = 0;
-
-  // FailedPrecondition with kReasonNoLease; Aborted with kReasonMaildropInUse, kReasonLoginDelay; NotFound
-  // (mailbox). The lock is kept over a restart of the engine; not synced (see RenewLease). A lock whose lease
-  // has ended or is overdue is taken over with a greater token.
-  virtual void OpenMaildrop(MailboxId mailbox, absl::string_view lease_id, absl::Duration min_interval,
-                            Done<Maildrop> done) = 0;
-  // Deletes all of `deletions` or none, and unlocks. Unknown ids are passed over. OK again for a token that
-  // has committed before. Aborted with kReasonFenced when the token is not the maildrop's last one or has
-  // been released. A lock whose lease is overdue but which nobody took over still commits.
-  virtual void CommitMaildrop(MailboxId mailbox, LeaseToken token, std::vector<MessageId> deletions,
-                              DoneStatus done) = 0;
-  // Not synced. OK when the token holds nothing any more.
-  virtual void ReleaseMaildrop(MailboxId mailbox, LeaseToken token, DoneStatus done) = 0;
-
-  // --- Reading
-
-  virtual absl::StatusOr<MailboxUsage> GetUsage(MailboxId mailbox) = 0;
-  // Oldest first, those after `after`.
-  virtual absl::StatusOr<std::vector<MessageSummary>> ListMessages(MailboxId mailbox, MessageId after,
-                                                                   size_t limit) = 0;
-  virtual absl::StatusOr<std::unique_ptr<MessageReader>> OpenMessage(MailboxId mailbox,
-                                                                     MessageId message) = 0;
-  // How many existed. Aborted with kReasonMaildropInUse.
-  virtual absl::StatusOr<uint64_t> DeleteMessages(MailboxId mailbox,
-                                                  const std::vector<MessageId>& messages) = 0;
-
-  // --- Operation
-
-  // OK when writes succeed. Else why not; the engine tries to recover by itself.
-  virtual absl::Status Health() = 0;
-  virtual absl::StatusOr<EngineStatus> Status() = 0;
-  // Reads and compares with the SHA-256; calls `damaged` for each that differs. Only `mailbox` unless its
-  // value is 0.
-  virtual absl::StatusOr<uint64_t> Verify(
-      MailboxId mailbox, absl::FunctionRef<void(MailboxId, MessageId, const absl::Status&)> damaged) = 0;
-  // Forgets receipts older than `receipt_age`. Called now and then.
-  virtual absl::Status Sweep(absl::Duration receipt_age) = 0;
+  virtual DirectoryEngine& directory() = 0;
+  virtual MessageEngine& messages() = 0;
+  virtual MaildropEngine& maildrops() = 0;
+  virtual LeaseEngine& leases() = 0;
+  virtual UpkeepEngine& upkeep() = 0;
 };
 
-}  // namespace mailstead::store
+}  // namespace mailstead::engine

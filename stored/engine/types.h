@@ -1,33 +1,32 @@
-// What the store keeps, in plain C++. Core and engines speak these types; protocol buffers stay in service/.
+// What the store keeps, in plain C++. Core and engines speak these types; protocol buffers stay in api/.
 #pragma once
 
-#include <compare>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "common/mail/envelope.h"
+#include "common/store/ids.h"
 
-namespace mailstead::store {
+namespace mailstead::engine {
 
-// Numbers that must not be mixed.
-template <typename Tag>
-struct Id {
-  uint64_t value = 0;
-  auto operator<=>(const Id&) const = default;
-  template <typename H>
-  friend H AbslHashValue(H h, const Id& id) {
-    return H::combine(std::move(h), id.value);
-  }
-};
-using MailboxId = Id<struct MailboxTag>;  // 1.. ; never used again
-using MessageId = Id<struct MessageTag>;  // 1.. in each mailbox, growing; never used again
-using LeaseToken = Id<struct LeaseTag>;   // fencing number of a maildrop lock; grows with each open
+// Fencing number of a maildrop's lock: grows with each lock of the mailbox.
+using LockToken = Id<struct LockTag>;
+
+// Versions of Domain, Account and Alias: 1 when it is created, one more with every change. An expected version of 0 means
+// any.
 
 struct Domain {
   std::string name;  // lower case, A-labels
   bool plus_addressing = true;
   absl::Time create_time;
+  absl::Time update_time;
+  int64_t version = 0;
 };
 
 // What a login is checked against.
@@ -40,70 +39,188 @@ struct Credential {
   std::string stored_key;  // 32 bytes
   std::string server_key;  // 32 bytes
   std::string crypt_hash;
-  // Grows with every change: a remembered login of an older version is void.
-  uint64_t version = 0;
+  // Grows with every change: a remembered login of an older version is void. The engine sets it.
+  int64_t version = 0;
+};
+
+struct MailboxUsage {
+  int64_t message_count = 0;
+  int64_t message_bytes = 0;
 };
 
 struct Account {
+  // Chosen by the engine when 0; a restore gives the one that the account had.
+  AccountId id;
   std::string address;  // as created; keys compare it in lower case
-  MailboxId mailbox;
   bool disabled = false;
-  uint64_t quota_bytes = 0;     // 0: none
-  uint64_t quota_messages = 0;  // 0: none
+  int64_t quota_bytes = 0;     // 0: none
+  int64_t quota_messages = 0;  // 0: none
   Credential credential;
   absl::Time create_time;
+  absl::Time update_time;
+  int64_t version = 0;
+  // As of the moment of reading; not read by Create and Update.
+  MailboxUsage usage;
 };
 
 struct Alias {
   std::string address;  // "@domain" is the catch-all
   std::vector<std::string> targets;
   absl::Time create_time;
+  absl::Time update_time;
+  int64_t version = 0;
 };
 
-struct MailboxUsage {
-  uint64_t message_count = 0;
-  uint64_t message_bytes = 0;
+using DirectoryEntry = std::variant<Domain, Account, Alias>;
+
+// What one address finds (DirectoryEngine::LookUp).
+struct Place {
+  // The address's domain, when it is ours.
+  std::optional<Domain> domain;
+  // At most one of the two.
+  std::optional<Account> account;
+  std::optional<Alias> alias;
 };
 
-struct MessageSummary {
-  MessageId id;
-  std::string unique_id;    // 1 to 70 of 0x21..0x7E; random, kept for ever
-  uint64_t size_bytes = 0;  // prefix and content
-  absl::Time deliver_time;
-  std::string delivery_id;
-  std::string reverse_path;
-  std::string recipient;  // as in RCPT TO
-  std::string sha256;     // of the content, 32 bytes
+// Changes; an absent member stays as it is.
+struct DomainChange {
+  std::string name;
+  int64_t expected_version = 0;
+  std::optional<bool> plus_addressing;
+  absl::Time time;
 };
-
-struct Recipient {
-  MailboxId mailbox;
-  std::string address;  // as in RCPT TO
+struct AccountChange {
+  AccountId id;
+  int64_t expected_version = 0;
+  std::optional<std::string> address;
+  std::optional<bool> disabled;
+  std::optional<int64_t> quota_bytes;
+  std::optional<int64_t> quota_messages;
+  std::optional<Credential> credential;
+  absl::Time time;
 };
+struct AliasChange {
+  std::string address;
+  int64_t expected_version = 0;
+  std::optional<std::vector<std::string>> targets;
+  absl::Time time;
+};
+using DirectoryChange = std::variant<DomainChange, AccountChange, AliasChange>;
 
-// An envelope, checked and resolved.
-struct Delivery {
-  std::string delivery_id;
-  std::string reverse_path;
-  std::vector<Recipient> recipients;  // each mailbox once
-  // Rendered before the content when the message is read: the Return-Path line. Not part of sha256.
+// What is to be deleted.
+struct DomainKey {
+  std::string name;
+};
+struct AccountKey {
+  AccountId id;
+};
+struct AliasKey {
+  std::string address;
+};
+using DirectoryKey = std::variant<DomainKey, AccountKey, AliasKey>;
+
+// One mailbox's copy of a new message.
+struct NewCopy {
+  AccountId account;
+  // Fields for this mailbox alone, whole lines with CRLF, in front of all others: Return-Path, Delivered-To,
+  // X-Original-To.
   std::string prefix;
+  // Which recipients of the envelope led here; indexes, ascending, at least one.
+  std::vector<int32_t> recipients;
+  // A restore gives those that the message had; else the engine chooses.
+  std::optional<MessageId> id;
+  std::optional<std::string> unique_id;
+};
+
+// A message that is to be kept, checked and resolved.
+struct NewMessage {
+  // Kept apart from ids of other scopes ("smtp", "operator").
+  std::string delivery_scope;
+  Envelope envelope;
+  // One for each mailbox, at least one.
+  std::vector<NewCopy> copies;
+  // Fields between the copies' own and the content, whole lines with CRLF; kept once.
+  std::string trace;
+  // Of the whole content, 32 bytes.
+  std::string sha256;
+  // Of what makes two deliveries the same: content, sender and recipients; 32 bytes.
+  std::string fingerprint;
   absl::Time deliver_time;
-  std::string dsn_ret;
-  std::string dsn_envid;
 };
 
 struct Receipt {
-  std::string delivery_id;
+  // An earlier delivery with this scope and id had stored it.
   bool already_stored = false;
   std::string sha256;
   absl::Time deliver_time;
 };
 
-// A maildrop that was opened: its lock, and what is in it.
-struct Maildrop {
-  LeaseToken token;
-  std::vector<MessageSummary> messages;  // oldest first; id, unique_id and size_bytes only
+struct MessageSummary {
+  MessageId id;
+  std::string unique_id;      // 1 to 70 of 0x21..0x7E; random, kept for ever
+  int64_t size_bytes = 0;     // prefix, trace and content
+  int64_t content_bytes = 0;  // what sha256 is of
+  absl::Time deliver_time;
+  std::string delivery_id;
+  std::string reverse_path;
+  std::vector<EnvelopeRecipient> recipients;  // those that led to this mailbox; without accounts
+  std::string sha256;                         // of the content, 32 bytes
+};
+
+struct MaildropEntry {
+  MessageId id;
+  std::string unique_id;
+  int64_t size_bytes = 0;
+};
+
+struct OpenRequest {
+  AccountId account;
+  // The lock is held in this name.
+  std::string session_id;
+  std::string lease_id;
+  // Refused when the maildrop was opened less than this ago by another session.
+  absl::Duration min_interval;
+  // Of a listing that the front-end remembers; empty: none.
+  std::string known_version;
+  // At most so many entries in the answer.
+  size_t page_limit = 1000;
+};
+
+// A maildrop that is locked, and the first page of what is in it.
+struct OpenedMaildrop {
+  LockToken token;
+  // Of the listing at the moment of the lock; opaque.
+  std::string version;
+  // The entries are those behind the known version's listing, and `removed` what it has too many.
+  bool since_known_version = false;
+  std::vector<MaildropEntry> entries;  // oldest first
+  std::vector<MessageId> removed;      // ascending
+  // The greatest id in the maildrop: pages end there. 0 when it is empty.
+  MessageId last;
+  // There are entries behind the page.
+  bool more = false;
+};
+
+struct CommitRequest {
+  AccountId account;
+  std::string session_id;
+  LockToken token;
+  std::vector<MessageId> deletions;
+};
+
+struct CommittedMaildrop {
+  int64_t deleted_count = 0;
+  // As in OpenedMaildrop, after the deletions; empty when it is not known.
+  std::string version;
+};
+
+// Who holds a maildrop.
+struct LockInfo {
+  AccountId account;
+  std::string session_id;
+  std::string lease_id;
+  LockToken token;
+  absl::Time open_time;
 };
 
 struct LeaseInfo {
@@ -113,17 +230,35 @@ struct LeaseInfo {
 };
 
 struct EngineStatus {
-  absl::string_view engine;
-  uint32_t schema_version = 0;
-  uint64_t domain_count = 0;
-  uint64_t account_count = 0;
-  uint64_t alias_count = 0;
-  uint64_t message_count = 0;
-  uint64_t message_bytes = 0;
-  uint64_t disk_bytes = 0;
-  uint64_t disk_free_bytes = 0;
-  uint64_t open_maildrop_count = 0;
+  std::string engine;
+  int32_t schema_version = 0;
+  std::string incarnation;
+  int64_t domain_count = 0;
+  int64_t account_count = 0;
+  int64_t alias_count = 0;
+  int64_t message_count = 0;
+  int64_t message_bytes = 0;
+  int64_t disk_bytes = 0;
+  int64_t disk_free_bytes = 0;
+  int64_t open_maildrop_count = 0;
   std::vector<LeaseInfo> leases;
 };
 
-}  // namespace mailstead::store
+// Where Verify goes on.
+struct VerifyCursor {
+  AccountId account;
+  MessageId message;
+};
+struct VerifyStep {
+  struct Damage {
+    AccountId account;
+    MessageId message;
+    absl::Status error;
+  };
+  int64_t checked_count = 0;
+  std::vector<Damage> damaged;
+  // Absent: that was all.
+  std::optional<VerifyCursor> next;
+};
+
+}  // namespace mailstead::engine

@@ -5,12 +5,11 @@
 #include <random>
 
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/notification.h"
 #include "common/base/check.h"
 #include "common/base/reason.h"
 #include "common/base/status.h"
 
-namespace mailstead::store {
+namespace mailstead::engine {
 
 std::string Sha256(absl::string_view bytes) {
   unsigned char sum[SHA256_DIGEST_LENGTH];
@@ -32,8 +31,8 @@ EngineConformance::EngineConformance() : under_test_(GetParam().make()) {
   CHECK(created.ok());
 }
 
-MailboxId EngineConformance::NewMailbox(absl::string_view address, uint64_t quota_bytes,
-                                        uint64_t quota_messages) {
+AccountId EngineConformance::NewMailbox(absl::string_view address, int64_t quota_bytes,
+                                        int64_t quota_messages) {
   Account account;
   account.address = std::string(address);
   account.quota_bytes = quota_bytes;
@@ -41,136 +40,115 @@ MailboxId EngineConformance::NewMailbox(absl::string_view address, uint64_t quot
   account.create_time = clock().Now();
   const auto created = engine().CreateAccounts({account});
   CHECK(created.size() == 1 && created[0].ok());
-  return created[0]->mailbox;
+  return created[0]->id;
 }
 
-Delivery EngineConformance::NewDelivery(absl::string_view delivery_id,
-                                        const std::vector<MailboxId>& mailboxes) {
-  Delivery delivery;
-  delivery.delivery_id = std::string(delivery_id);
-  delivery.reverse_path = "sender@example.org";
-  delivery.prefix = "Return-Path: <sender@example.org>\r\n";
-  delivery.deliver_time = clock().Now();
-  for (const MailboxId mailbox : mailboxes) {
-    delivery.recipients.push_back({mailbox, absl::StrCat("box", mailbox.value, "@example.test")});
+NewMessage EngineConformance::NewDelivery(absl::string_view delivery_id,
+                                          const std::vector<AccountId>& accounts) {
+  NewMessage message;
+  message.delivery_scope = "smtp";
+  message.envelope.delivery_id = std::string(delivery_id);
+  message.envelope.reverse_path = "sender@example.org";
+  message.fingerprint = Sha256(delivery_id);
+  message.deliver_time = clock().Now();
+  for (const AccountId account : accounts) {
+    EnvelopeRecipient recipient;
+    recipient.address = absl::StrCat("box", account.value, "@example.test");
+    recipient.accounts = {account};
+    NewCopy copy;
+    copy.account = account;
+    copy.prefix = "Return-Path: <sender@example.org>\r\n";
+    copy.recipients = {static_cast<int32_t>(message.envelope.recipients.size())};
+    message.envelope.recipients.push_back(std::move(recipient));
+    message.copies.push_back(std::move(copy));
   }
-  return delivery;
+  return message;
 }
 
-namespace {
-
-// Waits for the answer of a verb that takes a callback.
-template <typename T>
-class Answer {
- public:
-  Done<T> done() {
-    return [this](absl::StatusOr<T> value) {
-      value_ = std::move(value);
-      done_.Notify();
-    };
-  }
-  absl::StatusOr<T> Wait() {
-    done_.WaitForNotification();
-    return std::move(value_);
-  }
-
- private:
-  absl::StatusOr<T> value_ = absl::UnknownError("no answer");
-  absl::Notification done_;
-};
-
-class StatusAnswer {
- public:
-  DoneStatus done() {
-    return [this](absl::Status status) {
-      status_ = std::move(status);
-      done_.Notify();
-    };
-  }
-  absl::Status Wait() {
-    done_.WaitForNotification();
-    return status_;
-  }
-
- private:
-  absl::Status status_;
-  absl::Notification done_;
-};
-
-}  // namespace
-
-absl::StatusOr<Receipt> EngineConformance::Append(Delivery delivery, std::string content) {
-  Answer<Receipt> answer;
-  std::string sha256 = Sha256(content);
-  engine().AppendDelivery(std::move(delivery), std::move(content), std::move(sha256), answer.done());
-  return answer.Wait();
+absl::StatusOr<Receipt> EngineConformance::Append(NewMessage message, std::string content) {
+  message.sha256 = Sha256(content);
+  return engine().Append(std::move(message), Content{std::move(content), nullptr});
 }
 
-absl::StatusOr<Receipt> EngineConformance::AppendStaged(Delivery delivery, absl::string_view content,
+absl::StatusOr<Receipt> EngineConformance::AppendStaged(NewMessage message, absl::string_view content,
                                                         size_t piece_bytes) {
+  message.sha256 = Sha256(content);
   ASSIGN_OR_RETURN(std::unique_ptr<BodyWriter> body, engine().NewBody());
   for (size_t at = 0; at < content.size(); at += piece_bytes) {
-    RETURN_IF_ERROR(body->Append(content.substr(at, piece_bytes)));
+    RETURN_IF_ERROR(BlockOn(body->Append(std::string(content.substr(at, piece_bytes)))));
   }
-  EXPECT_EQ(body->size_bytes(), content.size());
-  Answer<Receipt> answer;
-  engine().AppendDelivery(std::move(delivery), std::move(body), Sha256(content), answer.done());
-  return answer.Wait();
+  EXPECT_EQ(body->size_bytes(), static_cast<int64_t>(content.size()));
+  return engine().Append(std::move(message), Content{"", std::move(body)});
 }
 
-void EngineConformance::Put(MailboxId mailbox, std::string content) {
+void EngineConformance::Put(AccountId account, std::string content) {
   const auto receipt =
-      Append(NewDelivery(absl::StrCat("delivery-of-put-", next_delivery_++), {mailbox}), std::move(content));
+      Append(NewDelivery(absl::StrCat("delivery-of-put-", next_delivery_++), {account}), std::move(content));
   ASSERT_TRUE(receipt.ok()) << receipt.status();
 }
 
-absl::StatusOr<Maildrop> EngineConformance::Open(MailboxId mailbox, absl::string_view lease_id,
-                                                 absl::Duration min_interval) {
-  Answer<Maildrop> answer;
-  engine().OpenMaildrop(mailbox, lease_id, min_interval, answer.done());
-  return answer.Wait();
+absl::StatusOr<OpenedMaildrop> EngineConformance::Open(AccountId account, absl::string_view lease_id,
+                                                       absl::Duration min_interval) {
+  const std::string session_id = absl::StrCat("session-", next_session_++);
+  ASSIGN_OR_RETURN(OpenedMaildrop opened, engine().OpenMaildrop({account, session_id, std::string(lease_id),
+                                                                 min_interval, "", 1'000'000}));
+  absl::MutexLock lock(&sessions_mutex_);
+  sessions_[opened.token] = session_id;
+  return opened;
 }
 
-absl::Status EngineConformance::Commit(MailboxId mailbox, LeaseToken token,
-                                       std::vector<MessageId> deletions) {
-  StatusAnswer answer;
-  engine().CommitMaildrop(mailbox, token, std::move(deletions), answer.done());
-  return answer.Wait();
+absl::StatusOr<OpenedMaildrop> EngineConformance::OpenAs(absl::string_view session_id, AccountId account,
+                                                         absl::string_view lease_id,
+                                                         std::string known_version, size_t page_limit) {
+  return engine().OpenMaildrop({account, std::string(session_id), std::string(lease_id), absl::ZeroDuration(),
+                                std::move(known_version), page_limit});
 }
 
-absl::Status EngineConformance::Release(MailboxId mailbox, LeaseToken token) {
-  StatusAnswer answer;
-  engine().ReleaseMaildrop(mailbox, token, answer.done());
-  return answer.Wait();
+absl::Status EngineConformance::Commit(AccountId account, LockToken token, std::vector<MessageId> deletions) {
+  std::string session_id;
+  {
+    absl::MutexLock lock(&sessions_mutex_);
+    session_id = sessions_[token];
+  }
+  return engine().CommitMaildrop({account, session_id, token, std::move(deletions)}).status();
+}
+
+absl::Status EngineConformance::Release(AccountId account, LockToken token) {
+  std::string session_id;
+  {
+    absl::MutexLock lock(&sessions_mutex_);
+    session_id = sessions_[token];
+  }
+  return engine().ReleaseMaildrop(account, session_id);
 }
 
 absl::StatusOr<std::string> EngineConformance::ReadAll(MessageReader& reader, size_t piece_bytes) {
   std::string all;
   for (;;) {
-    ASSIGN_OR_RETURN(const std::string piece, reader.Read(all.size(), piece_bytes));
+    ASSIGN_OR_RETURN(const std::string piece, Read(reader, static_cast<int64_t>(all.size()), piece_bytes));
     EXPECT_LE(piece.size(), piece_bytes);
     if (piece.empty()) return all;
     all += piece;
   }
 }
 
-absl::StatusOr<std::string> EngineConformance::Fetch(MailboxId mailbox, MessageId message) {
-  ASSIGN_OR_RETURN(std::unique_ptr<MessageReader> reader, engine().OpenMessage(mailbox, message));
+absl::StatusOr<std::string> EngineConformance::Fetch(AccountId account, MessageId message) {
+  ASSIGN_OR_RETURN(std::unique_ptr<MessageReader> reader, engine().OpenMessage(account, message));
   ASSIGN_OR_RETURN(std::string bytes, ReadAll(*reader, 64 * 1024));
-  EXPECT_EQ(bytes.size(), reader->size_bytes());
+  EXPECT_EQ(static_cast<int64_t>(bytes.size()), reader->size_bytes());
   return bytes;
 }
 
-std::vector<MessageSummary> EngineConformance::List(MailboxId mailbox) {
-  const auto messages = engine().ListMessages(mailbox, MessageId{0}, 1'000'000);
+std::vector<MessageSummary> EngineConformance::List(AccountId account) {
+  const auto messages = engine().ListMessages(account, MessageId{0}, 1'000'000);
   EXPECT_TRUE(messages.ok()) << messages.status();
   return messages.ok() ? *messages : std::vector<MessageSummary>();
 }
 
-std::vector<MessageId> EngineConformance::Ids(MailboxId mailbox) {
+std::vector<MessageId> EngineConformance::Ids(AccountId account) {
   std::vector<MessageId> ids;
-  for (const MessageSummary& summary : List(mailbox)) ids.push_back(summary.id);
+  for (const MessageSummary& summary : List(account)) ids.push_back(summary.id);
   return ids;
 }
 
-}  // namespace mailstead::store
+}  // namespace mailstead::engine

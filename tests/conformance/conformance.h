@@ -1,7 +1,8 @@
 // What every engine must do, as tests: stored/engine/engine.h is the contract, and this suite holds for each
 // engine.
 //
-// An engine joins by an EngineUnderTest and one INSTANTIATE_ENGINE_CONFORMANCE line (rocksdb_conformance.cc).
+// An engine joins by an EngineUnderTest and one INSTANTIATE_ENGINE_CONFORMANCE line (rocksdb_conformance.cc,
+// memory_conformance.cc).
 #pragma once
 
 #include <gmock/gmock.h>
@@ -9,19 +10,24 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "common/base/clock.h"
 #include "stored/engine/engine.h"
+#include "tests/support/block_on.h"
+#include "tests/support/sync_engine.h"
 
-namespace mailstead::store {
+namespace mailstead::engine {
 
 // Moves only when told, and may be told while the engine's threads read it.
 class TestClock : public Clock {
@@ -38,6 +44,8 @@ class EngineUnderTest {
  public:
   virtual ~EngineUnderTest() = default;
   virtual Engine& engine() = 0;
+  // Where it lets coroutines go on that have waited.
+  ThreadExecutor& executor() { return executor_; }
   // Closed in order, and opened again on the same store.
   virtual void Restart() = 0;
 
@@ -45,10 +53,13 @@ class EngineUnderTest {
 
  protected:
   TestClock clock_;
+  ThreadExecutor executor_;
 };
 
 struct EngineKind {
   std::string name;
+  // It uses disk space, and its memory does not grow with what it keeps.
+  bool keeps_on_disk = true;
   std::function<std::unique_ptr<EngineUnderTest>()> make;
 };
 
@@ -60,35 +71,48 @@ class EngineConformance : public testing::TestWithParam<EngineKind> {
  protected:
   EngineConformance();
 
-  Engine& engine() { return under_test_->engine(); }
+  SyncEngine engine() { return SyncEngine(under_test_->engine()); }
+  Engine& facets() { return under_test_->engine(); }
   TestClock& clock() { return under_test_->clock(); }
   void Restart() { under_test_->Restart(); }
 
-  // Domain "example.test" is there. Makes the account and gives its mailbox.
-  MailboxId NewMailbox(absl::string_view address, uint64_t quota_bytes = 0, uint64_t quota_messages = 0);
+  // Domain "example.test" is there. Makes an account with an empty mailbox.
+  AccountId NewMailbox(absl::string_view address, int64_t quota_bytes = 0, int64_t quota_messages = 0);
 
-  Delivery NewDelivery(absl::string_view delivery_id, const std::vector<MailboxId>& mailboxes);
-  absl::StatusOr<Receipt> Append(Delivery delivery, std::string content);
+  // One recipient for each mailbox, "box" and its number. The fingerprint is that of the delivery id.
+  NewMessage NewDelivery(absl::string_view delivery_id, const std::vector<AccountId>& accounts);
+  absl::StatusOr<Receipt> Append(NewMessage message, std::string content);
   // In pieces, through a BodyWriter.
-  absl::StatusOr<Receipt> AppendStaged(Delivery delivery, absl::string_view content, size_t piece_bytes);
+  absl::StatusOr<Receipt> AppendStaged(NewMessage message, absl::string_view content, size_t piece_bytes);
   // A message of its own delivery id.
-  void Put(MailboxId mailbox, std::string content);
+  void Put(AccountId account, std::string content);
 
-  absl::StatusOr<Maildrop> Open(MailboxId mailbox, absl::string_view lease_id,
-                                absl::Duration min_interval = absl::ZeroDuration());
-  absl::Status Commit(MailboxId mailbox, LeaseToken token, std::vector<MessageId> deletions);
-  absl::Status Release(MailboxId mailbox, LeaseToken token);
+  // By a session of its own, which its token stands for in Commit and Release.
+  absl::StatusOr<OpenedMaildrop> Open(AccountId account, absl::string_view lease_id,
+                                      absl::Duration min_interval = absl::ZeroDuration());
+  absl::StatusOr<OpenedMaildrop> OpenAs(absl::string_view session_id, AccountId account,
+                                        absl::string_view lease_id, std::string known_version = "",
+                                        size_t page_limit = 1'000'000);
+  absl::Status Commit(AccountId account, LockToken token, std::vector<MessageId> deletions);
+  absl::Status Release(AccountId account, LockToken token);
 
-  // Prefix and content, read in pieces.
-  absl::StatusOr<std::string> Fetch(MailboxId mailbox, MessageId message);
+  // Prefix, trace and content, read in pieces.
+  absl::StatusOr<std::string> Fetch(AccountId account, MessageId message);
   static absl::StatusOr<std::string> ReadAll(MessageReader& reader, size_t piece_bytes);
-  std::vector<MessageSummary> List(MailboxId mailbox);
-  std::vector<MessageId> Ids(MailboxId mailbox);
+  static absl::StatusOr<std::string> Read(MessageReader& reader, int64_t offset, size_t max_bytes) {
+    return BlockOn(reader.Read(offset, max_bytes));
+  }
+  std::vector<MessageSummary> List(AccountId account);
+  std::vector<MessageId> Ids(AccountId account);
 
   std::unique_ptr<EngineUnderTest> under_test_;
 
  private:
   std::atomic<int> next_delivery_{1};
+  std::atomic<int> next_session_{1};
+  // Of tokens.
+  absl::Mutex sessions_mutex_;
+  std::map<LockToken, std::string> sessions_ ABSL_GUARDED_BY(sessions_mutex_);
 };
 
 MATCHER_P(HasCode, code, "") {
@@ -111,13 +135,13 @@ class MaildropConformance : public EngineConformance {};
 class ReadingConformance : public EngineConformance {};
 class UpkeepConformance : public EngineConformance {};
 
-#define INSTANTIATE_ENGINE_CONFORMANCE(kind)                                                     \
-  INSTANTIATE_TEST_SUITE_P(Engine, DirectoryConformance, testing::Values(kind), EngineKindName); \
-  INSTANTIATE_TEST_SUITE_P(Engine, DeliveryConformance, testing::Values(kind), EngineKindName);  \
-  INSTANTIATE_TEST_SUITE_P(Engine, MaildropConformance, testing::Values(kind), EngineKindName);  \
-  INSTANTIATE_TEST_SUITE_P(Engine, ReadingConformance, testing::Values(kind), EngineKindName);   \
-  INSTANTIATE_TEST_SUITE_P(Engine, UpkeepConformance, testing::Values(kind), EngineKindName)
+#define INSTANTIATE_ENGINE_CONFORMANCE(name, kind)                                             \
+  INSTANTIATE_TEST_SUITE_P(name, DirectoryConformance, testing::Values(kind), EngineKindName); \
+  INSTANTIATE_TEST_SUITE_P(name, DeliveryConformance, testing::Values(kind), EngineKindName);  \
+  INSTANTIATE_TEST_SUITE_P(name, MaildropConformance, testing::Values(kind), EngineKindName);  \
+  INSTANTIATE_TEST_SUITE_P(name, ReadingConformance, testing::Values(kind), EngineKindName);   \
+  INSTANTIATE_TEST_SUITE_P(name, UpkeepConformance, testing::Values(kind), EngineKindName)
 
 inline std::string EngineKindName(const testing::TestParamInfo<EngineKind>& info) { return info.param.name; }
 
-}  // namespace mailstead::store
+}  // namespace mailstead::engine

@@ -9,7 +9,7 @@
 #include "common/base/reason.h"
 #include "tests/conformance/conformance.h"
 
-namespace mailstead::store {
+namespace mailstead::engine {
 namespace {
 
 using absl::StatusCode;
@@ -17,13 +17,27 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::SizeIs;
 
+Task<void> Count(Task<absl::StatusOr<OpenedMaildrop>> task, std::atomic<int>& won, std::atomic<int>& in_use) {
+  const absl::StatusOr<OpenedMaildrop> maildrop = co_await std::move(task);
+  if (maildrop.ok()) {
+    ++won;
+  } else if (ReasonOf(maildrop.status()) == kReasonMaildropInUse) {
+    ++in_use;
+  }
+}
+
+Task<void> ExpectStored(Task<absl::StatusOr<Receipt>> task) {
+  const absl::StatusOr<Receipt> receipt = co_await std::move(task);
+  EXPECT_OK(receipt.status());
+}
+
 constexpr absl::Duration kTtl = absl::Seconds(6);
 // Not overdue, and overdue.
 constexpr absl::Duration kWithin = absl::Milliseconds(5999);
 constexpr absl::Duration kBeyond = absl::Milliseconds(6001);
 
 TEST_P(MaildropConformance, NeedsALiveLease) {
-  const MailboxId mailbox = NewMailbox("a@example.test");
+  const AccountId mailbox = NewMailbox("a@example.test");
   EXPECT_THAT(Open(mailbox, "unknown").status(), HasReason(StatusCode::kFailedPrecondition, kReasonNoLease));
   ASSERT_OK(engine().RenewLease("lease", "front-end", kTtl));
   clock().Advance(kBeyond);
@@ -37,15 +51,15 @@ TEST_P(MaildropConformance, NeedsALiveLease) {
 
 TEST_P(MaildropConformance, AMailboxThatIsNotThere) {
   ASSERT_OK(engine().RenewLease("lease", "front-end", kTtl));
-  EXPECT_THAT(Open(MailboxId{999}, "lease").status(), HasCode(StatusCode::kNotFound));
-  EXPECT_THAT(Commit(MailboxId{999}, LeaseToken{1}, {}), HasReason(StatusCode::kAborted, kReasonFenced));
-  EXPECT_OK(Release(MailboxId{999}, LeaseToken{1}));
+  EXPECT_THAT(Open(AccountId{999}, "lease").status(), HasCode(StatusCode::kNotFound));
+  EXPECT_THAT(Commit(AccountId{999}, LockToken{1}, {}), HasReason(StatusCode::kAborted, kReasonFenced));
+  EXPECT_OK(Release(AccountId{999}, LockToken{1}));
 }
 
 TEST_P(MaildropConformance, TheListingIsOldestFirstAndFrozen) {
-  const MailboxId mailbox = NewMailbox("a@example.test");
+  const AccountId mailbox = NewMailbox("a@example.test");
   ASSERT_OK(engine().RenewLease("lease", "front-end", kTtl));
-  EXPECT_THAT(Open(mailbox, "lease")->messages, IsEmpty());
+  EXPECT_THAT(Open(mailbox, "lease")->entries, IsEmpty());
   clock().Advance(kBeyond);
   ASSERT_OK(engine().RenewLease("lease-2", "front-end", kTtl));
   for (int i = 0; i < 300; ++i) Put(mailbox, std::string(static_cast<size_t>(i), 'x'));
@@ -54,17 +68,17 @@ TEST_P(MaildropConformance, TheListingIsOldestFirstAndFrozen) {
   Put(mailbox, "arrives later");
   const auto messages = List(mailbox);
   ASSERT_THAT(messages, SizeIs(301));
-  ASSERT_THAT(maildrop->messages, SizeIs(300));
+  ASSERT_THAT(maildrop->entries, SizeIs(300));
   for (size_t i = 0; i < 300; ++i) {
-    EXPECT_EQ(maildrop->messages[i].id, messages[i].id);
-    EXPECT_EQ(maildrop->messages[i].unique_id, messages[i].unique_id);
-    EXPECT_EQ(maildrop->messages[i].size_bytes, messages[i].size_bytes);
+    EXPECT_EQ(maildrop->entries[i].id, messages[i].id);
+    EXPECT_EQ(maildrop->entries[i].unique_id, messages[i].unique_id);
+    EXPECT_EQ(maildrop->entries[i].size_bytes, messages[i].size_bytes);
   }
 }
 
 TEST_P(MaildropConformance, OneSessionAtATime) {
-  const MailboxId mailbox = NewMailbox("a@example.test");
-  const MailboxId other = NewMailbox("b@example.test");
+  const AccountId mailbox = NewMailbox("a@example.test");
+  const AccountId other = NewMailbox("b@example.test");
   ASSERT_OK(engine().RenewLease("lease-1", "one", kTtl));
   ASSERT_OK(engine().RenewLease("lease-2", "two", kTtl));
   const auto first = Open(mailbox, "lease-1");
@@ -73,16 +87,16 @@ TEST_P(MaildropConformance, OneSessionAtATime) {
     EXPECT_THAT(Open(mailbox, lease).status(), HasReason(StatusCode::kAborted, kReasonMaildropInUse));
   }
   EXPECT_OK(Open(other, "lease-2").status());
-  EXPECT_EQ(engine().Status()->open_maildrop_count, 2u);
+  EXPECT_EQ(engine().Status()->open_maildrop_count, 2);
   ASSERT_OK(Release(mailbox, first->token));
-  EXPECT_EQ(engine().Status()->open_maildrop_count, 1u);
+  EXPECT_EQ(engine().Status()->open_maildrop_count, 1);
   const auto second = Open(mailbox, "lease-2");
   ASSERT_OK(second);
   EXPECT_GT(second->token, first->token);
 }
 
 TEST_P(MaildropConformance, OnlyOneOfManyOpensAtOnceWins) {
-  const MailboxId mailbox = NewMailbox("a@example.test");
+  const AccountId mailbox = NewMailbox("a@example.test");
   Put(mailbox, "x");
   ASSERT_OK(engine().RenewLease("lease", "front-end", kTtl));
   constexpr int kOpens = 64;
@@ -90,14 +104,12 @@ TEST_P(MaildropConformance, OnlyOneOfManyOpensAtOnceWins) {
   std::atomic<int> won{0};
   std::atomic<int> in_use{0};
   for (int i = 0; i < kOpens; ++i) {
-    engine().OpenMaildrop(mailbox, "lease", absl::ZeroDuration(), [&](absl::StatusOr<Maildrop> maildrop) {
-      if (maildrop.ok()) {
-        ++won;
-      } else if (ReasonOf(maildrop.status()) == kReasonMaildropInUse) {
-        ++in_use;
-      }
-      answers.DecrementCount();
-    });
+    OpenRequest request;
+    request.account = mailbox;
+    request.session_id = absl::StrCat("session-of-many-", i);
+    request.lease_id = "lease";
+    Start(Count(facets().maildrops().Open(std::move(request)), won, in_use),
+          [&answers] { answers.DecrementCount(); });
   }
   answers.Wait();
   EXPECT_EQ(won, 1);
@@ -105,79 +117,79 @@ TEST_P(MaildropConformance, OnlyOneOfManyOpensAtOnceWins) {
 }
 
 TEST_P(MaildropConformance, ACommitDeletesAndUnlocks) {
-  const MailboxId mailbox = NewMailbox("a@example.test");
+  const AccountId mailbox = NewMailbox("a@example.test");
   for (int i = 0; i < 5; ++i) Put(mailbox, absl::StrCat(i));
   ASSERT_OK(engine().RenewLease("lease", "front-end", kTtl));
   const auto maildrop = Open(mailbox, "lease");
   ASSERT_OK(maildrop);
-  const auto& messages = maildrop->messages;
+  const auto& messages = maildrop->entries;
   // Unknown ids are passed over, repeated ones count once.
   ASSERT_OK(
       Commit(mailbox, maildrop->token, {messages[1].id, messages[3].id, messages[1].id, MessageId{999}}));
   Restart();
   EXPECT_THAT(Ids(mailbox), ElementsAre(messages[0].id, messages[2].id, messages[4].id));
-  uint64_t bytes = 0;
+  int64_t bytes = 0;
   for (const MessageSummary& message : List(mailbox)) bytes += message.size_bytes;
-  EXPECT_EQ(engine().GetUsage(mailbox)->message_count, 3u);
+  EXPECT_EQ(engine().GetUsage(mailbox)->message_count, 3);
   EXPECT_EQ(engine().GetUsage(mailbox)->message_bytes, bytes);
-  EXPECT_EQ(engine().Status()->message_count, 3u);
+  EXPECT_EQ(engine().Status()->message_count, 3);
   EXPECT_EQ(engine().Status()->message_bytes, bytes);
   EXPECT_THAT(engine().OpenMessage(mailbox, messages[1].id).status(), HasCode(StatusCode::kNotFound));
   EXPECT_OK(Open(mailbox, "lease").status());
 }
 
 TEST_P(MaildropConformance, ARepeatedCommitIsOk) {
-  const MailboxId mailbox = NewMailbox("a@example.test");
+  const AccountId mailbox = NewMailbox("a@example.test");
   Put(mailbox, "one");
   Put(mailbox, "two");
   ASSERT_OK(engine().RenewLease("lease", "front-end", kTtl));
   const auto maildrop = Open(mailbox, "lease");
   ASSERT_OK(maildrop);
-  ASSERT_OK(Commit(mailbox, maildrop->token, {maildrop->messages[0].id}));
-  EXPECT_OK(Commit(mailbox, maildrop->token, {maildrop->messages[0].id}));
+  ASSERT_OK(Commit(mailbox, maildrop->token, {maildrop->entries[0].id}));
+  EXPECT_OK(Commit(mailbox, maildrop->token, {maildrop->entries[0].id}));
   Restart();
-  EXPECT_OK(Commit(mailbox, maildrop->token, {maildrop->messages[0].id}));
+  EXPECT_OK(Commit(mailbox, maildrop->token, {maildrop->entries[0].id}));
   // A repeat is an answer, not a second commit.
-  EXPECT_OK(Commit(mailbox, maildrop->token, {maildrop->messages[1].id}));
+  EXPECT_OK(Commit(mailbox, maildrop->token, {maildrop->entries[1].id}));
   EXPECT_THAT(List(mailbox), SizeIs(1));
   // Also while the next session has it, which it does not disturb.
   ASSERT_OK(engine().RenewLease("lease", "front-end", kTtl));
   const auto next = Open(mailbox, "lease");
   ASSERT_OK(next);
-  EXPECT_OK(Commit(mailbox, maildrop->token, {maildrop->messages[0].id}));
+  EXPECT_OK(Commit(mailbox, maildrop->token, {maildrop->entries[0].id}));
   EXPECT_THAT(Open(mailbox, "lease").status(), HasReason(StatusCode::kAborted, kReasonMaildropInUse));
-  EXPECT_OK(Commit(mailbox, next->token, {next->messages[0].id}));
+  EXPECT_OK(Commit(mailbox, next->token, {next->entries[0].id}));
   EXPECT_THAT(List(mailbox), IsEmpty());
 }
 
 TEST_P(MaildropConformance, AReleasedTokenIsFenced) {
-  const MailboxId mailbox = NewMailbox("a@example.test");
+  const AccountId mailbox = NewMailbox("a@example.test");
   Put(mailbox, "one");
   ASSERT_OK(engine().RenewLease("lease", "front-end", kTtl));
   const auto maildrop = Open(mailbox, "lease");
   ASSERT_OK(maildrop);
   ASSERT_OK(Release(mailbox, maildrop->token));
   EXPECT_OK(Release(mailbox, maildrop->token));
-  EXPECT_THAT(Commit(mailbox, maildrop->token, {maildrop->messages[0].id}),
+  EXPECT_THAT(Commit(mailbox, maildrop->token, {maildrop->entries[0].id}),
               HasReason(StatusCode::kAborted, kReasonFenced));
   EXPECT_THAT(List(mailbox), SizeIs(1));
 }
 
 TEST_P(MaildropConformance, ATokenThatNeverWasIsFenced) {
-  const MailboxId mailbox = NewMailbox("a@example.test");
+  const AccountId mailbox = NewMailbox("a@example.test");
   Put(mailbox, "one");
-  EXPECT_THAT(Commit(mailbox, LeaseToken{0}, Ids(mailbox)), HasReason(StatusCode::kAborted, kReasonFenced));
-  EXPECT_THAT(Commit(mailbox, LeaseToken{7}, Ids(mailbox)), HasReason(StatusCode::kAborted, kReasonFenced));
+  EXPECT_THAT(Commit(mailbox, LockToken{0}, Ids(mailbox)), HasReason(StatusCode::kAborted, kReasonFenced));
+  EXPECT_THAT(Commit(mailbox, LockToken{7}, Ids(mailbox)), HasReason(StatusCode::kAborted, kReasonFenced));
   ASSERT_OK(engine().RenewLease("lease", "front-end", kTtl));
   const auto maildrop = Open(mailbox, "lease");
   ASSERT_OK(maildrop);
-  EXPECT_THAT(Commit(mailbox, LeaseToken{maildrop->token.value + 1}, Ids(mailbox)),
+  EXPECT_THAT(Commit(mailbox, LockToken{maildrop->token.value + 1}, Ids(mailbox)),
               HasReason(StatusCode::kAborted, kReasonFenced));
   EXPECT_THAT(List(mailbox), SizeIs(1));
 }
 
 TEST_P(MaildropConformance, AReleaseByAnOldTokenDoesNotUnlock) {
-  const MailboxId mailbox = NewMailbox("a@example.test");
+  const AccountId mailbox = NewMailbox("a@example.test");
   ASSERT_OK(engine().RenewLease("lease", "front-end", kTtl));
   const auto first = Open(mailbox, "lease");
   ASSERT_OK(first);
@@ -188,7 +200,7 @@ TEST_P(MaildropConformance, AReleaseByAnOldTokenDoesNotUnlock) {
 }
 
 TEST_P(MaildropConformance, ALockIsTakenOverFromADeadFrontEnd) {
-  const MailboxId mailbox = NewMailbox("a@example.test");
+  const AccountId mailbox = NewMailbox("a@example.test");
   Put(mailbox, "one");
   ASSERT_OK(engine().RenewLease("dead", "one", kTtl));
   ASSERT_OK(engine().RenewLease("live", "two", absl::Seconds(60)));
@@ -201,19 +213,19 @@ TEST_P(MaildropConformance, ALockIsTakenOverFromADeadFrontEnd) {
   ASSERT_OK(taken);
   EXPECT_GT(taken->token, old->token);
   // The old session wakes up: fenced, also after its lease lives again.
-  EXPECT_THAT(Commit(mailbox, old->token, {old->messages[0].id}),
+  EXPECT_THAT(Commit(mailbox, old->token, {old->entries[0].id}),
               HasReason(StatusCode::kAborted, kReasonFenced));
   ASSERT_OK(engine().RenewLease("dead", "one", kTtl));
-  EXPECT_THAT(Commit(mailbox, old->token, {old->messages[0].id}),
+  EXPECT_THAT(Commit(mailbox, old->token, {old->entries[0].id}),
               HasReason(StatusCode::kAborted, kReasonFenced));
   EXPECT_OK(Release(mailbox, old->token));
   EXPECT_THAT(List(mailbox), SizeIs(1));
-  EXPECT_OK(Commit(mailbox, taken->token, {old->messages[0].id}));
+  EXPECT_OK(Commit(mailbox, taken->token, {old->entries[0].id}));
   EXPECT_THAT(List(mailbox), IsEmpty());
 }
 
 TEST_P(MaildropConformance, AHeartbeatKeepsTheLock) {
-  const MailboxId mailbox = NewMailbox("a@example.test");
+  const AccountId mailbox = NewMailbox("a@example.test");
   ASSERT_OK(engine().RenewLease("lease", "one", kTtl));
   ASSERT_OK(engine().RenewLease("other", "two", absl::Hours(1)));
   const auto maildrop = Open(mailbox, "lease");
@@ -231,37 +243,37 @@ TEST_P(MaildropConformance, AHeartbeatKeepsTheLock) {
 }
 
 TEST_P(MaildropConformance, AnOverdueLockThatNobodyTookStillCommits) {
-  const MailboxId mailbox = NewMailbox("a@example.test");
+  const AccountId mailbox = NewMailbox("a@example.test");
   Put(mailbox, "one");
   ASSERT_OK(engine().RenewLease("lease", "one", kTtl));
   const auto maildrop = Open(mailbox, "lease");
   ASSERT_OK(maildrop);
   clock().Advance(absl::Minutes(5));
-  EXPECT_OK(Commit(mailbox, maildrop->token, {maildrop->messages[0].id}));
+  EXPECT_OK(Commit(mailbox, maildrop->token, {maildrop->entries[0].id}));
   EXPECT_THAT(List(mailbox), IsEmpty());
 }
 
 TEST_P(MaildropConformance, AnEndedLeaseVoidsItsLocks) {
-  const MailboxId mailbox = NewMailbox("a@example.test");
+  const AccountId mailbox = NewMailbox("a@example.test");
   Put(mailbox, "one");
   ASSERT_OK(engine().RenewLease("lease", "one", kTtl));
   ASSERT_OK(engine().RenewLease("other", "two", kTtl));
   const auto old = Open(mailbox, "lease");
   ASSERT_OK(old);
   ASSERT_OK(engine().EndLease("lease"));
-  EXPECT_THAT(Commit(mailbox, old->token, {old->messages[0].id}),
+  EXPECT_THAT(Commit(mailbox, old->token, {old->entries[0].id}),
               HasReason(StatusCode::kAborted, kReasonFenced));
   // Nor do they come back with a new lease of the same name.
   ASSERT_OK(engine().RenewLease("lease", "one", kTtl));
-  EXPECT_THAT(Commit(mailbox, old->token, {old->messages[0].id}),
+  EXPECT_THAT(Commit(mailbox, old->token, {old->entries[0].id}),
               HasReason(StatusCode::kAborted, kReasonFenced));
   EXPECT_OK(Open(mailbox, "other").status());
   EXPECT_THAT(List(mailbox), SizeIs(1));
 }
 
 TEST_P(MaildropConformance, LocksOutliveARestart) {
-  const MailboxId mailbox = NewMailbox("a@example.test");
-  const MailboxId released = NewMailbox("b@example.test");
+  const AccountId mailbox = NewMailbox("a@example.test");
+  const AccountId released = NewMailbox("b@example.test");
   Put(mailbox, "one");
   Put(released, "two");
   ASSERT_OK(engine().RenewLease("lease", "one", kTtl));
@@ -276,9 +288,9 @@ TEST_P(MaildropConformance, LocksOutliveARestart) {
   clock().Advance(kWithin);
   ASSERT_OK(engine().RenewLease("other", "two", absl::Minutes(1)));
   EXPECT_THAT(Open(mailbox, "other").status(), HasReason(StatusCode::kAborted, kReasonMaildropInUse));
-  EXPECT_OK(Commit(mailbox, held->token, {held->messages[0].id}));
+  EXPECT_OK(Commit(mailbox, held->token, {held->entries[0].id}));
   EXPECT_THAT(List(mailbox), IsEmpty());
-  EXPECT_THAT(Commit(released, given_back->token, {given_back->messages[0].id}),
+  EXPECT_THAT(Commit(released, given_back->token, {given_back->entries[0].id}),
               HasReason(StatusCode::kAborted, kReasonFenced));
   const auto next = Open(released, "other");
   ASSERT_OK(next);
@@ -286,7 +298,7 @@ TEST_P(MaildropConformance, LocksOutliveARestart) {
 }
 
 TEST_P(MaildropConformance, ATakenOverLockStaysTakenOverARestart) {
-  const MailboxId mailbox = NewMailbox("a@example.test");
+  const AccountId mailbox = NewMailbox("a@example.test");
   Put(mailbox, "one");
   ASSERT_OK(engine().RenewLease("dead", "one", kTtl));
   const auto old = Open(mailbox, "dead");
@@ -295,13 +307,13 @@ TEST_P(MaildropConformance, ATakenOverLockStaysTakenOverARestart) {
   ASSERT_OK(engine().RenewLease("live", "two", kTtl));
   ASSERT_OK(Open(mailbox, "live"));
   Restart();
-  EXPECT_THAT(Commit(mailbox, old->token, {old->messages[0].id}),
+  EXPECT_THAT(Commit(mailbox, old->token, {old->entries[0].id}),
               HasReason(StatusCode::kAborted, kReasonFenced));
   EXPECT_THAT(List(mailbox), SizeIs(1));
 }
 
 TEST_P(MaildropConformance, LoginDelay) {
-  const MailboxId mailbox = NewMailbox("a@example.test");
+  const AccountId mailbox = NewMailbox("a@example.test");
   ASSERT_OK(engine().RenewLease("lease", "one", absl::Hours(1)));
   auto maildrop = Open(mailbox, "lease", absl::Seconds(30));
   ASSERT_OK(maildrop);
@@ -324,7 +336,7 @@ TEST_P(MaildropConformance, LoginDelay) {
 }
 
 TEST_P(MaildropConformance, OthersDoNotDeleteUnderALock) {
-  const MailboxId mailbox = NewMailbox("a@example.test");
+  const AccountId mailbox = NewMailbox("a@example.test");
   Put(mailbox, "one");
   ASSERT_OK(engine().RenewLease("lease", "one", kTtl));
   const auto maildrop = Open(mailbox, "lease");
@@ -333,8 +345,8 @@ TEST_P(MaildropConformance, OthersDoNotDeleteUnderALock) {
               HasReason(StatusCode::kAborted, kReasonMaildropInUse));
   EXPECT_THAT(List(mailbox), SizeIs(1));
   clock().Advance(kBeyond);
-  EXPECT_EQ(engine().DeleteMessages(mailbox, Ids(mailbox)).value(), 1u);
-  EXPECT_OK(Commit(mailbox, maildrop->token, {maildrop->messages[0].id}));
+  EXPECT_EQ(engine().DeleteMessages(mailbox, Ids(mailbox)).value(), 1);
+  EXPECT_OK(Commit(mailbox, maildrop->token, {maildrop->entries[0].id}));
 }
 
 TEST_P(MaildropConformance, StatusNamesTheLiveLeases) {
@@ -350,26 +362,256 @@ TEST_P(MaildropConformance, StatusNamesTheLiveLeases) {
 }
 
 TEST_P(MaildropConformance, ManyDeletionsAreOneCommit) {
-  const MailboxId mailbox = NewMailbox("a@example.test");
+  const AccountId mailbox = NewMailbox("a@example.test");
   constexpr int kMessages = 3000;
   absl::BlockingCounter answers(kMessages);
   for (int i = 0; i < kMessages; ++i) {
-    engine().AppendDelivery(NewDelivery(absl::StrCat("delivery-number-", i), {mailbox}), std::string("x"),
-                            Sha256("x"), [&](absl::StatusOr<Receipt> receipt) {
-                              EXPECT_OK(receipt.status());
-                              answers.DecrementCount();
-                            });
+    NewMessage message = NewDelivery(absl::StrCat("delivery-number-", i), {mailbox});
+    message.sha256 = Sha256("x");
+    Start(ExpectStored(facets().messages().Append(std::move(message), Content{"x", nullptr})),
+          [&answers] { answers.DecrementCount(); });
   }
   answers.Wait();
   ASSERT_OK(engine().RenewLease("lease", "one", kTtl));
   const auto maildrop = Open(mailbox, "lease");
   ASSERT_OK(maildrop);
-  ASSERT_THAT(maildrop->messages, SizeIs(kMessages));
+  ASSERT_THAT(maildrop->entries, SizeIs(kMessages));
   ASSERT_OK(Commit(mailbox, maildrop->token, Ids(mailbox)));
   EXPECT_THAT(List(mailbox), IsEmpty());
-  EXPECT_EQ(engine().GetUsage(mailbox)->message_count, 0u);
-  EXPECT_EQ(engine().GetUsage(mailbox)->message_bytes, 0u);
+  EXPECT_EQ(engine().GetUsage(mailbox)->message_count, 0);
+  EXPECT_EQ(engine().GetUsage(mailbox)->message_bytes, 0);
+}
+
+TEST_P(MaildropConformance, ASessionThatAsksAgainGetsTheSameMaildrop) {
+  const AccountId mailbox = NewMailbox("a@example.test");
+  Put(mailbox, "one");
+  ASSERT_OK(engine().RenewLease("lease", "front-end", kTtl));
+  const auto first = OpenAs("session-a", mailbox, "lease");
+  ASSERT_OK(first);
+  Put(mailbox, "arrives later");
+  for (int round = 0; round < 2; ++round) {
+    // Whatever the login delay is: it is no new login.
+    OpenRequest request;
+    request.account = mailbox;
+    request.session_id = "session-a";
+    request.lease_id = "lease";
+    request.min_interval = absl::Hours(1);
+    const auto again = engine().OpenMaildrop(request);
+    ASSERT_OK(again);
+    EXPECT_EQ(again->token, first->token);
+    ASSERT_THAT(again->entries, SizeIs(1));
+    EXPECT_EQ(again->entries[0].id, first->entries[0].id);
+    EXPECT_EQ(again->last, first->last);
+    EXPECT_THAT(OpenAs("session-b", mailbox, "lease").status(),
+                HasReason(StatusCode::kAborted, kReasonMaildropInUse));
+    Restart();
+  }
+  EXPECT_OK(engine().CommitMaildrop({mailbox, "session-a", first->token, {first->entries[0].id}}).status());
+  EXPECT_THAT(List(mailbox), SizeIs(1));
+  // Nor is it one when it comes back a moment later; another session's would be.
+  OpenRequest request;
+  request.account = mailbox;
+  request.session_id = "session-a";
+  request.lease_id = "lease";
+  request.min_interval = absl::Hours(1);
+  const auto back = engine().OpenMaildrop(request);
+  ASSERT_OK(back);
+  EXPECT_GT(back->token, first->token);
+}
+
+TEST_P(MaildropConformance, ALockFollowsItsSessionToAnotherLease) {
+  const AccountId mailbox = NewMailbox("a@example.test");
+  ASSERT_OK(engine().RenewLease("old", "front-end", kTtl));
+  const auto first = OpenAs("session-a", mailbox, "old");
+  ASSERT_OK(first);
+  clock().Advance(kBeyond);
+  ASSERT_OK(engine().RenewLease("new", "front-end", absl::Hours(1)));
+  EXPECT_EQ(OpenAs("session-a", mailbox, "new")->token, first->token);
+  clock().Advance(absl::Minutes(1));
+  EXPECT_THAT(OpenAs("session-b", mailbox, "new").status(),
+              HasReason(StatusCode::kAborted, kReasonMaildropInUse));
+  EXPECT_EQ(engine().FindLock(mailbox)->lease_id, "new");
+}
+
+TEST_P(MaildropConformance, ALockIsNamedByItsSession) {
+  const AccountId mailbox = NewMailbox("a@example.test");
+  Put(mailbox, "one");
+  ASSERT_OK(engine().RenewLease("lease", "front-end", kTtl));
+  EXPECT_THAT(engine().FindLock(mailbox).status(), HasCode(StatusCode::kNotFound));
+  const auto opened = OpenAs("session-a", mailbox, "lease");
+  ASSERT_OK(opened);
+  const auto lock = engine().FindLock(mailbox);
+  ASSERT_OK(lock);
+  EXPECT_EQ(lock->account, mailbox);
+  EXPECT_EQ(lock->session_id, "session-a");
+  EXPECT_EQ(lock->lease_id, "lease");
+  EXPECT_EQ(lock->token, opened->token);
+  EXPECT_EQ(lock->open_time, clock().Now());
+  // The token alone does not do.
+  EXPECT_THAT(engine().CommitMaildrop({mailbox, "session-b", opened->token, Ids(mailbox)}).status(),
+              HasReason(StatusCode::kAborted, kReasonFenced));
+  EXPECT_OK(engine().ReleaseMaildrop(mailbox, "session-b"));
+  EXPECT_OK(engine().FindLock(mailbox).status());
+  clock().Advance(kBeyond);
+  EXPECT_THAT(engine().FindLock(mailbox).status(), HasCode(StatusCode::kNotFound));
+  ASSERT_OK(engine().RenewLease("lease", "front-end", kTtl));
+  EXPECT_OK(engine().FindLock(mailbox).status());
+  EXPECT_OK(engine().ReleaseMaildrop(mailbox, "session-a"));
+  EXPECT_THAT(engine().FindLock(mailbox).status(), HasCode(StatusCode::kNotFound));
+  EXPECT_THAT(engine().FindLock(AccountId{999}).status(), HasCode(StatusCode::kNotFound));
+}
+
+TEST_P(MaildropConformance, AListingComesInPages) {
+  const AccountId mailbox = NewMailbox("a@example.test");
+  NewMailbox("b@example.test");
+  for (int i = 0; i < 150; ++i) Put(mailbox, absl::StrCat(i));
+  ASSERT_OK(engine().RenewLease("lease", "front-end", kTtl));
+  const auto all = Ids(mailbox);
+  for (const size_t limit : {size_t{0}, size_t{1}, size_t{7}, size_t{149}, size_t{150}, size_t{151}}) {
+    const auto opened = OpenAs("session-a", mailbox, "lease", "", limit);
+    ASSERT_OK(opened);
+    EXPECT_EQ(opened->last, all.back());
+    EXPECT_EQ(opened->more, limit < 150) << limit;
+    EXPECT_EQ(opened->entries.size(), std::min<size_t>(limit, 150));
+    std::vector<MessageId> ids;
+    for (const MaildropEntry& entry : opened->entries) ids.push_back(entry.id);
+    Put(mailbox, "arrives between the pages");
+    while (ids.empty() || ids.back() < opened->last) {
+      const auto page = engine().ListMaildrop(mailbox, "session-a", ids.empty() ? MessageId{0} : ids.back(),
+                                              opened->last, std::max<size_t>(limit, 1));
+      ASSERT_OK(page);
+      ASSERT_FALSE(page->empty());
+      ASSERT_LE(page->size(), std::max<size_t>(limit, 1));
+      for (const MaildropEntry& entry : *page) ids.push_back(entry.id);
+    }
+    EXPECT_EQ(ids, all) << limit;
+    EXPECT_THAT(*engine().ListMaildrop(mailbox, "session-a", opened->last, opened->last, 10), IsEmpty());
+    // Not beyond what was there when it was opened.
+    EXPECT_THAT(*engine().ListMaildrop(mailbox, "session-a", opened->last, MessageId{1'000'000}, 10),
+                IsEmpty());
+  }
+  EXPECT_THAT(engine().ListMaildrop(mailbox, "session-b", MessageId{0}, all.back(), 10).status(),
+              HasReason(StatusCode::kAborted, kReasonFenced));
+  ASSERT_OK(engine().ReleaseMaildrop(mailbox, "session-a"));
+  EXPECT_THAT(engine().ListMaildrop(mailbox, "session-a", MessageId{0}, all.back(), 10).status(),
+              HasReason(StatusCode::kAborted, kReasonFenced));
+  EXPECT_THAT(engine().ListMaildrop(AccountId{999}, "session-a", MessageId{0}, all.back(), 10).status(),
+              HasReason(StatusCode::kAborted, kReasonFenced));
+}
+
+TEST_P(MaildropConformance, AnEmptyMaildrop) {
+  const AccountId mailbox = NewMailbox("a@example.test");
+  ASSERT_OK(engine().RenewLease("lease", "front-end", kTtl));
+  const auto opened = OpenAs("session-a", mailbox, "lease");
+  ASSERT_OK(opened);
+  EXPECT_THAT(opened->entries, IsEmpty());
+  EXPECT_EQ(opened->last, MessageId{0});
+  EXPECT_FALSE(opened->more);
+  EXPECT_FALSE(opened->since_known_version);
+  EXPECT_FALSE(opened->version.empty());
+}
+
+// A front-end that remembers a listing is told what came and went; what it then has is the listing of one that remembers
+// none.
+TEST_P(MaildropConformance, WhoRemembersAListingIsToldWhatChanged) {
+  const AccountId mailbox = NewMailbox("a@example.test");
+  ASSERT_OK(engine().RenewLease("lease", "front-end", absl::Hours(10)));
+  std::vector<MessageId> remembered;
+  std::string version;
+  int session = 0;
+  const auto poll = [&](bool expect_since, std::vector<MessageId> deletions) {
+    const std::string name = absl::StrCat("polling-session-", session++);
+    const auto opened = OpenAs(name, mailbox, "lease", version);
+    ASSERT_OK(opened);
+    EXPECT_EQ(opened->since_known_version, expect_since);
+    if (!opened->since_known_version) remembered.clear();
+    EXPECT_TRUE(std::is_sorted(opened->removed.begin(), opened->removed.end()));
+    for (const MessageId removed : opened->removed) {
+      EXPECT_EQ(std::erase(remembered, removed), 1u) << removed.value;
+    }
+    for (const MaildropEntry& entry : opened->entries) remembered.push_back(entry.id);
+    EXPECT_EQ(remembered, Ids(mailbox));
+    EXPECT_EQ(opened->last, remembered.empty() ? MessageId{0} : remembered.back());
+    EXPECT_FALSE(opened->more);
+    Put(mailbox, "arrives meanwhile");
+    const auto committed = engine().CommitMaildrop({mailbox, name, opened->token, deletions});
+    ASSERT_OK(committed);
+    EXPECT_EQ(committed->deleted_count, static_cast<int64_t>(deletions.size()));
+    ASSERT_FALSE(committed->version.empty());
+    for (const MessageId deleted : deletions) std::erase(remembered, deleted);
+    version = committed->version;
+    // A repeat does not know.
+    EXPECT_EQ(engine().CommitMaildrop({mailbox, name, opened->token, deletions})->version, "");
+  };
+  for (int i = 0; i < 10; ++i) Put(mailbox, absl::StrCat(i));
+  poll(false, {});
+  poll(true, {});
+  poll(true, {Ids(mailbox)[1], Ids(mailbox)[3]});
+  poll(true, {});
+  // Deleted by others, also what it never saw.
+  ASSERT_EQ(engine().DeleteMessages(mailbox, {Ids(mailbox)[0], Ids(mailbox).back()}).value(), 2);
+  poll(true, {Ids(mailbox)[0]});
+  ASSERT_EQ(engine().DeleteMessages(mailbox, Ids(mailbox)).value(),
+            static_cast<int64_t>(Ids(mailbox).size()));
+  poll(true, {});
+  poll(true, {});
+  // A version of another mailbox, or of nobody.
+  const std::string good = version;
+  for (const std::string& bad : {std::string("x"), good + "x", std::string(40, '\0')}) {
+    version = bad;
+    poll(false, {});
+  }
+  const AccountId other = NewMailbox("b@example.test");
+  const auto of_other = OpenAs("session-of-other", other, "lease", good);
+  ASSERT_OK(of_other);
+  EXPECT_FALSE(of_other->since_known_version);
+  // More deletions than are remembered.
+  for (int i = 0; i < 100; ++i) {
+    Put(mailbox, "x");
+    ASSERT_EQ(engine().DeleteMessages(mailbox, {Ids(mailbox).back()}).value(), 1);
+  }
+  poll(false, {});
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_EQ(engine().DeleteMessages(mailbox, {Ids(mailbox).back()}).value(), 1);
+    Put(mailbox, "x");
+    poll(true, {});
+  }
+}
+
+TEST_P(MaildropConformance, AListingOfAnAccountThatWasDeletedMeansNothingToItsSuccessor) {
+  const AccountId mailbox = NewMailbox("a@example.test");
+  Put(mailbox, "one");
+  ASSERT_OK(engine().RenewLease("lease", "front-end", kTtl));
+  const auto opened = OpenAs("session-a", mailbox, "lease");
+  ASSERT_OK(opened);
+  ASSERT_OK(engine().ReleaseMaildrop(mailbox, "session-a"));
+  ASSERT_OK(engine().DeleteAccount("a@example.test"));
+  ASSERT_OK(engine().Sweep(absl::Hours(1)));
+  Account account;
+  account.id = mailbox;
+  account.address = "a@example.test";
+  ASSERT_OK(engine().CreateAccounts({account})[0]);
+  Put(mailbox, "two");
+  const auto next = OpenAs("session-b", mailbox, "lease", opened->version);
+  ASSERT_OK(next);
+  EXPECT_FALSE(next->since_known_version);
+  EXPECT_THAT(next->entries, SizeIs(1));
+}
+
+TEST_P(MaildropConformance, WhetherALeaseLives) {
+  EXPECT_FALSE(engine().IsLive("lease"));
+  ASSERT_OK(engine().RenewLease("lease", "front-end", kTtl));
+  EXPECT_TRUE(engine().IsLive("lease"));
+  clock().Advance(kBeyond);
+  EXPECT_FALSE(engine().IsLive("lease"));
+  ASSERT_OK(engine().RenewLease("lease", "front-end", kTtl));
+  clock().Advance(kWithin);
+  Restart();
+  clock().Advance(kWithin);
+  EXPECT_TRUE(engine().IsLive("lease"));
+  ASSERT_OK(engine().EndLease("lease"));
+  EXPECT_FALSE(engine().IsLive("lease"));
 }
 
 }  // namespace
-}  // namespace mailstead::store
+}  // namespace mailstead::engine

@@ -7,7 +7,7 @@
 #include "stored/engine/rocksdb/rocksdb_engine.h"
 #include "tests/conformance/conformance.h"
 
-namespace mailstead::store {
+namespace mailstead::engine {
 namespace {
 
 class RocksDbUnderTest final : public EngineUnderTest {
@@ -39,6 +39,7 @@ class RocksDbUnderTest final : public EngineUnderTest {
     options.maintenance_interval = absl::Milliseconds(50);
     options.clock = &clock_;
     options.lease_clock = &clock_;
+    options.executor = &executor_;
     auto engine = OpenRocksDbEngine(options);
     if (!engine.ok()) ADD_FAILURE() << engine.status();
     CHECK(engine.ok());
@@ -52,15 +53,55 @@ class RocksDbUnderTest final : public EngineUnderTest {
 // What recipients lead to is remembered for as long as it stays the same.
 TEST(RocksDbEngine, KnowsTheVersionOfItsDirectory) {
   RocksDbUnderTest under_test;
-  EXPECT_NE(under_test.engine().DirectoryVersion(), 0u);
+  EXPECT_NE(under_test.engine().directory().Version(), 0);
   under_test.Restart();
-  EXPECT_NE(under_test.engine().DirectoryVersion(), 0u);
+  EXPECT_NE(under_test.engine().directory().Version(), 0);
 }
 
-const EngineKind kRocksDb{"RocksDb", [] { return std::make_unique<RocksDbUnderTest>(); }};
+// A change of threads costs more than such a look-up.
+TEST(RocksDbEngine, ReadsWhatIsInMemoryWithoutAChangeOfThreads) {
+  RocksDbUnderTest under_test;
+  SyncEngine engine(under_test.engine());
+  ASSERT_OK(engine.CreateDomain({"example.test", true, under_test.clock().Now()}));
+  Account account;
+  account.address = "a@example.test";
+  const AccountId id = engine.CreateAccounts({account})[0]->id;
+  NewMessage message;
+  message.delivery_scope = "smtp";
+  message.envelope.delivery_id = "delivery-id-0001";
+  message.envelope.recipients.resize(1);
+  message.copies.push_back({id, "Return-Path: <>\r\n", {0}, std::nullopt, std::nullopt});
+  message.sha256 = Sha256(std::string(5000, 'x'));
+  message.fingerprint = message.sha256;
+  ASSERT_OK(engine.Append(message, Content{std::string(5000, 'x'), nullptr}));
+  ASSERT_OK(engine.RenewLease("lease", "host", absl::Seconds(6)));
+
+  const auto look = [&] {
+    SyncEngine now(under_test.engine());
+    EXPECT_OK(now.GetAccount("a@example.test").status());
+    EXPECT_OK(now.FindAccount(id).status());
+    EXPECT_EQ(now.ListMessages(id, MessageId{0}, 10)->size(), 1u);
+    const auto reader = now.OpenMessage(id, MessageId{1});
+    ASSERT_OK(reader);
+    EXPECT_EQ(BlockOn((*reader)->Read(0, 65536))->size(), 5017u);
+    EXPECT_THAT(now.FindLock(id).status(), HasCode(absl::StatusCode::kNotFound));
+    // Nor does a heartbeat wait for anything.
+    ASSERT_OK(now.RenewLease("lease", "host", absl::Seconds(6)));
+  };
+  const int before = under_test.executor().wake_up_count();
+  look();
+  EXPECT_EQ(under_test.executor().wake_up_count(), before);
+  // What is on the disk alone is read by others.
+  under_test.Restart();
+  look();
+  EXPECT_GT(under_test.executor().wake_up_count(), before);
+}
+
+const EngineKind kRocksDb{"RocksDb", /*keeps_on_disk=*/true,
+                          [] { return std::make_unique<RocksDbUnderTest>(); }};
 
 }  // namespace
 
-INSTANTIATE_ENGINE_CONFORMANCE(kRocksDb);
+INSTANTIATE_ENGINE_CONFORMANCE(RocksDb, kRocksDb);
 
-}  // namespace mailstead::store
+}  // namespace mailstead::engine

@@ -18,7 +18,7 @@
 #include "common/base/reason.h"
 #include "tests/fault/store_fixture.h"
 
-namespace mailstead::store {
+namespace mailstead::engine {
 namespace {
 
 using absl::StatusCode;
@@ -31,7 +31,7 @@ class EngineDiskFailure : public testing::Test {
     store_.Open();
     mailbox_ = MakeAccount(store_.engine(), "a@example.test");
   }
-  Engine& engine() { return store_.engine(); }
+  SyncEngine engine() { return store_.engine(); }
   FaultyFileSystem& files() { return store_.files(); }
 
   std::set<std::string> DeliveryIds() {
@@ -86,7 +86,7 @@ class EngineDiskFailure : public testing::Test {
   }
 
   FaultyStore store_;
-  MailboxId mailbox_;
+  AccountId mailbox_;
 };
 
 TEST_F(EngineDiskFailure, AFullDisk) {
@@ -173,7 +173,8 @@ TEST_F(EngineDiskFailure, ALogThatFailsWhenTheNextIsBegun) {
                                                                          : IOStatus::OK();
   });
   absl::Status appended;
-  for (uint32_t i = 0; i < 100 && appended.ok(); ++i) appended = (*body)->Append(RandomText(50'000, i));
+  for (uint32_t i = 0; i < 100 && appended.ok(); ++i)
+    appended = BlockOn((*body)->Append(RandomText(50'000, i)));
   EXPECT_EQ(appended.code(), StatusCode::kUnavailable) << appended;
   EXPECT_EQ(engine().Health().code(), StatusCode::kUnavailable) << engine().Health();
   files().SetFault(nullptr);
@@ -212,24 +213,24 @@ TEST_F(EngineDiskFailure, AReaderOutlivesTheRecovery) {
   ASSERT_TRUE(AppendStaged(engine(), "delivery-id-0001", {mailbox_}, large).ok());
   auto reader = engine().OpenMessage(mailbox_, engine().ListMessages(mailbox_, MessageId{0}, 1)->front().id);
   ASSERT_TRUE(reader.ok());
-  ASSERT_TRUE((*reader)->Read(0, 1000).ok());
+  ASSERT_TRUE(BlockOn((*reader)->Read(0, 1000)).ok());
   auto body = engine().NewBody();
   ASSERT_TRUE(body.ok());
-  ASSERT_TRUE((*body)->Append(large).ok());
+  ASSERT_TRUE(BlockOn((*body)->Append(large)).ok());
   files().SetFault([](Operation, const std::string&) { return IOStatus::IOError("broken"); });
   EXPECT_FALSE(Append(engine(), "delivery-id-0002", {mailbox_}, "x").ok());
   files().SetFault(nullptr);
   ASSERT_TRUE(store_.BecomesHealthy());
   std::string all;
   for (;;) {
-    const auto piece = (*reader)->Read(all.size(), 65536);
+    const auto piece = BlockOn((*reader)->Read(static_cast<int64_t>(all.size()), 65536));
     ASSERT_TRUE(piece.ok()) << piece.status();
     if (piece->empty()) break;
     all += *piece;
   }
   EXPECT_TRUE(absl::EndsWith(all, large));
   // The chunks of a body that was under way were swept: its writer says so instead of storing half of it.
-  EXPECT_EQ((*body)->Append(large).code(), StatusCode::kUnavailable);
+  EXPECT_EQ(BlockOn((*body)->Append(large)).code(), StatusCode::kUnavailable);
   reader->reset();
   body->reset();
   EXPECT_TRUE(engine().Sweep(absl::Hours(1)).ok());
@@ -248,7 +249,7 @@ TEST_F(EngineDiskFailure, TooFewFreeBytesRefuseMailButNotDeletions) {
     EXPECT_EQ(refused.code(), StatusCode::kResourceExhausted) << refused;
     EXPECT_EQ(ReasonOf(refused), kReasonDiskFull);
   }
-  EXPECT_TRUE(CommitMaildrop(engine(), mailbox_, maildrop->token, {maildrop->messages[0].id}).ok());
+  EXPECT_TRUE(CommitMaildrop(engine(), mailbox_, "lease", maildrop->token, {maildrop->entries[0].id}).ok());
   files().SetFreeBytes(1 << 20);
   ASSERT_TRUE(store_.BecomesHealthy());
   EXPECT_TRUE(Append(engine(), "delivery-id-0002", {mailbox_}, "y").ok());
@@ -315,13 +316,13 @@ TEST_F(EngineDiskFailure, DamagedBytesAreDataLoss) {
   ASSERT_GT(damaged_files, 0u);
   store_.Open();
   size_t reported = 0;
-  const auto checked = engine().Verify(MailboxId{0}, [&](MailboxId in, MessageId, const absl::Status& error) {
+  const auto checked = engine().Verify(AccountId{0}, [&](AccountId in, MessageId, const absl::Status& error) {
     EXPECT_EQ(in, mailbox_);
     EXPECT_EQ(error.code(), StatusCode::kDataLoss) << error;
     ++reported;
   });
   ASSERT_TRUE(checked.ok()) << checked.status();
-  EXPECT_EQ(*checked, 30u);
+  EXPECT_EQ(*checked, 30);
   EXPECT_EQ(reported, damaged_files);
 }
 
@@ -360,4 +361,4 @@ TEST_F(EngineDiskFailure, OneProcessAtATime) {
 }
 
 }  // namespace
-}  // namespace mailstead::store
+}  // namespace mailstead::engine

@@ -19,7 +19,7 @@
 #include "absl/strings/str_cat.h"
 #include "tests/fault/store_fixture.h"
 
-namespace mailstead::store {
+namespace mailstead::engine {
 namespace {
 
 constexpr int kThreads = 4;
@@ -34,14 +34,14 @@ uint32_t SeedCount() {
 // What one thread did to its own two mailboxes, and what it was told.
 class Worker {
  public:
-  Worker(int number, uint32_t seed, Engine& engine) : number_(number), random_(seed) {
+  Worker(int number, uint32_t seed, SyncEngine engine) : number_(number), random_(seed) {
     for (int i = 0; i < 2; ++i) {
       mailboxes_[i] = MakeAccount(engine, absl::StrCat("box", number, "-", i, "@example.test"));
     }
   }
 
   // Until the machine stops.
-  void Work(Engine& engine, const FaultyFileSystem& files) {
+  void Work(SyncEngine engine, const FaultyFileSystem& files) {
     while (!files.stopped()) {
       const bool told = random_() % 4 == 0 ? Delete(engine) : Deliver(engine);
       if (!told) return;
@@ -49,7 +49,7 @@ class Worker {
   }
 
   // Compares with the reopened store, and settles what was not known.
-  void Check(Engine& engine) {
+  void Check(SyncEngine engine) {
     for (int i = 0; i < 2; ++i) CheckMailbox(engine, i);
     CheckUnknownDelivery(engine);
     CheckUnknownDeletion();
@@ -59,7 +59,7 @@ class Worker {
  private:
   using Messages = std::map<std::string, std::string>;  // delivery id to content
 
-  bool Deliver(Engine& engine) {
+  bool Deliver(SyncEngine engine) {
     const std::string delivery_id = absl::StrCat("delivery-", number_, "-", next_++);
     const size_t size = random_() % 8 == 0 ? random_() % 300'000 : random_() % 5'000;
     const std::string content = RandomText(size, static_cast<uint32_t>(random_()));
@@ -69,7 +69,7 @@ class Worker {
     } else {
       to = {static_cast<int>(random_() % 2)};
     }
-    std::vector<MailboxId> mailboxes;
+    std::vector<AccountId> mailboxes;
     for (const int i : to) mailboxes.push_back(mailboxes_[i]);
     const auto receipt = random_() % 2 == 0 ? AppendStaged(engine, delivery_id, mailboxes, content)
                                             : Append(engine, delivery_id, mailboxes, content);
@@ -83,7 +83,7 @@ class Worker {
   }
 
   // Some messages of a mailbox, by a POP3 session or by the operator's call.
-  bool Delete(Engine& engine) {
+  bool Delete(SyncEngine engine) {
     const int box = static_cast<int>(random_() % 2);
     const auto messages = engine.ListMessages(mailboxes_[box], MessageId{0}, 1'000'000);
     if (!messages.ok()) return false;
@@ -104,7 +104,7 @@ class Worker {
       // Its lock may be that of the round before, or this lease one that was forgotten: only then may it be
       // refused.
       if (!maildrop.ok()) return !absl::IsUnavailable(maildrop.status());
-      deleted = CommitMaildrop(engine, mailboxes_[box], maildrop->token, ids);
+      deleted = CommitMaildrop(engine, mailboxes_[box], lease, maildrop->token, ids);
     }
     if (!deleted.ok()) {
       unknown_deletion_ = UnknownDeletion{box, chosen};
@@ -114,7 +114,7 @@ class Worker {
     return true;
   }
 
-  void CheckMailbox(Engine& engine, int box) {
+  void CheckMailbox(SyncEngine engine, int box) {
     found_[box].clear();
     const auto messages = engine.ListMessages(mailboxes_[box], MessageId{0}, 1'000'000);
     ASSERT_TRUE(messages.ok()) << messages.status();
@@ -142,14 +142,14 @@ class Worker {
     }
   }
 
-  void CheckUnknownDelivery(Engine& engine) {
+  void CheckUnknownDelivery(SyncEngine engine) {
     if (!unknown_delivery_.has_value()) return;
     const UnknownDelivery& delivery = *unknown_delivery_;
     size_t present = 0;
     for (const int box : delivery.to) present += found_[box].count(delivery.id);
     ASSERT_TRUE(present == 0 || present == delivery.to.size()) << delivery.id << " is half there";
     // The sender tries again.
-    std::vector<MailboxId> mailboxes;
+    std::vector<AccountId> mailboxes;
     for (const int i : delivery.to) mailboxes.push_back(mailboxes_[i]);
     const auto again = Append(engine, delivery.id, mailboxes, delivery.content);
     ASSERT_TRUE(again.ok()) << again.status();
@@ -171,7 +171,7 @@ class Worker {
   }
 
   // Every delivery that was acknowledged is known as such.
-  void CheckRepeats(Engine& engine) {
+  void CheckRepeats(SyncEngine engine) {
     for (int box = 0; box < 2; ++box) {
       ASSERT_EQ(known_[box], found_[box]);
       if (known_[box].empty()) continue;
@@ -194,7 +194,7 @@ class Worker {
 
   const int number_;
   std::mt19937 random_;
-  MailboxId mailboxes_[2];
+  AccountId mailboxes_[2];
   int next_ = 1;
   Messages known_[2];
   Messages found_[2];
@@ -257,4 +257,4 @@ TEST_F(EnginePowerCut, WhatWasAcknowledgedOutlivesTheProcess) {
 }
 
 }  // namespace
-}  // namespace mailstead::store
+}  // namespace mailstead::engine

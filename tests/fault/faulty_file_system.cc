@@ -7,7 +7,7 @@
 #include <random>
 #include <utility>
 
-namespace mailstead::store {
+namespace mailstead::engine {
 namespace {
 
 using rocksdb::IODebugContext;
@@ -270,4 +270,4 @@ IOStatus FaultyFileSystem::GetFreeSpace(const std::string&, const IOOptions&, ui
   return IOStatus::OK();
 }
 
-}  // namespace mailstead::store
+}  // namespace mailstead::engine

@@ -15,7 +15,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/synchronization/mutex.h"
 
-namespace mailstead::store {
+namespace mailstead::engine {
 
 class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
  public:
@@ -93,4 +93,4 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
   absl::flat_hash_map<std::string, Entry> unsynced_entries_ ABSL_GUARDED_BY(mutex_);
 };
 
-}  // namespace mailstead::store
+}  // namespace mailstead::engine

@@ -5,10 +5,10 @@
 #include <filesystem>
 #include <map>
 #include <random>
+#include <type_traits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "common/base/check.h"
 #include "common/base/status.h"
@@ -16,37 +16,28 @@
 #include "stored/engine/rocksdb/chunk_codec.h"
 #include "stored/engine/rocksdb/engine_impl.h"
 
-namespace mailstead::store {
+namespace mailstead::engine {
 namespace {
 
 constexpr char kPrefix[] = "Return-Path: <s@example.org>\r\n";
+constexpr char kTrace[] = "Received: here\r\n";
 
-Delivery NewDelivery(absl::string_view delivery_id, const std::vector<MailboxId>& mailboxes) {
-  Delivery delivery;
-  delivery.delivery_id = std::string(delivery_id);
-  delivery.reverse_path = "s@example.org";
-  delivery.prefix = kPrefix;
-  delivery.deliver_time = absl::Now();
-  for (const MailboxId mailbox : mailboxes) delivery.recipients.push_back({mailbox, "r@example.test"});
-  return delivery;
+NewMessage NewDelivery(absl::string_view delivery_id, const std::vector<AccountId>& accounts,
+                       const std::string& content) {
+  NewMessage message;
+  message.delivery_scope = "smtp";
+  message.envelope.delivery_id = std::string(delivery_id);
+  message.envelope.reverse_path = "s@example.org";
+  message.envelope.recipients.resize(1);
+  message.envelope.recipients[0].address = "r@example.test";
+  message.trace = kTrace;
+  message.sha256 = Sha256(content);
+  message.fingerprint = message.sha256;
+  message.deliver_time = absl::Now();
+  for (const AccountId account : accounts)
+    message.copies.push_back({account, kPrefix, {0}, std::nullopt, std::nullopt});
+  return message;
 }
-
-template <typename T>
-struct Answer {
-  absl::StatusOr<T> value = absl::UnknownError("no answer");
-  absl::Notification done;
-
-  Done<T> callback() {
-    return [this](absl::StatusOr<T> answer) {
-      value = std::move(answer);
-      done.Notify();
-    };
-  }
-  absl::StatusOr<T> Wait() {
-    done.WaitForNotification();
-    return std::move(value);
-  }
-};
 
 }  // namespace
 
@@ -70,6 +61,7 @@ RocksDbOptions FaultyStore::options() {
   options.block_cache_bytes = size_t{1} << 20;
   options.min_free_bytes = size_t{1} << 20;
   options.maintenance_interval = absl::Milliseconds(20);
+  options.executor = &executor_;
   return options;
 }
 
@@ -86,7 +78,7 @@ void FaultyStore::Open() {
 
 bool FaultyStore::BecomesHealthy() {
   for (int i = 0; i < 1000; ++i) {
-    if (engine_->Health().ok()) return true;
+    if (engine().Health().ok()) return true;
     absl::SleepFor(absl::Milliseconds(10));
   }
   return false;
@@ -105,59 +97,48 @@ std::string RandomText(size_t size, uint32_t seed) {
   return text;
 }
 
-MailboxId MakeAccount(Engine& engine, absl::string_view address) {
+AccountId MakeAccount(SyncEngine engine, absl::string_view address) {
   engine.CreateDomain({"example.test", true, absl::Now()}).IgnoreError();
   Account account;
   account.address = std::string(address);
   account.create_time = absl::Now();
   const auto created = engine.CreateAccounts({account});
   CHECK(created[0].ok());
-  return created[0]->mailbox;
+  return created[0]->id;
 }
 
-absl::StatusOr<Receipt> Append(Engine& engine, absl::string_view delivery_id,
-                               const std::vector<MailboxId>& mailboxes, const std::string& content) {
-  Answer<Receipt> answer;
-  engine.AppendDelivery(NewDelivery(delivery_id, mailboxes), content, Sha256(content), answer.callback());
-  return answer.Wait();
+absl::StatusOr<Receipt> Append(SyncEngine engine, absl::string_view delivery_id,
+                               const std::vector<AccountId>& mailboxes, const std::string& content) {
+  return engine.Append(NewDelivery(delivery_id, mailboxes, content), Content{content, nullptr});
 }
 
-absl::StatusOr<Receipt> AppendStaged(Engine& engine, absl::string_view delivery_id,
-                                     const std::vector<MailboxId>& mailboxes, const std::string& content) {
+absl::StatusOr<Receipt> AppendStaged(SyncEngine engine, absl::string_view delivery_id,
+                                     const std::vector<AccountId>& mailboxes, const std::string& content) {
   ASSIGN_OR_RETURN(std::unique_ptr<BodyWriter> body, engine.NewBody());
   for (size_t at = 0; at < content.size(); at += 50'000) {
-    RETURN_IF_ERROR(body->Append(absl::string_view(content).substr(at, 50'000)));
+    RETURN_IF_ERROR(BlockOn(body->Append(content.substr(at, 50'000))));
   }
-  Answer<Receipt> answer;
-  engine.AppendDelivery(NewDelivery(delivery_id, mailboxes), std::move(body), Sha256(content),
-                        answer.callback());
-  return answer.Wait();
+  return engine.Append(NewDelivery(delivery_id, mailboxes, content), Content{"", std::move(body)});
 }
 
-absl::StatusOr<Maildrop> OpenMaildrop(Engine& engine, MailboxId mailbox, absl::string_view lease_id) {
-  Answer<Maildrop> answer;
-  engine.OpenMaildrop(mailbox, lease_id, absl::ZeroDuration(), answer.callback());
-  return answer.Wait();
+absl::StatusOr<OpenedMaildrop> OpenMaildrop(SyncEngine engine, AccountId mailbox,
+                                            absl::string_view lease_id) {
+  return engine.OpenMaildrop({mailbox, absl::StrCat("session of ", lease_id), std::string(lease_id),
+                              absl::ZeroDuration(), "", 1'000'000});
 }
 
-absl::Status CommitMaildrop(Engine& engine, MailboxId mailbox, LeaseToken token,
+absl::Status CommitMaildrop(SyncEngine engine, AccountId mailbox, absl::string_view lease_id, LockToken token,
                             std::vector<MessageId> deletions) {
-  absl::Status outcome;
-  absl::Notification done;
-  engine.CommitMaildrop(mailbox, token, std::move(deletions), [&](absl::Status status) {
-    outcome = std::move(status);
-    done.Notify();
-  });
-  done.WaitForNotification();
-  return outcome;
+  return engine.CommitMaildrop({mailbox, absl::StrCat("session of ", lease_id), token, std::move(deletions)})
+      .status();
 }
 
-absl::StatusOr<std::string> Fetch(Engine& engine, MailboxId mailbox, MessageId message) {
+absl::StatusOr<std::string> Fetch(SyncEngine engine, AccountId mailbox, MessageId message) {
   ASSIGN_OR_RETURN(std::unique_ptr<MessageReader> reader, engine.OpenMessage(mailbox, message));
   std::string all;
   for (;;) {
-    ASSIGN_OR_RETURN(const std::string piece, reader->Read(all.size(), 65536));
-    if (piece.empty()) return all.substr(std::min(all.size(), sizeof(kPrefix) - 1));
+    ASSIGN_OR_RETURN(const std::string piece, BlockOn(reader->Read(static_cast<int64_t>(all.size()), 65536)));
+    if (piece.empty()) return all.substr(std::min(all.size(), sizeof(kPrefix) + sizeof(kTrace) - 2));
     all += piece;
   }
 }
@@ -168,27 +149,29 @@ namespace {
 template <typename Record>
 std::map<std::string, Record> All(const Database::Use& use, Family family, std::string& problems) {
   std::map<std::string, Record> all;
-  const absl::Status read = Scan(use, nullptr, family, "", "",
-                                 [&](absl::string_view key, absl::string_view value) -> absl::StatusOr<bool> {
-                                   RETURN_IF_ERROR(Decode(value, all[std::string(key)]));
-                                   return true;
-                                 });
+  const absl::Status read =
+      Scan(use, family, "", "", [&](absl::string_view key, absl::string_view value) -> absl::StatusOr<bool> {
+        // Family mailbox has two kinds of records.
+        if (std::is_same_v<Record, rules::Mailbox> && key.size() != 8) return true;
+        RETURN_IF_ERROR(Decode(value, all[std::string(key)]));
+        return true;
+      });
   if (!read.ok()) absl::StrAppend(&problems, FamilyName(family), ": ", read.ToString(), "\n");
   return all;
 }
 
 struct Totals {
-  uint64_t count = 0;
-  uint64_t bytes = 0;
+  int64_t count = 0;
+  int64_t bytes = 0;
   bool operator==(const Totals&) const = default;
 };
 
-void CheckBodies(const Database::Use& use, const std::map<uint64_t, uint64_t>& entries_of_body,
+void CheckBodies(const Database::Use& use, const std::map<int64_t, int64_t>& entries_of_body,
                  std::string& problems) {
   const auto refs = All<BodyRef>(use, Family::kBodyRef, problems);
-  std::map<uint64_t, uint64_t> bytes_of_body;
+  std::map<int64_t, int64_t> bytes_of_body;
   for (const auto& [key, ref] : refs) {
-    const uint64_t body = BodyOfKey(key);
+    const int64_t body = BodyOfKey(key);
     const auto entries = entries_of_body.find(body);
     if (entries == entries_of_body.end() || entries->second != ref.mailbox_count) {
       absl::StrAppend(&problems, "body ", body, " counts ", ref.mailbox_count, " entries wrongly\n");
@@ -198,16 +181,17 @@ void CheckBodies(const Database::Use& use, const std::map<uint64_t, uint64_t>& e
   for (const auto& [body, count] : entries_of_body) {
     if (!bytes_of_body.contains(body)) absl::StrAppend(&problems, "body ", body, " has no body_ref\n");
   }
-  std::map<uint64_t, uint64_t> stored;
+  std::map<int64_t, int64_t> stored;
   const absl::Status read =
-      Scan(use, nullptr, Family::kBody, "", "",
+      Scan(use, Family::kBody, "", "",
            [&](absl::string_view key, absl::string_view value) -> absl::StatusOr<bool> {
-             uint64_t& bytes = stored[BodyOfKey(key)];
+             int64_t& bytes = stored[BodyOfKey(key)];
              std::string chunk;
-             RETURN_IF_ERROR(
-                 UnpackChunk(std::string(value),
-                             std::min<uint64_t>(kChunkBytes, bytes_of_body[BodyOfKey(key)] - bytes), chunk));
-             bytes += chunk.size();
+             RETURN_IF_ERROR(UnpackChunk(
+                 std::string(value),
+                 static_cast<size_t>(std::min<int64_t>(kChunkBytes, bytes_of_body[BodyOfKey(key)] - bytes)),
+                 chunk));
+             bytes += static_cast<int64_t>(chunk.size());
              return true;
            });
   if (!read.ok()) absl::StrAppend(&problems, "body: ", read.ToString(), "\n");
@@ -224,19 +208,19 @@ std::string CheckRecords(const RocksDbOptions& options, rocksdb::Env& env) {
   if (!database.ok()) return database.status().ToString();
   const Database::Use use(**database);
 
-  std::map<MailboxId, Totals> found;
-  std::map<uint64_t, uint64_t> entries_of_body;
+  std::map<AccountId, Totals> found;
+  std::map<int64_t, int64_t> entries_of_body;
   Totals all;
   for (const auto& [key, message] : All<MessageRecord>(use, Family::kMessage, problems)) {
-    Totals& totals = found[MailboxOfKey(key)];
+    Totals& totals = found[AccountOfKey(key)];
     for (Totals* each : {&totals, &all}) {
       ++each->count;
-      each->bytes += message.size_bytes;
+      each->bytes += message.entry.size_bytes();
     }
     ++entries_of_body[message.body];
   }
-  for (const auto& [key, mailbox] : All<MailboxRecord>(use, Family::kMailbox, problems)) {
-    const MailboxId id = MailboxOfKey(key);
+  for (const auto& [key, mailbox] : All<rules::Mailbox>(use, Family::kMailbox, problems)) {
+    const AccountId id = AccountOfKey(key);
     if (found[id] != Totals{mailbox.message_count, mailbox.message_bytes}) {
       absl::StrAppend(&problems, "mailbox ", id.value, " counts ", mailbox.message_count, " but has ",
                       found[id].count, "\n");
@@ -250,4 +234,4 @@ std::string CheckRecords(const RocksDbOptions& options, rocksdb::Env& env) {
   return problems;
 }
 
-}  // namespace mailstead::store
+}  // namespace mailstead::engine

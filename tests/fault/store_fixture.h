@@ -14,8 +14,10 @@
 #include "stored/engine/engine.h"
 #include "stored/engine/rocksdb/rocksdb_engine.h"
 #include "tests/fault/faulty_file_system.h"
+#include "tests/support/block_on.h"
+#include "tests/support/sync_engine.h"
 
-namespace mailstead::store {
+namespace mailstead::engine {
 
 class FaultyStore {
  public:
@@ -31,7 +33,7 @@ class FaultyStore {
   void Open();
   absl::Status TryOpen();
   void Close() { engine_.reset(); }
-  Engine& engine() { return *engine_; }
+  SyncEngine engine() { return SyncEngine(*engine_); }
 
   // Waits for at most ten seconds.
   bool BecomesHealthy();
@@ -40,26 +42,28 @@ class FaultyStore {
   std::string path_;
   std::shared_ptr<FaultyFileSystem> files_;
   std::unique_ptr<rocksdb::Env> env_;
+  ThreadExecutor executor_;
   std::unique_ptr<Engine> engine_;
 };
 
 std::string Sha256(absl::string_view bytes);
 std::string RandomText(size_t size, uint32_t seed);
 
-MailboxId MakeAccount(Engine& engine, absl::string_view address);
-absl::StatusOr<Receipt> Append(Engine& engine, absl::string_view delivery_id,
-                               const std::vector<MailboxId>& mailboxes, const std::string& content);
+AccountId MakeAccount(SyncEngine engine, absl::string_view address);
+absl::StatusOr<Receipt> Append(SyncEngine engine, absl::string_view delivery_id,
+                               const std::vector<AccountId>& mailboxes, const std::string& content);
 // Through a BodyWriter.
-absl::StatusOr<Receipt> AppendStaged(Engine& engine, absl::string_view delivery_id,
-                                     const std::vector<MailboxId>& mailboxes, const std::string& content);
-absl::StatusOr<Maildrop> OpenMaildrop(Engine& engine, MailboxId mailbox, absl::string_view lease_id);
-absl::Status CommitMaildrop(Engine& engine, MailboxId mailbox, LeaseToken token,
+absl::StatusOr<Receipt> AppendStaged(SyncEngine engine, absl::string_view delivery_id,
+                                     const std::vector<AccountId>& mailboxes, const std::string& content);
+// By a session that is named as the lease.
+absl::StatusOr<OpenedMaildrop> OpenMaildrop(SyncEngine engine, AccountId mailbox, absl::string_view lease_id);
+absl::Status CommitMaildrop(SyncEngine engine, AccountId mailbox, absl::string_view lease_id, LockToken token,
                             std::vector<MessageId> deletions);
-// Content without the prefix.
-absl::StatusOr<std::string> Fetch(Engine& engine, MailboxId mailbox, MessageId message);
+// Content without prefix and trace.
+absl::StatusOr<std::string> Fetch(SyncEngine engine, AccountId mailbox, MessageId message);
 
 // Opens the closed store and compares all families with one another: counters with entries, body_ref with
 // entries, chunks with body_ref, nothing left over. Empty when all is well, else a line for each difference.
 std::string CheckRecords(const RocksDbOptions& options, rocksdb::Env& env);
 
-}  // namespace mailstead::store
+}  // namespace mailstead::engine

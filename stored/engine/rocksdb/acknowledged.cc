@@ -8,7 +8,7 @@
 #include "common/base/status.h"
 #include "stored/engine/rocksdb/health.h"
 
-namespace mailstead::store {
+namespace mailstead::engine {
 namespace {
 
 std::string NoteFile(const std::string& path) { return path + "/acknowledged"; }
@@ -32,4 +32,4 @@ absl::Status WriteAcknowledged(rocksdb::Env& env, const std::string& path, uint6
   return FromRocksDb(env.RenameFile(name + ".tmp", name));
 }
 
-}  // namespace mailstead::store
+}  // namespace mailstead::engine

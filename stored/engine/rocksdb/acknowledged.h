@@ -13,11 +13,11 @@ namespace rocksdb {
 class Env;
 }
 
-namespace mailstead::store {
+namespace mailstead::engine {
 
 // What was noted; 0 without the file. DataLoss when it holds no number.
 absl::StatusOr<uint64_t> ReadAcknowledged(rocksdb::Env& env, const std::string& path);
 // Replaces the note. It may be older after a power cut, which only makes the check weaker.
 absl::Status WriteAcknowledged(rocksdb::Env& env, const std::string& path, uint64_t sequence);
 
-}  // namespace mailstead::store
+}  // namespace mailstead::engine

@@ -9,27 +9,39 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "stored/engine/rocksdb/chunk_codec.h"
+#include "stored/rules/mailbox.h"
 
-namespace mailstead::store {
+namespace mailstead::engine {
 
-StagedBody::StagedBody(Database& database, Health& health)
-    : database_(database), health_(health), id_(database.NextId()) {}
+StagedBody::StagedBody(Database& database, Health& health, Readers& readers)
+    : database_(database), health_(health), readers_(readers), id_(database.NextId()) {}
 
 StagedBody::~StagedBody() {
   if (staged_bytes_ == 0) return;
-  const Database::Use use(database_);
-  // A database that was closed and opened again has swept the chunks, or holds the commit after all.
-  if (!use.status().ok() || use.generation() != generation_) return;
-  rocksdb::WriteBatch batch;
-  for (uint32_t chunk = 0; chunk < ChunkCount(staged_bytes_); ++chunk) {
-    batch.Delete(use.family(Family::kBody), ChunkKey(id_, chunk));
-  }
-  batch.Delete(use.family(Family::kStaged), BodyKey(id_));
-  // Where this fails the next start sweeps.
-  use.Write(batch, /*sync=*/false).IgnoreError();
+  readers_.Defer([&database = database_, id = id_, generation = generation_,
+                  chunks = ChunkCount(static_cast<int64_t>(staged_bytes_))] {
+    const Database::Use use(database);
+    // A database that was closed and opened again has swept the chunks, or holds the commit after all.
+    if (!use.status().ok() || use.generation() != generation) return;
+    rocksdb::WriteBatch batch;
+    for (uint32_t chunk = 0; chunk < chunks; ++chunk) {
+      batch.Delete(use.family(Family::kBody), ChunkKey(id, chunk));
+    }
+    batch.Delete(use.family(Family::kStaged), BodyKey(id));
+    // Where this fails the next start sweeps.
+    use.Write(batch, /*sync=*/false).IgnoreError();
+  });
 }
 
-absl::Status StagedBody::Append(absl::string_view bytes) {
+Task<absl::Status> StagedBody::Append(std::string bytes) {
+  if (!Fills(bytes.size())) co_return Add(bytes);
+  if (!co_await readers_.Enter()) co_return Readers::TooMany();
+  absl::Status added = Add(bytes);
+  co_await readers_.Leave();
+  co_return added;
+}
+
+absl::Status StagedBody::Add(absl::string_view bytes) {
   RETURN_IF_ERROR(status_);
   while (!bytes.empty()) {
     // The last chunk stays here for the commit: one is staged only when more bytes follow it.
@@ -66,14 +78,16 @@ absl::Status StagedBody::Stage(absl::string_view chunk) {
   return absl::OkStatus();
 }
 
-void StagedBody::Seal() {
+absl::Status StagedBody::Seal(absl::string_view trace) {
+  RETURN_IF_ERROR(Add(trace));
   std::string buffer;
   if (const absl::string_view packed = PackChunk(rest_, buffer); packed.size() < rest_.size()) {
     rest_ = std::move(buffer);
   }
+  return absl::OkStatus();
 }
 
-absl::Status StagedBody::Commit(Batch& batch, uint64_t mailbox_count) {
+absl::Status StagedBody::Commit(Batch& batch, int64_t mailbox_count) {
   RETURN_IF_ERROR(status_);
   if (staged_bytes_ > 0) {
     if (generation_ != batch.use().generation()) {
@@ -88,15 +102,16 @@ absl::Status StagedBody::Commit(Batch& batch, uint64_t mailbox_count) {
   return absl::OkStatus();
 }
 
-WholeBody::WholeBody(uint64_t id, absl::string_view content) : id_(id), size_bytes_(content.size()) {
-  chunks_.reserve(ChunkCount(content.size()));
+WholeBody::WholeBody(int64_t id, absl::string_view bytes)
+    : id_(id), size_bytes_(static_cast<int64_t>(bytes.size())) {
+  chunks_.reserve(ChunkCount(size_bytes_));
   std::string buffer;
-  for (; !content.empty(); content.remove_prefix(std::min(content.size(), kChunkBytes))) {
-    chunks_.emplace_back(PackChunk(content.substr(0, kChunkBytes), buffer));
+  for (; !bytes.empty(); bytes.remove_prefix(std::min(bytes.size(), kChunkBytes))) {
+    chunks_.emplace_back(PackChunk(bytes.substr(0, kChunkBytes), buffer));
   }
 }
 
-void WholeBody::Commit(Batch& batch, uint64_t mailbox_count) const {
+void WholeBody::Commit(Batch& batch, int64_t mailbox_count) const {
   for (uint32_t chunk = 0; chunk < chunks_.size(); ++chunk) {
     batch.Put(Family::kBody, ChunkKey(id_, chunk), chunks_[chunk]);
   }
@@ -109,12 +124,11 @@ size_t WholeBody::memory_bytes() const {
   return total;
 }
 
-absl::Status UnrefBody(Batch& batch, uint64_t id) {
+absl::Status UnrefBody(Batch& batch, int64_t id) {
   ASSIGN_OR_RETURN(std::optional<BodyRef> ref, FindRecord<BodyRef>(batch, Family::kBodyRef, BodyKey(id)));
-  if (!ref.has_value() || ref->mailbox_count == 0) {
-    return absl::DataLossError(absl::StrCat("body ", id, " of a message is missing"));
-  }
-  if (--ref->mailbox_count > 0) {
+  if (!ref.has_value()) return absl::DataLossError(absl::StrCat("body ", id, " of a message is missing"));
+  ASSIGN_OR_RETURN(const bool was_last, rules::Unreference(ref->mailbox_count));
+  if (!was_last) {
     batch.Put(Family::kBodyRef, BodyKey(id), Encode(*ref));
     return absl::OkStatus();
   }
@@ -126,4 +140,4 @@ absl::Status UnrefBody(Batch& batch, uint64_t id) {
   return absl::OkStatus();
 }
 
-}  // namespace mailstead::store
+}  // namespace mailstead::engine

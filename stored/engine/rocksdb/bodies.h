@@ -1,9 +1,9 @@
-// Message contents: how they are cut into chunks, staged, counted and deleted.
+// Message bodies: how they are cut into chunks, staged, counted and deleted.
 //
-// A body is chunks 0 to n-1 of kChunkBytes each but the last, which has 1 to kChunkBytes; an empty body has
-// none. Each is stored as PackChunk makes it. Chunks before the last are written as they come and named in
-// family staged until the delivery's commit, which adds the last chunk and the body_ref. So a small body is
-// written by its commit alone.
+// A body is the content of a message and, behind it, its trace fields. It is chunks 0 to n-1 of kChunkBytes each but the
+// last, which has 1 to kChunkBytes; an empty body has none. Each is stored as PackChunk makes it. Chunks before the last
+// are written as they come and named in family staged until the commit of their message, which adds the last chunk and the
+// body_ref. So a small body is written by its commit alone.
 #pragma once
 
 #include <cstdint>
@@ -16,40 +16,46 @@
 #include "stored/engine/engine.h"
 #include "stored/engine/rocksdb/database.h"
 #include "stored/engine/rocksdb/health.h"
+#include "stored/engine/rocksdb/readers.h"
 #include "stored/engine/rocksdb/writer.h"
 
-namespace mailstead::store {
+namespace mailstead::engine {
 
 inline constexpr size_t kChunkBytes = 64 * 1024;
 
-inline uint32_t ChunkCount(uint64_t size_bytes) {
-  return static_cast<uint32_t>((size_bytes + kChunkBytes - 1) / kChunkBytes);
+inline uint32_t ChunkCount(int64_t size_bytes) {
+  return static_cast<uint32_t>((static_cast<uint64_t>(size_bytes) + kChunkBytes - 1) / kChunkBytes);
 }
 
 class StagedBody final : public BodyWriter {
  public:
-  StagedBody(Database& database, Health& health);
+  StagedBody(Database& database, Health& health, Readers& readers);
+  // Sweeps what is staged, on another thread.
   ~StagedBody() override;
 
-  absl::Status Append(absl::string_view bytes) override;
-  uint64_t size_bytes() const override { return staged_bytes_ + rest_bytes_; }
+  Task<absl::Status> Append(std::string bytes) override;
+  int64_t size_bytes() const override { return static_cast<int64_t>(staged_bytes_ + rest_bytes_); }
 
-  // Behind the last Append, before Commit: packs the last chunk.
-  void Seal();
-  // Within the delivery's commit: the last chunk and the body_ref. Unavailable when the database was opened
-  // anew since the first byte (the chunks were swept then).
-  absl::Status Commit(Batch& batch, uint64_t mailbox_count);
+  // On a thread that may wait for the disk, behind the last Append: adds the trace and packs the last chunk.
+  absl::Status Seal(absl::string_view trace);
+  // Within the commit of the message: the last chunk and the body_ref. Unavailable when the database was opened anew since
+  // the first byte (the chunks were swept then).
+  absl::Status Commit(Batch& batch, int64_t mailbox_count);
   // The commit was acknowledged: the chunks stay.
   void Committed() { staged_bytes_ = 0; }
-  uint64_t id() const { return id_; }
+  int64_t id() const { return id_; }
   size_t memory_bytes() const { return rest_.size(); }
 
  private:
+  // Whether Add writes a chunk.
+  bool Fills(size_t bytes) const { return rest_.size() + bytes > kChunkBytes; }
+  absl::Status Add(absl::string_view bytes);
   absl::Status Stage(absl::string_view chunk);
 
   Database& database_;
   Health& health_;
-  const uint64_t id_;
+  Readers& readers_;
+  const int64_t id_;
   uint64_t generation_ = 0;  // of the database that holds the staged chunks
   uint64_t staged_bytes_ = 0;
   // The last chunk, packed once the body is sealed, and its size before that.
@@ -61,20 +67,19 @@ class StagedBody final : public BodyWriter {
 // A body that is in memory whole: packed where it comes in, committed by the writer.
 class WholeBody {
  public:
-  WholeBody(uint64_t id, absl::string_view content);
+  WholeBody(int64_t id, absl::string_view bytes);
 
-  void Commit(Batch& batch, uint64_t mailbox_count) const;
-  uint64_t id() const { return id_; }
-  uint64_t size_bytes() const { return size_bytes_; }
+  void Commit(Batch& batch, int64_t mailbox_count) const;
+  int64_t id() const { return id_; }
   size_t memory_bytes() const;
 
  private:
-  const uint64_t id_;
-  const uint64_t size_bytes_;
+  const int64_t id_;
+  const int64_t size_bytes_;
   std::vector<std::string> chunks_;
 };
 
 // One mailbox entry less; with the last one the body goes. DataLoss when it is not there.
-absl::Status UnrefBody(Batch& batch, uint64_t id);
+absl::Status UnrefBody(Batch& batch, int64_t id);
 
-}  // namespace mailstead::store
+}  // namespace mailstead::engine

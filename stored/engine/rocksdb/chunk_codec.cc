@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
 
-namespace mailstead::store {
+namespace mailstead::engine {
 namespace {
 
 // The fastest of zstd's ordinary levels: every delivery waits for it.
@@ -57,4 +57,4 @@ absl::Status UnpackChunk(std::string stored, size_t size_bytes, std::string& chu
   return absl::OkStatus();
 }
 
-}  // namespace mailstead::store
+}  // namespace mailstead::engine

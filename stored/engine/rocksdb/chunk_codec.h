@@ -8,7 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 
-namespace mailstead::store {
+namespace mailstead::engine {
 
 // A zstd frame in `buffer` or, where that would save less than an eighth, `chunk` as it is. What is stored is
 // a frame exactly when its size is not that of the chunk.
@@ -17,4 +17,4 @@ absl::string_view PackChunk(absl::string_view chunk, std::string& buffer);
 // The chunk of `size_bytes` bytes that `stored` holds. DataLoss when it holds something else.
 absl::Status UnpackChunk(std::string stored, size_t size_bytes, std::string& chunk);
 
-}  // namespace mailstead::store
+}  // namespace mailstead::engine

@@ -7,15 +7,17 @@
 #include <vector>
 
 #include "absl/strings/numbers.h"
+#include "common/base/random.h"
 #include "stored/engine/rocksdb/acknowledged.h"
 #include "stored/engine/rocksdb/schema.h"
 #include "stored/engine/rocksdb/tuning.h"
 
-namespace mailstead::store {
+namespace mailstead::engine {
 namespace {
 
 constexpr unsigned kIdCounterBits = 40;
-constexpr uint64_t kMaxEpoch = (uint64_t{1} << 24) - 1;
+constexpr int64_t kMaxEpoch = (int64_t{1} << 23) - 1;
+constexpr size_t kIncarnationChars = 26;
 // Opening again writes what the log holds to new files: more than this is tried before the old ones are
 // closed.
 constexpr size_t kProbeBytes = size_t{1} << 20;
@@ -99,9 +101,15 @@ absl::Status Database::OpenFiles() {
   ++generation_;
 
   absl::Status status = BeginEpoch();
+  if (status.ok()) status = LoadIncarnation();
   if (status.ok()) status = LoadCounters();
   if (status.ok()) status = SweepStaged();
   if (status.ok() && schema == SchemaState::kNew) status = MarkSchemaReady(env_, options_.path);
+  if (status.ok()) {
+    const absl::StatusOr<bool> old_receipts = AnyOldReceipts();
+    status = old_receipts.status();
+    if (status.ok()) has_old_receipts_.store(*old_receipts);
+  }
   if (!status.ok()) CloseFiles();
   return status;
 }
@@ -123,7 +131,7 @@ absl::Status Database::BeginEpoch() {
   rocksdb::ColumnFamilyHandle* meta = families_[static_cast<size_t>(Family::kMeta)];
   std::string text;
   const rocksdb::Status read = db_->Get(rocksdb::ReadOptions(), meta, ToSlice(kEpochKey), &text);
-  uint64_t epoch = 0;
+  int64_t epoch = 0;
   if (!read.IsNotFound()) {
     RETURN_IF_ERROR(FromRocksDb(read));
     if (!absl::SimpleAtoi(text, &epoch)) return absl::DataLossError("the boot epoch is not a number");
@@ -133,6 +141,48 @@ absl::Status Database::BeginEpoch() {
   synced.sync = true;
   RETURN_IF_ERROR(FromRocksDb(db_->Put(synced, meta, ToSlice(kEpochKey), absl::StrCat(epoch))));
   next_id_.store(epoch << kIdCounterBits | 1, std::memory_order_relaxed);
+  return absl::OkStatus();
+}
+
+// A store has none when it is new, or was made before schema version 3. The locks and leases of the latter have another
+// form and their front-ends another language: they go, in the same commit, so that it happens once.
+absl::Status Database::LoadIncarnation() {
+  rocksdb::ColumnFamilyHandle* meta = families_[static_cast<size_t>(Family::kMeta)];
+  const rocksdb::Status read =
+      db_->Get(rocksdb::ReadOptions(), meta, ToSlice(kIncarnationKey), &incarnation_);
+  if (!read.IsNotFound()) return FromRocksDb(read);
+  incarnation_ = RandomId(kIncarnationChars);
+  rocksdb::WriteBatch batch;
+  for (const Family family : {Family::kLease, Family::kLock}) {
+    rocksdb::ColumnFamilyHandle* handle = families_[static_cast<size_t>(family)];
+    const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(rocksdb::ReadOptions(), handle));
+    for (it->SeekToFirst(); it->Valid(); it->Next()) batch.Delete(handle, it->key());
+    RETURN_IF_ERROR(FromRocksDb(it->status()));
+  }
+  batch.Put(meta, ToSlice(kIncarnationKey), incarnation_);
+  rocksdb::WriteOptions synced;
+  synced.sync = true;
+  return FromRocksDb(db_->Write(synced, &batch));
+}
+
+absl::StatusOr<bool> Database::AnyOldReceipts() const {
+  const std::string first(1, kOldReceiptKind);
+  const std::string end = PrefixEnd(first);
+  const rocksdb::Slice bound = ToSlice(end);
+  rocksdb::ReadOptions options;
+  options.iterate_upper_bound = &bound;
+  const std::unique_ptr<rocksdb::Iterator> it(
+      db_->NewIterator(options, families_[static_cast<size_t>(Family::kDelivery)]));
+  it->Seek(ToSlice(first));
+  RETURN_IF_ERROR(FromRocksDb(it->status()));
+  return it->Valid();
+}
+
+absl::Status Database::LookForOldReceipts() {
+  const Use use(*this);
+  RETURN_IF_ERROR(use.status());
+  ASSIGN_OR_RETURN(const bool any, AnyOldReceipts());
+  has_old_receipts_.store(any);
   return absl::OkStatus();
 }
 
@@ -202,30 +252,52 @@ absl::Status Database::NoteAcknowledged() {
   return absl::OkStatus();
 }
 
-uint64_t Database::DiskBytes() const {
+int64_t Database::DiskBytes() const {
   std::vector<rocksdb::Env::FileAttributes> files;
-  uint64_t total = 0;
+  int64_t total = 0;
   if (!env_.GetChildrenFileAttributes(db_path(), &files).ok()) return 0;
-  for (const rocksdb::Env::FileAttributes& file : files) total += file.size_bytes;
+  for (const rocksdb::Env::FileAttributes& file : files) total += static_cast<int64_t>(file.size_bytes);
   return total;
 }
 
-Database::Use::Use(Database& database) : database_(database) { database_.gate_.ReaderLock(); }
+Database::Use::Use(Database& database, Tier tier) ABSL_NO_THREAD_SAFETY_ANALYSIS
+    : database_(database),
+      tier_(tier),
+      entered_(tier == Tier::kMemory ? database.gate_.ReaderTryLock() : (database.gate_.ReaderLock(), true)) {
+}
 
-Database::Use::~Use() { database_.gate_.ReaderUnlock(); }
+Database::Use::~Use() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  if (entered_) database_.gate_.ReaderUnlock();
+}
 
 absl::Status Database::Use::status() const {
-  if (database_.db_ != nullptr) return absl::OkStatus();
+  if (entered_ && database_.db_ != nullptr) return absl::OkStatus();
   return absl::UnavailableError("the database is closed after a failure of the disk");
+}
+
+rocksdb::ReadOptions Database::Use::read_options() const {
+  rocksdb::ReadOptions options;
+  if (tier_ == Tier::kMemory) options.read_tier = rocksdb::ReadTier::kBlockCacheTier;
+  return options;
+}
+
+absl::Status Database::Use::Outcome(const rocksdb::Status& status) const {
+  missed_ = missed_ || status.IsIncomplete();
+  return FromRocksDb(status);
 }
 
 absl::StatusOr<bool> Database::Use::FindAt(const rocksdb::Snapshot* snapshot, Family family,
                                            absl::string_view key, std::string& value) const {
-  rocksdb::ReadOptions options;
+  rocksdb::ReadOptions options = read_options();
   options.snapshot = snapshot;
   const rocksdb::Status status = db().Get(options, this->family(family), ToSlice(key), &value);
   if (status.IsNotFound()) return false;
-  RETURN_IF_ERROR(FromRocksDb(status));
+  RETURN_IF_ERROR(Outcome(status));
+  if (tier_ == Tier::kMemory && value.empty()) {
+    // RocksDB says so, too, when a table that may hold the key is not open; what is looked up here is never empty.
+    missed_ = true;
+    return absl::UnavailableError("not in memory");
+  }
   return true;
 }
 
@@ -266,4 +338,4 @@ Database::Snapshot::~Snapshot() {
   use.db().ReleaseSnapshot(snapshot_);
 }
 
-}  // namespace mailstead::store
+}  // namespace mailstead::engine

@@ -27,7 +27,7 @@
 #include "stored/engine/rocksdb/records.h"
 #include "stored/engine/rocksdb/rocksdb_engine.h"
 
-namespace mailstead::store {
+namespace mailstead::engine {
 
 inline rocksdb::Slice ToSlice(absl::string_view text) { return rocksdb::Slice(text.data(), text.size()); }
 inline absl::string_view ToView(const rocksdb::Slice& slice) {
@@ -67,17 +67,30 @@ class Database {
 
   class Snapshot;
 
-  // Keeps the database open while it lives; short, and never two at a time in one thread (Recover waits for
-  // all).
+  // Where a Use reads.
+  enum class Tier {
+    // Waits for the disk, and for a database that is being closed and opened again.
+    kDisk,
+    // Never waits: what is not in memory is missed.
+    kMemory,
+  };
+
+  // Keeps the database open while it lives; short, and never two at a time in one thread (Recover waits for all).
   class Use final : public Source {
    public:
-    explicit Use(Database& database);
+    explicit Use(Database& database, Tier tier = Tier::kDisk);
     ~Use() override;
     Use(const Use&) = delete;
     Use& operator=(const Use&) = delete;
 
-    // Unavailable while a failure could not be mended; nothing else may be called then.
+    // Unavailable while a failure could not be mended, and for kMemory while the database is being opened again; nothing
+    // else may be called then.
     absl::Status status() const;
+    // Set once something was asked for that is not in memory: what was read since is worth nothing.
+    bool missed() const { return missed_; }
+    rocksdb::ReadOptions read_options() const;
+    // Of an iterator or a Get.
+    absl::Status Outcome(const rocksdb::Status& status) const;
     // Grows when the database was closed and opened again.
     uint64_t generation() const { return database_.generation_; }
     rocksdb::DB& db() const { return *database_.db_; }
@@ -97,6 +110,9 @@ class Database {
    private:
     friend class Database::Snapshot;
     Database& database_;
+    const Tier tier_;
+    const bool entered_;
+    mutable bool missed_ = false;
   };
 
   // A view that stays. When the database is closed and opened again the view is lost: Get gives null.
@@ -123,8 +139,8 @@ class Database {
   // Notes in the folder how far the database is known to be synced, if that has changed.
   absl::Status NoteAcknowledged();
 
-  // Never given out before, nor after a restart or power cut: boot epoch (24 bits) and a counter (40 bits).
-  uint64_t NextId() { return next_id_.fetch_add(1, std::memory_order_relaxed); }
+  // Never given out before, nor after a restart or power cut: boot epoch (23 bits) and a counter (40 bits).
+  int64_t NextId() { return next_id_.fetch_add(1, std::memory_order_relaxed); }
 
   // As of the last commit. Set by the writer.
   Counters counters() const {
@@ -136,12 +152,19 @@ class Database {
     counters_ = counters;
   }
 
-  // Engine::DirectoryVersion.
-  uint64_t directory_version() const { return directory_version_.load(std::memory_order_acquire); }
+  // DirectoryEngine::Version.
+  int64_t directory_version() const { return directory_version_.load(std::memory_order_acquire); }
   void DirectoryChanged() { directory_version_.fetch_add(1, std::memory_order_acq_rel); }
 
+  // Random, chosen when the store was made.
+  const std::string& incarnation() const { return incarnation_; }
+  // Whether receipts are left that a store of schema version 1 or 2 has made; looked up on opening, and again by
+  // LookForOldReceipts.
+  bool has_old_receipts() const { return has_old_receipts_.load(std::memory_order_relaxed); }
+  absl::Status LookForOldReceipts();
+
   // Bytes of all files.
-  uint64_t DiskBytes() const;
+  int64_t DiskBytes() const;
 
  private:
   Database(const RocksDbOptions& options, rocksdb::Env& env, Health& health);
@@ -152,6 +175,8 @@ class Database {
   absl::Status OpenFiles() ABSL_EXCLUSIVE_LOCKS_REQUIRED(gate_);
   void CloseFiles() ABSL_EXCLUSIVE_LOCKS_REQUIRED(gate_);
   absl::Status BeginEpoch() ABSL_EXCLUSIVE_LOCKS_REQUIRED(gate_);
+  absl::Status LoadIncarnation() ABSL_EXCLUSIVE_LOCKS_REQUIRED(gate_);
+  absl::StatusOr<bool> AnyOldReceipts() const;
   absl::Status LoadCounters() ABSL_EXCLUSIVE_LOCKS_REQUIRED(gate_);
   absl::Status SweepStaged() ABSL_EXCLUSIVE_LOCKS_REQUIRED(gate_);
   absl::Status ProbeDisk() const;
@@ -171,13 +196,15 @@ class Database {
   absl::Mutex snapshots_mutex_;
   absl::flat_hash_set<const rocksdb::Snapshot*> snapshots_ ABSL_GUARDED_BY(snapshots_mutex_);
 
-  std::atomic<uint64_t> next_id_{0};
+  std::string incarnation_;
+  std::atomic<bool> has_old_receipts_{false};
+  std::atomic<int64_t> next_id_{0};
   // Sequence numbers of RocksDB: known to be synced, and written to the file.
   std::atomic<uint64_t> acknowledged_{0};
   std::atomic<uint64_t> noted_{0};
-  std::atomic<uint64_t> directory_version_{1};
+  std::atomic<int64_t> directory_version_{1};
   mutable absl::Mutex counters_mutex_;
   Counters counters_ ABSL_GUARDED_BY(counters_mutex_);
 };
 
-}  // namespace mailstead::store
+}  // namespace mailstead::engine

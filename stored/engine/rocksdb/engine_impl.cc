@@ -2,60 +2,96 @@
 
 #include <rocksdb/env.h>
 
-#include <utility>
-
+#include "common/base/check.h"
+#include "common/base/random.h"
 #include "common/base/status.h"
 #include "stored/engine/rocksdb/log_files.h"
 
-namespace mailstead::store {
+namespace mailstead::engine {
+namespace {
+
+// Threads for Verify and Sweep.
+constexpr size_t kBackgroundThreads = 2;
+constexpr size_t kMaxWaitingBackground = 100;
+
+class RocksDbEngine final : public Engine {
+ public:
+  explicit RocksDbEngine(RocksDbOptions options)
+      : shared_(std::move(options)),
+        directory_(shared_),
+        messages_(shared_),
+        maildrops_(shared_),
+        leases_(shared_),
+        upkeep_(shared_, leases_) {}
+  ~RocksDbEngine() override {
+    upkeep_.Stop();
+    shared_.Close();
+  }
+
+  absl::Status Open() {
+    RETURN_IF_ERROR(shared_.Open());
+    RETURN_IF_ERROR(leases_.Load());
+    upkeep_.Begin();
+    return absl::OkStatus();
+  }
+
+  DirectoryEngine& directory() override { return directory_; }
+  MessageEngine& messages() override { return messages_; }
+  MaildropEngine& maildrops() override { return maildrops_; }
+  LeaseEngine& leases() override { return leases_; }
+  UpkeepEngine& upkeep() override { return upkeep_; }
+
+ private:
+  RocksDbShared shared_;
+  RocksDbDirectory directory_;
+  RocksDbMessages messages_;
+  RocksDbMaildrops maildrops_;
+  RocksDbLeases leases_;
+  RocksDbUpkeep upkeep_;
+};
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<Engine>> OpenRocksDbEngine(RocksDbOptions options) {
-  ASSIGN_OR_RETURN(std::unique_ptr<RocksDbEngine> engine, RocksDbEngine::Open(std::move(options)));
+  CHECK(options.executor != nullptr);
+  auto engine = std::make_unique<RocksDbEngine>(std::move(options));
+  RETURN_IF_ERROR(engine->Open());
   return std::unique_ptr<Engine>(std::move(engine));
 }
 
-RocksDbEngine::RocksDbEngine(RocksDbOptions options)
+RocksDbShared::RocksDbShared(RocksDbOptions options)
     : options_(std::move(options)),
       clock_(*options_.clock),
       lease_clock_(options_.lease_clock != nullptr ? *options_.lease_clock : steady_clock_),
       env_(rocksdb::NewCompositeEnv(std::make_shared<LogFileSystem>(
           (options_.env != nullptr ? options_.env : rocksdb::Env::Default())->GetFileSystem()))),
       health_(*env_, options_.path, options_.min_free_bytes, lease_clock_),
-      leases_(lease_clock_) {}
+      leases_(lease_clock_),
+      listing_counter_(RandomBytes(8)) {}
 
-absl::StatusOr<std::unique_ptr<RocksDbEngine>> RocksDbEngine::Open(RocksDbOptions options) {
-  std::unique_ptr<RocksDbEngine> engine(new RocksDbEngine(std::move(options)));
-  const RocksDbOptions& limits = engine->options_;
-  ASSIGN_OR_RETURN(engine->database_, Database::Open(limits, *engine->env_, engine->health_));
-  RETURN_IF_ERROR(engine->LoadLeases());
-  engine->listers_ = std::make_unique<WorkerPool>(limits.reader_threads, limits.max_waiting_listings);
-  engine->writer_ = std::make_unique<Writer>(*engine->database_, limits.max_waiting_changes,
-                                             limits.max_waiting_bytes, limits.around_callbacks);
-  engine->upkeep_thread_ = std::thread([raw = engine.get()] { raw->Maintain(); });
-  return engine;
+absl::Status RocksDbShared::Open() {
+  ASSIGN_OR_RETURN(database_, Database::Open(options_, *env_, health_));
+  readers_ =
+      std::make_unique<Readers>(*options_.executor, options_.reader_threads, options_.max_waiting_reads);
+  background_ = std::make_unique<Readers>(*options_.executor, kBackgroundThreads, kMaxWaitingBackground);
+  writer_ = std::make_unique<Writer>(*database_, *options_.executor, options_.max_waiting_changes,
+                                     options_.max_waiting_bytes);
+  return absl::OkStatus();
 }
 
-RocksDbEngine::~RocksDbEngine() {
-  {
-    absl::MutexLock lock(&upkeep_mutex_);
-    stopping_ = true;
-  }
-  if (upkeep_thread_.joinable()) upkeep_thread_.join();
-  // The writer hands listings to the listers, and a listing that fails hands a release to the writer, which
-  // by then only refuses it.
+void RocksDbShared::Close() {
   if (writer_ != nullptr) writer_->Stop();
-  listers_.reset();
+  background_.reset();
+  readers_.reset();
   writer_.reset();
   // Where it fails the next start knows a little less.
   if (database_ != nullptr) database_->NoteAcknowledged().IgnoreError();
 }
 
 absl::Status Scan(
-    const Database::Use& use, const rocksdb::Snapshot* snapshot, Family family, absl::string_view first,
-    absl::string_view end,
+    const Database::Use& use, Family family, absl::string_view first, absl::string_view end,
     absl::FunctionRef<absl::StatusOr<bool>(absl::string_view key, absl::string_view value)> visit) {
-  rocksdb::ReadOptions options;
-  options.snapshot = snapshot;
+  rocksdb::ReadOptions options = use.read_options();
   const rocksdb::Slice bound = ToSlice(end);
   if (!end.empty()) options.iterate_upper_bound = &bound;
   const std::unique_ptr<rocksdb::Iterator> it(use.db().NewIterator(options, use.family(family)));
@@ -63,7 +99,7 @@ absl::Status Scan(
     ASSIGN_OR_RETURN(const bool go_on, visit(ToView(it->key()), ToView(it->value())));
     if (!go_on) return absl::OkStatus();
   }
-  return FromRocksDb(it->status());
+  return use.Outcome(it->status());
 }
 
-}  // namespace mailstead::store
+}  // namespace mailstead::engine

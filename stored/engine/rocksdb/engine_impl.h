@@ -1,107 +1,92 @@
-// The verbs of Engine on RocksDB. One .cc for each group of them: directory, delivery, leasing, maildrop,
-// reading, verify, upkeep.
+// The facets of Engine on RocksDB; one .cc for each, named as in every engine, and beside them message_reader, verify.
 #pragma once
 
+#include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
 #include "absl/synchronization/mutex.h"
 #include "common/base/clock.h"
-#include "common/base/worker_pool.h"
 #include "stored/engine/engine.h"
 #include "stored/engine/rocksdb/bodies.h"
 #include "stored/engine/rocksdb/database.h"
 #include "stored/engine/rocksdb/health.h"
-#include "stored/engine/rocksdb/leases.h"
+#include "stored/engine/rocksdb/lease_table.h"
+#include "stored/engine/rocksdb/readers.h"
 #include "stored/engine/rocksdb/rocksdb_engine.h"
 #include "stored/engine/rocksdb/writer.h"
+#include "stored/rules/lock.h"
 
-namespace mailstead::store {
+namespace mailstead::engine {
 
-class RocksDbEngine final : public Engine {
+// What the facets share.
+class RocksDbShared {
  public:
-  static absl::StatusOr<std::unique_ptr<RocksDbEngine>> Open(RocksDbOptions options);
-  ~RocksDbEngine() override;
+  explicit RocksDbShared(RocksDbOptions options);
+  // Blocks. Once.
+  absl::Status Open();
+  // Nothing is written any more. The readers end what they have.
+  void Close();
 
-  // directory.cc
-  absl::Status CreateDomain(const Domain& domain) override;
-  absl::StatusOr<Domain> GetDomain(absl::string_view name) override;
-  absl::StatusOr<std::vector<Domain>> ListDomains(absl::string_view after, size_t limit) override;
-  absl::Status UpdateDomain(const Domain& domain) override;
-  absl::Status DeleteDomain(absl::string_view name) override;
-  // accounts.cc
-  std::vector<absl::StatusOr<Account>> CreateAccounts(const std::vector<Account>& accounts) override;
-  absl::StatusOr<Account> GetAccount(absl::string_view address) override;
-  absl::StatusOr<Account> GetAccountByMailbox(MailboxId mailbox) override;
-  absl::StatusOr<std::vector<Account>> ListAccounts(absl::string_view domain, absl::string_view after,
-                                                    size_t limit) override;
-  absl::StatusOr<Account> UpdateAccount(const AccountChange& change) override;
-  absl::Status DeleteAccount(absl::string_view address) override;
-  // directory.cc
-  absl::Status CreateAlias(const Alias& alias) override;
-  absl::StatusOr<Alias> GetAlias(absl::string_view address) override;
-  absl::StatusOr<std::vector<Alias>> ListAliases(absl::string_view domain, absl::string_view after,
-                                                 size_t limit) override;
-  absl::Status UpdateAlias(const Alias& alias) override;
-  absl::Status DeleteAlias(absl::string_view address) override;
-  uint64_t DirectoryVersion() const override { return database_->directory_version(); }
+  const RocksDbOptions& options() const { return options_; }
+  const Clock& clock() const { return clock_; }
+  Health& health() { return health_; }
+  LeaseTable& leases() { return leases_; }
+  Database& database() { return *database_; }
+  Writer& writer() { return *writer_; }
+  Readers& readers() { return *readers_; }
+  // For what takes long.
+  Readers& background() { return *background_; }
+  // Versions of listings begin with it: another one for each opening, as what was written since may be lost when a backup
+  // is put in the folder's place.
+  const std::string& listing_counter() const { return listing_counter_; }
 
-  // delivery.cc
-  absl::StatusOr<std::unique_ptr<BodyWriter>> NewBody() override;
-  void AppendDelivery(Delivery delivery, std::unique_ptr<BodyWriter> body, std::string sha256,
-                      Done<Receipt> done) override;
-  void AppendDelivery(Delivery delivery, std::string content, std::string sha256,
-                      Done<Receipt> done) override;
+  // A deleted mailbox is to be taken away: set by its deletion, and at the start, when it is to be looked; cleared by the
+  // upkeep that takes it on.
+  void NoteDoomed() { has_doomed_.store(true); }
+  bool TakeDoomed() { return has_doomed_.exchange(false); }
 
-  // leasing.cc
-  absl::Status RenewLease(absl::string_view lease_id, absl::string_view holder, absl::Duration ttl) override;
-  absl::Status EndLease(absl::string_view lease_id) override;
-  // maildrop.cc
-  void OpenMaildrop(MailboxId mailbox, absl::string_view lease_id, absl::Duration min_interval,
-                    Done<Maildrop> done) override;
-  void CommitMaildrop(MailboxId mailbox, LeaseToken token, std::vector<MessageId> deletions,
-                      DoneStatus done) override;
-  void ReleaseMaildrop(MailboxId mailbox, LeaseToken token, DoneStatus done) override;
-  absl::StatusOr<uint64_t> DeleteMessages(MailboxId mailbox, const std::vector<MessageId>& messages) override;
+  // What `read` finds, on a reader's thread: a function of (const Database::Use&) that gives an absl::StatusOr.
+  template <typename Read>
+  Task<std::invoke_result_t<Read&, const Database::Use&>> OnDisk(Read read) {
+    using Result = std::invoke_result_t<Read&, const Database::Use&>;
+    if (!co_await readers().Enter()) co_return Result(Readers::TooMany());
+    std::optional<Result> result;
+    {
+      const Database::Use use(database());
+      absl::Status status = use.status();
+      if (status.ok()) {
+        result.emplace(read(use));
+      } else {
+        result.emplace(std::move(status));
+      }
+    }
+    co_await readers().Leave();
+    co_return *std::move(result);
+  }
 
-  // reading.cc
-  absl::StatusOr<MailboxUsage> GetUsage(MailboxId mailbox) override;
-  absl::StatusOr<std::vector<MessageSummary>> ListMessages(MailboxId mailbox, MessageId after,
-                                                           size_t limit) override;
-  absl::StatusOr<std::unique_ptr<MessageReader>> OpenMessage(MailboxId mailbox, MessageId message) override;
-  absl::StatusOr<EngineStatus> Status() override;
-  // verify.cc
-  absl::StatusOr<uint64_t> Verify(
-      MailboxId mailbox, absl::FunctionRef<void(MailboxId, MessageId, const absl::Status&)> damaged) override;
-
-  // upkeep.cc
-  absl::Status Health() override;
-  absl::Status Sweep(absl::Duration receipt_age) override;
+  // The same for a few records that are likely in memory: at once, without a change of threads, when they are. `read` may
+  // be called twice, and answers from what it was given only.
+  template <typename Read>
+  Task<std::invoke_result_t<Read&, const Database::Use&>> InMemoryFirst(Read read) {
+    {
+      const Database::Use use(database(), Database::Tier::kMemory);
+      if (use.status().ok()) {
+        auto result = read(use);
+        if (!use.missed()) co_return result;
+      }
+    }
+    co_return co_await OnDisk(std::move(read));
+  }
 
  private:
-  friend class OpenChange;
-
-  explicit RocksDbEngine(RocksDbOptions options);
-
-  // leasing.cc
-  absl::Status LoadLeases();
-  absl::Status ForgetLeases();
-
-  // maildrop.cc: the listing goes on after the lock has been written.
-  void ListMaildrop(MailboxId mailbox, LeaseToken token, uint64_t message_count, Done<Maildrop> done);
-
-  // upkeep.cc
-  void Maintain();
-  void RecoverIfNeeded();
-  absl::Status ReclaimDoomedMailboxes();
-  absl::Status ReclaimMailbox(MailboxId mailbox);
-  absl::Status SweepReceipts(absl::Duration receipt_age);
-  absl::Status ReclaimBodySpace();
-  bool stopping();
-
   const RocksDbOptions options_;
   const SteadyClock steady_clock_;
   const Clock& clock_;
@@ -109,33 +94,128 @@ class RocksDbEngine final : public Engine {
   const std::unique_ptr<rocksdb::Env> env_;
   class Health health_;
   LeaseTable leases_;
+  const std::string listing_counter_;
+  std::atomic<bool> has_doomed_{true};
 
   // In this order: what is below uses what is above.
   std::unique_ptr<Database> database_;
-  std::unique_ptr<WorkerPool> listers_;
+  std::unique_ptr<Readers> readers_;
+  std::unique_ptr<Readers> background_;
   std::unique_ptr<Writer> writer_;
-
-  absl::Mutex upkeep_mutex_;
-  bool stopping_ ABSL_GUARDED_BY(upkeep_mutex_) = false;
-  bool has_doomed_ ABSL_GUARDED_BY(upkeep_mutex_) = true;  // after a start: look
-  // One Sweep at a time.
-  absl::Mutex sweep_mutex_;
-  bool failure_logged_ = false;  // the upkeep thread's
-  std::thread upkeep_thread_;
 };
 
-// What lies between two keys of a family, in order: calls `visit` until it gives false. `snapshot` may be
-// null.
+// What lies between two keys of a family, in order: calls `visit` until it gives false. `end` empty: up to the last.
 absl::Status Scan(
-    const Database::Use& use, const rocksdb::Snapshot* snapshot, Family family, absl::string_view first,
-    absl::string_view end,
+    const Database::Use& use, Family family, absl::string_view first, absl::string_view end,
     absl::FunctionRef<absl::StatusOr<bool>(absl::string_view key, absl::string_view value)> visit);
 
-// Whether a front-end that lives holds the maildrop.
-absl::StatusOr<bool> IsLocked(const Source& source, const LeaseTable& leases, MailboxId mailbox);
+// The lock of a mailbox as it stands.
+absl::StatusOr<rules::LockState> FindLockState(const Source& source, const LeaseTable& leases,
+                                               AccountId account);
 
-// Deletes what exists of `messages` and counts it off `record`, which the caller writes. How many there were.
-absl::StatusOr<uint64_t> DeleteEntries(Batch& batch, MailboxId mailbox, MailboxRecord& record,
-                                       const std::vector<MessageId>& messages);
+// Deletes what exists of `messages` and counts it off `mailbox`, which the caller writes when it is more than none. How
+// many there were.
+absl::StatusOr<int64_t> DeleteEntries(Batch& batch, AccountId account, rules::Mailbox& mailbox,
+                                      const std::vector<MessageId>& messages);
 
-}  // namespace mailstead::store
+class RocksDbDirectory final : public DirectoryEngine {
+ public:
+  explicit RocksDbDirectory(RocksDbShared& shared) : shared_(shared) {}
+  Task<absl::StatusOr<std::vector<Place>>> LookUp(std::vector<std::string> addresses) override;
+  Task<absl::StatusOr<Account>> FindAccount(AccountId id) override;
+  Task<absl::StatusOr<std::vector<Domain>>> ListDomains(std::string after, size_t limit) override;
+  Task<absl::StatusOr<std::vector<Account>>> ListAccounts(std::string domain, std::string after,
+                                                          size_t limit) override;
+  Task<absl::StatusOr<std::vector<Alias>>> ListAliases(std::string domain, std::string after,
+                                                       size_t limit) override;
+  Task<std::vector<absl::StatusOr<DirectoryEntry>>> Create(std::vector<DirectoryEntry> entries) override;
+  Task<absl::StatusOr<DirectoryEntry>> Update(DirectoryChange change) override;
+  Task<absl::Status> Delete(DirectoryKey key, int64_t expected_version) override;
+  int64_t Version() const override { return shared_.database().directory_version(); }
+
+ private:
+  RocksDbShared& shared_;
+};
+
+class RocksDbMessages final : public MessageEngine {
+ public:
+  explicit RocksDbMessages(RocksDbShared& shared) : shared_(shared) {}
+  Task<absl::StatusOr<std::unique_ptr<BodyWriter>>> NewBody() override;
+  Task<absl::StatusOr<Receipt>> Append(NewMessage message, Content content) override;
+  Task<absl::StatusOr<std::vector<MessageSummary>>> List(AccountId account, MessageId after,
+                                                         size_t limit) override;
+  Task<absl::StatusOr<std::unique_ptr<MessageReader>>> Open(AccountId account, MessageId message) override;
+  Task<absl::StatusOr<int64_t>> Delete(AccountId account, std::vector<MessageId> messages) override;
+
+ private:
+  RocksDbShared& shared_;
+};
+
+class RocksDbMaildrops final : public MaildropEngine {
+ public:
+  explicit RocksDbMaildrops(RocksDbShared& shared) : shared_(shared) {}
+  Task<absl::StatusOr<OpenedMaildrop>> Open(OpenRequest request) override;
+  Task<absl::StatusOr<std::vector<MaildropEntry>>> List(AccountId account, std::string session_id,
+                                                        MessageId after, MessageId last,
+                                                        size_t limit) override;
+  Task<absl::StatusOr<CommittedMaildrop>> Commit(CommitRequest request) override;
+  Task<absl::Status> Release(AccountId account, std::string session_id) override;
+  Task<absl::StatusOr<LockInfo>> FindLock(AccountId account) override;
+
+ private:
+  RocksDbShared& shared_;
+};
+
+class RocksDbLeases final : public LeaseEngine {
+ public:
+  explicit RocksDbLeases(RocksDbShared& shared) : shared_(shared) {}
+  Task<absl::Status> Renew(std::string lease_id, std::string holder, absl::Duration ttl) override;
+  Task<absl::Status> End(std::string lease_id) override;
+  bool IsLive(absl::string_view lease_id) const override {
+    return shared_.leases().LiveNumber(lease_id) != 0;
+  }
+
+  // For upkeep; these block.
+  absl::Status Load();
+  absl::Status Forget();
+
+ private:
+  RocksDbShared& shared_;
+};
+
+class RocksDbUpkeep final : public UpkeepEngine {
+ public:
+  RocksDbUpkeep(RocksDbShared& shared, RocksDbLeases& leases) : shared_(shared), leases_(leases) {}
+  ~RocksDbUpkeep() override { Stop(); }
+  absl::Status Health() override { return shared_.health().Get(); }
+  Task<absl::StatusOr<EngineStatus>> Status() override;
+  Task<absl::StatusOr<VerifyStep>> Verify(AccountId account, VerifyCursor from) override;
+  Task<absl::Status> Sweep(absl::Duration receipt_age) override;
+
+  // Begins and ends what goes on by itself.
+  void Begin();
+  void Stop();
+
+ private:
+  // On the upkeep thread.
+  void Maintain();
+  void RecoverIfNeeded();
+  // These block.
+  absl::Status ReclaimDoomedMailboxes();
+  absl::Status ReclaimMailbox(AccountId account);
+  absl::Status SweepNow(absl::Duration receipt_age);
+  absl::Status SweepReceipts(char kind, absl::Time before);
+  absl::Status ReclaimBodySpace();
+  bool stopping();
+
+  RocksDbShared& shared_;
+  RocksDbLeases& leases_;
+  absl::Mutex mutex_;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  // One sweep at a time.
+  absl::Mutex sweep_mutex_;
+  bool failure_logged_ = false;  // the upkeep thread's
+  std::thread thread_;
+};
+
+}  // namespace mailstead::engine

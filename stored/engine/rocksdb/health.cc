@@ -10,7 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/reason.h"
 
-namespace mailstead::store {
+namespace mailstead::engine {
 
 absl::Status FromRocksDb(const rocksdb::Status& status) {
   if (status.ok()) return absl::OkStatus();
@@ -65,4 +65,4 @@ absl::Status Health::Get() {
   return CheckSpace();
 }
 
-}  // namespace mailstead::store
+}  // namespace mailstead::engine

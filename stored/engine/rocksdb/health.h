@@ -15,7 +15,7 @@ class Env;
 class Status;
 }  // namespace rocksdb
 
-namespace mailstead::store {
+namespace mailstead::engine {
 
 // RocksDB's errors as the engine reports them: DataLoss for damaged bytes, ResourceExhausted with
 // kReasonDiskFull, Unavailable for all else. OK for OK.
@@ -51,4 +51,4 @@ class Health {
   absl::Status error_ ABSL_GUARDED_BY(mutex_);
 };
 
-}  // namespace mailstead::store
+}  // namespace mailstead::engine

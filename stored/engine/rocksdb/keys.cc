@@ -5,22 +5,26 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
+#include "stored/rules/directory.h"
 
-namespace mailstead::store {
+namespace mailstead::engine {
 namespace {
 
-void AppendNumber(std::string& key, uint64_t value) {
+constexpr absl::string_view kNul("\0", 1);
+
+void AppendNumber(std::string& key, int64_t number) {
+  const uint64_t value = static_cast<uint64_t>(number);
   for (int shift = 56; shift >= 0; shift -= 8) key.push_back(static_cast<char>(value >> shift));
 }
 
-uint64_t NumberAt(absl::string_view key, size_t offset) {
+int64_t NumberAt(absl::string_view key, size_t offset) {
   CHECK(key.size() >= offset + 8);
   uint64_t value = 0;
   for (size_t i = 0; i < 8; ++i) value = value << 8 | static_cast<unsigned char>(key[offset + i]);
-  return value;
+  return static_cast<int64_t>(value);
 }
 
-std::string NumberKey(uint64_t value) {
+std::string NumberKey(int64_t value) {
   std::string key;
   AppendNumber(key, value);
   return key;
@@ -54,26 +58,22 @@ const char* FamilyName(Family family) {
   CHECK(false);
 }
 
-std::string DoomedKey(MailboxId mailbox) {
+std::string DoomedKey(AccountId account) {
   std::string key(kDoomedPrefix);
-  AppendNumber(key, mailbox.value);
+  AppendNumber(key, account.value);
   return key;
 }
 
-std::string DomainKey(absl::string_view name) {
-  return absl::StrCat(absl::string_view(&kDomainKind, 1), absl::AsciiStrToLower(name));
+std::string NameKey(absl::string_view domain) {
+  return absl::StrCat(absl::string_view(&kDomainKind, 1), absl::AsciiStrToLower(domain));
 }
 
 std::string AddressKey(char kind, absl::string_view address) {
-  // A domain holds no "@" (RFC 5321 section 4.1.2); a quoted local part may.
-  const size_t at = address.rfind('@');
-  const absl::string_view local_part = at == absl::string_view::npos ? address : address.substr(0, at);
-  const absl::string_view domain =
-      at == absl::string_view::npos ? absl::string_view() : address.substr(at + 1);
+  const rules::AddressParts parts = rules::Split(address);
   std::string key(1, kind);
-  key += absl::AsciiStrToLower(domain);
+  key += parts.domain;
   key.push_back('\0');
-  key += absl::AsciiStrToLower(local_part);
+  key += parts.local_part;
   return key;
 }
 
@@ -85,49 +85,59 @@ std::string AddressPrefix(char kind, absl::string_view domain) {
   return prefix;
 }
 
-std::string MailboxAddressKey(MailboxId mailbox) {
+std::string AccountIdKey(AccountId account) {
   std::string key = "m";
-  AppendNumber(key, mailbox.value);
+  AppendNumber(key, account.value);
   return key;
 }
 
-std::string MailboxKey(MailboxId mailbox) { return NumberKey(mailbox.value); }
+std::string MailboxKey(AccountId account) { return NumberKey(account.value); }
 
-std::string MessageKey(MailboxId mailbox, MessageId message) {
-  std::string key = NumberKey(mailbox.value);
+std::string RemovalKey(AccountId account, int64_t removal_count) {
+  std::string key = NumberKey(account.value);
+  AppendNumber(key, removal_count);
+  return key;
+}
+
+std::string MessageKey(AccountId account, MessageId message) {
+  std::string key = NumberKey(account.value);
   AppendNumber(key, message.value);
   return key;
 }
 
 MessageId MessageOfKey(absl::string_view key) { return MessageId{NumberAt(key, 8)}; }
 
-MailboxId MailboxOfKey(absl::string_view key) { return MailboxId{NumberAt(key, 0)}; }
+AccountId AccountOfKey(absl::string_view key) { return AccountId{NumberAt(key, 0)}; }
 
-std::string BodyKey(uint64_t body) { return NumberKey(body); }
+std::string BodyKey(int64_t body) { return NumberKey(body); }
 
-uint64_t BodyOfKey(absl::string_view key) { return NumberAt(key, 0); }
+int64_t BodyOfKey(absl::string_view key) { return NumberAt(key, 0); }
 
-std::string ChunkKey(uint64_t body, uint32_t chunk) {
+std::string ChunkKey(int64_t body, uint32_t chunk) {
   std::string key = NumberKey(body);
   for (int shift = 24; shift >= 0; shift -= 8) key.push_back(static_cast<char>(chunk >> shift));
   return key;
 }
 
-std::string ReceiptKey(absl::string_view delivery_id) { return absl::StrCat("r", delivery_id); }
+std::string ReceiptKey(absl::string_view scope, absl::string_view delivery_id) {
+  return absl::StrCat("R", scope, kNul, delivery_id);
+}
 
-std::string ReceiptTimeBound(absl::Time time) {
-  std::string key(kReceiptTimePrefix);
-  AppendNumber(key, static_cast<uint64_t>(std::max<int64_t>(0, absl::ToUnixSeconds(time))));
+std::string OldReceiptKey(absl::string_view delivery_id) { return absl::StrCat("r", delivery_id); }
+
+std::string ReceiptTimeBound(char kind, absl::Time time) {
+  std::string key(1, kind);
+  AppendNumber(key, std::max<int64_t>(0, absl::ToUnixSeconds(time)));
   return key;
 }
 
-std::string ReceiptTimeKey(absl::Time time, absl::string_view delivery_id) {
-  return absl::StrCat(ReceiptTimeBound(time), delivery_id);
+std::string ReceiptTimeKey(absl::Time time, absl::string_view scope, absl::string_view delivery_id) {
+  return absl::StrCat(ReceiptTimeBound(kReceiptTimeKind, time), scope, kNul, delivery_id);
 }
 
-absl::string_view DeliveryOfReceiptTimeKey(absl::string_view key) {
+std::string ReceiptOfTimeKey(absl::string_view key) {
   CHECK(key.size() >= 9);
-  return key.substr(9);
+  return absl::StrCat(key[0] == kReceiptTimeKind ? "R" : "r", key.substr(9));
 }
 
 std::string PrefixEnd(absl::string_view prefix) {
@@ -137,4 +147,4 @@ std::string PrefixEnd(absl::string_view prefix) {
   return end;
 }
 
-}  // namespace mailstead::store
+}  // namespace mailstead::engine

@@ -1,19 +1,24 @@
-// The keys of each column family. Numbers are big-endian, so that byte order is number order.
+// Grammar of the keys of each column family; numbers are big-endian, so that byte order is number order:
 //
-//   meta       "counters" | "epoch" | "doomed/" mailbox       (RocksDB's "default" family)
-//   directory  'd' domain | 'a' domain NUL local-part | 'l' domain NUL local-part | 'm' mailbox
-//   mailbox    mailbox
-//   message    mailbox message
-//   body       body chunk(4 bytes)
+//   default    "counters" | "epoch" | "incarnation" | "doomed/" account
+//   directory  'd' domain | 'a' domain NUL local-part | 'l' domain NUL local-part | 'm' account
+//   mailbox    account | account removal_count
+//   message    account message
+//   body       body chunk
 //   body_ref   body
 //   staged     body
-//   delivery   'r' delivery_id | 't' unix seconds delivery_id
+//   delivery   'R' scope NUL delivery_id | 'T' seconds scope NUL delivery_id
 //   lease      lease_id
-//   lock       mailbox
+//   lock       account
 //
-// mailbox, message, body and seconds are 8 bytes. In 'a' and 'l' the domain comes first, so that an ordered
-// walk gives addresses by domain, and those of one domain are together; the local part of a catch-all is
-// empty.
+// account, message, body, removal_count and seconds (since 1970) have 8 bytes, chunk has 4. In 'a' and 'l' the domain
+// comes first, so that an ordered walk gives addresses by domain, and those of one domain are together; the local part of
+// a catch-all is empty. A store of schema version 1 or 2 has left receipts without a scope, until they are old enough to
+// be forgotten:
+//
+//   delivery   'r' delivery_id | 't' seconds delivery_id
+//
+// End of the grammar.
 #pragma once
 
 #include <cstddef>
@@ -24,7 +29,7 @@
 #include "absl/time/time.h"
 #include "stored/engine/types.h"
 
-namespace mailstead::store {
+namespace mailstead::engine {
 
 enum class Family : uint8_t {
   kMeta,
@@ -44,41 +49,49 @@ const char* FamilyName(Family family);
 
 inline constexpr absl::string_view kEpochKey = "epoch";
 inline constexpr absl::string_view kCountersKey = "counters";
+inline constexpr absl::string_view kIncarnationKey = "incarnation";
 inline constexpr absl::string_view kDoomedPrefix = "doomed/";
 
-std::string DoomedKey(MailboxId mailbox);
+std::string DoomedKey(AccountId account);
 
 inline constexpr char kDomainKind = 'd';
 inline constexpr char kAccountKind = 'a';
 inline constexpr char kAliasKind = 'l';
 
-std::string DomainKey(absl::string_view name);
+std::string NameKey(absl::string_view domain);
 // `kind` is kAccountKind or kAliasKind. ASCII letters of the address are put in lower case.
 std::string AddressKey(char kind, absl::string_view address);
 // The start of all keys of that kind in `domain`; of all domains when it is empty.
 std::string AddressPrefix(char kind, absl::string_view domain);
-std::string MailboxAddressKey(MailboxId mailbox);
+// Its value is the AddressKey of the account.
+std::string AccountIdKey(AccountId account);
 
-std::string MailboxKey(MailboxId mailbox);
-std::string MessageKey(MailboxId mailbox, MessageId message);
+std::string MailboxKey(AccountId account);
+// What the commit deleted that brought the mailbox's removal_count there.
+std::string RemovalKey(AccountId account, int64_t removal_count);
+std::string MessageKey(AccountId account, MessageId message);
 // The inverse; `key` has 16 bytes.
 MessageId MessageOfKey(absl::string_view key);
-MailboxId MailboxOfKey(absl::string_view key);
+AccountId AccountOfKey(absl::string_view key);
 
-std::string BodyKey(uint64_t body);
-// The inverse; `key` has at least 8 bytes.
-uint64_t BodyOfKey(absl::string_view key);
-std::string ChunkKey(uint64_t body, uint32_t chunk);
+std::string BodyKey(int64_t body);
+// The inverse, also of ChunkKey.
+int64_t BodyOfKey(absl::string_view key);
+std::string ChunkKey(int64_t body, uint32_t chunk);
 
-std::string ReceiptKey(absl::string_view delivery_id);
-inline constexpr absl::string_view kReceiptTimePrefix = "t";
-std::string ReceiptTimeKey(absl::Time time, absl::string_view delivery_id);
-// The start of all receipts of that second and later.
-std::string ReceiptTimeBound(absl::Time time);
-// The delivery id in a key made by ReceiptTimeKey.
-absl::string_view DeliveryOfReceiptTimeKey(absl::string_view key);
+// `scope` holds no NUL.
+std::string ReceiptKey(absl::string_view scope, absl::string_view delivery_id);
+std::string ReceiptTimeKey(absl::Time time, absl::string_view scope, absl::string_view delivery_id);
+std::string OldReceiptKey(absl::string_view delivery_id);
+inline constexpr char kReceiptTimeKind = 'T';
+inline constexpr char kOldReceiptKind = 'r';
+inline constexpr char kOldReceiptTimeKind = 't';
+// The start of all keys of that kind of that second and later.
+std::string ReceiptTimeBound(char kind, absl::Time time);
+// The key of the receipt that a key of kind kReceiptTimeKind or kOldReceiptTimeKind is about.
+std::string ReceiptOfTimeKey(absl::string_view key);
 
 // The first key after all that start with `prefix`; empty when there is none.
 std::string PrefixEnd(absl::string_view prefix);
 
-}  // namespace mailstead::store
+}  // namespace mailstead::engine

@@ -1,76 +1,76 @@
-#include "stored/engine/rocksdb/leases.h"
-
-#include <chrono>
+// Leases of front-ends: a heartbeat is a change of a table in memory; only what must outlive a restart is written.
+#include <optional>
 #include <utility>
 
-namespace mailstead::store {
-namespace {
+#include "common/base/status.h"
+#include "stored/engine/rocksdb/engine_impl.h"
+#include "stored/engine/rocksdb/keys.h"
+#include "stored/rules/times.h"
 
-// A session cannot last without the heartbeat of its front-end for anything like this long.
-constexpr absl::Duration kForgetAfter = absl::Hours(1);
+namespace mailstead::engine {
 
-}  // namespace
-
-void LeaseTable::Add(absl::string_view lease_id, const LeaseRecord& lease) {
-  absl::MutexLock lock(&mutex_);
-  leases_[lease_id] = Lease{lease, clock_.Now() + lease.ttl};
+absl::Status RocksDbLeases::Load() {
+  const Database::Use use(shared_.database());
+  RETURN_IF_ERROR(use.status());
+  return Scan(use, Family::kLease, "", "",
+              [&](absl::string_view lease_id, absl::string_view value) -> absl::StatusOr<bool> {
+                rules::Lease lease;
+                RETURN_IF_ERROR(Decode(value, lease));
+                shared_.leases().Add(lease_id, lease);
+                return true;
+              });
 }
 
-bool LeaseTable::Prolong(absl::string_view lease_id, absl::string_view holder, absl::Duration ttl) {
-  absl::MutexLock lock(&mutex_);
-  const auto it = leases_.find(lease_id);
-  if (it == leases_.end() || it->second.record.ttl != ttl || it->second.record.holder != holder) return false;
-  it->second.deadline = clock_.Now() + ttl;
-  return true;
+Task<absl::Status> RocksDbLeases::Renew(std::string lease_id, std::string holder, absl::Duration ttl) {
+  // As it is kept: else a lease read back after a restart would look changed each time.
+  ttl = rules::Kept(ttl);
+  if (shared_.leases().Prolong(lease_id, holder, ttl)) co_return absl::OkStatus();
+  rules::Lease lease;
+  const auto apply = [&](Batch& batch) -> absl::Status {
+    ASSIGN_OR_RETURN(const auto before, FindRecord<rules::Lease>(batch, Family::kLease, lease_id));
+    lease = rules::Renewed(before.has_value() ? &*before : nullptr, holder, ttl, shared_.database().NextId());
+    batch.Put(Family::kLease, lease_id, Encode(lease));
+    return absl::OkStatus();
+  };
+  CO_RETURN_IF_ERROR(co_await shared_.writer().Commit(apply, /*sync=*/false));
+  shared_.leases().Add(lease_id, lease);
+  co_return absl::OkStatus();
 }
 
-void LeaseTable::Remove(absl::string_view lease_id, uint64_t number) {
-  absl::MutexLock lock(&mutex_);
-  const auto it = leases_.find(lease_id);
-  if (it != leases_.end() && it->second.record.number == number) leases_.erase(it);
+Task<absl::Status> RocksDbLeases::End(std::string lease_id) {
+  int64_t number = 0;
+  const auto apply = [&](Batch& batch) -> absl::Status {
+    ASSIGN_OR_RETURN(const auto lease, FindRecord<rules::Lease>(batch, Family::kLease, lease_id));
+    if (!lease.has_value()) return absl::OkStatus();
+    number = lease->number;
+    batch.Delete(Family::kLease, lease_id);
+    return absl::OkStatus();
+  };
+  CO_RETURN_IF_ERROR(co_await shared_.writer().Commit(apply, /*sync=*/true));
+  // Its locks name its number; without it in the table they are void.
+  shared_.leases().Remove(lease_id, number);
+  co_return absl::OkStatus();
 }
 
-uint64_t LeaseTable::LiveNumber(absl::string_view lease_id) const {
-  absl::MutexLock lock(&mutex_);
-  const auto it = leases_.find(lease_id);
-  return it != leases_.end() && clock_.Now() < it->second.deadline ? it->second.record.number : 0;
-}
-
-uint64_t LeaseTable::NumberOf(absl::string_view lease_id) const {
-  absl::MutexLock lock(&mutex_);
-  const auto it = leases_.find(lease_id);
-  return it != leases_.end() ? it->second.record.number : 0;
-}
-
-LeaseTable::State LeaseTable::StateOf(absl::string_view lease_id, uint64_t number) const {
-  absl::MutexLock lock(&mutex_);
-  const auto it = leases_.find(lease_id);
-  if (it == leases_.end() || it->second.record.number != number) return State::kGone;
-  return clock_.Now() < it->second.deadline ? State::kLive : State::kOverdue;
-}
-
-std::vector<LeaseInfo> LeaseTable::LiveLeases() const {
-  absl::MutexLock lock(&mutex_);
-  const absl::Time now = clock_.Now();
-  std::vector<LeaseInfo> live;
-  for (const auto& [lease_id, lease] : leases_) {
-    if (now < lease.deadline) live.push_back({lease_id, lease.record.holder, lease.deadline - now});
+absl::Status RocksDbLeases::Forget() {
+  LeaseTable& leases = shared_.leases();
+  for (const auto& [lease_id, number] : leases.ForgottenLeases()) {
+    const std::string& id = lease_id;
+    const int64_t forgotten = number;
+    bool removed = false;
+    RETURN_IF_ERROR(shared_.writer().Run(
+        [&](Batch& batch) -> absl::Status {
+          ASSIGN_OR_RETURN(const auto lease, FindRecord<rules::Lease>(batch, Family::kLease, id));
+          // It may have been prolonged since it was found.
+          if (leases.StateOf(id, forgotten) == rules::LeaseState::kLive) return absl::OkStatus();
+          if (lease.has_value() && lease->number == forgotten) batch.Delete(Family::kLease, id);
+          removed = true;
+          return absl::OkStatus();
+        },
+        /*sync=*/false));
+    if (removed) leases.Remove(id, forgotten);
   }
-  return live;
+  return absl::OkStatus();
 }
 
-std::vector<std::pair<std::string, uint64_t>> LeaseTable::ForgottenLeases() const {
-  absl::MutexLock lock(&mutex_);
-  const absl::Time now = clock_.Now();
-  std::vector<std::pair<std::string, uint64_t>> forgotten;
-  for (const auto& [lease_id, lease] : leases_) {
-    if (now >= lease.deadline + kForgetAfter) forgotten.emplace_back(lease_id, lease.record.number);
-  }
-  return forgotten;
-}
-
-absl::Time SteadyClock::Now() const {
-  return absl::UnixEpoch() + absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
-}
-
-}  // namespace mailstead::store
+}  // namespace mailstead::engine

@@ -6,7 +6,7 @@
 
 #include "absl/strings/match.h"
 
-namespace mailstead::store {
+namespace mailstead::engine {
 
 using rocksdb::IODebugContext;
 using rocksdb::IOOptions;
@@ -79,4 +79,4 @@ IOStatus LogFileSystem::NewWritableFile(const std::string& name, const rocksdb::
   return status;
 }
 
-}  // namespace mailstead::store
+}  // namespace mailstead::engine

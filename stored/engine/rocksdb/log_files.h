@@ -14,7 +14,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 
-namespace mailstead::store {
+namespace mailstead::engine {
 
 class LogFile;
 
@@ -35,4 +35,4 @@ class LogFileSystem final : public rocksdb::FileSystemWrapper {
   LogFile* newest_ ABSL_GUARDED_BY(mutex_) = nullptr;  // while it is open
 };
 
-}  // namespace mailstead::store
+}  // namespace mailstead::engine

@@ -1,47 +1,72 @@
-// Grammar. Every record is
+// Grammar of the values:
 //
-//   version(1 byte = 1) field*          with nothing after the last field
+//   record    = version field*                  version is one byte; nothing follows the last field
 //
-// and a field is one of
+//   number    = base 128, 7 bits a byte, least significant first, the high bit set on all but the last byte; at most 10
+//               bytes; below 2^63 except where it is folded, and in quotas of records of version 1
+//   flag      = number                          0 or 1
+//   string    = number byte*                    the number of bytes, then the bytes
+//   time      = number                          microseconds since 1970-01-01T00:00Z, folded (0, -1, 1, -2, ... are
+//                                               0, 1, 2, 3, ...); the greatest and the least 64-bit values are the
+//                                               infinite times
+//   duration  = number                          microseconds, folded in the same way
 //
-//   number    base 128, 7 bits a byte, least significant first, high bit set on all but the last byte; at
-//   most 10 bytes flag      number 0 or 1 string    number of bytes, then the bytes time      number:
-//   microseconds since 1970-01-01T00:00Z, folded (0, -1, 1, -2, ... are 0, 1, 2, 3, ...);
-//             the greatest and the least 64-bit values are the infinite times
-//   duration  number: microseconds, folded in the same way
+//   domain    = 2 name:string plus_addressing:flag create_time:time update_time:time version:number
+//   account   = 2 address:string account:number disabled:flag quota_bytes:number quota_messages:number
+//                 create_time:time credential update_time:time version:number
+//   alias     = 2 address:string create_time:time target_count:number target:string* update_time:time version:number
+//   credential = kind:number iterations:number salt:string stored_key:string server_key:string crypt_hash:string
+//                credential_version:number      kind: 0 none, 1 SCRAM-SHA-256, 2 crypt
+//   counters  = 1 next_account:number domain_count:number account_count:number alias_count:number
+//                 message_count:number message_bytes:number deleted_body_bytes:number
+//   mailbox   = 2 message_count:number message_bytes:number next_message:number quota_bytes:number
+//                 quota_messages:number last_open_time:time last_committed_token:number number:number
+//                 last_open_session:string removal_count:number
+//   removal   = 1 message_count:number message:number*
+//   message   = 2 body:number content_bytes:number trace_bytes:number prefix:string unique_id:string
+//                 deliver_time:time sha256:string delivery_id:string reverse_path:string recipient_count:number
+//                 recipient* dsn_return:number dsn_envelope_id:string parameters:number
+//                                               dsn_return: 0 not given, 1 FULL, 2 HDRS
+//                                               parameters: 1 BODY=8BITMIME, 2 SMTPUTF8, 4 REQUIRETLS, added up
+//   recipient = address:string notify:number original_recipient:string remote:flag
+//                                               notify: 1 given, 2 SUCCESS, 4 FAILURE, 8 DELAY, added up
+//   body_ref  = 1 mailbox_count:number size_bytes:number
+//   receipt   = 2 sha256:string deliver_time:time fingerprint:string
+//   lease     = 1 holder:string ttl:duration number:number
+//   lock      = 2 token:number lease_id:string lease_number:number session_id:string open_time:time listing_end:number
 //
-//   domain    name:string plus_addressing:flag create_time:time
-//   account   address:string mailbox:number disabled:flag quota_bytes:number quota_messages:number
-//   create_time:time
-//             kind:number (0 none, 1 SCRAM-SHA-256, 2 crypt) iterations:number salt:string stored_key:string
-//             server_key:string crypt_hash:string version:number
-//   alias     address:string create_time:time target_count:number target:string*
-//   counters  next_mailbox domain_count account_count alias_count message_count message_bytes
-//   deleted_body_bytes mailbox   message_count message_bytes next_message quota_bytes quota_messages:number
-//   last_open_time:time
-//             last_committed_token:number
-//   message   body size_bytes:number unique_id:string deliver_time:time delivery_id reverse_path recipient
-//   sha256
-//             prefix dsn_ret dsn_envid:string
-//   body_ref  mailbox_count size_bytes:number
-//   receipt   sha256:string deliver_time:time
-//   lease     holder:string ttl:duration number:number
-//   lock      token:number lease_id:string lease_number:number
+// Records that a store of schema version 1 or 2 has left, and that are read until they are written again:
 //
-// A changed grammar takes the next version byte, and the schema version with it (schema.h). Damage to bytes
+//   domain    = 1 name:string plus_addressing:flag create_time:time
+//   account   = 1 address:string account:number disabled:flag quota_bytes:number quota_messages:number
+//                 create_time:time credential
+//   alias     = 1 address:string create_time:time target_count:number target:string*
+//   mailbox   = 1 message_count:number message_bytes:number next_message:number quota_bytes:number
+//                 quota_messages:number last_open_time:time last_committed_token:number
+//   message   = 1 body:number size_bytes:number unique_id:string deliver_time:time delivery_id:string
+//                 reverse_path:string recipient:string sha256:string prefix:string dsn_ret:string dsn_envid:string
+//                                               size_bytes: of prefix and content
+//   receipt   = 1 sha256:string deliver_time:time
+//
+// End of the grammar.
+//
+// A changed grammar takes the next version byte of its record, and the schema version with it (schema.h). Damage to bytes
 // on disk is found by RocksDB's checksums; these decoders only never trust what they read.
 #include "stored/engine/rocksdb/records.h"
 
+#include <algorithm>
 #include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 
-namespace mailstead::store {
+namespace mailstead::engine {
 namespace {
 
-constexpr uint8_t kVersion = 1;
+// Sizes that no sum overflows.
+constexpr int64_t kMostBytes = int64_t{1} << 48;
+constexpr int64_t kMostNumber = std::numeric_limits<int64_t>::max();
 
 uint64_t Fold(int64_t value) {
   return (static_cast<uint64_t>(value) << 1) ^ static_cast<uint64_t>(value >> 63);
@@ -51,9 +76,36 @@ int64_t Unfold(uint64_t value) { return static_cast<int64_t>((value >> 1) ^ (~(v
 
 class Encoder {
  public:
-  Encoder() : bytes_(1, static_cast<char>(kVersion)) {}
+  explicit Encoder(uint8_t version) : bytes_(1, static_cast<char>(version)) {}
 
-  Encoder& Number(uint64_t value) {
+  Encoder& Number(int64_t value) { return Raw(static_cast<uint64_t>(value)); }
+  Encoder& Flag(bool value) { return Number(value ? 1 : 0); }
+  Encoder& String(absl::string_view value) {
+    Raw(value.size());
+    bytes_.append(value.data(), value.size());
+    return *this;
+  }
+  // absl saturates infinite values to the greatest and least int64_t.
+  Encoder& Time(absl::Time value) {
+    if (value == absl::InfiniteFuture()) return Raw(Fold(std::numeric_limits<int64_t>::max()));
+    if (value == absl::InfinitePast()) return Raw(Fold(std::numeric_limits<int64_t>::min()));
+    return Raw(Fold(absl::ToUnixMicros(value)));
+  }
+  Encoder& Duration(absl::Duration value) { return Raw(Fold(absl::ToInt64Microseconds(value))); }
+  Encoder& Secret(const Credential& credential) {
+    return Number(static_cast<int64_t>(credential.kind))
+        .Number(credential.iterations)
+        .String(credential.salt)
+        .String(credential.stored_key)
+        .String(credential.server_key)
+        .String(credential.crypt_hash)
+        .Number(credential.version);
+  }
+
+  std::string Take() { return std::move(bytes_); }
+
+ private:
+  Encoder& Raw(uint64_t value) {
     while (value >= 0x80) {
       bytes_.push_back(static_cast<char>(value | 0x80));
       value >>= 7;
@@ -61,41 +113,120 @@ class Encoder {
     bytes_.push_back(static_cast<char>(value));
     return *this;
   }
-  Encoder& Flag(bool value) { return Number(value ? 1 : 0); }
-  Encoder& String(absl::string_view value) {
-    Number(value.size());
-    bytes_.append(value.data(), value.size());
-    return *this;
-  }
-  // absl saturates infinite values to the greatest and least int64_t.
-  Encoder& Time(absl::Time value) {
-    if (value == absl::InfiniteFuture()) return Number(Fold(std::numeric_limits<int64_t>::max()));
-    if (value == absl::InfinitePast()) return Number(Fold(std::numeric_limits<int64_t>::min()));
-    return Number(Fold(absl::ToUnixMicros(value)));
-  }
-  Encoder& Duration(absl::Duration value) { return Number(Fold(absl::ToInt64Microseconds(value))); }
 
-  std::string Take() { return std::move(bytes_); }
-
- private:
   std::string bytes_;
 };
 
 // After the first bad field every further one is empty, and Finish reports it.
 class Decoder {
  public:
-  Decoder(absl::string_view kind, absl::string_view bytes) : kind_(kind), rest_(bytes) {
-    if (rest_.empty() || static_cast<uint8_t>(rest_[0]) != kVersion) {
+  // Versions 1 to `newest` are known.
+  Decoder(absl::string_view kind, absl::string_view bytes, uint8_t newest) : kind_(kind), rest_(bytes) {
+    version_ = rest_.empty() ? 0 : static_cast<uint8_t>(rest_[0]);
+    if (version_ < 1 || version_ > newest) {
       Fail("unknown version");
     } else {
       rest_.remove_prefix(1);
     }
   }
 
-  Decoder& Number(uint64_t& value) {
+  uint8_t version() const { return version_; }
+
+  Decoder& Number(int64_t& value, int64_t most = kMostNumber) {
+    uint64_t raw;
+    Raw(raw);
+    const bool fits = raw <= static_cast<uint64_t>(most);
+    value = fits ? static_cast<int64_t>(raw) : 0;
+    return fits ? *this : Fail("number too large");
+  }
+  // Before schema version 3 a quota could be any 64-bit number.
+  Decoder& Quota(int64_t& value) {
+    uint64_t raw;
+    Raw(raw);
+    value = static_cast<int64_t>(std::min(raw, static_cast<uint64_t>(kMostNumber)));
+    return *this;
+  }
+  Decoder& Flag(bool& value) {
+    uint64_t number;
+    Raw(number);
+    value = number == 1;
+    return number <= 1 ? *this : Fail("flag neither 0 nor 1");
+  }
+  Decoder& String(std::string& value) {
+    const absl::string_view bytes = TakeString();
+    value.assign(bytes.data(), bytes.size());
+    return *this;
+  }
+  Decoder& SkipString(int64_t& size) {
+    size = static_cast<int64_t>(TakeString().size());
+    return *this;
+  }
+  Decoder& Time(absl::Time& value) {
+    uint64_t number;
+    Raw(number);
+    const int64_t micros = Unfold(number);
+    value = micros == std::numeric_limits<int64_t>::max()   ? absl::InfiniteFuture()
+            : micros == std::numeric_limits<int64_t>::min() ? absl::InfinitePast()
+                                                            : absl::FromUnixMicros(micros);
+    return *this;
+  }
+  Decoder& Duration(absl::Duration& value) {
+    uint64_t number;
+    Raw(number);
+    value = absl::Microseconds(Unfold(number));
+    return *this;
+  }
+  // How many items follow, of a byte each at least: a count that cannot be true reserves nothing.
+  Decoder& Count(size_t& count) {
+    uint64_t number;
+    Raw(number);
+    if (number > rest_.size()) {
+      count = 0;
+      return Fail("more items than bytes");
+    }
+    count = static_cast<size_t>(number);
+    return *this;
+  }
+  Decoder& Secret(Credential& credential) {
+    int64_t kind;
+    int64_t iterations;
+    Number(kind, static_cast<int64_t>(Credential::Kind::kCrypt))
+        .Number(iterations, std::numeric_limits<uint32_t>::max());
+    String(credential.salt)
+        .String(credential.stored_key)
+        .String(credential.server_key)
+        .String(credential.crypt_hash);
+    Number(credential.version);
+    credential.kind = static_cast<Credential::Kind>(kind);
+    credential.iterations = static_cast<uint32_t>(iterations);
+    return *this;
+  }
+  Decoder& Fail(absl::string_view what) {
+    if (problem_.empty()) problem_ = what;
+    rest_ = absl::string_view();
+    return *this;
+  }
+  bool failed() const { return !problem_.empty(); }
+
+  // Without looking at what is left.
+  absl::Status Outcome() const {
+    if (problem_.empty()) return absl::OkStatus();
+    return absl::DataLossError(absl::StrCat(kind_, " record: ", problem_));
+  }
+  absl::Status Finish() const {
+    RETURN_IF_ERROR(Outcome());
+    if (!rest_.empty()) return absl::DataLossError(absl::StrCat(kind_, " record: bytes after its end"));
+    return absl::OkStatus();
+  }
+
+ private:
+  Decoder& Raw(uint64_t& value) {
     value = 0;
     for (unsigned shift = 0; shift < 64; shift += 7) {
-      if (rest_.empty()) return Fail("cut short");
+      if (rest_.empty()) {
+        value = 0;
+        return Fail("cut short");
+      }
       const uint8_t byte = static_cast<uint8_t>(rest_[0]);
       rest_.remove_prefix(1);
       if (shift == 63 && byte > 1) break;
@@ -105,140 +236,160 @@ class Decoder {
     value = 0;
     return Fail("number too large");
   }
-  Decoder& Flag(bool& value) {
-    uint64_t number;
-    Number(number);
-    value = number == 1;
-    return number <= 1 ? *this : Fail("flag neither 0 nor 1");
-  }
-  Decoder& String(std::string& value) {
+
+  absl::string_view TakeString() {
     uint64_t size;
-    Number(size);
+    Raw(size);
     if (size > rest_.size()) {
-      value.clear();
-      return Fail("string past the end");
+      Fail("string past the end");
+      return absl::string_view();
     }
-    value.assign(rest_.data(), size);
+    const absl::string_view bytes = rest_.substr(0, size);
     rest_.remove_prefix(size);
-    return *this;
-  }
-  Decoder& Time(absl::Time& value) {
-    uint64_t number;
-    Number(number);
-    const int64_t micros = Unfold(number);
-    value = micros == std::numeric_limits<int64_t>::max()   ? absl::InfiniteFuture()
-            : micros == std::numeric_limits<int64_t>::min() ? absl::InfinitePast()
-                                                            : absl::FromUnixMicros(micros);
-    return *this;
-  }
-  Decoder& Duration(absl::Duration& value) {
-    uint64_t number;
-    Number(number);
-    value = absl::Microseconds(Unfold(number));
-    return *this;
-  }
-  Decoder& Fail(absl::string_view what) {
-    if (problem_.empty()) problem_ = what;
-    rest_ = absl::string_view();
-    return *this;
-  }
-  bool failed() const { return !problem_.empty(); }
-  size_t remaining() const { return rest_.size(); }
-
-  absl::Status Finish() const {
-    if (!problem_.empty()) return absl::DataLossError(absl::StrCat(kind_, " record: ", problem_));
-    if (!rest_.empty()) return absl::DataLossError(absl::StrCat(kind_, " record: bytes after its end"));
-    return absl::OkStatus();
+    return bytes;
   }
 
- private:
   const absl::string_view kind_;
+  uint8_t version_ = 0;
   absl::string_view rest_;
   absl::string_view problem_;
 };
 
+// Of Domain, Account and Alias: those of a store before schema version 3 have no version of their own yet.
+template <typename Record>
+void DecodeChanges(Decoder& decoder, Record& record) {
+  record.update_time = record.create_time;
+  record.version = 1;
+  if (decoder.version() >= 2) decoder.Time(record.update_time).Number(record.version);
+}
+
+constexpr int64_t kGiven = 1;
+constexpr int64_t kSuccess = 2;
+constexpr int64_t kFailure = 4;
+constexpr int64_t kDelay = 8;
+constexpr int64_t kAllNotifyBits = 15;
+
+int64_t NotifyBits(const DsnNotify& notify) {
+  return (notify.given ? kGiven : 0) | (notify.success ? kSuccess : 0) | (notify.failure ? kFailure : 0) |
+         (notify.delay ? kDelay : 0);
+}
+
+DsnNotify NotifyOf(int64_t bits) {
+  return {(bits & kGiven) != 0, (bits & kSuccess) != 0, (bits & kFailure) != 0, (bits & kDelay) != 0};
+}
+
+constexpr int64_t kEightBitMime = 1;
+constexpr int64_t kSmtpUtf8 = 2;
+constexpr int64_t kRequireTls = 4;
+constexpr int64_t kAllParameterBits = 7;
+
+int64_t ParameterBits(const Envelope& envelope) {
+  return (envelope.eight_bit_mime ? kEightBitMime : 0) | (envelope.smtputf8 ? kSmtpUtf8 : 0) |
+         (envelope.require_tls ? kRequireTls : 0);
+}
+
+void DecodeOldMessage(Decoder& decoder, MessageRecord& message) {
+  rules::Entry& entry = message.entry;
+  entry.envelope.recipients.emplace_back();
+  int64_t size_bytes;
+  std::string dsn_return;
+  decoder.Number(message.body)
+      .Number(size_bytes, kMostBytes)
+      .String(entry.unique_id)
+      .Time(entry.deliver_time)
+      .String(entry.envelope.delivery_id)
+      .String(entry.envelope.reverse_path)
+      .String(entry.envelope.recipients[0].address)
+      .String(entry.sha256)
+      .String(entry.prefix)
+      .String(dsn_return)
+      .String(entry.envelope.dsn_envelope_id);
+  entry.content_bytes = size_bytes - static_cast<int64_t>(entry.prefix.size());
+  if (entry.content_bytes < 0) decoder.Fail("prefix longer than the message");
+  if (dsn_return == "FULL") entry.envelope.dsn_return = DsnReturn::kFull;
+  if (dsn_return == "HDRS") entry.envelope.dsn_return = DsnReturn::kHeaders;
+}
+
+void DecodeRecipients(Decoder& decoder, std::vector<EnvelopeRecipient>& recipients) {
+  size_t count;
+  decoder.Count(count);
+  for (size_t i = 0; i < count && !decoder.failed(); ++i) {
+    EnvelopeRecipient& recipient = recipients.emplace_back();
+    int64_t notify;
+    decoder.String(recipient.address)
+        .Number(notify, kAllNotifyBits)
+        .String(recipient.original_recipient)
+        .Flag(recipient.remote);
+    recipient.notify = NotifyOf(notify);
+  }
+}
+
 }  // namespace
 
 std::string Encode(const Domain& domain) {
-  return Encoder().String(domain.name).Flag(domain.plus_addressing).Time(domain.create_time).Take();
-}
-
-absl::Status Decode(absl::string_view bytes, Domain& domain) {
-  return Decoder("domain", bytes)
+  return Encoder(2)
       .String(domain.name)
       .Flag(domain.plus_addressing)
       .Time(domain.create_time)
-      .Finish();
+      .Time(domain.update_time)
+      .Number(domain.version)
+      .Take();
+}
+
+absl::Status Decode(absl::string_view bytes, Domain& domain) {
+  Decoder decoder("domain", bytes, 2);
+  decoder.String(domain.name).Flag(domain.plus_addressing).Time(domain.create_time);
+  DecodeChanges(decoder, domain);
+  return decoder.Finish();
 }
 
 std::string Encode(const Account& account) {
-  const Credential& credential = account.credential;
-  return Encoder()
+  return Encoder(2)
       .String(account.address)
-      .Number(account.mailbox.value)
+      .Number(account.id.value)
       .Flag(account.disabled)
       .Number(account.quota_bytes)
       .Number(account.quota_messages)
       .Time(account.create_time)
-      .Number(static_cast<uint64_t>(credential.kind))
-      .Number(credential.iterations)
-      .String(credential.salt)
-      .String(credential.stored_key)
-      .String(credential.server_key)
-      .String(credential.crypt_hash)
-      .Number(credential.version)
+      .Secret(account.credential)
+      .Time(account.update_time)
+      .Number(account.version)
       .Take();
 }
 
 absl::Status Decode(absl::string_view bytes, Account& account) {
-  Credential& credential = account.credential;
-  uint64_t kind;
-  uint64_t iterations;
-  Decoder decoder("account", bytes);
+  Decoder decoder("account", bytes, 2);
   decoder.String(account.address)
-      .Number(account.mailbox.value)
+      .Number(account.id.value)
       .Flag(account.disabled)
-      .Number(account.quota_bytes)
-      .Number(account.quota_messages)
+      .Quota(account.quota_bytes)
+      .Quota(account.quota_messages)
       .Time(account.create_time)
-      .Number(kind)
-      .Number(iterations)
-      .String(credential.salt)
-      .String(credential.stored_key)
-      .String(credential.server_key)
-      .String(credential.crypt_hash)
-      .Number(credential.version);
-  if (kind > static_cast<uint64_t>(Credential::Kind::kCrypt)) decoder.Fail("unknown kind of credential");
-  if (iterations > std::numeric_limits<uint32_t>::max()) decoder.Fail("iterations too large");
-  RETURN_IF_ERROR(decoder.Finish());
-  credential.kind = static_cast<Credential::Kind>(kind);
-  credential.iterations = static_cast<uint32_t>(iterations);
-  return absl::OkStatus();
+      .Secret(account.credential);
+  DecodeChanges(decoder, account);
+  return decoder.Finish();
 }
 
 std::string Encode(const Alias& alias) {
-  Encoder encoder;
-  encoder.String(alias.address).Time(alias.create_time).Number(alias.targets.size());
+  Encoder encoder(2);
+  encoder.String(alias.address).Time(alias.create_time).Number(static_cast<int64_t>(alias.targets.size()));
   for (const std::string& target : alias.targets) encoder.String(target);
-  return encoder.Take();
+  return encoder.Time(alias.update_time).Number(alias.version).Take();
 }
 
 absl::Status Decode(absl::string_view bytes, Alias& alias) {
-  uint64_t target_count;
-  Decoder decoder("alias", bytes);
-  decoder.String(alias.address).Time(alias.create_time).Number(target_count);
-  // Each target takes a byte at least: a count that cannot be true reserves nothing.
-  if (target_count > decoder.remaining()) decoder.Fail("more targets than bytes");
+  size_t count;
+  Decoder decoder("alias", bytes, 2);
+  decoder.String(alias.address).Time(alias.create_time).Count(count);
   alias.targets.clear();
-  for (uint64_t i = 0; i < target_count && !decoder.failed(); ++i) {
-    decoder.String(alias.targets.emplace_back());
-  }
+  for (size_t i = 0; i < count && !decoder.failed(); ++i) decoder.String(alias.targets.emplace_back());
+  DecodeChanges(decoder, alias);
   return decoder.Finish();
 }
 
 std::string Encode(const Counters& counters) {
-  return Encoder()
-      .Number(counters.next_mailbox)
+  return Encoder(1)
+      .Number(counters.next_account)
       .Number(counters.domain_count)
       .Number(counters.account_count)
       .Number(counters.alias_count)
@@ -249,8 +400,8 @@ std::string Encode(const Counters& counters) {
 }
 
 absl::Status Decode(absl::string_view bytes, Counters& counters) {
-  return Decoder("counters", bytes)
-      .Number(counters.next_mailbox)
+  return Decoder("counters", bytes, 1)
+      .Number(counters.next_account)
       .Number(counters.domain_count)
       .Number(counters.account_count)
       .Number(counters.alias_count)
@@ -260,8 +411,8 @@ absl::Status Decode(absl::string_view bytes, Counters& counters) {
       .Finish();
 }
 
-std::string Encode(const MailboxRecord& mailbox) {
-  return Encoder()
+std::string Encode(const rules::Mailbox& mailbox) {
+  return Encoder(2)
       .Number(mailbox.message_count)
       .Number(mailbox.message_bytes)
       .Number(mailbox.next_message)
@@ -269,88 +420,173 @@ std::string Encode(const MailboxRecord& mailbox) {
       .Number(mailbox.quota_messages)
       .Time(mailbox.last_open_time)
       .Number(mailbox.last_committed_token.value)
+      .Number(mailbox.number)
+      .String(mailbox.last_open_session)
+      .Number(mailbox.removal_count)
       .Take();
 }
 
-absl::Status Decode(absl::string_view bytes, MailboxRecord& mailbox) {
-  return Decoder("mailbox", bytes)
-      .Number(mailbox.message_count)
+absl::Status Decode(absl::string_view bytes, rules::Mailbox& mailbox) {
+  Decoder decoder("mailbox", bytes, 2);
+  decoder.Number(mailbox.message_count)
       .Number(mailbox.message_bytes)
       .Number(mailbox.next_message)
-      .Number(mailbox.quota_bytes)
-      .Number(mailbox.quota_messages)
+      .Quota(mailbox.quota_bytes)
+      .Quota(mailbox.quota_messages)
       .Time(mailbox.last_open_time)
-      .Number(mailbox.last_committed_token.value)
-      .Finish();
+      .Number(mailbox.last_committed_token.value);
+  if (decoder.version() >= 2) {
+    decoder.Number(mailbox.number).String(mailbox.last_open_session).Number(mailbox.removal_count);
+  }
+  return decoder.Finish();
+}
+
+std::string Encode(const Removal& removal) {
+  Encoder encoder(1);
+  encoder.Number(static_cast<int64_t>(removal.messages.size()));
+  for (const MessageId message : removal.messages) encoder.Number(message.value);
+  return encoder.Take();
+}
+
+absl::Status Decode(absl::string_view bytes, Removal& removal) {
+  size_t count;
+  Decoder decoder("removal", bytes, 1);
+  decoder.Count(count);
+  removal.messages.clear();
+  for (size_t i = 0; i < count && !decoder.failed(); ++i)
+    decoder.Number(removal.messages.emplace_back().value);
+  return decoder.Finish();
 }
 
 std::string Encode(const MessageRecord& message) {
-  return Encoder()
-      .Number(message.body)
-      .Number(message.size_bytes)
-      .String(message.unique_id)
-      .Time(message.deliver_time)
-      .String(message.delivery_id)
-      .String(message.reverse_path)
-      .String(message.recipient)
-      .String(message.sha256)
-      .String(message.prefix)
-      .String(message.dsn_ret)
-      .String(message.dsn_envid)
+  const rules::Entry& entry = message.entry;
+  const Envelope& envelope = entry.envelope;
+  Encoder encoder(2);
+  encoder.Number(message.body)
+      .Number(entry.content_bytes)
+      .Number(entry.trace_bytes)
+      .String(entry.prefix)
+      .String(entry.unique_id)
+      .Time(entry.deliver_time)
+      .String(entry.sha256)
+      .String(envelope.delivery_id)
+      .String(envelope.reverse_path)
+      .Number(static_cast<int64_t>(envelope.recipients.size()));
+  for (const EnvelopeRecipient& recipient : envelope.recipients) {
+    encoder.String(recipient.address)
+        .Number(NotifyBits(recipient.notify))
+        .String(recipient.original_recipient)
+        .Flag(recipient.remote);
+  }
+  return encoder.Number(static_cast<int64_t>(envelope.dsn_return))
+      .String(envelope.dsn_envelope_id)
+      .Number(ParameterBits(envelope))
       .Take();
 }
 
 absl::Status Decode(absl::string_view bytes, MessageRecord& message) {
-  Decoder decoder("message", bytes);
+  Decoder decoder("message", bytes, 2);
+  rules::Entry& entry = message.entry;
+  Envelope& envelope = entry.envelope;
+  envelope.recipients.clear();
+  if (decoder.version() == 1) {
+    DecodeOldMessage(decoder, message);
+    return decoder.Finish();
+  }
   decoder.Number(message.body)
-      .Number(message.size_bytes)
-      .String(message.unique_id)
-      .Time(message.deliver_time)
-      .String(message.delivery_id)
-      .String(message.reverse_path)
-      .String(message.recipient)
-      .String(message.sha256)
-      .String(message.prefix)
-      .String(message.dsn_ret)
-      .String(message.dsn_envid);
-  if (message.prefix.size() > message.size_bytes) decoder.Fail("prefix longer than the message");
+      .Number(entry.content_bytes, kMostBytes)
+      .Number(entry.trace_bytes, kMostBytes)
+      .String(entry.prefix)
+      .String(entry.unique_id)
+      .Time(entry.deliver_time)
+      .String(entry.sha256)
+      .String(envelope.delivery_id)
+      .String(envelope.reverse_path);
+  DecodeRecipients(decoder, envelope.recipients);
+  int64_t dsn_return;
+  int64_t parameters;
+  decoder.Number(dsn_return, static_cast<int64_t>(DsnReturn::kHeaders))
+      .String(envelope.dsn_envelope_id)
+      .Number(parameters, kAllParameterBits);
+  envelope.dsn_return = static_cast<DsnReturn>(dsn_return);
+  envelope.eight_bit_mime = (parameters & kEightBitMime) != 0;
+  envelope.smtputf8 = (parameters & kSmtpUtf8) != 0;
+  envelope.require_tls = (parameters & kRequireTls) != 0;
   return decoder.Finish();
 }
 
+absl::Status DecodeListed(absl::string_view bytes, MaildropEntry& entry) {
+  Decoder decoder("message", bytes, 2);
+  int64_t body;
+  if (decoder.version() == 1) {
+    decoder.Number(body).Number(entry.size_bytes, kMostBytes).String(entry.unique_id);
+    return decoder.Outcome();
+  }
+  int64_t content_bytes;
+  int64_t trace_bytes;
+  int64_t prefix_bytes;
+  decoder.Number(body)
+      .Number(content_bytes, kMostBytes)
+      .Number(trace_bytes, kMostBytes)
+      .SkipString(prefix_bytes)
+      .String(entry.unique_id);
+  entry.size_bytes = content_bytes + trace_bytes + prefix_bytes;
+  return decoder.Outcome();
+}
+
 std::string Encode(const BodyRef& body) {
-  return Encoder().Number(body.mailbox_count).Number(body.size_bytes).Take();
+  return Encoder(1).Number(body.mailbox_count).Number(body.size_bytes).Take();
 }
 
 absl::Status Decode(absl::string_view bytes, BodyRef& body) {
-  return Decoder("body_ref", bytes).Number(body.mailbox_count).Number(body.size_bytes).Finish();
-}
-
-std::string Encode(const ReceiptRecord& receipt) {
-  return Encoder().String(receipt.sha256).Time(receipt.deliver_time).Take();
-}
-
-absl::Status Decode(absl::string_view bytes, ReceiptRecord& receipt) {
-  return Decoder("receipt", bytes).String(receipt.sha256).Time(receipt.deliver_time).Finish();
-}
-
-std::string Encode(const LeaseRecord& lease) {
-  return Encoder().String(lease.holder).Duration(lease.ttl).Number(lease.number).Take();
-}
-
-absl::Status Decode(absl::string_view bytes, LeaseRecord& lease) {
-  return Decoder("lease", bytes).String(lease.holder).Duration(lease.ttl).Number(lease.number).Finish();
-}
-
-std::string Encode(const LockRecord& lock) {
-  return Encoder().Number(lock.token.value).String(lock.lease_id).Number(lock.lease_number).Take();
-}
-
-absl::Status Decode(absl::string_view bytes, LockRecord& lock) {
-  return Decoder("lock", bytes)
-      .Number(lock.token.value)
-      .String(lock.lease_id)
-      .Number(lock.lease_number)
+  return Decoder("body_ref", bytes, 1)
+      .Number(body.mailbox_count)
+      .Number(body.size_bytes, kMostBytes)
       .Finish();
 }
 
-}  // namespace mailstead::store
+std::string Encode(const rules::KeptReceipt& receipt) {
+  return Encoder(2).String(receipt.sha256).Time(receipt.deliver_time).String(receipt.fingerprint).Take();
+}
+
+absl::Status Decode(absl::string_view bytes, rules::KeptReceipt& receipt) {
+  Decoder decoder("receipt", bytes, 2);
+  decoder.String(receipt.sha256).Time(receipt.deliver_time);
+  receipt.fingerprint.clear();
+  if (decoder.version() >= 2) decoder.String(receipt.fingerprint);
+  return decoder.Finish();
+}
+
+std::string Encode(const rules::Lease& lease) {
+  return Encoder(1).String(lease.holder).Duration(lease.ttl).Number(lease.number).Take();
+}
+
+absl::Status Decode(absl::string_view bytes, rules::Lease& lease) {
+  return Decoder("lease", bytes, 1).String(lease.holder).Duration(lease.ttl).Number(lease.number).Finish();
+}
+
+std::string Encode(const rules::Lock& lock) {
+  return Encoder(2)
+      .Number(lock.token.value)
+      .String(lock.lease_id)
+      .Number(lock.lease_number)
+      .String(lock.session_id)
+      .Time(lock.open_time)
+      .Number(lock.listing_end)
+      .Take();
+}
+
+absl::Status Decode(absl::string_view bytes, rules::Lock& lock) {
+  Decoder decoder("lock", bytes, 2);
+  // Those of earlier stores are thrown away when they are taken on.
+  if (decoder.version() == 1) decoder.Fail("unknown version");
+  return decoder.Number(lock.token.value)
+      .String(lock.lease_id)
+      .Number(lock.lease_number)
+      .String(lock.session_id)
+      .Time(lock.open_time)
+      .Number(lock.listing_end)
+      .Finish();
+}
+
+}  // namespace mailstead::engine

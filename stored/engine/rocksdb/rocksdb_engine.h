@@ -7,17 +7,17 @@
 #include <memory>
 #include <string>
 
-#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/base/clock.h"
+#include "common/base/executor.h"
 #include "stored/engine/engine.h"
 
 namespace rocksdb {
 class Env;
 }
 
-namespace mailstead::store {
+namespace mailstead::engine {
 
 struct RocksDbOptions {
   // Made when it is not there. Its parent must exist.
@@ -33,12 +33,11 @@ struct RocksDbOptions {
   // Changes that wait for the writer: more are refused with ResourceExhausted.
   size_t max_waiting_changes = 20'000;
   size_t max_waiting_bytes = size_t{64} << 20;
-  // Given what calls back for all changes of one commit, and calls it, on the writer's thread; so what the
-  // callbacks send can go together. Null: it is just called.
-  void (*around_callbacks)(absl::FunctionRef<void()> call_back) = nullptr;
-  // Threads that list maildrops, and how many may wait for them.
+  // Where coroutines go on that waited for the engine. Not null; outlives the engine.
+  Executor* executor = nullptr;
+  // Threads that read what is not in memory, and how many calls may wait for them.
   size_t reader_threads = 2;
-  size_t max_waiting_listings = 20'000;
+  size_t max_waiting_reads = 20'000;
   // How often leases, deleted mailboxes and the state of the disk are looked at.
   absl::Duration maintenance_interval = absl::Seconds(1);
   // Dates of what is stored, the login delay and the age of receipts.
@@ -49,10 +48,8 @@ struct RocksDbOptions {
   rocksdb::Env* env = nullptr;
 };
 
-// FailedPrecondition: a store of another schema version (the message names both), or no store; DataLoss:
-// damaged; Unavailable: cannot be read or written, or another process has it open; ResourceExhausted with
-// kReasonDiskFull. All that the engine gave out (body writers, message readers) is destroyed before the
-// engine.
+// Blocks. FailedPrecondition: a store of another schema version (the message names both), or no store; DataLoss: damaged;
+// Unavailable: cannot be read or written, or another process has it open; ResourceExhausted with kReasonDiskFull.
 absl::StatusOr<std::unique_ptr<Engine>> OpenRocksDbEngine(RocksDbOptions options);
 
-}  // namespace mailstead::store
+}  // namespace mailstead::engine

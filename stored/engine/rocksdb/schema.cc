@@ -11,7 +11,7 @@
 #include "common/obs/log.h"
 #include "stored/engine/rocksdb/health.h"
 
-namespace mailstead::store {
+namespace mailstead::engine {
 namespace {
 
 // One line: the version, and " new" until the database has been made.
@@ -72,4 +72,4 @@ absl::Status MarkSchemaReady(rocksdb::Env& env, const std::string& path) {
   return WriteSchema(env, path, absl::StrCat(kSchemaVersion));
 }
 
-}  // namespace mailstead::store
+}  // namespace mailstead::engine

@@ -12,10 +12,12 @@ namespace rocksdb {
 class Env;
 }
 
-namespace mailstead::store {
+namespace mailstead::engine {
 
-// 2: chunks of bodies may be zstd frames. Otherwise as 1, whose folders are taken on.
-inline constexpr uint32_t kSchemaVersion = 2;
+// 2: chunks of bodies may be zstd frames. 3: records of domains, accounts, aliases, mailboxes, messages, receipts and
+// locks have more fields; records of the versions before are read as they are, until they are written again. Folders of
+// versions 1 and 2 are taken on.
+inline constexpr uint32_t kSchemaVersion = 3;
 inline constexpr uint32_t kOldestSchemaVersion = 1;
 
 enum class SchemaState {
@@ -33,4 +35,4 @@ absl::StatusOr<SchemaState> CheckSchema(rocksdb::Env& env, const std::string& pa
 // The database has been made.
 absl::Status MarkSchemaReady(rocksdb::Env& env, const std::string& path);
 
-}  // namespace mailstead::store
+}  // namespace mailstead::engine

@@ -7,7 +7,7 @@
 
 #include <algorithm>
 
-namespace mailstead::store {
+namespace mailstead::engine {
 namespace {
 
 constexpr uint64_t kBlobFileBytes = uint64_t{64} << 20;
@@ -89,4 +89,4 @@ rocksdb::ColumnFamilyOptions FamilyOptions(Family family, const RocksDbOptions& 
   return result;
 }
 
-}  // namespace mailstead::store
+}  // namespace mailstead::engine

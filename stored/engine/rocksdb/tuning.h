@@ -8,10 +8,10 @@
 #include "stored/engine/rocksdb/keys.h"
 #include "stored/engine/rocksdb/rocksdb_engine.h"
 
-namespace mailstead::store {
+namespace mailstead::engine {
 
 rocksdb::DBOptions DatabaseOptions(const RocksDbOptions& options, rocksdb::Env& env);
 rocksdb::ColumnFamilyOptions FamilyOptions(Family family, const RocksDbOptions& options,
                                            const std::shared_ptr<rocksdb::Cache>& cache);
 
-}  // namespace mailstead::store
+}  // namespace mailstead::engine

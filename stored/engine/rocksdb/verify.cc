@@ -1,7 +1,9 @@
 // Proof that what is stored is what came in.
 #include <openssl/evp.h>
 
+#include <algorithm>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -11,37 +13,24 @@
 #include "stored/engine/rocksdb/engine_impl.h"
 #include "stored/engine/rocksdb/keys.h"
 #include "stored/engine/rocksdb/message_reader.h"
+#include "stored/rules/directory.h"
 
-namespace mailstead::store {
+namespace mailstead::engine {
 namespace {
 
-// Entries looked up at a time: the walk holds no view of the database while bodies are read.
-constexpr size_t kPageEntries = 256;
+// A step reads so many messages, or so many bytes, whichever comes first.
+constexpr size_t kStepMessages = 256;
+constexpr int64_t kStepBytes = 8 << 20;
 
-using Entry = std::pair<MailboxId, MessageId>;
-
-absl::StatusOr<std::vector<Entry>> NextEntries(Database& database, const std::string& after,
-                                               const std::string& end) {
-  std::vector<Entry> entries;
-  const Database::Use use(database);
-  RETURN_IF_ERROR(use.status());
-  RETURN_IF_ERROR(Scan(use, nullptr, Family::kMessage, after, end,
-                       [&](absl::string_view key, absl::string_view) -> absl::StatusOr<bool> {
-                         entries.emplace_back(MailboxOfKey(key), MessageOfKey(key));
-                         return entries.size() < kPageEntries;
-                       }));
-  return entries;
-}
-
-absl::Status HashContent(MessageReader& reader, uint64_t prefix_bytes, absl::string_view expected) {
+absl::Status HashContent(RocksDbReader& reader, absl::string_view expected) {
   const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> digest(EVP_MD_CTX_new(), EVP_MD_CTX_free);
   CHECK(digest != nullptr && EVP_DigestInit_ex(digest.get(), EVP_sha256(), nullptr) == 1);
-  uint64_t offset = prefix_bytes;
+  int64_t offset = reader.front_bytes();
   for (;;) {
-    ASSIGN_OR_RETURN(const std::string piece, reader.Read(offset, kChunkBytes));
+    ASSIGN_OR_RETURN(const std::string piece, reader.ReadNow(offset, kChunkBytes));
     if (piece.empty()) break;
     CHECK(EVP_DigestUpdate(digest.get(), piece.data(), piece.size()) == 1);
-    offset += piece.size();
+    offset += static_cast<int64_t>(piece.size());
   }
   unsigned char sum[EVP_MAX_MD_SIZE];
   unsigned int size = 0;
@@ -50,34 +39,71 @@ absl::Status HashContent(MessageReader& reader, uint64_t prefix_bytes, absl::str
   return absl::DataLossError("the content differs from its SHA-256");
 }
 
-absl::Status VerifyMessage(Database& database, MailboxId mailbox, MessageId message) {
-  ASSIGN_OR_RETURN(const OpenedMessage opened, OpenMessageRecord(database, mailbox, message));
-  return HashContent(*opened.reader, opened.record.prefix.size(), opened.record.sha256);
+// The messages behind `from`, of one account or of all: those of a step at most.
+absl::StatusOr<std::vector<VerifyCursor>> NextEntries(const Database::Use& use, AccountId account,
+                                                      VerifyCursor from) {
+  std::vector<VerifyCursor> entries;
+  if (account.value != 0) {
+    std::string bytes;
+    ASSIGN_OR_RETURN(const bool exists, use.Find(Family::kMailbox, MailboxKey(account), bytes));
+    if (!exists) return rules::NoAccount(absl::StrCat(account.value));
+  }
+  std::string first = MessageKey(from.account, from.message) + '\0';
+  if (account.value != 0) first = std::max(first, MailboxKey(account));
+  const std::string end = account.value == 0 ? "" : PrefixEnd(MailboxKey(account));
+  RETURN_IF_ERROR(Scan(use, Family::kMessage, first, end,
+                       [&](absl::string_view key, absl::string_view) -> absl::StatusOr<bool> {
+                         entries.push_back({AccountOfKey(key), MessageOfKey(key)});
+                         return entries.size() < kStepMessages;
+                       }));
+  return entries;
+}
+
+// A bounded step, on a thread that may wait for the disk. The walk holds no view of the database while bodies are read.
+absl::StatusOr<VerifyStep> VerifyNow(RocksDbShared& shared, AccountId account, VerifyCursor from) {
+  VerifyStep step;
+  std::vector<VerifyCursor> entries;
+  {
+    const Database::Use use(shared.database());
+    RETURN_IF_ERROR(use.status());
+    ASSIGN_OR_RETURN(entries, NextEntries(use, account, from));
+  }
+  bool all = entries.size() < kStepMessages;
+  int64_t bytes = 0;
+  for (const VerifyCursor& entry : entries) {
+    if (bytes >= kStepBytes) {
+      all = false;
+      break;
+    }
+    const absl::StatusOr<OpenedMessage> opened = [&]() -> absl::StatusOr<OpenedMessage> {
+      const Database::Use use(shared.database());
+      RETURN_IF_ERROR(use.status());
+      return OpenMessage(use, shared.database(), shared.readers(), entry.account, entry.message);
+    }();
+    absl::Status status = opened.status();
+    if (status.ok()) {
+      bytes += opened->reader->size_bytes();
+      status = HashContent(*opened->reader, opened->record.entry.sha256);
+    }
+    from = entry;
+    // Deleted meanwhile.
+    if (absl::IsNotFound(status)) continue;
+    // The store is away: that says nothing about the message.
+    if (!status.ok() && !absl::IsDataLoss(status)) return status;
+    ++step.checked_count;
+    if (!status.ok()) step.damaged.push_back({entry.account, entry.message, status});
+  }
+  if (!all) step.next = from;
+  return step;
 }
 
 }  // namespace
 
-absl::StatusOr<uint64_t> RocksDbEngine::Verify(
-    MailboxId mailbox, absl::FunctionRef<void(MailboxId, MessageId, const absl::Status&)> damaged) {
-  if (mailbox.value != 0) RETURN_IF_ERROR(GetUsage(mailbox).status());
-  const std::string all = mailbox.value == 0 ? "" : MailboxKey(mailbox);
-  const std::string end = mailbox.value == 0 ? "" : PrefixEnd(all);
-  std::string next = all;
-  uint64_t checked = 0;
-  for (;;) {
-    ASSIGN_OR_RETURN(const std::vector<Entry> entries, NextEntries(*database_, next, end));
-    if (entries.empty()) return checked;
-    for (const auto& [entry_mailbox, message] : entries) {
-      const absl::Status status = VerifyMessage(*database_, entry_mailbox, message);
-      // Deleted meanwhile.
-      if (absl::IsNotFound(status)) continue;
-      // The store is away: that says nothing about the message.
-      if (!status.ok() && !absl::IsDataLoss(status)) return status;
-      ++checked;
-      if (!status.ok()) damaged(entry_mailbox, message, status);
-    }
-    next = MessageKey(entries.back().first, entries.back().second) + '\0';
-  }
+Task<absl::StatusOr<VerifyStep>> RocksDbUpkeep::Verify(AccountId account, VerifyCursor from) {
+  if (!co_await shared_.background().Enter()) co_return Readers::TooMany();
+  absl::StatusOr<VerifyStep> step = VerifyNow(shared_, account, from);
+  co_await shared_.background().Leave();
+  co_return step;
 }
 
-}  // namespace mailstead::store
+}  // namespace mailstead::engine

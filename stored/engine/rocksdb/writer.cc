@@ -8,7 +8,7 @@
 #include "common/base/check.h"
 #include "common/base/status.h"
 
-namespace mailstead::store {
+namespace mailstead::engine {
 namespace {
 
 // Bounds the memory of a batch and how long the first of its callers waits for the last.
@@ -74,12 +74,11 @@ absl::Status Batch::Write(bool sync) {
   return use_.Write(*batch_.GetWriteBatch(), sync);
 }
 
-Writer::Writer(Database& database, size_t max_waiting, size_t max_waiting_bytes,
-               AroundCallbacks around_callbacks)
+Writer::Writer(Database& database, Executor& executor, size_t max_waiting, size_t max_waiting_bytes)
     : database_(database),
+      executor_(executor),
       max_waiting_(max_waiting),
       max_waiting_bytes_(max_waiting_bytes),
-      around_callbacks_(around_callbacks),
       thread_([this] { Loop(); }) {}
 
 Writer::~Writer() { Stop(); }
@@ -92,8 +91,8 @@ void Writer::Stop() {
   if (thread_.joinable()) thread_.join();
 }
 
-void Writer::Submit(std::unique_ptr<Change> change) {
-  const size_t bytes = change->size_bytes();
+bool Writer::Submit(Change& change) {
+  const size_t bytes = change.size_bytes();
   absl::Status refused = absl::ResourceExhaustedError("the store has too many changes waiting to be written");
   {
     absl::MutexLock lock(&mutex_);
@@ -103,47 +102,50 @@ void Writer::Submit(std::unique_ptr<Change> change) {
         waiting_.empty() || (waiting_.size() < max_waiting_ && waiting_bytes_ + bytes <= max_waiting_bytes_);
     if (fits && !stopping_) {
       waiting_bytes_ += bytes;
-      waiting_.push_back(std::move(change));
-      return;
+      waiting_.push_back(&change);
+      return true;
     }
   }
-  change->Finish(std::move(refused));
+  change.Finish(std::move(refused));
+  return false;
 }
 
 absl::Status Writer::Run(absl::FunctionRef<absl::Status(Batch&)> apply, bool sync) {
   class Blocking final : public Change {
    public:
-    Blocking(absl::FunctionRef<absl::Status(Batch&)> apply, bool sync, absl::Status& outcome,
-             absl::Notification& done)
-        : apply_(apply), sync_(sync), outcome_(outcome), done_(done) {}
+    Blocking(absl::FunctionRef<absl::Status(Batch&)> apply, bool sync) : apply_(apply), sync_(sync) {}
     absl::Status Apply(Batch& batch) override { return apply_(batch); }
-    void Finish(absl::Status status) override {
-      outcome_ = std::move(status);
-      done_.Notify();
-    }
     bool needs_sync() const override { return sync_; }
+    absl::Status Wait() {
+      finished_.WaitForNotification();
+      return outcome_;
+    }
 
    private:
+    std::coroutine_handle<> Finish(absl::Status status) override {
+      outcome_ = std::move(status);
+      finished_.Notify();
+      return nullptr;
+    }
+
     absl::FunctionRef<absl::Status(Batch&)> apply_;
     const bool sync_;
-    absl::Status& outcome_;
-    absl::Notification& done_;
+    absl::Status outcome_;
+    absl::Notification finished_;
   };
   CHECK(std::this_thread::get_id() != thread_.get_id());
-  absl::Status outcome;
-  absl::Notification done;
-  Submit(std::make_unique<Blocking>(apply, sync, outcome, done));
-  done.WaitForNotification();
-  return outcome;
+  Blocking change(apply, sync);
+  Submit(change);
+  return change.Wait();
 }
 
 void Writer::Loop() {
   // RocksDB's counters of this thread: nobody reads them.
   rocksdb::SetPerfLevel(rocksdb::PerfLevel::kDisable);
   for (;;) {
-    Group group = NextGroup();
+    const Group group = NextGroup();
     if (group.empty()) return;
-    Commit(group);
+    CommitGroup(group);
   }
 }
 
@@ -158,29 +160,25 @@ Writer::Group Writer::NextGroup() {
     const size_t bytes = waiting_.front()->size_bytes();
     group_bytes += bytes;
     waiting_bytes_ -= bytes;
-    group.push_back(std::move(waiting_.front()));
+    group.push_back(waiting_.front());
     waiting_.pop_front();
   }
   return group;
 }
 
-void Writer::Commit(Group& group) {
+void Writer::CommitGroup(const Group& group) {
   std::vector<absl::Status> outcomes(group.size());
   const absl::Status written = ApplyAndWrite(group, outcomes);
-  const auto call_back = [&] {
-    for (size_t i = 0; i < group.size(); ++i) {
-      group[i]->Finish(written.ok() ? std::move(outcomes[i]) : written);
-      group[i].reset();
-    }
-  };
-  if (around_callbacks_ == nullptr) {
-    call_back();
-  } else {
-    around_callbacks_(call_back);
+  std::vector<std::coroutine_handle<>> ready;
+  ready.reserve(group.size());
+  for (size_t i = 0; i < group.size(); ++i) {
+    const std::coroutine_handle<> waiting = group[i]->Finish(written.ok() ? std::move(outcomes[i]) : written);
+    if (waiting) ready.push_back(waiting);
   }
+  if (!ready.empty()) executor_.Resume(ready);
 }
 
-absl::Status Writer::ApplyAndWrite(Group& group, std::vector<absl::Status>& outcomes) {
+absl::Status Writer::ApplyAndWrite(const Group& group, std::vector<absl::Status>& outcomes) {
   const Database::Use use(database_);
   RETURN_IF_ERROR(use.status());
   Batch batch(use);
@@ -204,4 +202,4 @@ absl::Status Writer::ApplyAndWrite(Group& group, std::vector<absl::Status>& outc
   return absl::OkStatus();
 }
 
-}  // namespace mailstead::store
+}  // namespace mailstead::engine

@@ -5,11 +5,12 @@
 
 #include <rocksdb/utilities/write_batch_with_index.h>
 
+#include <coroutine>
 #include <cstddef>
 #include <deque>
-#include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -17,9 +18,11 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
+#include "common/base/executor.h"
+#include "common/base/task.h"
 #include "stored/engine/rocksdb/database.h"
 
-namespace mailstead::store {
+namespace mailstead::engine {
 
 // What the changes of one commit write, and the database below it.
 class Batch final : public Source {
@@ -53,26 +56,51 @@ class Batch final : public Source {
   const Counters counters_stored_;
 };
 
-// Its Apply runs on the writer, then its Finish, once, also on the writer.
+// One change. It lives in the frame of the coroutine that waits for it (Writer::Commit).
 class Change {
  public:
+  Change() = default;
   virtual ~Change() = default;
-  // Reads and writes through `batch` only. On an error what it wrote is undone.
+  Change(const Change&) = delete;
+  Change& operator=(const Change&) = delete;
+
+  // On the writer's thread. Reads and writes through `batch` only. On an error what it wrote is undone.
   virtual absl::Status Apply(Batch& batch) = 0;
-  // What Apply returned, or why the commit failed. Must not block.
-  virtual void Finish(absl::Status status) = 0;
   // After Apply: whether the caller is told only when it is on disk.
   virtual bool needs_sync() const { return true; }
   // How much memory it holds while it waits.
   virtual size_t size_bytes() const { return 0; }
+
+ private:
+  friend class Writer;
+  // Takes what Apply returned, or why the commit failed. Gives the coroutine to resume, unless it is null: the change may
+  // be gone then.
+  virtual std::coroutine_handle<> Finish(absl::Status status) {
+    outcome_ = std::move(status);
+    return waiting_;
+  }
+
+  absl::Status outcome_;
+  std::coroutine_handle<> waiting_;
+};
+
+// A change that is a function; `apply` and what it refers to live until it is done.
+template <typename Function>
+class FunctionChange final : public Change {
+ public:
+  FunctionChange(Function apply, bool sync) : apply_(std::move(apply)), sync_(sync) {}
+  absl::Status Apply(Batch& batch) override { return apply_(batch); }
+  bool needs_sync() const override { return sync_; }
+
+ private:
+  Function apply_;
+  const bool sync_;
 };
 
 class Writer {
  public:
-  // See RocksDbOptions.
-  using AroundCallbacks = void (*)(absl::FunctionRef<void()> call_back);
-  Writer(Database& database, size_t max_waiting, size_t max_waiting_bytes,
-         AroundCallbacks around_callbacks = nullptr);
+  // Those whose changes were in one commit go on, on the executor, by one call of it.
+  Writer(Database& database, Executor& executor, size_t max_waiting, size_t max_waiting_bytes);
   ~Writer();
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
@@ -80,30 +108,53 @@ class Writer {
   // Commits what waits, then takes nothing any more.
   void Stop();
 
-  // Calls Finish on this thread when it is not taken: ResourceExhausted when too many wait, Unavailable after
-  // Stop.
-  void Submit(std::unique_ptr<Change> change);
-  // The same for a thread that may block. Not from Finish.
+  // absl::Status status = co_await writer.Commit(change): what Apply returned, or why the commit failed. It goes on, on the
+  // executor; but at once where the change is not taken: ResourceExhausted when too many wait, Unavailable after Stop.
+  class Committing {
+   public:
+    Committing(Writer& writer, Change& change) : writer_(writer), change_(change) {}
+    bool await_ready() const noexcept { return false; }
+    bool await_suspend(std::coroutine_handle<> waiting) {
+      change_.waiting_ = waiting;
+      // Once it is taken this may be gone.
+      return writer_.Submit(change_);
+    }
+    absl::Status await_resume() { return std::move(change_.outcome_); }
+
+   private:
+    Writer& writer_;
+    Change& change_;
+  };
+  Committing Commit(Change& change) { return Committing(*this, change); }
+  // The same for a function of (Batch&); what it refers to outlives the Task.
+  template <typename Apply>
+  Task<absl::Status> Commit(Apply apply, bool sync) {
+    FunctionChange<Apply> change(std::move(apply), sync);
+    co_return co_await Commit(change);
+  }
+  // The same for a thread that may block, and is not the executor's.
   absl::Status Run(absl::FunctionRef<absl::Status(Batch&)> apply, bool sync = true);
 
  private:
-  using Group = std::vector<std::unique_ptr<Change>>;
+  using Group = std::vector<Change*>;
 
+  // False: it was not taken, and has been told why.
+  bool Submit(Change& change);
   void Loop();
   Group NextGroup();
-  void Commit(Group& group);
-  absl::Status ApplyAndWrite(Group& group, std::vector<absl::Status>& outcomes);
+  void CommitGroup(const Group& group);
+  absl::Status ApplyAndWrite(const Group& group, std::vector<absl::Status>& outcomes);
 
   Database& database_;
+  Executor& executor_;
   const size_t max_waiting_;
   const size_t max_waiting_bytes_;
-  const AroundCallbacks around_callbacks_;
 
   absl::Mutex mutex_;
-  std::deque<std::unique_ptr<Change>> waiting_ ABSL_GUARDED_BY(mutex_);
+  std::deque<Change*> waiting_ ABSL_GUARDED_BY(mutex_);
   size_t waiting_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };
 
-}  // namespace mailstead::store
+}  // namespace mailstead::engine

@@ -7,7 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 
-namespace mailstead::store {
+namespace mailstead::engine {
 namespace {
 
 std::string Noise(size_t size) {
@@ -66,4 +66,4 @@ TEST(ChunkCodec, DamageIsToldFromContent) {
 }
 
 }  // namespace
-}  // namespace mailstead::store
+}  // namespace mailstead::engine

@@ -2,21 +2,25 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <string>
 #include <vector>
 
-namespace mailstead::store {
+namespace mailstead::engine {
 namespace {
 
 TEST(Keys, NumbersSortAsNumbers) {
-  EXPECT_LT(MessageKey(MailboxId{1}, MessageId{255}), MessageKey(MailboxId{1}, MessageId{256}));
-  EXPECT_LT(MessageKey(MailboxId{1}, MessageId{~uint64_t{0}}), MessageKey(MailboxId{2}, MessageId{0}));
+  EXPECT_LT(MessageKey(AccountId{1}, MessageId{255}), MessageKey(AccountId{1}, MessageId{256}));
+  EXPECT_LT(MessageKey(AccountId{1}, MessageId{std::numeric_limits<int64_t>::max()}),
+            MessageKey(AccountId{2}, MessageId{0}));
   EXPECT_LT(ChunkKey(1, 255), ChunkKey(1, 256));
-  const std::string key = MessageKey(MailboxId{0x0102030405060708}, MessageId{9});
+  const std::string key = MessageKey(AccountId{0x0102030405060708}, MessageId{9});
   EXPECT_EQ(key, std::string("\1\2\3\4\5\6\7\x08\0\0\0\0\0\0\0\x09", 16));
-  EXPECT_EQ(MailboxOfKey(key).value, 0x0102030405060708u);
-  EXPECT_EQ(MessageOfKey(key).value, 9u);
-  EXPECT_EQ(BodyOfKey(ChunkKey(77, 3)), 77u);
+  EXPECT_EQ(AccountOfKey(key).value, 0x0102030405060708);
+  EXPECT_EQ(MessageOfKey(key).value, 9);
+  EXPECT_EQ(BodyOfKey(ChunkKey(77, 3)), 77);
+  EXPECT_LT(RemovalKey(AccountId{1}, 255), RemovalKey(AccountId{1}, 256));
+  EXPECT_EQ(RemovalKey(AccountId{1}, 1).rfind(MailboxKey(AccountId{1}), 0), 0u);
 }
 
 TEST(Keys, AddressesSortByDomainThenLocalPart) {
@@ -41,12 +45,22 @@ TEST(Keys, PrefixEnd) {
 
 TEST(Keys, ReceiptsSortByTime) {
   const absl::Time time = absl::FromUnixSeconds(1'700'000'000);
-  const std::string key = ReceiptTimeKey(time, "delivery");
-  EXPECT_EQ(DeliveryOfReceiptTimeKey(key), "delivery");
-  EXPECT_LT(key, ReceiptTimeBound(time + absl::Seconds(1)));
-  EXPECT_GE(key, ReceiptTimeBound(time));
-  EXPECT_LE(ReceiptTimeBound(absl::FromUnixSeconds(-5)), ReceiptTimeBound(absl::UnixEpoch()));
+  const std::string key = ReceiptTimeKey(time, "smtp", "delivery");
+  EXPECT_EQ(ReceiptOfTimeKey(key), ReceiptKey("smtp", "delivery"));
+  EXPECT_LT(key, ReceiptTimeBound(kReceiptTimeKind, time + absl::Seconds(1)));
+  EXPECT_GE(key, ReceiptTimeBound(kReceiptTimeKind, time));
+  EXPECT_LE(ReceiptTimeBound(kReceiptTimeKind, absl::FromUnixSeconds(-5)),
+            ReceiptTimeBound(kReceiptTimeKind, absl::UnixEpoch()));
+}
+
+TEST(Keys, ReceiptsOfDifferentScopesDoNotMeet) {
+  EXPECT_NE(ReceiptKey("smtp", "delivery"), ReceiptKey("operator", "delivery"));
+  EXPECT_NE(ReceiptKey("a", "bc"), ReceiptKey("ab", "c"));
+  // Nor those of an earlier store, whose time keys lead to them.
+  EXPECT_NE(ReceiptKey("", "delivery"), OldReceiptKey("delivery"));
+  EXPECT_EQ(ReceiptOfTimeKey(ReceiptTimeBound(kOldReceiptTimeKind, absl::UnixEpoch()) + "delivery"),
+            OldReceiptKey("delivery"));
 }
 
 }  // namespace
-}  // namespace mailstead::store
+}  // namespace mailstead::engine

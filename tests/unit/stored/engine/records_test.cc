@@ -9,10 +9,10 @@
 
 #include "absl/strings/escaping.h"
 
-namespace mailstead::store {
+namespace mailstead::engine {
 namespace {
 
-constexpr uint64_t kMost = std::numeric_limits<uint64_t>::max();
+constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
 
 template <typename Record>
 Record Again(const Record& record) {
@@ -25,23 +25,34 @@ Record Again(const Record& record) {
 MessageRecord SampleMessage() {
   MessageRecord message;
   message.body = 0x10000000001;
-  message.size_bytes = 300;
-  message.unique_id = "uid";
-  message.deliver_time = absl::FromUnixMicros(1);
-  message.delivery_id = "d";
-  message.reverse_path = "s@x";
-  message.recipient = "r@y";
-  message.sha256 = "\x01\xff";
-  message.prefix = "P\r\n";
-  message.dsn_ret = "HDRS";
-  message.dsn_envid = "e";
+  rules::Entry& entry = message.entry;
+  entry.content_bytes = 300;
+  entry.trace_bytes = 2;
+  entry.prefix = "P\r\n";
+  entry.unique_id = "uid";
+  entry.deliver_time = absl::FromUnixMicros(1);
+  entry.sha256 = "\x01\xff";
+  entry.envelope.delivery_id = "d";
+  entry.envelope.reverse_path = "s@x";
+  EnvelopeRecipient plain;
+  plain.address = "r@y";
+  EnvelopeRecipient noted;
+  noted.address = "q@y";
+  noted.notify = {true, true, false, true};
+  noted.original_recipient = "rfc822;o@z";
+  noted.remote = true;
+  entry.envelope.recipients = {plain, noted};
+  entry.envelope.dsn_return = DsnReturn::kHeaders;
+  entry.envelope.dsn_envelope_id = "e";
+  entry.envelope.eight_bit_mime = true;
+  entry.envelope.require_tls = true;
   return message;
 }
 
 Account SampleAccount() {
   Account account;
   account.address = "A@x";
-  account.mailbox = MailboxId{7};
+  account.id = AccountId{7};
   account.disabled = true;
   account.quota_bytes = 128;
   account.quota_messages = 127;
@@ -53,18 +64,23 @@ Account SampleAccount() {
   account.credential.server_key = "v";
   account.credential.crypt_hash = "";
   account.credential.version = 2;
+  account.update_time = absl::FromUnixMicros(65);
+  account.version = 4;
   return account;
 }
 
+std::string Hex(const std::string& bytes) { return absl::BytesToHexString(bytes); }
+
 // The bytes on disk. A change here is a change of the format: it needs another version byte.
 TEST(Records, GoldenBytes) {
-  const auto hex = [](const std::string& bytes) { return absl::BytesToHexString(bytes); };
-  EXPECT_EQ(hex(Encode(Domain{"x.test", true, absl::FromUnixMicros(64)})),
-            "0106782e74657374"
+  EXPECT_EQ(Hex(Encode(Domain{"x.test", true, absl::FromUnixMicros(64), absl::FromUnixMicros(65), 3})),
+            "0206782e74657374"
             "01"
-            "8001");
-  EXPECT_EQ(hex(Encode(SampleAccount())),
-            "01"
+            "8001"
+            "8201"
+            "03");
+  EXPECT_EQ(Hex(Encode(SampleAccount())),
+            "02"
             "03414078"
             "07"
             "01"
@@ -77,15 +93,19 @@ TEST(Records, GoldenBytes) {
             "016b"
             "0176"
             "00"
-            "02");
-  EXPECT_EQ(hex(Encode(Alias{"@x", {"a", "b@y"}, absl::FromUnixMicros(0)})),
-            "01"
+            "02"
+            "8201"
+            "04");
+  EXPECT_EQ(Hex(Encode(Alias{"@x", {"a", "b@y"}, absl::FromUnixMicros(0), absl::FromUnixMicros(1), 1})),
+            "02"
             "024078"
             "00"
             "02"
             "0161"
-            "03624079");
-  EXPECT_EQ(hex(Encode(Counters{1, 2, 3, 4, 5, 6, 300})),
+            "03624079"
+            "02"
+            "01");
+  EXPECT_EQ(Hex(Encode(Counters{1, 2, 3, 4, 5, 6, 300})),
             "01"
             "01"
             "02"
@@ -94,68 +114,188 @@ TEST(Records, GoldenBytes) {
             "05"
             "06"
             "ac02");
-  MailboxRecord mailbox;
+  rules::Mailbox mailbox;
   mailbox.message_count = 1;
   mailbox.message_bytes = kMost;
   mailbox.next_message = 2;
-  mailbox.last_committed_token = LeaseToken{3};
-  EXPECT_EQ(hex(Encode(mailbox)),
+  mailbox.last_committed_token = LockToken{3};
+  mailbox.number = 5;
+  mailbox.last_open_session = "s";
+  mailbox.removal_count = 6;
+  EXPECT_EQ(Hex(Encode(mailbox)),
+            "02"
             "01"
-            "01"
-            "ffffffffffffffffff01"
+            "ffffffffffffffff7f"
             "02"
             "00"
             "00"
             "ffffffffffffffffff01"
-            "03");
-  EXPECT_EQ(hex(Encode(SampleMessage())),
+            "03"
+            "05"
+            "0173"
+            "06");
+  EXPECT_EQ(Hex(Encode(Removal{{MessageId{1}, MessageId{300}}})),
             "01"
+            "02"
+            "01"
+            "ac02");
+  EXPECT_EQ(Hex(Encode(SampleMessage())),
+            "02"
             "818080808020"
             "ac02"
+            "02"
+            "03500d0a"
             "03756964"
             "02"
+            "0201ff"
             "0164"
             "03734078"
+            "02"
             "03724079"
-            "0201ff"
-            "03500d0a"
-            "0448445253"
-            "0165");
-  EXPECT_EQ(hex(Encode(BodyRef{2, 65536})),
+            "00"
+            "00"
+            "00"
+            "03714079"
+            "0b"
+            "0a7266633832323b6f407a"
+            "01"
+            "02"
+            "0165"
+            "05");
+  EXPECT_EQ(Hex(Encode(BodyRef{2, 65536})),
             "01"
             "02"
             "808004");
-  EXPECT_EQ(hex(Encode(ReceiptRecord{"h", absl::FromUnixMicros(2)})),
-            "01"
+  EXPECT_EQ(Hex(Encode(rules::KeptReceipt{"h", "f", absl::FromUnixMicros(2)})),
+            "02"
             "0168"
-            "04");
-  EXPECT_EQ(hex(Encode(LeaseRecord{"host", absl::Seconds(6), 5})),
+            "04"
+            "0166");
+  EXPECT_EQ(Hex(Encode(rules::Lease{"host", absl::Seconds(6), 5})),
             "01"
             "04686f7374"
             "80b6dc05"
             "05");
-  EXPECT_EQ(hex(Encode(LockRecord{LeaseToken{9}, "L", 5})),
-            "01"
+  EXPECT_EQ(Hex(Encode(rules::Lock{LockToken{9}, "S", "L", 5, absl::FromUnixMicros(1), 7})),
+            "02"
             "09"
             "014c"
-            "05");
+            "05"
+            "0153"
+            "02"
+            "07");
+}
+
+template <typename Record>
+Record FromHex(absl::string_view hex) {
+  Record record;
+  const absl::Status status = Decode(absl::HexStringToBytes(hex), record);
+  EXPECT_TRUE(status.ok()) << status;
+  return record;
+}
+
+// What stores of schema versions 1 and 2 hold: the golden bytes of their programs.
+TEST(Records, EarlierRecordsAreRead) {
+  const Domain domain = FromHex<Domain>("0106782e74657374018001");
+  EXPECT_EQ(domain.name, "x.test");
+  EXPECT_TRUE(domain.plus_addressing);
+  EXPECT_EQ(domain.create_time, absl::FromUnixMicros(64));
+  EXPECT_EQ(domain.update_time, domain.create_time);
+  EXPECT_EQ(domain.version, 1);
+
+  const Account account = FromHex<Account>("0103414078070180017f0101a09c01020073016b01760002");
+  EXPECT_EQ(account.address, "A@x");
+  EXPECT_EQ(account.id.value, 7);
+  EXPECT_EQ(account.quota_bytes, 128);
+  EXPECT_EQ(account.quota_messages, 127);
+  EXPECT_EQ(account.credential.iterations, 20000u);
+  EXPECT_EQ(account.credential.version, 2);
+  EXPECT_EQ(account.update_time, absl::FromUnixMicros(-1));
+  EXPECT_EQ(account.version, 1);
+
+  const Alias alias = FromHex<Alias>(
+      "01024078000201610362"
+      "4079");
+  EXPECT_EQ(alias.targets, (std::vector<std::string>{"a", "b@y"}));
+  EXPECT_EQ(alias.version, 1);
+
+  const rules::Mailbox mailbox = FromHex<rules::Mailbox>("010105020000ffffffffffffffffff0103");
+  EXPECT_EQ(mailbox.message_count, 1);
+  EXPECT_EQ(mailbox.message_bytes, 5);
+  EXPECT_EQ(mailbox.next_message, 2);
+  EXPECT_EQ(mailbox.last_open_time, absl::InfinitePast());
+  EXPECT_EQ(mailbox.last_committed_token.value, 3);
+  EXPECT_EQ(mailbox.removal_count, 0);
+
+  const std::string bytes = absl::HexStringToBytes(
+      "01818080808020ac02037569640201640373407803724079"
+      "0201ff03500d0a04484452530165");
+  MessageRecord message;
+  ASSERT_TRUE(Decode(bytes, message).ok());
+  EXPECT_EQ(message.body, 0x10000000001);
+  EXPECT_EQ(message.entry.size_bytes(), 300);
+  EXPECT_EQ(message.entry.content_bytes, 297);
+  EXPECT_EQ(message.entry.trace_bytes, 0);
+  EXPECT_EQ(message.entry.prefix, "P\r\n");
+  EXPECT_EQ(message.entry.unique_id, "uid");
+  EXPECT_EQ(message.entry.envelope.delivery_id, "d");
+  EXPECT_EQ(message.entry.envelope.reverse_path, "s@x");
+  ASSERT_EQ(message.entry.envelope.recipients.size(), 1u);
+  EXPECT_EQ(message.entry.envelope.recipients[0].address, "r@y");
+  EXPECT_EQ(message.entry.envelope.dsn_return, DsnReturn::kHeaders);
+  EXPECT_EQ(message.entry.envelope.dsn_envelope_id, "e");
+  MaildropEntry listed;
+  ASSERT_TRUE(DecodeListed(bytes, listed).ok());
+  EXPECT_EQ(listed.unique_id, "uid");
+  EXPECT_EQ(listed.size_bytes, 300);
+  // Read, it is written in the newest form.
+  EXPECT_EQ(Again(message).entry.size_bytes(), 300);
+
+  const rules::KeptReceipt receipt = FromHex<rules::KeptReceipt>("01016804");
+  EXPECT_EQ(receipt.sha256, "h");
+  EXPECT_EQ(receipt.fingerprint, "");
+  EXPECT_EQ(receipt.deliver_time, absl::FromUnixMicros(2));
+
+  // A quota could be any number.
+  EXPECT_EQ(FromHex<rules::Mailbox>("01000001ffffffffffffffffff01ffffffffffffffffff010000").quota_bytes,
+            kMost);
+}
+
+TEST(Records, AListingShowsWhatTheRecordHolds) {
+  MaildropEntry listed;
+  ASSERT_TRUE(DecodeListed(Encode(SampleMessage()), listed).ok());
+  EXPECT_EQ(listed.unique_id, SampleMessage().entry.unique_id);
+  EXPECT_EQ(listed.size_bytes, SampleMessage().entry.size_bytes());
 }
 
 TEST(Records, ComeBackAsTheyWere) {
   const Account account = Again(SampleAccount());
   EXPECT_EQ(account.address, "A@x");
-  EXPECT_EQ(account.mailbox.value, 7u);
+  EXPECT_EQ(account.id.value, 7);
   EXPECT_TRUE(account.disabled);
   EXPECT_EQ(account.create_time, absl::FromUnixMicros(-1));
   EXPECT_EQ(account.credential.kind, Credential::Kind::kScramSha256);
   EXPECT_EQ(account.credential.salt, std::string("\0s", 2));
+  EXPECT_EQ(account.version, 4);
   const MessageRecord message = Again(SampleMessage());
-  EXPECT_EQ(message.body, 0x10000000001u);
-  EXPECT_EQ(message.prefix, "P\r\n");
-  EXPECT_EQ(message.dsn_envid, "e");
+  EXPECT_EQ(message.body, 0x10000000001);
+  EXPECT_EQ(message.entry.prefix, "P\r\n");
+  const Envelope& envelope = message.entry.envelope;
+  EXPECT_EQ(envelope.dsn_envelope_id, "e");
+  EXPECT_EQ(envelope.dsn_return, DsnReturn::kHeaders);
+  EXPECT_TRUE(envelope.eight_bit_mime);
+  EXPECT_FALSE(envelope.smtputf8);
+  EXPECT_TRUE(envelope.require_tls);
+  ASSERT_EQ(envelope.recipients.size(), 2u);
+  EXPECT_EQ(envelope.recipients[0].notify, DsnNotify());
+  EXPECT_EQ(envelope.recipients[1].notify, (DsnNotify{true, true, false, true}));
+  EXPECT_EQ(envelope.recipients[1].original_recipient, "rfc822;o@z");
+  EXPECT_TRUE(envelope.recipients[1].remote);
   EXPECT_EQ(Again(Alias{"@x", {"a", ""}, absl::UnixEpoch()}).targets, (std::vector<std::string>{"a", ""}));
   const Counters counters{kMost, 0, 1, kMost - 1, 127, 128, 16384};
   EXPECT_EQ(Again(counters), counters);
+  const rules::Lock lock{LockToken{9}, "S", "L", 5, absl::FromUnixMicros(1), 7};
+  EXPECT_EQ(Again(lock), lock);
 }
 
 TEST(Records, TimesOfAllSizes) {
@@ -163,7 +303,7 @@ TEST(Records, TimesOfAllSizes) {
        {absl::InfinitePast(), absl::InfiniteFuture(), absl::UnixEpoch(), absl::FromUnixMicros(-1),
         absl::FromUnixMicros(1), absl::FromUnixMicros(std::numeric_limits<int64_t>::max() - 1),
         absl::FromUnixMicros(std::numeric_limits<int64_t>::min() + 1)}) {
-    EXPECT_EQ(Again(ReceiptRecord{"", time}).deliver_time, time);
+    EXPECT_EQ(Again(rules::KeptReceipt{"", "", time}).deliver_time, time);
   }
 }
 
@@ -207,14 +347,14 @@ TEST(Records, BadBytesAreDataLoss) {
                                  "ffffffffffffffffffff01")))
       << "11 bytes";
   EXPECT_TRUE(
-      is_loss(DecodeHex<ReceiptRecord>("01"
-                                       "05"
-                                       "6868")))
+      is_loss(DecodeHex<rules::KeptReceipt>("01"
+                                            "05"
+                                            "6868")))
       << "string past the end";
   EXPECT_TRUE(
-      is_loss(DecodeHex<ReceiptRecord>("01"
-                                       "ffffffffffffffffff01"
-                                       "68")))
+      is_loss(DecodeHex<rules::KeptReceipt>("01"
+                                            "ffffffffffffffffff01"
+                                            "68")))
       << "string of 2^64-1 bytes";
   EXPECT_TRUE(
       is_loss(DecodeHex<Domain>("01"
@@ -244,9 +384,31 @@ TEST(Records, BadBytesAreDataLoss) {
                                  "00"
                                  "00")))
       << "credential of kind 3";
-  MessageRecord message = SampleMessage();
-  message.size_bytes = message.prefix.size() - 1;
-  EXPECT_TRUE(is_loss(Decode(Encode(message), message))) << "prefix longer than the message";
+  EXPECT_TRUE(
+      is_loss(DecodeHex<MessageRecord>("01"
+                                       "01"
+                                       "02"
+                                       "00"
+                                       "00"
+                                       "00"
+                                       "00"
+                                       "00"
+                                       "00"
+                                       "03500d0a"
+                                       "00"
+                                       "00")))
+      << "prefix longer than the message";
+  EXPECT_TRUE(
+      is_loss(DecodeHex<BodyRef>("01"
+                                 "ffffffffffffffffff01"
+                                 "00")))
+      << "a count of 2^64-1";
+  EXPECT_TRUE(
+      is_loss(DecodeHex<rules::Lock>("01"
+                                     "09"
+                                     "014c"
+                                     "05")))
+      << "a lock of an earlier store";
 }
 
 TEST(Records, EveryCutAndEveryFlippedBitIsARecordOrDataLoss) {
@@ -264,4 +426,4 @@ TEST(Records, EveryCutAndEveryFlippedBitIsARecordOrDataLoss) {
 }
 
 }  // namespace
-}  // namespace mailstead::store
+}  // namespace mailstead::engine

@@ -3,35 +3,40 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <deque>
 #include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
-#include <vector>
+#include <thread>
+#include <utility>
 
-#include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "common/base/check.h"
+#include "tests/support/block_on.h"
 
-namespace mailstead::store {
+namespace mailstead::engine {
 namespace {
 
 using absl::StatusCode;
 
 class TestChange final : public Change {
  public:
-  TestChange(std::function<absl::Status(Batch&)> apply, std::function<void(absl::Status)> finish,
-             size_t bytes = 0)
-      : apply_(std::move(apply)), finish_(std::move(finish)), bytes_(bytes) {}
+  explicit TestChange(std::function<absl::Status(Batch&)> apply, size_t bytes = 0)
+      : apply_(std::move(apply)), bytes_(bytes) {}
   absl::Status Apply(Batch& batch) override { return apply_(batch); }
-  void Finish(absl::Status status) override { finish_(std::move(status)); }
   size_t size_bytes() const override { return bytes_; }
 
  private:
   const std::function<absl::Status(Batch&)> apply_;
-  const std::function<void(absl::Status)> finish_;
   const size_t bytes_;
 };
+
+Task<void> Await(Writer& writer, std::unique_ptr<Change> change, absl::Status& outcome,
+                 std::thread::id& thread) {
+  outcome = co_await writer.Commit(*change);
+  thread = std::this_thread::get_id();
+}
 
 class WriterTest : public testing::Test {
  protected:
@@ -45,7 +50,7 @@ class WriterTest : public testing::Test {
     auto database = Database::Open(options_, *rocksdb::Env::Default(), health_);
     CHECK(database.ok());
     database_ = *std::move(database);
-    writer_ = std::make_unique<Writer>(*database_, kMaxWaiting, kMaxWaitingBytes);
+    writer_ = std::make_unique<Writer>(*database_, executor_, kMaxWaiting, kMaxWaitingBytes);
   }
   ~WriterTest() override {
     writer_.reset();
@@ -56,26 +61,32 @@ class WriterTest : public testing::Test {
   // Keeps the writer busy until Resume, so that what is submitted meanwhile is one group.
   void Pause() {
     absl::Notification paused;
-    writer_->Submit(std::make_unique<TestChange>(
-        [&](Batch&) {
-          paused.Notify();
-          resume_.WaitForNotification();
-          return absl::OkStatus();
-        },
-        [](absl::Status) {}));
+    Commit([&](Batch&) {
+      paused.Notify();
+      resume_.WaitForNotification();
+      return absl::OkStatus();
+    });
     paused.WaitForNotification();
   }
+  // Until all have ended.
   void Resume() {
     resume_.Notify();
     writer_->Stop();
+    for (const auto& ended : ended_) ended->WaitForNotification();
   }
-  void Submit(std::function<absl::Status(Batch&)> apply, size_t bytes = 0) {
-    const size_t index = outcomes_.size();
+  void Commit(std::function<absl::Status(Batch&)> apply, size_t bytes = 0) {
     outcomes_.push_back(absl::UnknownError("not finished"));
-    writer_->Submit(std::make_unique<TestChange>(
-        std::move(apply), [this, index](absl::Status status) { outcomes_[index] = std::move(status); },
-        bytes));
+    threads_.emplace_back();
+    ended_.push_back(std::make_unique<absl::Notification>());
+    Start(Await(*writer_, std::make_unique<TestChange>(std::move(apply), bytes), outcomes_.back(),
+                threads_.back()),
+          [ended = ended_.back().get()] { ended->Notify(); });
   }
+  // Those behind Pause, which is the first.
+  void Submit(std::function<absl::Status(Batch&)> apply, size_t bytes = 0) {
+    Commit(std::move(apply), bytes);
+  }
+  absl::Status outcome(size_t index) const { return outcomes_[index + 1]; }
   std::string Value(absl::string_view key) {
     const Database::Use use(*database_);
     std::string value;
@@ -85,13 +96,15 @@ class WriterTest : public testing::Test {
   Health health_;
   RocksDbOptions options_;
   std::unique_ptr<Database> database_;
+  ThreadExecutor executor_;
   std::unique_ptr<Writer> writer_;
   absl::Notification resume_;
-  std::vector<absl::Status> outcomes_;
+  std::deque<absl::Status> outcomes_;
+  std::deque<std::thread::id> threads_;
+  std::deque<std::unique_ptr<absl::Notification>> ended_;
 };
 
 TEST_F(WriterTest, AChangeSeesThoseBeforeItInItsGroup) {
-  outcomes_.reserve(8);
   Pause();
   Submit([](Batch& batch) {
     batch.Put(Family::kMeta, "test", "1");
@@ -119,28 +132,27 @@ TEST_F(WriterTest, AChangeSeesThoseBeforeItInItsGroup) {
   EXPECT_EQ(Value("test"), "3");
 }
 
-int callbacks_around = 0;
-
-TEST_F(WriterTest, CallsBackForACommitInOneGo) {
-  writer_ = std::make_unique<Writer>(*database_, kMaxWaiting, kMaxWaitingBytes, [](auto call_back) {
-    ++callbacks_around;
-    call_back();
-  });
+TEST_F(WriterTest, ThoseOfOneCommitGoOnTogetherOnTheExecutor) {
   Pause();
-  const int before = callbacks_around;
-  std::vector<int> seen;
-  for (int i = 0; i < 3; ++i) {
-    writer_->Submit(
-        std::make_unique<TestChange>([](Batch&) { return absl::OkStatus(); },
-                                     [&](absl::Status) { seen.push_back(callbacks_around - before); }));
-  }
+  for (int i = 0; i < 3; ++i) Submit([](Batch&) { return absl::OkStatus(); });
+  Submit([](Batch&) { return absl::AbortedError("no"); });
+  const int before = executor_.wake_up_count();
   Resume();
   // The first was for what kept the writer busy.
-  EXPECT_THAT(seen, testing::ElementsAre(2, 2, 2));
+  EXPECT_EQ(executor_.wake_up_count() - before, 2);
+  EXPECT_THAT(threads_, testing::Each(executor_.thread_id()));
+  EXPECT_EQ(outcome(3).code(), StatusCode::kAborted);
+}
+
+TEST_F(WriterTest, WhatIsRefusedGoesOnAtOnce) {
+  writer_->Stop();
+  Submit([](Batch&) { return absl::OkStatus(); });
+  EXPECT_TRUE(ended_[0]->HasBeenNotified());
+  EXPECT_EQ(threads_[0], std::this_thread::get_id());
+  EXPECT_EQ(outcomes_[0].code(), StatusCode::kUnavailable);
 }
 
 TEST_F(WriterTest, AChangeThatFailsLeavesNothingAndTheOthersStay) {
-  outcomes_.reserve(8);
   Pause();
   Submit([](Batch& batch) {
     batch.Put(Family::kMeta, "test", "good");
@@ -162,47 +174,44 @@ TEST_F(WriterTest, AChangeThatFailsLeavesNothingAndTheOthersStay) {
     return absl::OkStatus();
   });
   Resume();
-  EXPECT_EQ(outcomes_[0].code(), StatusCode::kOk);
-  EXPECT_EQ(outcomes_[1].code(), StatusCode::kAborted);
-  EXPECT_EQ(outcomes_[2].code(), StatusCode::kOk);
+  EXPECT_EQ(outcome(0).code(), StatusCode::kOk);
+  EXPECT_EQ(outcome(1).code(), StatusCode::kAborted);
+  EXPECT_EQ(outcome(2).code(), StatusCode::kOk);
   EXPECT_EQ(Value("test"), "good");
   EXPECT_EQ(Value("other"), "(none)");
-  EXPECT_EQ(database_->counters().message_count, 6u);
+  EXPECT_EQ(database_->counters().message_count, 6);
 }
 
 TEST_F(WriterTest, TakesAsManyAsItMayAndNoMore) {
-  outcomes_.reserve(8);
   Pause();
   const auto nothing = [](Batch&) { return absl::OkStatus(); };
   for (size_t i = 0; i < kMaxWaiting; ++i) Submit(nothing);
   Submit(nothing);
-  EXPECT_EQ(outcomes_[kMaxWaiting].code(), StatusCode::kResourceExhausted);
+  EXPECT_EQ(outcome(kMaxWaiting).code(), StatusCode::kResourceExhausted);
   Resume();
-  for (size_t i = 0; i < kMaxWaiting; ++i) EXPECT_TRUE(outcomes_[i].ok()) << i;
+  for (size_t i = 0; i < kMaxWaiting; ++i) EXPECT_TRUE(outcome(i).ok()) << i;
 }
 
 TEST_F(WriterTest, TakesAsManyBytesAsItMayAndNoMore) {
-  outcomes_.reserve(8);
   Pause();
   const auto nothing = [](Batch&) { return absl::OkStatus(); };
   Submit(nothing, kMaxWaitingBytes - 1);
   Submit(nothing, 2);
-  EXPECT_EQ(outcomes_[1].code(), StatusCode::kResourceExhausted);
+  EXPECT_EQ(outcome(1).code(), StatusCode::kResourceExhausted);
   Submit(nothing, 1);
   Resume();
-  EXPECT_TRUE(outcomes_[0].ok());
-  EXPECT_TRUE(outcomes_[2].ok());
+  EXPECT_TRUE(outcome(0).ok());
+  EXPECT_TRUE(outcome(2).ok());
 }
 
 TEST_F(WriterTest, AChangeLargerThanTheBoundIsTakenAlone) {
-  outcomes_.reserve(8);
   Pause();
   const auto nothing = [](Batch&) { return absl::OkStatus(); };
   Submit(nothing, kMaxWaitingBytes * 10);
   Submit(nothing, 1);
-  EXPECT_EQ(outcomes_[1].code(), StatusCode::kResourceExhausted);
+  EXPECT_EQ(outcome(1).code(), StatusCode::kResourceExhausted);
   Resume();
-  EXPECT_TRUE(outcomes_[0].ok());
+  EXPECT_TRUE(outcome(0).ok());
 }
 
 TEST_F(WriterTest, AfterStopNothingIsTaken) {
@@ -211,9 +220,9 @@ TEST_F(WriterTest, AfterStopNothingIsTaken) {
 }
 
 TEST_F(WriterTest, IdsAreNeverGivenOutTwice) {
-  const uint64_t before = database_->NextId();
+  const int64_t before = database_->NextId();
   EXPECT_GT(database_->NextId(), before);
-  const uint64_t last = database_->NextId();
+  const int64_t last = database_->NextId();
   writer_.reset();
   database_.reset();
   auto again = Database::Open(options_, *rocksdb::Env::Default(), health_);
@@ -222,4 +231,4 @@ TEST_F(WriterTest, IdsAreNeverGivenOutTwice) {
 }
 
 }  // namespace
-}  // namespace mailstead::store
+}  // namespace mailstead::engine

@@ -1,25 +1,25 @@
-#include "stored/engine/rocksdb/leases.h"
+#include "stored/engine/rocksdb/lease_table.h"
 
 #include <gtest/gtest.h>
 
 #include "common/base/clock.h"
 
-namespace mailstead::store {
+namespace mailstead::engine {
 namespace {
 
-using State = LeaseTable::State;
+using State = rules::LeaseState;
 
 TEST(LeaseTable, ALeaseLivesForItsTtl) {
   FakeClock clock;
   LeaseTable leases(clock);
   EXPECT_EQ(leases.StateOf("a", 1), State::kGone);
   leases.Add("a", {"host", absl::Seconds(6), 1});
-  EXPECT_EQ(leases.LiveNumber("a"), 1u);
+  EXPECT_EQ(leases.LiveNumber("a"), 1);
   clock.Advance(absl::Seconds(6) - absl::Nanoseconds(1));
   EXPECT_EQ(leases.StateOf("a", 1), State::kLive);
   clock.Advance(absl::Nanoseconds(1));
   EXPECT_EQ(leases.StateOf("a", 1), State::kOverdue);
-  EXPECT_EQ(leases.LiveNumber("a"), 0u);
+  EXPECT_EQ(leases.LiveNumber("a"), 0);
   EXPECT_TRUE(leases.Prolong("a", "host", absl::Seconds(6)));
   EXPECT_EQ(leases.StateOf("a", 1), State::kLive);
 }
@@ -63,4 +63,4 @@ TEST(SteadyClock, GoesOn) {
 }
 
 }  // namespace
-}  // namespace mailstead::store
+}  // namespace mailstead::engine

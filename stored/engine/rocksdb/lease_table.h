@@ -12,42 +12,34 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "common/base/clock.h"
-#include "stored/engine/rocksdb/records.h"
 #include "stored/engine/types.h"
+#include "stored/rules/lease.h"
 
-namespace mailstead::store {
+namespace mailstead::engine {
 
 class LeaseTable {
  public:
-  enum class State {
-    kLive,
-    // Its time is over. Its locks may be taken over; one that nobody took over still commits.
-    kOverdue,
-    // It was ended, or has been overdue for long. Its locks are void.
-    kGone,
-  };
-
   explicit LeaseTable(const Clock& clock) : clock_(clock) {}
 
   // With its whole ttl from now.
-  void Add(absl::string_view lease_id, const LeaseRecord& lease);
+  void Add(absl::string_view lease_id, const rules::Lease& lease);
   // False when there is none, or it has another ttl or holder: it is then to be written and added.
   bool Prolong(absl::string_view lease_id, absl::string_view holder, absl::Duration ttl);
-  void Remove(absl::string_view lease_id, uint64_t number);
+  void Remove(absl::string_view lease_id, int64_t number);
 
   // The number of the live lease with this id, or 0.
-  uint64_t LiveNumber(absl::string_view lease_id) const;
+  int64_t LiveNumber(absl::string_view lease_id) const;
   // Of a lease whether live or not, or 0.
-  uint64_t NumberOf(absl::string_view lease_id) const;
-  State StateOf(absl::string_view lease_id, uint64_t number) const;
+  int64_t NumberOf(absl::string_view lease_id) const;
+  rules::LeaseState StateOf(absl::string_view lease_id, int64_t number) const;
 
   std::vector<LeaseInfo> LiveLeases() const;
   // Overdue for so long that their front-ends are gone for good.
-  std::vector<std::pair<std::string, uint64_t>> ForgottenLeases() const;
+  std::vector<std::pair<std::string, int64_t>> ForgottenLeases() const;
 
  private:
   struct Lease {
-    LeaseRecord record;
+    rules::Lease record;
     absl::Time deadline;
   };
 
@@ -62,4 +54,4 @@ class SteadyClock : public Clock {
   absl::Time Now() const override;
 };
 
-}  // namespace mailstead::store
+}  // namespace mailstead::engine

@@ -1,0 +1,131 @@
+#include "stored/engine/memory/engine_impl.h"
+
+#include <set>
+
+#include "common/base/check.h"
+#include "common/base/random.h"
+
+namespace mailstead::engine {
+namespace {
+
+constexpr size_t kIncarnationChars = 26;
+
+class MemoryEngine final : public Engine {
+ public:
+  explicit MemoryEngine(MemoryOptions options)
+      : shared_(std::move(options)),
+        directory_(shared_),
+        messages_(shared_),
+        maildrops_(shared_),
+        leases_(shared_),
+        upkeep_(shared_) {}
+
+  DirectoryEngine& directory() override { return directory_; }
+  MessageEngine& messages() override { return messages_; }
+  MaildropEngine& maildrops() override { return maildrops_; }
+  LeaseEngine& leases() override { return leases_; }
+  UpkeepEngine& upkeep() override { return upkeep_; }
+
+ private:
+  MemoryShared shared_;
+  MemoryDirectory directory_;
+  MemoryMessages messages_;
+  MemoryMaildrops maildrops_;
+  MemoryLeases leases_;
+  MemoryUpkeep upkeep_;
+};
+
+}  // namespace
+
+std::unique_ptr<Engine> OpenMemoryEngine(MemoryOptions options) {
+  return std::make_unique<MemoryEngine>(std::move(options));
+}
+
+MemoryStore::State::State() : incarnation(RandomId(kIncarnationChars)) {}
+
+KeptAccount* MemoryStore::State::Find(AccountId id) {
+  const auto it = accounts.find(id);
+  return it == accounts.end() ? nullptr : &it->second;
+}
+
+MemoryStore::MemoryStore() : state_(std::make_unique<State>()) {}
+MemoryStore::~MemoryStore() = default;
+
+void MemoryStore::Damage(AccountId account, MessageId message) {
+  absl::MutexLock lock(&state_->mutex);
+  KeptAccount* kept = state_->Find(account);
+  CHECK(kept != nullptr && kept->messages.contains(message));
+  const std::shared_ptr<const KeptBody> before = kept->messages.at(message).body;
+  KeptBody damaged = *before;
+  CHECK(!damaged.content.empty());
+  damaged.content[damaged.content.size() / 2] ^= 1;
+  const auto after = std::make_shared<const KeptBody>(std::move(damaged));
+  for (auto& [id, each] : state_->accounts) {
+    for (auto& [number, entry] : each.messages) {
+      if (entry.body == before) entry.body = after;
+    }
+  }
+}
+
+int64_t MemoryStore::body_count() const {
+  absl::MutexLock lock(&state_->mutex);
+  std::set<const KeptBody*> bodies;
+  for (const auto& [id, account] : state_->accounts) {
+    for (const auto& [number, message] : account.messages) bodies.insert(message.body.get());
+  }
+  return static_cast<int64_t>(bodies.size());
+}
+
+int64_t MemoryStore::staged_body_count() const {
+  absl::MutexLock lock(&state_->mutex);
+  return state_->staged_body_count;
+}
+
+int64_t MemoryStore::staged_bytes() const {
+  absl::MutexLock lock(&state_->mutex);
+  return state_->staged_bytes;
+}
+
+MemoryShared::MemoryShared(MemoryOptions options)
+    : store_(options.store != nullptr ? std::move(options.store) : std::make_shared<MemoryStore>()),
+      clock_(*options.clock),
+      lease_clock_(options.lease_clock != nullptr ? *options.lease_clock : *options.clock),
+      executor_(options.executor),
+      listing_counter_(RandomBytes(8)) {
+  absl::MutexLock lock(&state().mutex);
+  for (const auto& [lease_id, lease] : state().leases) deadlines_[lease_id] = lease_clock_.Now() + lease.ttl;
+}
+
+rules::LockState MemoryShared::StateOf(const KeptAccount& account) {
+  rules::LockState found;
+  if (!account.lock.has_value()) return found;
+  found.lock = account.lock;
+  const auto it = state().leases.find(account.lock->lease_id);
+  const rules::Lease* lease = it == state().leases.end() ? nullptr : &it->second;
+  found.lease = rules::StateOf(lease, DeadlineOf(account.lock->lease_id), account.lock->lease_number,
+                               lease_clock_.Now());
+  return found;
+}
+
+int64_t MemoryShared::LiveNumber(const std::string& lease_id) {
+  const auto it = state().leases.find(lease_id);
+  if (it == state().leases.end() || lease_clock_.Now() >= DeadlineOf(lease_id)) return 0;
+  return it->second.number;
+}
+
+absl::Time MemoryShared::DeadlineOf(const std::string& lease_id) {
+  const auto it = deadlines_.find(lease_id);
+  return it == deadlines_.end() ? absl::InfinitePast() : it->second;
+}
+
+void MemoryShared::SetDeadline(const std::string& lease_id) {
+  deadlines_[lease_id] = lease_clock_.Now() + state().leases.at(lease_id).ttl;
+}
+
+void MemoryShared::ForgetLeases() {
+  std::erase_if(state().leases, [&](const auto& lease) {
+    return rules::IsForgotten(DeadlineOf(lease.first), lease_clock_.Now());
+  });
+}
+
+}  // namespace mailstead::engine

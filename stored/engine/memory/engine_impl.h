@@ -1,0 +1,190 @@
+// The facets of the reference model; one .cc for each, named as in every engine.
+#pragma once
+
+#include <coroutine>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "stored/engine/engine.h"
+#include "stored/engine/memory/memory_engine.h"
+#include "stored/rules/directory.h"
+#include "stored/rules/lease.h"
+#include "stored/rules/lock.h"
+#include "stored/rules/mailbox.h"
+#include "stored/rules/new_message.h"
+#include "stored/rules/receipt.h"
+
+namespace mailstead::engine {
+
+struct KeptBody {
+  std::string content;
+  std::string trace;
+};
+
+struct KeptMessage {
+  rules::Entry entry;
+  std::shared_ptr<const KeptBody> body;
+};
+
+// An account with its mailbox.
+struct KeptAccount {
+  Account account;
+  rules::Mailbox mailbox;
+  std::optional<rules::Lock> lock;
+  std::map<MessageId, KeptMessage> messages;
+  // What each of the last deleting commits removed, the newest at the back.
+  std::deque<std::vector<MessageId>> removals;
+};
+
+struct ReceiptAt {
+  rules::KeptReceipt receipt;
+  absl::Time time;
+};
+
+struct MemoryStore::State {
+  mutable absl::Mutex mutex;
+  const std::string incarnation;
+  std::map<std::string, Domain> domains ABSL_GUARDED_BY(mutex);
+  std::map<AccountId, KeptAccount> accounts ABSL_GUARDED_BY(mutex);
+  std::map<rules::AddressParts, AccountId> account_ids ABSL_GUARDED_BY(mutex);
+  std::map<rules::AddressParts, Alias> aliases ABSL_GUARDED_BY(mutex);
+  // By scope and delivery id.
+  std::map<std::pair<std::string, std::string>, ReceiptAt> receipts ABSL_GUARDED_BY(mutex);
+  std::map<std::string, rules::Lease> leases ABSL_GUARDED_BY(mutex);
+  int64_t next_account ABSL_GUARDED_BY(mutex) = 1;
+  // Of mailboxes, leases and lock tokens.
+  int64_t next_number ABSL_GUARDED_BY(mutex) = 1;
+  int64_t directory_version ABSL_GUARDED_BY(mutex) = 1;
+  int64_t staged_body_count ABSL_GUARDED_BY(mutex) = 0;
+  int64_t staged_bytes ABSL_GUARDED_BY(mutex) = 0;
+
+  State();
+  KeptAccount* Find(AccountId id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
+};
+
+// What the facets share.
+class MemoryShared {
+ public:
+  explicit MemoryShared(MemoryOptions options);
+
+  MemoryStore::State& state() { return store_->state(); }
+  const std::shared_ptr<MemoryStore>& store() const { return store_; }
+  absl::Time Now() const { return clock_.Now(); }
+  const std::string& listing_counter() const { return listing_counter_; }
+
+  // The end of every verb: see MemoryOptions::executor.
+  class Pause {
+   public:
+    explicit Pause(Executor* executor) : executor_(executor) {}
+    bool await_ready() const noexcept { return executor_ == nullptr; }
+    void await_suspend(std::coroutine_handle<> waiting) const { executor_->Resume({&waiting, 1}); }
+    void await_resume() const noexcept {}
+
+   private:
+    Executor* executor_;
+  };
+  Pause End() const { return Pause(executor_); }
+
+  // Leases, under the state's mutex. A lease that was forgotten is gone.
+  rules::LockState StateOf(const KeptAccount& account);
+  int64_t LiveNumber(const std::string& lease_id);
+  void SetDeadline(const std::string& lease_id);
+  void ForgetLeases();
+  absl::Time LeaseNow() const { return lease_clock_.Now(); }
+  absl::Time DeadlineOf(const std::string& lease_id);
+
+ private:
+  const std::shared_ptr<MemoryStore> store_;
+  const Clock& clock_;
+  const Clock& lease_clock_;
+  Executor* const executor_;
+  // Another one for each opening: versions of listings do not outlive it.
+  const std::string listing_counter_;
+  // Under the state's mutex.
+  std::map<std::string, absl::Time> deadlines_;
+};
+
+// Removes what is there of `messages`, in one commit of the mailbox. How many there were. Under the state's mutex.
+int64_t RemoveMessages(KeptAccount& account, const std::vector<MessageId>& messages);
+
+class MemoryDirectory final : public DirectoryEngine {
+ public:
+  explicit MemoryDirectory(MemoryShared& shared) : shared_(shared) {}
+  Task<absl::StatusOr<std::vector<Place>>> LookUp(std::vector<std::string> addresses) override;
+  Task<absl::StatusOr<Account>> FindAccount(AccountId id) override;
+  Task<absl::StatusOr<std::vector<Domain>>> ListDomains(std::string after, size_t limit) override;
+  Task<absl::StatusOr<std::vector<Account>>> ListAccounts(std::string domain, std::string after,
+                                                          size_t limit) override;
+  Task<absl::StatusOr<std::vector<Alias>>> ListAliases(std::string domain, std::string after,
+                                                       size_t limit) override;
+  Task<std::vector<absl::StatusOr<DirectoryEntry>>> Create(std::vector<DirectoryEntry> entries) override;
+  Task<absl::StatusOr<DirectoryEntry>> Update(DirectoryChange change) override;
+  Task<absl::Status> Delete(DirectoryKey key, int64_t expected_version) override;
+  int64_t Version() const override;
+
+ private:
+  MemoryShared& shared_;
+};
+
+class MemoryMessages final : public MessageEngine {
+ public:
+  explicit MemoryMessages(MemoryShared& shared) : shared_(shared) {}
+  Task<absl::StatusOr<std::unique_ptr<BodyWriter>>> NewBody() override;
+  Task<absl::StatusOr<Receipt>> Append(NewMessage message, Content content) override;
+  Task<absl::StatusOr<std::vector<MessageSummary>>> List(AccountId account, MessageId after,
+                                                         size_t limit) override;
+  Task<absl::StatusOr<std::unique_ptr<MessageReader>>> Open(AccountId account, MessageId message) override;
+  Task<absl::StatusOr<int64_t>> Delete(AccountId account, std::vector<MessageId> messages) override;
+
+ private:
+  MemoryShared& shared_;
+};
+
+class MemoryMaildrops final : public MaildropEngine {
+ public:
+  explicit MemoryMaildrops(MemoryShared& shared) : shared_(shared) {}
+  Task<absl::StatusOr<OpenedMaildrop>> Open(OpenRequest request) override;
+  Task<absl::StatusOr<std::vector<MaildropEntry>>> List(AccountId account, std::string session_id,
+                                                        MessageId after, MessageId last,
+                                                        size_t limit) override;
+  Task<absl::StatusOr<CommittedMaildrop>> Commit(CommitRequest request) override;
+  Task<absl::Status> Release(AccountId account, std::string session_id) override;
+  Task<absl::StatusOr<LockInfo>> FindLock(AccountId account) override;
+
+ private:
+  MemoryShared& shared_;
+};
+
+class MemoryLeases final : public LeaseEngine {
+ public:
+  explicit MemoryLeases(MemoryShared& shared) : shared_(shared) {}
+  Task<absl::Status> Renew(std::string lease_id, std::string holder, absl::Duration ttl) override;
+  Task<absl::Status> End(std::string lease_id) override;
+  bool IsLive(absl::string_view lease_id) const override;
+
+ private:
+  MemoryShared& shared_;
+};
+
+class MemoryUpkeep final : public UpkeepEngine {
+ public:
+  explicit MemoryUpkeep(MemoryShared& shared) : shared_(shared) {}
+  absl::Status Health() override { return absl::OkStatus(); }
+  Task<absl::StatusOr<EngineStatus>> Status() override;
+  Task<absl::StatusOr<VerifyStep>> Verify(AccountId account, VerifyCursor from) override;
+  Task<absl::Status> Sweep(absl::Duration receipt_age) override;
+
+ private:
+  MemoryShared& shared_;
+};
+
+}  // namespace mailstead::engine

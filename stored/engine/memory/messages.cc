@@ -1,0 +1,192 @@
+// Mail coming in, and messages on their way out.
+#include <algorithm>
+#include <limits>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/random.h"
+#include "common/base/status.h"
+#include "stored/engine/memory/engine_impl.h"
+
+namespace mailstead::engine {
+namespace {
+
+using State = MemoryStore::State;
+
+constexpr size_t kUniqueIdChars = 20;
+constexpr int64_t kMaxReadBytes = 64 << 10;
+
+class MemoryBody final : public BodyWriter {
+ public:
+  explicit MemoryBody(MemoryShared& shared) : shared_(shared) {
+    absl::MutexLock lock(&shared_.state().mutex);
+    ++shared_.state().staged_body_count;
+  }
+  ~MemoryBody() override {
+    absl::MutexLock lock(&shared_.state().mutex);
+    --shared_.state().staged_body_count;
+  }
+  Task<absl::Status> Append(std::string bytes) override {
+    {
+      absl::MutexLock lock(&shared_.state().mutex);
+      shared_.state().staged_bytes += static_cast<int64_t>(bytes.size());
+    }
+    content_ += bytes;
+    co_await shared_.End();
+    co_return absl::OkStatus();
+  }
+  int64_t size_bytes() const override { return static_cast<int64_t>(content_.size()); }
+
+  std::string Take() { return std::move(content_); }
+
+ private:
+  MemoryShared& shared_;
+  std::string content_;
+};
+
+class MemoryReader final : public MessageReader {
+ public:
+  MemoryReader(MemoryShared& shared, const KeptMessage& message)
+      : shared_(shared),
+        entry_(message.entry),
+        body_(message.body),
+        front_(absl::StrCat(entry_.prefix, body_->trace)) {}
+  int64_t size_bytes() const override { return entry_.size_bytes(); }
+  const std::string& delivery_id() const override { return entry_.envelope.delivery_id; }
+  Task<absl::StatusOr<std::string>> Read(int64_t offset, size_t max_bytes) override {
+    const size_t limit = std::min<size_t>(max_bytes, kMaxReadBytes);
+    const size_t front_bytes = front_.size();
+    const size_t at = static_cast<size_t>(std::min(offset, size_bytes()));
+    std::string piece = at < front_bytes ? front_.substr(at, limit) : "";
+    const size_t in_content = at < front_bytes ? 0 : at - front_bytes;
+    piece += body_->content.substr(in_content, limit - piece.size());
+    co_await shared_.End();
+    co_return piece;
+  }
+
+ private:
+  MemoryShared& shared_;
+  const rules::Entry entry_;
+  const std::shared_ptr<const KeptBody> body_;
+  const std::string front_;
+};
+
+absl::StatusOr<Receipt> Store(MemoryShared& shared, const NewMessage& message, std::string content) {
+  RETURN_IF_ERROR(rules::Check(message));
+  State& state = shared.state();
+  absl::MutexLock lock(&state.mutex);
+  const auto key = std::make_pair(message.delivery_scope, message.envelope.delivery_id);
+  const auto it = state.receipts.find(key);
+  std::optional<rules::KeptReceipt> before;
+  if (it != state.receipts.end()) before = it->second.receipt;
+  ASSIGN_OR_RETURN(const std::optional<Receipt> repeated, rules::DecideRepeat(before, message));
+  if (repeated.has_value()) return *repeated;
+
+  std::vector<MessageId> ids;
+  for (const NewCopy& copy : message.copies) {
+    const KeptAccount* account = state.Find(copy.account);
+    const std::string& address = rules::AddressOf(message, copy);
+    if (account == nullptr) return rules::NoMailbox(address);
+    RETURN_IF_ERROR(rules::CheckRoom(account->mailbox, address));
+    ASSIGN_OR_RETURN(const MessageId id, rules::ChooseMessageId(account->mailbox, copy.id));
+    ids.push_back(id);
+  }
+  const int64_t content_bytes = static_cast<int64_t>(content.size());
+  const auto body = std::make_shared<const KeptBody>(KeptBody{std::move(content), message.trace});
+  for (size_t i = 0; i < message.copies.size(); ++i) {
+    const NewCopy& copy = message.copies[i];
+    KeptAccount& account = *state.Find(copy.account);
+    rules::Entry entry = rules::EntryOf(message, copy, content_bytes, RandomId(kUniqueIdChars));
+    rules::Add(account.mailbox, ids[i], entry.size_bytes());
+    account.messages[ids[i]] = {std::move(entry), body};
+  }
+  const rules::KeptReceipt receipt = rules::ReceiptOf(message);
+  state.receipts[key] = {receipt, shared.Now()};
+  return Receipt{false, receipt.sha256, receipt.deliver_time};
+}
+
+}  // namespace
+
+int64_t RemoveMessages(KeptAccount& account, const std::vector<MessageId>& messages) {
+  std::vector<MessageId> removed;
+  for (const MessageId id : messages) {
+    const auto it = account.messages.find(id);
+    if (it == account.messages.end()) continue;
+    rules::Remove(account.mailbox, it->second.entry.size_bytes());
+    account.messages.erase(it);
+    removed.push_back(id);
+  }
+  const int64_t count = static_cast<int64_t>(removed.size());
+  if (count > 0) {
+    ++account.mailbox.removal_count;
+    account.removals.push_back(std::move(removed));
+  }
+  return count;
+}
+
+Task<absl::StatusOr<std::unique_ptr<BodyWriter>>> MemoryMessages::NewBody() {
+  auto body = std::make_unique<MemoryBody>(shared_);
+  co_await shared_.End();
+  co_return body;
+}
+
+Task<absl::StatusOr<Receipt>> MemoryMessages::Append(NewMessage message, Content content) {
+  std::string bytes = std::move(content.whole);
+  // Every body writer of this engine was made by NewBody.
+  if (content.staged != nullptr) bytes = static_cast<MemoryBody&>(*content.staged).Take();
+  content.staged.reset();
+  absl::StatusOr<Receipt> receipt = Store(shared_, message, std::move(bytes));
+  co_await shared_.End();
+  co_return receipt;
+}
+
+Task<absl::StatusOr<std::vector<MessageSummary>>> MemoryMessages::List(AccountId account, MessageId after,
+                                                                       size_t limit) {
+  absl::StatusOr<std::vector<MessageSummary>> page = rules::NoAccount(absl::StrCat(account.value));
+  {
+    State& state = shared_.state();
+    absl::MutexLock lock(&state.mutex);
+    if (const KeptAccount* kept = state.Find(account)) {
+      page.emplace();
+      for (auto it = kept->messages.upper_bound(after); it != kept->messages.end() && page->size() < limit;
+           ++it) {
+        page->push_back(rules::SummaryOf(it->first, it->second.entry));
+      }
+    }
+  }
+  co_await shared_.End();
+  co_return page;
+}
+
+Task<absl::StatusOr<std::unique_ptr<MessageReader>>> MemoryMessages::Open(AccountId account,
+                                                                          MessageId message) {
+  absl::StatusOr<std::unique_ptr<MessageReader>> reader = absl::NotFoundError("no such message");
+  {
+    State& state = shared_.state();
+    absl::MutexLock lock(&state.mutex);
+    const KeptAccount* kept = state.Find(account);
+    if (kept != nullptr && kept->messages.contains(message)) {
+      reader = std::make_unique<MemoryReader>(shared_, kept->messages.at(message));
+    }
+  }
+  co_await shared_.End();
+  co_return reader;
+}
+
+Task<absl::StatusOr<int64_t>> MemoryMessages::Delete(AccountId account, std::vector<MessageId> messages) {
+  absl::StatusOr<int64_t> deleted = rules::NoAccount(absl::StrCat(account.value));
+  {
+    State& state = shared_.state();
+    absl::MutexLock lock(&state.mutex);
+    if (KeptAccount* kept = state.Find(account)) {
+      if (rules::IsHeld(shared_.StateOf(*kept))) {
+        deleted = rules::InUse();
+      } else {
+        deleted = RemoveMessages(*kept, messages);
+      }
+    }
+  }
+  co_await shared_.End();
+  co_return deleted;
+}
+
+}  // namespace mailstead::engine

@@ -1,0 +1,46 @@
+#include "stored/rules/mailbox.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/reason.h"
+
+namespace mailstead::rules {
+
+absl::Status CheckRoom(const Mailbox& mailbox, absl::string_view address) {
+  const bool full = (mailbox.quota_bytes > 0 && mailbox.message_bytes >= mailbox.quota_bytes) ||
+                    (mailbox.quota_messages > 0 && mailbox.message_count >= mailbox.quota_messages);
+  if (!full) return absl::OkStatus();
+  return WithReason(absl::ResourceExhaustedError(absl::StrCat("the mailbox of ", address, " is full")),
+                    kReasonOverQuota);
+}
+
+absl::StatusOr<MessageId> ChooseMessageId(const Mailbox& mailbox, std::optional<MessageId> given) {
+  if (!given.has_value()) return MessageId{mailbox.next_message};
+  if (given->value >= mailbox.next_message) return *given;
+  return absl::AlreadyExistsError(absl::StrCat("message number ", given->value,
+                                               " is below the mailbox's next one, ", mailbox.next_message));
+}
+
+void Add(Mailbox& mailbox, MessageId message, int64_t size_bytes) {
+  mailbox.next_message = std::max(mailbox.next_message, message.value + 1);
+  ++mailbox.message_count;
+  mailbox.message_bytes += size_bytes;
+}
+
+void Remove(Mailbox& mailbox, int64_t size_bytes) {
+  --mailbox.message_count;
+  mailbox.message_bytes -= size_bytes;
+}
+
+void CopyQuota(const engine::Account& account, Mailbox& mailbox) {
+  mailbox.quota_bytes = account.quota_bytes;
+  mailbox.quota_messages = account.quota_messages;
+}
+
+absl::StatusOr<bool> Unreference(int64_t& count) {
+  if (count <= 0) return absl::DataLossError("more mailboxes than are counted refer to a body");
+  return --count == 0;
+}
+
+}  // namespace mailstead::rules

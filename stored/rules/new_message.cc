@@ -1,0 +1,112 @@
+#include "stored/rules/new_message.h"
+
+#include <utility>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/reason.h"
+#include "stored/rules/times.h"
+
+namespace mailstead::rules {
+namespace {
+
+constexpr size_t kDigestBytes = 32;
+// RFC 1939 section 7.
+constexpr size_t kMaxUniqueIdBytes = 70;
+
+bool IsUniqueId(const std::string& id) {
+  if (id.empty() || id.size() > kMaxUniqueIdBytes) return false;
+  for (const char c : id) {
+    if (c < 0x21 || c > 0x7e) return false;
+  }
+  return true;
+}
+
+absl::Status CheckRecipients(const engine::NewMessage& message, const engine::NewCopy& copy) {
+  if (copy.recipients.empty()) return FieldError("copies.recipients", "must not be empty");
+  int64_t last = -1;
+  for (const int32_t index : copy.recipients) {
+    if (index <= last) return FieldError("copies.recipients", "must ascend");
+    if (static_cast<size_t>(index) >= message.envelope.recipients.size()) {
+      return FieldError("copies.recipients", "must name recipients of the envelope");
+    }
+    last = index;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status Check(const engine::NewMessage& message) {
+  if (message.delivery_scope.empty()) return FieldError("delivery_scope", "must not be empty");
+  if (message.delivery_scope.find('\0') != std::string::npos) {
+    return FieldError("delivery_scope", "must not hold NUL");
+  }
+  if (message.envelope.delivery_id.empty()) return FieldError("envelope.delivery_id", "must not be empty");
+  if (message.sha256.size() != kDigestBytes) return FieldError("sha256", "must have 32 bytes");
+  if (message.fingerprint.size() != kDigestBytes) return FieldError("fingerprint", "must have 32 bytes");
+  if (message.copies.empty()) return FieldError("copies", "must not be empty");
+  absl::flat_hash_set<AccountId> accounts;
+  for (const engine::NewCopy& copy : message.copies) {
+    if (!accounts.insert(copy.account).second) return FieldError("copies", "must name each mailbox once");
+    if (const absl::Status status = CheckRecipients(message, copy); !status.ok()) return status;
+    if (copy.id.has_value() && copy.id->value < 1) return FieldError("copies.id", "must be positive");
+    if (copy.unique_id.has_value() && !IsUniqueId(*copy.unique_id)) {
+      return FieldError("copies.unique_id", "must have 1 to 70 printable ASCII characters");
+    }
+  }
+  return absl::OkStatus();
+}
+
+const std::string& AddressOf(const engine::NewMessage& message, const engine::NewCopy& copy) {
+  return message.envelope.recipients[static_cast<size_t>(copy.recipients.front())].address;
+}
+
+absl::Status NoMailbox(absl::string_view address) {
+  return absl::NotFoundError(absl::StrCat("the mailbox of ", address, " is gone"));
+}
+
+Entry EntryOf(const engine::NewMessage& message, const engine::NewCopy& copy, int64_t content_bytes,
+              std::string unique_id) {
+  Entry entry;
+  entry.unique_id = copy.unique_id.has_value() ? *copy.unique_id : std::move(unique_id);
+  entry.content_bytes = content_bytes;
+  entry.trace_bytes = static_cast<int64_t>(message.trace.size());
+  entry.prefix = copy.prefix;
+  entry.deliver_time = Kept(message.deliver_time);
+  entry.sha256 = message.sha256;
+  const Envelope& envelope = message.envelope;
+  entry.envelope.delivery_id = envelope.delivery_id;
+  entry.envelope.reverse_path = envelope.reverse_path;
+  entry.envelope.dsn_return = envelope.dsn_return;
+  entry.envelope.dsn_envelope_id = envelope.dsn_envelope_id;
+  entry.envelope.eight_bit_mime = envelope.eight_bit_mime;
+  entry.envelope.smtputf8 = envelope.smtputf8;
+  entry.envelope.require_tls = envelope.require_tls;
+  entry.envelope.recipients.reserve(copy.recipients.size());
+  for (const int32_t index : copy.recipients) {
+    // Bcc stays hidden: no mailbox learns of the recipients that led elsewhere.
+    const EnvelopeRecipient& recipient = envelope.recipients[static_cast<size_t>(index)];
+    entry.envelope.recipients.push_back(
+        {recipient.address, recipient.notify, recipient.original_recipient, {}, recipient.remote});
+  }
+  return entry;
+}
+
+engine::MessageSummary SummaryOf(MessageId id, const Entry& entry) {
+  return {id,
+          entry.unique_id,
+          entry.size_bytes(),
+          entry.content_bytes,
+          entry.deliver_time,
+          entry.envelope.delivery_id,
+          entry.envelope.reverse_path,
+          entry.envelope.recipients,
+          entry.sha256};
+}
+
+engine::MaildropEntry MaildropEntryOf(MessageId id, const Entry& entry) {
+  return {id, entry.unique_id, entry.size_bytes()};
+}
+
+}  // namespace mailstead::rules

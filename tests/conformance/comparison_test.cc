@@ -1,0 +1,558 @@
+// The RocksDB engine and the reference model, operation by operation: random verbs with their results compared. Every run
+// has a seed, which it prints: MAILSTEAD_SEED repeats one, MAILSTEAD_OPERATIONS makes it longer.
+#include <gtest/gtest.h>
+#include <openssl/sha.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+#include <map>
+#include <memory>
+#include <random>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/base/check.h"
+#include "common/base/reason.h"
+#include "stored/engine/memory/memory_engine.h"
+#include "stored/engine/rocksdb/rocksdb_engine.h"
+#include "tests/conformance/conformance.h"
+#include "tests/support/sync_engine.h"
+
+namespace mailstead::engine {
+namespace {
+
+int64_t FromEnvironment(const char* name, int64_t otherwise) {
+  const char* text = std::getenv(name);
+  int64_t value;
+  return text != nullptr && absl::SimpleAtoi(text, &value) ? value : otherwise;
+}
+
+// What an engine is compared by: all that it says, but tokens and versions of listings, which each engine makes its own
+// way.
+
+// Behind all that it is used for.
+template <typename T>
+std::string Describe(const std::vector<T>& items);
+
+std::string Describe(const absl::Status& status) {
+  if (status.ok()) return "OK";
+  return absl::StrCat(absl::StatusCodeToString(status.code()), "/", ReasonOf(status), "/", FieldOf(status));
+}
+std::string Describe(absl::Time time) { return absl::StrCat(absl::ToUnixMicros(time)); }
+std::string Describe(int64_t number) { return absl::StrCat(number); }
+std::string Describe(bool flag) { return flag ? "yes" : "no"; }
+std::string Describe(const std::string& text) { return text; }
+std::string Describe(MessageId id) { return absl::StrCat(id.value); }
+std::string Describe(const Domain& domain) {
+  return absl::StrCat("domain ", domain.name, " ", domain.plus_addressing, " ", Describe(domain.create_time),
+                      " ", Describe(domain.update_time), " ", domain.version);
+}
+std::string Describe(const Account& account) {
+  return absl::StrCat("account ", account.id.value, " ", account.address, " ", account.disabled, " ",
+                      account.quota_bytes, " ", account.quota_messages, " ", account.credential.crypt_hash,
+                      " ", account.credential.version, " ", Describe(account.create_time), " ",
+                      Describe(account.update_time), " ", account.version, " ", account.usage.message_count,
+                      " ", account.usage.message_bytes);
+}
+std::string Describe(const Alias& alias) {
+  return absl::StrCat("alias ", alias.address, " ", absl::StrJoin(alias.targets, ","), " ",
+                      Describe(alias.create_time), " ", Describe(alias.update_time), " ", alias.version);
+}
+std::string Describe(const DirectoryEntry& entry) {
+  return std::visit([](const auto& one) { return Describe(one); }, entry);
+}
+std::string Describe(const Place& place) {
+  return absl::StrCat("{", place.domain.has_value() ? Describe(*place.domain) : "-", ";",
+                      place.account.has_value() ? Describe(*place.account) : "-", ";",
+                      place.alias.has_value() ? Describe(*place.alias) : "-", "}");
+}
+std::string Describe(const Receipt& receipt) {
+  return absl::StrCat(receipt.already_stored, " ", absl::BytesToHexString(receipt.sha256), " ",
+                      Describe(receipt.deliver_time));
+}
+std::string Describe(const EnvelopeRecipient& recipient) {
+  const DsnNotify& notify = recipient.notify;
+  return absl::StrCat(recipient.address, "/", notify.given, notify.success, notify.failure, notify.delay, "/",
+                      recipient.original_recipient, "/", recipient.accounts.size());
+}
+std::string Describe(const MessageSummary& summary) {
+  return absl::StrCat(summary.id.value, " ", summary.unique_id, " ", summary.size_bytes, " ",
+                      summary.content_bytes, " ", Describe(summary.deliver_time), " ", summary.delivery_id,
+                      " ", summary.reverse_path, " ", Describe(summary.recipients), " ",
+                      absl::BytesToHexString(summary.sha256));
+}
+std::string Describe(const MaildropEntry& entry) {
+  return absl::StrCat(entry.id.value, "/", entry.unique_id, "/", entry.size_bytes);
+}
+std::string Describe(const OpenedMaildrop& opened) {
+  return absl::StrCat(opened.since_known_version, " ", Describe(opened.entries), " ",
+                      Describe(opened.removed), " ", opened.last.value, " ", opened.more);
+}
+std::string Describe(const CommittedMaildrop& committed) {
+  return absl::StrCat(committed.deleted_count, " ", committed.version.empty() ? "unknown" : "known");
+}
+std::string Describe(const LockInfo& lock) {
+  return absl::StrCat(lock.account.value, " ", lock.session_id, " ", lock.lease_id, " ",
+                      Describe(lock.open_time));
+}
+std::string Describe(const EngineStatus& status) {
+  std::vector<std::string> leases;
+  for (const LeaseInfo& lease : status.leases) {
+    leases.push_back(
+        absl::StrCat(lease.lease_id, "/", lease.holder, "/", absl::FormatDuration(lease.remaining)));
+  }
+  std::sort(leases.begin(), leases.end());
+  return absl::StrCat(status.domain_count, " ", status.account_count, " ", status.alias_count, " ",
+                      status.message_count, " ", status.message_bytes, " ", status.open_maildrop_count, " ",
+                      absl::StrJoin(leases, ","));
+}
+template <typename T>
+std::string Describe(const std::vector<T>& items) {
+  std::string all = "[";
+  for (const T& item : items) absl::StrAppend(&all, Describe(item), " ");
+  return all + "]";
+}
+template <typename T>
+std::string Describe(const absl::StatusOr<T>& result) {
+  return result.ok() ? Describe(*result) : Describe(result.status());
+}
+
+class Comparison {
+ public:
+  explicit Comparison(uint64_t seed) : random_(seed), memory_store_(std::make_shared<MemoryStore>()) {
+    // The disk is not what is compared.
+    const std::string root = std::filesystem::is_directory("/dev/shm")
+                                 ? "/dev/shm"
+                                 : std::filesystem::temp_directory_path().string();
+    std::string name = root + "/mailstead-comparison-XXXXXX";
+    CHECK(mkdtemp(name.data()) != nullptr);
+    path_ = name;
+    OpenBoth();
+  }
+  ~Comparison() {
+    rocksdb_.reset();
+    std::filesystem::remove_all(path_);
+  }
+
+  // One operation on both. False: they differ.
+  bool Step() {
+    switch (Below(30)) {
+      case 0:
+        return CreateDomain();
+      case 1:
+      case 2:
+        return CreateAccount();
+      case 3:
+        return CreateAlias();
+      case 4:
+      case 5:
+        return Update();
+      case 6:
+        return Delete();
+      case 7:
+        return LookUp();
+      case 8:
+        return ListDirectory();
+      case 9:
+      case 10:
+      case 11:
+      case 12:
+      case 13:
+      case 14:
+        return Append();
+      case 15:
+        return ListMessages();
+      case 16:
+        return Read();
+      case 17:
+        return DeleteMessages();
+      case 18:
+      case 19:
+        return Lease();
+      case 20:
+      case 21:
+      case 22:
+        return OpenMaildrop();
+      case 23:
+        return ListMaildrop();
+      case 24:
+      case 25:
+        return Commit();
+      case 26:
+        return Release();
+      case 27:
+        clock_.Advance(absl::Milliseconds(Below(8000)));
+        return true;
+      case 28:
+        return Upkeep();
+      default:
+        if (Below(5) == 0) OpenBoth();
+        return true;
+    }
+  }
+
+  const std::string& what() const { return what_; }
+
+ private:
+  struct Session {
+    std::string id;
+    AccountId account;
+    LockToken memory_token;
+    LockToken rocksdb_token;
+    std::vector<MessageId> seen;
+  };
+  struct Version {
+    AccountId account;
+    std::string memory;
+    std::string rocksdb;
+  };
+
+  void OpenBoth() {
+    memory_.reset();
+    memory_ = OpenMemoryEngine({memory_store_, &clock_, &clock_, nullptr});
+    rocksdb_.reset();
+    RocksDbOptions options;
+    options.path = path_;
+    options.write_buffer_bytes = size_t{2} << 20;
+    options.min_free_bytes = 0;
+    options.maintenance_interval = absl::Milliseconds(20);
+    options.clock = &clock_;
+    options.lease_clock = &clock_;
+    options.executor = &executor_;
+    auto engine = OpenRocksDbEngine(options);
+    CHECK(engine.ok());
+    rocksdb_ = *std::move(engine);
+  }
+
+  int64_t Below(int64_t bound) { return static_cast<int64_t>(random_() % static_cast<uint64_t>(bound)); }
+  template <typename T>
+  const T& OneOf(const std::vector<T>& choices) {
+    return choices[static_cast<size_t>(Below(static_cast<int64_t>(choices.size())))];
+  }
+  std::string DomainName() { return OneOf<std::string>({"a.test", "b.test", "A.test", "c.test"}); }
+  std::string Address() {
+    return absl::StrCat(OneOf<std::string>({"", "u", "v", "W", "w", "x", "y"}), "@", DomainName());
+  }
+  AccountId AnAccount() { return AccountId{Below(last_account_ + 2)}; }
+  int64_t Expected() { return Below(3) == 0 ? Below(4) : 0; }
+
+  // The same verb of both engines, and what they say of it.
+  template <typename Verb>
+  bool Same(const std::string& what, const Verb& verb) {
+    return Compare(what, Describe(verb(SyncEngine(*memory_))), Describe(verb(SyncEngine(*rocksdb_))));
+  }
+  bool Compare(const std::string& what, const std::string& memory, const std::string& rocksdb) {
+    what_ = what;
+    EXPECT_EQ(memory, rocksdb) << what;
+    return memory == rocksdb;
+  }
+
+  bool Create(const DirectoryEntry& entry) {
+    absl::StatusOr<DirectoryEntry> created;
+    const bool same =
+        Same("Create " + Describe(entry), [&](SyncEngine engine) { return created = engine.Create(entry); });
+    if (created.ok() && std::holds_alternative<Account>(*created)) {
+      last_account_ = std::max(last_account_, std::get<Account>(*created).id.value);
+    }
+    return same;
+  }
+  bool CreateDomain() { return Create(Domain{DomainName(), Below(2) == 0, clock_.Now()}); }
+  bool CreateAccount() {
+    Account account;
+    account.address = Address();
+    account.quota_messages = Below(4) == 0 ? 5 : 0;
+    account.quota_bytes = Below(4) == 0 ? 200'000 : 0;
+    account.create_time = clock_.Now();
+    // Ids of deleted accounts are free again only once their messages are gone.
+    if (Below(5) == 0) account.id = AccountId{last_account_ + Below(3)};
+    if (account.id.value != 0 && account.id.value <= last_account_ && !Exists(account.id)) account.id = {};
+    return Create(account);
+  }
+  bool Exists(AccountId id) { return SyncEngine(*memory_).FindAccount(id).ok(); }
+  bool CreateAlias() { return Create(Alias{Address(), {Address(), Address()}, clock_.Now()}); }
+
+  bool Update() {
+    const int64_t expected = Expected();
+    switch (Below(3)) {
+      case 0: {
+        DomainChange change{DomainName(), expected, Below(2) == 0, clock_.Now()};
+        return Same("UpdateDomain " + change.name,
+                    [&](SyncEngine engine) { return engine.UpdateDomain(change); });
+      }
+      case 1: {
+        AliasChange change{Address(), expected, std::vector<std::string>{Address()}, clock_.Now()};
+        return Same("UpdateAlias " + change.address,
+                    [&](SyncEngine engine) { return engine.UpdateAlias(change); });
+      }
+      default: {
+        AccountChange change;
+        change.id = AnAccount();
+        change.expected_version = expected;
+        change.time = clock_.Now();
+        if (Below(2) == 0) change.address = Address();
+        if (Below(3) == 0) change.disabled = Below(2) == 0;
+        if (Below(3) == 0) change.quota_messages = Below(10);
+        if (Below(3) == 0) change.credential.emplace().crypt_hash = absl::StrCat(Below(1000));
+        return Same(absl::StrCat("UpdateAccount ", change.id.value, " ", change.address.value_or("")),
+                    [&](SyncEngine engine) { return engine.UpdateAccount(change); });
+      }
+    }
+  }
+
+  bool Delete() {
+    const int64_t expected = Expected();
+    DirectoryKey key = AliasKey{Address()};
+    if (Below(3) == 0) key = AccountKey{AnAccount()};
+    if (Below(4) == 0) key = DomainKey{DomainName()};
+    return Same(absl::StrCat("Delete ", key.index()),
+                [&](SyncEngine engine) { return engine.Delete(key, expected); });
+  }
+
+  bool LookUp() {
+    const std::vector<std::string> addresses = {Address(), Address(), Address()};
+    const auto verb = [&](Engine& engine) { return Describe(BlockOn(engine.directory().LookUp(addresses))); };
+    if (!Compare("LookUp " + absl::StrJoin(addresses, " "), verb(*memory_), verb(*rocksdb_))) return false;
+    const AccountId account = AnAccount();
+    return Same(absl::StrCat("FindAccount ", account.value),
+                [&](SyncEngine engine) { return engine.FindAccount(account); });
+  }
+
+  bool ListDirectory() {
+    const std::string domain = Below(2) == 0 ? DomainName() : "";
+    const std::string after = Below(2) == 0 ? Address() : "";
+    const size_t limit = static_cast<size_t>(Below(6));
+    return Same("ListAccounts",
+                [&](SyncEngine engine) { return engine.ListAccounts(domain, after, limit); }) &&
+           Same("ListAliases", [&](SyncEngine engine) { return engine.ListAliases(domain, after, limit); }) &&
+           Same("ListDomains", [&](SyncEngine engine) { return engine.ListDomains(domain, limit); });
+  }
+
+  bool Append() {
+    NewMessage message;
+    message.delivery_scope = OneOf<std::string>({"smtp", "operator"});
+    message.envelope.delivery_id = absl::StrCat("delivery-", Below(4) == 0 ? Below(50) : 1000 + counter_++);
+    message.envelope.reverse_path = Address();
+    message.envelope.dsn_envelope_id = "e";
+    std::vector<AccountId> accounts;
+    for (int64_t left = 1 + Below(3); left > 0; --left) accounts.push_back(AnAccount());
+    std::sort(accounts.begin(), accounts.end());
+    // Now and then one is named twice, which is refused.
+    if (Below(20) != 0) accounts.erase(std::unique(accounts.begin(), accounts.end()), accounts.end());
+    for (const AccountId account : accounts) {
+      EnvelopeRecipient recipient;
+      recipient.address = Address();
+      recipient.notify = {Below(2) == 0, Below(2) == 0, false, false};
+      message.envelope.recipients.push_back(recipient);
+      NewCopy copy;
+      copy.account = account;
+      copy.prefix = absl::StrCat("Delivered-To: ", account.value, "\r\n");
+      copy.recipients = {static_cast<int32_t>(message.envelope.recipients.size()) - 1};
+      copy.unique_id = absl::StrCat("unique-", counter_++);
+      if (Below(15) == 0) copy.id = MessageId{Below(100)};
+      message.copies.push_back(std::move(copy));
+    }
+    message.trace = std::string(static_cast<size_t>(Below(300)), 't');
+    const bool staged = Below(4) == 0;
+    const std::string content = RandomText(static_cast<size_t>(Below(10) == 0 ? Below(200'000) : Below(3000)),
+                                           static_cast<uint32_t>(random_()));
+    message.sha256 = Sha256(content);
+    message.fingerprint = Sha256(absl::StrCat(message.envelope.delivery_id, Below(3)));
+    message.deliver_time = clock_.Now();
+    return Same("Append " + message.envelope.delivery_id, [&](SyncEngine engine) -> absl::StatusOr<Receipt> {
+      if (!staged) return engine.Append(message, Content{content, nullptr});
+      auto body = engine.NewBody();
+      CHECK(body.ok());
+      for (size_t at = 0; at < content.size(); at += 50'000) {
+        CHECK(BlockOn((*body)->Append(content.substr(at, 50'000))).ok());
+      }
+      return engine.Append(message, Content{"", *std::move(body)});
+    });
+  }
+
+  std::vector<MessageId> SomeMessages(AccountId account) {
+    std::vector<MessageId> some;
+    const auto all = SyncEngine(*memory_).ListMessages(account, MessageId{0}, 1000);
+    if (!all.ok()) return {MessageId{Below(100)}};
+    for (const MessageSummary& summary : *all) {
+      if (Below(3) == 0) some.push_back(summary.id);
+    }
+    if (Below(3) == 0) some.push_back(MessageId{Below(100)});
+    return some;
+  }
+
+  bool ListMessages() {
+    const AccountId account = AnAccount();
+    const MessageId after{Below(2) == 0 ? Below(20) : 0};
+    const size_t limit = static_cast<size_t>(Below(2) == 0 ? Below(5) : 1000);
+    return Same(absl::StrCat("List ", account.value),
+                [&](SyncEngine engine) { return engine.ListMessages(account, after, limit); });
+  }
+
+  bool Read() {
+    const AccountId account = AnAccount();
+    const std::vector<MessageId> messages = SomeMessages(account);
+    if (messages.empty()) return true;
+    const MessageId message = OneOf(messages);
+    const size_t piece_bytes = static_cast<size_t>(1 + Below(100'000));
+    return Same(absl::StrCat("Open ", account.value, " ", message.value),
+                [&](SyncEngine engine) -> absl::StatusOr<std::string> {
+                  ASSIGN_OR_RETURN(const auto reader, engine.OpenMessage(account, message));
+                  std::string all = absl::StrCat(reader->size_bytes(), " ", reader->delivery_id(), " ");
+                  for (int64_t at = 0;;) {
+                    ASSIGN_OR_RETURN(const std::string piece, BlockOn(reader->Read(at, piece_bytes)));
+                    if (piece.empty()) return all;
+                    absl::StrAppend(&all, absl::BytesToHexString(Sha256(piece)), "/", piece.size(), " ");
+                    at += static_cast<int64_t>(piece.size());
+                  }
+                });
+  }
+
+  bool DeleteMessages() {
+    const AccountId account = AnAccount();
+    const std::vector<MessageId> messages = SomeMessages(account);
+    return Same(absl::StrCat("Delete messages of ", account.value),
+                [&](SyncEngine engine) { return engine.DeleteMessages(account, messages); });
+  }
+
+  std::string LeaseId() { return absl::StrCat("lease-", Below(3)); }
+  bool Lease() {
+    const std::string lease = LeaseId();
+    if (Below(8) == 0) return Same("End " + lease, [&](SyncEngine engine) { return engine.EndLease(lease); });
+    const absl::Duration ttl = absl::Seconds(3 + 3 * Below(3));
+    return Same("Renew " + lease, [&](SyncEngine engine) { return engine.RenewLease(lease, "host", ttl); }) &&
+           Same("IsLive", [&](SyncEngine engine) { return engine.IsLive(lease); });
+  }
+
+  bool OpenMaildrop() {
+    Session& session = ASession();
+    OpenRequest request;
+    request.account = session.account;
+    request.session_id = session.id;
+    request.lease_id = LeaseId();
+    request.min_interval = Below(4) == 0 ? absl::Seconds(2) : absl::ZeroDuration();
+    request.page_limit = static_cast<size_t>(Below(3) == 0 ? Below(4) : 1000);
+    const Version* known = nullptr;
+    if (!versions_.empty() && Below(3) != 0) known = &OneOf(versions_);
+    OpenRequest memory_request = request;
+    OpenRequest rocksdb_request = request;
+    if (known != nullptr) {
+      memory_request.known_version = known->memory;
+      rocksdb_request.known_version = known->rocksdb;
+    }
+    const auto memory = SyncEngine(*memory_).OpenMaildrop(memory_request);
+    const auto rocksdb = SyncEngine(*rocksdb_).OpenMaildrop(rocksdb_request);
+    if (!Compare(absl::StrCat("Open maildrop ", request.account.value, " by ", request.session_id),
+                 Describe(memory), Describe(rocksdb))) {
+      return false;
+    }
+    if (!memory.ok()) return true;
+    // Both take a new lock, or neither does; and tokens grow.
+    if ((memory->token == session.memory_token) != (rocksdb->token == session.rocksdb_token)) {
+      return Compare("token", "the same", "another");
+    }
+    EXPECT_GE(rocksdb->token, session.rocksdb_token);
+    session.memory_token = memory->token;
+    session.rocksdb_token = rocksdb->token;
+    session.seen.clear();
+    for (const MaildropEntry& entry : memory->entries) session.seen.push_back(entry.id);
+    Remember({request.account, memory->version, rocksdb->version});
+    return true;
+  }
+
+  Session& ASession() {
+    if (sessions_.size() < 8 || Below(5) == 0) {
+      if (sessions_.size() >= 8) sessions_.erase(sessions_.begin());
+      sessions_.push_back({absl::StrCat("session-", counter_++), AnAccount(), {}, {}, {}});
+      return sessions_.back();
+    }
+    return sessions_[static_cast<size_t>(Below(static_cast<int64_t>(sessions_.size())))];
+  }
+  void Remember(Version version) {
+    if (version.memory.empty()) return;
+    if (versions_.size() >= 10) versions_.erase(versions_.begin());
+    versions_.push_back(std::move(version));
+  }
+
+  bool ListMaildrop() {
+    const Session& session = ASession();
+    const MessageId after{Below(10)};
+    const MessageId last{Below(100)};
+    const size_t limit = static_cast<size_t>(Below(5));
+    return Same("List maildrop by " + session.id, [&](SyncEngine engine) {
+      return engine.ListMaildrop(session.account, session.id, after, last, limit);
+    });
+  }
+
+  bool Commit() {
+    // By value: the second may drop the first.
+    const Session session = ASession();
+    const Session other = ASession();
+    std::vector<MessageId> deletions;
+    for (const MessageId id : session.seen) {
+      if (Below(2) == 0) deletions.push_back(id);
+    }
+    if (Below(10) == 0) deletions.push_back(MessageId{Below(100)});
+    const Session& named = Below(10) == 0 ? other : session;
+    const auto memory =
+        SyncEngine(*memory_).CommitMaildrop({session.account, named.id, session.memory_token, deletions});
+    const auto rocksdb =
+        SyncEngine(*rocksdb_).CommitMaildrop({session.account, named.id, session.rocksdb_token, deletions});
+    if (memory.ok() && rocksdb.ok()) Remember({session.account, memory->version, rocksdb->version});
+    return Compare("Commit by " + session.id, Describe(memory), Describe(rocksdb));
+  }
+
+  bool Release() {
+    const Session& session = ASession();
+    return Same("Release by " + session.id,
+                [&](SyncEngine engine) { return engine.ReleaseMaildrop(session.account, session.id); }) &&
+           Same("FindLock", [&](SyncEngine engine) { return engine.FindLock(session.account); });
+  }
+
+  bool Upkeep() {
+    if (Below(4) == 0) {
+      const absl::Duration age = absl::Seconds(Below(600));
+      return Same("Sweep", [&](SyncEngine engine) { return engine.Sweep(age); });
+    }
+    if (Below(4) == 0) {
+      const AccountId account = AnAccount();
+      return Same("Verify", [&](SyncEngine engine) {
+        return engine.Verify(account, [](auto, auto, const auto& error) { ADD_FAILURE() << error; });
+      });
+    }
+    return Same("Status", [&](SyncEngine engine) { return engine.Status(); });
+  }
+
+  std::mt19937_64 random_;
+  TestClock clock_;
+  ThreadExecutor executor_;
+  std::string path_;
+  const std::shared_ptr<MemoryStore> memory_store_;
+  std::unique_ptr<Engine> memory_;
+  std::unique_ptr<Engine> rocksdb_;
+  int64_t last_account_ = 0;
+  int64_t counter_ = 0;
+  std::vector<Session> sessions_;
+  std::vector<Version> versions_;
+  std::string what_;
+};
+
+TEST(EngineComparison, RocksDbDoesWhatTheModelDoes) {
+  const int64_t seed = FromEnvironment("MAILSTEAD_SEED", static_cast<int64_t>(std::random_device()()));
+  const int64_t operations = FromEnvironment("MAILSTEAD_OPERATIONS", 4000);
+  std::cout << "MAILSTEAD_SEED=" << seed << std::endl;
+  Comparison comparison(static_cast<uint64_t>(seed));
+  for (int64_t i = 0; i < operations; ++i) {
+    ASSERT_TRUE(comparison.Step()) << "operation " << i << ", " << comparison.what()
+                                   << ", MAILSTEAD_SEED=" << seed;
+  }
+}
+
+}  // namespace
+}  // namespace mailstead::engine

@@ -1,0 +1,130 @@
+#include "stored/rules/new_message.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <string>
+
+#include "common/base/reason.h"
+
+namespace mailstead::rules {
+namespace {
+
+using testing::IsEmpty;
+using testing::SizeIs;
+
+engine::NewMessage Message() {
+  engine::NewMessage message;
+  message.delivery_scope = "smtp";
+  message.envelope.delivery_id = "delivery-id-0001";
+  message.envelope.reverse_path = "s@example.org";
+  message.envelope.recipients.resize(3);
+  message.envelope.recipients[0] = {
+      "a@example.test", {true, true, false, false}, "rfc822;o@x", {AccountId{1}}, false};
+  message.envelope.recipients[1].address = "hidden@example.test";
+  message.envelope.recipients[2].address = "alias@example.test";
+  message.envelope.dsn_return = DsnReturn::kFull;
+  message.envelope.dsn_envelope_id = "envid";
+  message.envelope.smtputf8 = true;
+  message.copies.push_back({AccountId{1}, "P: 1\r\n", {0, 2}, std::nullopt, std::nullopt});
+  message.copies.push_back({AccountId{2}, "P: 2\r\n", {1}, MessageId{9}, "given"});
+  message.trace = "Received: x\r\n";
+  message.sha256 = std::string(32, 'h');
+  message.fingerprint = std::string(32, 'f');
+  message.deliver_time = absl::FromUnixNanos(1'234'567);
+  return message;
+}
+
+TEST(NewMessage, WhatNoCallerMayGetWrong) {
+  EXPECT_TRUE(Check(Message()).ok());
+  struct Case {
+    const char* field;
+    std::function<void(engine::NewMessage&)> spoil;
+  };
+  for (const Case& c : {
+           Case{"delivery_scope", [](auto& m) { m.delivery_scope.clear(); }},
+           Case{"delivery_scope", [](auto& m) { m.delivery_scope = std::string("a\0b", 3); }},
+           Case{"envelope.delivery_id", [](auto& m) { m.envelope.delivery_id.clear(); }},
+           Case{"sha256", [](auto& m) { m.sha256.pop_back(); }},
+           Case{"sha256", [](auto& m) { m.sha256.push_back('x'); }},
+           Case{"fingerprint", [](auto& m) { m.fingerprint.clear(); }},
+           Case{"copies", [](auto& m) { m.copies.clear(); }},
+           Case{"copies", [](auto& m) { m.copies[1].account = m.copies[0].account; }},
+           Case{"copies.recipients", [](auto& m) { m.copies[0].recipients.clear(); }},
+           Case{"copies.recipients",
+                [](auto& m) {
+                  m.copies[0].recipients = {0, 3};
+                }},
+           Case{"copies.recipients", [](auto& m) { m.copies[0].recipients = {-1}; }},
+           Case{"copies.recipients",
+                [](auto& m) {
+                  m.copies[0].recipients = {2, 0};
+                }},
+           Case{"copies.recipients",
+                [](auto& m) {
+                  m.copies[0].recipients = {0, 0};
+                }},
+           Case{"copies.id", [](auto& m) { m.copies[1].id = MessageId{0}; }},
+           Case{"copies.unique_id", [](auto& m) { m.copies[1].unique_id = ""; }},
+           Case{"copies.unique_id", [](auto& m) { m.copies[1].unique_id = std::string(71, 'u'); }},
+           Case{"copies.unique_id", [](auto& m) { m.copies[1].unique_id = "a b"; }},
+       }) {
+    engine::NewMessage message = Message();
+    c.spoil(message);
+    const absl::Status status = Check(message);
+    EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+    EXPECT_EQ(FieldOf(status), c.field);
+  }
+  engine::NewMessage message = Message();
+  message.copies[1].unique_id = std::string(70, '~');
+  EXPECT_TRUE(Check(message).ok());
+}
+
+TEST(NewMessage, AMailboxKeepsWhatIsItsOwn) {
+  const engine::NewMessage message = Message();
+  const Entry first = EntryOf(message, message.copies[0], 100, "chosen");
+  EXPECT_EQ(first.unique_id, "chosen");
+  EXPECT_EQ(first.prefix, "P: 1\r\n");
+  EXPECT_EQ(first.content_bytes, 100);
+  EXPECT_EQ(first.trace_bytes, 13);
+  EXPECT_EQ(first.size_bytes(), 119);
+  // In whole microseconds.
+  EXPECT_EQ(first.deliver_time, absl::FromUnixMicros(1'234));
+  ASSERT_THAT(first.envelope.recipients, SizeIs(2));
+  EXPECT_EQ(first.envelope.recipients[0].address, "a@example.test");
+  EXPECT_EQ(first.envelope.recipients[0].notify, (DsnNotify{true, true, false, false}));
+  EXPECT_EQ(first.envelope.recipients[0].original_recipient, "rfc822;o@x");
+  EXPECT_THAT(first.envelope.recipients[0].accounts, IsEmpty());
+  EXPECT_EQ(first.envelope.recipients[1].address, "alias@example.test");
+  EXPECT_EQ(first.envelope.dsn_return, DsnReturn::kFull);
+  EXPECT_EQ(first.envelope.dsn_envelope_id, "envid");
+  EXPECT_TRUE(first.envelope.smtputf8);
+
+  const Entry second = EntryOf(message, message.copies[1], 100, "chosen");
+  EXPECT_EQ(second.unique_id, "given");
+  ASSERT_THAT(second.envelope.recipients, SizeIs(1));
+  EXPECT_EQ(second.envelope.recipients[0].address, "hidden@example.test");
+  EXPECT_EQ(AddressOf(message, message.copies[1]), "hidden@example.test");
+}
+
+TEST(NewMessage, Summaries) {
+  const engine::NewMessage message = Message();
+  const Entry entry = EntryOf(message, message.copies[0], 100, "chosen");
+  const engine::MessageSummary summary = SummaryOf(MessageId{4}, entry);
+  EXPECT_EQ(summary.id.value, 4);
+  EXPECT_EQ(summary.unique_id, "chosen");
+  EXPECT_EQ(summary.size_bytes, 119);
+  EXPECT_EQ(summary.content_bytes, 100);
+  EXPECT_EQ(summary.delivery_id, "delivery-id-0001");
+  EXPECT_EQ(summary.reverse_path, "s@example.org");
+  EXPECT_THAT(summary.recipients, SizeIs(2));
+  EXPECT_EQ(summary.sha256, message.sha256);
+  const engine::MaildropEntry listed = MaildropEntryOf(MessageId{4}, entry);
+  EXPECT_EQ(listed.id.value, 4);
+  EXPECT_EQ(listed.unique_id, "chosen");
+  EXPECT_EQ(listed.size_bytes, 119);
+}
+
+}  // namespace
+}  // namespace mailstead::rules
