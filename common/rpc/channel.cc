@@ -16,9 +16,6 @@
 #include "absl/time/clock.h"
 #include "common/base/status.h"
 #include "common/rpc/completion_loop.h"
-#include "common/rpc/errors.h"
-#include "grpc/health/v1/health.grpc.pb.h"
-#include "mailstead/store/v1/directory.grpc.pb.h"
 
 namespace mailstead::rpc {
 namespace {
@@ -82,7 +79,7 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> MakeCredentials(const 
   return grpc::SslCredentials(ssl);
 }
 
-grpc::ChannelArguments MakeArguments() {
+grpc::ChannelArguments MakeArguments(const ChannelOptions& options) {
   grpc::ChannelArguments arguments;
   // Each channel has a connection of its own.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
@@ -103,6 +100,11 @@ grpc::ChannelArguments MakeArguments() {
   // A small window for each stream: many slow readers must not fill memory.
   arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
   arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 256 * 1024);
+  if (options.minimal_stack) {
+    arguments.SetInt(GRPC_ARG_MINIMAL_STACK, 1);
+    // Every call ends in time, whatever else is left out.
+    arguments.SetInt(GRPC_ARG_ENABLE_DEADLINE_CHECKS, 1);
+  }
   return arguments;
 }
 
@@ -132,7 +134,7 @@ absl::StatusOr<std::unique_ptr<StoreChannel>> StoreChannel::Create(const Channel
   ASSIGN_OR_RETURN(std::shared_ptr<grpc::ChannelCredentials> credentials, MakeCredentials(options));
   auto impl = std::make_unique<Impl>(options.token_file);
   for (int i = 0; i < options.connections; ++i) {
-    impl->channels.push_back(grpc::CreateCustomChannel(options.target, credentials, MakeArguments()));
+    impl->channels.push_back(grpc::CreateCustomChannel(options.target, credentials, MakeArguments(options)));
     // Begins to connect.
     impl->channels.back()->GetState(/*try_to_connect=*/true);
   }
@@ -154,26 +156,6 @@ void StoreChannel::Prepare(grpc::ClientContext& context, absl::Duration timeout)
 
 bool StoreChannel::WaitUntilConnected(absl::Duration timeout) {
   return impl_->channels.front()->WaitForConnected(absl::ToChronoTime(absl::Now() + timeout));
-}
-
-absl::Status StoreChannel::CheckHealth(absl::Duration timeout) {
-  grpc::ClientContext context;
-  Prepare(context, timeout);
-  ::grpc::health::v1::HealthCheckResponse response;
-  const grpc::Status status = ::grpc::health::v1::Health::NewStub(Next())->Check(
-      &context, ::grpc::health::v1::HealthCheckRequest(), &response);
-  RETURN_IF_ERROR(FromGrpc(status));
-  if (response.status() != ::grpc::health::v1::HealthCheckResponse::SERVING) {
-    return absl::UnavailableError("the store says that it cannot serve");
-  }
-  // The health service asks nobody who he is. A small call that does shows whether the store takes our
-  // credential; an address literal depends on nothing that the directory holds.
-  grpc::ClientContext call;
-  Prepare(call, timeout);
-  store::v1::ResolveRecipientRequest request;
-  request.set_address("postmaster@[127.0.0.1]");
-  store::v1::ResolveRecipientResponse outcome;
-  return FromGrpc(store::v1::DirectoryService::NewStub(Next())->ResolveRecipient(&call, request, &outcome));
 }
 
 }  // namespace mailstead::rpc

@@ -28,7 +28,14 @@ struct ChannelOptions {
   std::string tls_key_file;
   // Several connections when one is the bottleneck.
   int connections = 1;
+  // gRPC's stack without what a call between our own programs may not need (grpc.minimal_stack): the sizes of messages are
+  // then not gRPC's affair at this end; deadlines still are. bench/rpc measures it.
+  bool minimal_stack = false;
 };
+
+// Metadata of a call: the session that it is made for, and the revision that a front-end speaks.
+inline constexpr char kSessionMetadata[] = "mailstead-session";
+inline constexpr char kRevisionMetadata[] = "mailstead-revision";
 
 // Where calls go and what they carry. Thread-safe. Share one per process.
 class StoreChannel {
@@ -47,8 +54,6 @@ class StoreChannel {
   void Prepare(grpc::ClientContext& context, absl::Duration timeout) const;
   // Whether a connection to the store is up or comes up within `timeout` (blocks).
   bool WaitUntilConnected(absl::Duration timeout);
-  // OK, or why the store cannot serve, or not us (blocks). For readiness.
-  absl::Status CheckHealth(absl::Duration timeout);
 
  private:
   struct Impl;

@@ -1,8 +1,7 @@
-// A gRPC server in the test's own process, on a Unix socket, with just enough of the store API to call.
+// A gRPC server in the test's own process, on a Unix socket, with just enough of the store's API to call.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
-#include <unistd.h>
 
 #include <memory>
 #include <string>
@@ -11,25 +10,27 @@
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "common/base/random.h"
-#include "mailstead/store/v1/auth.grpc.pb.h"
-#include "mailstead/store/v1/directory.grpc.pb.h"
-#include "mailstead/store/v1/mailbox.grpc.pb.h"
-#include "tests/support/fake_exchange.h"
+#include "mailstead/frontend/v1/auth.grpc.pb.h"
+#include "mailstead/frontend/v1/delivery.grpc.pb.h"
+#include "mailstead/frontend/v1/maildrop.grpc.pb.h"
+#include "mailstead/store/v1/admin.grpc.pb.h"
+#include "tests/unit/common/rpc/fake_batch.h"
 
 namespace mailstead::rpc {
 
-namespace v1 = ::mailstead::store::v1;
+namespace v1 = ::mailstead::frontend::v1;
 
-class TestMailboxService : public v1::MailboxService::Service {
+inline std::string MetadataOf(const grpc::ServerContext& context, const char* key) {
+  const auto found = context.client_metadata().find(key);
+  if (found == context.client_metadata().end()) return "";
+  return std::string(found->second.data(), found->second.size());
+}
+
+class TestMaildropService : public v1::MaildropService::Service {
  public:
   // Sends `responses` pieces, then ends with `end`.
   int responses = 0;
   grpc::Status end = grpc::Status::OK;
-  // What Deliver got.
-  std::string content;
-  // Of a Deliver that ended before its last message.
-  grpc::Status last_status;
-  std::string authorization;
   // A FetchMessage saw that its caller had gone.
   absl::Notification cancelled;
 
@@ -43,27 +44,29 @@ class TestMailboxService : public v1::MailboxService::Service {
     if (context->IsCancelled()) cancelled.Notify();
     return end;
   }
+};
 
-  grpc::Status Deliver(grpc::ServerContext*, grpc::ServerReader<v1::DeliverRequest>* reader,
+class TestDeliveryService : public v1::DeliveryService::Service {
+ public:
+  grpc::Status end = grpc::Status::OK;
+  // What Deliver got.
+  std::string content;
+  // Of a Deliver that ended before its last message.
+  grpc::Status last_status;
+  std::string session_id;
+
+  grpc::Status Deliver(grpc::ServerContext* context, grpc::ServerReader<v1::DeliverRequest>* reader,
                        v1::DeliverResponse* response) override {
+    session_id = MetadataOf(*context, "mailstead-session");
     v1::DeliverRequest request;
     bool last = false;
     while (reader->Read(&request)) {
       content += request.content();
-      last = request.last();
+      last = request.has_end();
       if (!end.ok()) return end;
     }
     if (!last) return last_status = grpc::Status(grpc::ABORTED, "ended without last");
-    response->set_delivery_id("id");
-    return end;
-  }
-
-  grpc::Status RenewLease(grpc::ServerContext* context, const v1::RenewLeaseRequest*,
-                          v1::RenewLeaseResponse*) override {
-    const auto found = context->client_metadata().find("authorization");
-    authorization = found == context->client_metadata().end()
-                        ? ""
-                        : std::string(found->second.data(), found->second.size());
+    response->set_outcome(store::v1::DELIVER_OUTCOME_STORED);
     return end;
   }
 };
@@ -88,35 +91,41 @@ class TestAuthService : public v1::AuthService::Service {
     response.mutable_verdict()->set_result(
         request.response() == "right" ? v1::Verdict::RESULT_OK : v1::Verdict::RESULT_INVALID_CREDENTIALS);
     response.mutable_verdict()->set_address("demo@example.test");
-    response.mutable_verdict()->set_mailbox_id(7);
+    response.mutable_verdict()->set_account_id(7);
     stream->Write(response);
     return grpc::Status::OK;
   }
 };
 
-// Answers every question about a recipient with `answer`.
-class TestDirectoryService : public v1::DirectoryService::Service {
+class TestAdminService : public store::v1::AdminService::Service {
  public:
-  grpc::Status ResolveRecipient(grpc::ServerContext*, const v1::ResolveRecipientRequest*,
-                                v1::ResolveRecipientResponse*) override {
-    return answer;
+  // Of the last call.
+  std::string authorization;
+  std::string revision;
+  grpc::Status end = grpc::Status::OK;
+
+  grpc::Status GetStatus(grpc::ServerContext* context, const store::v1::GetStatusRequest*,
+                         store::v1::GetStatusResponse* response) override {
+    authorization = MetadataOf(*context, "authorization");
+    revision = MetadataOf(*context, "mailstead-revision");
+    response->set_version("9.9.9");
+    return end;
   }
-  grpc::Status answer;
 };
 
 class TestStore {
  public:
-  // With the standard health service when grpc::EnableDefaultHealthCheckService was called.
   TestStore() : address_(absl::StrCat("unix:/tmp/mailstead-rpc-test-", RandomId(12))) { Start(); }
   ~TestStore() { Stop(); }
 
   void Start() {
     grpc::ServerBuilder builder;
     builder.AddListeningPort(address_, grpc::InsecureServerCredentials());
-    builder.RegisterService(&mailbox);
+    builder.RegisterService(&maildrop);
+    builder.RegisterService(&delivery);
     builder.RegisterService(&auth);
-    builder.RegisterService(&directory);
-    builder.RegisterService(&exchange);
+    builder.RegisterService(&admin);
+    builder.RegisterService(&batch);
     server_ = builder.BuildAndStart();
   }
   void Stop() {
@@ -125,10 +134,11 @@ class TestStore {
   }
   const std::string& address() const { return address_; }
 
-  TestMailboxService mailbox;
+  TestMaildropService maildrop;
+  TestDeliveryService delivery;
   TestAuthService auth;
-  TestDirectoryService directory;
-  test::FakeExchange exchange;
+  TestAdminService admin;
+  test::FakeBatch batch;
 
  private:
   std::string address_;

@@ -1,0 +1,329 @@
+#include "common/rpc/grpc_transport.h"
+
+#include <google/protobuf/message_lite.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/impl/codegen/proto_utils.h>
+
+#include <atomic>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/types/span.h"
+#include "common/base/check.h"
+#include "common/base/status.h"
+#include "common/rpc/completion_loop.h"
+#include "common/rpc/errors.h"
+#include "common/rpc/resume.h"
+#include "common/store/limits.h"
+
+namespace mailstead::rpc {
+namespace {
+
+using google::protobuf::MessageLite;
+
+// Requests are written when the operation begins; responses are read into a buffer of the call's own, which outlives a
+// caller that has gone.
+using Stub = grpc::TemplatedGenericStub<MessageLite, grpc::ByteBuffer>;
+
+constexpr absl::string_view kBatchedPackage = "mailstead.frontend.v1.";
+constexpr absl::string_view kBatchService = "mailstead.frontend.v1.BatchService/";
+
+// The bytes of a batched call's response, or why there are none.
+using Bytes = absl::StatusOr<std::string>;
+
+bool IsBatched(absl::string_view method, const MessageLite& request) {
+  return absl::StartsWith(method, kBatchedPackage) && !absl::StartsWith(method, kBatchService) &&
+         request.ByteSizeLong() <= store::kMaxBatchedRequestBytes;
+}
+
+absl::Status Parse(const Bytes& bytes, MessageLite& message) {
+  RETURN_IF_ERROR(bytes.status());
+  return message.ParseFromString(*bytes) ? absl::OkStatus()
+                                         : absl::InternalError("the store sent what is no such message");
+}
+
+// The answers of several calls, until the last one is there.
+struct Gathering {
+  explicit Gathering(size_t count) : answers(count, absl::UnknownError("no answer yet")), missing(count) {}
+  std::vector<Bytes> answers;
+  std::atomic<size_t> missing;
+  Resumption<bool> done;
+};
+
+absl::Status Parse(grpc::ByteBuffer& bytes, MessageLite& message) {
+  const grpc::Status parsed = grpc::SerializationTraits<MessageLite>::Deserialize(&bytes, &message);
+  return parsed.ok() ? absl::OkStatus() : absl::InternalError("the store sent what is no such message");
+}
+
+// A call with one request and one response. It deletes itself when gRPC is done with it.
+class UnaryCall {
+ public:
+  using Outcome = absl::StatusOr<grpc::ByteBuffer>;
+
+  grpc::ClientContext& context() { return context_; }
+
+  // Once, and then it is gRPC's.
+  void Start(StoreChannel& channel, const std::string& path, const MessageLite& request,
+             Resumption<Outcome> done) {
+    done_ = std::move(done);
+    reader_ = Stub(channel.Next()).PrepareUnaryCall(&context_, path, request, channel.queue());
+    reader_->StartCall();
+    reader_->Finish(&response_, &status_, &finished_);
+  }
+
+ private:
+  void OnFinished(bool) {
+    const std::unique_ptr<UnaryCall> self(this);
+    if (!status_.ok()) return done_(FromGrpc(status_));
+    if (!response_.Valid()) return done_(absl::InternalError("the store gave no response"));
+    done_(std::move(response_));
+  }
+
+  grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientAsyncResponseReader<grpc::ByteBuffer>> reader_;
+  grpc::ByteBuffer response_;
+  grpc::Status status_;
+  Resumption<Outcome> done_;
+  Tag finished_ = MakeTag<&UnaryCall::OnFinished>(this);
+};
+
+// gRPC's side of a CallStream, which lives until gRPC is done with it: one operation at a time with one waiter.
+class StreamCall : public std::enable_shared_from_this<StreamCall> {
+ public:
+  using Reading = grpc::ClientAsyncReaderWriter<MessageLite, grpc::ByteBuffer>;
+
+  // Once. The first write carries the call's metadata, so that a call of one message costs about as much as a unary one.
+  void Prepare(StoreChannel& channel, const std::string& path) {
+    context.set_initial_metadata_corked(true);
+    stream_ = Stub(channel.Next()).PrepareCall(&context, path, channel.queue());
+    stream_->StartCall(nullptr);
+  }
+
+  // False: the call has ended, and Finish tells why. Not after Finish.
+  asio::awaitable<bool> Write(const MessageLite& request, bool last) {
+    const auto start = [&](Resumption<bool> done) {
+      Begin(std::move(done));
+      grpc::WriteOptions options;
+      if (last) options.set_last_message();
+      stream_->Write(request, options, &done_tag_);
+    };
+    co_return co_await AwaitResumption<bool>(start);
+  }
+  asio::awaitable<bool> Read() {
+    const auto start = [this](Resumption<bool> done) {
+      Begin(std::move(done));
+      stream_->Read(&response, &done_tag_);
+    };
+    co_return co_await AwaitResumption<bool>(start);
+  }
+  // How the call has ended. Once.
+  asio::awaitable<absl::Status> Finish() {
+    const auto start = [this](Resumption<bool> done) {
+      Begin(std::move(done));
+      StartFinish();
+    };
+    co_await AwaitResumption<bool>(start);
+    co_return FromGrpc(status_);
+  }
+
+  // Nothing more will be asked: ends the call when it has not ended.
+  void Abandon() {
+    context.TryCancel();
+    {
+      absl::MutexLock lock(&mutex_);
+      abandoned_ = true;
+      if (!begun_ || busy_ || finishing_) return;
+      Hold();
+    }
+    StartFinish();
+  }
+
+  grpc::ClientContext context;
+  // Of the last Read.
+  grpc::ByteBuffer response;
+
+ private:
+  void Hold() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    busy_ = begun_ = true;
+    self_ = shared_from_this();
+  }
+  void Begin(Resumption<bool> waiter) {
+    absl::MutexLock lock(&mutex_);
+    CHECK(!busy_ && !finishing_);
+    Hold();
+    waiter_ = std::move(waiter);
+  }
+  void StartFinish() {
+    {
+      absl::MutexLock lock(&mutex_);
+      finishing_ = true;
+    }
+    stream_->Finish(&status_, &done_tag_);
+  }
+
+  // On the queue's thread.
+  void OnDone(bool ok) {
+    std::shared_ptr<StreamCall> alive;
+    Resumption<bool> waiter;
+    bool finish = false;
+    {
+      absl::MutexLock lock(&mutex_);
+      alive = std::move(self_);
+      waiter = std::move(waiter_);
+      waiter_ = nullptr;
+      busy_ = false;
+      finish = abandoned_ && !finishing_;
+      if (finish) Hold();
+    }
+    if (finish) StartFinish();
+    if (waiter) waiter(ok);
+  }
+
+  std::unique_ptr<Reading> stream_;
+  Tag done_tag_ = MakeTag<&StreamCall::OnDone>(this);
+  grpc::Status status_;
+  absl::Mutex mutex_;
+  // Set while an operation is under way.
+  std::shared_ptr<StreamCall> self_ ABSL_GUARDED_BY(mutex_);
+  Resumption<bool> waiter_ ABSL_GUARDED_BY(mutex_);
+  // Set for good by the first operation: before it gRPC has nothing to finish.
+  bool begun_ ABSL_GUARDED_BY(mutex_) = false;
+  // Set while an operation is under way.
+  bool busy_ ABSL_GUARDED_BY(mutex_) = false;
+  // Set for good when Finish begins.
+  bool finishing_ ABSL_GUARDED_BY(mutex_) = false;
+  // Set for good when nobody asks any more.
+  bool abandoned_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+class GrpcStream final : public CallStream {
+ public:
+  explicit GrpcStream(std::shared_ptr<StreamCall> call) : call_(std::move(call)) {}
+  ~GrpcStream() override { call_->Abandon(); }
+
+  asio::awaitable<absl::Status> Write(const MessageLite& request, bool last) override {
+    if (end_.has_value()) co_return Ended();
+    const bool written = co_await call_->Write(request, last);
+    if (!written) co_return absl::UnavailableError("the call has ended");
+    co_return absl::OkStatus();
+  }
+
+  asio::awaitable<absl::StatusOr<bool>> Read(MessageLite& response) override {
+    if (end_.has_value()) co_return Ended();
+    const bool read = co_await call_->Read();
+    if (read) {
+      CO_RETURN_IF_ERROR(Parse(call_->response, response));
+      co_return true;
+    }
+    end_ = co_await call_->Finish();
+    if (!end_->ok()) co_return *end_;
+    co_return false;
+  }
+
+  void Cancel() override { call_->context.TryCancel(); }
+
+ private:
+  absl::Status Ended() const {
+    return end_->ok() ? absl::CancelledError("the call has ended") : *end_;
+  }
+
+  const std::shared_ptr<StreamCall> call_;
+  // Set for good when Read has found the end.
+  std::optional<absl::Status> end_;
+};
+
+}  // namespace
+
+GrpcTransport::GrpcTransport(StoreChannel& channel, Options options)
+    : channel_(channel), options_(options), streams_(channel, options) {}
+
+void GrpcTransport::Prepare(grpc::ClientContext& context, const CallOptions& options) const {
+  channel_.Prepare(context, options.timeout);
+  if (!options.session_id.empty()) context.AddMetadata(kSessionMetadata, options.session_id);
+  if (options_.revision > 0) context.AddMetadata(kRevisionMetadata, std::to_string(options_.revision));
+}
+
+asio::awaitable<absl::Status> GrpcTransport::Call(absl::string_view method, const MessageLite& request,
+                                                  MessageLite& response, CallOptions options) {
+  if (IsBatched(method, request)) return CallBatched(method, request, response, std::move(options));
+  return CallAlone(method, request, response, std::move(options));
+}
+
+asio::awaitable<std::vector<absl::Status>> GrpcTransport::CallAll(absl::string_view method,
+                                                                  std::vector<OneOfMany> calls,
+                                                                  CallOptions options) {
+  for (const OneOfMany& call : calls) {
+    if (!IsBatched(method, *call.request)) return Transport::CallAll(method, std::move(calls), std::move(options));
+  }
+  return CallAllBatched(method, std::move(calls), std::move(options));
+}
+
+asio::awaitable<absl::Status> GrpcTransport::CallBatched(absl::string_view method, const MessageLite& request,
+                                                         MessageLite& response, CallOptions options) {
+  const auto start = [&](Resumption<Bytes> done) {
+    BatchedCall call{.method = method,
+                     .request = request.SerializeAsString(),
+                     .session_id = std::move(options.session_id),
+                     .deadline = options_.clock.Now() + options.timeout,
+                     .done = std::move(done)};
+    streams_.Send(absl::MakeSpan(&call, 1));
+  };
+  const Bytes bytes = co_await AwaitResumption<Bytes>(start);
+  co_return Parse(bytes, response);
+}
+
+asio::awaitable<std::vector<absl::Status>> GrpcTransport::CallAllBatched(absl::string_view method,
+                                                                         std::vector<OneOfMany> calls,
+                                                                         CallOptions options) {
+  CHECK(!calls.empty());
+  const auto gathering = std::make_shared<Gathering>(calls.size());
+  const auto start = [&](Resumption<bool> done) {
+    gathering->done = std::move(done);
+    std::vector<BatchedCall> batch;
+    batch.reserve(calls.size());
+    for (size_t i = 0; i < calls.size(); ++i) {
+      batch.push_back({.method = method,
+                       .request = calls[i].request->SerializeAsString(),
+                       .session_id = options.session_id,
+                       .deadline = options_.clock.Now() + options.timeout,
+                       .done = [gathering, i](Bytes bytes) {
+                         gathering->answers[i] = std::move(bytes);
+                         if (gathering->missing.fetch_sub(1) == 1) gathering->done(true);
+                       }});
+    }
+    streams_.Send(absl::MakeSpan(batch));
+  };
+  co_await AwaitResumption<bool>(start);
+  std::vector<absl::Status> ends;
+  ends.reserve(calls.size());
+  for (size_t i = 0; i < calls.size(); ++i) ends.push_back(Parse(gathering->answers[i], *calls[i].response));
+  co_return ends;
+}
+
+asio::awaitable<absl::Status> GrpcTransport::CallAlone(absl::string_view method, const MessageLite& request,
+                                                       MessageLite& response, CallOptions options) {
+  const auto start = [&](Resumption<UnaryCall::Outcome> done) {
+    auto* const call = new UnaryCall;
+    Prepare(call->context(), options);
+    call->Start(channel_, absl::StrCat("/", method), request, std::move(done));
+  };
+  UnaryCall::Outcome bytes = co_await AwaitResumption<UnaryCall::Outcome>(start);
+  CO_RETURN_IF_ERROR(bytes.status());
+  co_return Parse(*bytes, response);
+}
+
+std::unique_ptr<CallStream> GrpcTransport::Open(absl::string_view method, CallOptions options) {
+  auto call = std::make_shared<StreamCall>();
+  Prepare(call->context, options);
+  call->Prepare(channel_, absl::StrCat("/", method));
+  return std::make_unique<GrpcStream>(std::move(call));
+}
+
+}  // namespace mailstead::rpc

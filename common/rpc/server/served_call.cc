@@ -1,0 +1,100 @@
+#include "common/rpc/server/served_call.h"
+
+#include "common/base/reason.h"
+#include "common/base/status.h"
+
+namespace mailstead::rpc {
+namespace {
+
+constexpr size_t kMaxSessionIdBytes = 128;
+
+// It goes to the log, and names locks.
+absl::Status CheckSessionId(absl::string_view session_id) {
+  if (session_id.size() > kMaxSessionIdBytes) {
+    return FieldError("session_id", "must have at most 128 characters");
+  }
+  for (const char c : session_id) {
+    if (c < '!' || c > '~') return FieldError("session_id", "must have printable ASCII characters only");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::string_view DoorName(Door door) {
+  switch (door) {
+    case Door::kGrpc:
+      return "grpc";
+    case Door::kBatch:
+      return "batch";
+    case Door::kInProcess:
+      return "in_process";
+  }
+  return "";
+}
+
+std::shared_ptr<const Caller> Identity::Look(Admission& admission) {
+  const int64_t generation = admission.Generation();
+  if (caller_ == nullptr || generation != generation_) {
+    caller_ = admission.Identify(credentials_);
+    generation_ = generation;
+  }
+  return caller_;
+}
+
+ServedCall::ServedCall(const Service& service, const Method& method, Identity& identity, CallFacts facts)
+    : service_(service),
+      method_(method),
+      identity_(identity),
+      facts_(std::move(facts)),
+      began_(service.clock.Now()),
+      caller_(identity.Look(service.admission)) {}
+
+absl::Status ServedCall::Begin() {
+  if (absl::Status checked = CheckSessionId(facts_.session_id); !checked.ok()) {
+    // SECURITY: it is not shown anywhere.
+    facts_.session_id.clear();
+    const absl::Status admitted = service_.admission.Admit(*this);
+    return admitted.ok() ? checked : admitted;
+  }
+  RETURN_IF_ERROR(service_.admission.Admit(*this));
+  return StillWanted();
+}
+
+Task<absl::Status> ServedCall::Run(RequestSource& requests, ResponseSink& responses) {
+  absl::Status status = Begin();
+  if (status.ok()) status = co_await method_.handler(*this, requests, responses);
+  status = WithAnyReason(std::move(status));
+  End(status);
+  when_gone_ = nullptr;
+  co_return status;
+}
+
+void ServedCall::End(const absl::Status& status) {
+  if (std::exchange(ended_, true)) return;
+  service_.admission.Ended(*this, status);
+}
+
+void ServedCall::Abandon(absl::Status why) {
+  if (!gone_.ok()) return;
+  gone_ = std::move(why);
+  if (const auto then = std::exchange(when_gone_, nullptr)) then();
+}
+
+absl::Status ServedCall::StillWanted() const {
+  if (!gone_.ok()) return gone_;
+  if (facts_.deadline != absl::InfiniteFuture() && service_.clock.Now() >= facts_.deadline) {
+    return absl::DeadlineExceededError("the call waited too long");
+  }
+  return absl::OkStatus();
+}
+
+void ServedCall::WhenGone(std::function<void()> then) {
+  if (gone_.ok() || then == nullptr) {
+    when_gone_ = std::move(then);
+  } else {
+    then();
+  }
+}
+
+}  // namespace mailstead::rpc

@@ -1,0 +1,46 @@
+#include "common/rpc/transport.h"
+
+#include <atomic>
+#include <exception>
+#include <utility>
+
+#include "asio/any_io_executor.hpp"
+#include "asio/co_spawn.hpp"
+#include "asio/this_coro.hpp"
+#include "common/base/check.h"
+#include "common/rpc/resume.h"
+
+namespace mailstead::rpc {
+namespace {
+
+// The ends of several calls, until the last one is there.
+struct Gathering {
+  explicit Gathering(size_t count) : ends(count), missing(count) {}
+  std::vector<absl::Status> ends;
+  std::atomic<size_t> missing;
+  Resumption<bool> done;
+};
+
+}  // namespace
+
+asio::awaitable<std::vector<absl::Status>> Transport::CallAll(absl::string_view method,
+                                                              std::vector<OneOfMany> calls,
+                                                              CallOptions options) {
+  CHECK(!calls.empty());
+  const auto gathering = std::make_shared<Gathering>(calls.size());
+  asio::any_io_executor executor = co_await asio::this_coro::executor;
+  const auto start = [&](Resumption<bool> done) {
+    gathering->done = std::move(done);
+    for (size_t i = 0; i < calls.size(); ++i) {
+      const auto ended = [gathering, i](std::exception_ptr, absl::Status status) {
+        gathering->ends[i] = std::move(status);
+        if (gathering->missing.fetch_sub(1) == 1) gathering->done(true);
+      };
+      asio::co_spawn(executor, Call(method, *calls[i].request, *calls[i].response, options), ended);
+    }
+  };
+  co_await AwaitResumption<bool>(start);
+  co_return std::move(gathering->ends);
+}
+
+}  // namespace mailstead::rpc
