@@ -12,11 +12,14 @@
 //   ! tls                     connect, and start TLS at once
 //   ! starttls                start TLS on the open connection
 //   ! connect                 connect (the first C or S does it by itself), or connect again after hangup or
-//   closed ! sync                    what stands above is answered before anything below is sent ! closed the
-//   server has closed and sent nothing more ! half-close              the client stops sending ! hangup the
-//   client closes without a word; the server ends its session ! park                    leave the connection
-//   open and go on with another ! resume                  back to the one that was parked last ! repeat N ...
-//   ! end      the lines between, N times; {n} in them counts from 1
+//                             closed
+//   ! sync                    what stands above is answered before anything below is sent
+//   ! closed                  the server has closed and sent nothing more
+//   ! half-close              the client stops sending
+//   ! hangup                  the client closes without a word; the server ends its session
+//   ! park                    leave the connection open and go on with another
+//   ! resume                  back to the one that was parked last
+//   ! repeat N ... ! end      the lines between, N times; {n} in them counts from 1
 //
 // Each dialog is fed three ways and must give the same bytes back. Whole: everything up to the next directive
 // in one write, however many commands that is. Line: one C at a time, and its answers are awaited. Byte: as

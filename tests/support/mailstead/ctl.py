@@ -14,14 +14,17 @@ class CtlError(AssertionError):
 
 
 class Mailctl:
-    def __init__(self, store, token_file):
+    def __init__(self, store, token_file, program=None):
+        """`program`: the mailctl to run, when it is not that of the programs under test."""
         self.store = store
         self.token_file = token_file
+        self.program = program
 
     def raw(self, *arguments, input=None, timeout=120, environment=None):
         """A CompletedProcess, whatever the exit status."""
         connection = {"MAILCTL_STORE": self.store, "MAILCTL_TOKEN_FILE": str(self.token_file)}
-        return run_tool(program_argv("mailctl", {}) + list(arguments), input=input, timeout=timeout,
+        argv = [self.program] if self.program else program_argv("mailctl", {})
+        return run_tool([*argv, *arguments], input=input, timeout=timeout,
                         environment={**connection, **(environment or {})})
 
     def run(self, *arguments, input=None, timeout=120):

@@ -15,6 +15,9 @@ from .process import PATIENCE, Process, program_argv, wait_until
 from .smtp import Smtp
 
 DOMAIN = "example.test"
+# Who may call the store, and as what each front-end does.
+ROLES = ("smtp", "pop", "operator")
+ROLE_OF = {"smtpd": "smtp", "pop3d": "pop"}
 PASSWORD = "correct horse battery"  # With spaces: PASS takes the rest of the line.
 
 
@@ -128,28 +131,32 @@ class Stack:
         data = self.folder / name
         defaults = dict(data_dir=data, listen="127.0.0.1:0", admin_listen="127.0.0.1:0",
                         address_file=self.folder / f"{name}.address",
-                        frontend_token_file=self.folder / "frontend.token",
-                        operator_token_file=self.folder / "operator.token",
+                        **{f"{role}_token_file": self.token(role) for role in ROLES},
                         # As few as allowed: the tests log in thousands of times.
                         scram_iterations=4096, auth_failure_delay="50ms", drain_timeout="2s", log_level="info")
         self.stored = self._add(Stored(name, {**defaults, **flags}), ready)
-        self.ctl = Mailctl(self.stored.address, self.folder / "operator.token")
+        self.ctl = Mailctl(self.stored.address, self.token("operator"))
         return self.stored
 
-    def frontend_flags(self):
+    def token(self, role):
+        """The file with the token of a role."""
+        return self.folder / f"{role}.token"
+
+    def frontend_flags(self, program):
+        """Of smtpd or pop3d, all but its listeners."""
         return dict(hostname=self.hostname, store=self.stored.address,
-                    store_token_file=self.folder / "frontend.token", admin_listen="127.0.0.1:0",
+                    store_token_file=self.token(ROLE_OF[program]), admin_listen="127.0.0.1:0",
                     tls_cert=self.tls_cert, tls_key=self.tls_key, drain_timeout="2s", log_level="info")
 
     def add_smtpd(self, name=None, ready=True, environment=None, **flags):
         name = name or f"smtpd-{sum(isinstance(server, Smtpd) for server in self.servers) + 1}"
         defaults = dict(mx_listen="127.0.0.1:0", submission_listen="127.0.0.1:0",
-                        submissions_listen="127.0.0.1:0", **self.frontend_flags())
+                        submissions_listen="127.0.0.1:0", **self.frontend_flags("smtpd"))
         return self._add(Smtpd(name, {**defaults, **flags}, environment), ready)
 
     def add_pop3d(self, name=None, ready=True, environment=None, **flags):
         name = name or f"pop3d-{sum(isinstance(server, Pop3d) for server in self.servers) + 1}"
-        defaults = dict(pop3_listen="127.0.0.1:0", pop3s_listen="127.0.0.1:0", **self.frontend_flags())
+        defaults = dict(pop3_listen="127.0.0.1:0", pop3s_listen="127.0.0.1:0", **self.frontend_flags("pop3d"))
         return self._add(Pop3d(name, {**defaults, **flags}, environment), ready)
 
     def _add(self, server, ready):

@@ -1,0 +1,28 @@
+// The sizes that the programs have agreed on: one place for both ends.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace mailstead::store {
+
+// A message up to here is one call, together with others, in both directions; a greater one is a stream of its own.
+inline constexpr size_t kWholeMessageBytes = 64 << 10;
+// Pieces of a greater message, in both directions. The store takes up to kMaxPieceBytes.
+inline constexpr size_t kPieceBytes = 64 << 10;
+inline constexpr size_t kMaxPieceBytes = 1 << 20;
+
+// Requests of more bytes than this have a call of their own.
+inline constexpr size_t kMaxBatchedRequestBytes = 128 << 10;
+// Calls that wait are sent together up to here; the store takes kMaxReceivedBytes.
+inline constexpr size_t kMaxBatchBytes = 512 << 10;
+inline constexpr size_t kMaxReceivedBytes = 2 << 20;
+
+// Entries of a maildrop in one page of its listing.
+inline constexpr size_t kMaildropPageEntries = 1000;
+// Of one CommitMaildrop.
+inline constexpr size_t kMaxCommitDeletions = 200'000;
+// Of one envelope.
+inline constexpr size_t kMaxEnvelopeRecipients = 10'000;
+
+}  // namespace mailstead::store

@@ -1,0 +1,74 @@
+// The methods of mailstead.store.v1, for StoreApi::Call and StoreApi::Open.
+#pragma once
+
+#include "common/store/store_api.h"
+#include "mailstead/store/v1/admin.pb.h"
+#include "mailstead/store/v1/directory.pb.h"
+#include "mailstead/store/v1/message.pb.h"
+
+namespace mailstead::store {
+
+// ---- DirectoryService
+
+inline constexpr Method<v1::CreateDomainRequest, v1::Domain> kCreateDomain{
+    "mailstead.store.v1.DirectoryService/CreateDomain"};
+inline constexpr Method<v1::GetDomainRequest, v1::Domain> kGetDomain{
+    "mailstead.store.v1.DirectoryService/GetDomain"};
+inline constexpr Method<v1::ListDomainsRequest, v1::ListDomainsResponse> kListDomains{
+    "mailstead.store.v1.DirectoryService/ListDomains"};
+inline constexpr Method<v1::UpdateDomainRequest, v1::Domain> kUpdateDomain{
+    "mailstead.store.v1.DirectoryService/UpdateDomain"};
+inline constexpr Method<v1::DeleteDomainRequest, v1::DeleteDomainResponse> kDeleteDomain{
+    "mailstead.store.v1.DirectoryService/DeleteDomain"};
+
+inline constexpr Method<v1::CreateAccountRequest, v1::Account> kCreateAccount{
+    "mailstead.store.v1.DirectoryService/CreateAccount"};
+inline constexpr Method<v1::BatchCreateAccountsRequest, v1::BatchCreateAccountsResponse> kBatchCreateAccounts{
+    "mailstead.store.v1.DirectoryService/BatchCreateAccounts"};
+inline constexpr Method<v1::GetAccountRequest, v1::Account> kGetAccount{
+    "mailstead.store.v1.DirectoryService/GetAccount"};
+inline constexpr Method<v1::ListAccountsRequest, v1::ListAccountsResponse> kListAccounts{
+    "mailstead.store.v1.DirectoryService/ListAccounts"};
+inline constexpr Method<v1::UpdateAccountRequest, v1::Account> kUpdateAccount{
+    "mailstead.store.v1.DirectoryService/UpdateAccount"};
+inline constexpr Method<v1::SetPasswordRequest, v1::SetPasswordResponse> kSetPassword{
+    "mailstead.store.v1.DirectoryService/SetPassword"};
+inline constexpr Method<v1::DeleteAccountRequest, v1::DeleteAccountResponse> kDeleteAccount{
+    "mailstead.store.v1.DirectoryService/DeleteAccount"};
+
+inline constexpr Method<v1::CreateAliasRequest, v1::Alias> kCreateAlias{
+    "mailstead.store.v1.DirectoryService/CreateAlias"};
+inline constexpr Method<v1::GetAliasRequest, v1::Alias> kGetAlias{
+    "mailstead.store.v1.DirectoryService/GetAlias"};
+inline constexpr Method<v1::ListAliasesRequest, v1::ListAliasesResponse> kListAliases{
+    "mailstead.store.v1.DirectoryService/ListAliases"};
+inline constexpr Method<v1::UpdateAliasRequest, v1::Alias> kUpdateAlias{
+    "mailstead.store.v1.DirectoryService/UpdateAlias"};
+inline constexpr Method<v1::DeleteAliasRequest, v1::DeleteAliasResponse> kDeleteAlias{
+    "mailstead.store.v1.DirectoryService/DeleteAlias"};
+
+inline constexpr Method<v1::ResolveAddressRequest, v1::ResolveAddressResponse> kResolveAddress{
+    "mailstead.store.v1.DirectoryService/ResolveAddress"};
+
+// ---- MessageService
+
+// Several requests.
+inline constexpr Method<v1::DeliverMessageRequest, v1::DeliverMessageResponse> kDeliverMessage{
+    "mailstead.store.v1.MessageService/DeliverMessage"};
+inline constexpr Method<v1::ListMessagesRequest, v1::ListMessagesResponse> kListMessages{
+    "mailstead.store.v1.MessageService/ListMessages"};
+// Several responses.
+inline constexpr Method<v1::FetchMessageRequest, v1::FetchMessageResponse> kFetchMessage{
+    "mailstead.store.v1.MessageService/FetchMessage"};
+inline constexpr Method<v1::DeleteMessagesRequest, v1::DeleteMessagesResponse> kDeleteMessages{
+    "mailstead.store.v1.MessageService/DeleteMessages"};
+
+// ---- AdminService
+
+inline constexpr Method<v1::GetStatusRequest, v1::GetStatusResponse> kGetStatus{
+    "mailstead.store.v1.AdminService/GetStatus"};
+// Several responses.
+inline constexpr Method<v1::VerifyMessagesRequest, v1::VerifyMessagesResponse> kVerifyMessages{
+    "mailstead.store.v1.AdminService/VerifyMessages"};
+
+}  // namespace mailstead::store

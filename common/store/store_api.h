@@ -1,0 +1,257 @@
+// The store, for every front-end: one awaitable for each method, in plain C++ types. Small calls share a stream inside;
+// what is worth trying again is tried again inside, by one rule (retry.h); nothing else in a front-end asks whether an
+// error is temporary but to choose its words.
+//
+// Errors: those of the API (proto/mailstead) with ReasonOf. Unavailable or DeadlineExceeded when the store was away for
+// `patience`, and then the call may have happened or not.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "asio/awaitable.hpp"
+#include "common/base/timers.h"
+#include "common/mail/envelope.h"
+#include "common/rpc/transport.h"
+#include "common/sasl/step.h"
+#include "common/store/ids.h"
+#include "common/store/resolution.h"
+
+namespace mailstead::store {
+
+// For whom a call is made, and how long it may take.
+struct CallContext {
+  // Of the client's session.
+  std::string session_id;
+  // One try.
+  absl::Duration timeout = absl::Seconds(10);
+  // How long a call that failed for the store's being away is tried again, from its beginning. 0: one try.
+  absl::Duration patience = absl::ZeroDuration();
+};
+
+// What a login asks to be opened when it succeeds.
+struct MaildropRequest {
+  std::string lease_id;
+  // RFC 2449 section 6.5; zero for none.
+  absl::Duration min_interval;
+  // Of a listing that is remembered; empty: none.
+  std::string known_version;
+};
+
+struct MaildropEntry {
+  MessageId id;
+  std::string unique_id;
+  int64_t size_bytes = 0;
+};
+
+// A maildrop that is locked.
+struct OpenedMaildrop {
+  // Opaque.
+  std::string token;
+  // Of the whole listing; opaque.
+  std::string version;
+  // The listing is that of the known version, without `removed` and with `entries` behind it; else `entries`.
+  bool since_known_version = false;
+  std::vector<MaildropEntry> entries;
+  std::vector<MessageId> removed;
+  // For ListMaildrop; empty: there are no more entries.
+  std::string next_page_token;
+};
+
+struct MaildropPage {
+  std::vector<MaildropEntry> entries;
+  std::string next_page_token;
+};
+
+struct CommittedMaildrop {
+  int64_t deleted_count = 0;
+  // Of the listing without what was deleted; empty: not known.
+  std::string version;
+};
+
+// A login that has succeeded.
+struct LoggedIn {
+  std::string address;
+  AccountId account;
+  // What the calls for its maildrop need. Opaque.
+  std::string grant;
+  // When one was asked for: the maildrop, or why it could not be opened. NotFound when none was asked for.
+  absl::StatusOr<OpenedMaildrop> maildrop = absl::NotFoundError("no maildrop was asked for");
+};
+
+// What comes of a step of a SASL exchange: a challenge for the client, a login, or the end without one (never kOk).
+struct Challenge {
+  std::string bytes;
+};
+using LoginStep = std::variant<Challenge, LoggedIn, sasl::Verdict>;
+
+// One SASL exchange: Begin once, then Respond to each challenge until another kind of step comes. Destroying it earlier
+// (the client sent "*" or went away) ends the exchange at the store. Errors are of the store or the way to it, never of
+// the credentials.
+class Login {
+ public:
+  virtual ~Login() = default;
+  virtual asio::awaitable<absl::StatusOr<LoginStep>> Begin(sasl::Start start,
+                                                           std::optional<MaildropRequest> maildrop) = 0;
+  virtual asio::awaitable<absl::StatusOr<LoginStep>> Respond(std::string response) = 0;
+};
+
+// A message too big for one call, on its way in. Destroying it before Finish has given an answer ends the call; the store
+// keeps nothing of it.
+class Upload {
+ public:
+  virtual ~Upload() = default;
+  // Waits until the store takes more (back-pressure). After an error: no more Write, no Finish.
+  virtual asio::awaitable<absl::Status> Write(std::string piece) = 0;
+  // The last piece, and the fields that stand in front of the content. OK: it is on disk.
+  virtual asio::awaitable<absl::Status> Finish(std::string piece, std::string trace) = 0;
+};
+
+struct FetchedMessage {
+  std::string content;
+  // Under which it came in: for the log.
+  std::string delivery_id;
+};
+
+// A message on its way out, read piece by piece; the store sends no faster than it is read. Destroyed early: cancelled.
+class Download {
+ public:
+  virtual ~Download() = default;
+  // Known once a piece has been read.
+  virtual const std::string& delivery_id() const = 0;
+  // True: `piece` is the next one (not empty, at most 64 KiB). False: the end, `piece` is untouched.
+  virtual asio::awaitable<absl::StatusOr<bool>> Read(std::string& piece) = 0;
+};
+
+// A method that has no function of its own here: the list is in methods.h.
+template <typename Request, typename Response>
+struct Method {
+  // A literal, as in a path of gRPC without its first slash.
+  absl::string_view name;
+};
+
+// One call of a method with several requests or responses. Errors and order as in rpc::CallStream. Destroyed before its
+// end: cancelled.
+template <typename Request, typename Response>
+class TypedStream {
+ public:
+  explicit TypedStream(std::unique_ptr<rpc::CallStream> stream) : stream_(std::move(stream)) {}
+  asio::awaitable<absl::Status> Write(const Request& request, bool last) {
+    return stream_->Write(request, last);
+  }
+  asio::awaitable<absl::StatusOr<bool>> Read(Response& response) { return stream_->Read(response); }
+
+ private:
+  std::unique_ptr<rpc::CallStream> stream_;
+};
+
+// Told how calls end. Thread-safe.
+class CallObserver {
+ public:
+  virtual ~CallObserver() = default;
+  // One try has failed because the store was away. `method` is its last name: "Deliver".
+  virtual void TryFailed(absl::string_view method, const absl::Status& status) = 0;
+};
+
+// Thread-safe; a coroutine goes on where it awaited. Share one per process.
+class StoreApi {
+ public:
+  // `transport` and `timers` outlive it, and so does `observer`, which may be null.
+  explicit StoreApi(rpc::Transport& transport, CallObserver* observer = nullptr,
+                    Timers& timers = Timers::Steady())
+      : transport_(transport), observer_(observer), timers_(timers) {}
+
+  // OK: the store can do its work, takes our credential and serves what this program speaks. FailedPrecondition says which
+  // of the two programs is too old. For readiness.
+  asio::awaitable<absl::Status> Probe(CallContext context);
+
+  // ---- Role smtp
+
+  asio::awaitable<absl::StatusOr<Resolution>> ResolveRecipient(std::string address, int64_t message_bytes,
+                                                               CallContext context);
+  // Several at once, of the same size; an answer for each, in their order. At least one.
+  asio::awaitable<std::vector<absl::StatusOr<Resolution>>> ResolveRecipients(std::vector<std::string> addresses,
+                                                                             int64_t message_bytes,
+                                                                             CallContext context);
+  asio::awaitable<absl::StatusOr<bool>> CheckSender(std::string account, std::string sender,
+                                                    CallContext context);
+  // A message of at most kMaxPieceBytes; beyond kWholeMessageBytes an Upload is kinder to the store. OK: it is on disk. A
+  // repeat with the same delivery id stores nothing twice.
+  // `envelope`, `content` and `trace` outlive the call.
+  asio::awaitable<absl::Status> Deliver(const Envelope& envelope, const std::string& client_address,
+                                        const std::string& content, const std::string& trace,
+                                        CallContext context);
+  // `context.timeout` is for the whole message; each piece is waited for `piece_timeout`.
+  std::unique_ptr<Upload> StartUpload(const Envelope& envelope, const std::string& client_address,
+                                      absl::Duration piece_timeout, CallContext context);
+
+  // ---- Roles smtp and pop
+
+  // `context.timeout` is for the whole exchange.
+  std::unique_ptr<Login> StartLogin(CallContext context);
+  asio::awaitable<absl::Status> RenewLease(std::string lease_id, std::string holder, absl::Duration ttl,
+                                           CallContext context);
+  asio::awaitable<absl::Status> EndLease(std::string lease_id, CallContext context);
+
+  // ---- Role pop
+
+  asio::awaitable<absl::StatusOr<OpenedMaildrop>> OpenMaildrop(std::string grant, MaildropRequest request,
+                                                               CallContext context);
+  asio::awaitable<absl::StatusOr<MaildropPage>> ListMaildrop(std::string grant, std::string page_token,
+                                                             CallContext context);
+  // Whole messages of at most kWholeMessageBytes each; an answer for each, in their order. At least one.
+  asio::awaitable<std::vector<absl::StatusOr<FetchedMessage>>> FetchMessages(std::string grant,
+                                                                             std::vector<MessageId> messages,
+                                                                             CallContext context);
+  // `context.timeout` is for the whole message.
+  std::unique_ptr<Download> FetchMessage(std::string grant, MessageId message, CallContext context);
+  asio::awaitable<absl::StatusOr<CommittedMaildrop>> CommitMaildrop(std::string grant, std::string token,
+                                                                    std::vector<MessageId> deletions,
+                                                                    CallContext context);
+  asio::awaitable<absl::Status> ReleaseMaildrop(std::string grant, CallContext context);
+
+  // ---- Every other method (methods.h)
+
+  template <typename Request, typename Response>
+  asio::awaitable<absl::StatusOr<Response>> Call(Method<Request, Response> method, Request request,
+                                                 CallContext context) {
+    Response response;
+    absl::Status status = co_await CallByName(method.name, request, response, std::move(context));
+    if (!status.ok()) co_return status;
+    co_return response;
+  }
+  // One try; `context.timeout` is for the whole call.
+  template <typename Request, typename Response>
+  TypedStream<Request, Response> Open(Method<Request, Response> method, CallContext context) {
+    return TypedStream<Request, Response>(transport_.Open(method.name, OptionsOf(context)));
+  }
+
+ private:
+  class Exchange;
+
+  static rpc::CallOptions OptionsOf(const CallContext& context) {
+    return {.timeout = context.timeout, .session_id = context.session_id};
+  }
+  // One call with its further tries (retry.h).
+  asio::awaitable<absl::Status> CallByName(absl::string_view method, const google::protobuf::MessageLite& request,
+                                           google::protobuf::MessageLite& response, CallContext context);
+  // Several calls of a method, together; each has its further tries. How each ended, in their order.
+  asio::awaitable<std::vector<absl::Status>> CallAllByName(absl::string_view method,
+                                                           std::vector<rpc::OneOfMany> calls, CallContext context);
+  void NoteFailure(absl::string_view method, const absl::Status& status) const;
+
+  rpc::Transport& transport_;
+  CallObserver* const observer_;
+  Timers& timers_;
+};
+
+}  // namespace mailstead::store

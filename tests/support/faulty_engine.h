@@ -1,0 +1,346 @@
+// An engine that fails or waits where a test says so: before, after or during a verb of the engine behind it.
+//
+//   std::unique_ptr<engine::Engine> memory = engine::OpenMemoryEngine();
+//   FaultyEngine engine(*memory);
+//   engine.Fail("Messages.Append", FaultyEngine::When::kAfter, absl::UnavailableError("lost"), /*nth=*/2);
+//   engine.Hold("Maildrops.Commit", FaultyEngine::When::kBefore);
+//
+// Verbs are named by facet and verb, as in engine.h: "Directory.LookUp", "Messages.Open", "Maildrops.Commit",
+// "Leases.Renew", "Upkeep.Status"; and "BodyWriter.Append", "MessageReader.Read". Thread-safe.
+#pragma once
+
+#include <deque>
+#include <list>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "common/base/executor.h"
+#include "common/base/task.h"
+#include "stored/engine/engine.h"
+
+namespace mailstead {
+
+// Which calls of which verbs go wrong.
+class EngineFaults {
+ public:
+  // kBefore: the verb does not happen. kAfter: it has happened, and only its answer is lost or late.
+  enum class When { kBefore, kAfter };
+
+  // The nth call of `verb` from now on gives `error`; 1 is the next one.
+  void Fail(const std::string& verb, When when, absl::Status error, int nth = 1) {
+    absl::MutexLock lock(&mutex_);
+    plans_[verb].push_back({nth, when, std::move(error), false});
+  }
+  // The nth call of `verb` from now on waits until Release.
+  void Hold(const std::string& verb, When when, int nth = 1) {
+    absl::MutexLock lock(&mutex_);
+    plans_[verb].push_back({nth, when, absl::OkStatus(), true});
+  }
+  // While it is not OK every verb gives it, and does not happen.
+  void FailAll(absl::Status error) {
+    absl::MutexLock lock(&mutex_);
+    failure_ = std::move(error);
+  }
+
+  // What Upkeep.Health says from now on, unless it is OK.
+  void SetHealth(absl::Status health) {
+    absl::MutexLock lock(&mutex_);
+    health_ = std::move(health);
+  }
+  absl::Status health() const {
+    absl::MutexLock lock(&mutex_);
+    return health_;
+  }
+
+  // How often the verb was called.
+  int calls(const std::string& verb) const {
+    absl::MutexLock lock(&mutex_);
+    const auto it = calls_.find(verb);
+    return it == calls_.end() ? 0 : it->second;
+  }
+  int held_count(const std::string& verb) const {
+    absl::MutexLock lock(&mutex_);
+    const auto it = held_.find(verb);
+    return it == held_.end() ? 0 : static_cast<int>(it->second.size());
+  }
+  // Waits until a call of the verb is held.
+  void AwaitHeld(const std::string& verb) const {
+    const auto is_held = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+      const auto it = held_.find(verb);
+      return it != held_.end() && !it->second.empty();
+    };
+    absl::MutexLock lock(&mutex_);
+    mutex_.Await(absl::Condition(&is_held));
+  }
+  // Lets the calls of the verb that are held go on, on this thread.
+  void Release(const std::string& verb) {
+    std::deque<Arrival<bool>*> held;
+    {
+      absl::MutexLock lock(&mutex_);
+      held.swap(held_[verb]);
+    }
+    for (Arrival<bool>* each : held) each->Set(true);
+  }
+
+  // The verb `verb`, which `task` does, with what is planned for this call of it. `failed` makes its answer of an error.
+  template <typename T, typename Failed>
+  Task<T> Run(std::string verb, Task<T> task, Failed failed) {
+    const Plan plan = Take(verb);
+    if (plan.when == When::kBefore) {
+      if (plan.hold) co_await HoldHere(verb);
+      if (!plan.error.ok()) co_return failed(plan.error);
+    }
+    T answer = co_await std::move(task);
+    if (plan.when == When::kAfter) {
+      if (plan.hold) co_await HoldHere(verb);
+      if (!plan.error.ok()) co_return failed(plan.error);
+    }
+    co_return answer;
+  }
+  template <typename T>
+  Task<T> Run(std::string verb, Task<T> task) {
+    return Run(std::move(verb), std::move(task), [](const absl::Status& error) { return T(error); });
+  }
+
+ private:
+  struct Plan {
+    int nth = 0;
+    When when = When::kBefore;
+    absl::Status error;
+    bool hold = false;
+  };
+
+  Plan Take(const std::string& verb) {
+    absl::MutexLock lock(&mutex_);
+    ++calls_[verb];
+    Plan taken;
+    std::list<Plan>& plans = plans_[verb];
+    for (auto it = plans.begin(); it != plans.end();) {
+      if (--it->nth > 0) {
+        ++it;
+        continue;
+      }
+      taken = *it;
+      it = plans.erase(it);
+    }
+    if (!failure_.ok()) return {0, When::kBefore, failure_, false};
+    return taken;
+  }
+
+  Task<bool> HoldHere(std::string verb) {
+    Arrival<bool> released;
+    {
+      absl::MutexLock lock(&mutex_);
+      held_[verb].push_back(&released);
+    }
+    co_return co_await released;
+  }
+
+  mutable absl::Mutex mutex_;
+  std::map<std::string, std::list<Plan>> plans_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, int> calls_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, std::deque<Arrival<bool>*>> held_ ABSL_GUARDED_BY(mutex_);
+  absl::Status failure_ ABSL_GUARDED_BY(mutex_);
+  absl::Status health_ ABSL_GUARDED_BY(mutex_);
+};
+
+// The engine behind must outlive it.
+class FaultyEngine final : public engine::Engine, public EngineFaults {
+ public:
+  explicit FaultyEngine(engine::Engine& behind)
+      : directory_(*this, behind),
+        messages_(*this, behind),
+        maildrops_(*this, behind),
+        leases_(*this, behind),
+        upkeep_(*this, behind) {}
+
+  engine::DirectoryEngine& directory() override { return directory_; }
+  engine::MessageEngine& messages() override { return messages_; }
+  engine::MaildropEngine& maildrops() override { return maildrops_; }
+  engine::LeaseEngine& leases() override { return leases_; }
+  engine::UpkeepEngine& upkeep() override { return upkeep_; }
+
+ private:
+  template <typename T>
+  using Result = Task<absl::StatusOr<T>>;
+
+  class Directory final : public engine::DirectoryEngine {
+   public:
+    Directory(EngineFaults& faults, engine::Engine& behind) : faults_(faults), behind_(behind.directory()) {}
+    Result<std::vector<engine::Place>> LookUp(std::vector<std::string> addresses) override {
+      return faults_.Run("Directory.LookUp", behind_.LookUp(std::move(addresses)));
+    }
+    Result<engine::Account> FindAccount(AccountId id) override {
+      return faults_.Run("Directory.FindAccount", behind_.FindAccount(id));
+    }
+    Result<std::vector<engine::Domain>> ListDomains(std::string after, size_t limit) override {
+      return faults_.Run("Directory.ListDomains", behind_.ListDomains(std::move(after), limit));
+    }
+    Result<std::vector<engine::Account>> ListAccounts(std::string domain, std::string after,
+                                                      size_t limit) override {
+      return faults_.Run("Directory.ListAccounts",
+                         behind_.ListAccounts(std::move(domain), std::move(after), limit));
+    }
+    Result<std::vector<engine::Alias>> ListAliases(std::string domain, std::string after,
+                                                   size_t limit) override {
+      return faults_.Run("Directory.ListAliases",
+                         behind_.ListAliases(std::move(domain), std::move(after), limit));
+    }
+    Task<std::vector<absl::StatusOr<engine::DirectoryEntry>>> Create(
+        std::vector<engine::DirectoryEntry> entries) override {
+      const size_t count = entries.size();
+      const auto failed = [count](const absl::Status& error) {
+        return std::vector<absl::StatusOr<engine::DirectoryEntry>>(count, error);
+      };
+      return faults_.Run("Directory.Create", behind_.Create(std::move(entries)), failed);
+    }
+    Result<engine::DirectoryEntry> Update(engine::DirectoryChange change) override {
+      return faults_.Run("Directory.Update", behind_.Update(std::move(change)));
+    }
+    Task<absl::Status> Delete(engine::DirectoryKey key, int64_t expected_version) override {
+      return faults_.Run("Directory.Delete", behind_.Delete(std::move(key), expected_version));
+    }
+    int64_t Version() const override { return behind_.Version(); }
+
+   private:
+    EngineFaults& faults_;
+    engine::DirectoryEngine& behind_;
+  };
+
+  class Body final : public engine::BodyWriter {
+   public:
+    Body(EngineFaults& faults, std::unique_ptr<engine::BodyWriter> behind)
+        : faults_(faults), behind_(std::move(behind)) {}
+    Task<absl::Status> Append(std::string bytes) override {
+      return faults_.Run("BodyWriter.Append", behind_->Append(std::move(bytes)));
+    }
+    int64_t size_bytes() const override { return behind_->size_bytes(); }
+    std::unique_ptr<engine::BodyWriter> Take() { return std::move(behind_); }
+
+   private:
+    EngineFaults& faults_;
+    std::unique_ptr<engine::BodyWriter> behind_;
+  };
+
+  class Reader final : public engine::MessageReader {
+   public:
+    Reader(EngineFaults& faults, std::unique_ptr<engine::MessageReader> behind)
+        : faults_(faults), behind_(std::move(behind)) {}
+    int64_t size_bytes() const override { return behind_->size_bytes(); }
+    const std::string& delivery_id() const override { return behind_->delivery_id(); }
+    Result<std::string> Read(int64_t offset, size_t max_bytes) override {
+      return faults_.Run("MessageReader.Read", behind_->Read(offset, max_bytes));
+    }
+
+   private:
+    EngineFaults& faults_;
+    const std::unique_ptr<engine::MessageReader> behind_;
+  };
+
+  class Messages final : public engine::MessageEngine {
+   public:
+    Messages(EngineFaults& faults, engine::Engine& behind) : faults_(faults), behind_(behind.messages()) {}
+    Result<std::unique_ptr<engine::BodyWriter>> NewBody() override {
+      auto body = co_await faults_.Run("Messages.NewBody", behind_.NewBody());
+      if (!body.ok()) co_return body;
+      co_return std::unique_ptr<engine::BodyWriter>(std::make_unique<Body>(faults_, *std::move(body)));
+    }
+    Result<engine::Receipt> Append(engine::NewMessage message, engine::Content content) override {
+      if (content.staged != nullptr) content.staged = static_cast<Body&>(*content.staged).Take();
+      return faults_.Run("Messages.Append", behind_.Append(std::move(message), std::move(content)));
+    }
+    Result<std::vector<engine::MessageSummary>> List(AccountId account, MessageId after,
+                                                     size_t limit) override {
+      return faults_.Run("Messages.List", behind_.List(account, after, limit));
+    }
+    Result<std::unique_ptr<engine::MessageReader>> Open(AccountId account, MessageId message) override {
+      auto reader = co_await faults_.Run("Messages.Open", behind_.Open(account, message));
+      if (!reader.ok()) co_return reader;
+      co_return std::unique_ptr<engine::MessageReader>(std::make_unique<Reader>(faults_, *std::move(reader)));
+    }
+    Result<int64_t> Delete(AccountId account, std::vector<MessageId> messages) override {
+      return faults_.Run("Messages.Delete", behind_.Delete(account, std::move(messages)));
+    }
+
+   private:
+    EngineFaults& faults_;
+    engine::MessageEngine& behind_;
+  };
+
+  class Maildrops final : public engine::MaildropEngine {
+   public:
+    Maildrops(EngineFaults& faults, engine::Engine& behind) : faults_(faults), behind_(behind.maildrops()) {}
+    Result<engine::OpenedMaildrop> Open(engine::OpenRequest request) override {
+      return faults_.Run("Maildrops.Open", behind_.Open(std::move(request)));
+    }
+    Result<std::vector<engine::MaildropEntry>> List(AccountId account, std::string session_id,
+                                                    MessageId after, MessageId last, size_t limit) override {
+      return faults_.Run("Maildrops.List", behind_.List(account, std::move(session_id), after, last, limit));
+    }
+    Result<engine::CommittedMaildrop> Commit(engine::CommitRequest request) override {
+      return faults_.Run("Maildrops.Commit", behind_.Commit(std::move(request)));
+    }
+    Task<absl::Status> Release(AccountId account, std::string session_id) override {
+      return faults_.Run("Maildrops.Release", behind_.Release(account, std::move(session_id)));
+    }
+    Result<engine::LockInfo> FindLock(AccountId account) override {
+      return faults_.Run("Maildrops.FindLock", behind_.FindLock(account));
+    }
+
+   private:
+    EngineFaults& faults_;
+    engine::MaildropEngine& behind_;
+  };
+
+  class Leases final : public engine::LeaseEngine {
+   public:
+    Leases(EngineFaults& faults, engine::Engine& behind) : faults_(faults), behind_(behind.leases()) {}
+    Task<absl::Status> Renew(std::string lease_id, std::string holder, absl::Duration ttl) override {
+      return faults_.Run("Leases.Renew", behind_.Renew(std::move(lease_id), std::move(holder), ttl));
+    }
+    Task<absl::Status> End(std::string lease_id) override {
+      return faults_.Run("Leases.End", behind_.End(std::move(lease_id)));
+    }
+    bool IsLive(absl::string_view lease_id) const override { return behind_.IsLive(lease_id); }
+
+   private:
+    EngineFaults& faults_;
+    engine::LeaseEngine& behind_;
+  };
+
+  class Upkeep final : public engine::UpkeepEngine {
+   public:
+    Upkeep(EngineFaults& faults, engine::Engine& behind) : faults_(faults), behind_(behind.upkeep()) {}
+    absl::Status Health() override {
+      absl::Status health = faults_.health();
+      return health.ok() ? behind_.Health() : health;
+    }
+    Result<engine::EngineStatus> Status() override { return faults_.Run("Upkeep.Status", behind_.Status()); }
+    Result<engine::VerifyStep> Verify(AccountId account, engine::VerifyCursor from) override {
+      return faults_.Run("Upkeep.Verify", behind_.Verify(account, from));
+    }
+    Task<absl::Status> Sweep(absl::Duration receipt_age) override {
+      return faults_.Run("Upkeep.Sweep", behind_.Sweep(receipt_age));
+    }
+
+   private:
+    EngineFaults& faults_;
+    engine::UpkeepEngine& behind_;
+  };
+
+  Directory directory_;
+  Messages messages_;
+  Maildrops maildrops_;
+  Leases leases_;
+  Upkeep upkeep_;
+};
+
+}  // namespace mailstead
