@@ -9,7 +9,7 @@
 #include "stored/core/digest.h"
 #include "stored/core/password.h"
 
-namespace mailstead::store {
+namespace mailstead::stored {
 namespace {
 
 bool MatchesCryptHash(absl::string_view hash, absl::string_view password) {
@@ -21,17 +21,18 @@ bool MatchesCryptHash(absl::string_view hash, absl::string_view password) {
 
 }  // namespace
 
-bool PasswordVerifier::Verify(const Credential& credential, absl::string_view prepared,
+bool PasswordVerifier::Verify(const engine::Credential& credential, absl::string_view prepared,
                               absl::string_view raw) {
   ++derivation_count_;
   switch (credential.kind) {
-    case Credential::Kind::kCrypt:
+    case engine::Credential::Kind::kCrypt:
       return MatchesCryptHash(credential.crypt_hash, raw);
-    case Credential::Kind::kScramSha256: {
-      const Credential computed = MakeScramCredential(prepared, credential.iterations, credential.salt);
+    case engine::Credential::Kind::kScramSha256: {
+      const engine::Credential computed =
+          MakeScramCredential(prepared, credential.iterations, credential.salt);
       return EqualInConstantTime(computed.stored_key, credential.stored_key);
     }
-    case Credential::Kind::kNone:
+    case engine::Credential::Kind::kNone:
       MakeScramCredential(prepared, iterations_, "a salt as long");
       return false;
   }
@@ -45,13 +46,13 @@ std::string CredentialCache::Fingerprint(absl::string_view account, absl::string
   return HmacSha256(key_, absl::StrCat(account.size(), ":", account, password));
 }
 
-bool CredentialCache::Knows(const Account& account, absl::string_view password) {
+bool CredentialCache::Knows(const engine::Account& account, absl::string_view password) {
   const std::string fingerprint = Fingerprint(account.address, password);
   absl::MutexLock lock(&mutex_);
   const Entry* entry = entries_.Find(account.address);
   if (entry == nullptr) return false;
-  // The mailbox id too: an account that was deleted and made again begins with version numbers seen before.
-  if (entry->mailbox != account.mailbox || entry->version != account.credential.version ||
+  // The id too: an account that was deleted and made again begins with version numbers seen before.
+  if (entry->account != account.id || entry->version != account.credential.version ||
       entry->expires <= clock_.Now()) {
     entries_.Erase(account.address);
     return false;
@@ -59,12 +60,12 @@ bool CredentialCache::Knows(const Account& account, absl::string_view password) 
   return EqualInConstantTime(entry->fingerprint, fingerprint);
 }
 
-void CredentialCache::Remember(const Account& account, absl::string_view password) {
+void CredentialCache::Remember(const engine::Account& account, absl::string_view password) {
   if (ttl_ <= absl::ZeroDuration()) return;
-  Entry entry{Fingerprint(account.address, password), account.mailbox, account.credential.version,
+  Entry entry{Fingerprint(account.address, password), account.id, account.credential.version,
               clock_.Now() + ttl_};
   absl::MutexLock lock(&mutex_);
   entries_[account.address] = std::move(entry);
 }
 
-}  // namespace mailstead::store
+}  // namespace mailstead::stored

@@ -13,7 +13,7 @@
 #include "stored/core/lru_map.h"
 #include "stored/engine/types.h"
 
-namespace mailstead::store {
+namespace mailstead::stored {
 
 // Checks passwords against credentials. Thread-safe; blocks for the time of one hash, always.
 class PasswordVerifier {
@@ -24,7 +24,7 @@ class PasswordVerifier {
   // `prepared` is the password after SASLprep, `raw` as it came: imported hashes were made of that.
   // SECURITY: exactly one derivation each time, whether there is a credential or not, so that the time does
   // not tell.
-  bool Verify(const Credential& credential, absl::string_view prepared, absl::string_view raw);
+  bool Verify(const engine::Credential& credential, absl::string_view prepared, absl::string_view raw);
 
   uint64_t derivation_count() const { return derivation_count_; }
 
@@ -41,8 +41,8 @@ class CredentialCache {
   CredentialCache(const Clock& clock, absl::Duration ttl, size_t max_entries = 65'536);
 
   // Whether this password was right for this version of this account's credential.
-  bool Knows(const Account& account, absl::string_view password);
-  void Remember(const Account& account, absl::string_view password);
+  bool Knows(const engine::Account& account, absl::string_view password);
+  void Remember(const engine::Account& account, absl::string_view password);
 
   // A fingerprint of the password under the process's key.
   std::string Fingerprint(absl::string_view account, absl::string_view password) const;
@@ -50,8 +50,8 @@ class CredentialCache {
  private:
   struct Entry {
     std::string fingerprint;
-    MailboxId mailbox;
-    uint64_t version = 0;
+    AccountId account;
+    int64_t version = 0;
     absl::Time expires;
   };
 
@@ -62,4 +62,4 @@ class CredentialCache {
   LruMap<Entry> entries_ ABSL_GUARDED_BY(mutex_);
 };
 
-}  // namespace mailstead::store
+}  // namespace mailstead::stored

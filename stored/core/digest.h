@@ -8,7 +8,7 @@
 
 typedef struct evp_md_ctx_st EVP_MD_CTX;
 
-namespace mailstead::store {
+namespace mailstead::stored {
 
 inline constexpr size_t kSha256Bytes = 32;
 
@@ -34,4 +34,4 @@ class Sha256Stream {
   EVP_MD_CTX* const context_;
 };
 
-}  // namespace mailstead::store
+}  // namespace mailstead::stored

@@ -1,31 +1,36 @@
 #include "stored/core/directory.h"
 
+#include <algorithm>
+#include <atomic>
+#include <coroutine>
+#include <thread>
 #include <utility>
+#include <variant>
 
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/blocking_counter.h"
 #include "common/base/reason.h"
 #include "common/base/status.h"
 #include "stored/core/limits.h"
 #include "stored/core/names.h"
+#include "stored/core/offload.h"
 #include "stored/core/paging.h"
 
-namespace mailstead::store {
+namespace mailstead::stored {
 namespace {
 
 // One page of a listing: `list(after, limit)` gives items, `key(item)` what the next page begins after.
 template <typename T, typename List, typename Key>
-absl::StatusOr<Page<T>> ListPage(absl::string_view listing, const PageRequest& request, List list, Key key) {
-  ASSIGN_OR_RETURN(const size_t page_size, CheckPageSize(request.page_size));
-  ASSIGN_OR_RETURN(const std::string after, ReadPageToken(listing, request.page_token));
+Task<absl::StatusOr<Page<T>>> ListPage(std::string listing, PageRequest request, List list, Key key) {
+  CO_ASSIGN_OR_RETURN(const size_t page_size, CheckPageSize(request.page_size));
+  CO_ASSIGN_OR_RETURN(std::string after, ReadPageToken(listing, request.page_token));
   Page<T> page;
   // One more than asked for tells whether there is another page.
-  ASSIGN_OR_RETURN(page.items, list(after, page_size + 1));
+  CO_ASSIGN_OR_RETURN(page.items, co_await list(std::move(after), page_size + 1));
   if (page.items.size() > page_size) {
     page.items.pop_back();
     page.next_page_token = MakePageToken(listing, key(page.items.back()));
   }
-  return page;
+  co_return page;
 }
 
 // What the engine compares, of an address that it gave us.
@@ -33,11 +38,6 @@ template <typename T>
 std::string AddressKey(const T& item) {
   const absl::StatusOr<DirectoryAddress> checked = CheckAliasAddress("address", item.address);
   return checked.ok() ? checked->key : item.address;
-}
-
-absl::StatusOr<std::string> CheckDomainFilter(absl::string_view domain) {
-  if (domain.empty()) return std::string();
-  return CheckDomainName("domain", domain);
 }
 
 absl::StatusOr<std::vector<std::string>> CheckTargets(const std::vector<std::string>& targets) {
@@ -53,205 +53,290 @@ absl::StatusOr<std::vector<std::string>> CheckTargets(const std::vector<std::str
   return checked;
 }
 
+absl::Status CheckQuota(int64_t bytes, int64_t messages, absl::string_view field) {
+  if (bytes < 0) return FieldError(absl::StrCat(field, ".bytes"), "must not be negative");
+  if (messages < 0) return FieldError(absl::StrCat(field, ".messages"), "must not be negative");
+  return absl::OkStatus();
+}
+
+absl::Status NoDomain(absl::string_view name) {
+  return WithReason(absl::NotFoundError(absl::StrCat("there is no domain ", name)), kReasonDomainNotFound);
+}
+
+absl::Status NoAccount(absl::string_view account) {
+  return WithReason(absl::NotFoundError(absl::StrCat("there is no account ", account)),
+                    kReasonAccountNotFound);
+}
+
+// The engine's error with a reason: `not_found` says what was not found.
+absl::Status Explain(absl::Status status, absl::string_view not_found) {
+  if (!ReasonOf(status).empty()) return status;
+  if (absl::IsNotFound(status)) return WithReason(std::move(status), not_found);
+  if (absl::IsAlreadyExists(status)) return WithReason(std::move(status), kReasonAddressTaken);
+  return status;
+}
+
+// The entry of the kind that was asked for.
+template <typename T>
+absl::StatusOr<T> Only(absl::StatusOr<engine::DirectoryEntry> entry, absl::string_view not_found) {
+  if (!entry.ok()) return Explain(std::move(entry).status(), not_found);
+  return std::get<T>(*std::move(entry));
+}
+
 }  // namespace
 
-// --- Domains
+// ---- Domains
 
-absl::StatusOr<Domain> Directory::CreateDomain(absl::string_view name, bool plus_addressing) {
-  Domain domain;
-  ASSIGN_OR_RETURN(domain.name, CheckDomainName("domain.name", name));
+Task<absl::StatusOr<engine::Place>> Directory::LookUp(std::string key) {
+  std::vector<std::string> keys;
+  keys.push_back(std::move(key));
+  CO_ASSIGN_OR_RETURN(std::vector<engine::Place> places, co_await engine_.LookUp(std::move(keys)));
+  co_return std::move(places.front());
+}
+
+Task<absl::StatusOr<std::string>> Directory::FindFilter(std::string domain) {
+  if (domain.empty()) co_return std::string();
+  CO_ASSIGN_OR_RETURN(std::string key, CheckDomainName("domain", domain));
+  CO_ASSIGN_OR_RETURN(const engine::Place place, co_await LookUp(absl::StrCat("@", key)));
+  if (!place.domain.has_value()) co_return NoDomain(key);
+  co_return key;
+}
+
+Task<absl::StatusOr<engine::Domain>> Directory::CreateDomain(std::string name, bool plus_addressing) {
+  engine::Domain domain;
+  CO_ASSIGN_OR_RETURN(domain.name, CheckDomainName("domain.name", name));
   domain.plus_addressing = plus_addressing;
-  domain.create_time = clock_.Now();
-  RETURN_IF_ERROR(engine_.CreateDomain(domain));
-  return domain;
+  domain.create_time = domain.update_time = clock_.Now();
+  std::vector<engine::DirectoryEntry> entries;
+  entries.emplace_back(std::move(domain));
+  auto created = co_await engine_.Create(std::move(entries));
+  co_return Only<engine::Domain>(std::move(created.front()), kReasonDomainNotFound);
 }
 
-absl::StatusOr<Domain> Directory::GetDomain(absl::string_view name) {
-  ASSIGN_OR_RETURN(const std::string key, CheckDomainName("name", name));
-  return engine_.GetDomain(key);
+Task<absl::StatusOr<engine::Domain>> Directory::GetDomain(std::string name) {
+  CO_ASSIGN_OR_RETURN(const std::string key, CheckDomainName("name", name));
+  CO_ASSIGN_OR_RETURN(engine::Place place, co_await LookUp(absl::StrCat("@", key)));
+  if (!place.domain.has_value()) co_return NoDomain(key);
+  co_return *std::move(place.domain);
 }
 
-absl::StatusOr<Page<Domain>> Directory::ListDomains(const PageRequest& page) {
-  return ListPage<Domain>(
-      "domains", page,
-      [this](absl::string_view after, size_t limit) { return engine_.ListDomains(after, limit); },
-      [](const Domain& domain) { return domain.name; });
+Task<absl::StatusOr<Page<engine::Domain>>> Directory::ListDomains(PageRequest page) {
+  const auto list = [this](std::string after, size_t limit) {
+    return engine_.ListDomains(std::move(after), limit);
+  };
+  const auto key = [](const engine::Domain& domain) { return domain.name; };
+  co_return co_await ListPage<engine::Domain>("domains", std::move(page), list, key);
 }
 
-absl::StatusOr<Domain> Directory::UpdateDomain(absl::string_view name, std::optional<bool> plus_addressing) {
-  ASSIGN_OR_RETURN(const std::string key, CheckDomainName("domain.name", name));
-  ASSIGN_OR_RETURN(Domain domain, engine_.GetDomain(key));
-  if (plus_addressing.has_value()) domain.plus_addressing = *plus_addressing;
-  RETURN_IF_ERROR(engine_.UpdateDomain(domain));
-  return domain;
+Task<absl::StatusOr<engine::Domain>> Directory::UpdateDomain(std::string name, int64_t expected_version,
+                                                             bool plus_addressing) {
+  engine::DomainChange change;
+  CO_ASSIGN_OR_RETURN(change.name, CheckDomainName("domain.name", name));
+  change.expected_version = expected_version;
+  change.plus_addressing = plus_addressing;
+  change.time = clock_.Now();
+  co_return Only<engine::Domain>(co_await engine_.Update(std::move(change)), kReasonDomainNotFound);
 }
 
-absl::Status Directory::DeleteDomain(absl::string_view name) {
-  ASSIGN_OR_RETURN(const std::string key, CheckDomainName("name", name));
-  return engine_.DeleteDomain(key);
+Task<absl::Status> Directory::DeleteDomain(std::string name, int64_t expected_version) {
+  CO_ASSIGN_OR_RETURN(std::string key, CheckDomainName("name", name));
+  engine::DomainKey domain{std::move(key)};
+  co_return Explain(co_await engine_.Delete(std::move(domain), expected_version), kReasonDomainNotFound);
 }
 
-// --- Accounts
+// ---- Accounts
 
 // All but the hashing, which is what takes time.
-absl::StatusOr<Account> Directory::Prepare(const NewAccount& account) const {
+absl::StatusOr<engine::Account> Directory::Prepare(const NewAccount& account) const {
   ASSIGN_OR_RETURN(DirectoryAddress address, CheckAddress("account.address", account.address));
+  RETURN_IF_ERROR(CheckQuota(account.quota_bytes, account.quota_messages, "account.quota"));
   RETURN_IF_ERROR(CheckPassword(account.password));
-  Account prepared;
+  engine::Account prepared;
   prepared.address = std::move(address.address);
   prepared.disabled = account.disabled;
   prepared.quota_bytes = account.quota_bytes;
   prepared.quota_messages = account.quota_messages;
-  prepared.create_time = clock_.Now();
+  prepared.create_time = prepared.update_time = clock_.Now();
   return prepared;
 }
 
-absl::StatusOr<Account> Directory::CreateAccount(const NewAccount& account) {
-  ASSIGN_OR_RETURN(std::vector<absl::StatusOr<Account>> results, CreateAccounts({account}));
-  return std::move(results.front());
+// On all cores: each worker takes the next account until there is none.
+Task<absl::Status> Directory::HashPasswords(const std::vector<NewAccount>& accounts,
+                                            std::vector<absl::StatusOr<engine::Account>>& results) {
+  const auto hash = [this](const NewAccount& account, absl::StatusOr<engine::Account>& result) {
+    if (!result.ok()) return;
+    absl::StatusOr<engine::Credential> credential = MakeCredential(account.password, scram_iterations_);
+    if (!credential.ok()) {
+      result = std::move(credential).status();
+    } else {
+      result->credential = *std::move(credential);
+    }
+  };
+  std::atomic<size_t> next = 0;
+  std::atomic<int> working = 1;  // ourselves, who hand out the work
+  Arrival<bool> all_done;
+  const auto leave = [&] {
+    if (working.fetch_sub(1) != 1) return;
+    const std::coroutine_handle<> waiting = all_done.Put(true);
+    if (waiting) executor_.Resume({&waiting, 1});
+  };
+  const auto work = [&] {
+    for (size_t i = next.fetch_add(1); i < accounts.size(); i = next.fetch_add(1))
+      hash(accounts[i], results[i]);
+    leave();
+  };
+  const size_t wanted = std::min<size_t>(accounts.size(), std::max(1u, std::thread::hardware_concurrency()));
+  size_t taken = 0;
+  for (; taken < wanted; ++taken) {
+    working.fetch_add(1);
+    if (hash_pool_.Submit(work)) continue;
+    working.fetch_sub(1);
+    break;
+  }
+  leave();
+  co_await all_done;
+  co_return taken == 0 ? Busy() : absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<absl::StatusOr<Account>>> Directory::CreateAccounts(
-    const std::vector<NewAccount>& accounts) {
+Task<absl::StatusOr<engine::Account>> Directory::CreateAccount(NewAccount account) {
+  std::vector<NewAccount> accounts;
+  accounts.push_back(std::move(account));
+  CO_ASSIGN_OR_RETURN(auto results, co_await CreateAccounts(std::move(accounts)));
+  co_return std::move(results.front());
+}
+
+Task<absl::StatusOr<std::vector<absl::StatusOr<engine::Account>>>> Directory::CreateAccounts(
+    std::vector<NewAccount> accounts) {
   if (accounts.empty() || accounts.size() > kMaxBatchAccounts) {
-    return FieldError("requests", "must be 1 to 1000");
+    co_return FieldError("requests", "must be 1 to 1000");
   }
-  std::vector<absl::StatusOr<Account>> results;
+  std::vector<absl::StatusOr<engine::Account>> results;
   results.reserve(accounts.size());
   for (const NewAccount& account : accounts) results.push_back(Prepare(account));
+  CO_RETURN_IF_ERROR(co_await HashPasswords(accounts, results));
 
-  absl::BlockingCounter hashing(static_cast<int>(accounts.size()));
-  for (size_t i = 0; i < accounts.size(); ++i) {
-    const auto hash = [this, &hashing, &account = accounts[i], &result = results[i]] {
-      if (result.ok()) {
-        absl::StatusOr<Credential> credential = MakeCredential(account.password, scram_iterations_);
-        if (credential.ok()) {
-          result->credential = *std::move(credential);
-        } else {
-          result = std::move(credential).status();
-        }
-      }
-      hashing.DecrementCount();
-    };
-    // A full pool slows the import down and does not refuse it.
-    if (!hash_pool_.Submit(hash)) hash();
-  }
-  hashing.Wait();
-
-  std::vector<Account> to_create;
+  std::vector<engine::DirectoryEntry> to_create;
   std::vector<size_t> places;
   for (size_t i = 0; i < results.size(); ++i) {
     if (!results[i].ok()) continue;
-    to_create.push_back(*results[i]);
+    to_create.emplace_back(*results[i]);
     places.push_back(i);
   }
-  if (to_create.empty()) return results;
-  std::vector<absl::StatusOr<Account>> created = engine_.CreateAccounts(to_create);
-  for (size_t i = 0; i < created.size(); ++i) results[places[i]] = std::move(created[i]);
-  return results;
-}
-
-absl::StatusOr<AccountDetails> Directory::WithUsage(Account account) {
-  AccountDetails details;
-  ASSIGN_OR_RETURN(details.usage, engine_.GetUsage(account.mailbox));
-  details.account = std::move(account);
-  return details;
-}
-
-absl::StatusOr<AccountDetails> Directory::GetAccount(absl::string_view address) {
-  ASSIGN_OR_RETURN(const DirectoryAddress checked, CheckAddress("address", address));
-  ASSIGN_OR_RETURN(Account account, engine_.GetAccount(checked.key));
-  return WithUsage(std::move(account));
-}
-
-absl::StatusOr<Page<AccountDetails>> Directory::ListAccounts(const PageRequest& page,
-                                                             absl::string_view domain) {
-  ASSIGN_OR_RETURN(const std::string filter, CheckDomainFilter(domain));
-  ASSIGN_OR_RETURN(Page<Account> accounts, ListPage<Account>(
-                                               absl::StrCat("accounts/", filter), page,
-                                               [&](absl::string_view after, size_t limit) {
-                                                 return engine_.ListAccounts(filter, after, limit);
-                                               },
-                                               AddressKey<Account>));
-  Page<AccountDetails> result;
-  result.next_page_token = std::move(accounts.next_page_token);
-  for (Account& account : accounts.items) {
-    absl::StatusOr<AccountDetails> details = WithUsage(std::move(account));
-    // Deleted while we were listing.
-    if (absl::IsNotFound(details.status())) continue;
-    if (!details.ok()) return std::move(details).status();
-    result.items.push_back(*std::move(details));
+  if (to_create.empty()) co_return results;
+  auto created = co_await engine_.Create(std::move(to_create));
+  for (size_t i = 0; i < created.size(); ++i) {
+    results[places[i]] = Only<engine::Account>(std::move(created[i]), kReasonDomainNotFound);
   }
-  return result;
+  co_return results;
 }
 
-absl::StatusOr<AccountDetails> Directory::UpdateAccount(const AccountUpdate& update) {
-  ASSIGN_OR_RETURN(const DirectoryAddress checked, CheckAddress("account.address", update.address));
-  AccountChange change;
-  change.address = checked.key;
-  if (update.disabled.has_value()) change.disabled = &*update.disabled;
-  if (update.quota_bytes.has_value()) change.quota_bytes = &*update.quota_bytes;
-  if (update.quota_messages.has_value()) change.quota_messages = &*update.quota_messages;
-  ASSIGN_OR_RETURN(Account account, engine_.UpdateAccount(change));
-  return WithUsage(std::move(account));
+Task<absl::StatusOr<engine::Account>> Directory::GetAccount(std::string account) {
+  CO_ASSIGN_OR_RETURN(AccountName name, CheckAccountName("account", account));
+  if (name.id.value != 0) {
+    absl::StatusOr<engine::Account> found = co_await engine_.FindAccount(name.id);
+    if (absl::IsNotFound(found.status())) co_return NoAccount(account);
+    co_return found;
+  }
+  CO_ASSIGN_OR_RETURN(engine::Place place, co_await LookUp(std::move(name.key)));
+  if (!place.account.has_value()) co_return NoAccount(account);
+  co_return *std::move(place.account);
 }
 
-absl::Status Directory::SetPassword(absl::string_view address, const Password& password) {
-  ASSIGN_OR_RETURN(const DirectoryAddress checked, CheckAddress("address", address));
-  if (password.kind == Password::Kind::kNone) return FieldError("password", "must be set");
-  RETURN_IF_ERROR(CheckPassword(password));
-  ASSIGN_OR_RETURN(const Credential credential, MakeCredential(password, scram_iterations_));
-  AccountChange change;
-  change.address = checked.key;
-  change.credential = &credential;
-  return engine_.UpdateAccount(change).status();
+Task<absl::StatusOr<Page<engine::Account>>> Directory::ListAccounts(PageRequest page, std::string domain) {
+  CO_ASSIGN_OR_RETURN(const std::string filter, co_await FindFilter(std::move(domain)));
+  const auto list = [this, &filter](std::string after, size_t limit) {
+    return engine_.ListAccounts(filter, std::move(after), limit);
+  };
+  co_return co_await ListPage<engine::Account>(absl::StrCat("accounts/", filter), std::move(page), list,
+                                               AddressKey<engine::Account>);
 }
 
-absl::Status Directory::DeleteAccount(absl::string_view address) {
-  ASSIGN_OR_RETURN(const DirectoryAddress checked, CheckAddress("address", address));
-  return engine_.DeleteAccount(checked.key);
+Task<absl::StatusOr<engine::Account>> Directory::UpdateAccount(AccountUpdate update) {
+  engine::AccountChange change;
+  if (update.address.has_value()) {
+    CO_ASSIGN_OR_RETURN(DirectoryAddress address, CheckAddress("update.address", *update.address));
+    change.address = std::move(address.address);
+  }
+  CO_RETURN_IF_ERROR(
+      CheckQuota(update.quota_bytes.value_or(0), update.quota_messages.value_or(0), "update.quota"));
+  CO_ASSIGN_OR_RETURN(const engine::Account account, co_await GetAccount(std::move(update.account)));
+  change.id = account.id;
+  change.expected_version = update.expected_version;
+  change.disabled = update.disabled;
+  change.quota_bytes = update.quota_bytes;
+  change.quota_messages = update.quota_messages;
+  change.time = clock_.Now();
+  // The account was there a moment ago.
+  const absl::string_view not_found =
+      change.address.has_value() ? kReasonDomainNotFound : kReasonAccountNotFound;
+  co_return Only<engine::Account>(co_await engine_.Update(std::move(change)), not_found);
 }
 
-// --- Aliases
+Task<absl::StatusOr<engine::Account>> Directory::SetPassword(std::string account, Password password) {
+  CO_RETURN_IF_ERROR(CheckPassword(password));
+  CO_ASSIGN_OR_RETURN(const engine::Account found, co_await GetAccount(std::move(account)));
+  const auto hash = [this, &password] { return MakeCredential(password, scram_iterations_); };
+  CO_ASSIGN_OR_RETURN(auto credential, co_await Offload(hash_pool_, executor_, hash));
+  if (!credential.ok()) co_return std::move(credential).status();
+  engine::AccountChange change;
+  change.id = found.id;
+  change.credential = *std::move(credential);
+  change.time = clock_.Now();
+  co_return Only<engine::Account>(co_await engine_.Update(std::move(change)), kReasonAccountNotFound);
+}
 
-absl::StatusOr<Alias> Directory::CreateAlias(absl::string_view address,
-                                             const std::vector<std::string>& targets) {
-  ASSIGN_OR_RETURN(DirectoryAddress checked, CheckAliasAddress("alias.address", address));
-  Alias alias;
-  ASSIGN_OR_RETURN(alias.targets, CheckTargets(targets));
+Task<absl::Status> Directory::DeleteAccount(AccountId account, int64_t expected_version) {
+  engine::AccountKey key{account};
+  co_return Explain(co_await engine_.Delete(key, expected_version), kReasonAccountNotFound);
+}
+
+// ---- Aliases
+
+Task<absl::StatusOr<engine::Alias>> Directory::CreateAlias(std::string address,
+                                                           std::vector<std::string> targets) {
+  CO_ASSIGN_OR_RETURN(DirectoryAddress checked, CheckAliasAddress("alias.address", address));
+  engine::Alias alias;
+  CO_ASSIGN_OR_RETURN(alias.targets, CheckTargets(targets));
   alias.address = std::move(checked.address);
-  alias.create_time = clock_.Now();
-  RETURN_IF_ERROR(engine_.CreateAlias(alias));
-  return alias;
+  alias.create_time = alias.update_time = clock_.Now();
+  std::vector<engine::DirectoryEntry> entries;
+  entries.emplace_back(std::move(alias));
+  auto created = co_await engine_.Create(std::move(entries));
+  co_return Only<engine::Alias>(std::move(created.front()), kReasonDomainNotFound);
 }
 
-absl::StatusOr<Alias> Directory::GetAlias(absl::string_view address) {
-  ASSIGN_OR_RETURN(const DirectoryAddress checked, CheckAliasAddress("address", address));
-  return engine_.GetAlias(checked.key);
+Task<absl::StatusOr<engine::Alias>> Directory::GetAlias(std::string address) {
+  CO_ASSIGN_OR_RETURN(DirectoryAddress checked, CheckAliasAddress("address", address));
+  CO_ASSIGN_OR_RETURN(engine::Place place, co_await LookUp(std::move(checked.key)));
+  if (place.alias.has_value()) co_return *std::move(place.alias);
+  co_return WithReason(absl::NotFoundError(absl::StrCat("there is no alias ", address)),
+                       kReasonAliasNotFound);
 }
 
-absl::StatusOr<Page<Alias>> Directory::ListAliases(const PageRequest& page, absl::string_view domain) {
-  ASSIGN_OR_RETURN(const std::string filter, CheckDomainFilter(domain));
-  return ListPage<Alias>(
-      absl::StrCat("aliases/", filter), page,
-      [&](absl::string_view after, size_t limit) { return engine_.ListAliases(filter, after, limit); },
-      AddressKey<Alias>);
+Task<absl::StatusOr<Page<engine::Alias>>> Directory::ListAliases(PageRequest page, std::string domain) {
+  CO_ASSIGN_OR_RETURN(const std::string filter, co_await FindFilter(std::move(domain)));
+  const auto list = [this, &filter](std::string after, size_t limit) {
+    return engine_.ListAliases(filter, std::move(after), limit);
+  };
+  co_return co_await ListPage<engine::Alias>(absl::StrCat("aliases/", filter), std::move(page), list,
+                                             AddressKey<engine::Alias>);
 }
 
-absl::StatusOr<Alias> Directory::UpdateAlias(absl::string_view address,
-                                             const std::optional<std::vector<std::string>>& targets) {
-  ASSIGN_OR_RETURN(const DirectoryAddress checked, CheckAliasAddress("alias.address", address));
-  ASSIGN_OR_RETURN(Alias alias, engine_.GetAlias(checked.key));
-  if (targets.has_value()) {
-    ASSIGN_OR_RETURN(alias.targets, CheckTargets(*targets));
-  }
-  RETURN_IF_ERROR(engine_.UpdateAlias(alias));
-  return alias;
+Task<absl::StatusOr<engine::Alias>> Directory::UpdateAlias(std::string address, int64_t expected_version,
+                                                           std::vector<std::string> targets) {
+  CO_ASSIGN_OR_RETURN(DirectoryAddress checked, CheckAliasAddress("alias.address", address));
+  engine::AliasChange change;
+  CO_ASSIGN_OR_RETURN(change.targets, CheckTargets(targets));
+  change.address = std::move(checked.key);
+  change.expected_version = expected_version;
+  change.time = clock_.Now();
+  co_return Only<engine::Alias>(co_await engine_.Update(std::move(change)), kReasonAliasNotFound);
 }
 
-absl::Status Directory::DeleteAlias(absl::string_view address) {
-  ASSIGN_OR_RETURN(const DirectoryAddress checked, CheckAliasAddress("address", address));
-  return engine_.DeleteAlias(checked.key);
+Task<absl::Status> Directory::DeleteAlias(std::string address, int64_t expected_version) {
+  CO_ASSIGN_OR_RETURN(DirectoryAddress checked, CheckAliasAddress("address", address));
+  engine::AliasKey alias{std::move(checked.key)};
+  co_return Explain(co_await engine_.Delete(std::move(alias), expected_version), kReasonAliasNotFound);
 }
 
-}  // namespace mailstead::store
+}  // namespace mailstead::stored

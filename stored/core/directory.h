@@ -1,7 +1,7 @@
 // Domains, accounts and aliases: what operators may ask for, whatever the engine.
 //
-// Errors of all calls: FieldError naming the request's field; those that stored/engine/engine.h gives for the
-// verb. Thread-safe. Blocks on the engine, and hashes passwords.
+// Errors of all calls: FieldError that names the request's field; those that stored/engine/engine.h gives for
+// the verb, with a reason. Used on the executor's thread; passwords are hashed on the pool.
 #pragma once
 
 #include <cstdint>
@@ -11,13 +11,14 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/string_view.h"
 #include "common/base/clock.h"
+#include "common/base/executor.h"
+#include "common/base/task.h"
 #include "common/base/worker_pool.h"
 #include "stored/core/password.h"
 #include "stored/engine/engine.h"
 
-namespace mailstead::store {
+namespace mailstead::stored {
 
 struct PageRequest {
   int32_t page_size = 0;
@@ -34,61 +35,70 @@ struct Page {
 struct NewAccount {
   std::string address;
   bool disabled = false;
-  uint64_t quota_bytes = 0;
-  uint64_t quota_messages = 0;
+  int64_t quota_bytes = 0;
+  int64_t quota_messages = 0;
   Password password;
 };
 
+// A change of the account that `account` names, by its address or id; an absent member stays as it is.
 struct AccountUpdate {
-  std::string address;
-  // Absent: as it is.
+  std::string account;
+  // 0: of any version.
+  int64_t expected_version = 0;
+  std::optional<std::string> address;
   std::optional<bool> disabled;
-  std::optional<uint64_t> quota_bytes;
-  std::optional<uint64_t> quota_messages;
-};
-
-struct AccountDetails {
-  Account account;
-  MailboxUsage usage;
+  std::optional<int64_t> quota_bytes;
+  std::optional<int64_t> quota_messages;
 };
 
 class Directory {
  public:
-  // `hash_pool` hashes the passwords of a batch on all cores; calls into the directory must not run on it.
-  Directory(Engine& engine, const Clock& clock, uint32_t scram_iterations, WorkerPool& hash_pool)
-      : engine_(engine), clock_(clock), scram_iterations_(scram_iterations), hash_pool_(hash_pool) {}
+  Directory(engine::DirectoryEngine& engine, const Clock& clock, uint32_t scram_iterations,
+            WorkerPool& hash_pool, Executor& executor)
+      : engine_(engine),
+        clock_(clock),
+        scram_iterations_(scram_iterations),
+        hash_pool_(hash_pool),
+        executor_(executor) {}
 
-  absl::StatusOr<Domain> CreateDomain(absl::string_view name, bool plus_addressing);
-  absl::StatusOr<Domain> GetDomain(absl::string_view name);
-  absl::StatusOr<Page<Domain>> ListDomains(const PageRequest& page);
-  absl::StatusOr<Domain> UpdateDomain(absl::string_view name, std::optional<bool> plus_addressing);
-  absl::Status DeleteDomain(absl::string_view name);
+  Task<absl::StatusOr<engine::Domain>> CreateDomain(std::string name, bool plus_addressing);
+  Task<absl::StatusOr<engine::Domain>> GetDomain(std::string name);
+  Task<absl::StatusOr<Page<engine::Domain>>> ListDomains(PageRequest page);
+  Task<absl::StatusOr<engine::Domain>> UpdateDomain(std::string name, int64_t expected_version,
+                                                    bool plus_addressing);
+  Task<absl::Status> DeleteDomain(std::string name, int64_t expected_version);
 
-  absl::StatusOr<Account> CreateAccount(const NewAccount& account);
+  Task<absl::StatusOr<engine::Account>> CreateAccount(NewAccount account);
   // A result for each. FieldError "requests" as a whole when there are more than kMaxBatchAccounts.
-  absl::StatusOr<std::vector<absl::StatusOr<Account>>> CreateAccounts(
-      const std::vector<NewAccount>& accounts);
-  absl::StatusOr<AccountDetails> GetAccount(absl::string_view address);
-  absl::StatusOr<Page<AccountDetails>> ListAccounts(const PageRequest& page, absl::string_view domain);
-  absl::StatusOr<AccountDetails> UpdateAccount(const AccountUpdate& update);
-  absl::Status SetPassword(absl::string_view address, const Password& password);
-  absl::Status DeleteAccount(absl::string_view address);
+  Task<absl::StatusOr<std::vector<absl::StatusOr<engine::Account>>>> CreateAccounts(
+      std::vector<NewAccount> accounts);
+  // `account` is an address or an id, here and below; the errors name the field "account".
+  Task<absl::StatusOr<engine::Account>> GetAccount(std::string account);
+  Task<absl::StatusOr<Page<engine::Account>>> ListAccounts(PageRequest page, std::string domain);
+  Task<absl::StatusOr<engine::Account>> UpdateAccount(AccountUpdate update);
+  Task<absl::StatusOr<engine::Account>> SetPassword(std::string account, Password password);
+  Task<absl::Status> DeleteAccount(AccountId account, int64_t expected_version);
 
-  absl::StatusOr<Alias> CreateAlias(absl::string_view address, const std::vector<std::string>& targets);
-  absl::StatusOr<Alias> GetAlias(absl::string_view address);
-  absl::StatusOr<Page<Alias>> ListAliases(const PageRequest& page, absl::string_view domain);
-  absl::StatusOr<Alias> UpdateAlias(absl::string_view address,
-                                    const std::optional<std::vector<std::string>>& targets);
-  absl::Status DeleteAlias(absl::string_view address);
+  Task<absl::StatusOr<engine::Alias>> CreateAlias(std::string address, std::vector<std::string> targets);
+  Task<absl::StatusOr<engine::Alias>> GetAlias(std::string address);
+  Task<absl::StatusOr<Page<engine::Alias>>> ListAliases(PageRequest page, std::string domain);
+  Task<absl::StatusOr<engine::Alias>> UpdateAlias(std::string address, int64_t expected_version,
+                                                  std::vector<std::string> targets);
+  Task<absl::Status> DeleteAlias(std::string address, int64_t expected_version);
 
  private:
-  absl::StatusOr<Account> Prepare(const NewAccount& account) const;
-  absl::StatusOr<AccountDetails> WithUsage(Account account);
+  absl::StatusOr<engine::Account> Prepare(const NewAccount& account) const;
+  Task<absl::Status> HashPasswords(const std::vector<NewAccount>& accounts,
+                                   std::vector<absl::StatusOr<engine::Account>>& results);
+  Task<absl::StatusOr<engine::Place>> LookUp(std::string key);
+  // The domain of a list's filter in the form of a key; empty for none. NotFound.
+  Task<absl::StatusOr<std::string>> FindFilter(std::string domain);
 
-  Engine& engine_;
+  engine::DirectoryEngine& engine_;
   const Clock& clock_;
   const uint32_t scram_iterations_;
   WorkerPool& hash_pool_;
+  Executor& executor_;
 };
 
-}  // namespace mailstead::store
+}  // namespace mailstead::stored

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace mailstead::store {
+namespace mailstead::stored {
 
 // proto: Password. Longer ones only make hashing expensive.
 inline constexpr size_t kMaxPasswordBytes = 1024;
@@ -18,29 +18,28 @@ inline constexpr size_t kMaxPageTokenBytes = 1024;
 
 inline constexpr size_t kMaxBatchAccounts = 1000;
 inline constexpr size_t kMaxAliasTargets = 1000;
-// Where mail for an address goes, kept in memory: at most some 600 bytes each. An address that leads to more
-// mailboxes is looked up each time.
+// Where mail for an address goes, and what accounts are called, kept in memory: at most some 600 bytes each.
+// An address that leads to more mailboxes is looked up each time.
 inline constexpr size_t kMaxRememberedAddresses = 100'000;
 inline constexpr size_t kMaxRememberedMailboxes = 16;
 // An alias that leads to an alias that leads to ...
 inline constexpr int kMaxAliasDepth = 8;
 
-// Front-ends choose the number for SMTP (RFC 5321 section 4.5.3.1.8 asks for at least 100); this one bounds a
-// single request.
-inline constexpr size_t kMaxDeliveryRecipients = 10'000;
 // One commit writes one index row for each.
 inline constexpr size_t kMaxDeliveryMailboxes = 50'000;
-inline constexpr size_t kMaxContentChunkBytes = 1 << 20;
-// Up to here a message waits in memory and is appended in one call; above, it is staged as it comes.
-inline constexpr size_t kSmallMessageBytes = 64 << 10;
+// X-Original-To fields of one message, all mailboxes together: recipients times mailboxes may be many.
+inline constexpr size_t kMaxOriginalToBytes = 4 << 20;
+// Of one piece, hashed on the thread that serves the calls; all others wait for it.
+inline constexpr size_t kMaxHashedAtOnceBytes = 64 << 10;
+// The fields that a front-end puts in front of a message.
+inline constexpr size_t kMaxTraceBytes = 64 << 10;
 
 inline constexpr size_t kMaxDsnEnvidBytes = 100;  // RFC 3461 section 4.4
 inline constexpr size_t kMaxDsnOrcptBytes = 500;  // RFC 3461 section 4.2
-inline constexpr size_t kMaxDsnNotifyBytes = 28;  // RFC 3461 section 4.1: the longest list there is
 
 // RFC 4954 section 4: a line of 12,288 bytes of base64.
 inline constexpr size_t kMaxAuthResponseBytes = 9216;
-// No mechanism offered here takes more responses than this.
+// No mechanism that is offered here takes more responses.
 inline constexpr int kMaxAuthSteps = 4;
 inline constexpr size_t kMaxTlsExporterBytes = 64;
 
@@ -49,7 +48,6 @@ inline constexpr size_t kMaxIdentifierBytes = 64;
 // Session ids, client addresses, lease holders: what goes to the log or to people.
 inline constexpr size_t kMaxLogTextBytes = 128;
 
-inline constexpr size_t kMaxCommitDeletions = 200'000;
 inline constexpr size_t kMaxDeleteMessages = 10'000;
 
-}  // namespace mailstead::store
+}  // namespace mailstead::stored

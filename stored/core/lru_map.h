@@ -9,7 +9,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
 
-namespace mailstead::store {
+namespace mailstead::stored {
 
 template <typename Value>
 class LruMap {
@@ -55,4 +55,4 @@ class LruMap {
   absl::flat_hash_map<absl::string_view, typename Entries::iterator> index_;
 };
 
-}  // namespace mailstead::store
+}  // namespace mailstead::stored

@@ -1,15 +1,18 @@
 #include "stored/core/names.h"
 
 #include <algorithm>
+#include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/reason.h"
 #include "common/base/status.h"
 #include "common/text/utf8.h"
 #include "stored/core/limits.h"
 
-namespace mailstead::store {
+namespace mailstead::stored {
 
 bool HasControlCharacter(absl::string_view text) {
   return std::any_of(text.begin(), text.end(), [](char c) {
@@ -47,6 +50,19 @@ absl::StatusOr<DirectoryAddress> CheckAliasAddress(absl::string_view field, absl
   return result;
 }
 
+absl::StatusOr<AccountName> CheckAccountName(absl::string_view field, absl::string_view text) {
+  if (text.empty()) return FieldError(field, "must be set");
+  AccountName name;
+  if (absl::c_all_of(text, [](unsigned char c) { return absl::ascii_isdigit(c); })) {
+    if (!absl::SimpleAtoi(text, &name.id.value) || name.id.value == 0)
+      return FieldError(field, "is no account's id");
+    return name;
+  }
+  ASSIGN_OR_RETURN(DirectoryAddress address, CheckAddress(field, text));
+  name.key = std::move(address.key);
+  return name;
+}
+
 absl::Status CheckIdentifier(absl::string_view field, absl::string_view text) {
   if (text.size() < kMinIdentifierBytes || text.size() > kMaxIdentifierBytes) {
     return FieldError(field, "must have 16 to 64 characters");
@@ -65,4 +81,4 @@ absl::Status CheckLogText(absl::string_view field, absl::string_view text) {
   return absl::OkStatus();
 }
 
-}  // namespace mailstead::store
+}  // namespace mailstead::stored

@@ -6,9 +6,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "common/text/address.h"
+#include "common/mail/address.h"
+#include "common/store/ids.h"
 
-namespace mailstead::store {
+namespace mailstead::stored {
 
 // An address of an account or alias.
 struct DirectoryAddress {
@@ -28,6 +29,17 @@ absl::StatusOr<DirectoryAddress> CheckAddress(absl::string_view field, absl::str
 // The same, or "@domain" for a catch-all.
 absl::StatusOr<DirectoryAddress> CheckAliasAddress(absl::string_view field, absl::string_view text);
 
+// How requests name an account: by its address, or by its id.
+struct AccountName {
+  // 0: by its address.
+  AccountId id;
+  // As the engine compares it.
+  std::string key;
+};
+
+// local-part@domain, or the id in decimal digits.
+absl::StatusOr<AccountName> CheckAccountName(absl::string_view field, absl::string_view text);
+
 // A delivery or lease id: 16 to 64 of [A-Za-z0-9_-].
 absl::Status CheckIdentifier(absl::string_view field, absl::string_view text);
 
@@ -37,4 +49,4 @@ absl::Status CheckLogText(absl::string_view field, absl::string_view text);
 // True when there is a byte below 0x20 or 0x7F.
 bool HasControlCharacter(absl::string_view text);
 
-}  // namespace mailstead::store
+}  // namespace mailstead::stored

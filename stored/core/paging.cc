@@ -8,7 +8,7 @@
 #include "stored/core/digest.h"
 #include "stored/core/limits.h"
 
-namespace mailstead::store {
+namespace mailstead::stored {
 namespace {
 
 // The grammar of a token, before base64: version byte, check, key.
@@ -48,4 +48,4 @@ absl::StatusOr<std::string> ReadPageToken(absl::string_view listing, absl::strin
   return after;
 }
 
-}  // namespace mailstead::store
+}  // namespace mailstead::stored

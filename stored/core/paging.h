@@ -8,7 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
-namespace mailstead::store {
+namespace mailstead::stored {
 
 // 0 means the default, more than the most means the most. FieldError "page_size" when negative.
 absl::StatusOr<size_t> CheckPageSize(int32_t page_size);
@@ -21,4 +21,4 @@ std::string MakePageToken(absl::string_view listing, absl::string_view after);
 // make for this listing.
 absl::StatusOr<std::string> ReadPageToken(absl::string_view listing, absl::string_view token);
 
-}  // namespace mailstead::store
+}  // namespace mailstead::stored

@@ -18,7 +18,7 @@
 #include "stored/core/limits.h"
 #include "stored/core/names.h"
 
-namespace mailstead::store {
+namespace mailstead::stored {
 namespace {
 
 constexpr size_t kSaltBytes = 16;
@@ -99,17 +99,17 @@ absl::Status CheckPassword(const Password& password) {
   CHECK(false);
 }
 
-absl::StatusOr<Credential> MakeCredential(const Password& password, uint32_t iterations) {
+absl::StatusOr<engine::Credential> MakeCredential(const Password& password, uint32_t iterations) {
   switch (password.kind) {
     case Password::Kind::kNone:
-      return Credential();
+      return engine::Credential();
     case Password::Kind::kPlain: {
       ASSIGN_OR_RETURN(const std::string prepared, PreparePassword(password.text));
       return MakeScramCredential(prepared, iterations, RandomBytes(kSaltBytes));
     }
     case Password::Kind::kCryptHash: {
-      Credential credential;
-      credential.kind = Credential::Kind::kCrypt;
+      engine::Credential credential;
+      credential.kind = engine::Credential::Kind::kCrypt;
       credential.crypt_hash = password.text;
       return credential;
     }
@@ -117,15 +117,15 @@ absl::StatusOr<Credential> MakeCredential(const Password& password, uint32_t ite
   CHECK(false);
 }
 
-Credential MakeScramCredential(absl::string_view prepared_password, uint32_t iterations,
-                               absl::string_view salt) {
+engine::Credential MakeScramCredential(absl::string_view prepared_password, uint32_t iterations,
+                                       absl::string_view salt) {
   std::string salted(kSha256Bytes, '\0');
   // Nettle's takes about half the time of OpenSSL 3.0's, which copies a context for every iteration.
   pbkdf2_hmac_sha256(prepared_password.size(), reinterpret_cast<const uint8_t*>(prepared_password.data()),
                      iterations, salt.size(), reinterpret_cast<const uint8_t*>(salt.data()), salted.size(),
                      reinterpret_cast<uint8_t*>(salted.data()));
-  Credential credential;
-  credential.kind = Credential::Kind::kScramSha256;
+  engine::Credential credential;
+  credential.kind = engine::Credential::Kind::kScramSha256;
   credential.iterations = iterations;
   credential.salt = std::string(salt);
   credential.stored_key = Sha256(HmacSha256(salted, "Client Key"));
@@ -133,4 +133,4 @@ Credential MakeScramCredential(absl::string_view prepared_password, uint32_t ite
   return credential;
 }
 
-}  // namespace mailstead::store
+}  // namespace mailstead::stored

@@ -9,7 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "stored/engine/types.h"
 
-namespace mailstead::store {
+namespace mailstead::stored {
 
 struct Password {
   enum class Kind { kNone, kPlain, kCryptHash };
@@ -25,13 +25,13 @@ absl::Status CheckPassword(const Password& password);
 
 // What is kept of a checked password. Plain: a SCRAM-SHA-256 verifier with a new salt, which costs
 // `iterations`.
-absl::StatusOr<Credential> MakeCredential(const Password& password, uint32_t iterations);
+absl::StatusOr<engine::Credential> MakeCredential(const Password& password, uint32_t iterations);
 
 // SASLprep, as SCRAM and PLAIN compare passwords (RFC 5802 section 2.2, RFC 4616 section 2). InvalidArgument.
 absl::StatusOr<std::string> PreparePassword(absl::string_view password);
 
 // A SCRAM-SHA-256 verifier (RFC 5802 section 3, RFC 7677) of a prepared password.
-Credential MakeScramCredential(absl::string_view prepared_password, uint32_t iterations,
-                               absl::string_view salt);
+engine::Credential MakeScramCredential(absl::string_view prepared_password, uint32_t iterations,
+                                       absl::string_view salt);
 
-}  // namespace mailstead::store
+}  // namespace mailstead::stored

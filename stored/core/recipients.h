@@ -2,18 +2,17 @@
 //
 // An address of a domain that is ours is looked up in this order:
 //   1. the account, then the alias, with exactly this address (ASCII letters without case)
-//   2. if the domain has plus addressing: the same for the address without its tag (what follows the first
-//   '+')
+//   2. if the domain has plus addressing: the same for the address without its tag (what follows the first '+')
 //   3. the domain's catch-all, the alias "@domain"
 // Aliases lead to further addresses, which are looked up alike, at most kMaxAliasDepth deep and
-// kMaxAliasTargets wide. Each is followed once, so that circles are harmless.
+// kMaxAliasTargets wide. Each is followed once, so that circles are harmless. All addresses of one depth are
+// one round trip to the engine.
 //
 // An alias with several targets:
 //   - one target away from here makes the whole address remote: taking the mail for the others only would
-//   lose a copy
-//   - targets that do not exist or are disabled are passed over; so are mailboxes over quota as long as
-//   another mailbox
-//     takes the mail, since one full mailbox must not stop a list
+//     lose a copy
+//   - targets that do not exist or are disabled are passed over; so are mailboxes over quota as long as another
+//     mailbox takes the mail, since one full mailbox must not stop a list
 //   - when no mailbox is left: over quota (temporary) if a target is, else disabled if one is, else unknown
 //
 // Postmaster (RFC 5321 section 4.5.1): mail for postmaster, without a domain or in any domain of ours, is
@@ -25,80 +24,89 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "absl/synchronization/mutex.h"
-#include "common/text/address.h"
+#include "common/base/task.h"
+#include "common/mail/address.h"
 #include "stored/engine/engine.h"
 
-namespace mailstead::store {
+namespace mailstead::stored {
 
 struct Resolution {
-  enum class Outcome { kLocal, kAlias, kRemote, kUnknown, kDisabled, kOverQuota };
+  enum class Outcome { kAccount, kAlias, kRemote, kUnknown, kDisabled, kOverQuota };
   Outcome outcome = Outcome::kUnknown;
-  // For kLocal and kAlias, without repetition. For kOverQuota those that are full, for information.
-  std::vector<MailboxId> mailboxes;
+  // For kAccount and kAlias, without repetition. For kOverQuota those that are full, for information.
+  std::vector<AccountId> accounts;
 };
 
-// Thread-safe. Blocks on the engine.
+// Used on one thread.
 class RecipientResolver {
  public:
   // `postmaster`: an address, or empty.
-  RecipientResolver(Engine& engine, std::string postmaster)
+  RecipientResolver(engine::DirectoryEngine& engine, std::string postmaster)
       : engine_(engine), postmaster_(std::move(postmaster)) {}
 
-  // FieldError "address" when it is no address. ResourceExhausted when an alias is too deep or too wide:
-  // temporary, so that no mail is lost until it is mended. Errors of the engine. A mailbox is over quota when
-  // it has reached it, or when `message_bytes` is more than its whole quota.
-  absl::StatusOr<Resolution> Resolve(absl::string_view address, uint64_t message_bytes);
+  // FieldError "address" when it is no address. ResourceExhausted with kReasonAliasTooDeep when an alias is
+  // too deep or too wide: temporary, so that no mail is lost until it is mended. Errors of the engine. A
+  // mailbox is over quota when it has reached it, or when `message_bytes` is more than its whole quota.
+  Task<absl::StatusOr<Resolution>> Resolve(std::string address, int64_t message_bytes);
 
-  // What Resolve gives, where it did so before and nothing has changed since. Never blocks.
+  // What Resolve gives, where it did so before and nothing has changed since.
   std::optional<Resolution> Remembered(absl::string_view address) const;
+
+  // The account's address: from memory where nothing has changed since it was seen. Empty: there is no such
+  // account.
+  Task<absl::StatusOr<std::string>> AddressOf(AccountId account);
 
   // Whether `account` may use `sender` as reverse-path: its own address, tagged where the domain allows, or
   // an alias (a catch-all too) that leads to it. The null reverse-path is free to all (RFC 6409 section 6.1
   // does not restrict it; read receipts use it). FieldError "account" or "sender". NotFound: no such account.
-  absl::StatusOr<bool> MaySendAs(absl::string_view account, absl::string_view sender);
+  Task<absl::StatusOr<bool>> MaySendAs(std::string account, std::string sender);
 
  private:
   // What an address leads to, all aliases followed.
   struct Expansion {
-    std::vector<Account> accounts;  // each once
+    std::vector<engine::Account> accounts;  // each once
     bool through_alias = false;
     bool leads_away = false;
+    // The domain of the address itself is ours.
+    bool ours = false;
   };
-  struct Place;
+  // One Expand under way.
+  struct Following;
 
-  absl::StatusOr<Place> Look(const Address& address);
-  absl::StatusOr<Place> LookExactly(const Address& address);
-  absl::StatusOr<Expansion> Expand(const Address& address);
-  absl::StatusOr<Resolution> Judge(const Expansion& expansion, uint64_t message_bytes);
-  absl::StatusOr<bool> IsOverQuota(const Account& account, uint64_t message_bytes);
+  Task<absl::StatusOr<Expansion>> Expand(Address address);
+  Resolution Judge(const Expansion& expansion, int64_t message_bytes) const;
 
-  absl::StatusOr<Resolution> ResolvePostmaster(absl::string_view domain, uint64_t message_bytes);
-  absl::StatusOr<Resolution> ResolveAnyPostmaster(uint64_t message_bytes);
-  absl::StatusOr<Resolution> FirstAccount(absl::string_view domain, uint64_t message_bytes);
+  // For a domain whose own postmaster does not take the mail.
+  Task<absl::StatusOr<Resolution>> ResolvePostmaster(std::string domain, int64_t message_bytes);
+  // For postmaster without a domain.
+  Task<absl::StatusOr<Resolution>> ResolveAnyPostmaster(int64_t message_bytes);
+  Task<absl::StatusOr<Resolution>> FirstAccount(std::string domain, int64_t message_bytes);
 
-  void Remember(absl::string_view address, const Expansion& expansion, const Resolution& resolution,
-                uint64_t directory_version);
+  void Remember(const std::string& address, const Expansion& expansion, const Resolution& resolution,
+                int64_t directory_version);
+  void RememberName(const engine::Account& account, int64_t directory_version);
 
+  // Void when the directory has another version.
+  template <typename T>
   struct Memory {
-    uint64_t directory_version;
-    Resolution resolution;
+    int64_t directory_version = 0;
+    T value;
   };
 
-  Engine& engine_;
+  engine::DirectoryEngine& engine_;
   const std::string postmaster_;
-  mutable absl::Mutex memory_mutex_;
   // By the address as it was asked for.
-  absl::flat_hash_map<std::string, Memory> memory_ ABSL_GUARDED_BY(memory_mutex_);
+  absl::flat_hash_map<std::string, Memory<Resolution>> resolutions_;
+  absl::flat_hash_map<AccountId, Memory<std::string>> names_;
 };
 
 // "postmaster" as a local part, or as an address without a domain.
 bool IsPostmaster(absl::string_view text);
 
-}  // namespace mailstead::store
+}  // namespace mailstead::stored

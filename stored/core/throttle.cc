@@ -10,7 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/reason.h"
 
-namespace mailstead::store {
+namespace mailstead::stored {
 namespace {
 
 // 2^20 times any first delay is beyond any max_delay.
@@ -113,4 +113,4 @@ void LoginThrottle::Success(absl::string_view account, absl::string_view network
   pairs_.Erase(PairKey(account, network));
 }
 
-}  // namespace mailstead::store
+}  // namespace mailstead::stored

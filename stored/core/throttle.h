@@ -24,7 +24,7 @@
 #include "common/base/clock.h"
 #include "stored/core/lru_map.h"
 
-namespace mailstead::store {
+namespace mailstead::stored {
 
 struct ThrottleOptions {
   // A wrong password is answered this long after it came; doubled by every failure beyond
@@ -85,4 +85,4 @@ class LoginThrottle {
   LruMap<Count> accounts_ ABSL_GUARDED_BY(mutex_);
 };
 
-}  // namespace mailstead::store
+}  // namespace mailstead::stored

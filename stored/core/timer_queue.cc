@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace mailstead::store {
+namespace mailstead::stored {
 namespace {
 
 // Far enough, and no overflow when added to now.
@@ -81,4 +81,4 @@ void TimerQueue::Run() {
   }
 }
 
-}  // namespace mailstead::store
+}  // namespace mailstead::stored

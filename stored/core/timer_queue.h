@@ -13,7 +13,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/time/time.h"
 
-namespace mailstead::store {
+namespace mailstead::stored {
 
 // Thread-safe. Counts the monotonic clock: a change of the wall clock moves nothing.
 class TimerQueue {
@@ -48,4 +48,4 @@ class TimerQueue {
   std::thread thread_;
 };
 
-}  // namespace mailstead::store
+}  // namespace mailstead::stored

@@ -9,7 +9,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/string_view.h"
 
-namespace mailstead::store {
+namespace mailstead::stored {
 
 class SaslClient {
  public:
@@ -66,4 +66,4 @@ class SaslClient {
   Gsasl_session* session_ = nullptr;
 };
 
-}  // namespace mailstead::store
+}  // namespace mailstead::stored

@@ -11,17 +11,17 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/synchronization/notification.h"
 #include "common/base/clock.h"
 #include "common/base/reason.h"
 #include "common/base/worker_pool.h"
 #include "stored/core/directory.h"
-#include "tests/unit/stored/fake_engine.h"
+#include "tests/unit/stored/core/store_fixture.h"
 #include "tests/unit/stored/sasl_client.h"
 
-namespace mailstead::store {
+namespace mailstead::stored {
 namespace {
 
-constexpr uint32_t kIterations = 4096;
 constexpr char kUser[] = "Demo@example.test";
 constexpr char kPassword[] = "correct horse";
 const std::string kExporter(32, '\x5a');
@@ -31,14 +31,26 @@ std::string Plain(absl::string_view user, absl::string_view password, absl::stri
   return absl::StrCat(authzid, nul, user, nul, password);
 }
 
-class AuthenticatorTest : public testing::Test {
+using sasl::Verdict;
+
+// An exchange, step by step.
+class BlockingExchange {
+ public:
+  explicit BlockingExchange(std::unique_ptr<AuthExchange> exchange) : exchange_(std::move(exchange)) {}
+  absl::StatusOr<AuthStep> Begin() { return BlockOn(exchange_->Begin()); }
+  absl::StatusOr<AuthStep> Respond(std::string response) {
+    return BlockOn(exchange_->Respond(std::move(response)));
+  }
+
+ private:
+  const std::unique_ptr<AuthExchange> exchange_;
+};
+
+std::string AddressOf(const AuthStep& step) { return step.account.has_value() ? step.account->address : ""; }
+
+class AuthenticatorTest : public StoreTest {
  protected:
-  AuthenticatorTest()
-      : directory_(engine_, clock_, kIterations, hash_pool_),
-        verifier_(kIterations),
-        cache_(clock_, absl::Seconds(60)),
-        throttle_(clock_, Options()),
-        authenticator_(engine_, verifier_, cache_, throttle_, {kIterations, std::string(32, 's')}) {
+  AuthenticatorTest() {
     EXPECT_TRUE(directory_.CreateDomain("example.test", true).ok());
     Create(kUser, {Password::Kind::kPlain, kPassword});
   }
@@ -56,21 +68,22 @@ class AuthenticatorTest : public testing::Test {
     ASSERT_TRUE(directory_.CreateAccount(account).ok());
   }
 
-  static AuthStart StartOf(absl::string_view mechanism,
-                           std::optional<std::string> initial_response = std::nullopt) {
-    AuthStart start;
+  static sasl::Start StartOf(absl::string_view mechanism,
+                             std::optional<std::string> initial_response = std::nullopt) {
+    sasl::Start start;
     start.mechanism = std::string(mechanism);
     start.initial_response = std::move(initial_response);
     start.client_address = "192.0.2.1";
-    start.service = "pop";
-    start.session_id = "session";
     return start;
   }
 
-  std::unique_ptr<AuthExchange> Start(AuthStart start) {
-    auto exchange = authenticator_.Start(std::move(start));
+  std::unique_ptr<BlockingExchange> Start(sasl::Start start) {
+    return Start(authenticator_, std::move(start));
+  }
+  static std::unique_ptr<BlockingExchange> Start(Authenticator& authenticator, sasl::Start start) {
+    auto exchange = authenticator.Start(std::move(start));
     EXPECT_TRUE(exchange.ok()) << exchange.status();
-    return *std::move(exchange);
+    return std::make_unique<BlockingExchange>(*std::move(exchange));
   }
 
   AuthStep LogInPlain(absl::string_view user, absl::string_view password, absl::string_view authzid = "") {
@@ -83,24 +96,26 @@ class AuthenticatorTest : public testing::Test {
   AuthStep LogIn(const char* mechanism, const std::string& user, const std::string& password,
                  const std::string& client_exporter = "", const std::string& server_exporter = "") {
     SaslClient client(mechanism, user, password, client_exporter);
-    AuthStart start = StartOf(mechanism);
+    sasl::Start start = StartOf(mechanism);
     start.tls_exporter = server_exporter;
     if (!absl::EqualsIgnoreCase(mechanism, "LOGIN")) start.initial_response = client.Step("");
     const auto exchange = Start(std::move(start));
     absl::StatusOr<AuthStep> step = exchange->Begin();
-    while (step.ok() && !step->result.has_value()) step = exchange->Respond(client.Step(step->challenge));
+    while (step.ok() && !step->verdict.has_value()) step = exchange->Respond(client.Step(step->challenge));
     EXPECT_TRUE(step.ok()) << step.status();
     return *step;
   }
 
-  FakeClock clock_;
-  FakeEngine engine_;
-  WorkerPool hash_pool_{2, 100};
-  Directory directory_;
-  PasswordVerifier verifier_;
-  CredentialCache cache_;
-  LoginThrottle throttle_;
-  Authenticator authenticator_;
+  PasswordVerifier verifier_{kIterations};
+  CredentialCache cache_{clock_, absl::Seconds(60)};
+  LoginThrottle throttle_{clock_, Options()};
+  Authenticator authenticator_{engine_->directory(),
+                               verifier_,
+                               cache_,
+                               throttle_,
+                               hash_pool_,
+                               executor_,
+                               {kIterations, std::string(32, 's')}};
 };
 
 TEST_F(AuthenticatorTest, EveryMechanismLetsTheRightPasswordIn) {
@@ -108,9 +123,9 @@ TEST_F(AuthenticatorTest, EveryMechanismLetsTheRightPasswordIn) {
     const bool plus = absl::EndsWith(mechanism, "-PLUS");
     const AuthStep step =
         LogIn(mechanism, "demo@EXAMPLE.test", kPassword, plus ? kExporter : "", plus ? kExporter : "");
-    EXPECT_EQ(step.result, AuthResult::kOk) << mechanism;
-    EXPECT_EQ(step.address, kUser) << mechanism;
-    EXPECT_EQ(step.mailbox, engine_.GetAccount("demo@example.test")->mailbox) << mechanism;
+    EXPECT_EQ(step.verdict, Verdict::kOk) << mechanism;
+    EXPECT_EQ(AddressOf(step), kUser) << mechanism;
+    EXPECT_EQ(step.account->id, directory_.GetAccount("demo@example.test")->id) << mechanism;
     EXPECT_EQ(step.answer_after, absl::ZeroDuration()) << mechanism;
   }
 }
@@ -119,32 +134,32 @@ TEST_F(AuthenticatorTest, EveryMechanismKeepsAWrongPasswordOut) {
   for (const char* mechanism : {"PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"}) {
     const bool plus = absl::EndsWith(mechanism, "-PLUS");
     const AuthStep step = LogIn(mechanism, kUser, "wrong", plus ? kExporter : "", plus ? kExporter : "");
-    EXPECT_EQ(step.result, AuthResult::kInvalidCredentials) << mechanism;
-    EXPECT_EQ(step.address, "") << mechanism;
+    EXPECT_EQ(step.verdict, Verdict::kInvalidCredentials) << mechanism;
+    EXPECT_EQ(AddressOf(step), "") << mechanism;
     EXPECT_GT(step.answer_after, absl::ZeroDuration()) << mechanism;
   }
 }
 
 TEST_F(AuthenticatorTest, PlusIsBoundToTheConnection) {
-  EXPECT_EQ(LogIn("SCRAM-SHA-256-PLUS", kUser, kPassword, kExporter, std::string(32, 'x')).result,
-            AuthResult::kInvalidCredentials);
+  EXPECT_EQ(LogIn("SCRAM-SHA-256-PLUS", kUser, kPassword, kExporter, std::string(32, 'x')).verdict,
+            Verdict::kInvalidCredentials);
   SaslClient client("SCRAM-SHA-256-PLUS", kUser, kPassword, kExporter);
-  EXPECT_EQ(Start(StartOf("SCRAM-SHA-256-PLUS", client.Step("")))->Begin()->result,
-            AuthResult::kUnsupportedMechanism)
+  EXPECT_EQ(Start(StartOf("SCRAM-SHA-256-PLUS", client.Step("")))->Begin()->verdict,
+            Verdict::kUnsupportedMechanism)
       << "without TLS there is nothing to bind to";
 }
 
 TEST_F(AuthenticatorTest, AClientThatWasToldThereIsNoPlusIsRefused) {
-  AuthStart start = StartOf("SCRAM-SHA-256", "y,,n=demo@example.test,r=0123456789");
+  sasl::Start start = StartOf("SCRAM-SHA-256", "y,,n=demo@example.test,r=0123456789");
   start.tls_exporter = kExporter;
-  EXPECT_EQ(Start(start)->Begin()->result, AuthResult::kInvalidCredentials);
+  EXPECT_EQ(Start(start)->Begin()->verdict, Verdict::kInvalidCredentials);
   // Without TLS "y" is honest.
   start.tls_exporter = "";
-  EXPECT_FALSE(Start(start)->Begin()->result.has_value());
+  EXPECT_FALSE(Start(start)->Begin()->verdict.has_value());
   // "n": the client cannot bind.
   start.initial_response = "n,,n=demo@example.test,r=0123456789";
   start.tls_exporter = kExporter;
-  EXPECT_FALSE(Start(start)->Begin()->result.has_value());
+  EXPECT_FALSE(Start(start)->Begin()->verdict.has_value());
 }
 
 TEST_F(AuthenticatorTest, ScramEndsWithTheServersProofAndAnEmptyResponse) {
@@ -157,75 +172,72 @@ TEST_F(AuthenticatorTest, ScramEndsWithTheServersProofAndAnEmptyResponse) {
   bool ok = false;
   EXPECT_EQ(client.Step(server_final, &ok), "");
   EXPECT_TRUE(ok) << "the client has checked the server";
-  EXPECT_EQ(exchange->Respond("")->result, AuthResult::kOk);
+  EXPECT_EQ(exchange->Respond("")->verdict, Verdict::kOk);
 }
 
 TEST_F(AuthenticatorTest, SomethingBehindServerFinalIsMalformed) {
   SaslClient client("SCRAM-SHA-256", kUser, kPassword);
   const auto exchange = Start(StartOf("SCRAM-SHA-256", client.Step("")));
   ASSERT_TRUE(exchange->Respond(client.Step(exchange->Begin()->challenge)).ok());
-  EXPECT_EQ(exchange->Respond("x")->result, AuthResult::kMalformed);
+  EXPECT_EQ(exchange->Respond("x")->verdict, Verdict::kMalformed);
 }
 
 TEST_F(AuthenticatorTest, LoginAsksInTheWordsThatClientsKnow) {
   const auto exchange = Start(StartOf("LOGIN"));
   EXPECT_EQ(exchange->Begin()->challenge, "Username:");
   EXPECT_EQ(exchange->Respond(kUser)->challenge, "Password:");
-  EXPECT_EQ(exchange->Respond(kPassword)->result, AuthResult::kOk);
+  EXPECT_EQ(exchange->Respond(kPassword)->verdict, Verdict::kOk);
   const auto with_initial = Start(StartOf("LOGIN", kUser));
   EXPECT_EQ(with_initial->Begin()->challenge, "Password:");
-  EXPECT_EQ(with_initial->Respond(kPassword)->result, AuthResult::kOk);
+  EXPECT_EQ(with_initial->Respond(kPassword)->verdict, Verdict::kOk);
 }
 
 TEST_F(AuthenticatorTest, PlainWithoutInitialResponseGetsAnEmptyChallenge) {
   const auto exchange = Start(StartOf("PLAIN"));
   const auto step = exchange->Begin();
-  EXPECT_FALSE(step->result.has_value());
+  EXPECT_FALSE(step->verdict.has_value());
   EXPECT_EQ(step->challenge, "");
-  EXPECT_EQ(exchange->Respond(Plain(kUser, kPassword))->result, AuthResult::kOk);
+  EXPECT_EQ(exchange->Respond(Plain(kUser, kPassword))->verdict, Verdict::kOk);
 }
 
 TEST_F(AuthenticatorTest, NobodyActsForAnother) {
   Create("other@example.test", {Password::Kind::kPlain, kPassword});
-  EXPECT_EQ(LogInPlain(kUser, kPassword, "demo@example.test").result, AuthResult::kOk);
-  EXPECT_EQ(LogInPlain(kUser, kPassword, "other@example.test").result, AuthResult::kInvalidCredentials);
+  EXPECT_EQ(LogInPlain(kUser, kPassword, "demo@example.test").verdict, Verdict::kOk);
+  EXPECT_EQ(LogInPlain(kUser, kPassword, "other@example.test").verdict, Verdict::kInvalidCredentials);
   const auto exchange =
       Start(StartOf("SCRAM-SHA-256", "n,a=other@example.test,n=demo@example.test,r=0123456789"));
-  EXPECT_FALSE(exchange->Begin()->result.has_value()) << "it fails like a wrong password, at the end";
+  EXPECT_FALSE(exchange->Begin()->verdict.has_value()) << "it fails like a wrong password, at the end";
 }
 
 TEST_F(AuthenticatorTest, MalformedExchanges) {
-  EXPECT_EQ(Start(StartOf("PLAIN", ""))->Begin()->result, AuthResult::kMalformed);
-  EXPECT_EQ(Start(StartOf("PLAIN", "no separators"))->Begin()->result, AuthResult::kMalformed);
-  EXPECT_EQ(Start(StartOf("SCRAM-SHA-256", ""))->Begin()->result, AuthResult::kMalformed);
-  EXPECT_EQ(Start(StartOf("SCRAM-SHA-256", "hello"))->Begin()->result, AuthResult::kMalformed);
+  EXPECT_EQ(Start(StartOf("PLAIN", ""))->Begin()->verdict, Verdict::kMalformed);
+  EXPECT_EQ(Start(StartOf("PLAIN", "no separators"))->Begin()->verdict, Verdict::kMalformed);
+  EXPECT_EQ(Start(StartOf("SCRAM-SHA-256", ""))->Begin()->verdict, Verdict::kMalformed);
+  EXPECT_EQ(Start(StartOf("SCRAM-SHA-256", "hello"))->Begin()->verdict, Verdict::kMalformed);
   const auto login = Start(StartOf("LOGIN"));
   ASSERT_TRUE(login->Begin().ok());
-  EXPECT_EQ(login->Respond("")->result, AuthResult::kMalformed);
+  EXPECT_EQ(login->Respond("")->verdict, Verdict::kMalformed);
   const auto plain = Start(StartOf("PLAIN"));
   ASSERT_TRUE(plain->Begin().ok());
-  EXPECT_EQ(plain->Respond(std::string(9217, 'x'))->result, AuthResult::kMalformed);
+  EXPECT_EQ(plain->Respond(std::string(9217, 'x'))->verdict, Verdict::kMalformed);
 }
 
 TEST_F(AuthenticatorTest, OtherMechanismsAreNotOffered) {
   for (const char* mechanism :
        {"", "plain", "CRAM-MD5", "DIGEST-MD5", "ANONYMOUS", "EXTERNAL", "SCRAM-SHA-1", "GSSAPI"}) {
-    EXPECT_EQ(Start(StartOf(mechanism, "x"))->Begin()->result, AuthResult::kUnsupportedMechanism)
-        << mechanism;
+    EXPECT_EQ(Start(StartOf(mechanism, "x"))->Begin()->verdict, Verdict::kUnsupportedMechanism) << mechanism;
   }
 }
 
 TEST_F(AuthenticatorTest, FieldsAreNamed) {
   const auto field = [&](auto change) {
-    AuthStart start = StartOf("PLAIN", "x");
+    sasl::Start start = StartOf("PLAIN", "x");
     change(start);
     return FieldOf(authenticator_.Start(start).status());
   };
-  EXPECT_EQ(field([](AuthStart& s) { s.client_address = ""; }), "start.client_address");
-  EXPECT_EQ(field([](AuthStart& s) { s.service = "imap"; }), "start.service");
-  EXPECT_EQ(field([](AuthStart& s) { s.session_id = "a\nb"; }), "start.session_id");
-  EXPECT_EQ(field([](AuthStart& s) { s.tls_exporter = std::string(65, 'x'); }), "start.tls_exporter");
-  EXPECT_EQ(field([](AuthStart& s) { s.initial_response = std::string(9217, 'x'); }),
+  EXPECT_EQ(field([](sasl::Start& s) { s.client_address = ""; }), "start.client_address");
+  EXPECT_EQ(field([](sasl::Start& s) { s.tls_exporter = std::string(65, 'x'); }), "start.tls_exporter");
+  EXPECT_EQ(field([](sasl::Start& s) { s.initial_response = std::string(9217, 'x'); }),
             "start.initial_response");
 }
 
@@ -233,9 +245,9 @@ TEST_F(AuthenticatorTest, DisabledIsToldOnlyToWhoKnowsThePassword) {
   AccountUpdate update{"demo@example.test"};
   update.disabled = true;
   ASSERT_TRUE(directory_.UpdateAccount(update).ok());
-  EXPECT_EQ(LogInPlain(kUser, kPassword).result, AuthResult::kDisabled);
-  EXPECT_EQ(LogIn("SCRAM-SHA-256", kUser, kPassword).result, AuthResult::kDisabled);
-  EXPECT_EQ(LogInPlain(kUser, "wrong").result, AuthResult::kInvalidCredentials);
+  EXPECT_EQ(LogInPlain(kUser, kPassword).verdict, Verdict::kDisabled);
+  EXPECT_EQ(LogIn("SCRAM-SHA-256", kUser, kPassword).verdict, Verdict::kDisabled);
+  EXPECT_EQ(LogInPlain(kUser, "wrong").verdict, Verdict::kInvalidCredentials);
 }
 
 TEST_F(AuthenticatorTest, AnUnknownAccountCostsAsMuchAsAWrongPassword) {
@@ -249,7 +261,7 @@ TEST_F(AuthenticatorTest, AnUnknownAccountCostsAsMuchAsAWrongPassword) {
   const AuthStep passwordless = LogInPlain("passwordless@example.test", "wrong");
   EXPECT_EQ(verifier_.derivation_count(), 4u);
   for (const AuthStep& step : {unknown, no_address, passwordless}) {
-    EXPECT_EQ(step.result, wrong.result);
+    EXPECT_EQ(step.verdict, wrong.verdict);
     EXPECT_EQ(step.answer_after, wrong.answer_after);
   }
 }
@@ -262,9 +274,9 @@ std::string SaltAndIterations(absl::string_view server_first) {
 
 TEST_F(AuthenticatorTest, ScramLooksTheSameForUnknownAccounts) {
   const auto server_first = [&](Authenticator& authenticator, absl::string_view user) {
-    auto exchange =
-        authenticator.Start(StartOf("SCRAM-SHA-256", absl::StrCat("n,,n=", user, ",r=0123456789")));
-    return SaltAndIterations((*exchange)->Begin()->challenge);
+    const auto exchange =
+        Start(authenticator, StartOf("SCRAM-SHA-256", absl::StrCat("n,,n=", user, ",r=0123456789")));
+    return SaltAndIterations(exchange->Begin()->challenge);
   };
   const std::string known = server_first(authenticator_, "demo@example.test");
   const std::string unknown = server_first(authenticator_, "nobody@example.test");
@@ -273,55 +285,56 @@ TEST_F(AuthenticatorTest, ScramLooksTheSameForUnknownAccounts) {
   EXPECT_NE(unknown, server_first(authenticator_, "nobody2@example.test"));
   EXPECT_EQ(unknown, server_first(authenticator_, "NOBODY@example.test"));
   // After a restart too.
-  Authenticator restarted(engine_, verifier_, cache_, throttle_, {kIterations, std::string(32, 's')});
+  Authenticator restarted(engine_->directory(), verifier_, cache_, throttle_, hash_pool_, executor_,
+                          {kIterations, std::string(32, 's')});
   EXPECT_EQ(unknown, server_first(restarted, "nobody@example.test"));
-  EXPECT_EQ(LogIn("SCRAM-SHA-256", "nobody@example.test", kPassword).result, AuthResult::kInvalidCredentials);
+  EXPECT_EQ(LogIn("SCRAM-SHA-256", "nobody@example.test", kPassword).verdict, Verdict::kInvalidCredentials);
 }
 
 TEST_F(AuthenticatorTest, ARightPasswordCostsNoHashingForAWhile) {
-  for (int i = 0; i < 10; ++i) EXPECT_EQ(LogInPlain(kUser, kPassword).result, AuthResult::kOk);
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(LogInPlain(kUser, kPassword).verdict, Verdict::kOk);
   EXPECT_EQ(verifier_.derivation_count(), 1u);
-  EXPECT_EQ(LogInPlain(kUser, "wrong").result, AuthResult::kInvalidCredentials);
+  EXPECT_EQ(LogInPlain(kUser, "wrong").verdict, Verdict::kInvalidCredentials);
   EXPECT_EQ(verifier_.derivation_count(), 2u);
   clock_.Advance(absl::Seconds(60));
-  EXPECT_EQ(LogInPlain(kUser, kPassword).result, AuthResult::kOk);
+  EXPECT_EQ(LogInPlain(kUser, kPassword).verdict, Verdict::kOk);
   EXPECT_EQ(verifier_.derivation_count(), 3u);
 }
 
 TEST_F(AuthenticatorTest, APasswordChangeEndsThatAtOnce) {
-  EXPECT_EQ(LogInPlain(kUser, kPassword).result, AuthResult::kOk);
+  EXPECT_EQ(LogInPlain(kUser, kPassword).verdict, Verdict::kOk);
   ASSERT_TRUE(directory_.SetPassword(kUser, {Password::Kind::kPlain, "new"}).ok());
-  EXPECT_EQ(LogInPlain(kUser, kPassword).result, AuthResult::kInvalidCredentials);
-  EXPECT_EQ(LogInPlain(kUser, "new").result, AuthResult::kOk);
+  EXPECT_EQ(LogInPlain(kUser, kPassword).verdict, Verdict::kInvalidCredentials);
+  EXPECT_EQ(LogInPlain(kUser, "new").verdict, Verdict::kOk);
 }
 
 TEST_F(AuthenticatorTest, ALockedOutClientIsNotChecked) {
   for (int i = 0; i < 5; ++i) LogInPlain(kUser, absl::StrCat("guess ", i));
   const uint64_t derivations = verifier_.derivation_count();
   const AuthStep right = LogInPlain(kUser, kPassword);
-  EXPECT_EQ(right.result, AuthResult::kInvalidCredentials);
+  EXPECT_EQ(right.verdict, Verdict::kInvalidCredentials);
   EXPECT_GT(right.answer_after, absl::ZeroDuration());
   EXPECT_EQ(verifier_.derivation_count(), derivations);
-  EXPECT_EQ(LogIn("SCRAM-SHA-256", kUser, kPassword).result, AuthResult::kInvalidCredentials);
+  EXPECT_EQ(LogIn("SCRAM-SHA-256", kUser, kPassword).verdict, Verdict::kInvalidCredentials);
   // From elsewhere the user comes in.
-  AuthStart elsewhere = StartOf("PLAIN", Plain(kUser, kPassword));
+  sasl::Start elsewhere = StartOf("PLAIN", Plain(kUser, kPassword));
   elsewhere.client_address = "198.51.100.7";
-  EXPECT_EQ(Start(elsewhere)->Begin()->result, AuthResult::kOk);
+  EXPECT_EQ(Start(elsewhere)->Begin()->verdict, Verdict::kOk);
   clock_.Advance(ThrottleOptions().lockout_time);
-  EXPECT_EQ(LogInPlain(kUser, kPassword).result, AuthResult::kOk);
+  EXPECT_EQ(LogInPlain(kUser, kPassword).verdict, Verdict::kOk);
 }
 
 TEST_F(AuthenticatorTest, LockOutsLookTheSameForUnknownAccounts) {
   std::vector<AuthStep> known, unknown;
   for (int i = 0; i < 8; ++i) {
-    AuthStart start = StartOf("PLAIN", Plain(kUser, absl::StrCat(i)));
+    sasl::Start start = StartOf("PLAIN", Plain(kUser, absl::StrCat(i)));
     known.push_back(*Start(start)->Begin());
     start = StartOf("PLAIN", Plain("nobody@example.test", absl::StrCat(i)));
     start.client_address = "198.51.100.7";
     unknown.push_back(*Start(start)->Begin());
   }
   for (size_t i = 0; i < known.size(); ++i) {
-    EXPECT_EQ(known[i].result, unknown[i].result) << i;
+    EXPECT_EQ(known[i].verdict, unknown[i].verdict) << i;
     EXPECT_EQ(known[i].answer_after, unknown[i].answer_after) << i;
   }
 }
@@ -334,31 +347,60 @@ TEST_F(AuthenticatorTest, ImportedHashesServePasswordsButNotScram) {
   for (const std::string& hash : hashes) {
     const std::string user = absl::StrCat("imported", ++i, "@example.test");
     Create(user, {Password::Kind::kCryptHash, hash});
-    EXPECT_EQ(LogInPlain(user, "old secret").result, AuthResult::kOk) << hash;
-    EXPECT_EQ(LogIn("LOGIN", user, "old secret").result, AuthResult::kOk) << hash;
-    EXPECT_EQ(LogInPlain(user, "old secre").result, AuthResult::kInvalidCredentials) << hash;
-    EXPECT_EQ(LogIn("SCRAM-SHA-256", user, "old secret").result, AuthResult::kInvalidCredentials) << hash;
+    EXPECT_EQ(LogInPlain(user, "old secret").verdict, Verdict::kOk) << hash;
+    EXPECT_EQ(LogIn("LOGIN", user, "old secret").verdict, Verdict::kOk) << hash;
+    EXPECT_EQ(LogInPlain(user, "old secre").verdict, Verdict::kInvalidCredentials) << hash;
+    EXPECT_EQ(LogIn("SCRAM-SHA-256", user, "old secret").verdict, Verdict::kInvalidCredentials) << hash;
     ASSERT_TRUE(directory_.SetPassword(user, {Password::Kind::kPlain, "old secret"}).ok());
-    EXPECT_EQ(LogIn("SCRAM-SHA-256", user, "old secret").result, AuthResult::kOk) << hash;
+    EXPECT_EQ(LogIn("SCRAM-SHA-256", user, "old secret").verdict, Verdict::kOk) << hash;
   }
 }
 
 TEST_F(AuthenticatorTest, PasswordsMayHaveSpacesAndUnicode) {
   for (const char* password : {" leading and trailing ", "pässwörd ☂", "a b c"}) {
     ASSERT_TRUE(directory_.SetPassword(kUser, {Password::Kind::kPlain, password}).ok());
-    EXPECT_EQ(LogInPlain(kUser, password).result, AuthResult::kOk) << password;
-    EXPECT_EQ(LogIn("SCRAM-SHA-256", kUser, password).result, AuthResult::kOk) << password;
+    EXPECT_EQ(LogInPlain(kUser, password).verdict, Verdict::kOk) << password;
+    EXPECT_EQ(LogIn("SCRAM-SHA-256", kUser, password).verdict, Verdict::kOk) << password;
   }
 }
 
 TEST_F(AuthenticatorTest, AnEngineThatIsAwayIsNoVerdict) {
-  engine_.FailWith(absl::UnavailableError("away"));
-  EXPECT_TRUE(absl::IsUnavailable(Start(StartOf("PLAIN", Plain(kUser, kPassword)))->Begin().status()));
+  AwayDirectory away;
+  Authenticator authenticator(away, verifier_, cache_, throttle_, hash_pool_, executor_,
+                              {kIterations, std::string(32, 's')});
+  EXPECT_TRUE(
+      absl::IsUnavailable(Start(authenticator, StartOf("PLAIN", Plain(kUser, kPassword)))->Begin().status()));
   EXPECT_TRUE(absl::IsUnavailable(
-      Start(StartOf("SCRAM-SHA-256", "n,,n=demo@example.test,r=0123456789"))->Begin().status()));
-  engine_.FailWith(absl::OkStatus());
+      Start(authenticator, StartOf("SCRAM-SHA-256", "n,,n=demo@example.test,r=0123456789"))
+          ->Begin()
+          .status()));
   EXPECT_FALSE(throttle_.IsLockedOut("demo@example.test", "192.0.2.1"));
-  EXPECT_EQ(LogInPlain(kUser, kPassword).result, AuthResult::kOk);
+  EXPECT_EQ(LogInPlain(kUser, kPassword).verdict, Verdict::kOk);
+}
+
+TEST_F(AuthenticatorTest, ARememberedPasswordIsAnsweredWithoutAChangeOfThreads) {
+  EXPECT_EQ(LogInPlain(kUser, kPassword).verdict, Verdict::kOk);
+  const int wake_ups = executor_.wake_up_count();
+  EXPECT_EQ(LogInPlain(kUser, kPassword).verdict, Verdict::kOk);
+  EXPECT_EQ(executor_.wake_up_count(), wake_ups);
+}
+
+TEST_F(AuthenticatorTest, AFullPoolIsNoVerdict) {
+  absl::Notification go_on;
+  WorkerPool full(1, 1);
+  absl::Notification busy;
+  ASSERT_TRUE(full.Submit([&] {
+    busy.Notify();
+    go_on.WaitForNotification();
+  }));
+  busy.WaitForNotification();
+  ASSERT_TRUE(full.Submit([] {}));
+  Authenticator authenticator(engine_->directory(), verifier_, cache_, throttle_, full, executor_,
+                              {kIterations, std::string(32, 's')});
+  const auto step = Start(authenticator, StartOf("PLAIN", Plain(kUser, kPassword)))->Begin();
+  go_on.Notify();
+  EXPECT_TRUE(absl::IsResourceExhausted(step.status()));
+  EXPECT_EQ(ReasonOf(step.status()), kReasonBusy);
 }
 
 TEST_F(AuthenticatorTest, ManyExchangesAtOnce) {
@@ -367,8 +409,8 @@ TEST_F(AuthenticatorTest, ManyExchangesAtOnce) {
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&] {
       for (int i = 0; i < 10; ++i) {
-        if (LogIn("SCRAM-SHA-256", kUser, kPassword).result == AuthResult::kOk) ++let_in;
-        if (LogInPlain(kUser, kPassword).result == AuthResult::kOk) ++let_in;
+        if (LogIn("SCRAM-SHA-256", kUser, kPassword).verdict == Verdict::kOk) ++let_in;
+        if (LogInPlain(kUser, kPassword).verdict == Verdict::kOk) ++let_in;
       }
     });
   }
@@ -377,4 +419,4 @@ TEST_F(AuthenticatorTest, ManyExchangesAtOnce) {
 }
 
 }  // namespace
-}  // namespace mailstead::store
+}  // namespace mailstead::stored

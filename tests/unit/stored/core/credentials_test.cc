@@ -7,27 +7,27 @@
 #include "common/base/clock.h"
 #include "stored/core/password.h"
 
-namespace mailstead::store {
+namespace mailstead::stored {
 namespace {
 
 constexpr uint32_t kIterations = 4096;
 
-Credential Scram(absl::string_view password) {
+engine::Credential Scram(absl::string_view password) {
   return MakeScramCredential(password, kIterations, "0123456789abcdef");
 }
 
-Credential Crypt(const std::string& password, const char* setting) {
+engine::Credential Crypt(const std::string& password, const char* setting) {
   crypt_data data = {};
-  Credential credential;
-  credential.kind = Credential::Kind::kCrypt;
+  engine::Credential credential;
+  credential.kind = engine::Credential::Kind::kCrypt;
   credential.crypt_hash = crypt_r(password.c_str(), setting, &data);
   return credential;
 }
 
-Account MakeAccount(uint64_t mailbox, uint64_t version) {
-  Account account;
+engine::Account MakeAccount(int64_t id, int64_t version) {
+  engine::Account account;
   account.address = "demo@example.test";
-  account.mailbox = MailboxId{mailbox};
+  account.id = AccountId{id};
   account.credential.version = version;
   return account;
 }
@@ -43,7 +43,7 @@ TEST(PasswordVerifier, ChecksImportedHashes) {
   PasswordVerifier verifier(kIterations);
   for (const char* setting :
        {"$6$rounds=1000$saltstring$", "$2y$04$abcdefghijklmnopqrstuu", "$5$rounds=1000$salt$"}) {
-    const Credential credential = Crypt("old secret", setting);
+    const engine::Credential credential = Crypt("old secret", setting);
     ASSERT_EQ(credential.crypt_hash.substr(0, 2), std::string(setting).substr(0, 2));
     EXPECT_TRUE(verifier.Verify(credential, "old secret", "old secret")) << setting;
     EXPECT_FALSE(verifier.Verify(credential, "old secre", "old secre")) << setting;
@@ -60,8 +60,8 @@ TEST(PasswordVerifier, ImportedHashesSeeThePasswordUnprepared) {
 
 TEST(PasswordVerifier, NoCredentialIsNeverRightButCostsTheSame) {
   PasswordVerifier verifier(kIterations);
-  EXPECT_FALSE(verifier.Verify(Credential(), "", ""));
-  EXPECT_FALSE(verifier.Verify(Credential(), "secret", "secret"));
+  EXPECT_FALSE(verifier.Verify(engine::Credential(), "", ""));
+  EXPECT_FALSE(verifier.Verify(engine::Credential(), "secret", "secret"));
   EXPECT_EQ(verifier.derivation_count(), 2u);
   verifier.Verify(Scram("secret"), "secret", "secret");
   EXPECT_EQ(verifier.derivation_count(), 3u);
@@ -70,7 +70,7 @@ TEST(PasswordVerifier, NoCredentialIsNeverRightButCostsTheSame) {
 TEST(CredentialCache, RemembersForItsTime) {
   FakeClock clock;
   CredentialCache cache(clock, absl::Seconds(60));
-  const Account account = MakeAccount(1, 1);
+  const engine::Account account = MakeAccount(1, 1);
   EXPECT_FALSE(cache.Knows(account, "secret"));
   cache.Remember(account, "secret");
   clock.Advance(absl::Seconds(59));
@@ -106,14 +106,14 @@ TEST(CredentialCache, IsBounded) {
   FakeClock clock;
   CredentialCache cache(clock, absl::Seconds(60), 2);
   for (int i = 0; i < 3; ++i) {
-    Account account = MakeAccount(i + 1, 1);
+    engine::Account account = MakeAccount(i + 1, 1);
     account.address = absl::StrCat(i, "@example.test");
     cache.Remember(account, "secret");
   }
-  Account first = MakeAccount(1, 1);
+  engine::Account first = MakeAccount(1, 1);
   first.address = "0@example.test";
   EXPECT_FALSE(cache.Knows(first, "secret"));
-  Account last = MakeAccount(3, 1);
+  engine::Account last = MakeAccount(3, 1);
   last.address = "2@example.test";
   EXPECT_TRUE(cache.Knows(last, "secret"));
 }
@@ -128,4 +128,4 @@ TEST(CredentialCache, FingerprintsTellAccountsAndPasswordsApart) {
 }
 
 }  // namespace
-}  // namespace mailstead::store
+}  // namespace mailstead::stored

@@ -4,7 +4,7 @@
 
 #include "absl/strings/escaping.h"
 
-namespace mailstead::store {
+namespace mailstead::stored {
 namespace {
 
 // FIPS 180-4, the one-block example.
@@ -36,4 +36,4 @@ TEST(Digest, ConstantTimeComparison) {
 }
 
 }  // namespace
-}  // namespace mailstead::store
+}  // namespace mailstead::stored

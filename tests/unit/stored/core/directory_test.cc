@@ -6,18 +6,14 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/reason.h"
 #include "stored/core/credentials.h"
-#include "tests/unit/stored/fake_engine.h"
+#include "tests/unit/stored/core/store_fixture.h"
 
-namespace mailstead::store {
+namespace mailstead::stored {
 namespace {
 
-constexpr uint32_t kIterations = 4096;
-
-class DirectoryTest : public testing::Test {
+class DirectoryTest : public StoreTest {
  protected:
-  DirectoryTest() : directory_(engine_, clock_, kIterations, hash_pool_) {
-    EXPECT_TRUE(directory_.CreateDomain("example.test", true).ok());
-  }
+  DirectoryTest() { EXPECT_TRUE(directory_.CreateDomain("example.test", true).ok()); }
 
   static NewAccount Named(absl::string_view address, absl::string_view password = "") {
     NewAccount account;
@@ -25,11 +21,6 @@ class DirectoryTest : public testing::Test {
     if (!password.empty()) account.password = {Password::Kind::kPlain, std::string(password)};
     return account;
   }
-
-  FakeClock clock_;
-  FakeEngine engine_;
-  WorkerPool hash_pool_{2, 100};
-  Directory directory_;
 };
 
 TEST_F(DirectoryTest, DomainsComeAndGo) {
@@ -56,8 +47,8 @@ TEST_F(DirectoryTest, AccountsGetAScramVerifierOnly) {
   const auto account = directory_.CreateAccount(Named("Demo@example.test", "secret"));
   ASSERT_TRUE(account.ok());
   EXPECT_EQ(account->address, "Demo@example.test");
-  EXPECT_NE(account->mailbox.value, 0u);
-  EXPECT_EQ(account->credential.kind, Credential::Kind::kScramSha256);
+  EXPECT_NE(account->id.value, 0);
+  EXPECT_EQ(account->credential.kind, engine::Credential::Kind::kScramSha256);
   EXPECT_EQ(account->credential.iterations, kIterations);
   PasswordVerifier verifier(kIterations);
   EXPECT_TRUE(verifier.Verify(account->credential, "secret", "secret"));
@@ -70,10 +61,18 @@ TEST_F(DirectoryTest, AccountFieldsAreNamed) {
   NewAccount hashed = Named("a@example.test");
   hashed.password = {Password::Kind::kCryptHash, "secret"};
   EXPECT_EQ(FieldOf(directory_.CreateAccount(hashed).status()), "password.crypt_hash");
-  EXPECT_EQ(FieldOf(directory_.GetAccount("x").status()), "address");
-  EXPECT_EQ(FieldOf(directory_.DeleteAccount("x")), "address");
-  EXPECT_EQ(FieldOf(directory_.SetPassword("a@example.test", {})), "password");
-  EXPECT_EQ(FieldOf(directory_.UpdateAccount({"x"}).status()), "account.address");
+  EXPECT_EQ(FieldOf(directory_.GetAccount("x").status()), "account");
+  EXPECT_EQ(FieldOf(directory_.DeleteAccount("x")), "account");
+  EXPECT_EQ(FieldOf(directory_.SetPassword("x", {})), "account");
+  EXPECT_EQ(FieldOf(directory_.SetPassword("a@example.test", {Password::Kind::kPlain, ""})),
+            "password.plain");
+  EXPECT_EQ(FieldOf(directory_.UpdateAccount({"x"}).status()), "account");
+  AccountUpdate moved{"1"};
+  moved.address = "x";
+  EXPECT_EQ(FieldOf(directory_.UpdateAccount(moved).status()), "update.address");
+  NewAccount negative = Named("a@example.test");
+  negative.quota_bytes = -1;
+  EXPECT_EQ(FieldOf(directory_.CreateAccount(negative).status()), "account.quota.bytes");
   EXPECT_TRUE(absl::IsNotFound(directory_.CreateAccount(Named("a@nowhere.test")).status()));
 }
 
@@ -93,7 +92,7 @@ TEST_F(DirectoryTest, ABatchAnswersForEach) {
     } else {
       ASSERT_TRUE((*results)[i].ok()) << i;
       EXPECT_EQ((*results)[i]->address, accounts[i].address);
-      EXPECT_EQ((*results)[i]->credential.kind, Credential::Kind::kScramSha256);
+      EXPECT_EQ((*results)[i]->credential.kind, engine::Credential::Kind::kScramSha256);
     }
   }
 }
@@ -114,22 +113,22 @@ TEST_F(DirectoryTest, OnlyWhatIsNamedChanges) {
   update.disabled = true;
   auto details = directory_.UpdateAccount(update);
   ASSERT_TRUE(details.ok());
-  EXPECT_TRUE(details->account.disabled);
-  EXPECT_EQ(details->account.quota_bytes, 5u);
+  EXPECT_TRUE(details->disabled);
+  EXPECT_EQ(details->quota_bytes, 5);
   update = {"a@example.test"};
   update.quota_bytes = 0;
   details = directory_.UpdateAccount(update);
-  EXPECT_TRUE(details->account.disabled);
-  EXPECT_EQ(details->account.quota_bytes, 0u);
-  EXPECT_EQ(details->account.quota_messages, 6u);
-  EXPECT_EQ(details->account.credential.kind, Credential::Kind::kScramSha256);
+  EXPECT_TRUE(details->disabled);
+  EXPECT_EQ(details->quota_bytes, 0);
+  EXPECT_EQ(details->quota_messages, 6);
+  EXPECT_EQ(details->credential.kind, engine::Credential::Kind::kScramSha256);
 }
 
 TEST_F(DirectoryTest, SetPasswordMakesANewVersion) {
   ASSERT_TRUE(directory_.CreateAccount(Named("a@example.test", "old")).ok());
-  const Credential old = directory_.GetAccount("a@example.test")->account.credential;
+  const engine::Credential old = directory_.GetAccount("a@example.test")->credential;
   ASSERT_TRUE(directory_.SetPassword("a@example.test", {Password::Kind::kPlain, "new"}).ok());
-  const Credential changed = directory_.GetAccount("a@example.test")->account.credential;
+  const engine::Credential changed = directory_.GetAccount("a@example.test")->credential;
   EXPECT_GT(changed.version, old.version);
   PasswordVerifier verifier(kIterations);
   EXPECT_TRUE(verifier.Verify(changed, "new", "new"));
@@ -149,7 +148,7 @@ TEST_F(DirectoryTest, AccountsAreListedInPages) {
     const auto page = directory_.ListAccounts(request, "");
     ASSERT_TRUE(page.ok());
     EXPECT_LE(page->items.size(), 2u);
-    for (const AccountDetails& details : page->items) seen.push_back(details.account.address);
+    for (const engine::Account& account : page->items) seen.push_back(account.address);
     request.page_token = page->next_page_token;
     ++pages;
   } while (!request.page_token.empty());
@@ -176,7 +175,7 @@ TEST_F(DirectoryTest, Aliases) {
   ASSERT_TRUE(alias.ok());
   EXPECT_THAT(alias->targets, testing::ElementsAre("a@example.test", "B@elsewhere.test"));
   EXPECT_EQ(directory_.GetAlias("info@example.test")->address, "Info@example.test");
-  EXPECT_THAT(directory_.UpdateAlias("info@example.test", {{"c@example.test"}})->targets,
+  EXPECT_THAT(directory_.UpdateAlias("info@example.test", {"c@example.test"})->targets,
               testing::ElementsAre("c@example.test"));
   ASSERT_TRUE(directory_.CreateAlias("@example.test", {"a@example.test"}).ok());
   EXPECT_EQ(directory_.ListAliases({0, ""}, "example.test")->items.size(), 2u);
@@ -196,5 +195,89 @@ TEST_F(DirectoryTest, AliasFieldsAreNamed) {
   EXPECT_EQ(FieldOf(directory_.UpdateAlias("x@example.test", too_many).status()), "alias.targets");
 }
 
+// ---- Names, ids and versions
+
+TEST_F(DirectoryTest, AnAccountIsNamedByItsAddressOrItsId) {
+  const auto account = directory_.CreateAccount(Named("a@example.test"));
+  const std::string id = absl::StrCat(account->id.value);
+  EXPECT_EQ(directory_.GetAccount("A@Example.test")->id, account->id);
+  EXPECT_EQ(directory_.GetAccount(id)->address, "a@example.test");
+  EXPECT_EQ(ReasonOf(directory_.GetAccount("x@example.test").status()), kReasonAccountNotFound);
+  EXPECT_EQ(ReasonOf(directory_.GetAccount("999").status()), kReasonAccountNotFound);
+  EXPECT_EQ(FieldOf(directory_.GetAccount("0").status()), "account");
+  EXPECT_EQ(FieldOf(directory_.GetAccount("99999999999999999999").status()), "account");
+  EXPECT_EQ(FieldOf(directory_.GetAccount("").status()), "account");
+}
+
+TEST_F(DirectoryTest, AnAccountKeepsItsIdAndPasswordUnderAnotherAddress) {
+  ASSERT_TRUE(directory_.CreateDomain("other.test", true).ok());
+  const auto account = directory_.CreateAccount(Named("a@example.test", "secret"));
+  ASSERT_TRUE(directory_.CreateAccount(Named("taken@example.test")).ok());
+  AccountUpdate update{"a@example.test"};
+  update.address = "New.Name@Other.test";
+  const auto renamed = directory_.UpdateAccount(update);
+  ASSERT_TRUE(renamed.ok()) << renamed.status();
+  EXPECT_EQ(renamed->address, "New.Name@other.test");
+  EXPECT_EQ(renamed->id, account->id);
+  EXPECT_EQ(renamed->credential.stored_key, account->credential.stored_key);
+  EXPECT_EQ(directory_.GetAccount("new.name@other.test")->id, account->id);
+  EXPECT_TRUE(absl::IsNotFound(directory_.GetAccount("a@example.test").status()));
+  update = {absl::StrCat(account->id.value)};
+  update.address = "taken@example.test";
+  EXPECT_EQ(ReasonOf(directory_.UpdateAccount(update).status()), kReasonAddressTaken);
+  update.address = "a@nowhere.test";
+  EXPECT_EQ(ReasonOf(directory_.UpdateAccount(update).status()), kReasonDomainNotFound);
+}
+
+TEST_F(DirectoryTest, NoUpdateIsLostToAnother) {
+  const auto domain = directory_.GetDomain("example.test");
+  ASSERT_TRUE(directory_.UpdateDomain("example.test", false, domain->version).ok());
+  EXPECT_EQ(ReasonOf(directory_.UpdateDomain("example.test", true, domain->version).status()),
+            kReasonEtagMismatch);
+  EXPECT_FALSE(directory_.GetDomain("example.test")->plus_addressing);
+  EXPECT_EQ(ReasonOf(directory_.DeleteDomain("example.test", domain->version)), kReasonEtagMismatch);
+
+  const auto alias = directory_.CreateAlias("x@example.test", {"a@example.test"});
+  ASSERT_TRUE(
+      directory_.UpdateAlias("x@example.test", {"a@example.test", "b@example.test"}, alias->version).ok());
+  const absl::Status lost =
+      directory_.UpdateAlias("x@example.test", {"a@example.test", "c@example.test"}, alias->version).status();
+  EXPECT_TRUE(absl::IsAborted(lost));
+  EXPECT_EQ(ReasonOf(lost), kReasonEtagMismatch);
+  EXPECT_EQ(ReasonOf(directory_.DeleteAlias("x@example.test", alias->version)), kReasonEtagMismatch);
+  EXPECT_TRUE(directory_.DeleteAlias("x@example.test", alias->version + 1).ok());
+
+  const auto account = directory_.CreateAccount(Named("a@example.test"));
+  AccountUpdate update{"a@example.test"};
+  update.expected_version = account->version;
+  update.disabled = true;
+  ASSERT_TRUE(directory_.UpdateAccount(update).ok());
+  EXPECT_EQ(ReasonOf(directory_.UpdateAccount(update).status()), kReasonEtagMismatch);
+  EXPECT_EQ(ReasonOf(directory_.DeleteAccount("a@example.test", account->version)), kReasonEtagMismatch);
+}
+
+TEST_F(DirectoryTest, ListsOfADomainThatIsNotThere) {
+  EXPECT_EQ(ReasonOf(directory_.ListAccounts({0, ""}, "nowhere.test").status()), kReasonDomainNotFound);
+  EXPECT_EQ(ReasonOf(directory_.ListAliases({0, ""}, "nowhere.test").status()), kReasonDomainNotFound);
+  EXPECT_TRUE(directory_.ListAccounts({0, ""}, "example.test").ok());
+}
+
+TEST_F(DirectoryTest, ErrorsHaveReasons) {
+  EXPECT_EQ(ReasonOf(directory_.GetDomain("nowhere.test").status()), kReasonDomainNotFound);
+  EXPECT_EQ(ReasonOf(directory_.GetAlias("x@example.test").status()), kReasonAliasNotFound);
+  EXPECT_EQ(ReasonOf(directory_.DeleteAlias("x@example.test")), kReasonAliasNotFound);
+  EXPECT_EQ(ReasonOf(directory_.CreateAccount(Named("a@nowhere.test")).status()), kReasonDomainNotFound);
+  ASSERT_TRUE(directory_.CreateAccount(Named("a@example.test")).ok());
+  EXPECT_EQ(ReasonOf(directory_.CreateAlias("a@example.test", {"b@example.test"}).status()),
+            kReasonAddressTaken);
+  EXPECT_EQ(ReasonOf(directory_.DeleteDomain("example.test")), kReasonDomainNotEmpty);
+}
+
+TEST_F(DirectoryTest, APasswordCanBeTakenAway) {
+  ASSERT_TRUE(directory_.CreateAccount(Named("a@example.test", "old")).ok());
+  ASSERT_TRUE(directory_.SetPassword("a@example.test", {}).ok());
+  EXPECT_EQ(directory_.GetAccount("a@example.test")->credential.kind, engine::Credential::Kind::kNone);
+}
+
 }  // namespace
-}  // namespace mailstead::store
+}  // namespace mailstead::stored

@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 
-namespace mailstead::store {
+namespace mailstead::stored {
 namespace {
 
 TEST(LruMap, ForgetsWhatWasTouchedLongestAgo) {
@@ -41,4 +41,4 @@ TEST(LruMap, StaysBoundedUnderAFlood) {
 }
 
 }  // namespace
-}  // namespace mailstead::store
+}  // namespace mailstead::stored

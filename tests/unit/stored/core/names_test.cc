@@ -6,7 +6,7 @@
 
 #include "common/base/reason.h"
 
-namespace mailstead::store {
+namespace mailstead::stored {
 namespace {
 
 TEST(Names, DomainsAreNormalized) {
@@ -63,4 +63,4 @@ TEST(Names, LogTextIsBoundedAndPrintable) {
 }
 
 }  // namespace
-}  // namespace mailstead::store
+}  // namespace mailstead::stored

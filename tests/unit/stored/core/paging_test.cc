@@ -5,7 +5,7 @@
 #include "common/base/reason.h"
 #include "stored/core/limits.h"
 
-namespace mailstead::store {
+namespace mailstead::stored {
 namespace {
 
 TEST(Paging, Sizes) {
@@ -34,4 +34,4 @@ TEST(Paging, OnlyTheListingsOwnTokensAreTaken) {
 }
 
 }  // namespace
-}  // namespace mailstead::store
+}  // namespace mailstead::stored

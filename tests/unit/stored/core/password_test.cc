@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/reason.h"
 
-namespace mailstead::store {
+namespace mailstead::stored {
 namespace {
 
 using Kind = Password::Kind;
@@ -56,33 +56,34 @@ TEST(Password, ScramVerifierOfTheRfc) {
   char* salt = nullptr;
   size_t salt_size = 0;
   ASSERT_EQ(gsasl_base64_from("W22ZaJ0SNY7soEsUEjb6gQ==", 24, &salt, &salt_size), GSASL_OK);
-  const Credential credential = MakeScramCredential("pencil", 4096, absl::string_view(salt, salt_size));
+  const engine::Credential credential =
+      MakeScramCredential("pencil", 4096, absl::string_view(salt, salt_size));
   char salted[32], client_key[32], server_key[32], stored_key[32];
   ASSERT_EQ(gsasl_scram_secrets_from_password(GSASL_HASH_SHA256, "pencil", 4096, salt, salt_size, salted,
                                               client_key, server_key, stored_key),
             GSASL_OK);
   gsasl_free(salt);
-  EXPECT_EQ(credential.kind, Credential::Kind::kScramSha256);
+  EXPECT_EQ(credential.kind, engine::Credential::Kind::kScramSha256);
   EXPECT_EQ(credential.iterations, 4096u);
   EXPECT_EQ(credential.server_key, std::string(server_key, 32));
   EXPECT_EQ(credential.stored_key, std::string(stored_key, 32));
 }
 
 TEST(Password, EveryCredentialHasItsOwnSalt) {
-  const Credential a = *MakeCredential({Kind::kPlain, "secret"}, 4096);
-  const Credential b = *MakeCredential({Kind::kPlain, "secret"}, 4096);
+  const engine::Credential a = *MakeCredential({Kind::kPlain, "secret"}, 4096);
+  const engine::Credential b = *MakeCredential({Kind::kPlain, "secret"}, 4096);
   EXPECT_EQ(a.salt.size(), 16u);
   EXPECT_NE(a.salt, b.salt);
   EXPECT_NE(a.stored_key, b.stored_key);
 }
 
 TEST(Password, KindsBecomeCredentials) {
-  EXPECT_EQ(MakeCredential({}, 4096)->kind, Credential::Kind::kNone);
-  const Credential crypt = *MakeCredential({Kind::kCryptHash, kBcrypt}, 4096);
-  EXPECT_EQ(crypt.kind, Credential::Kind::kCrypt);
+  EXPECT_EQ(MakeCredential({}, 4096)->kind, engine::Credential::Kind::kNone);
+  const engine::Credential crypt = *MakeCredential({Kind::kCryptHash, kBcrypt}, 4096);
+  EXPECT_EQ(crypt.kind, engine::Credential::Kind::kCrypt);
   EXPECT_EQ(crypt.crypt_hash, kBcrypt);
   EXPECT_EQ(MakeCredential({Kind::kCryptHash, kSha512}, 4096)->crypt_hash, kSha512);
 }
 
 }  // namespace
-}  // namespace mailstead::store
+}  // namespace mailstead::stored

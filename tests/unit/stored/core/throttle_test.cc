@@ -5,7 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/reason.h"
 
-namespace mailstead::store {
+namespace mailstead::stored {
 namespace {
 
 constexpr char kAccount[] = "demo@example.test";
@@ -129,4 +129,4 @@ TEST(ClientNetwork, RefusesWhatIsNoAddress) {
 }
 
 }  // namespace
-}  // namespace mailstead::store
+}  // namespace mailstead::stored

@@ -8,7 +8,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 
-namespace mailstead::store {
+namespace mailstead::stored {
 namespace {
 
 TEST(TimerQueue, RunsInTheOrderOfTime) {
@@ -78,4 +78,4 @@ TEST(TimerQueue, DropsWhatWaitsWhenItEnds) {
 }
 
 }  // namespace
-}  // namespace mailstead::store
+}  // namespace mailstead::stored

@@ -1,0 +1,109 @@
+#include "stored/api/admin.h"
+
+#include <optional>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/reason.h"
+#include "common/base/status.h"
+#include "common/obs/log.h"
+#include "common/rpc/errors.h"
+#include "stored/api/convert/admin.h"
+#include "stored/api/convert/values.h"
+#include "stored/core/offload.h"
+
+namespace mailstead::stored {
+namespace {
+
+namespace v1 = store::v1;
+
+// Each reads the disk as fast as it can.
+constexpr int kMaxVerifications = 4;
+constexpr absl::Duration kProgressPeriod = absl::Seconds(5);
+
+// Counts itself among those that run.
+class RunningVerification {
+ public:
+  explicit RunningVerification(Environment& environment) : environment_(environment) {
+    ++environment_.verifications;
+  }
+  ~RunningVerification() { --environment_.verifications; }
+  RunningVerification(const RunningVerification&) = delete;
+  RunningVerification& operator=(const RunningVerification&) = delete;
+
+ private:
+  Environment& environment_;
+};
+
+v1::VerifyMessagesResponse DamageOf(const engine::VerifyStep::Damage& damage) {
+  v1::VerifyMessagesResponse response;
+  v1::VerifyMessagesResponse::Damage& entry = *response.mutable_damage();
+  entry.set_account_id(absl::StrCat(damage.account.value));
+  entry.set_message_id(damage.message.value);
+  rpc::ToProto(WithAnyReason(damage.error), *entry.mutable_error());
+  return response;
+}
+
+// One step after another until all has been read. Stops between two of them when the caller has gone.
+Task<absl::Status> Verify(Environment& environment, rpc::Call& call, AccountId account,
+                          rpc::Writer<v1::VerifyMessagesResponse>& findings,
+                          v1::VerifyMessagesResponse::Summary& summary) {
+  absl::Time next_progress = environment.core.clock.Now() + kProgressPeriod;
+  std::optional<engine::VerifyCursor> cursor = engine::VerifyCursor();
+  while (cursor.has_value()) {
+    CO_RETURN_IF_ERROR(call.StillWanted());
+    CO_ASSIGN_OR_RETURN(const engine::VerifyStep step,
+                        co_await environment.core.engine.upkeep().Verify(account, *cursor));
+    cursor = step.next;
+    summary.set_checked_count(summary.checked_count() + step.checked_count);
+    for (const engine::VerifyStep::Damage& damage : step.damaged) {
+      summary.set_damaged_count(summary.damaged_count() + 1);
+      obs::LogError("message_damaged", {{"mailbox", damage.account.value},
+                                        {"message", damage.message.value},
+                                        {"error", damage.error.ToString()}});
+      const v1::VerifyMessagesResponse response = DamageOf(damage);
+      CO_RETURN_IF_ERROR(co_await findings.Write(response));
+    }
+    if (environment.core.clock.Now() < next_progress) continue;
+    next_progress = environment.core.clock.Now() + kProgressPeriod;
+    v1::VerifyMessagesResponse response;
+    response.mutable_progress()->set_checked_count(summary.checked_count());
+    CO_RETURN_IF_ERROR(co_await findings.Write(response));
+  }
+  co_return absl::OkStatus();
+}
+
+}  // namespace
+
+Task<absl::Status> GetStatus(Environment& environment, rpc::Call&, const v1::GetStatusRequest&,
+                             v1::GetStatusResponse& response) {
+  engine::UpkeepEngine& upkeep = environment.core.engine.upkeep();
+  CO_ASSIGN_OR_RETURN(const engine::EngineStatus status, co_await upkeep.Status());
+  ToProto(status, response);
+  const absl::Status health = upkeep.Health();
+  response.set_health(health.ok() ? v1::HEALTH_SERVING : v1::HEALTH_FAILING);
+  if (!health.ok()) response.set_health_detail(health.ToString());
+  response.set_version(environment.version);
+  ToProto(environment.start_time, *response.mutable_start_time());
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> VerifyMessages(Environment& environment, rpc::Call& call,
+                                  const v1::VerifyMessagesRequest& request,
+                                  rpc::Writer<v1::VerifyMessagesResponse>& findings) {
+  AccountId account;
+  if (!request.account().empty()) {
+    CO_ASSIGN_OR_RETURN(const engine::Account found,
+                        co_await environment.core.directory.GetAccount(request.account()));
+    account = found.id;
+  }
+  if (environment.verifications >= kMaxVerifications) {
+    co_return WithReason(absl::ResourceExhaustedError("other verifications are running"), kReasonBusy);
+  }
+  const RunningVerification running(environment);
+  v1::VerifyMessagesResponse last;
+  CO_RETURN_IF_ERROR(co_await Verify(environment, call, account, findings, *last.mutable_summary()));
+  co_return co_await findings.WriteLast(last);
+}
+
+}  // namespace mailstead::stored

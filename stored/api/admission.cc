@@ -1,0 +1,84 @@
+#include "stored/api/admission.h"
+
+#include <algorithm>
+#include <memory>
+#include <string>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/reason.h"
+#include "common/base/status.h"
+#include "stored/api/probe.h"
+
+namespace mailstead::stored {
+namespace {
+
+// The package says nothing to who reads a table of calls: "MaildropService/OpenMaildrop".
+absl::string_view ShortName(absl::string_view method) { return method.substr(method.rfind('.') + 1); }
+
+}  // namespace
+
+std::shared_ptr<const rpc::Caller> Admission::Identify(const rpc::Credentials& credentials) {
+  return std::make_shared<const rpc::Caller>(callers_.Identify(credentials));
+}
+
+absl::Status Admission::Admit(rpc::ServedCall& call) {
+  RETURN_IF_ERROR(CheckCaller(call));
+  RETURN_IF_ERROR(CheckDeadline(call));
+  if (call.revision().empty()) return absl::OkStatus();
+  int revision = 0;
+  if (!absl::SimpleAtoi(call.revision(), &revision)) {
+    return FieldError("mailstead-revision", "must be a number");
+  }
+  return CheckRevision(revision);
+}
+
+absl::Status Admission::CheckCaller(const rpc::ServedCall& call) {
+  const unsigned may = call.method().roles;
+  const unsigned is = call.caller().roles;
+  if (may == 0) {
+    if (is != 0) return absl::OkStatus();
+    if (unknown_calls_.size() >= options_.max_unknown_calls) {
+      return WithReason(absl::ResourceExhaustedError("too many calls without a known token or certificate"),
+                        kReasonBusy);
+    }
+    unknown_calls_.insert(&call);
+    return absl::OkStatus();
+  }
+  absl::Status status;
+  if (is == 0) {
+    status = WithReason(absl::UnauthenticatedError("a token or client certificate of a known role is needed"),
+                        kReasonNoCredential);
+  } else if ((is & may) == 0) {
+    status = WithReason(
+        absl::PermissionDeniedError(absl::StrCat("this caller may not call ", ShortName(call.method().name))),
+        kReasonWrongRole);
+  }
+  if (!status.ok()) audit_.Refused(call, status);
+  return status;
+}
+
+absl::Status Admission::CheckDeadline(rpc::ServedCall& call) const {
+  if (call.method().roles == 0) return absl::OkStatus();
+  if (call.method().shape == rpc::Shape::kUnary || call.door() == rpc::Door::kBatch) {
+    call.set_deadline(std::min(call.deadline(), call.began() + options_.max_unary_time));
+    return absl::OkStatus();
+  }
+  // gRPC rounds what it sends: a day may arrive as ten minutes more.
+  if (call.deadline() > call.began() + options_.max_stream_time + absl::Minutes(30)) {
+    return FieldError("deadline", "a streaming call must have one, at most 24 hours ahead");
+  }
+  return absl::OkStatus();
+}
+
+void Admission::Ended(const rpc::ServedCall& call, const absl::Status& status) {
+  unknown_calls_.erase(&call);
+  const rpc::Method& method = call.method();
+  if (method.counted) metrics_.CountCall(ShortName(method.name), call.door(), status.code(), call.Took());
+  const std::string reason = ReasonOf(status);
+  if (reason == kReasonNoCredential || reason == kReasonWrongRole) return;
+  if (reason == kReasonGrantInvalid || reason == kReasonGrantExpired) return audit_.Refused(call, status);
+  if (method.audited) audit_.Ended(call, status);
+}
+
+}  // namespace mailstead::stored

@@ -1,0 +1,57 @@
+// What the store asks of every call before it begins, whatever its door.
+//
+// A method without roles is open to all. Callers that nobody knows may have a bounded number of such calls under way, all
+// together.
+//
+// A call in a batch or of a unary method has max_unary_time, or less by a deadline of its own: what waited longer is not
+// begun. A streaming call of a known caller must have a deadline, at most max_stream_time ahead (INVALID_ARGUMENT
+// "deadline"), since gRPC ends a stream by its own deadline only.
+//
+// A front-end that says which revision of mailstead.frontend.v1 it speaks must say one that is served.
+#pragma once
+
+#include <cstddef>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "common/rpc/server/admission.h"
+#include "common/rpc/server/served_call.h"
+#include "stored/api/audit.h"
+#include "stored/api/callers.h"
+#include "stored/api/metrics.h"
+
+namespace mailstead::stored {
+
+struct AdmissionOptions {
+  absl::Duration max_unary_time = absl::Minutes(1);
+  absl::Duration max_stream_time = absl::Hours(24);
+  size_t max_unknown_calls = 256;
+};
+
+// The thread of the methods.
+class Admission final : public rpc::Admission {
+ public:
+  // All that is given by reference outlives it.
+  Admission(const Callers& callers, Metrics& metrics, const Clock& clock, AdmissionOptions options = {})
+      : callers_(callers), metrics_(metrics), clock_(clock), audit_(clock), options_(options) {}
+
+  std::shared_ptr<const rpc::Caller> Identify(const rpc::Credentials& credentials) override;
+  int64_t Generation() const override { return callers_.generation(); }
+  absl::Status Admit(rpc::ServedCall& call) override;
+  void Ended(const rpc::ServedCall& call, const absl::Status& status) override;
+
+ private:
+  absl::Status CheckCaller(const rpc::ServedCall& call);
+  absl::Status CheckDeadline(rpc::ServedCall& call) const;
+
+  const Callers& callers_;
+  Metrics& metrics_;
+  const Clock& clock_;
+  Audit audit_;
+  const AdmissionOptions options_;
+  // Of callers that nobody knows, under way.
+  absl::flat_hash_set<const rpc::ServedCall*> unknown_calls_;
+};
+
+}  // namespace mailstead::stored

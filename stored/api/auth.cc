@@ -1,0 +1,152 @@
+#include "stored/api/auth.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "common/base/reason.h"
+#include "common/base/status.h"
+#include "common/obs/log.h"
+#include "common/rpc/errors.h"
+#include "stored/api/convert/auth.h"
+#include "stored/api/maildrop.h"
+#include "stored/api/roles.h"
+#include "stored/core/pause.h"
+
+namespace mailstead::stored {
+namespace {
+
+namespace v1 = frontend::v1;
+
+// No mechanism's name is longer (RFC 4422 section 3.1).
+constexpr size_t kMaxLoggedMechanismBytes = 20;
+
+void LogLogin(Environment& environment, const rpc::Call& call, const AuthExchange& exchange,
+              sasl::Verdict verdict) {
+  environment.counter.CountLogin(verdict);
+  obs::LogInfo("login", {{"session", call.session_id()},
+                         {"result", VerdictName(verdict)},
+                         {"account", exchange.claimed_account()},
+                         {"client", exchange.start().client_address},
+                         {"service", call.caller().name},
+                         {"mechanism", exchange.start().mechanism.substr(0, kMaxLoggedMechanismBytes)}});
+}
+
+void LogLoginFailure(const rpc::Call& call, const AuthExchange& exchange, const absl::Status& status) {
+  obs::LogWarning("login_failed", {{"session", call.session_id()},
+                                   {"account", exchange.claimed_account()},
+                                   {"error", status.ToString()}});
+}
+
+// Until the answer to a step that came at `came` is due. An error when nobody waits for it any more.
+Task<absl::Status> AwaitAnswerTime(Environment& environment, rpc::Call& call, absl::Time came,
+                                   absl::Duration answer_after) {
+  const absl::Duration left = came + answer_after - environment.core.clock.Now();
+  if (answer_after == absl::ZeroDuration() || left <= absl::ZeroDuration()) co_return absl::OkStatus();
+  Pause pause(environment.core.timers, environment.core.executor);
+  call.WhenGone([&pause] { pause.End(); });
+  co_await pause.For(left);
+  call.WhenGone(nullptr);
+  co_return call.StillWanted();
+}
+
+// The exchange from its first step to the one with the verdict.
+class Dialog {
+ public:
+  Dialog(Environment& environment, rpc::Call& call, rpc::Reader<v1::AuthenticateRequest>& steps,
+         rpc::Writer<v1::AuthenticateResponse>& answers)
+      : environment_(environment), call_(call), steps_(steps), answers_(answers) {}
+
+  Task<absl::StatusOr<AuthStep>> Run() {
+    CO_RETURN_IF_ERROR(co_await ReadStep());
+    if (!request_.has_start()) co_return FieldError("start", "must be in the first message");
+    if (request_.start().has_maildrop()) maildrop_ = request_.start().maildrop();
+    CO_ASSIGN_OR_RETURN(exchange_, environment_.core.authenticator.Start(FromProto(request_.start())));
+    CO_ASSIGN_OR_RETURN(AuthStep step, co_await exchange_->Begin());
+    while (!step.verdict.has_value()) {
+      v1::AuthenticateResponse challenge;
+      challenge.set_challenge(step.challenge);
+      CO_RETURN_IF_ERROR(co_await answers_.Write(challenge));
+      CO_RETURN_IF_ERROR(co_await ReadStep());
+      if (request_.step_case() != v1::AuthenticateRequest::kResponse) {
+        co_return FieldError("response", "must be in every message but the first");
+      }
+      CO_ASSIGN_OR_RETURN(step, co_await exchange_->Respond(request_.response()));
+    }
+    CO_RETURN_IF_ERROR(co_await AwaitAnswerTime(environment_, call_, came_, step.answer_after));
+    co_return step;
+  }
+
+  // Null when the first step was none.
+  const AuthExchange* exchange() const { return exchange_.get(); }
+  // The maildrop that is to be opened, when one was asked for.
+  const std::optional<v1::OpenMaildropRequest>& maildrop() const { return maildrop_; }
+
+ private:
+  Task<absl::Status> ReadStep() {
+    CO_ASSIGN_OR_RETURN(const bool more, co_await steps_.Read(request_));
+    if (!more) {
+      co_return WithReason(absl::AbortedError("the exchange was given up before the verdict"),
+                           kReasonExchangeAbandoned);
+    }
+    came_ = environment_.core.clock.Now();
+    co_return call_.StillWanted();
+  }
+
+  Environment& environment_;
+  rpc::Call& call_;
+  rpc::Reader<v1::AuthenticateRequest>& steps_;
+  rpc::Writer<v1::AuthenticateResponse>& answers_;
+  v1::AuthenticateRequest request_;
+  // When `request_` came.
+  absl::Time came_;
+  std::unique_ptr<AuthExchange> exchange_;
+  std::optional<v1::OpenMaildropRequest> maildrop_;
+};
+
+// What a login of a POP3 session gets beside the verdict.
+Task<void> GiveMaildrop(Environment& environment, rpc::Call& call, const AuthStep& step,
+                        const std::optional<v1::OpenMaildropRequest>& maildrop, v1::Verdict& verdict) {
+  verdict.set_grant(environment.core.grants.Issue(*step.account, call.session_id(), step.directory_version));
+  if (!maildrop.has_value()) co_return;
+  const absl::Status opened =
+      co_await OpenFor(environment, call, step.account->id, *maildrop, *verdict.mutable_maildrop());
+  if (opened.ok()) co_return;
+  verdict.clear_maildrop();
+  rpc::ToProto(WithAnyReason(opened), *verdict.mutable_maildrop_error());
+}
+
+}  // namespace
+
+Task<absl::Status> Authenticate(Environment& environment, rpc::Call& call,
+                                rpc::Reader<v1::AuthenticateRequest>& steps,
+                                rpc::Writer<v1::AuthenticateResponse>& answers) {
+  Dialog dialog(environment, call, steps, answers);
+  const absl::StatusOr<AuthStep> step = co_await dialog.Run();
+  if (!step.ok()) {
+    if (dialog.exchange() != nullptr) LogLoginFailure(call, *dialog.exchange(), step.status());
+    co_return step.status();
+  }
+  LogLogin(environment, call, *dialog.exchange(), *step->verdict);
+  v1::AuthenticateResponse response;
+  v1::Verdict& verdict = *response.mutable_verdict();
+  verdict.set_result(ToProto(*step->verdict));
+  if (step->account.has_value()) {
+    verdict.set_address(step->account->address);
+    verdict.set_account_id(step->account->id.value);
+    if (call.caller().roles & kPop)
+      co_await GiveMaildrop(environment, call, *step, dialog.maildrop(), verdict);
+  }
+  co_return co_await answers.WriteLast(response);
+}
+
+Task<absl::Status> CheckSender(Environment& environment, rpc::Call&, const v1::CheckSenderRequest& request,
+                               v1::CheckSenderResponse& response) {
+  CO_ASSIGN_OR_RETURN(const bool allowed,
+                      co_await environment.core.recipients.MaySendAs(request.account(), request.sender()));
+  response.set_allowed(allowed);
+  co_return absl::OkStatus();
+}
+
+}  // namespace mailstead::stored

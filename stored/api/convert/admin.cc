@@ -1,0 +1,27 @@
+#include "stored/api/convert/admin.h"
+
+#include "stored/api/convert/values.h"
+
+namespace mailstead::stored {
+
+void ToProto(const engine::EngineStatus& status, store::v1::GetStatusResponse& proto) {
+  proto.set_engine(status.engine);
+  proto.set_schema_version(status.schema_version);
+  proto.set_incarnation(status.incarnation);
+  proto.set_domain_count(status.domain_count);
+  proto.set_account_count(status.account_count);
+  proto.set_alias_count(status.alias_count);
+  proto.set_message_count(status.message_count);
+  proto.set_message_bytes(status.message_bytes);
+  proto.set_disk_bytes(status.disk_bytes);
+  proto.set_disk_free_bytes(status.disk_free_bytes);
+  proto.set_open_maildrop_count(status.open_maildrop_count);
+  for (const engine::LeaseInfo& lease : status.leases) {
+    store::v1::Lease& entry = *proto.add_leases();
+    entry.set_lease_id(lease.lease_id);
+    entry.set_holder(lease.holder);
+    ToProto(lease.remaining, *entry.mutable_remaining());
+  }
+}
+
+}  // namespace mailstead::stored

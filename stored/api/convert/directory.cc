@@ -1,0 +1,156 @@
+#include "stored/api/convert/directory.h"
+
+#include "absl/strings/str_cat.h"
+#include "common/base/check.h"
+#include "common/base/reason.h"
+#include "common/base/status.h"
+#include "stored/api/convert/values.h"
+
+namespace mailstead::stored {
+namespace {
+
+namespace v1 = store::v1;
+
+v1::PasswordKind KindOf(engine::Credential::Kind kind) {
+  switch (kind) {
+    case engine::Credential::Kind::kNone:
+      return v1::PASSWORD_KIND_NONE;
+    case engine::Credential::Kind::kScramSha256:
+      return v1::PASSWORD_KIND_SCRAM_SHA_256;
+    case engine::Credential::Kind::kCrypt:
+      return v1::PASSWORD_KIND_CRYPT;
+  }
+  CHECK(false);
+}
+
+v1::ResolveAddressResponse::Outcome OutcomeOf(Resolution::Outcome outcome) {
+  switch (outcome) {
+    case Resolution::Outcome::kAccount:
+      return v1::ResolveAddressResponse::OUTCOME_ACCOUNT;
+    case Resolution::Outcome::kAlias:
+      return v1::ResolveAddressResponse::OUTCOME_ALIAS;
+    case Resolution::Outcome::kRemote:
+      return v1::ResolveAddressResponse::OUTCOME_REMOTE;
+    case Resolution::Outcome::kUnknown:
+      return v1::ResolveAddressResponse::OUTCOME_UNKNOWN;
+    case Resolution::Outcome::kDisabled:
+      return v1::ResolveAddressResponse::OUTCOME_DISABLED;
+    case Resolution::Outcome::kOverQuota:
+      return v1::ResolveAddressResponse::OUTCOME_OVER_QUOTA;
+  }
+  CHECK(false);
+}
+
+// What Domain, Account and Alias have in common.
+template <typename Entry, typename Proto>
+void SetState(const Entry& entry, Proto& proto) {
+  ToProto(entry.create_time, *proto.mutable_create_time());
+  ToProto(entry.update_time, *proto.mutable_update_time());
+  proto.set_etag(MakeEtag(entry.version));
+}
+
+// Whether the account is disabled.
+absl::StatusOr<bool> FromProto(absl::string_view field, v1::AccountState state) {
+  if (state == v1::ACCOUNT_STATE_ACTIVE) return false;
+  if (state == v1::ACCOUNT_STATE_DISABLED) return true;
+  return FieldError(field, "must be ACCOUNT_STATE_ACTIVE or ACCOUNT_STATE_DISABLED");
+}
+
+}  // namespace
+
+void ToProto(const engine::Domain& domain, v1::Domain& proto) {
+  proto.set_name(domain.name);
+  proto.set_plus_addressing(domain.plus_addressing ? v1::PLUS_ADDRESSING_ENABLED
+                                                   : v1::PLUS_ADDRESSING_DISABLED);
+  SetState(domain, proto);
+}
+
+void ToProto(const engine::Account& account, v1::Account& proto) {
+  proto.set_account_id(absl::StrCat(account.id.value));
+  proto.set_address(account.address);
+  proto.set_state(account.disabled ? v1::ACCOUNT_STATE_DISABLED : v1::ACCOUNT_STATE_ACTIVE);
+  if (account.quota_bytes != 0 || account.quota_messages != 0) {
+    proto.mutable_quota()->set_bytes(account.quota_bytes);
+    proto.mutable_quota()->set_messages(account.quota_messages);
+  }
+  proto.mutable_usage()->set_messages(account.usage.message_count);
+  proto.mutable_usage()->set_bytes(account.usage.message_bytes);
+  proto.set_password_kind(KindOf(account.credential.kind));
+  SetState(account, proto);
+}
+
+void ToProto(const engine::Alias& alias, v1::Alias& proto) {
+  proto.set_address(alias.address);
+  for (const std::string& target : alias.targets) proto.add_targets(target);
+  SetState(alias, proto);
+}
+
+void ToProto(const Resolution& resolution, v1::ResolveAddressResponse& proto) {
+  proto.set_outcome(OutcomeOf(resolution.outcome));
+  if (resolution.outcome == Resolution::Outcome::kOverQuota) return;
+  for (const AccountId account : resolution.accounts) proto.add_account_ids(absl::StrCat(account.value));
+}
+
+void ToProto(const Resolution& resolution, frontend::v1::ResolveRecipientResponse& proto) {
+  proto.set_outcome(OutcomeOf(resolution.outcome));
+  if (resolution.outcome == Resolution::Outcome::kOverQuota) return;
+  for (const AccountId account : resolution.accounts) proto.add_account_ids(account.value);
+}
+
+absl::StatusOr<bool> FromProto(v1::PlusAddressing plus_addressing, bool if_unspecified) {
+  switch (plus_addressing) {
+    case v1::PLUS_ADDRESSING_UNSPECIFIED:
+      return if_unspecified;
+    case v1::PLUS_ADDRESSING_ENABLED:
+      return true;
+    case v1::PLUS_ADDRESSING_DISABLED:
+      return false;
+    default:
+      return FieldError("domain.plus_addressing",
+                        "must be PLUS_ADDRESSING_ENABLED or PLUS_ADDRESSING_DISABLED");
+  }
+}
+
+Password FromProto(const v1::Password& password) {
+  switch (password.kind_case()) {
+    case v1::Password::kPlain:
+      return {Password::Kind::kPlain, password.plain()};
+    case v1::Password::kCryptHash:
+      return {Password::Kind::kCryptHash, password.crypt_hash()};
+    case v1::Password::KIND_NOT_SET:
+      return {};
+  }
+  CHECK(false);
+}
+
+absl::StatusOr<NewAccount> FromProto(const v1::CreateAccountRequest& request) {
+  if (!request.has_account()) return FieldError("account", "must be set");
+  NewAccount account;
+  account.address = request.account().address();
+  if (request.account().state() != v1::ACCOUNT_STATE_UNSPECIFIED) {
+    ASSIGN_OR_RETURN(account.disabled, FromProto("account.state", request.account().state()));
+  }
+  account.quota_bytes = request.account().quota().bytes();
+  account.quota_messages = request.account().quota().messages();
+  account.password = FromProto(request.password());
+  return account;
+}
+
+absl::StatusOr<AccountUpdate> FromProto(const v1::UpdateAccountRequest& request) {
+  const google::protobuf::FieldMask& mask = request.update_mask();
+  RETURN_IF_ERROR(CheckMask(mask, {"address", "state", "quota"}));
+  AccountUpdate update;
+  update.account = request.account();
+  ASSIGN_OR_RETURN(update.expected_version, ReadEtag(request.update().etag()));
+  if (HasPath(mask, "address")) update.address = request.update().address();
+  if (HasPath(mask, "state")) {
+    ASSIGN_OR_RETURN(update.disabled, FromProto("update.state", request.update().state()));
+  }
+  if (HasPath(mask, "quota")) {
+    update.quota_bytes = request.update().quota().bytes();
+    update.quota_messages = request.update().quota().messages();
+  }
+  return update;
+}
+
+}  // namespace mailstead::stored

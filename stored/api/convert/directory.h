@@ -1,0 +1,28 @@
+// The directory between the API and core.
+#pragma once
+
+#include "absl/status/statusor.h"
+#include "mailstead/frontend/v1/delivery.pb.h"
+#include "mailstead/store/v1/directory.pb.h"
+#include "stored/core/directory.h"
+#include "stored/core/password.h"
+#include "stored/core/recipients.h"
+#include "stored/engine/types.h"
+
+namespace mailstead::stored {
+
+void ToProto(const engine::Domain& domain, store::v1::Domain& proto);
+void ToProto(const engine::Account& account, store::v1::Account& proto);
+void ToProto(const engine::Alias& alias, store::v1::Alias& proto);
+void ToProto(const Resolution& resolution, store::v1::ResolveAddressResponse& proto);
+void ToProto(const Resolution& resolution, frontend::v1::ResolveRecipientResponse& proto);
+
+// FieldError "domain.plus_addressing" for what the enum does not have; `if_unspecified` where it is not set.
+absl::StatusOr<bool> FromProto(store::v1::PlusAddressing plus_addressing, bool if_unspecified);
+Password FromProto(const store::v1::Password& password);
+// FieldError.
+absl::StatusOr<NewAccount> FromProto(const store::v1::CreateAccountRequest& request);
+// FieldError; Aborted with kReasonEtagMismatch.
+absl::StatusOr<AccountUpdate> FromProto(const store::v1::UpdateAccountRequest& request);
+
+}  // namespace mailstead::stored

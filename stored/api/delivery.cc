@@ -1,0 +1,53 @@
+#include "stored/api/delivery.h"
+
+#include <string>
+#include <utility>
+
+#include "common/base/reason.h"
+#include "common/base/status.h"
+#include "stored/api/convert/directory.h"
+#include "stored/api/convert/message.h"
+#include "stored/api/convert/values.h"
+#include "stored/api/receive.h"
+#include "stored/core/names.h"
+
+namespace mailstead::stored {
+namespace {
+
+namespace v1 = frontend::v1;
+
+absl::StatusOr<Piece> PieceOf(v1::DeliverRequest& request) {
+  Piece piece;
+  if (request.has_envelope()) {
+    ASSIGN_OR_RETURN(piece.envelope, FromProto(request.envelope()));
+    RETURN_IF_ERROR(SetResolved(request.resolved(), *piece.envelope));
+    RETURN_IF_ERROR(CheckLogText("client_address", request.client_address()));
+    piece.client_address = request.client_address();
+  }
+  piece.content = std::move(*request.mutable_content());
+  piece.last = request.has_end();
+  piece.trace = std::move(*request.mutable_end()->mutable_trace());
+  return piece;
+}
+
+}  // namespace
+
+Task<absl::Status> ResolveRecipient(Environment& environment, rpc::Call&,
+                                    const v1::ResolveRecipientRequest& request,
+                                    v1::ResolveRecipientResponse& response) {
+  if (request.message_bytes() < 0) co_return FieldError("message_bytes", "must not be negative");
+  CO_ASSIGN_OR_RETURN(const Resolution resolution, co_await environment.core.recipients.Resolve(
+                                                       request.address(), request.message_bytes()));
+  ToProto(resolution, response);
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> Deliver(Environment& environment, rpc::Call& call, rpc::Reader<v1::DeliverRequest>& pieces,
+                           v1::DeliverResponse& response) {
+  CO_ASSIGN_OR_RETURN(const Taken taken, co_await Receive(environment, call, pieces, PieceOf, "smtp"));
+  response.set_outcome(OutcomeOf(taken.receipt));
+  ToProto(taken.receipt.deliver_time, *response.mutable_deliver_time());
+  co_return absl::OkStatus();
+}
+
+}  // namespace mailstead::stored

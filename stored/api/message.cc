@@ -1,0 +1,125 @@
+#include "stored/api/message.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/reason.h"
+#include "common/base/status.h"
+#include "common/obs/log.h"
+#include "stored/api/convert/message.h"
+#include "stored/api/convert/values.h"
+#include "stored/api/receive.h"
+#include "stored/api/send_message.h"
+#include "stored/core/limits.h"
+#include "stored/core/paging.h"
+
+namespace mailstead::stored {
+namespace {
+
+namespace v1 = store::v1;
+
+absl::StatusOr<Piece> PieceOf(v1::DeliverMessageRequest& request) {
+  Piece piece;
+  if (request.has_envelope()) {
+    ASSIGN_OR_RETURN(piece.envelope, FromProto(request.envelope()));
+  }
+  piece.content = std::move(*request.mutable_content());
+  piece.last = request.last();
+  return piece;
+}
+
+}  // namespace
+
+void LogTaken(Environment& environment, const rpc::Call& call, const Intake& intake,
+              const std::string& client_address, const Taken& taken) {
+  environment.counter.CountDelivery(taken.mailbox_count, intake.size_bytes(), taken.receipt.already_stored);
+  const absl::Duration took = environment.core.clock.Now() - call.began();
+  obs::LogInfo("delivered", {{"session", call.session_id()},
+                             {"delivery", intake.envelope().delivery_id},
+                             {"from", intake.envelope().reverse_path},
+                             {"mailboxes", taken.mailbox_count},
+                             {"bytes", intake.size_bytes()},
+                             {"already_stored", taken.receipt.already_stored},
+                             {"client", client_address},
+                             {"duration", absl::FormatDuration(absl::Trunc(took, absl::Microseconds(1)))}});
+}
+
+void LogNotTaken(const rpc::Call& call, const Intake& intake, const absl::Status& status) {
+  obs::LogInfo("delivery_refused", {{"session", call.session_id()},
+                                    {"delivery", intake.envelope().delivery_id},
+                                    {"from", intake.envelope().reverse_path},
+                                    {"error", status.ToString()}});
+}
+
+void LogDamage(AccountId account, MessageId message, const absl::Status& status) {
+  if (!absl::IsDataLoss(status)) return;
+  obs::LogError("message_damaged",
+                {{"mailbox", account.value}, {"message", message.value}, {"error", status.ToString()}});
+}
+
+Task<absl::Status> DeliverMessage(Environment& environment, rpc::Call& call,
+                                  rpc::Reader<v1::DeliverMessageRequest>& pieces,
+                                  v1::DeliverMessageResponse& response) {
+  CO_ASSIGN_OR_RETURN(const Taken taken, co_await Receive(environment, call, pieces, PieceOf, "operator"));
+  response.set_delivery_id(taken.delivery_id);
+  response.set_outcome(OutcomeOf(taken.receipt));
+  response.set_sha256(taken.receipt.sha256);
+  ToProto(taken.receipt.deliver_time, *response.mutable_deliver_time());
+  response.set_mailbox_count(taken.mailbox_count);
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> ListMessages(Environment& environment, rpc::Call&, const v1::ListMessagesRequest& request,
+                                v1::ListMessagesResponse& response) {
+  CO_ASSIGN_OR_RETURN(const engine::Account account,
+                      co_await environment.core.directory.GetAccount(request.account()));
+  CO_ASSIGN_OR_RETURN(const size_t page_size, CheckPageSize(request.page_size()));
+  const std::string listing = absl::StrCat("messages/", account.id.value);
+  CO_ASSIGN_OR_RETURN(const std::string token, ReadPageToken(listing, request.page_token()));
+  MessageId after;
+  if (!token.empty() && !absl::SimpleAtoi(token, &after.value)) {
+    co_return FieldError("page_token", "must be the next_page_token of the page before");
+  }
+  CO_ASSIGN_OR_RETURN(std::vector<engine::MessageSummary> messages,
+                      co_await environment.core.engine.messages().List(account.id, after, page_size + 1));
+  if (messages.size() > page_size) {
+    messages.pop_back();
+    response.set_next_page_token(MakePageToken(listing, absl::StrCat(messages.back().id.value)));
+  }
+  for (const engine::MessageSummary& message : messages) ToProto(message, *response.add_messages());
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> FetchMessage(Environment& environment, rpc::Call& call,
+                                const v1::FetchMessageRequest& request,
+                                rpc::Writer<v1::FetchMessageResponse>& pieces) {
+  if (request.message_id() < 1) co_return FieldError("message_id", "must be set");
+  if (request.read_offset() < 0) co_return FieldError("read_offset", "must not be negative");
+  if (request.read_limit() < 0) co_return FieldError("read_limit", "must not be negative");
+  CO_ASSIGN_OR_RETURN(const engine::Account account,
+                      co_await environment.core.directory.GetAccount(request.account()));
+  const auto introduce = [](const engine::MessageReader&, v1::FetchMessageResponse&) {};
+  co_return co_await SendMessage(environment, call, account.id, MessageId{request.message_id()},
+                                 request.read_offset(), request.read_limit(), introduce, pieces);
+}
+
+Task<absl::Status> DeleteMessages(Environment& environment, rpc::Call& call,
+                                  const v1::DeleteMessagesRequest& request,
+                                  v1::DeleteMessagesResponse& response) {
+  const size_t count = request.message_ids_size();
+  call.SetTarget(absl::StrCat(count, " messages of account ", request.account()));
+  if (count == 0 || count > kMaxDeleteMessages) co_return FieldError("message_ids", "must be 1 to 10000");
+  CO_ASSIGN_OR_RETURN(std::vector<MessageId> messages, MessageIds("message_ids", request.message_ids()));
+  CO_ASSIGN_OR_RETURN(const engine::Account account,
+                      co_await environment.core.directory.GetAccount(request.account()));
+  call.SetTarget(absl::StrCat(count, " messages of account ", account.id.value, " ", account.address));
+  CO_ASSIGN_OR_RETURN(const int64_t deleted,
+                      co_await environment.core.engine.messages().Delete(account.id, std::move(messages)));
+  response.set_deleted_count(deleted);
+  co_return absl::OkStatus();
+}
+
+}  // namespace mailstead::stored

@@ -1,0 +1,20 @@
+// Told what methods did: for metrics.
+#pragma once
+
+#include <cstdint>
+
+#include "common/sasl/step.h"
+
+namespace mailstead::stored {
+
+// Thread-safe.
+class MethodCounter {
+ public:
+  virtual ~MethodCounter() = default;
+  virtual void CountDelivery(int64_t mailbox_count, int64_t size_bytes, bool already_stored) = 0;
+  virtual void CountLogin(sasl::Verdict verdict) = 0;
+  virtual void CountFetchedBytes(int64_t size_bytes) = 0;
+  virtual void CountCommit(int64_t deleted_count) = 0;
+};
+
+}  // namespace mailstead::stored

@@ -1,0 +1,106 @@
+#include "stored/api/methods.h"
+
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/rpc/server/bind.h"
+#include "common/store/limits.h"
+#include "stored/api/admin.h"
+#include "stored/api/auth.h"
+#include "stored/api/delivery.h"
+#include "stored/api/directory.h"
+#include "stored/api/lease.h"
+#include "stored/api/maildrop.h"
+#include "stored/api/message.h"
+#include "stored/api/probe.h"
+#include "stored/api/roles.h"
+
+namespace mailstead::stored {
+namespace {
+
+constexpr size_t kSmallCost = 512;
+constexpr size_t kMessageCost = store::kPieceBytes + kSmallCost;
+// An entry is about 80 bytes, in the engine and in the answer.
+constexpr size_t kListingCost = store::kMaildropPageEntries * 160;
+
+constexpr unsigned kAnyFrontend = kSmtp | kPop | kRelay;
+
+// How a method is called, beside its name, roles and cost.
+enum Trait : unsigned {
+  kPlain = 0,
+  // It may come in a batch.
+  kBatched = 1,
+  // An operator's change: one line of audit for each call. What mail and sessions change has lines of its own
+  // (delivered, maildrop_committed).
+  kAudited = 2,
+  // Not counted in metrics.
+  kUncounted = 4,
+};
+
+rpc::Method Row(std::string name, unsigned roles, size_t cost_bytes, unsigned traits) {
+  rpc::Method method;
+  method.name = std::move(name);
+  method.roles = roles;
+  method.cost_bytes = cost_bytes;
+  method.batched = (traits & kBatched) != 0;
+  method.audited = (traits & kAudited) != 0;
+  method.counted = (traits & kUncounted) == 0;
+  return method;
+}
+
+}  // namespace
+
+void AddMethods(Environment& environment, rpc::MethodTable& table) {
+  // `name` is Service/Method of mailstead.store.v1, for operators and applications.
+  const auto store = [&](absl::string_view name, unsigned traits, size_t cost_bytes, auto function) {
+    table.Add(rpc::Bind(Row(absl::StrCat("mailstead.store.v1.", name), kOperator, cost_bytes, traits),
+                        environment, function));
+  };
+  // Service/Method of mailstead.frontend.v1.
+  const auto frontend = [&](absl::string_view name, unsigned roles, unsigned traits, size_t cost_bytes,
+                            auto function) {
+    table.Add(rpc::Bind(Row(absl::StrCat("mailstead.frontend.v1.", name), roles, cost_bytes, traits),
+                        environment, function));
+  };
+
+  store("DirectoryService/CreateDomain", kAudited, kSmallCost, CreateDomain);
+  store("DirectoryService/GetDomain", kPlain, kSmallCost, GetDomain);
+  store("DirectoryService/ListDomains", kPlain, kListingCost, ListDomains);
+  store("DirectoryService/UpdateDomain", kAudited, kSmallCost, UpdateDomain);
+  store("DirectoryService/DeleteDomain", kAudited, kSmallCost, DeleteDomain);
+  store("DirectoryService/CreateAccount", kAudited, kSmallCost, CreateAccount);
+  store("DirectoryService/BatchCreateAccounts", kAudited, kListingCost, BatchCreateAccounts);
+  store("DirectoryService/GetAccount", kPlain, kSmallCost, GetAccount);
+  store("DirectoryService/ListAccounts", kPlain, kListingCost, ListAccounts);
+  store("DirectoryService/UpdateAccount", kAudited, kSmallCost, UpdateAccount);
+  store("DirectoryService/SetPassword", kAudited, kSmallCost, SetPassword);
+  store("DirectoryService/DeleteAccount", kAudited, kSmallCost, DeleteAccount);
+  store("DirectoryService/CreateAlias", kAudited, kSmallCost, CreateAlias);
+  store("DirectoryService/GetAlias", kPlain, kSmallCost, GetAlias);
+  store("DirectoryService/ListAliases", kPlain, kListingCost, ListAliases);
+  store("DirectoryService/UpdateAlias", kAudited, kSmallCost, UpdateAlias);
+  store("DirectoryService/DeleteAlias", kAudited, kSmallCost, DeleteAlias);
+  store("DirectoryService/ResolveAddress", kPlain, kSmallCost, ResolveAddress);
+  store("MessageService/DeliverMessage", kAudited, kMessageCost, DeliverMessage);
+  store("MessageService/ListMessages", kPlain, kListingCost, ListMessages);
+  store("MessageService/FetchMessage", kPlain, kMessageCost, FetchMessage);
+  store("MessageService/DeleteMessages", kAudited, kSmallCost, DeleteMessages);
+  store("AdminService/GetStatus", kPlain, kSmallCost, GetStatus);
+  store("AdminService/VerifyMessages", kPlain, kSmallCost, VerifyMessages);
+
+  frontend("AuthService/Authenticate", kSmtp | kPop, kBatched, kListingCost, Authenticate);
+  frontend("AuthService/CheckSender", kSmtp, kBatched, kSmallCost, CheckSender);
+  frontend("DeliveryService/ResolveRecipient", kSmtp, kBatched, kSmallCost, ResolveRecipient);
+  frontend("DeliveryService/Deliver", kSmtp, kBatched, kSmallCost, Deliver);
+  frontend("MaildropService/OpenMaildrop", kPop, kBatched, kListingCost, OpenMaildrop);
+  frontend("MaildropService/ListMaildrop", kPop, kBatched, kListingCost, ListMaildrop);
+  frontend("MaildropService/FetchMessage", kPop, kBatched, kMessageCost, FetchFromMaildrop);
+  frontend("MaildropService/CommitMaildrop", kPop, kBatched, kSmallCost, CommitMaildrop);
+  frontend("MaildropService/ReleaseMaildrop", kPop, kBatched, kSmallCost, ReleaseMaildrop);
+  frontend("LeaseService/RenewLease", kSmtp | kPop, kBatched, kSmallCost, RenewLease);
+  frontend("LeaseService/EndLease", kSmtp | kPop, kBatched, kSmallCost, EndLease);
+  frontend("BatchService/Probe", kAnyFrontend, kUncounted, kSmallCost, Probe);
+}
+
+}  // namespace mailstead::stored

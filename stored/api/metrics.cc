@@ -1,0 +1,208 @@
+#include "stored/api/metrics.h"
+
+#include <prometheus/counter.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+
+#include <array>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/synchronization/mutex.h"
+
+namespace mailstead::stored {
+namespace {
+
+using prometheus::Counter;
+using prometheus::Family;
+using prometheus::Gauge;
+using prometheus::Histogram;
+using prometheus::Registry;
+
+const Histogram::BucketBoundaries kSeconds = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
+                                              0.1,    0.25,  0.5,    1,     2.5,  5,     10};
+const Histogram::BucketBoundaries kBytes = {1 << 10,   4 << 10, 16 << 10, 64 << 10,
+                                            256 << 10, 1 << 20, 8 << 20,  64 << 20};
+
+constexpr size_t kCodeCount = 17;
+constexpr size_t kDoorCount = 3;
+
+absl::string_view VerdictName(sasl::Verdict verdict) {
+  switch (verdict) {
+    case sasl::Verdict::kOk:
+      return "ok";
+    case sasl::Verdict::kInvalidCredentials:
+      return "invalid_credentials";
+    case sasl::Verdict::kDisabled:
+      return "disabled";
+    case sasl::Verdict::kMalformed:
+      return "malformed";
+    case sasl::Verdict::kUnsupportedMechanism:
+      return "unsupported_mechanism";
+  }
+  return "";
+}
+
+Counter& MakeCounter(Registry& registry, const std::string& name, const std::string& help) {
+  return prometheus::BuildCounter().Name(name).Help(help).Register(registry).Add({});
+}
+
+Gauge& MakeGauge(Registry& registry, const std::string& name, const std::string& help) {
+  return prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add({});
+}
+
+}  // namespace
+
+struct Metrics::Impl {
+  // Of one method; looked up once for each call, so that a call takes no lock of the registry.
+  struct Method {
+    std::array<std::array<Counter*, kCodeCount>, kDoorCount> calls = {};
+    Histogram* seconds = nullptr;
+  };
+
+  explicit Impl(Registry& registry)
+      : calls(prometheus::BuildCounter()
+                  .Name("mailstead_store_calls_total")
+                  .Help("Calls that have ended, by method, door and status code")
+                  .Register(registry)),
+        call_seconds(prometheus::BuildHistogram()
+                         .Name("mailstead_store_call_seconds")
+                         .Help("How long calls took, by method")
+                         .Register(registry)),
+        logins(prometheus::BuildCounter()
+                   .Name("mailstead_store_logins_total")
+                   .Help("SASL exchanges that have ended, by result")
+                   .Register(registry)),
+        deliveries(MakeCounter(registry, "mailstead_store_deliveries_total", "Messages stored")),
+        repeated_deliveries(MakeCounter(registry, "mailstead_store_repeated_deliveries_total",
+                                        "Deliver calls whose delivery had been stored before")),
+        delivered_mailboxes(MakeCounter(registry, "mailstead_store_delivered_mailboxes_total",
+                                        "Mailboxes that got a message, summed over the messages")),
+        delivered_bytes(
+            MakeCounter(registry, "mailstead_store_delivered_bytes_total", "Bytes of messages stored")),
+        fetched_bytes(
+            MakeCounter(registry, "mailstead_store_fetched_bytes_total", "Bytes sent by FetchMessage")),
+        commits(MakeCounter(registry, "mailstead_store_maildrop_commits_total", "POP3 sessions committed")),
+        deletions(MakeCounter(registry, "mailstead_store_maildrop_deletions_total",
+                              "Messages whose deletion was asked for by a commit")),
+        message_size(prometheus::BuildHistogram()
+                         .Name("mailstead_store_message_size_bytes")
+                         .Help("Sizes of messages stored")
+                         .Register(registry)
+                         .Add({}, kBytes)),
+        domains(MakeGauge(registry, "mailstead_store_domains", "Domains")),
+        accounts(MakeGauge(registry, "mailstead_store_accounts", "Accounts")),
+        aliases(MakeGauge(registry, "mailstead_store_aliases", "Aliases")),
+        messages(MakeGauge(registry, "mailstead_store_messages", "Messages in all mailboxes")),
+        message_bytes(
+            MakeGauge(registry, "mailstead_store_message_bytes", "Bytes of messages in all mailboxes")),
+        disk_bytes(MakeGauge(registry, "mailstead_store_disk_bytes", "Bytes the engine has on disk")),
+        disk_free_bytes(
+            MakeGauge(registry, "mailstead_store_disk_free_bytes", "Free bytes of its file system")),
+        open_maildrops(MakeGauge(registry, "mailstead_store_open_maildrops", "Maildrops that are locked")),
+        leases(MakeGauge(registry, "mailstead_store_leases", "Front-ends that hold a lease")),
+        healthy(MakeGauge(registry, "mailstead_store_healthy", "1 when writes succeed")) {
+    // So that a rate is 0 before it first happens, not absent.
+    for (const sasl::Verdict verdict :
+         {sasl::Verdict::kOk, sasl::Verdict::kInvalidCredentials, sasl::Verdict::kDisabled,
+          sasl::Verdict::kMalformed, sasl::Verdict::kUnsupportedMechanism}) {
+      LoginCounter(verdict);
+    }
+  }
+
+  Counter& LoginCounter(sasl::Verdict verdict) {
+    return logins.Add({{"result", std::string(VerdictName(verdict))}});
+  }
+
+  Family<Counter>& calls;
+  Family<Histogram>& call_seconds;
+  Family<Counter>& logins;
+  Counter& deliveries;
+  Counter& repeated_deliveries;
+  Counter& delivered_mailboxes;
+  Counter& delivered_bytes;
+  Counter& fetched_bytes;
+  Counter& commits;
+  Counter& deletions;
+  Histogram& message_size;
+  Gauge& domains;
+  Gauge& accounts;
+  Gauge& aliases;
+  Gauge& messages;
+  Gauge& message_bytes;
+  Gauge& disk_bytes;
+  Gauge& disk_free_bytes;
+  Gauge& open_maildrops;
+  Gauge& leases;
+  Gauge& healthy;
+
+  absl::Mutex mutex;
+  absl::flat_hash_map<std::string, Method> methods ABSL_GUARDED_BY(mutex);
+};
+
+Metrics::Metrics(Registry& registry) : impl_(std::make_unique<Impl>(registry)) {}
+Metrics::~Metrics() = default;
+
+void Metrics::CountCall(absl::string_view method, rpc::Door door, absl::StatusCode code,
+                        absl::Duration took) {
+  Counter* calls = nullptr;
+  Histogram* seconds = nullptr;
+  {
+    absl::MutexLock lock(&impl_->mutex);
+    Impl::Method& entry = impl_->methods[method];
+    if (entry.seconds == nullptr) {
+      entry.seconds = &impl_->call_seconds.Add({{"method", std::string(method)}}, kSeconds);
+    }
+    Counter*& counter =
+        entry.calls[static_cast<size_t>(door) % kDoorCount][static_cast<size_t>(code) % kCodeCount];
+    if (counter == nullptr) {
+      counter = &impl_->calls.Add({{"method", std::string(method)},
+                                   {"door", std::string(rpc::DoorName(door))},
+                                   {"code", absl::StatusCodeToString(code)}});
+    }
+    calls = counter;
+    seconds = entry.seconds;
+  }
+  calls->Increment();
+  seconds->Observe(absl::ToDoubleSeconds(took));
+}
+
+void Metrics::CountDelivery(int64_t mailbox_count, int64_t size_bytes, bool already_stored) {
+  if (already_stored) {
+    impl_->repeated_deliveries.Increment();
+    return;
+  }
+  impl_->deliveries.Increment();
+  impl_->delivered_mailboxes.Increment(static_cast<double>(mailbox_count));
+  impl_->delivered_bytes.Increment(static_cast<double>(size_bytes));
+  impl_->message_size.Observe(static_cast<double>(size_bytes));
+}
+
+void Metrics::CountLogin(sasl::Verdict verdict) { impl_->LoginCounter(verdict).Increment(); }
+
+void Metrics::CountFetchedBytes(int64_t size_bytes) {
+  impl_->fetched_bytes.Increment(static_cast<double>(size_bytes));
+}
+
+void Metrics::CountCommit(int64_t deleted_count) {
+  impl_->commits.Increment();
+  impl_->deletions.Increment(static_cast<double>(deleted_count));
+}
+
+void Metrics::SetEngine(const engine::EngineStatus& status) {
+  impl_->domains.Set(static_cast<double>(status.domain_count));
+  impl_->accounts.Set(static_cast<double>(status.account_count));
+  impl_->aliases.Set(static_cast<double>(status.alias_count));
+  impl_->messages.Set(static_cast<double>(status.message_count));
+  impl_->message_bytes.Set(static_cast<double>(status.message_bytes));
+  impl_->disk_bytes.Set(static_cast<double>(status.disk_bytes));
+  impl_->disk_free_bytes.Set(static_cast<double>(status.disk_free_bytes));
+  impl_->open_maildrops.Set(static_cast<double>(status.open_maildrop_count));
+  impl_->leases.Set(static_cast<double>(status.leases.size()));
+}
+
+void Metrics::SetHealthy(bool healthy) { impl_->healthy.Set(healthy ? 1 : 0); }
+
+}  // namespace mailstead::stored

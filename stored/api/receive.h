@@ -1,0 +1,87 @@
+// Takes a message in, whoever brings it: DeliverMessage and Deliver differ in their messages only. For .cc
+// files of this folder.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/reason.h"
+#include "common/base/status.h"
+#include "common/base/task.h"
+#include "common/rpc/server/method.h"
+#include "common/store/limits.h"
+#include "stored/api/environment.h"
+#include "stored/core/intake.h"
+
+namespace mailstead::stored {
+
+// What one request brings.
+struct Piece {
+  std::optional<Envelope> envelope;
+  // For the log.
+  std::string client_address;
+  std::string content;
+  bool last = false;
+  std::string trace;
+};
+
+// `delivered` and `delivery_refused` in the log, and the metrics.
+void LogTaken(Environment& environment, const rpc::Call& call, const Intake& intake,
+              const std::string& client_address, const Taken& taken);
+void LogNotTaken(const rpc::Call& call, const Intake& intake, const absl::Status& status);
+
+// Makes a Piece of a request, whose content it moves out. FieldError.
+template <typename Request>
+using TakePiece = absl::StatusOr<Piece> (*)(Request& request);
+
+// Begins with the first piece, and appends each: at most one is in memory, and a slow disk slows the sender
+// down.
+template <typename Request>
+Task<absl::StatusOr<Taken>> TakePieces(rpc::Call& call, rpc::Reader<Request>& pieces, TakePiece<Request> take,
+                                       Intake& intake, std::string& client_address) {
+  for (bool first = true;; first = false) {
+    Request request;
+    CO_ASSIGN_OR_RETURN(const bool more, co_await pieces.Read(request));
+    if (!more) {
+      co_return WithReason(
+          absl::InvalidArgumentError("the stream ended before its last message; nothing is stored"),
+          kReasonIncompleteStream);
+    }
+    CO_RETURN_IF_ERROR(call.StillWanted());
+    CO_ASSIGN_OR_RETURN(Piece piece, take(request));
+    if (piece.content.size() > store::kMaxPieceBytes)
+      co_return FieldError("content", "must have at most 1 MiB");
+    if (piece.envelope.has_value() != first) {
+      co_return FieldError("envelope",
+                           first ? "must be in the first message" : "must be in the first message only");
+    }
+    if (first) {
+      client_address = std::move(piece.client_address);
+      CO_RETURN_IF_ERROR(co_await intake.Begin(*std::move(piece.envelope)));
+    }
+    CO_RETURN_IF_ERROR(co_await intake.Append(std::move(piece.content)));
+    if (piece.last) co_return co_await intake.Finish(std::move(piece.trace));
+  }
+}
+
+// `scope`: delivery ids of different scopes never meet.
+template <typename Request>
+Task<absl::StatusOr<Taken>> Receive(Environment& environment, rpc::Call& call, rpc::Reader<Request>& pieces,
+                                    TakePiece<Request> take, std::string scope) {
+  Intake intake(environment.core.intake, std::move(scope));
+  std::string client_address;
+  absl::StatusOr<Taken> taken = co_await TakePieces(call, pieces, take, intake, client_address);
+  call.SetTarget(absl::StrCat("message ", intake.envelope().delivery_id));
+  if (taken.ok()) {
+    LogTaken(environment, call, intake, client_address, *taken);
+  } else {
+    LogNotTaken(call, intake, taken.status());
+  }
+  co_return taken;
+}
+
+}  // namespace mailstead::stored

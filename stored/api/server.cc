@@ -1,0 +1,160 @@
+#include "stored/api/server.h"
+
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/resource_quota.h>
+#include <grpcpp/security/tls_certificate_provider.h>
+#include <grpcpp/security/tls_credentials_options.h>
+
+#include <fstream>
+#include <sstream>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+#include "common/rpc/grpc_log.h"
+#include "common/rpc/server/batch_door.h"
+#include "common/rpc/server/bind.h"
+#include "common/rpc/server/draining.h"
+#include "common/rpc/server/grpc_door.h"
+#include "common/rpc/server/served_call.h"
+#include "common/store/limits.h"
+#include "mailstead/frontend/v1/batch.pb.h"
+#include "stored/api/health.h"
+#include "stored/api/reflection.h"
+#include "stored/api/roles.h"
+
+namespace mailstead::stored {
+namespace {
+
+// What gRPC may still send when the store has drained: the last answers.
+constexpr std::chrono::seconds kFarewell(1);
+// A front-end with 10,000 sessions has one call or none for each.
+constexpr int kMaxConcurrentStreams = 20'000;
+// What a peer may send before it is read, per stream: 1,000 uploads at once are 64 MiB, whatever their sizes.
+constexpr int kStreamWindowBytes = 64 << 10;
+
+absl::Status CheckPem(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream content;
+  content << file.rdbuf();
+  if (!file || !absl::StrContains(content.str(), "-----BEGIN ")) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": cannot be read, or is not PEM"));
+  }
+  return absl::OkStatus();
+}
+
+// The files are looked at again all the time; connections that are open keep what they began with.
+absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> MakeCredentials(const ServerOptions& options) {
+  if (options.tls_cert_file.empty()) return grpc::InsecureServerCredentials();
+  RETURN_IF_ERROR(CheckPem(options.tls_cert_file));
+  RETURN_IF_ERROR(CheckPem(options.tls_key_file));
+  const bool mutual = !options.tls_client_ca_file.empty();
+  if (mutual) RETURN_IF_ERROR(CheckPem(options.tls_client_ca_file));
+  const auto interval = static_cast<unsigned>(absl::ToInt64Seconds(options.tls_reload_interval));
+  auto provider = mutual
+                      ? std::make_shared<grpc::experimental::FileWatcherCertificateProvider>(
+                            options.tls_key_file, options.tls_cert_file, options.tls_client_ca_file, interval)
+                      : std::make_shared<grpc::experimental::FileWatcherCertificateProvider>(
+                            options.tls_key_file, options.tls_cert_file, interval);
+  grpc::experimental::TlsServerCredentialsOptions tls(std::move(provider));
+  tls.watch_identity_key_cert_pairs();
+  if (mutual) tls.watch_root_certs();
+  tls.set_cert_request_type(mutual ? GRPC_SSL_REQUEST_CLIENT_CERTIFICATE_AND_VERIFY
+                                   : GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE);
+  return grpc::experimental::TlsServerCredentials(tls);
+}
+
+void SetLimits(grpc::ServerBuilder& builder, const ServerOptions& options) {
+  builder.SetMaxReceiveMessageSize(static_cast<int>(store::kMaxReceivedBytes));
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxConcurrentStreams);
+  // A fixed window: the probe would open it to megabytes on a fast link.
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, kStreamWindowBytes);
+  // Clients may ping as they like, also without calls; and we ping, so that the calls of a front-end that
+  // vanished without a word end within seconds.
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 1000);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 20'000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
+  // Two stores on one port would be two stores.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  if (options.minimal_stack) builder.AddChannelArgument(GRPC_ARG_MINIMAL_STACK, 1);
+  grpc::ResourceQuota quota("stored");
+  quota.Resize(static_cast<size_t>(options.max_rpc_memory_bytes));
+  builder.SetResourceQuota(quota);
+}
+
+}  // namespace
+
+struct StoreServer::Impl {
+  Impl(rpc::MethodTable table, rpc::Admission& admission, const Clock& clock, rpc::Loop& loop)
+      : methods(std::move(table)),
+        service{methods, admission, clock},
+        health(loop, draining),
+        batches(service, loop, draining),
+        door(service, loop, draining, {.max_request_bytes = store::kMaxReceivedBytes}) {
+    methods.Add(
+        rpc::Bind({.name = "mailstead.frontend.v1.BatchService/Calls", .roles = kSmtp | kPop | kRelay},
+                  batches, &rpc::BatchDoor::Calls));
+    health.AddTo(methods);
+    reflection.AddTo(methods);
+  }
+
+  std::string listen;
+  int port = 0;
+  rpc::MethodTable methods;
+  const rpc::Service service;
+  rpc::Draining draining;
+  Health health;
+  Reflection reflection;
+  rpc::BatchDoor batches;
+  rpc::GrpcDoor door;
+  std::unique_ptr<grpc::Server> server;
+};
+
+StoreServer::StoreServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+StoreServer::~StoreServer() {
+  impl_->server->Shutdown(std::chrono::system_clock::now());
+  impl_->door.Stop();
+}
+
+absl::StatusOr<std::unique_ptr<StoreServer>> StoreServer::Start(const ServerOptions& options,
+                                                                rpc::MethodTable methods,
+                                                                rpc::Admission& admission, const Clock& clock,
+                                                                rpc::Loop& loop) {
+  ASSIGN_OR_RETURN(const std::shared_ptr<grpc::ServerCredentials> credentials, MakeCredentials(options));
+  auto impl = std::make_unique<Impl>(std::move(methods), admission, clock, loop);
+  impl->listen = options.listen;
+  grpc::ServerBuilder& builder = loop.builder();
+  SetLimits(builder, options);
+  builder.AddListeningPort(options.listen, credentials, &impl->port);
+  impl->server = builder.BuildAndStart();
+  if (impl->server == nullptr || (impl->port == 0 && !absl::StartsWith(options.listen, "unix:"))) {
+    if (impl->server != nullptr) impl->server->Shutdown();
+    // The builder itself does not say why.
+    const std::string cause = rpc::LastGrpcCause();
+    return absl::UnavailableError(
+        absl::StrCat("cannot listen on ", options.listen, cause.empty() ? "" : ": ", cause));
+  }
+  impl->door.Open();
+  return std::unique_ptr<StoreServer>(new StoreServer(std::move(impl)));
+}
+
+uint16_t StoreServer::port() const { return static_cast<uint16_t>(impl_->port); }
+
+std::string StoreServer::address() const {
+  if (absl::StartsWith(impl_->listen, "unix:")) return impl_->listen;
+  return absl::StrCat(impl_->listen.substr(0, impl_->listen.rfind(':')), ":", impl_->port);
+}
+
+void StoreServer::SetServing(bool serving) { impl_->health.SetServing(serving); }
+
+void StoreServer::Drain(absl::Duration timeout) {
+  impl_->door.Drain(timeout);
+  impl_->server->Shutdown(std::chrono::system_clock::now() + kFarewell);
+}
+
+}  // namespace mailstead::stored

@@ -1,0 +1,37 @@
+#include "stored/core/core.h"
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+
+namespace mailstead::stored {
+namespace {
+
+// What waits for a thread. More is answered RESOURCE_EXHAUSTED at once.
+constexpr size_t kMaxQueuedHashes = 4096;
+
+size_t HashThreads(size_t wanted) {
+  // Logins and large messages are hashed while an import of accounts keeps as many threads busy as there are
+  // cores.
+  return wanted == 0 ? std::max(1u, std::thread::hardware_concurrency()) + 2 : wanted;
+}
+
+}  // namespace
+
+Core::Core(engine::Engine& engine, Executor& executor, const Clock& clock, CoreOptions options)
+    : engine(engine),
+      executor(executor),
+      clock(clock),
+      hash_pool(HashThreads(options.hash_threads), kMaxQueuedHashes),
+      directory(engine.directory(), clock, options.scram_iterations, hash_pool, executor),
+      recipients(engine.directory(), std::move(options.postmaster)),
+      verifier(options.scram_iterations),
+      credentials(clock, options.credential_cache_ttl),
+      throttle(clock, options.throttle),
+      authenticator(engine.directory(), verifier, credentials, throttle, hash_pool, executor,
+                    {options.scram_iterations, std::move(options.decoy_secret)}),
+      grants(engine.directory(), engine.maildrops(), clock, std::move(options.grant_key)),
+      maildrops(engine.maildrops(), engine.leases(), timers, executor, Clock::Steady(), options.in_use_wait),
+      intake{engine.messages(), recipients, hash_pool, executor, clock, options.max_message_bytes} {}
+
+}  // namespace mailstead::stored

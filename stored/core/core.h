@@ -1,0 +1,61 @@
+// The rules of the store over one engine, put together: one per process (or test).
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "absl/time/time.h"
+#include "common/base/clock.h"
+#include "common/base/executor.h"
+#include "common/base/worker_pool.h"
+#include "stored/core/authenticator.h"
+#include "stored/core/credentials.h"
+#include "stored/core/directory.h"
+#include "stored/core/grant.h"
+#include "stored/core/intake.h"
+#include "stored/core/maildrops.h"
+#include "stored/core/recipients.h"
+#include "stored/core/throttle.h"
+#include "stored/core/timer_queue.h"
+#include "stored/engine/engine.h"
+
+namespace mailstead::stored {
+
+struct CoreOptions {
+  // An address that takes mail for a domain's postmaster; empty: none.
+  std::string postmaster;
+  // Of new passwords.
+  uint32_t scram_iterations = 15'000;
+  absl::Duration credential_cache_ttl = absl::Minutes(10);
+  ThrottleOptions throttle;
+  // 32 random bytes or more each, which outlive the process and are the same for all that serve one store.
+  std::string decoy_secret;
+  std::string grant_key;
+  int64_t max_message_bytes = 64 << 20;
+  // How long a login waits for the release of its maildrop by another session.
+  absl::Duration in_use_wait = absl::Seconds(1);
+  // Threads that hash; 0: two more than there are cores.
+  size_t hash_threads = 0;
+};
+
+// Used on the executor's thread. All Tasks have ended before it is destroyed; the rest outlives it.
+struct Core {
+  Core(engine::Engine& engine, Executor& executor, const Clock& clock, CoreOptions options);
+
+  engine::Engine& engine;
+  Executor& executor;
+  const Clock& clock;
+  TimerQueue timers;
+  WorkerPool hash_pool;
+  Directory directory;
+  RecipientResolver recipients;
+  PasswordVerifier verifier;
+  CredentialCache credentials;
+  LoginThrottle throttle;
+  Authenticator authenticator;
+  Grants grants;
+  Maildrops maildrops;
+  IntakeContext intake;
+};
+
+}  // namespace mailstead::stored

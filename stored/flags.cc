@@ -1,0 +1,136 @@
+#include "stored/flags.h"
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
+#include "common/config/config.h"
+#include "common/net/listener.h"
+#include "stored/core/limits.h"
+#include "stored/core/names.h"
+
+namespace mailstead::stored {
+namespace {
+
+using config::Between;
+using config::Flag;
+
+constexpr config::Program kProgram{"stored",
+                                   "Keeps accounts, mail and locks for smtpd and pop3d, behind a gRPC API."};
+
+// gRPC takes names too ("stored:7070"); a port it cannot use it would replace by another without a word.
+absl::Status CheckListen(const std::string& address) {
+  int port = -1;
+  const size_t colon = address.rfind(':');
+  const bool has_port = colon != 0 && colon != std::string::npos &&
+                        absl::SimpleAtoi(absl::string_view(address).substr(colon + 1), &port) && port >= 0 &&
+                        port <= 65535;
+  if (absl::StartsWith(address, "unix:") || has_port) return absl::OkStatus();
+  return absl::InvalidArgumentError("must be host:port or unix:/path");
+}
+
+absl::Status CheckAdminListen(const std::string& address) { return net::CheckListenAddress(address); }
+
+absl::Status CheckPostmaster(const std::string& address) {
+  const absl::Status status = CheckAddress("postmaster", address).status();
+  // The message names the field, as the API wants it; the flag is named already.
+  return absl::Status(status.code(), absl::StripPrefix(status.message(), "postmaster: "));
+}
+
+// What concerns several flags.
+void CheckTogether(const Flags& flags, config::Checker& check) {
+  check.That(!flags.data_dir.empty(), "data_dir", "must not be empty");
+  check.OneOf("engine", flags.engine, {"rocksdb"});
+  check.Ok("listen", CheckListen(flags.listen));
+  check.That(!flags.operator_token_file.empty() || !flags.tls_client_ca_file.empty(), "operator_token_file",
+             "is needed, or --tls_client_ca: else nobody may call");
+  check.That(flags.tls_cert_file.empty() == flags.tls_key_file.empty(), "tls_key",
+             "is needed with --tls_cert, and only with it");
+  check.That(flags.tls_client_ca_file.empty() || !flags.tls_cert_file.empty(), "tls_client_ca",
+             "needs --tls_cert");
+  check.Within("auth_max_delay", flags.throttle.max_delay, flags.throttle.first_delay, absl::Minutes(2));
+}
+
+config::Options ThrottleRows(ThrottleOptions& throttle) {
+  constexpr config::Interval<absl::Duration> kMoment = Between(absl::Milliseconds(1), absl::Minutes(1));
+  constexpr config::Interval<absl::Duration> kWhile = Between(absl::Milliseconds(1), absl::Hours(24));
+  return {
+      Flag("auth_failure_delay", throttle.first_delay, kMoment,
+           "a wrong password is answered this long after it came"),
+      Flag("auth_max_delay", throttle.max_delay, "the delay doubles up to this"),
+      Flag("auth_failures_before_delay", throttle.failures_before_delay, Between(0, 1'000'000),
+           "wrong passwords after which the delay begins to double"),
+      Flag("auth_lockout_failures", throttle.lockout_failures, Between(1, 1'000'000),
+           "wrong passwords for one account from one network that lock it out there"),
+      Flag("auth_network_lockout_failures", throttle.network_lockout_failures, Between(1, 1'000'000),
+           "wrong passwords from one network, for all accounts, that lock the network out"),
+      Flag("auth_lockout_time", throttle.lockout_time, kWhile, "how long a lock-out lasts"),
+      Flag("auth_failure_half_life", throttle.half_life, kWhile, "after this a wrong password counts half"),
+  };
+}
+
+}  // namespace
+
+config::Options OptionsOf(Flags& flags) {
+  config::Options options = {
+      Flag("data_dir", flags.data_dir, "folder of all data; made when it is missing"),
+      Flag("engine", flags.engine, "what keeps the data: rocksdb"),
+      Flag("listen", flags.listen, "address of the API, host:port or unix:/path"),
+      Flag("address_file", flags.address_file,
+           "file that gets the bound address, host:port, after the start; empty: none"),
+      Flag("admin_listen", flags.admin_listen, CheckAdminListen,
+           "address for /metrics, /healthz and /readyz, host:port; empty: none"),
+
+      Flag("smtp_token_file", flags.smtp_token_file,
+           "file with the token of smtpd; made when it is missing; empty: no such token"),
+      Flag("pop_token_file", flags.pop_token_file,
+           "file with the token of pop3d; made when it is missing; empty: no such token"),
+      Flag("operator_token_file", flags.operator_token_file,
+           "file with the token of operators; made when it is missing; empty: no such token"),
+      Flag("tls_cert", flags.tls_cert_file,
+           "PEM file with the API's certificate chain, leaf first, read again when it changes; empty: no "
+           "TLS"),
+      Flag("tls_key", flags.tls_key_file, "PEM file with its key"),
+      Flag("tls_client_ca", flags.tls_client_ca_file,
+           "PEM file of the authority that signs callers' certificates, whose subject CN or DNS name is "
+           "smtp, pop or operator; a caller without a certificate needs a token"),
+
+      Flag("max_message_bytes", flags.max_message_bytes, Between(64 << 10, int64_t{4} << 30),
+           "largest message, trace header included"),
+      Flag("min_free_bytes", flags.min_free_bytes, Between(0, int64_t{1} << 50),
+           "mail is refused when the file system has less free space than this"),
+      Flag("receipt_age", flags.receipt_age, Between(absl::Minutes(10), absl::Hours(24 * 365)),
+           "how long a delivery is remembered, so that a repeat of it stores nothing"),
+      Flag("postmaster", flags.postmaster, CheckPostmaster,
+           "address that takes mail for the postmaster of domains without one; empty: a domain's first "
+           "account"),
+      Flag("scram_iterations", flags.scram_iterations, Between(kMinScramIterations, kMaxScramIterations),
+           "PBKDF2 iterations of new passwords"),
+      Flag("credential_cache_ttl", flags.credential_cache_ttl, Between(absl::ZeroDuration(), absl::Hours(24)),
+           "how long a right password costs no hashing; 0s: never"),
+
+      Flag("block_cache_bytes", flags.block_cache_bytes, Between(1 << 20, int64_t{1} << 40),
+           "memory for what was read lately"),
+      Flag("rpc_memory_bytes", flags.rpc_memory_bytes, Between(16 << 20, int64_t{1} << 40),
+           "memory for calls on their way, of all callers together"),
+      Flag("threads", flags.threads, Between(0, 1024), "threads for disk reads; 0: four per core"),
+      Flag("drain_timeout", flags.drain_timeout, Between(absl::ZeroDuration(), absl::Hours(1)),
+           "how long calls may go on after SIGTERM"),
+  };
+  Append(options, ThrottleRows(flags.throttle));
+  Append(options, OptionsOf(flags.log));
+  return options;
+}
+
+Flags ReadFlags(int argc, char** argv) {
+  Flags flags;
+  const config::Options options = OptionsOf(flags);
+  config::ParseCommandLine(kProgram, options, argc, argv);
+  config::Checker check;
+  CheckOptions(options, check);
+  CheckTogether(flags, check);
+  check.ExitIfBad(kProgram.name);
+  return flags;
+}
+
+}  // namespace mailstead::stored

@@ -1,0 +1,55 @@
+// The flags of stored.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "absl/time/time.h"
+#include "common/config/log_flags.h"
+#include "common/config/option.h"
+#include "stored/core/throttle.h"
+
+namespace mailstead::stored {
+
+struct Flags {
+  std::string data_dir = "/var/lib/mailstead/store";
+  std::string engine = "rocksdb";
+  // "127.0.0.1:7070", "[::]:7070", port 0 for any free one, "unix:/path".
+  std::string listen = "127.0.0.1:7070";
+  std::string address_file;
+  std::string admin_listen = "[::]:9170";
+
+  // One for each role; made when missing. Empty: the role has no token.
+  std::string smtp_token_file;
+  std::string pop_token_file;
+  std::string operator_token_file;
+  std::string tls_cert_file;
+  std::string tls_key_file;
+  // Set: callers are asked for a certificate of this authority (mutual TLS).
+  std::string tls_client_ca_file;
+
+  uint64_t max_message_bytes = uint64_t{51} << 20;
+  uint64_t min_free_bytes = uint64_t{128} << 20;
+  absl::Duration receipt_age = absl::Hours(72);
+  std::string postmaster;
+
+  uint32_t scram_iterations = 15'000;
+  absl::Duration credential_cache_ttl = absl::Seconds(60);
+  ThrottleOptions throttle;
+
+  size_t block_cache_bytes = size_t{64} << 20;
+  size_t rpc_memory_bytes = size_t{512} << 20;
+  // 0: four for each core.
+  size_t threads = 0;
+  absl::Duration drain_timeout = absl::Seconds(10);
+  config::LogFlags log;
+};
+
+// The rows of these flags, those of the log included. `flags` outlives them.
+config::Options OptionsOf(Flags& flags);
+
+// From the command line. Ends the program with one line for each impossible value and status 2.
+Flags ReadFlags(int argc, char** argv);
+
+}  // namespace mailstead::stored

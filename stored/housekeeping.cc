@@ -1,0 +1,89 @@
+#include "stored/housekeeping.h"
+
+#include <optional>
+#include <utility>
+
+#include "common/base/clock.h"
+#include "common/base/task.h"
+#include "common/obs/log.h"
+
+namespace mailstead::stored {
+namespace {
+
+constexpr absl::Duration kHealthPeriod = absl::Seconds(1);
+constexpr absl::Duration kStatusPeriod = absl::Seconds(10);
+constexpr absl::Duration kSweepPeriod = absl::Hours(1);
+
+template <typename T>
+Task<void> Keep(Task<T> task, std::optional<T>& result) {
+  result.emplace(co_await task);
+}
+
+// Waits, on a thread that may, for what goes on on another one.
+template <typename T>
+T Wait(Task<T> task) {
+  std::optional<T> result;
+  absl::Notification ended;
+  Start(Keep(std::move(task), result), [&ended] { ended.Notify(); });
+  ended.WaitForNotification();
+  return *std::move(result);
+}
+
+}  // namespace
+
+Housekeeping::Housekeeping(engine::Engine& engine, Metrics& metrics, TokenFiles& tokens, StoreServer& server,
+                           absl::Duration receipt_age)
+    : engine_(engine),
+      metrics_(metrics),
+      tokens_(tokens),
+      server_(server),
+      receipt_age_(receipt_age),
+      thread_([this] { Run(); }) {}
+
+Housekeeping::~Housekeeping() {
+  stop_.Notify();
+  thread_.join();
+}
+
+void Housekeeping::Run() {
+  const Clock& clock = Clock::Steady();
+  absl::Time next_status = absl::InfinitePast();
+  absl::Time next_sweep = absl::InfinitePast();
+  do {
+    WatchHealth();
+    WatchTokens();
+    const absl::Time now = clock.Now();
+    if (now >= next_status) {
+      next_status = now + kStatusPeriod;
+      const absl::StatusOr<engine::EngineStatus> status = Wait(engine_.upkeep().Status());
+      if (status.ok()) metrics_.SetEngine(*status);
+    }
+    if (now >= next_sweep) {
+      next_sweep = now + kSweepPeriod;
+      const absl::Status swept = Wait(engine_.upkeep().Sweep(receipt_age_));
+      if (!swept.ok()) obs::LogWarning("sweep_failed", {{"error", swept.ToString()}});
+    }
+  } while (!stop_.WaitForNotificationWithTimeout(kHealthPeriod));
+}
+
+void Housekeeping::WatchHealth() {
+  const absl::Status health = engine_.upkeep().Health();
+  metrics_.SetHealthy(health.ok());
+  server_.SetServing(health.ok());
+  if (health.ok() == was_healthy_) return;
+  was_healthy_ = health.ok();
+  if (was_healthy_) {
+    obs::LogInfo("engine_recovered", {});
+  } else {
+    obs::LogError("engine_unhealthy", {{"error", health.ToString()}});
+  }
+}
+
+void Housekeeping::WatchTokens() {
+  const absl::Status read = tokens_.Look();
+  if (read.ok() == were_tokens_read_) return;
+  were_tokens_read_ = read.ok();
+  if (!read.ok()) obs::LogError("token_not_read", {{"error", read.ToString()}});
+}
+
+}  // namespace mailstead::stored

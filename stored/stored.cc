@@ -1,0 +1,175 @@
+#include "stored/stored.h"
+
+#include <prometheus/registry.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <optional>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/clock.h"
+#include "common/config/config.h"
+#include "common/config/version.h"
+#include "common/obs/admin_server.h"
+#include "common/obs/log.h"
+#include "common/rpc/server/loop.h"
+#include "stored/api/admission.h"
+#include "stored/api/callers.h"
+#include "stored/api/environment.h"
+#include "stored/api/methods.h"
+#include "stored/api/metrics.h"
+#include "stored/api/secret_file.h"
+#include "stored/api/server.h"
+#include "stored/core/core.h"
+#include "stored/engine/rocksdb/rocksdb_engine.h"
+#include "stored/housekeeping.h"
+
+namespace mailstead::stored {
+namespace {
+
+// The value, or the end of the program with one line that names the flag.
+void OkOrExit(absl::string_view flag, const absl::Status& status) {
+  config::Checker check;
+  check.Ok(flag, status);
+  check.ExitIfBad("stored");
+}
+template <typename T>
+T OrExit(absl::string_view flag, absl::StatusOr<T> value) {
+  OkOrExit(flag, value.status());
+  return *std::move(value);
+}
+
+void MakeDataDir(const std::string& path) {
+  // By itself: errno must not be looked at before.
+  const bool ok = mkdir(path.c_str(), 0700) == 0 || errno == EEXIST;
+  config::Checker check;
+  check.That(ok, "data_dir", absl::StrCat("cannot make ", path, ": ", std::strerror(errno)));
+  check.ExitIfBad("stored");
+}
+
+std::unique_ptr<engine::Engine> OpenEngine(const Flags& flags, Executor& executor) {
+  engine::RocksDbOptions options;
+  options.path = absl::StrCat(flags.data_dir, "/rocksdb");
+  options.executor = &executor;
+  options.block_cache_bytes = flags.block_cache_bytes;
+  options.min_free_bytes = flags.min_free_bytes;
+  const size_t cores = std::max(1u, std::thread::hardware_concurrency());
+  options.reader_threads = flags.threads == 0 ? 4 * cores : flags.threads;
+  return OrExit("data_dir", engine::OpenRocksDbEngine(std::move(options)));
+}
+
+// A secret of the store's own, which is the same after a restart.
+std::string OwnSecret(const Flags& flags, absl::string_view name) {
+  return OrExit("data_dir", ReadOrMakeSecretFile(absl::StrCat(flags.data_dir, "/", name)));
+}
+
+CoreOptions CoreOptionsOf(const Flags& flags) {
+  CoreOptions options;
+  options.postmaster = flags.postmaster;
+  options.scram_iterations = flags.scram_iterations;
+  options.credential_cache_ttl = flags.credential_cache_ttl;
+  options.throttle = flags.throttle;
+  // What strangers see of accounts that do not exist must be the same after a restart.
+  options.decoy_secret = OwnSecret(flags, "decoy.key");
+  options.grant_key = OwnSecret(flags, "grant.key");
+  options.max_message_bytes = static_cast<int64_t>(flags.max_message_bytes);
+  return options;
+}
+
+std::vector<TokenFile> TokenFilesOf(const Flags& flags) {
+  return {
+      {kSmtp, flags.smtp_token_file}, {kPop, flags.pop_token_file}, {kOperator, flags.operator_token_file}};
+}
+
+ServerOptions ServerOptionsOf(const Flags& flags) {
+  ServerOptions options;
+  options.listen = flags.listen;
+  options.tls_cert_file = flags.tls_cert_file;
+  options.tls_key_file = flags.tls_key_file;
+  options.tls_client_ca_file = flags.tls_client_ca_file;
+  options.max_rpc_memory_bytes = static_cast<int64_t>(flags.rpc_memory_bytes);
+  return options;
+}
+
+void LogListening(const StoreServer& server) {
+  const std::string address = server.address();
+  const bool is_path = absl::StartsWith(address, "unix:");
+  obs::LogInfo("listening", {{"listener", "store"},
+                             {"address", is_path ? address : address.substr(0, address.rfind(':'))},
+                             {"port", is_path ? 0 : server.port()}});
+}
+
+}  // namespace
+
+// In the order in which they are made; they go in the opposite one.
+struct Stored::Parts {
+  explicit Parts(const Flags& given)
+      : flags(given),
+        tokens(TokenFilesOf(flags), callers),
+        metrics(*registry),
+        admission(callers, metrics, Clock::System()) {}
+
+  void Open();
+
+  const Flags flags;
+  const absl::Time start_time = Clock::System().Now();
+  rpc::Loop loop;
+  Callers callers;
+  TokenFiles tokens;
+  const std::shared_ptr<prometheus::Registry> registry = std::make_shared<prometheus::Registry>();
+  Metrics metrics;
+  Admission admission;
+  std::unique_ptr<engine::Engine> engine;
+  std::optional<Core> core;
+  std::optional<Environment> environment;
+  std::atomic<bool> draining = false;
+  std::unique_ptr<obs::AdminServer> admin;
+  std::unique_ptr<StoreServer> server;
+  std::optional<Housekeeping> housekeeping;
+};
+
+void Stored::Parts::Open() {
+  MakeDataDir(flags.data_dir);
+  OkOrExit("operator_token_file", tokens.Look());
+  CoreOptions core_options = CoreOptionsOf(flags);
+  engine = OpenEngine(flags, loop);
+  core.emplace(*engine, loop, Clock::System(), std::move(core_options));
+  environment.emplace(Environment{.core = *core,
+                                  .counter = metrics,
+                                  .version = std::string(config::Version()),
+                                  .start_time = start_time});
+  if (!flags.admin_listen.empty()) {
+    const auto ready = [this] {
+      return draining ? absl::UnavailableError("shutting down") : engine->upkeep().Health();
+    };
+    admin = OrExit("admin_listen", obs::AdminServer::Start(flags.admin_listen, registry, ready));
+  }
+  rpc::MethodTable methods;
+  AddMethods(*environment, methods);
+  server = OrExit("listen", StoreServer::Start(ServerOptionsOf(flags), std::move(methods), admission,
+                                               Clock::System(), loop));
+  LogListening(*server);
+  housekeeping.emplace(*engine, metrics, tokens, *server, flags.receipt_age);
+  if (!flags.address_file.empty()) {
+    OkOrExit("address_file",
+             WriteFileAtOnce(flags.address_file, absl::StrCat(server->address(), "\n"), 0644));
+  }
+}
+
+Stored::Stored(const Flags& flags) : parts_(std::make_unique<Parts>(flags)) { parts_->Open(); }
+Stored::~Stored() = default;
+
+void Stored::Drain() {
+  parts_->draining = true;
+  parts_->housekeeping.reset();
+  parts_->server->Drain(parts_->flags.drain_timeout);
+}
+
+}  // namespace mailstead::stored

@@ -1,0 +1,99 @@
+#include <gtest/gtest.h>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/reason.h"
+#include "tests/unit/stored/api/api_fixture.h"
+
+namespace mailstead::stored {
+namespace {
+
+namespace v1 = store::v1;
+
+class AdminApiTest : public ApiTest {
+ protected:
+  std::vector<v1::VerifyMessagesResponse> Verify(const std::string& account, absl::Status* status) {
+    v1::VerifyMessagesRequest request;
+    request.set_account(account);
+    std::vector<v1::VerifyMessagesResponse> responses;
+    *status =
+        CallMany("mailstead.store.v1.AdminService/VerifyMessages", {.role = kOperator}, request, responses);
+    return responses;
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(EveryDoor, AdminApiTest, testing::Values(TestDoor::kGrpc, TestDoor::kInProcess),
+                         NameOfDoor);
+
+TEST_P(AdminApiTest, Status) {
+  AddAccount("a@example.test");
+  const auto status = AsOperator<v1::GetStatusResponse>("AdminService/GetStatus", v1::GetStatusRequest());
+  ASSERT_TRUE(status.ok()) << status.status();
+  EXPECT_EQ(status->version(), "1.2.3");
+  EXPECT_EQ(status->engine(), "memory");
+  EXPECT_EQ(status->health(), v1::HEALTH_SERVING);
+  EXPECT_EQ(status->domain_count(), 1);
+  EXPECT_EQ(status->account_count(), 1);
+  EXPECT_GT(status->start_time().seconds(), 1'700'000'000);
+  EXPECT_NE(status->incarnation(), "");
+}
+
+TEST_P(AdminApiTest, VerifyNamesEveryDamagedMessageAndThenTheTotals) {
+  const int64_t a = AddAccount("a@example.test");
+  const int64_t b = AddAccount("b@example.test");
+  for (int i = 0; i < 3; ++i) {
+    Deliver(a, absl::StrCat("delivery-to-a-no-", i), "hello");
+    Deliver(b, absl::StrCat("delivery-to-b-no-", i), "hello");
+  }
+  absl::Status status;
+  auto responses = Verify("", &status);
+  ASSERT_TRUE(status.ok()) << status;
+  ASSERT_EQ(responses.size(), 1u);
+  EXPECT_EQ(responses[0].summary().checked_count(), 6);
+  EXPECT_EQ(responses[0].summary().damaged_count(), 0);
+
+  store_->Damage(AccountId{b}, MessageId{2});
+  store_->Damage(AccountId{b}, MessageId{3});
+  responses = Verify("", &status);
+  ASSERT_TRUE(status.ok());
+  ASSERT_EQ(responses.size(), 3u);
+  EXPECT_EQ(responses[0].damage().account_id(), absl::StrCat(b));
+  EXPECT_EQ(responses[0].damage().message_id() + responses[1].damage().message_id(), 5);
+  EXPECT_EQ(responses[0].damage().error().code(), static_cast<int>(grpc::StatusCode::DATA_LOSS));
+  EXPECT_NE(responses[0].damage().error().message(), "");
+  EXPECT_EQ(responses[2].summary().checked_count(), 6);
+  EXPECT_EQ(responses[2].summary().damaged_count(), 2);
+
+  responses = Verify("a@example.test", &status);
+  ASSERT_EQ(responses.size(), 1u);
+  EXPECT_EQ(responses[0].summary().checked_count(), 3);
+  EXPECT_EQ(Verify(absl::StrCat(a), &status).size(), 1u);
+  Verify("999", &status);
+  EXPECT_EQ(ReasonOf(status), kReasonAccountNotFound);
+}
+
+TEST_P(AdminApiTest, MetricsCountCallsByMethodAndCode) {
+  const int64_t account = AddAccount("a@example.test");
+  for (int i = 0; i < 2; ++i) Deliver(account, "0123456789abcdef", "hello");
+  const auto refused = Call<v1::GetStatusResponse>("mailstead.store.v1.AdminService/GetStatus",
+                                                   {.role = kSmtp}, v1::GetStatusRequest());
+  EXPECT_TRUE(absl::IsPermissionDenied(refused.status()));
+  const std::string text = MetricsText();
+  // Methods of mailstead.store.v1 come by a call of their own where others come in a batch.
+  const std::string own = GetParam() == TestDoor::kInProcess ? "in_process" : "grpc";
+  for (const std::string& line :
+       {absl::StrCat("mailstead_store_calls_total{code=\"OK\",door=\"", own,
+                     "\",method=\"DeliveryService/Deliver\"} 2"),
+        absl::StrCat("mailstead_store_calls_total{code=\"PERMISSION_DENIED\",door=\"", own,
+                     "\",method=\"AdminService/GetStatus\"} 1"),
+        std::string("mailstead_store_call_seconds_count{method=\"DeliveryService/Deliver\"} 2"),
+        std::string("mailstead_store_deliveries_total 1"),
+        std::string("mailstead_store_repeated_deliveries_total 1"),
+        std::string("mailstead_store_delivered_bytes_total 5"),
+        std::string("mailstead_store_logins_total{result=\"ok\"} 0")}) {
+    EXPECT_TRUE(absl::StrContains(text, line)) << line << "\n" << text;
+  }
+}
+
+}  // namespace
+}  // namespace mailstead::stored

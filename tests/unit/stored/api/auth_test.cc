@@ -1,0 +1,240 @@
+#include <gtest/gtest.h>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/reason.h"
+#include "common/sasl/step.h"
+#include "tests/unit/stored/api/api_fixture.h"
+#include "tests/unit/stored/sasl_client.h"
+
+namespace mailstead::stored {
+namespace {
+
+namespace v1 = frontend::v1;
+
+constexpr char kUser[] = "demo@example.test";
+constexpr char kPassword[] = "correct horse";
+constexpr char kAuthenticate[] = "mailstead.frontend.v1.AuthService/Authenticate";
+const std::string kExporter(32, '\x5a');
+
+class AuthApiTest : public ApiTest {
+ protected:
+  AuthApiTest() : account_(AddAccount(kUser, kPassword)) {}
+
+  static v1::AuthenticateRequest Start(const std::string& mechanism) {
+    v1::AuthenticateRequest request;
+    v1::AuthenticateStart& start = *request.mutable_start();
+    start.set_mechanism(mechanism);
+    start.set_client_address("192.0.2.1");
+    return request;
+  }
+
+  static v1::AuthenticateRequest StartPlain(const std::string& user, const std::string& password) {
+    v1::AuthenticateRequest request = Start("PLAIN");
+    request.mutable_start()->set_initial_response(sasl::PlainMessage(user, password));
+    return request;
+  }
+
+  std::unique_ptr<Dialog> OpenDialog() {
+    return Open(kAuthenticate, {.role = kSmtp, .session_id = "session"});
+  }
+
+  // A whole exchange with a client of libgsasl.
+  v1::Verdict LogInBy(const std::string& mechanism, const std::string& password,
+                      const std::string& client_exporter = "", const std::string& server_exporter = "") {
+    SaslClient client(mechanism.c_str(), kUser, password, client_exporter);
+    const auto dialog = OpenDialog();
+    v1::AuthenticateRequest request = Start(mechanism);
+    request.mutable_start()->set_tls_exporter(server_exporter);
+    if (mechanism != "LOGIN") request.mutable_start()->set_initial_response(client.Step(""));
+    v1::AuthenticateResponse response;
+    for (;;) {
+      EXPECT_TRUE(dialog->Write(request));
+      if (!dialog->Read(response)) break;
+      if (response.has_verdict()) break;
+      request.Clear();
+      request.set_response(client.Step(response.challenge()));
+    }
+    const absl::Status status = dialog->Finish();
+    EXPECT_TRUE(status.ok()) << status;
+    return response.verdict();
+  }
+
+  // By a call with one step, as front-ends log in by PLAIN.
+  v1::Verdict LogInPlain(const std::string& user, const std::string& password) {
+    const auto response = Call<v1::AuthenticateResponse>(
+        kAuthenticate, {.role = kSmtp, .session_id = "session"}, StartPlain(user, password));
+    EXPECT_TRUE(response.ok()) << response.status();
+    return response.ok() ? response->verdict() : v1::Verdict();
+  }
+
+  // What an exchange that begins with this ends with.
+  absl::Status FailureOf(const v1::AuthenticateRequest& request) {
+    return Call<v1::AuthenticateResponse>(kAuthenticate, {.role = kSmtp}, request).status();
+  }
+
+  const int64_t account_;
+};
+
+INSTANTIATE_TEST_SUITE_P(EveryDoor, AuthApiTest,
+                         testing::Values(TestDoor::kGrpc, TestDoor::kBatch, TestDoor::kInProcess),
+                         NameOfDoor);
+
+TEST_P(AuthApiTest, EveryMechanism) {
+  for (const char* mechanism : {"PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"}) {
+    const std::string exporter = absl::EndsWith(mechanism, "-PLUS") ? kExporter : "";
+    const v1::Verdict verdict = LogInBy(mechanism, kPassword, exporter, exporter);
+    EXPECT_EQ(verdict.result(), v1::Verdict::RESULT_OK) << mechanism;
+    EXPECT_EQ(verdict.address(), kUser) << mechanism;
+    EXPECT_EQ(verdict.account_id(), account_) << mechanism;
+    EXPECT_EQ(verdict.grant(), "") << "only a POP3 session needs one";
+  }
+  EXPECT_EQ(LogInBy("SCRAM-SHA-256", "wrong").result(), v1::Verdict::RESULT_INVALID_CREDENTIALS);
+  EXPECT_EQ(LogInBy("SCRAM-SHA-256-PLUS", kPassword, kExporter, std::string(32, 'x')).result(),
+            v1::Verdict::RESULT_INVALID_CREDENTIALS);
+  EXPECT_EQ(LogInBy("SCRAM-SHA-256-PLUS", kPassword, kExporter, "").result(),
+            v1::Verdict::RESULT_UNSUPPORTED_MECHANISM);
+}
+
+TEST_P(AuthApiTest, AWrongPasswordIsAnsweredLateAndTellsNothing) {
+  // The time comes from the store's clock, which stands: the whole delay is left.
+  const absl::Time begin = absl::Now();
+  const v1::Verdict verdict = LogInPlain(kUser, "wrong");
+  EXPECT_GE(absl::Now() - begin, absl::Milliseconds(200));
+  EXPECT_EQ(verdict.result(), v1::Verdict::RESULT_INVALID_CREDENTIALS);
+  EXPECT_EQ(verdict.address(), "");
+  EXPECT_EQ(verdict.account_id(), 0);
+  const v1::Verdict unknown = LogInPlain("nobody@example.test", "wrong");
+  EXPECT_EQ(unknown.SerializeAsString(), verdict.SerializeAsString());
+}
+
+TEST_P(AuthApiTest, WaitingAnswersHoldNoThread) {
+  if (GetParam() != TestDoor::kGrpc) return;  // the other doors have one test thread for one call
+  // Many more than the pool has threads, all delayed by 200 ms: one after another they would take 8 s.
+  std::vector<std::unique_ptr<Dialog>> dialogs;
+  const absl::Time begin = absl::Now();
+  for (int i = 0; i < 40; ++i) {
+    dialogs.push_back(OpenDialog());
+    ASSERT_TRUE(dialogs.back()->Write(StartPlain(absl::StrCat(i, "@example.test"), "wrong")));
+  }
+  for (const auto& dialog : dialogs) {
+    v1::AuthenticateResponse response;
+    EXPECT_TRUE(dialog->Read(response));
+    EXPECT_EQ(response.verdict().result(), v1::Verdict::RESULT_INVALID_CREDENTIALS);
+    EXPECT_TRUE(dialog->Finish().ok());
+  }
+  EXPECT_LT(absl::Now() - begin, absl::Seconds(7));
+}
+
+TEST_P(AuthApiTest, AClientThatGivesUpAborts) {
+  v1::AuthenticateResponse response;
+  absl::Status status;
+  if (GetParam() == TestDoor::kGrpc) {
+    const auto dialog = OpenDialog();
+    ASSERT_TRUE(dialog->Write(Start("LOGIN")));
+    ASSERT_TRUE(dialog->Read(response));
+    EXPECT_EQ(response.challenge(), "Username:");
+    dialog->WritesDone();
+    EXPECT_FALSE(dialog->Read(response));
+    status = dialog->Finish();
+  } else {
+    // A call of one step that would need more.
+    std::vector<v1::AuthenticateResponse> responses;
+    status = CallMany(kAuthenticate, {.role = kSmtp}, Start("LOGIN"), responses);
+  }
+  EXPECT_TRUE(absl::IsAborted(status)) << status;
+  EXPECT_EQ(ReasonOf(status), kReasonExchangeAbandoned);
+}
+
+TEST_P(AuthApiTest, ACancelledExchangeEndsWhileItWaits) {
+  const auto dialog = OpenDialog();
+  ASSERT_TRUE(dialog->Write(StartPlain(kUser, "wrong")));
+  absl::SleepFor(absl::Milliseconds(50));  // it waits for its answer's time now
+  dialog->Cancel();
+  EXPECT_TRUE(absl::IsCancelled(dialog->Finish()));
+}
+
+TEST_P(AuthApiTest, FieldsAreNamed) {
+  EXPECT_EQ(FieldOf(FailureOf({})), "start");
+  v1::AuthenticateRequest request;
+  request.set_response("x");
+  EXPECT_EQ(FieldOf(FailureOf(request)), "start");
+  request = StartPlain(kUser, kPassword);
+  request.mutable_start()->set_client_address("somewhere");
+  EXPECT_EQ(FieldOf(FailureOf(request)), "start.client_address");
+  const auto dialog = OpenDialog();
+  v1::AuthenticateResponse response;
+  ASSERT_TRUE(dialog->Write(Start("LOGIN")));
+  ASSERT_TRUE(dialog->Read(response));
+  ASSERT_TRUE(dialog->Write(Start("LOGIN")));
+  EXPECT_FALSE(dialog->Read(response));
+  EXPECT_EQ(FieldOf(dialog->Finish()), "response");
+}
+
+TEST_P(AuthApiTest, CheckSender) {
+  const auto ask = [&](const std::string& sender) {
+    v1::CheckSenderRequest request;
+    request.set_account(kUser);
+    request.set_sender(sender);
+    return AsSmtp<v1::CheckSenderResponse>("AuthService/CheckSender", request);
+  };
+  EXPECT_TRUE(ask(kUser)->allowed());
+  EXPECT_TRUE(ask("demo+tag@example.test")->allowed());
+  EXPECT_FALSE(ask("other@example.test")->allowed());
+  EXPECT_EQ(FieldOf(ask("nobody").status()), "sender");
+}
+
+TEST_P(AuthApiTest, APopLoginGetsAGrant) {
+  const v1::Verdict verdict = LogIn(kUser, kPassword, "session");
+  EXPECT_EQ(verdict.result(), v1::Verdict::RESULT_OK);
+  EXPECT_NE(verdict.grant(), "");
+  EXPECT_FALSE(verdict.has_maildrop());
+  EXPECT_FALSE(verdict.has_maildrop_error());
+  EXPECT_EQ(LogIn(kUser, "wrong", "session").grant(), "");
+}
+
+TEST_P(AuthApiTest, APollIsOneCall) {
+  Deliver(account_, "0123456789abcdef", "hello");
+  v1::Verdict verdict = LogIn(kUser, kPassword, "session", kLease);
+  EXPECT_EQ(verdict.result(), v1::Verdict::RESULT_OK);
+  ASSERT_TRUE(verdict.has_maildrop_error());
+  EXPECT_EQ(ReasonOf(rpc::FromProto(verdict.maildrop_error())), kReasonNoLease);
+  EXPECT_FALSE(verdict.has_maildrop());
+  RenewLease();
+  verdict = LogIn(kUser, kPassword, "session", kLease);
+  EXPECT_FALSE(verdict.has_maildrop_error()) << verdict.maildrop_error().message();
+  ASSERT_EQ(verdict.maildrop().entries_size(), 1);
+  EXPECT_EQ(verdict.maildrop().basis(), v1::OpenMaildropResponse::BASIS_NOTHING);
+  EXPECT_NE(verdict.maildrop().token(), "");
+  EXPECT_NE(verdict.maildrop().version(), "");
+  EXPECT_FALSE(LogIn(kUser, "wrong", "other", kLease).has_maildrop());
+}
+
+TEST_P(AuthApiTest, ADisabledAccountGetsNeitherGrantNorMaildrop) {
+  RenewLease();
+  store::v1::UpdateAccountRequest update;
+  update.set_account(kUser);
+  update.mutable_update()->set_state(store::v1::ACCOUNT_STATE_DISABLED);
+  update.mutable_update_mask()->add_paths("state");
+  ASSERT_TRUE(AsOperator<store::v1::Account>("DirectoryService/UpdateAccount", update).ok());
+  const v1::Verdict verdict = LogIn(kUser, kPassword, "session", kLease);
+  EXPECT_EQ(verdict.result(), v1::Verdict::RESULT_DISABLED);
+  EXPECT_EQ(verdict.grant(), "");
+  EXPECT_FALSE(verdict.has_maildrop());
+  EXPECT_FALSE(verdict.has_maildrop_error());
+}
+
+TEST_P(AuthApiTest, AProbeSaysWhichProgramIsTooOld) {
+  const auto probe = [&](int revision) {
+    v1::ProbeRequest request;
+    request.set_revision(revision);
+    return AsPop<v1::ProbeResponse>("BatchService/Probe", "", request);
+  };
+  EXPECT_TRUE(probe(1).ok());
+  EXPECT_EQ(ReasonOf(probe(0).status()), kReasonRevisionTooOld);
+  EXPECT_EQ(ReasonOf(probe(1000).status()), kReasonRevisionTooNew);
+  EXPECT_TRUE(absl::IsFailedPrecondition(probe(1000).status()));
+}
+
+}  // namespace
+}  // namespace mailstead::stored

@@ -1,0 +1,302 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/reason.h"
+#include "common/store/limits.h"
+#include "tests/unit/stored/api/api_fixture.h"
+
+namespace mailstead::stored {
+namespace {
+
+namespace v1 = frontend::v1;
+
+constexpr char kUser[] = "a@example.test";
+constexpr char kPassword[] = "secret";
+constexpr char kOurs[] =
+    "Return-Path: <sender@elsewhere.test>\r\nDelivered-To: a@example.test\r\nX-Original-To: "
+    "someone@example.test\r\n";
+
+class MaildropApiTest : public ApiTest {
+ protected:
+  MaildropApiTest() : account_(AddAccount(kUser, kPassword)) {}
+
+  std::string Grant(const std::string& session) { return LogIn(kUser, kPassword, session).grant(); }
+
+  absl::StatusOr<v1::OpenMaildropResponse> OpenMaildrop(const std::string& grant, const std::string& session,
+                                                        const std::string& known_version = "") {
+    v1::OpenMaildropRequest request;
+    request.set_grant(grant);
+    request.set_lease_id(kLease);
+    request.set_known_version(known_version);
+    return AsPop<v1::OpenMaildropResponse>("MaildropService/OpenMaildrop", session, request);
+  }
+  absl::StatusOr<v1::CommitMaildropResponse> Commit(const std::string& grant, const std::string& session,
+                                                    const std::string& token,
+                                                    std::vector<int64_t> deletions) {
+    v1::CommitMaildropRequest request;
+    request.set_grant(grant);
+    request.set_token(token);
+    for (const int64_t id : deletions) request.add_message_ids(id);
+    return AsPop<v1::CommitMaildropResponse>("MaildropService/CommitMaildrop", session, request);
+  }
+  absl::Status Release(const std::string& grant, const std::string& session) {
+    v1::ReleaseMaildropRequest request;
+    request.set_grant(grant);
+    return AsPop<v1::ReleaseMaildropResponse>("MaildropService/ReleaseMaildrop", session, request).status();
+  }
+  absl::StatusOr<std::string> Fetch(const std::string& grant, int64_t message,
+                                    const std::string& session = "s") {
+    v1::FetchMessageRequest request;
+    request.set_grant(grant);
+    request.set_message_id(message);
+    std::vector<v1::FetchMessageResponse> pieces;
+    RETURN_IF_ERROR(CallMany("mailstead.frontend.v1.MaildropService/FetchMessage",
+                             {.role = kPop, .session_id = session}, request, pieces));
+    std::string bytes;
+    for (const v1::FetchMessageResponse& piece : pieces) {
+      EXPECT_EQ(piece.delivery_id().empty(), !bytes.empty()) << "in the first piece";
+      bytes += piece.content();
+    }
+    return bytes;
+  }
+  bool IsLocked() {
+    std::string holder;
+    return BlockOn(engine().maildrops().FindLock(AccountId{account_})).ok();
+  }
+
+  const int64_t account_;
+};
+
+INSTANTIATE_TEST_SUITE_P(EveryDoor, MaildropApiTest,
+                         testing::Values(TestDoor::kGrpc, TestDoor::kBatch, TestDoor::kInProcess),
+                         NameOfDoor);
+
+TEST_P(MaildropApiTest, AMaildropIsOpenedCommittedAndReleased) {
+  for (int i = 0; i < 3; ++i) Deliver(account_, absl::StrCat("delivery-number-", i), "hello");
+  const std::string grant = Grant("s");
+  EXPECT_EQ(ReasonOf(OpenMaildrop(grant, "s").status()), kReasonNoLease);
+  RenewLease();
+  const auto opened = OpenMaildrop(grant, "s");
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  ASSERT_EQ(opened->entries_size(), 3);
+  EXPECT_EQ(opened->entries(0).message_id(), 1);
+  EXPECT_NE(opened->entries(0).unique_id(), "");
+  EXPECT_EQ(opened->entries(0).size_bytes(), static_cast<int64_t>(sizeof(kOurs)) - 1 + 5);
+  EXPECT_EQ(opened->next_page_token(), "");
+  EXPECT_EQ(*Fetch(grant, 1), absl::StrCat(kOurs, "hello"));
+  EXPECT_EQ(ReasonOf(OpenMaildrop(Grant("t"), "t").status()), kReasonMaildropInUse);
+
+  std::string wrong = opened->token();
+  wrong.back() = static_cast<char>(wrong.back() + 1);
+  EXPECT_EQ(ReasonOf(Commit(grant, "s", wrong, {2}).status()), kReasonFenced);
+  const auto committed = Commit(grant, "s", opened->token(), {2, 99});
+  ASSERT_TRUE(committed.ok()) << committed.status();
+  EXPECT_EQ(committed->deleted_count(), 1) << "99 was none";
+  const auto repeat = Commit(grant, "s", opened->token(), {2, 99});
+  ASSERT_TRUE(repeat.ok()) << "a repeat: " << repeat.status();
+  EXPECT_EQ(repeat->deleted_count(), 0);
+  EXPECT_EQ(ReasonOf(Fetch(grant, 2).status()), kReasonMessageNotFound);
+
+  ASSERT_TRUE(OpenMaildrop(grant, "s").ok());
+  EXPECT_TRUE(IsLocked());
+  EXPECT_TRUE(Release(grant, "s").ok());
+  EXPECT_FALSE(IsLocked());
+  EXPECT_TRUE(Release(grant, "s").ok()) << "again";
+}
+
+TEST_P(MaildropApiTest, ARepeatBySameSessionGetsTheSameLock) {
+  RenewLease();
+  const std::string grant = Grant("s");
+  const auto first = OpenMaildrop(grant, "s");
+  const auto again = OpenMaildrop(grant, "s");
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->token(), first->token());
+}
+
+TEST_P(MaildropApiTest, AListingComesInPages) {
+  RenewLease();
+  const int count = 2 * static_cast<int>(store::kMaildropPageEntries) + 1;
+  for (int i = 0; i < count; ++i) {
+    engine::NewMessage message;
+    message.delivery_scope = "operator";
+    message.envelope.delivery_id = absl::StrCat("delivery-number-", i);
+    message.envelope.recipients.emplace_back().address = kUser;
+    message.copies.emplace_back().account = AccountId{account_};
+    message.copies.back().recipients = {0};
+    message.sha256 = message.fingerprint = std::string(32, 'x');
+    engine::Content content;
+    content.whole = "x";
+    ASSERT_TRUE(BlockOn(engine().messages().Append(std::move(message), std::move(content))).ok());
+  }
+  const v1::Verdict verdict = LogIn(kUser, kPassword, "s", kLease);
+  std::vector<int> page_sizes = {verdict.maildrop().entries_size()};
+  std::vector<int64_t> ids;
+  for (const v1::MaildropEntry& entry : verdict.maildrop().entries()) ids.push_back(entry.message_id());
+  // What comes meanwhile is not in the listing.
+  Deliver(account_, "a-later-delivery", "hello");
+  for (std::string token = verdict.maildrop().next_page_token(); !token.empty();) {
+    v1::ListMaildropRequest request;
+    request.set_grant(verdict.grant());
+    request.set_page_token(token);
+    const auto page = AsPop<v1::ListMaildropResponse>("MaildropService/ListMaildrop", "s", request);
+    ASSERT_TRUE(page.ok()) << page.status();
+    page_sizes.push_back(page->entries_size());
+    for (const v1::MaildropEntry& entry : page->entries()) ids.push_back(entry.message_id());
+    token = page->next_page_token();
+  }
+  EXPECT_THAT(page_sizes, testing::ElementsAre(1000, 1000, 1));
+  for (size_t i = 0; i < ids.size(); ++i) ASSERT_EQ(ids[i], static_cast<int64_t>(i) + 1);
+}
+
+TEST_P(MaildropApiTest, AnEmptyMaildropHasAToken) {
+  RenewLease();
+  const auto opened = OpenMaildrop(Grant("s"), "s");
+  ASSERT_TRUE(opened.ok());
+  EXPECT_NE(opened->token(), "");
+  EXPECT_EQ(opened->entries_size(), 0);
+}
+
+TEST_P(MaildropApiTest, APollThatKnowsTheListingGetsWhatCameAndWent) {
+  RenewLease();
+  for (int i = 0; i < 3; ++i) Deliver(account_, absl::StrCat("delivery-number-", i), "hello");
+  const std::string grant = Grant("s");
+  const auto first = OpenMaildrop(grant, "s");
+  ASSERT_TRUE(first.ok());
+  const auto committed = Commit(grant, "s", first->token(), {2});
+  ASSERT_TRUE(committed.ok());
+  Deliver(account_, "delivery-number-9", "hello");
+  const auto second = OpenMaildrop(grant, "s", first->version());
+  ASSERT_TRUE(second.ok()) << second.status();
+  ASSERT_EQ(second->basis(), v1::OpenMaildropResponse::BASIS_KNOWN_VERSION);
+  EXPECT_THAT(second->removed_message_ids(), testing::ElementsAre(2));
+  ASSERT_EQ(second->entries_size(), 1);
+  EXPECT_EQ(second->entries(0).message_id(), 4);
+  ASSERT_TRUE(Release(grant, "s").ok());
+  const auto third = OpenMaildrop(grant, "s", second->version());
+  EXPECT_EQ(third->basis(), v1::OpenMaildropResponse::BASIS_KNOWN_VERSION);
+  EXPECT_EQ(third->entries_size(), 0);
+  ASSERT_TRUE(Release(grant, "s").ok());
+  const auto strange = OpenMaildrop(grant, "s", "what was never a version");
+  EXPECT_EQ(strange->basis(), v1::OpenMaildropResponse::BASIS_NOTHING);
+  EXPECT_EQ(strange->entries_size(), 3);
+}
+
+TEST_P(MaildropApiTest, AnUnwaitedReleaseMakesNoFalseInUse) {
+  RenewLease();
+  const std::string first = Grant("s");
+  ASSERT_TRUE(OpenMaildrop(first, "s").ok());
+  // The release goes its way, and nobody waits for it.
+  v1::ReleaseMaildropRequest request;
+  request.set_grant(first);
+  const auto release =
+      Open("mailstead.frontend.v1.MaildropService/ReleaseMaildrop", {.role = kPop, .session_id = "s"});
+  ASSERT_TRUE(release->Write(request));
+  const v1::Verdict verdict = LogIn(kUser, kPassword, "t", kLease);
+  EXPECT_TRUE(verdict.has_maildrop()) << verdict.maildrop_error().message();
+  v1::ReleaseMaildropResponse released;
+  EXPECT_TRUE(release->Read(released));
+  EXPECT_TRUE(release->Finish().ok());
+}
+
+TEST_P(MaildropApiTest, ASessionLivesLongerThanItsGrant) {
+  RenewLease();
+  Deliver(account_, "0123456789abcdef", "hello");
+  const std::string grant = Grant("s");
+  const std::string idle = Grant("t");
+  const auto opened = OpenMaildrop(grant, "s");
+  ASSERT_TRUE(opened.ok());
+  clock_.Advance(absl::Hours(2));
+  EXPECT_TRUE(Fetch(grant, 1).ok());
+  EXPECT_EQ(ReasonOf(Fetch(idle, 1).status()), kReasonGrantExpired);
+  EXPECT_EQ(ReasonOf(OpenMaildrop(idle, "t").status()), kReasonGrantExpired);
+  ASSERT_TRUE(Commit(grant, "s", opened->token(), {1}).ok());
+  EXPECT_TRUE(Commit(grant, "s", opened->token(), {1}).ok()) << "a repeat, when the lock is gone";
+  clock_.Advance(kGrantBelief);
+  EXPECT_EQ(ReasonOf(Fetch(grant, 1).status()), kReasonGrantExpired);
+  EXPECT_EQ(ReasonOf(Commit(grant, "s", std::string(8, '\1'), {}).status()), kReasonFenced);
+}
+
+TEST_P(MaildropApiTest, ARestartKeepsGrantsAndLocks) {
+  RenewLease();
+  Deliver(account_, "0123456789abcdef", "hello");
+  const std::string grant = Grant("s");
+  const auto opened = OpenMaildrop(grant, "s");
+  ASSERT_TRUE(opened.ok());
+  Restart();
+  EXPECT_EQ(*Fetch(grant, 1), absl::StrCat(kOurs, "hello"));
+  EXPECT_EQ(Commit(grant, "s", opened->token(), {1})->deleted_count(), 1);
+}
+
+TEST_P(MaildropApiTest, AGrantIsOfItsSession) {
+  RenewLease();
+  const std::string grant = Grant("s");
+  EXPECT_EQ(ReasonOf(OpenMaildrop(grant, "t").status()), kReasonGrantInvalid);
+  EXPECT_EQ(ReasonOf(Release(grant, "t")), kReasonGrantInvalid);
+  EXPECT_EQ(FieldOf(OpenMaildrop(Grant(""), "").status()), "session_id");
+}
+
+TEST_P(MaildropApiTest, OnlySmallMessagesComeInABatch) {
+  Deliver(account_, "delivery-of-64-kib", std::string(store::kWholeMessageBytes - sizeof(kOurs) + 1, 'x'));
+  Deliver(account_, "delivery-of-a-byte-more",
+          std::string(store::kWholeMessageBytes - sizeof(kOurs) + 2, 'x'));
+  const std::string grant = Grant("s");
+  EXPECT_EQ(Fetch(grant, 1)->size(), store::kWholeMessageBytes);
+  const auto larger = Fetch(grant, 2);
+  if (GetParam() == TestDoor::kBatch) {
+    EXPECT_TRUE(absl::IsInvalidArgument(larger.status()));
+    EXPECT_EQ(ReasonOf(larger.status()), kReasonTooLarge);
+  } else {
+    ASSERT_TRUE(larger.ok()) << larger.status();
+    EXPECT_EQ(larger->size(), store::kWholeMessageBytes + 1);
+  }
+}
+
+TEST_P(MaildropApiTest, LeasesAreChecked) {
+  v1::RenewLeaseRequest renew;
+  const auto renewed = [&] {
+    return AsPop<v1::RenewLeaseResponse>("LeaseService/RenewLease", "", renew).status();
+  };
+  renew.set_lease_id("short");
+  EXPECT_EQ(FieldOf(renewed()), "lease_id");
+  renew.set_lease_id(kLease);
+  EXPECT_EQ(FieldOf(renewed()), "ttl");
+  renew.mutable_ttl()->set_nanos(999'999'999);
+  EXPECT_EQ(FieldOf(renewed()), "ttl");
+  renew.mutable_ttl()->set_nanos(0);
+  for (const auto& [seconds, ok] :
+       {std::pair(1, true), std::pair(60, true), std::pair(61, false), std::pair(-1, false)}) {
+    renew.mutable_ttl()->set_seconds(seconds);
+    EXPECT_EQ(renewed().ok(), ok) << seconds;
+  }
+  renew.mutable_ttl()->set_seconds(60);
+  renew.set_holder("a\nb");
+  EXPECT_EQ(FieldOf(renewed()), "holder");
+  v1::EndLeaseRequest end;
+  const auto ended = [&] { return AsPop<v1::EndLeaseResponse>("LeaseService/EndLease", "", end).status(); };
+  EXPECT_EQ(FieldOf(ended()), "lease_id");
+  RenewLease();
+  end.set_lease_id(kLease);
+  EXPECT_TRUE(ended().ok());
+  EXPECT_EQ(ReasonOf(OpenMaildrop(Grant("s"), "s").status()), kReasonNoLease);
+}
+
+TEST_P(MaildropApiTest, FieldsAreNamed) {
+  EXPECT_EQ(FieldOf(Commit("", "s", std::string(8, 'x'), {}).status()), "grant");
+  EXPECT_EQ(FieldOf(Commit(Grant("s"), "s", "", {}).status()), "token");
+  EXPECT_EQ(FieldOf(Commit(Grant("s"), "s", std::string(8, 'x'), {0}).status()), "message_ids[0]");
+  EXPECT_EQ(FieldOf(Release("", "s")), "grant");
+  EXPECT_EQ(FieldOf(Fetch("", 1).status()), "grant");
+  EXPECT_EQ(FieldOf(Fetch(Grant("s"), 0).status()), "message_id");
+  v1::ListMaildropRequest list;
+  list.set_grant(Grant("s"));
+  EXPECT_EQ(FieldOf(AsPop<v1::ListMaildropResponse>("MaildropService/ListMaildrop", "s", list).status()),
+            "page_token");
+  v1::OpenMaildropRequest open;
+  open.set_grant(Grant("s"));
+  EXPECT_EQ(FieldOf(AsPop<v1::OpenMaildropResponse>("MaildropService/OpenMaildrop", "s", open).status()),
+            "lease_id");
+}
+
+}  // namespace
+}  // namespace mailstead::stored

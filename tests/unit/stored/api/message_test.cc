@@ -1,0 +1,354 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/reason.h"
+#include "stored/core/digest.h"
+#include "tests/unit/stored/api/api_fixture.h"
+
+namespace mailstead::stored {
+namespace {
+
+namespace v1 = store::v1;
+
+constexpr char kId[] = "0123456789abcdef";
+constexpr char kDeliver[] = "mailstead.frontend.v1.DeliveryService/Deliver";
+constexpr char kDeliverMessage[] = "mailstead.store.v1.MessageService/DeliverMessage";
+constexpr char kOurs[] = "Return-Path: <sender@elsewhere.test>\r\nDelivered-To: a@example.test\r\n";
+
+// A message as a test delivers it.
+struct Sent {
+  std::string id = kId;
+  // Resolved where it can be.
+  int64_t account = 0;
+  std::string address = "a@example.test";
+  std::string content;
+  std::string trace;
+};
+
+class MessageApiTest : public ApiTest {
+ protected:
+  MessageApiTest() : account_(AddAccount("a@example.test")) {}
+
+  static v1::Envelope EnvelopeOf(const Sent& sent) {
+    v1::Envelope envelope;
+    envelope.set_delivery_id(sent.id);
+    envelope.set_reverse_path("sender@elsewhere.test");
+    envelope.add_recipients()->set_address(sent.address);
+    return envelope;
+  }
+
+  // By smtpd's method: whole by any door, or in pieces over a stream.
+  absl::StatusOr<frontend::v1::DeliverResponse> DeliverWhole(const Sent& sent) {
+    frontend::v1::DeliverRequest request;
+    *request.mutable_envelope() = EnvelopeOf(sent);
+    if (sent.account != 0) request.add_resolved()->add_account_ids(sent.account);
+    request.set_content(sent.content);
+    request.mutable_end()->set_trace(sent.trace);
+    return Call<frontend::v1::DeliverResponse>(kDeliver, {.role = kSmtp, .session_id = "session"}, request);
+  }
+
+  absl::StatusOr<frontend::v1::DeliverResponse> DeliverInPieces(const Sent& sent, size_t piece_bytes) {
+    const auto dialog = Open(kDeliver, {.role = kSmtp});
+    for (size_t offset = 0; offset == 0 || offset < sent.content.size(); offset += piece_bytes) {
+      frontend::v1::DeliverRequest request;
+      if (offset == 0) *request.mutable_envelope() = EnvelopeOf(sent);
+      request.set_content(sent.content.substr(offset, piece_bytes));
+      if (offset + piece_bytes >= sent.content.size()) request.mutable_end()->set_trace(sent.trace);
+      if (!dialog->Write(request)) break;
+    }
+    frontend::v1::DeliverResponse response;
+    const bool answered = dialog->Read(response);
+    const absl::Status status = dialog->Finish();
+    if (!status.ok()) return status;
+    EXPECT_TRUE(answered);
+    return response;
+  }
+
+  // By the operator's method, in one piece.
+  absl::StatusOr<v1::DeliverMessageResponse> DeliverAsOperator(const Sent& sent) {
+    v1::DeliverMessageRequest request;
+    *request.mutable_envelope() = EnvelopeOf(sent);
+    request.set_content(sent.content);
+    request.set_last(true);
+    return AsOperator<v1::DeliverMessageResponse>("MessageService/DeliverMessage", request);
+  }
+
+  absl::StatusOr<std::string> Fetch(int64_t message, int64_t offset = 0, int64_t limit = 0,
+                                    size_t* largest_piece = nullptr) {
+    v1::FetchMessageRequest request;
+    request.set_account(absl::StrCat(account_));
+    request.set_message_id(message);
+    request.set_read_offset(offset);
+    request.set_read_limit(limit);
+    std::vector<v1::FetchMessageResponse> pieces;
+    const absl::Status status =
+        CallMany("mailstead.store.v1.MessageService/FetchMessage", {.role = kOperator}, request, pieces);
+    if (!status.ok()) return status;
+    std::string bytes;
+    for (const v1::FetchMessageResponse& piece : pieces) {
+      if (largest_piece != nullptr) *largest_piece = std::max(*largest_piece, piece.content().size());
+      bytes += piece.content();
+    }
+    return bytes;
+  }
+
+  const int64_t account_;
+};
+
+INSTANTIATE_TEST_SUITE_P(EveryDoor, MessageApiTest,
+                         testing::Values(TestDoor::kGrpc, TestDoor::kBatch, TestDoor::kInProcess),
+                         NameOfDoor);
+
+TEST_P(MessageApiTest, ASmallMessageComesBackByteForByte) {
+  const std::string content("Subject: x\r\n\r\n.\r\nbare \r and \n and \0 too", 39);
+  const auto delivered =
+      DeliverWhole({.account = account_, .content = content, .trace = "Received: here\r\n"});
+  ASSERT_TRUE(delivered.ok()) << delivered.status();
+  EXPECT_EQ(delivered->outcome(), v1::DELIVER_OUTCOME_STORED);
+  EXPECT_GT(delivered->deliver_time().seconds(), 0);
+  EXPECT_EQ(*Fetch(1), absl::StrCat(kOurs, "Received: here\r\n", content));
+  EXPECT_EQ(store_->staged_bytes(), 0);
+}
+
+TEST_P(MessageApiTest, AnOperatorDeliversTheSameWay) {
+  const auto delivered = DeliverAsOperator({.content = "Subject: x\r\n\r\nhello"});
+  ASSERT_TRUE(delivered.ok()) << delivered.status();
+  EXPECT_EQ(delivered->delivery_id(), kId);
+  EXPECT_EQ(delivered->outcome(), v1::DELIVER_OUTCOME_STORED);
+  EXPECT_EQ(delivered->sha256(), Sha256("Subject: x\r\n\r\nhello"));
+  EXPECT_EQ(delivered->mailbox_count(), 1);
+  EXPECT_EQ(*Fetch(1), absl::StrCat(kOurs, "Subject: x\r\n\r\nhello"));
+}
+
+TEST_P(MessageApiTest, ALargeMessageInAnyPieces) {
+  std::string content;
+  for (int i = 0; content.size() < 1'000'000; ++i) content += absl::StrCat("line ", i, "\r\n");
+  int count = 0;
+  for (const size_t piece_bytes : {size_t{1 << 20}, size_t{65'536}, size_t{10'007}}) {
+    const auto delivered = DeliverInPieces(
+        {.id = absl::StrCat("large-delivery-", ++count), .content = content, .trace = "Received: here\r\n"},
+        piece_bytes);
+    ASSERT_TRUE(delivered.ok()) << delivered.status();
+    size_t largest = 0;
+    EXPECT_EQ(*Fetch(count, 0, 0, &largest), absl::StrCat(kOurs, "Received: here\r\n", content));
+    EXPECT_EQ(largest, 65'536u);
+  }
+  EXPECT_EQ(store_->staged_body_count(), 0);
+}
+
+TEST_P(MessageApiTest, ARepeatStoresNothing) {
+  ASSERT_TRUE(DeliverWhole({.account = account_, .content = "hello"}).ok());
+  const auto repeat = DeliverWhole({.account = account_, .content = "hello", .trace = "Received: again\r\n"});
+  ASSERT_TRUE(repeat.ok());
+  EXPECT_EQ(repeat->outcome(), v1::DELIVER_OUTCOME_ALREADY_STORED);
+  EXPECT_EQ(store_->body_count(), 1);
+  EXPECT_TRUE(absl::IsNotFound(Fetch(2).status()));
+}
+
+TEST_P(MessageApiTest, AnIdThatMeansSomethingElseIsRefused) {
+  ASSERT_TRUE(DeliverWhole({.content = "hello"}).ok());
+  const absl::Status reused = DeliverWhole({.content = "other"}).status();
+  EXPECT_TRUE(absl::IsAlreadyExists(reused));
+  EXPECT_EQ(ReasonOf(reused), kReasonDeliveryIdReused);
+  EXPECT_EQ(ReasonOf(DeliverWhole({.address = "a+x@example.test", .content = "hello"}).status()),
+            kReasonDeliveryIdReused);
+  // The ids of smtp and operators do not meet.
+  EXPECT_TRUE(DeliverAsOperator({.content = "other"}).ok());
+  EXPECT_EQ(store_->body_count(), 2);
+}
+
+TEST_P(MessageApiTest, RecipientsWithoutAccountsAreResolved) {
+  ASSERT_TRUE(DeliverWhole({.address = "a+tag@example.test", .content = "hello"}).ok());
+  EXPECT_TRUE(absl::StrContains(*Fetch(1), "X-Original-To: a+tag@example.test\r\n"));
+  const absl::Status unknown =
+      DeliverWhole({.id = "another-delivery", .address = "nobody@example.test", .content = "hello"}).status();
+  EXPECT_TRUE(absl::IsNotFound(unknown));
+  EXPECT_EQ(ReasonOf(unknown), kReasonRecipientUnknown);
+  EXPECT_EQ(FieldOf(unknown), "envelope.recipients[0].address");
+}
+
+TEST_P(MessageApiTest, AStreamWithoutItsLastMessageStoresNothing) {
+  for (const size_t size : {size_t{10}, size_t{200'000}}) {
+    frontend::v1::DeliverRequest request;
+    *request.mutable_envelope() = EnvelopeOf({});
+    request.set_content(std::string(size, 'x'));
+    std::vector<frontend::v1::DeliverResponse> responses;
+    const absl::Status status = CallMany(kDeliver, {.role = kSmtp}, request, responses);
+    EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+    EXPECT_EQ(ReasonOf(status), kReasonIncompleteStream);
+    EXPECT_EQ(store_->body_count(), 0);
+    EXPECT_TRUE(Eventually([&] { return store_->staged_body_count() == 0; }));
+  }
+}
+
+TEST_P(MessageApiTest, ACancelledDeliveryDropsItsBody) {
+  const auto dialog = Open(kDeliver, {.role = kSmtp});
+  frontend::v1::DeliverRequest request;
+  *request.mutable_envelope() = EnvelopeOf({});
+  request.set_content(std::string(200'000, 'x'));
+  ASSERT_TRUE(dialog->Write(request));
+  ASSERT_TRUE(Eventually([&] { return store_->staged_bytes() == 200'000; }));
+  EXPECT_EQ(store_->staged_body_count(), 1);
+  dialog->Cancel();
+  EXPECT_FALSE(dialog->Finish().ok());
+  EXPECT_TRUE(Eventually([&] { return store_->staged_body_count() == 0; }));
+  EXPECT_EQ(store_->body_count(), 0);
+}
+
+TEST_P(MessageApiTest, SizesAreLimited) {
+  EXPECT_TRUE(DeliverInPieces({.content = std::string(kMaxTestMessageBytes, 'x')}, 1 << 20).ok());
+  const absl::Status status =
+      DeliverInPieces({.id = "another-delivery", .content = std::string(kMaxTestMessageBytes + 1, 'x')},
+                      1 << 20)
+          .status();
+  EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
+  EXPECT_EQ(ReasonOf(status), kReasonTooLarge);
+  EXPECT_EQ(FieldOf(DeliverInPieces({.id = "one-more-delivery", .content = std::string((1 << 20) + 1, 'x')},
+                                    2 << 20)
+                        .status()),
+            "content");
+  EXPECT_EQ(FieldOf(DeliverWhole({.content = "x", .trace = std::string(65'537, 'x')}).status()), "end.trace");
+}
+
+TEST_P(MessageApiTest, EnvelopesAreChecked) {
+  EXPECT_EQ(FieldOf(DeliverWhole({.id = "short", .content = "x"}).status()), "envelope.delivery_id");
+  EXPECT_EQ(FieldOf(DeliverAsOperator({.id = "short", .content = "x"}).status()), "envelope.delivery_id");
+  frontend::v1::DeliverRequest request = DeliverTo(account_, kId, "x");
+  request.mutable_resolved(0)->set_account_ids(0, 0);
+  const auto deliver = [&] {
+    return AsSmtp<frontend::v1::DeliverResponse>("DeliveryService/Deliver", request);
+  };
+  EXPECT_EQ(FieldOf(deliver().status()), "resolved[0].account_ids");
+  request.mutable_resolved(0)->set_account_ids(0, 999);
+  EXPECT_TRUE(absl::IsNotFound(deliver().status()));
+  request.add_resolved();
+  EXPECT_EQ(FieldOf(deliver().status()), "resolved");
+  request = DeliverTo(account_, kId, "x");
+  request.mutable_envelope()->set_dsn_return(static_cast<v1::DsnReturn>(9));
+  EXPECT_EQ(FieldOf(deliver().status()), "envelope.dsn_return");
+  request = DeliverTo(account_, kId, "x");
+  request.set_client_address("a\nb");
+  EXPECT_EQ(FieldOf(deliver().status()), "client_address");
+  request = DeliverTo(account_, kId, "x");
+  request.clear_envelope();
+  EXPECT_EQ(FieldOf(deliver().status()), "envelope");
+
+  const auto dialog = Open(kDeliver, {.role = kSmtp});
+  request = DeliverTo(account_, kId, "x");
+  request.clear_end();
+  dialog->Write(request);
+  dialog->Write(request);
+  EXPECT_EQ(FieldOf(dialog->Finish()), "envelope");
+}
+
+TEST_P(MessageApiTest, DsnParametersOfRecipients) {
+  const auto notify = [&](std::vector<v1::DsnNotify> wishes) {
+    frontend::v1::DeliverRequest request = DeliverTo(account_, kId, "x");
+    for (const v1::DsnNotify wish : wishes)
+      request.mutable_envelope()->mutable_recipients(0)->add_dsn_notify(wish);
+    return FieldOf(AsSmtp<frontend::v1::DeliverResponse>("DeliveryService/Deliver", request).status());
+  };
+  EXPECT_EQ(notify({v1::DSN_NOTIFY_NEVER}), "");
+  EXPECT_EQ(notify({v1::DSN_NOTIFY_SUCCESS, v1::DSN_NOTIFY_FAILURE, v1::DSN_NOTIFY_DELAY}), "");
+  EXPECT_EQ(notify({v1::DSN_NOTIFY_NEVER, v1::DSN_NOTIFY_FAILURE}), "envelope.recipients[0].dsn_notify");
+  EXPECT_EQ(notify({v1::DSN_NOTIFY_UNSPECIFIED}), "envelope.recipients[0].dsn_notify");
+}
+
+TEST_P(MessageApiTest, FetchReadsRanges) {
+  const std::string content(150'000, 'x');
+  ASSERT_TRUE(DeliverInPieces({.content = content + "END"}, 1 << 20).ok());
+  const int64_t size = static_cast<int64_t>(sizeof(kOurs) - 1 + content.size() + 3);
+  EXPECT_EQ(*Fetch(1, 0, 11), "Return-Path");
+  EXPECT_EQ(*Fetch(1, size - 3), "END");
+  EXPECT_EQ(*Fetch(1, size - 3, 1000), "END");
+  EXPECT_EQ(Fetch(1, 10, 100'000)->size(), 100'000u);
+  EXPECT_EQ(*Fetch(1, size), "");
+  EXPECT_TRUE(absl::IsOutOfRange(Fetch(1, size + 1).status()));
+  EXPECT_EQ(ReasonOf(Fetch(2).status()), kReasonMessageNotFound);
+  EXPECT_EQ(FieldOf(Fetch(0).status()), "message_id");
+  EXPECT_EQ(FieldOf(Fetch(1, -1).status()), "read_offset");
+  EXPECT_EQ(FieldOf(Fetch(1, 0, -1).status()), "read_limit");
+}
+
+TEST_P(MessageApiTest, OnlyBytesThatWereFetchedAreCounted) {
+  ASSERT_TRUE(DeliverWhole({.content = "content"}).ok());
+  const auto counted = [this](int bytes) {
+    return absl::StrContains(MetricsText(),
+                             absl::StrCat("mailstead_store_fetched_bytes_total ", bytes, "\n"));
+  };
+  EXPECT_EQ(FieldOf(Fetch(0, 5).status()), "message_id");
+  EXPECT_TRUE(absl::IsNotFound(Fetch(2, 5).status()));
+  EXPECT_TRUE(absl::IsOutOfRange(Fetch(1, 1000).status()));
+  EXPECT_TRUE(counted(0));
+  EXPECT_EQ(*Fetch(1, 0, 11), "Return-Path");
+  EXPECT_TRUE(counted(11));
+}
+
+TEST_P(MessageApiTest, MessagesAreListedInPagesAndDeleted) {
+  for (int i = 0; i < 3; ++i) Deliver(account_, absl::StrCat("delivery-number-", i), "hello");
+  v1::ListMessagesRequest list;
+  list.set_account("a@example.test");
+  list.set_page_size(2);
+  auto page = AsOperator<v1::ListMessagesResponse>("MessageService/ListMessages", list);
+  ASSERT_TRUE(page.ok()) << page.status();
+  ASSERT_EQ(page->messages_size(), 2);
+  EXPECT_EQ(page->messages(0).delivery_id(), "delivery-number-0");
+  EXPECT_THAT(page->messages(0).recipients(), testing::ElementsAre("someone@example.test"));
+  EXPECT_EQ(page->messages(0).reverse_path(), "sender@elsewhere.test");
+  EXPECT_EQ(page->messages(0).sha256(), Sha256("hello"));
+  EXPECT_EQ(page->messages(0).content_size_bytes(), 5);
+  const std::string bytes = *Fetch(page->messages(0).message_id());
+  EXPECT_EQ(page->messages(0).size_bytes(), static_cast<int64_t>(bytes.size()));
+  EXPECT_EQ(Sha256(bytes.substr(bytes.size() - 5)), page->messages(0).sha256());
+  list.set_page_token(page->next_page_token());
+  page = AsOperator<v1::ListMessagesResponse>("MessageService/ListMessages", list);
+  ASSERT_TRUE(page.ok());
+  EXPECT_EQ(page->messages_size(), 1);
+  EXPECT_EQ(page->next_page_token(), "");
+  AddAccount("b@example.test");
+  list.set_account("b@example.test");
+  EXPECT_EQ(FieldOf(AsOperator<v1::ListMessagesResponse>("MessageService/ListMessages", list).status()),
+            "page_token");
+  EXPECT_EQ(
+      FieldOf(AsOperator<v1::ListMessagesResponse>("MessageService/ListMessages", v1::ListMessagesRequest())
+                  .status()),
+      "account");
+
+  v1::DeleteMessagesRequest remove;
+  remove.set_account(absl::StrCat(account_));
+  const auto removed = [&] {
+    return AsOperator<v1::DeleteMessagesResponse>("MessageService/DeleteMessages", remove);
+  };
+  EXPECT_EQ(FieldOf(removed().status()), "message_ids");
+  for (const int64_t id : {1, 3, 99}) remove.add_message_ids(id);
+  EXPECT_EQ(removed()->deleted_count(), 2);
+  remove.add_message_ids(0);
+  EXPECT_EQ(FieldOf(removed().status()), "message_ids[3]");
+  for (int i = 0; i < 9998; ++i) remove.add_message_ids(7);
+  EXPECT_EQ(FieldOf(removed().status()), "message_ids");
+}
+
+TEST_P(MessageApiTest, ResolveRecipient) {
+  const auto resolve = [&](const std::string& address) {
+    frontend::v1::ResolveRecipientRequest request;
+    request.set_address(address);
+    const auto response =
+        AsSmtp<frontend::v1::ResolveRecipientResponse>("DeliveryService/ResolveRecipient", request);
+    EXPECT_TRUE(response.ok()) << address << response.status();
+    return *response;
+  };
+  EXPECT_EQ(resolve("a@example.test").outcome(), v1::ResolveAddressResponse::OUTCOME_ACCOUNT);
+  EXPECT_THAT(resolve("a+tag@example.test").account_ids(), testing::ElementsAre(account_));
+  EXPECT_THAT(resolve("Postmaster").account_ids(), testing::ElementsAre(account_));
+  EXPECT_EQ(resolve("x@example.test").outcome(), v1::ResolveAddressResponse::OUTCOME_UNKNOWN);
+  EXPECT_EQ(resolve("x@elsewhere.test").outcome(), v1::ResolveAddressResponse::OUTCOME_REMOTE);
+  EXPECT_EQ(FieldOf(AsSmtp<frontend::v1::ResolveRecipientResponse>("DeliveryService/ResolveRecipient",
+                                                                   frontend::v1::ResolveRecipientRequest())
+                        .status()),
+            "address");
+}
+
+}  // namespace
+}  // namespace mailstead::stored

@@ -1,0 +1,487 @@
+#include "stored/api/server.h"
+
+#include <gmock/gmock.h>
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/descriptor.pb.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+#include <prometheus/text_serializer.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/synchronization/notification.h"
+#include "common/base/reason.h"
+#include "grpc/health/v1/health.grpc.pb.h"
+#include "grpc/reflection/v1alpha/reflection.grpc.pb.h"
+#include "mailstead/frontend/v1/delivery.grpc.pb.h"
+#include "tests/unit/stored/api/server_fixture.h"
+
+namespace mailstead::stored {
+namespace {
+
+using grpc::health::v1::HealthCheckResponse;
+
+HealthCheckResponse::ServingStatus AskHealth(const std::shared_ptr<grpc::Channel>& channel,
+                                             const std::string& service) {
+  grpc::health::v1::HealthCheckRequest request;
+  HealthCheckResponse response;
+  request.set_service(service);
+  grpc::ClientContext context;
+  const grpc::Status status = grpc::health::v1::Health::NewStub(channel)->Check(&context, request, &response);
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  return response.status();
+}
+
+class StoreServerTest : public ServerTest {
+ protected:
+  using ServerTest::ServerTest;
+
+  HealthCheckResponse::ServingStatus Health(const std::string& service) {
+    return AskHealth(channel_, service);
+  }
+
+  grpc::Status GetDomain(grpc::ClientContext* context, const std::string& name = "example.test") {
+    store::v1::GetDomainRequest request;
+    store::v1::Domain domain;
+    request.set_name(name);
+    return directory_stub_->GetDomain(context, request, &domain);
+  }
+  grpc::Status Resolve(grpc::ClientContext* context) {
+    frontend::v1::ResolveRecipientRequest request;
+    frontend::v1::ResolveRecipientResponse response;
+    request.set_address("a@example.test");
+    return frontend::v1::DeliveryService::NewStub(channel_)->ResolveRecipient(context, request, &response);
+  }
+};
+
+TEST_F(StoreServerTest, HealthNeedsNoTokenAndFollowsTheEngine) {
+  for (const char* service :
+       {"", "mailstead.store.v1.MessageService", "mailstead.store.v1.DirectoryService",
+        "mailstead.store.v1.AdminService", "mailstead.frontend.v1.AuthService",
+        "mailstead.frontend.v1.DeliveryService", "mailstead.frontend.v1.MaildropService",
+        "mailstead.frontend.v1.LeaseService", "mailstead.frontend.v1.BatchService"}) {
+    parts_.server->SetServing(true);
+    EXPECT_EQ(Health(service), HealthCheckResponse::SERVING) << service;
+    parts_.server->SetServing(false);
+    EXPECT_EQ(Health(service), HealthCheckResponse::NOT_SERVING) << service;
+  }
+}
+
+TEST_F(StoreServerTest, HealthOfAnUnknownService) {
+  grpc::health::v1::HealthCheckRequest request;
+  HealthCheckResponse response;
+  request.set_service("nobody");
+  const auto stub = grpc::health::v1::Health::NewStub(channel_);
+  EXPECT_EQ(stub->Check(As("").get(), request, &response).error_code(), grpc::StatusCode::NOT_FOUND);
+  const auto context = As("");
+  const auto watch = stub->Watch(context.get(), request);
+  ASSERT_TRUE(watch->Read(&response));
+  EXPECT_EQ(response.status(), HealthCheckResponse::SERVICE_UNKNOWN);
+  // Which does not change with the state.
+  parts_.server->SetServing(false);
+  parts_.server->SetServing(true);
+  parts_.server->Drain(absl::Seconds(10));
+  EXPECT_FALSE(watch->Read(&response));
+}
+
+TEST_F(StoreServerTest, HealthIsWatchedUntilTheStoreDrains) {
+  parts_.server->SetServing(true);
+  const auto stub = grpc::health::v1::Health::NewStub(channel_);
+  // One that stays, without a deadline, and one that goes.
+  const auto staying = As("", absl::InfiniteDuration());
+  const auto going = As("");
+  grpc::health::v1::HealthCheckRequest request;
+  request.set_service("mailstead.frontend.v1.BatchService");
+  const auto watch = stub->Watch(staying.get(), request);
+  const auto gone = stub->Watch(going.get(), request);
+  HealthCheckResponse response;
+  for (const auto& stream : {watch.get(), gone.get()}) {
+    ASSERT_TRUE(stream->Read(&response));
+    EXPECT_EQ(response.status(), HealthCheckResponse::SERVING);
+  }
+  going->TryCancel();
+  EXPECT_EQ(gone->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  // Said once only.
+  parts_.server->SetServing(true);
+  parts_.server->SetServing(false);
+  ASSERT_TRUE(watch->Read(&response));
+  EXPECT_EQ(response.status(), HealthCheckResponse::NOT_SERVING);
+  parts_.server->SetServing(true);
+  ASSERT_TRUE(watch->Read(&response));
+  EXPECT_EQ(response.status(), HealthCheckResponse::SERVING);
+  parts_.server->Drain(absl::Seconds(10));
+  ASSERT_TRUE(watch->Read(&response));
+  EXPECT_EQ(response.status(), HealthCheckResponse::NOT_SERVING);
+  EXPECT_FALSE(watch->Read(&response));
+  EXPECT_EQ(watch->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+}
+
+// Each ends by itself when its caller has gone, also while the store ends.
+TEST_F(StoreServerTest, WatchersMayGoWhileTheStateChanges) {
+  const auto stub = grpc::health::v1::Health::NewStub(channel_);
+  std::atomic<bool> stop = false;
+  std::thread changes([&] {
+    for (bool serving = false; !stop; serving = !serving) parts_.server->SetServing(serving);
+  });
+  for (int i = 0; i < 200; ++i) {
+    const auto context = As("");
+    const auto watch = stub->Watch(context.get(), {});
+    HealthCheckResponse response;
+    for (int read = 0; read < i % 4; ++read) ASSERT_TRUE(watch->Read(&response));
+    context->TryCancel();
+    EXPECT_EQ(watch->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  }
+  parts_.server->Drain(absl::Seconds(10));
+  stop = true;
+  changes.join();
+}
+
+TEST_F(StoreServerTest, ReflectionIsOn) {
+  // The request is written by hand, since Debian has no stub for it: host "", list_services "" (field 7).
+  const auto context = As("");
+  grpc::GenericStub stub(channel_);
+  grpc::CompletionQueue queue;
+  const auto call = stub.PrepareCall(
+      context.get(), "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", &queue);
+  const auto next = [&] {
+    void* tag = nullptr;
+    bool ok = false;
+    return queue.Next(&tag, &ok) && ok;
+  };
+  call->StartCall(nullptr);
+  ASSERT_TRUE(next());
+  grpc::Slice slice(std::string("\x3a\x00", 2));
+  call->Write(grpc::ByteBuffer(&slice, 1), nullptr);
+  ASSERT_TRUE(next());
+  grpc::ByteBuffer response;
+  call->Read(&response, nullptr);
+  ASSERT_TRUE(next());
+  std::vector<grpc::Slice> slices;
+  ASSERT_TRUE(response.Dump(&slices).ok());
+  std::string bytes;
+  for (const grpc::Slice& piece : slices)
+    bytes.append(reinterpret_cast<const char*>(piece.begin()), piece.size());
+  for (const char* service : {"store.v1.DirectoryService", "store.v1.MessageService", "store.v1.AdminService",
+                              "frontend.v1.AuthService", "frontend.v1.BatchService"}) {
+    EXPECT_NE(bytes.find(absl::StrCat("mailstead.", service)), std::string::npos) << service;
+  }
+  context->TryCancel();
+  grpc::Status status;
+  call->Finish(&status, nullptr);
+  next();
+  queue.Shutdown();
+  while (next()) {
+  }
+}
+
+TEST_F(StoreServerTest, ReflectionGivesFilesWithWhatTheyImport) {
+  using grpc::reflection::v1alpha::ServerReflectionRequest;
+  using grpc::reflection::v1alpha::ServerReflectionResponse;
+  const auto stub = grpc::reflection::v1alpha::ServerReflection::NewStub(channel_);
+  const auto context = As("", absl::InfiniteDuration());
+  const auto stream = stub->ServerReflectionInfo(context.get());
+  const auto ask = [&](const ServerReflectionRequest& request) {
+    ServerReflectionResponse response;
+    EXPECT_TRUE(stream->Write(request));
+    EXPECT_TRUE(stream->Read(&response));
+    EXPECT_EQ(response.original_request().SerializeAsString(), request.SerializeAsString());
+    return response;
+  };
+  ServerReflectionRequest request;
+  request.set_file_containing_symbol("mailstead.store.v1.DirectoryService.GetDomain");
+  ServerReflectionResponse response = ask(request);
+  google::protobuf::DescriptorPool pool;
+  google::protobuf::FileDescriptorProto file;
+  for (const std::string& bytes : response.file_descriptor_response().file_descriptor_proto()) {
+    ASSERT_TRUE(file.ParseFromString(bytes));
+    ASSERT_NE(pool.BuildFile(file), nullptr) << file.name();
+  }
+  EXPECT_EQ(file.name(), "mailstead/store/v1/directory.proto");
+  request.set_file_by_filename("mailstead/store/v1/directory.proto");
+  response = ask(request);
+  EXPECT_EQ(response.file_descriptor_response().file_descriptor_proto_size(), 1) << "the others are known";
+  request.set_file_by_filename("no/such.proto");
+  EXPECT_EQ(ask(request).error_response().error_code(), grpc::StatusCode::NOT_FOUND);
+  request.mutable_file_containing_extension()->set_containing_type("mailstead.store.v1.Domain");
+  EXPECT_EQ(ask(request).error_response().error_code(), grpc::StatusCode::NOT_FOUND);
+  request.set_all_extension_numbers_of_type("mailstead.store.v1.Domain");
+  EXPECT_EQ(ask(request).all_extension_numbers_response().base_type_name(), "mailstead.store.v1.Domain");
+  request.clear_message_request();
+  EXPECT_EQ(ask(request).error_response().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  stream->WritesDone();
+  EXPECT_TRUE(stream->Finish().ok());
+}
+
+TEST_F(StoreServerTest, CallersAreChecked) {
+  AddDomain("example.test");
+  EXPECT_EQ(GetDomain(As("").get()).error_code(), grpc::StatusCode::UNAUTHENTICATED);
+  EXPECT_EQ(GetDomain(As("guess").get()).error_code(), grpc::StatusCode::UNAUTHENTICATED);
+  EXPECT_TRUE(GetDomain(AsOperator().get()).ok());
+  EXPECT_TRUE(Resolve(AsSmtp().get()).ok());
+  store::v1::Domain domain;
+  EXPECT_EQ(directory_stub_->CreateDomain(AsSmtp().get(), {}, &domain).error_code(),
+            grpc::StatusCode::PERMISSION_DENIED);
+}
+
+TEST_F(StoreServerTest, StreamsAreCheckedToo) {
+  for (const auto& [token, code] : {std::pair("", grpc::StatusCode::UNAUTHENTICATED),
+                                    std::pair(kOperatorToken, grpc::StatusCode::PERMISSION_DENIED)}) {
+    const auto context = As(token);
+    const auto stream = auth_stub_->Authenticate(context.get());
+    EXPECT_EQ(stream->Finish().error_code(), code);
+  }
+  const auto context = As("");
+  const auto reader = message_stub_->FetchMessage(context.get(), {});
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::UNAUTHENTICATED);
+}
+
+TEST_F(StoreServerTest, UnaryCallsMayGoWithoutDeadlineStreamsMayNot) {
+  AddDomain("example.test");
+  EXPECT_TRUE(GetDomain(As(kOperatorToken, absl::InfiniteDuration()).get()).ok());
+  for (const absl::Duration deadline : {absl::InfiniteDuration(), absl::Duration(absl::Hours(25))}) {
+    const auto context = As(kSmtpToken, deadline);
+    const auto stream = auth_stub_->Authenticate(context.get());
+    const absl::Status status = Read(stream->Finish());
+    EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+    EXPECT_EQ(FieldOf(status), "deadline");
+  }
+  const auto context = As(kOperatorToken, absl::Hours(24));
+  const auto reader = admin_stub_->VerifyMessages(context.get(), {});
+  store::v1::VerifyMessagesResponse response;
+  while (reader->Read(&response)) {
+  }
+  const grpc::Status status = reader->Finish();
+  EXPECT_TRUE(status.ok()) << status.error_message();
+}
+
+// What waits for it may outlive the test's body.
+struct Gate {
+  absl::Notification open;
+  std::atomic<int> waiting = 0;
+  void Wait() {
+    ++waiting;
+    open.WaitForNotification();
+  }
+};
+
+TEST_F(StoreServerTest, AFullPoolIsATemporaryError) {
+  // Its two threads and its queue are held.
+  const auto gate = std::make_shared<Gate>();
+  const auto hold = [gate] { gate->Wait(); };
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(parts_.core.hash_pool.Submit(hold));
+  ASSERT_TRUE(AwaitCondition([&] { return gate->waiting == 2; }));
+  while (parts_.core.hash_pool.Submit(hold)) {
+  }
+  AddDomain("example.test");
+  const auto create = [&](const std::string& address) {
+    store::v1::CreateAccountRequest request;
+    store::v1::Account account;
+    request.mutable_account()->set_address(address);
+    request.mutable_password()->set_plain("correct horse");
+    return directory_stub_->CreateAccount(AsOperator().get(), request, &account);
+  };
+  const grpc::Status status = create("a@example.test");
+  gate->open.Notify();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_TRUE(AwaitCondition([&] { return create("b@example.test").ok(); }));
+}
+
+// Holds the loop's thread.
+Task<void> HoldLoop(Executor& loop, std::shared_ptr<Gate> gate) {
+  co_await ResumeOn(loop);
+  gate->Wait();
+}
+
+TEST_F(StoreServerTest, CallsThatNobodyWaitsForAreNotRun) {
+  const auto gate = std::make_shared<Gate>();
+  mailstead::Start(HoldLoop(parts_.loop, gate));
+  ASSERT_TRUE(AwaitCondition([&] { return gate->waiting == 1; }));
+  store::v1::CreateDomainRequest request;
+  request.mutable_domain()->set_name("late.test");
+  store::v1::Domain domain;
+  const auto context = As(kOperatorToken, absl::Milliseconds(50));
+  EXPECT_EQ(directory_stub_->CreateDomain(context.get(), request, &domain).error_code(),
+            grpc::StatusCode::DEADLINE_EXCEEDED);
+  absl::SleepFor(absl::Milliseconds(50));
+  gate->open.Notify();
+  AddDomain("example.test");
+  EXPECT_EQ(GetDomain(AsOperator().get(), "late.test").error_code(), grpc::StatusCode::NOT_FOUND);
+}
+
+class HurriedServerTest : public StoreServerTest {
+ protected:
+  // However short a call waited, it was longer than this.
+  HurriedServerTest() : StoreServerTest({.max_unary_time = absl::ZeroDuration(), .max_unknown_calls = 3}) {}
+};
+
+TEST_F(HurriedServerTest, UnaryCallsThatWaitedTooLongAreNotRun) {
+  store::v1::CreateDomainRequest request;
+  store::v1::Domain domain;
+  request.mutable_domain()->set_name("late.test");
+  for (const absl::Duration deadline : {absl::InfiniteDuration(), absl::Duration(absl::Hours(25))}) {
+    EXPECT_EQ(
+        directory_stub_->CreateDomain(As(kOperatorToken, deadline).get(), request, &domain).error_code(),
+        grpc::StatusCode::DEADLINE_EXCEEDED)
+        << deadline;
+  }
+}
+
+TEST_F(HurriedServerTest, CallersThatNobodyKnowsHaveABoundedNumberOfCalls) {
+  const auto stub = grpc::health::v1::Health::NewStub(channel_);
+  std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
+  std::vector<std::unique_ptr<grpc::ClientReader<HealthCheckResponse>>> watches;
+  HealthCheckResponse response;
+  for (int i = 0; i < 3; ++i) {
+    contexts.push_back(As("", absl::InfiniteDuration()));
+    watches.push_back(stub->Watch(contexts.back().get(), {}));
+    ASSERT_TRUE(watches.back()->Read(&response));
+  }
+  const auto check = [&](absl::string_view token) {
+    return Read(stub->Check(As(token).get(), {}, &response));
+  };
+  EXPECT_TRUE(absl::IsResourceExhausted(check("")));
+  EXPECT_EQ(ReasonOf(check("guess")), kReasonBusy);
+  EXPECT_TRUE(check(kSmtpToken).ok()) << "it is known";
+  contexts[0]->TryCancel();
+  EXPECT_TRUE(absl::IsCancelled(Read(watches[0]->Finish())));
+  EXPECT_TRUE(AwaitCondition([&] { return check("").ok(); }));
+}
+
+TEST_F(StoreServerTest, ATokenThatIsWithdrawnEndsAtOnceAlsoInABatch) {
+  const auto context = AsSmtp();
+  const auto stream = batch_stub_->Calls(context.get());
+  const auto ask = [&](int64_t id) {
+    frontend::v1::CallsRequest request;
+    frontend::v1::Call& call = *request.add_calls();
+    call.set_call_id(id);
+    call.set_method("mailstead.frontend.v1.DeliveryService/ResolveRecipient");
+    frontend::v1::ResolveRecipientRequest resolve;
+    resolve.set_address("a@example.test");
+    call.set_request(resolve.SerializeAsString());
+    EXPECT_TRUE(stream->Write(request));
+    frontend::v1::CallsResponse response;
+    EXPECT_TRUE(stream->Read(&response));
+    EXPECT_EQ(response.answers_size(), 1);
+    EXPECT_EQ(response.answers(0).call_id(), id);
+    return rpc::FromProto(response.answers(0).error());
+  };
+  EXPECT_TRUE(ask(1).ok());
+  parts_.callers.SetToken(kSmtp, "another");
+  const absl::Status refused = ask(2);
+  EXPECT_TRUE(absl::IsUnauthenticated(refused)) << refused;
+  EXPECT_EQ(ReasonOf(refused), kReasonNoCredential);
+  stream->WritesDone();
+  EXPECT_TRUE(stream->Finish().ok());
+}
+
+TEST_F(StoreServerTest, ARevisionThatIsNotServedIsRefusedWithTheBatch) {
+  for (const auto& [revision, reason] :
+       {std::pair("0", kReasonRevisionTooOld), std::pair("1000", kReasonRevisionTooNew)}) {
+    const auto context = AsSmtp();
+    context->AddMetadata("mailstead-revision", revision);
+    const absl::Status status = Read(batch_stub_->Calls(context.get())->Finish());
+    EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+    EXPECT_EQ(ReasonOf(status), reason);
+  }
+  const auto context = AsSmtp();
+  context->AddMetadata("mailstead-revision", "1");
+  const auto stream = batch_stub_->Calls(context.get());
+  stream->WritesDone();
+  EXPECT_TRUE(stream->Finish().ok());
+}
+
+TEST_F(StoreServerTest, ChangesAndRefusalsAreAudited) {
+  testing::internal::CaptureStderr();
+  AddDomain("example.test");
+  GetDomain(AsOperator().get());
+  GetDomain(As("guess").get());
+  GetDomain(AsSmtp().get());
+  store::v1::CreateDomainRequest request;
+  store::v1::Domain domain;
+  request.mutable_domain()->set_name("example.test");
+  directory_stub_->CreateDomain(AsOperator().get(), request, &domain);
+  const std::string log = testing::internal::GetCapturedStderr();
+  std::vector<std::string> lines;
+  for (const absl::string_view line : absl::StrSplit(log, '\n')) {
+    if (absl::StrContains(line, "event=audit")) lines.emplace_back(line);
+  }
+  ASSERT_EQ(lines.size(), 4u) << log;
+  using testing::HasSubstr;
+  EXPECT_THAT(lines[0], testing::AllOf(HasSubstr("caller=operator"), HasSubstr("peer="),
+                                       HasSubstr("action=mailstead.store.v1.DirectoryService/CreateDomain"),
+                                       HasSubstr("example.test"), HasSubstr("result=OK")));
+  EXPECT_THAT(lines[1], testing::AllOf(HasSubstr("caller=nobody"), HasSubstr("GetDomain"),
+                                       HasSubstr("result=UNAUTHENTICATED/NO_CREDENTIAL")));
+  EXPECT_THAT(lines[2],
+              testing::AllOf(HasSubstr("caller=smtp"), HasSubstr("result=PERMISSION_DENIED/WRONG_ROLE")));
+  EXPECT_THAT(lines[3], testing::AllOf(HasSubstr("caller=operator"), HasSubstr("result=ALREADY_EXISTS")));
+}
+
+TEST_F(StoreServerTest, CallsAreCountedByMethodDoorAndCode) {
+  AddDomain("example.test");
+  GetDomain(As("guess").get());
+  Health("");
+  const std::string text = prometheus::TextSerializer().Serialize(parts_.registry.Collect());
+  EXPECT_THAT(text, testing::HasSubstr("method=\"DirectoryService/CreateDomain\""));
+  EXPECT_THAT(text, testing::HasSubstr("door=\"grpc\""));
+  EXPECT_THAT(text, testing::HasSubstr("code=\"UNAUTHENTICATED\""));
+  EXPECT_THAT(text, testing::Not(testing::HasSubstr("Health"))) << "a probe is not counted";
+}
+
+TEST_F(StoreServerTest, MessagesAreLimited) {
+  EXPECT_EQ(GetDomain(AsOperator().get(), std::string(3 << 20, 'a')).error_code(),
+            grpc::StatusCode::RESOURCE_EXHAUSTED);
+}
+
+TEST_F(StoreServerTest, AnAddressInUseIsRefused) {
+  ServerOptions options;
+  options.listen = "127.0.0.1:0";
+  ServerParts first{AdmissionOptions()};
+  const absl::Status started = first.Start(options);
+  ASSERT_TRUE(started.ok()) << started;
+  EXPECT_NE(first.server->port(), 0);
+  EXPECT_EQ(first.server->address(), absl::StrCat("127.0.0.1:", first.server->port()));
+  options.listen = first.server->address();
+  ServerParts second{AdmissionOptions()};
+  EXPECT_TRUE(absl::IsUnavailable(second.Start(options)));
+}
+
+TEST_F(StoreServerTest, TlsFilesMustBeReadable) {
+  ServerOptions options;
+  options.listen = "127.0.0.1:0";
+  options.tls_cert_file = "/no/such.crt";
+  options.tls_key_file = "/no/such.key";
+  ServerParts parts{AdmissionOptions()};
+  const absl::Status status = parts.Start(options);
+  EXPECT_TRUE(absl::IsInvalidArgument(status));
+  EXPECT_NE(status.message().find("/no/such"), absl::string_view::npos);
+}
+
+TEST_F(StoreServerTest, DrainLetsCallsEndAndThenEndsThem) {
+  const auto context = AsSmtp();
+  const auto stream = auth_stub_->Authenticate(context.get());
+  frontend::v1::AuthenticateRequest request;
+  request.mutable_start()->set_mechanism("LOGIN");
+  request.mutable_start()->set_client_address("192.0.2.1");
+  frontend::v1::AuthenticateResponse response;
+  ASSERT_TRUE(stream->Write(request));
+  ASSERT_TRUE(stream->Read(&response));
+  const absl::Time begin = absl::Now();
+  std::thread drain([&] { parts_.server->Drain(absl::Milliseconds(100)); });
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+  drain.join();
+  EXPECT_GE(absl::Now() - begin, absl::Milliseconds(100));
+  EXPECT_LT(absl::Now() - begin, absl::Seconds(10));
+  EXPECT_FALSE(Resolve(AsSmtp().get()).ok());
+}
+
+}  // namespace
+}  // namespace mailstead::stored
