@@ -34,18 +34,18 @@ void PrintLine(std::FILE* to, absl::string_view text) {
 
 }  // namespace
 
-void ParseCommandLine(const Program& program, int argc, char** argv) {
+void ParseCommandLine(const Program& program, const Options& options, int argc, char** argv) {
   // Debian's Abseil looks for cycles of locks at run time, which costs some percent. The thread sanitizer's
   // build does it better.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   absl::StatusOr<CommandLine> parsed =
-      SetFlags(program, std::vector<char*>(argv, argv + argc), ProcessEnvironment);
+      SetFlags(program, options, std::vector<char*>(argv, argv + argc), ProcessEnvironment);
   if (!parsed.ok()) {
     PrintLine(stderr, absl::StrCat(program.name, ": ", parsed.status().message()));
     std::exit(kExitBadConfiguration);
   }
   if (parsed->help) {
-    PrintLine(stdout, HelpText(program));
+    PrintLine(stdout, HelpText(program, options));
     std::exit(0);
   }
   if (parsed->version) {

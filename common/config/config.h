@@ -1,5 +1,5 @@
-// Configuration: Abseil flags, a --flagfile, and an environment variable for each flag. The command line wins
-// over the flag file, the flag file over the environment, the environment over the default.
+// Configuration: flags (option.h), a --flagfile, and an environment variable for each flag. The command line
+// wins over the flag file, the flag file over the environment, the environment over the default.
 #pragma once
 
 #include <cstdint>
@@ -14,16 +14,19 @@
 namespace mailstead::config {
 
 struct Program {
-  // "smtpd": the environment variable of --max_connections is SMTPD_MAX_CONNECTIONS.
+  // The program's name, "smtpd": the environment variable of --max_connections is SMTPD_MAX_CONNECTIONS.
   absl::string_view name;
-  // One or two sentences for --help.
+  // What the program is for, in one or two sentences, for --help.
   absl::string_view usage;
 };
 
-// Reads environment, flag file and command line. On an unknown flag or a value that does not parse it prints
-// one line that names the flag and what is allowed, and exits with status 2; likewise on an argument that is no
-// flag. Serves --help and --version.
-void ParseCommandLine(const Program& program, int argc, char** argv);
+struct Option;
+
+// Sets the options' variables from environment, flag file and command line. On an unknown flag or a value
+// that does not parse it prints one line that names the flag and what is allowed, and exits with status 2;
+// likewise on an argument that is no flag. Serves --help and --version. What remains is to check the values:
+// CheckOptions (option.h).
+void ParseCommandLine(const Program& program, const std::vector<Option>& options, int argc, char** argv);
 
 // Collects what is impossible, so that the program ends with one line per flag.
 //   Checker check; check.Range("max_connections", value, 1, 20000); check.ExitIfBad("smtpd");

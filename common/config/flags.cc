@@ -2,75 +2,36 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdint>
 #include <cstring>
 #include <fstream>
-#include <limits>
 
-#include "absl/flags/commandlineflag.h"
-#include "absl/flags/reflection.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
-#include "absl/time/time.h"
 #include "common/base/status.h"
 
 namespace mailstead::config {
 namespace {
 
-using absl::CommandLineFlag;
-
 constexpr absl::string_view kFlagFile = "flagfile";
 constexpr size_t kMaxShownValueBytes = 80;
 
-// Abseil defines some flags of its own (--undefok, --fromenv, ...) in programs that link its parser.
-bool IsOurs(const CommandLineFlag& flag) { return !absl::StrContains(flag.Filename(), "absl/flags/"); }
-
-CommandLineFlag* FindOurs(absl::string_view name) {
-  CommandLineFlag* const flag = absl::FindCommandLineFlag(name);
-  return flag != nullptr && IsOurs(*flag) ? flag : nullptr;
-}
-
-// In alphabetical order.
-std::vector<CommandLineFlag*> OurFlags() {
-  std::vector<CommandLineFlag*> flags;
-  for (const auto& [name, flag] : absl::GetAllFlags()) {
-    if (IsOurs(*flag)) flags.push_back(flag);
+const Option* Find(const Options& options, absl::string_view name) {
+  for (const Option& option : options) {
+    if (option.name == name) return &option;
   }
-  std::sort(flags.begin(), flags.end(), [](const auto* a, const auto* b) { return a->Name() < b->Name(); });
-  return flags;
-}
-
-template <typename Number>
-std::string WholeNumber() {
-  return absl::StrCat("must be a whole number from ", std::numeric_limits<Number>::min(), " to ",
-                      std::numeric_limits<Number>::max());
-}
-
-// `parser_error` is Abseil's: "Illegal value 'x' specified for flag 'f'; what the type's own parser says".
-std::string WhatIsAllowed(const CommandLineFlag& flag, absl::string_view parser_error) {
-  if (flag.IsOfType<bool>()) return "must be true or false";
-  if (flag.IsOfType<int32_t>()) return WholeNumber<int32_t>();
-  if (flag.IsOfType<uint32_t>()) return WholeNumber<uint32_t>();
-  if (flag.IsOfType<int64_t>()) return WholeNumber<int64_t>();
-  if (flag.IsOfType<uint64_t>()) return WholeNumber<uint64_t>();
-  if (flag.IsOfType<double>() || flag.IsOfType<float>()) return "must be a number";
-  if (flag.IsOfType<absl::Duration>()) return "must be a duration such as 500ms, 10s, 5m or 1h30m";
-  const size_t semicolon = parser_error.rfind("; ");
-  if (semicolon == absl::string_view::npos) return "is not a value of this flag";
-  return std::string(parser_error.substr(semicolon + 2));
+  return nullptr;
 }
 
 // `shown_name` is how the flag was given: "--threads", "SMTPD_THREADS", "/etc/smtpd.flags:3: --threads".
-absl::Status SetFlag(CommandLineFlag& flag, absl::string_view value, absl::string_view shown_name) {
-  std::string error;
-  if (flag.ParseFrom(value, &error)) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(shown_name, ": \"",
-                                                 absl::CHexEscape(value.substr(0, kMaxShownValueBytes)),
-                                                 "\": ", WhatIsAllowed(flag, error)));
+absl::Status SetFlag(const Option& option, absl::string_view value, absl::string_view shown_name) {
+  const absl::Status status = option.set(value);
+  if (status.ok()) return status;
+  return absl::InvalidArgumentError(absl::StrCat(
+      shown_name, ": \"", absl::CHexEscape(value.substr(0, kMaxShownValueBytes)), "\": ", status.message()));
 }
 
 size_t EditDistance(absl::string_view a, absl::string_view b) {
@@ -88,20 +49,20 @@ size_t EditDistance(absl::string_view a, absl::string_view b) {
   return row[b.size()];
 }
 
-absl::Status UnknownFlag(absl::string_view where, absl::string_view name) {
-  const CommandLineFlag* nearest = nullptr;
+absl::Status UnknownFlag(const Options& options, absl::string_view where, absl::string_view name) {
+  const Option* nearest = nullptr;
   // Farther away than this it is another word, not a slip of the finger.
   size_t least = 3;
-  for (const CommandLineFlag* flag : OurFlags()) {
-    const size_t distance = EditDistance(name.substr(0, kMaxShownValueBytes), flag->Name());
+  for (const Option& option : options) {
+    const size_t distance = EditDistance(name.substr(0, kMaxShownValueBytes), option.name);
     if (distance < least) {
       least = distance;
-      nearest = flag;
+      nearest = &option;
     }
   }
   return absl::InvalidArgumentError(absl::StrCat(
       where, "--", absl::CHexEscape(name.substr(0, kMaxShownValueBytes)), ": unknown flag; ",
-      nearest == nullptr ? "--help lists them" : absl::StrCat("did you mean --", nearest->Name(), "?")));
+      nearest == nullptr ? "--help lists them" : absl::StrCat("did you mean --", nearest->name, "?")));
 }
 
 // One flag as written, taken apart. `value` is absent for --name.
@@ -117,40 +78,41 @@ WrittenFlag TakeApart(absl::string_view argument) {
   return {.name = argument.substr(0, equals), .value = argument.substr(equals + 1)};
 }
 
-// The flag that --noname turns off, if there is one.
-CommandLineFlag* FindNegated(const WrittenFlag& written) {
+// The switch that --noname turns off, if there is one.
+const Option* FindNegated(const Options& options, const WrittenFlag& written) {
   absl::string_view name = written.name;
   if (written.value.has_value() || !absl::ConsumePrefix(&name, "no")) return nullptr;
-  CommandLineFlag* const flag = FindOurs(name);
-  return flag != nullptr && flag->IsOfType<bool>() ? flag : nullptr;
+  const Option* const option = Find(options, name);
+  return option != nullptr && option->is_switch ? option : nullptr;
 }
 
 // Sets a flag that was given with its value or needs none. `where` is put before the flag's name in an error.
-absl::Status SetWritten(const WrittenFlag& written, absl::string_view where) {
-  if (CommandLineFlag* const flag = FindOurs(written.name); flag != nullptr) {
-    const std::string shown_name = absl::StrCat(where, "--", written.name);
-    if (written.value.has_value()) return SetFlag(*flag, *written.value, shown_name);
-    if (flag->IsOfType<bool>()) return SetFlag(*flag, "true", shown_name);
+absl::Status SetWritten(const Options& options, const WrittenFlag& written, absl::string_view where) {
+  const std::string shown_name = absl::StrCat(where, "--", written.name);
+  if (const Option* const option = Find(options, written.name); option != nullptr) {
+    if (written.value.has_value()) return SetFlag(*option, *written.value, shown_name);
+    if (option->is_switch) return SetFlag(*option, "true", shown_name);
     return absl::InvalidArgumentError(absl::StrCat(shown_name, ": needs a value"));
   }
-  if (CommandLineFlag* const flag = FindNegated(written); flag != nullptr) {
-    return SetFlag(*flag, "false", absl::StrCat(where, "--", written.name));
+  if (const Option* const option = FindNegated(options, written); option != nullptr) {
+    return SetFlag(*option, "false", shown_name);
   }
-  return UnknownFlag(where, written.name);
+  return UnknownFlag(options, where, written.name);
 }
 
-absl::Status SetFromEnvironment(const Program& program, const Environment& environment) {
+absl::Status SetFromEnvironment(const Program& program, const Options& options,
+                                const Environment& environment) {
   // Variables with our prefix that are no flag are left alone: Kubernetes makes SMTPD_SERVICE_HOST and the
   // like for a service called smtpd.
-  for (CommandLineFlag* flag : OurFlags()) {
-    const std::string name = EnvironmentName(program.name, flag->Name());
+  for (const Option& option : options) {
+    const std::string name = EnvironmentName(program.name, option.name);
     const std::optional<std::string> value = environment(name);
-    if (value.has_value()) RETURN_IF_ERROR(SetFlag(*flag, *value, name));
+    if (value.has_value()) RETURN_IF_ERROR(SetFlag(option, *value, name));
   }
   return absl::OkStatus();
 }
 
-absl::Status SetFromFile(const std::string& path) {
+absl::Status SetFromFile(const Options& options, const std::string& path) {
   std::ifstream file(path);
   if (!file) {
     return absl::InvalidArgumentError(
@@ -163,7 +125,7 @@ absl::Status SetFromFile(const std::string& path) {
     if (text.empty() || text[0] == '#') continue;
     const std::string where = absl::StrCat(path, ":", line_number, ": ");
     if (text[0] != '-') return absl::InvalidArgumentError(absl::StrCat(where, "a line must be --name=value"));
-    RETURN_IF_ERROR(SetWritten(TakeApart(text), where));
+    RETURN_IF_ERROR(SetWritten(options, TakeApart(text), where));
   }
   if (file.bad()) return absl::InvalidArgumentError(absl::StrCat("--", kFlagFile, ": cannot read ", path));
   return absl::OkStatus();
@@ -179,14 +141,14 @@ struct Sorted {
 bool IsFlagArgument(absl::string_view argument) { return argument.size() >= 2 && argument[0] == '-'; }
 
 // Whether the next argument is the value of `written`.
-bool TakesNext(const WrittenFlag& written) {
+bool TakesNext(const Options& options, const WrittenFlag& written) {
   if (written.value.has_value()) return false;
   if (written.name == kFlagFile) return true;
-  const CommandLineFlag* const flag = FindOurs(written.name);
-  return flag != nullptr && !flag->IsOfType<bool>();
+  const Option* const option = Find(options, written.name);
+  return option != nullptr && !option->is_switch;
 }
 
-absl::StatusOr<Sorted> Sort(const std::vector<char*>& arguments) {
+absl::StatusOr<Sorted> Sort(const Options& options, const std::vector<char*>& arguments) {
   Sorted sorted;
   for (size_t i = 0; i < arguments.size(); ++i) {
     const absl::string_view argument = arguments[i];
@@ -200,7 +162,7 @@ absl::StatusOr<Sorted> Sort(const std::vector<char*>& arguments) {
       break;
     }
     WrittenFlag written = TakeApart(argument);
-    if (TakesNext(written)) {
+    if (TakesNext(options, written)) {
       if (i + 1 == arguments.size()) {
         return absl::InvalidArgumentError(absl::StrCat("--", written.name, ": needs a value"));
       }
@@ -225,27 +187,30 @@ std::string EnvironmentName(absl::string_view program, absl::string_view flag) {
   return absl::AsciiStrToUpper(absl::StrCat(program, "_", flag));
 }
 
-absl::StatusOr<CommandLine> SetFlags(const Program& program, const std::vector<char*>& arguments,
-                                     const Environment& environment) {
-  ASSIGN_OR_RETURN(Sorted sorted, Sort(arguments));
+absl::StatusOr<CommandLine> SetFlags(const Program& program, const Options& options,
+                                     const std::vector<char*>& arguments, const Environment& environment) {
+  ASSIGN_OR_RETURN(Sorted sorted, Sort(options, arguments));
   if (sorted.result.help || sorted.result.version) return sorted.result;
-  RETURN_IF_ERROR(SetFromEnvironment(program, environment));
+  RETURN_IF_ERROR(SetFromEnvironment(program, options, environment));
   if (sorted.flag_files.empty()) {
     const std::optional<std::string> path = environment(EnvironmentName(program.name, kFlagFile));
     if (path.has_value() && !path->empty()) sorted.flag_files.push_back(*path);
   }
-  for (const std::string& path : sorted.flag_files) RETURN_IF_ERROR(SetFromFile(path));
-  for (const WrittenFlag& written : sorted.flags) RETURN_IF_ERROR(SetWritten(written, ""));
+  for (const std::string& path : sorted.flag_files) RETURN_IF_ERROR(SetFromFile(options, path));
+  for (const WrittenFlag& written : sorted.flags) RETURN_IF_ERROR(SetWritten(options, written, ""));
   return std::move(sorted.result);
 }
 
-std::string HelpText(const Program& program) {
+std::string HelpText(const Program& program, const Options& options) {
+  std::vector<const Option*> sorted;
+  for (const Option& option : options) sorted.push_back(&option);
+  std::sort(sorted.begin(), sorted.end(), [](const auto* a, const auto* b) { return a->name < b->name; });
   std::string text = absl::StrCat(program.usage,
                                   "\n\nFlags (also in a --flagfile=PATH, one --name=value a line, and as "
                                   "environment variables):\n");
-  for (const CommandLineFlag* flag : OurFlags()) {
-    absl::StrAppend(&text, "\n  --", flag->Name(), "=", flag->DefaultValue(), "\n      ", flag->Help(),
-                    "\n      ", EnvironmentName(program.name, flag->Name()), "\n");
+  for (const Option* option : sorted) {
+    absl::StrAppend(&text, "\n  --", option->name, "=", option->default_text, "\n      ", option->help,
+                    "\n      ", EnvironmentName(program.name, option->name), "\n");
   }
   absl::StrAppend(&text, "\n  --help, --version\n");
   return text;

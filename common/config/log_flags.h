@@ -2,13 +2,20 @@
 #pragma once
 
 #include "absl/strings/string_view.h"
+#include "common/config/option.h"
+#include "common/obs/log.h"
 
 namespace mailstead::config {
 
-class Checker;
+struct LogFlags {
+  obs::LogFormat format = obs::LogFormat::kLogfmt;
+  obs::LogLevel level = obs::LogLevel::kInfo;
+};
 
-void CheckLogFlags(Checker& check);
-// After the check, before threads start. What gRPC has to say goes there, too.
-void SetUpLog(absl::string_view program);
+// `flags` outlives the rows.
+Options OptionsOf(LogFlags& flags);
+
+// Before threads start. What gRPC has to say goes to the log, too.
+void SetUpLog(absl::string_view program, const LogFlags& flags);
 
 }  // namespace mailstead::config

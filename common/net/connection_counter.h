@@ -11,8 +11,8 @@
 
 namespace mailstead::net {
 
-// Thread-safe. A limit of 0 means none.
-// An IPv6 address counts by its /64: that is what one customer gets, and its addresses are for free.
+// Thread-safe. A limit of 0 means none. An IPv6 address counts by its /64: that is what one customer gets,
+// and its addresses are for free.
 class ConnectionCounter {
  public:
   enum class Verdict { kAdmitted, kTooManyInAll, kTooManyFromAddress };
@@ -20,7 +20,7 @@ class ConnectionCounter {
   ConnectionCounter(size_t max_connections, size_t max_connections_per_address)
       : max_in_all_(max_connections), max_per_address_(max_connections_per_address) {}
 
-  // Holds one place until destroyed. Movable.
+  // A connection's place, which is free again when this is destroyed. Movable.
   class Place {
    public:
     Place() = default;
@@ -34,7 +34,8 @@ class ConnectionCounter {
     std::string address_;
   };
 
-  // `address` as AddressText gives it. `place` is set when admitted and untouched otherwise.
+  // Admits a connection, or says why not. `address` is as AddressText gives it; `place` is set when the
+  // connection is admitted, and untouched otherwise.
   [[nodiscard]] Verdict Admit(absl::string_view address, Place& place);
   size_t count() const;
 

@@ -1,3 +1,4 @@
+// The limit on open files.
 #pragma once
 
 namespace mailstead::net {

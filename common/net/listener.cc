@@ -75,9 +75,15 @@ IoThreads::IoThreads(size_t count) : impl_(std::make_unique<Impl>()) {
   }
 }
 
-IoThreads::~IoThreads() {
+void IoThreads::Join() {
   for (auto& worker : impl_->workers) worker->context.stop();
-  for (auto& worker : impl_->workers) worker->thread.join();
+  for (auto& worker : impl_->workers) {
+    if (worker->thread.joinable()) worker->thread.join();
+  }
+}
+
+IoThreads::~IoThreads() {
+  Join();
   // In order: listeners live on the first context and hold sockets of the others.
   for (auto& worker : impl_->workers) worker.reset();
 }

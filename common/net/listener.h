@@ -20,11 +20,14 @@ namespace mailstead::net {
 // Outlives the listeners and streams on it.
 class IoThreads {
  public:
-  // 0: one for each core.
+  // `count` 0: one for each core.
   explicit IoThreads(size_t count);
-  // Stops and joins; coroutines that still wait are destroyed where they are.
+  // Joins; coroutines that still wait are destroyed where they are.
   ~IoThreads();
-  // In turn. Thread-safe.
+  // Stops the threads and waits for them; what waits stays as it is, and nothing runs any more. More than
+  // once does no harm.
+  void Join();
+  // One of the contexts, in turn. Thread-safe.
   asio::io_context& Next();
   asio::io_context& first();
   size_t count() const;
@@ -35,13 +38,13 @@ class IoThreads {
 };
 
 struct ListenerOptions {
-  // "[::]:25", "127.0.0.1:0" (any free port). "[::]" takes IPv4 too, and IPv4 alone where the machine has no
-  // IPv6.
+  // Host and port: "[::]:25", "127.0.0.1:0" (any free port). "[::]" takes IPv4 too, and IPv4 alone where the
+  // machine has no IPv6.
   std::string address;
   int backlog = 1024;
 };
 
-// OK when it is an address as in ListenerOptions; InvalidArgument otherwise. For flags, before anything is
+// Whether `address` is one as in ListenerOptions: OK or InvalidArgument. For flags, before anything is
 // opened.
 absl::Status CheckListenAddress(const std::string& address);
 
@@ -62,13 +65,13 @@ class Listener {
   uint16_t port() const;
   // The bound address, as "127.0.0.1" or "::".
   std::string address() const;
-  // No new connections from now on. From any thread; the port is free again a moment later.
+  // Takes no new connections from now on. From any thread; the port is free again a moment later.
   void Stop();
 
  private:
   struct Impl;
   explicit Listener(std::shared_ptr<Impl> impl);
-  // Shared with the coroutine that accepts.
+  // The listener's state, shared with the coroutine that accepts.
   std::shared_ptr<Impl> impl_;
 };
 

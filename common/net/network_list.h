@@ -12,10 +12,10 @@ namespace mailstead::net {
 
 class NetworkList {
  public:
-  // Comma separated; an address without "/n" is one host. InvalidArgument names the bad item. Empty is no
-  // network.
+  // A comma separated list; an address without "/n" is one host. InvalidArgument names the bad item. An empty
+  // text is no network.
   static absl::StatusOr<NetworkList> Parse(absl::string_view text);
-  // IPv4-mapped IPv6 addresses count as IPv4.
+  // Whether the address is in one of the networks. An IPv4-mapped IPv6 address counts as IPv4.
   bool Contains(const asio::ip::address& address) const;
   bool empty() const { return networks_.empty(); }
 

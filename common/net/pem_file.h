@@ -24,7 +24,8 @@ struct FileStamp {
 };
 
 struct PemFile {
-  std::string path;  // for messages
+  // Where the bytes came from, for messages.
+  std::string path;
   std::string bytes;
   FileStamp stamp;
 };
@@ -36,12 +37,13 @@ absl::StatusOr<FileStamp> StampOf(const std::string& path);
 // name the file.
 absl::StatusOr<PemFile> ReadPemFile(const std::string& path);
 
-// nullptr when there is none.
+// The first certificate in the text; nullptr when there is none.
 X509Ptr FirstCertificate(absl::string_view pem);
 bool IsSelfSigned(absl::string_view pem);
-// An unencrypted private key. InvalidArgument names the file.
+// The unencrypted private key that the file holds. InvalidArgument names the file.
 absl::StatusOr<EvpKeyPtr> PrivateKey(const PemFile& file);
-// InvalidArgument when either is unfit or the key is not the certificate's.
+// Whether key and certificate belong together: OK, or InvalidArgument when either is unfit or the key is not
+// the certificate's.
 absl::Status CheckPair(const PemFile& certificate, const PemFile& key);
 
 }  // namespace mailstead::net

@@ -17,17 +17,19 @@ namespace mailstead::net {
 class Stream;
 
 struct ProxyHeader {
-  // Bytes of the header; what follows is the client's.
+  // The header's own size; what follows it is the client's.
   size_t size_bytes = 0;
-  // Absent for UNKNOWN and LOCAL: the balancer speaks for itself (health check).
+  // The client's end and ours. Both are absent for UNKNOWN and LOCAL: the balancer speaks for itself (a
+  // health check).
   std::optional<asio::ip::tcp::endpoint> source;
   std::optional<asio::ip::tcp::endpoint> destination;
 };
 
-// Pure. nullopt: a valid beginning, more bytes are needed. InvalidArgument: not a PROXY header.
-// At most 536 bytes are ever needed by version 1 and 2 without TLVs; longer headers than kMaxProxyHeaderBytes
-// are refused.
+// A longer header is refused. Versions 1 and 2 need at most 536 bytes without TLVs.
 inline constexpr size_t kMaxProxyHeaderBytes = 2048;
+
+// Parses a header; pure. nullopt: `bytes` is the beginning of one, and more of it is needed. InvalidArgument:
+// it is none.
 absl::StatusOr<std::optional<ProxyHeader>> ParseProxyHeader(absl::string_view bytes);
 
 // Reads exactly the header from the stream, byte by byte past what it must, and sets the stream's endpoints.

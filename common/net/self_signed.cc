@@ -25,7 +25,7 @@ using ExtensionPtr = std::unique_ptr<X509_EXTENSION, OpenSslFree<X509_EXTENSION_
 using BignumPtr = std::unique_ptr<BIGNUM, OpenSslFree<BN_free>>;
 using OctetsPtr = std::unique_ptr<ASN1_OCTET_STRING, OpenSslFree<ASN1_OCTET_STRING_free>>;
 
-// Upper bound of X.520 on a common name.
+// The upper bound of X.520 on a common name.
 constexpr size_t kMaxCommonNameBytes = 64;
 constexpr size_t kSerialBytes = 16;
 
@@ -101,7 +101,8 @@ struct Pair {
 
 enum class PairState { kUsable, kToBeMade };
 
-// InvalidArgument when the files are the operator's and unfit.
+// Whether the folder's files may be used, or replaced: InvalidArgument when they are the operator's and
+// unfit.
 absl::StatusOr<PairState> Look(const Pair& pair, absl::Time now) {
   const absl::StatusOr<PemFile> certificate = ReadPemFile(pair.cert_path);
   const absl::StatusOr<PemFile> key = ReadPemFile(pair.key_path);

@@ -12,7 +12,7 @@
 
 namespace mailstead::net {
 
-// Longer is refused by some clients (CA/Browser Forum baseline requirements).
+// The life of a certificate; some clients refuse a longer one (CA/Browser Forum baseline requirements).
 inline constexpr absl::Duration kSelfSignedLifetime = absl::Hours(24 * 825);
 // A pair is replaced when less than this is left.
 inline constexpr absl::Duration kSelfSignedRenewBefore = absl::Hours(24 * 30);
@@ -25,7 +25,7 @@ struct PemPair {
   std::string key;
 };
 
-// ECDSA P-256; `name` (a host name or an IP address) is the subject alternative name.
+// A new pair of ECDSA P-256; `name` (a host name or an IP address) is the subject alternative name.
 absl::StatusOr<PemPair> MakeSelfSigned(absl::string_view name, absl::Time now);
 
 // Makes sure that `dir` (created if missing) holds tls.crt and tls.key (mode 0600): those that are there when

@@ -35,7 +35,7 @@ struct Step {
 };
 
 SteadyTime DeadlineAfter(absl::Duration timeout) {
-  // Far enough away to be never, near enough not to overflow.
+  // A time that is far enough away to be never, and near enough not to overflow.
   const absl::Duration bounded = std::clamp(timeout, absl::ZeroDuration(), absl::Hours(24 * 365));
   return std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(bounded);
 }
@@ -81,7 +81,7 @@ struct Stream::Impl : std::enable_shared_from_this<Stream::Impl> {
   Step TryPeek(absl::Span<char> into);
   Step TryWrite(absl::string_view bytes);
   Step TryHandshake();
-  // `result` is what an SSL_..._ex function returned, at once after it.
+  // What came of an SSL_..._ex function, asked at once after it; `result` is what it returned.
   Step TlsStep(int result, size_t bytes);
   // OK when the socket is ready for what is wanted; the errors of the header otherwise.
   asio::awaitable<absl::Status> Wait(Want want, SteadyTime deadline);
@@ -93,13 +93,17 @@ struct Stream::Impl : std::enable_shared_from_this<Stream::Impl> {
   asio::ip::tcp::endpoint local;
   SslPtr ssl;
   std::unique_ptr<TlsInfo> tls_info;
-  // The last read took all that the socket had: the next one waits without a try.
+  // Set when the last read took all that the socket had, so that the next one waits without a try; cleared
+  // when it has waited.
   bool drained = false;
-  // Which wait is the current one; a timer handler of an earlier one finds another number and does nothing.
+  // The number of the current wait: a timer's handler of an earlier one finds another number and does
+  // nothing.
   uint64_t wait_number = 0;
+  // Set when the current wait's time was over; cleared when a wait begins.
   bool timed_out = false;
+  // Set by Close, for ever.
   bool closed = false;
-  // After a fatal error no more may be asked of OpenSSL, not even close_notify.
+  // Set by a fatal error, for ever: no more may be asked of OpenSSL then, not even close_notify.
   bool tls_failed = false;
 };
 
@@ -240,7 +244,7 @@ asio::awaitable<absl::StatusOr<size_t>> Stream::ReadSome(absl::Span<char> into, 
 
 asio::awaitable<absl::Status> Stream::ReadInto(absl::FunctionRef<void(absl::string_view)> take,
                                                size_t max_bytes, absl::Duration timeout) {
-  // Of the thread: it is full only between one try and the taking.
+  // One buffer for each thread: it is full only between one try and the taking.
   thread_local char buffer[kMaxReadBytes];
   CHECK(max_bytes > 0 && max_bytes <= kMaxReadBytes);
   Step step = impl_->TryRead(absl::MakeSpan(buffer, max_bytes));

@@ -25,8 +25,9 @@ class TlsContext;
 struct TlsInfo {
   std::string version;  // "TLSv1.3"
   std::string cipher;   // "TLS_AES_256_GCM_SHA384"
-  // 32 bytes, RFC 9266, for SCRAM-SHA-256-PLUS. Empty when the handshake gives no unique value (TLS 1.2
-  // without the extended master secret): the PLUS mechanisms must not be offered then.
+  // The 32 bytes of RFC 9266 that bind a login to the connection (SCRAM-SHA-256-PLUS). Empty when the
+  // handshake gives no unique value (TLS 1.2 without the extended master secret): the PLUS mechanisms must
+  // not be offered then.
   std::string tls_exporter;
 };
 
@@ -40,7 +41,7 @@ class Stream {
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
 
-  // At least one byte into `into`. Waits until `timeout` has passed.
+  // Reads at least one byte into `into`. Waits until `timeout` has passed.
   asio::awaitable<absl::StatusOr<size_t>> ReadSome(absl::Span<char> into, absl::Duration timeout);
   // As ReadSome, without a buffer of the caller's: at most kMaxReadBytes are given to `take` when they are
   // there, and nothing is held while none are. `take` must live until then and must not suspend.
@@ -50,20 +51,21 @@ class Stream {
   // As ReadSome, but the bytes stay in the socket. Before StartTls only. It returns at once as long as there
   // are unread bytes: take them with ReadSome before the next call.
   asio::awaitable<absl::StatusOr<size_t>> Peek(absl::Span<char> into, absl::Duration timeout);
-  // Until bytes or the end can be read (TLS: until a record may be there), without a buffer. For idle
+  // Waits until bytes or the end can be read (TLS: until a record may be there), without a buffer. For idle
   // sessions.
   asio::awaitable<absl::Status> WaitReadable(absl::Duration timeout);
-  // All of `bytes`. The deadline is for each step that makes progress, and `bytes` must live until then.
+  // Writes all of `bytes`. The deadline is for each step that makes progress, and `bytes` must live until
+  // then.
   asio::awaitable<absl::Status> Write(absl::string_view bytes, absl::Duration timeout);
 
-  // The server's handshake, once. What was read from the socket before is the caller's to throw away. After
-  // an error the stream can only be closed. OpenSSL writes with write(2): the process must ignore SIGPIPE
-  // (see BlockSignals).
+  // Performs the server's handshake. Once. What was read from the socket before is the caller's to throw
+  // away. After an error the stream can only be closed. OpenSSL writes with write(2): the process must ignore
+  // SIGPIPE (see BlockSignals).
   asio::awaitable<absl::Status> StartTls(const TlsContext& context, absl::Duration timeout);
-  // Set after StartTls.
+  // What the handshake agreed on; null before StartTls.
   const TlsInfo* tls() const;
 
-  // Bytes sent before we spoke? For early talkers. Never waits.
+  // Whether the peer has sent bytes before we spoke (an early talker). Never waits.
   bool HasPendingInput();
 
   // Ends the wait that is under way, if any, with Cancelled; the stream can be used on. For a last word at
@@ -75,18 +77,18 @@ class Stream {
   void ShutdownSend();
 
   asio::any_io_executor executor();
-  // "192.0.2.1" / "2001:db8::1" and port: of the socket, or what the PROXY header said.
+  // The address and port of the client: the socket's, or what the PROXY header said.
   const asio::ip::tcp::endpoint& peer() const;
   const asio::ip::tcp::endpoint& local() const;
   void SetEndpoints(const asio::ip::tcp::endpoint& peer, const asio::ip::tcp::endpoint& local);
 
  private:
   struct Impl;
-  // Shared with the timer's handler, which may still be queued when the stream is gone.
+  // The stream's state, shared with the timer's handler, which may still be queued when the stream is gone.
   std::shared_ptr<Impl> impl_;
 };
 
-// "192.0.2.1"; IPv4-mapped IPv6 addresses are shown as IPv4.
+// The address as text: "192.0.2.1", "2001:db8::1". An IPv4-mapped IPv6 address is shown as IPv4.
 std::string AddressText(const asio::ip::tcp::endpoint& endpoint);
 
 }  // namespace mailstead::net

@@ -121,7 +121,7 @@ struct TlsContext::Impl {
   explicit Impl(TlsOptions tls_options) : options(std::move(tls_options)) {}
 
   bool self_signed() const { return options.cert_file.empty(); }
-  // The pair to be used now, made first when it is ours to make.
+  // Finds the pair to be used now; makes it first when it is ours to make.
   absl::StatusOr<std::pair<PemFile, PemFile>> ReadPair();
   absl::StatusOr<std::pair<PemFile, PemFile>> MakeInMemory();
   absl::StatusOr<std::string> TicketKeys();
@@ -135,7 +135,7 @@ struct TlsContext::Impl {
   std::vector<std::pair<std::string, FileStamp>> files;
   // The self-signed certificate in use, to see it expire.
   std::string self_signed_pem;
-  // Without a ticket key file: the process's own, kept over reloads.
+  // The secret for tickets of a process without a ticket key file, kept over reloads.
   const std::string own_secret = RandomBytes(kMinTicketSecretBytes);
 
   mutable absl::Mutex mutex;

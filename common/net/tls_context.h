@@ -12,17 +12,17 @@ typedef struct ssl_ctx_st SSL_CTX;
 namespace mailstead::net {
 
 struct TlsOptions {
-  // PEM: the chain, leaf first; and its key. Both empty: a self-signed certificate is made in memory, with a
-  // warning.
+  // The PEM files of the chain, leaf first, and of its key. Both empty: a self-signed certificate is made in
+  // memory, with a warning.
   std::string cert_file;
   std::string key_file;
-  // Name in the self-signed certificate.
+  // The name in a self-signed certificate.
   std::string self_signed_name;
-  // If set and cert_file is empty: the self-signed pair is kept here (tls.crt, tls.key) and used again at the
-  // next start.
+  // The folder that keeps the self-signed pair (tls.crt, tls.key) for the next start, when cert_file is
+  // empty. Empty: memory only.
   std::string self_signed_dir;
-  // 48 or more bytes shared by all replicas, so that a session ticket of one resumes at another; empty: own
-  // secret.
+  // A file of 48 or more bytes shared by all replicas, so that a session ticket of one resumes at another.
+  // Empty: a secret of our own.
   std::string ticket_key_file;
 };
 
@@ -37,7 +37,7 @@ class TlsContext {
   // The current SSL_CTX; connections made before a reload keep theirs.
   std::shared_ptr<SSL_CTX> current() const;
 
-  // Loads the files again if they changed since. OK and no change otherwise. On error the old pair stays in
+  // Loads the files again when they have changed; OK also when they have not. On error the old pair stays in
   // use. Called every few seconds by the program.
   absl::Status ReloadIfChanged();
 

@@ -16,10 +16,10 @@ class Registry;
 
 namespace mailstead::obs {
 
-// OK when ready; otherwise the message is shown by /readyz with status 503.
+// Says whether the program can serve: OK, or what /readyz shows with status 503.
 using ReadyCheck = std::function<absl::Status()>;
 
-// Served by threads of its own (CivetWeb); stops when destroyed.
+// The admin port, served by threads of its own (CivetWeb) until this is destroyed.
 class AdminServer {
  public:
   // `address` as in Listener ("127.0.0.1:9091", port 0 for any). Unavailable when it cannot be bound.

@@ -2,8 +2,7 @@
 //
 //   LogInfo("delivered", {{"session", id}, {"delivery", delivery_id}, {"bytes", size}});
 // gives
-//   time=2026-11-23T05:00:00.123Z level=info program=smtpd event=delivered session=... delivery=...
-//   bytes=4096
+//   time=2026-11-23T05:00:00.123Z level=info program=smtpd event=delivered session=... delivery=... bytes=4096
 #pragma once
 
 #include <initializer_list>

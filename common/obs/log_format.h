@@ -13,7 +13,7 @@ namespace mailstead::obs {
 // A longer value is cut at a character's end and marked with an ellipsis.
 inline constexpr size_t kMaxLogValueBytes = 1024;
 
-// "debug", "info", "warning", "error".
+// The level as it stands in a line: "debug", "info", "warning", "error".
 absl::string_view LevelName(LogLevel level);
 
 // One line without its line end. Printable whatever the values hold: control characters, invisible direction

@@ -9,11 +9,10 @@
 #include <string>
 #include <vector>
 
-#include "absl/flags/flag.h"
-#include "absl/flags/reflection.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "common/config/flags.h"
+#include "common/config/option.h"
 #include "common/config/version.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -30,20 +29,30 @@ bool AbslParseFlag(absl::string_view text, Colour* colour, std::string* error) {
 }
 std::string AbslUnparseFlag(Colour colour) { return colour == Colour::kRed ? "red" : "blue"; }
 
-ABSL_FLAG(int32_t, test_count, 7, "How many");
-ABSL_FLAG(uint64_t, test_bytes, 1, "How much");
-ABSL_FLAG(bool, test_switch, false, "Whether");
-ABSL_FLAG(std::string, test_name, "default", "Which");
-ABSL_FLAG(absl::Duration, test_wait, absl::Seconds(1), "How long");
-ABSL_FLAG(double, test_ratio, 0.5, "What part");
-ABSL_FLAG(Colour, test_colour, Colour::kRed, "What colour");
-
 namespace mailstead::config {
 namespace {
 
 using ::testing::HasSubstr;
 
 constexpr Program kProgram{"testd", "Serves tests."};
+
+struct TestFlags {
+  int32_t test_count = 7;
+  uint64_t test_bytes = 1;
+  bool test_switch = false;
+  std::string test_name = "default";
+  absl::Duration test_wait = absl::Seconds(1);
+  double test_ratio = 0.5;
+  Colour test_colour = Colour::kRed;
+};
+
+Options OptionsOf(TestFlags& flags) {
+  return {
+      Flag("test_count", flags.test_count, "How many"),     Flag("test_bytes", flags.test_bytes, "How much"),
+      Flag("test_switch", flags.test_switch, "Whether"),    Flag("test_name", flags.test_name, "Which"),
+      Flag("test_wait", flags.test_wait, "How long"),       Flag("test_ratio", flags.test_ratio, "What part"),
+      Flag("test_colour", flags.test_colour, "What colour")};
+}
 
 class FlagsTest : public ::testing::Test {
  protected:
@@ -52,7 +61,7 @@ class FlagsTest : public ::testing::Test {
     texts.insert(texts.begin(), "testd");
     std::vector<char*> argv;
     for (std::string& text : texts) argv.push_back(text.data());
-    return SetFlags(kProgram, argv, [this](const std::string& name) -> std::optional<std::string> {
+    return SetFlags(kProgram, options, argv, [this](const std::string& name) -> std::optional<std::string> {
       const auto found = environment.find(name);
       if (found == environment.end()) return std::nullopt;
       return found->second;
@@ -75,7 +84,8 @@ class FlagsTest : public ::testing::Test {
     for (const std::string& path : files) ::unlink(path.c_str());
   }
 
-  absl::FlagSaver saver;
+  TestFlags flags;
+  const Options options = OptionsOf(flags);
   std::map<std::string, std::string> environment;
   std::vector<std::string> texts;
   std::vector<std::string> files;
@@ -83,21 +93,21 @@ class FlagsTest : public ::testing::Test {
 
 TEST_F(FlagsTest, DefaultsStayWhenNothingIsSaid) {
   ASSERT_TRUE(Set({}).ok());
-  EXPECT_EQ(absl::GetFlag(FLAGS_test_count), 7);
+  EXPECT_EQ(flags.test_count, 7);
 }
 
 TEST_F(FlagsTest, EachSourceWinsOverTheOneBefore) {
   environment["TESTD_TEST_COUNT"] = "1";
   ASSERT_TRUE(Set({}).ok());
-  EXPECT_EQ(absl::GetFlag(FLAGS_test_count), 1);
+  EXPECT_EQ(flags.test_count, 1);
   const std::string file = WriteFile("--test_count=2\n");
   ASSERT_TRUE(Set({"--flagfile=" + file}).ok());
-  EXPECT_EQ(absl::GetFlag(FLAGS_test_count), 2);
+  EXPECT_EQ(flags.test_count, 2);
   // Wherever the flag file stands.
   ASSERT_TRUE(Set({"--test_count=3", "--flagfile", file}).ok());
-  EXPECT_EQ(absl::GetFlag(FLAGS_test_count), 3);
+  EXPECT_EQ(flags.test_count, 3);
   ASSERT_TRUE(Set({"--flagfile", file, "--test_count=3"}).ok());
-  EXPECT_EQ(absl::GetFlag(FLAGS_test_count), 3);
+  EXPECT_EQ(flags.test_count, 3);
 }
 
 TEST_F(FlagsTest, SourcesMix) {
@@ -105,17 +115,17 @@ TEST_F(FlagsTest, SourcesMix) {
   environment["TESTD_TEST_WAIT"] = "2m";
   const std::string file = WriteFile("# limits\n\n  --test_wait=3m  \n--test_switch\r\n-test_bytes=9\n");
   ASSERT_TRUE(Set({"--flagfile=" + file, "--test_count", "5"}).ok());
-  EXPECT_EQ(absl::GetFlag(FLAGS_test_name), "from environment");
-  EXPECT_EQ(absl::GetFlag(FLAGS_test_wait), absl::Minutes(3));
-  EXPECT_TRUE(absl::GetFlag(FLAGS_test_switch));
-  EXPECT_EQ(absl::GetFlag(FLAGS_test_bytes), 9u);
-  EXPECT_EQ(absl::GetFlag(FLAGS_test_count), 5);
+  EXPECT_EQ(flags.test_name, "from environment");
+  EXPECT_EQ(flags.test_wait, absl::Minutes(3));
+  EXPECT_TRUE(flags.test_switch);
+  EXPECT_EQ(flags.test_bytes, 9u);
+  EXPECT_EQ(flags.test_count, 5);
 }
 
 TEST_F(FlagsTest, AnEmptyVariableIsAValue) {
   environment["TESTD_TEST_NAME"] = "";
   ASSERT_TRUE(Set({}).ok());
-  EXPECT_EQ(absl::GetFlag(FLAGS_test_name), "");
+  EXPECT_EQ(flags.test_name, "");
   environment["TESTD_TEST_COUNT"] = "";
   EXPECT_THAT(Error({}), HasSubstr("TESTD_TEST_COUNT: \"\": must be a whole number"));
 }
@@ -123,27 +133,27 @@ TEST_F(FlagsTest, AnEmptyVariableIsAValue) {
 TEST_F(FlagsTest, TheFlagFileMayComeFromTheEnvironment) {
   environment["TESTD_FLAGFILE"] = WriteFile("--test_count=2\n");
   ASSERT_TRUE(Set({}).ok());
-  EXPECT_EQ(absl::GetFlag(FLAGS_test_count), 2);
+  EXPECT_EQ(flags.test_count, 2);
 }
 
 TEST_F(FlagsTest, TakesAllWaysToWriteAFlag) {
   ASSERT_TRUE(Set({"--test_count=1", "-test_bytes=2", "--test_name", "--dashes", "-test_switch"}).ok());
-  EXPECT_EQ(absl::GetFlag(FLAGS_test_count), 1);
-  EXPECT_EQ(absl::GetFlag(FLAGS_test_bytes), 2u);
-  EXPECT_EQ(absl::GetFlag(FLAGS_test_name), "--dashes");
-  EXPECT_TRUE(absl::GetFlag(FLAGS_test_switch));
+  EXPECT_EQ(flags.test_count, 1);
+  EXPECT_EQ(flags.test_bytes, 2u);
+  EXPECT_EQ(flags.test_name, "--dashes");
+  EXPECT_TRUE(flags.test_switch);
   ASSERT_TRUE(Set({"--notest_switch", "--test_name="}).ok());
-  EXPECT_FALSE(absl::GetFlag(FLAGS_test_switch));
-  EXPECT_EQ(absl::GetFlag(FLAGS_test_name), "");
+  EXPECT_FALSE(flags.test_switch);
+  EXPECT_EQ(flags.test_name, "");
   ASSERT_TRUE(Set({"--test_switch=yes", "--test_count=-4", "--test_name=a=b"}).ok());
-  EXPECT_TRUE(absl::GetFlag(FLAGS_test_switch));
-  EXPECT_EQ(absl::GetFlag(FLAGS_test_count), -4);
-  EXPECT_EQ(absl::GetFlag(FLAGS_test_name), "a=b");
+  EXPECT_TRUE(flags.test_switch);
+  EXPECT_EQ(flags.test_count, -4);
+  EXPECT_EQ(flags.test_name, "a=b");
 }
 
 TEST_F(FlagsTest, TheLastOfTheSameFlagWins) {
   ASSERT_TRUE(Set({"--test_count=1", "--test_count=2"}).ok());
-  EXPECT_EQ(absl::GetFlag(FLAGS_test_count), 2);
+  EXPECT_EQ(flags.test_count, 2);
 }
 
 TEST_F(FlagsTest, PositionalArgumentsStandAnywhere) {
@@ -152,7 +162,7 @@ TEST_F(FlagsTest, PositionalArgumentsStandAnywhere) {
   ASSERT_TRUE(line.ok()) << line.status();
   const std::vector<std::string> positional(line->positional.begin(), line->positional.end());
   EXPECT_THAT(positional, ::testing::ElementsAre("testd", "account", "-", "add", "--test_count=3", "x"));
-  EXPECT_EQ(absl::GetFlag(FLAGS_test_count), 2);
+  EXPECT_EQ(flags.test_count, 2);
 }
 
 TEST_F(FlagsTest, BadValuesNameTheFlagAndWhatIsAllowed) {
@@ -205,7 +215,7 @@ TEST_F(FlagsTest, HelpNamesFlagDefaultMeaningAndVariable) {
   EXPECT_TRUE(Set({"--help"})->help);
   EXPECT_TRUE(Set({"-h"})->help);
   EXPECT_TRUE(Set({"--version"})->version);
-  const std::string help = HelpText(kProgram);
+  const std::string help = HelpText(kProgram, options);
   EXPECT_THAT(help, ::testing::StartsWith("Serves tests.\n"));
   EXPECT_THAT(help, HasSubstr("\n  --test_wait=1s\n      How long\n      TESTD_TEST_WAIT\n"));
 }
@@ -213,13 +223,15 @@ TEST_F(FlagsTest, HelpNamesFlagDefaultMeaningAndVariable) {
 // The process as a whole: what is printed and how it ends.
 using ParseCommandLineDeathTest = ::testing::Test;
 
-void RunWith(std::vector<std::string> arguments) {
+TestFlags RunWith(std::vector<std::string> arguments) {
+  TestFlags flags;
   arguments.insert(arguments.begin(), "testd");
   std::vector<char*> argv;
   for (std::string& text : arguments) argv.push_back(text.data());
   // What a caller sees of standard output, too.
   ::dup2(STDERR_FILENO, STDOUT_FILENO);
-  ParseCommandLine(kProgram, static_cast<int>(argv.size()), argv.data());
+  ParseCommandLine(kProgram, OptionsOf(flags), static_cast<int>(argv.size()), argv.data());
+  return flags;
 }
 
 TEST(ParseCommandLineDeathTest, EndsWithOneLineAndStatusTwo) {
@@ -244,8 +256,7 @@ TEST(ParseCommandLineDeathTest, ReadsTheRealEnvironment) {
   EXPECT_EXIT(
       {
         ::setenv("TESTD_TEST_COUNT", "42", 1);
-        RunWith({});
-        std::exit(absl::GetFlag(FLAGS_test_count) == 42 ? 0 : 1);
+        std::exit(RunWith({}).test_count == 42 ? 0 : 1);
       },
       ::testing::ExitedWithCode(0), "");
 }
