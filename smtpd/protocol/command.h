@@ -10,11 +10,11 @@
 
 namespace mailstead::smtp {
 
-// Points into the line it was made from.
+// A command in its two parts. They point into the line that they were made from.
 struct CommandWords {
-  // In the case it was sent in; compared without it (RFC 5321 section 2.4).
+  // The verb in the case it was sent in; it is compared without it (RFC 5321 section 2.4).
   absl::string_view verb;
-  // Without blanks at either end.
+  // The rest without blanks at either end.
   absl::string_view argument;
 };
 CommandWords SplitCommand(absl::string_view line);
@@ -33,16 +33,16 @@ bool IsHeloName(absl::string_view name);
 // attack).
 bool IsOtherProtocol(absl::string_view line);
 
-// RFC 3030 section 2.
+// The argument of BDAT (RFC 3030 section 2).
 struct BdatArgument {
   uint64_t size_bytes = 0;
   bool last = false;
 };
 Parsed<BdatArgument> ParseBdat(absl::string_view argument);
 
-// RFC 4954 section 4. The initial response is decoded; absent and empty ("=") differ.
+// The argument of AUTH (RFC 4954 section 4). The initial response is decoded; absent and empty ("=") differ.
 struct AuthArgument {
-  // Upper case.
+  // In upper case.
   std::string mechanism;
   std::optional<std::string> initial_response;
 };

@@ -5,19 +5,19 @@
 
 namespace mailstead::smtp {
 
-// RFC 4954 section 4: a line of an authentication exchange. With the CRLF.
+// A line of an authentication exchange with its CRLF: RFC 4954 section 4.
 inline constexpr size_t kMaxAuthLineBytes = 12288;
-// RFC 5321 section 4.5.3.1.5: one line of a reply, with the CRLF.
+// One line of a reply with its CRLF: RFC 5321 section 4.5.3.1.5.
 inline constexpr size_t kMaxReplyLineBytes = 512;
-// RFC 3461 section 4.4: ENVID as xtext.
+// ENVID as xtext: RFC 3461 section 4.4.
 inline constexpr size_t kMaxEnvidBytes = 100;
-// RFC 3461 section 4.2: ORCPT as xtext, with its type.
+// ORCPT as xtext, with its type: RFC 3461 section 4.2.
 inline constexpr size_t kMaxOrcptBytes = 500;
-// RFC 1870 section 3: digits of SIZE.
+// The digits of SIZE: RFC 1870 section 3.
 inline constexpr size_t kMaxSizeDigits = 20;
 // Parameters on one MAIL or RCPT; there are seven that we know.
 inline constexpr size_t kMaxParameters = 16;
-// RFC 4422 section 3.1: the name of a mechanism.
+// The name of a SASL mechanism: RFC 4422 section 3.1.
 inline constexpr size_t kMaxMechanismBytes = 20;
 
 }  // namespace mailstead::smtp

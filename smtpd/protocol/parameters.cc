@@ -9,7 +9,6 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "smtpd/protocol/limits.h"
 #include "smtpd/protocol/xtext.h"
@@ -59,7 +58,7 @@ Parsed<std::vector<Parameter>> SplitParameters(absl::string_view text) {
   return parameters;
 }
 
-// Each returns whether the value is one.
+// The functions Set... return whether `value` is one of their parameter.
 
 bool SetSize(absl::string_view value, MailCommand& mail) {
   if (value.empty() || value.size() > kMaxSizeDigits ||
@@ -72,31 +71,36 @@ bool SetSize(absl::string_view value, MailCommand& mail) {
 }
 
 bool SetBody(absl::string_view value, MailCommand& mail) {
-  mail.eight_bit = absl::EqualsIgnoreCase(value, "8BITMIME");
-  return mail.eight_bit || absl::EqualsIgnoreCase(value, "7BIT");
+  mail.eight_bit_mime = absl::EqualsIgnoreCase(value, "8BITMIME");
+  return mail.eight_bit_mime || absl::EqualsIgnoreCase(value, "7BIT");
 }
 
 bool SetRet(absl::string_view value, MailCommand& mail) {
-  mail.ret = absl::AsciiStrToUpper(value);
-  return mail.ret == "FULL" || mail.ret == "HDRS";
+  const bool full = absl::EqualsIgnoreCase(value, "FULL");
+  mail.dsn_return = full ? DsnReturn::kFull : DsnReturn::kHeaders;
+  return full || absl::EqualsIgnoreCase(value, "HDRS");
 }
 
 bool SetEnvid(absl::string_view value, MailCommand& mail) {
   if (value.size() > kMaxEnvidBytes) return false;
   Parsed<std::string> envid = DecodeXtext(value);
   if (!envid.ok()) return false;
-  mail.envid = *std::move(envid);
+  mail.dsn_envelope_id = *std::move(envid);
   return true;
 }
 
+// NEVER, or some of SUCCESS, FAILURE and DELAY, each once (RFC 3461 section 4.1).
 bool SetNotify(absl::string_view value, RcptCommand& rcpt) {
-  std::vector<std::string> items = absl::StrSplit(absl::AsciiStrToUpper(value), ',');
-  const bool never = items == std::vector<std::string>{"NEVER"};
-  for (auto item = items.begin(); item != items.end() && !never; ++item) {
-    if (*item != "SUCCESS" && *item != "FAILURE" && *item != "DELAY") return false;
-    if (std::find(items.begin(), item, *item) != item) return false;
+  rcpt.notify.given = true;
+  if (absl::EqualsIgnoreCase(value, "NEVER")) return true;
+  for (const absl::string_view item : absl::StrSplit(value, ',')) {
+    bool* const wanted = absl::EqualsIgnoreCase(item, "SUCCESS")   ? &rcpt.notify.success
+                         : absl::EqualsIgnoreCase(item, "FAILURE") ? &rcpt.notify.failure
+                         : absl::EqualsIgnoreCase(item, "DELAY")   ? &rcpt.notify.delay
+                                                                   : nullptr;
+    if (wanted == nullptr || *wanted) return false;
+    *wanted = true;
   }
-  rcpt.notify = absl::StrJoin(items, ",");
   return true;
 }
 
@@ -111,7 +115,7 @@ bool SetOrcpt(absl::string_view value, RcptCommand& rcpt) {
   if (!utf8 && !IsAscii(text)) return false;
   Parsed<std::string> address = utf8 ? DecodeUtf8Address(text) : DecodeXtext(text);
   if (!address.ok()) return false;
-  rcpt.orcpt = absl::StrCat(type, ";", *address);
+  rcpt.original_recipient = absl::StrCat(type, ";", *address);
   return true;
 }
 
@@ -131,7 +135,7 @@ Parsed<MailCommand> ParseMail(absl::string_view argument, bool allow_auth, size_
     } else if (parameter.keyword == "BODY") {
       good = good && SetBody(parameter.value, mail);
     } else if (parameter.keyword == "SMTPUTF8") {
-      mail.smtp_utf8 = true;
+      mail.smtputf8 = true;
       good = !parameter.has_value;
     } else if (parameter.keyword == "RET") {
       good = good && SetRet(parameter.value, mail);
@@ -146,11 +150,11 @@ Parsed<MailCommand> ParseMail(absl::string_view argument, bool allow_auth, size_
   }
   // RFC 5321 section 4.1.1.2: there is no mailbox "postmaster" of nowhere to answer to.
   if (mail.reverse_path.kind == Path::Kind::kPostmaster) return ParseError::kBadAddress;
-  if (!mail.smtp_utf8 && !IsAscii(argument)) return ParseError::kNeedsSmtpUtf8;
+  if (!mail.smtputf8 && !IsAscii(argument)) return ParseError::kNeedsSmtpUtf8;
   return mail;
 }
 
-Parsed<RcptCommand> ParseRcpt(absl::string_view argument, bool smtp_utf8, size_t max_path_bytes) {
+Parsed<RcptCommand> ParseRcpt(absl::string_view argument, bool smtputf8, size_t max_path_bytes) {
   Parsed<PathAndRest> path = ParsePath("TO:", argument, max_path_bytes);
   if (!path.ok()) return path.error();
   RcptCommand rcpt;
@@ -169,7 +173,7 @@ Parsed<RcptCommand> ParseRcpt(absl::string_view argument, bool smtp_utf8, size_t
     }
     if (!good) return ParseError::kBadParameter;
   }
-  if (!smtp_utf8 && !IsAscii(argument)) return ParseError::kNeedsSmtpUtf8;
+  if (!smtputf8 && !IsAscii(argument)) return ParseError::kNeedsSmtpUtf8;
   return rcpt;
 }
 

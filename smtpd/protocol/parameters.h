@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "common/mail/envelope.h"
 #include "smtpd/protocol/parsed.h"
 #include "smtpd/protocol/path.h"
 
@@ -16,31 +17,32 @@ struct MailCommand {
   Path reverse_path;
   // SIZE: what the client says the message has, in bytes. A number that does not fit is the largest one.
   std::optional<uint64_t> size_bytes;
-  // BODY=8BITMIME. Nothing depends on it: every body is kept as it comes.
-  bool eight_bit = false;
-  bool smtp_utf8 = false;
-  // "FULL", "HDRS" or empty.
-  std::string ret;
-  // Decoded.
-  std::string envid;
+  // Set by BODY=8BITMIME. Nothing here depends on it: every body is kept as it comes.
+  bool eight_bit_mime = false;
+  // Set by SMTPUTF8.
+  bool smtputf8 = false;
+  // RET.
+  DsnReturn dsn_return = DsnReturn::kUnspecified;
+  // ENVID, decoded; empty when it was not given.
+  std::string dsn_envelope_id;
 };
 
-// `allow_auth`: AUTH= is a parameter here (RFC 4954 section 5); its value is checked and dropped.
-// `argument` is "FROM:<...> ...". `max_path_bytes` as of ParsePath.
+// ParseMail parses `argument`, "FROM:<...> ...". With `allow_auth` AUTH= is a parameter (RFC 4954 section 5);
+// its value is checked and dropped. `max_path_bytes` is that of ParsePath.
 Parsed<MailCommand> ParseMail(absl::string_view argument, bool allow_auth,
                               size_t max_path_bytes = kMaxPathBytes);
 
 struct RcptCommand {
   Path forward_path;
-  // "NEVER", or a comma separated list of SUCCESS, FAILURE and DELAY in upper case, or empty.
-  std::string notify;
-  // addr-type;address, the address decoded; or empty.
-  std::string orcpt;
+  // NOTIFY.
+  DsnNotify notify;
+  // ORCPT: addr-type;address, the address decoded; empty when it was not given.
+  std::string original_recipient;
 };
 
-// `smtp_utf8`: MAIL had SMTPUTF8, so that non-ASCII is allowed. `argument` is "TO:<...> ...".
-// `max_path_bytes` as of ParsePath.
-Parsed<RcptCommand> ParseRcpt(absl::string_view argument, bool smtp_utf8,
+// ParseRcpt parses `argument`, "TO:<...> ...". With `smtputf8`, which MAIL had, other than ASCII is allowed.
+// `max_path_bytes` is that of ParsePath.
+Parsed<RcptCommand> ParseRcpt(absl::string_view argument, bool smtputf8,
                               size_t max_path_bytes = kMaxPathBytes);
 
 }  // namespace mailstead::smtp

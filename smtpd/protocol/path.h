@@ -5,7 +5,7 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
-#include "common/text/address.h"
+#include "common/mail/address.h"
 #include "smtpd/protocol/parsed.h"
 
 namespace mailstead::smtp {
@@ -17,11 +17,11 @@ struct Path {
     kMailbox
   };
   Kind kind = Kind::kNull;
-  // With kMailbox; with kPostmaster only the local part, as written.
+  // The mailbox; with kPostmaster only the local part is set, as written.
   Address address;
 
   bool is_null() const { return kind == Kind::kNull; }
-  // Without angle brackets; empty for the null path.
+  // The path without angle brackets; empty for the null path.
   std::string ToString() const;
 };
 
@@ -31,10 +31,10 @@ struct PathAndRest {
   absl::string_view rest;
 };
 
-// `argument` as in "FROM:<a@b> SIZE=1", `keyword` as in "FROM:". A source route is taken and dropped
-// (appendix C); blanks behind the colon, which section 3.3 forbids and many clients send, are overlooked.
-// `max_path_bytes` counts the angle brackets and the route; the mailbox is bounded by ParseAddress besides.
-// kSyntax, kBadAddress.
+// ParsePath parses `argument`, as "FROM:<a@b> SIZE=1", with `keyword`, as "FROM:". A source route is taken
+// and dropped (appendix C); blanks behind the colon, which section 3.3 forbids and many clients send, are
+// overlooked. `max_path_bytes` counts the angle brackets and the route; the mailbox is bounded by
+// ParseAddress besides. Errors: kSyntax, kBadAddress.
 Parsed<PathAndRest> ParsePath(absl::string_view keyword, absl::string_view argument,
                               size_t max_path_bytes = kMaxPathBytes);
 

@@ -1,64 +1,58 @@
-// What a session asks its connection to do: at most one thing after each event.
+// What a session asks its connection to do: at most one thing after each event. The connection performs it,
+// and tells the session how it went by the event that is named here. Pure.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <variant>
-#include <vector>
 
 namespace mailstead::smtp {
 
 // Read the next command.
-struct NextCommand {};
-// Ask the store where an address leads; then Session::OnResolved.
-struct ResolveRecipient {
-  std::string address;
-  // As announced with SIZE; 0 when it was not.
-  uint64_t message_bytes = 0;
+struct NextCommandAction {};
+// Ask the store where each address of Session::open_recipients leads; then OnResolved. Before that the
+// session may be shown the commands that the client has sent behind this one (TakeRecipientAhead).
+struct ResolveRecipientsAction {};
+// Reserve one of the messages that the account may send in an hour; then OnSendReserved.
+struct ReserveSendAction {
+  std::string account;
 };
 // Ask the store whether an account may send with this reverse-path; then OnSenderChecked.
-struct CheckSender {
+struct CheckSenderAction {
   std::string account;
   std::string sender;
 };
-// Begin a SASL exchange; then OnAuthStep.
-struct BeginAuth {
+// Begin a SASL exchange; then one of the OnLogin events.
+struct BeginAuthAction {
   std::string mechanism;
   std::optional<std::string> initial_response;
 };
-// The client's response, decoded; then OnAuthStep.
-struct ContinueAuth {
+// Pass on the client's response, decoded; then one of the OnLogin events.
+struct ContinueAuthAction {
   std::string response;
 };
 // The exchange is over, or the client gave up: let go of it at the store; then OnAuthEnded.
-struct EndAuth {};
+struct EndAuthAction {};
 // Send what is gathered, throw away what was received, shake hands; then OnTlsStarted.
-struct StartTls {};
+struct StartTlsAction {};
 // Read a message up to its dot; then OnStored, OnMessageRefused or OnStoreFailed.
-struct ReceiveData {};
-// Read so many octets of the message; then OnChunkTaken, or as for ReceiveData.
-struct ReceiveChunk {
+struct ReceiveDataAction {};
+// Read so many octets of the message; then OnChunkTaken, or as for ReceiveDataAction.
+struct ReceiveChunkAction {
   uint64_t size_bytes = 0;
   bool last = false;
 };
 // Read so many octets and forget them; then OnChunkSwallowed.
-struct SwallowChunk {
+struct SwallowChunkAction {
   uint64_t size_bytes = 0;
 };
 // Send what is gathered and close.
-struct Close {};
+struct CloseAction {};
 
-using Action = std::variant<NextCommand, ResolveRecipient, CheckSender, BeginAuth, ContinueAuth, EndAuth,
-                            StartTls, ReceiveData, ReceiveChunk, SwallowChunk, Close>;
-
-// Where an address leads (ResolveRecipient of the store API).
-struct Resolution {
-  enum class Outcome { kLocal, kAlias, kRemote, kUnknown, kDisabled, kOverQuota };
-  Outcome outcome = Outcome::kUnknown;
-  // With kLocal and kAlias.
-  std::vector<uint64_t> mailbox_ids;
-};
+using Action = std::variant<NextCommandAction, ResolveRecipientsAction, ReserveSendAction, CheckSenderAction,
+                            BeginAuthAction, ContinueAuthAction, EndAuthAction, StartTlsAction,
+                            ReceiveDataAction, ReceiveChunkAction, SwallowChunkAction, CloseAction>;
 
 // Why a message is refused whatever the store would say.
 enum class MessageDefect { kNone, kTooBig, kBareLineEnd, kNul, kLoop };

@@ -16,9 +16,8 @@ absl::string_view ListenerName(ListenerKind kind) {
 
 void Dialog::Say(ReplyId id, absl::string_view detail) {
   AppendReply(id, detail, output);
-  last_reply = id;
   if (GetReply(id).code >= 500) ++error_count;
-  if (config.reply_counter != nullptr) config.reply_counter->Count(id);
+  journal.Replied(id);
 }
 
 bool Dialog::offers_auth() const {

@@ -1,18 +1,19 @@
 // What the commands of one session see and change: who the client is, how far the dialog is, and the open
-// transaction.
+// transaction. Pure.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/strings/string_view.h"
-#include "smtpd/account_rates.h"
+#include "common/mail/envelope.h"
 #include "smtpd/limits.h"
 #include "smtpd/protocol/parameters.h"
 #include "smtpd/session/action.h"
+#include "smtpd/session/journal.h"
 #include "smtpd/session/replies.h"
 
 namespace mailstead::smtp {
@@ -25,77 +26,65 @@ enum class ListenerKind {
 // "mx", "submission", "submissions".
 absl::string_view ListenerName(ListenerKind kind);
 
-// Told of every reply that is given. Thread-safe.
-class ReplyCounter {
- public:
-  virtual ~ReplyCounter() = default;
-  virtual void Count(ReplyId id) = 0;
-};
-
-// Shared by the sessions of a listener; outlives them.
+// What the sessions of a listener share; it outlives them.
 struct SessionConfig {
   ListenerKind kind = ListenerKind::kMx;
-  // Ours, in the greeting and in Received.
+  // Our own name, in the greeting and in Received.
   std::string hostname;
   Limits limits;
-  // AUTH without TLS, for tests only.
+  // Set for tests only: AUTH is offered without TLS.
   bool allow_plaintext_auth = false;
-  // May be null.
-  AccountRates* account_rates = nullptr;
-  ReplyCounter* reply_counter = nullptr;
 
   bool is_submission() const { return kind != ListenerKind::kMx; }
 };
 
-struct AcceptedRecipient {
-  RcptCommand command;
-  // Where it leads, from ResolveRecipient.
-  std::vector<uint64_t> mailbox_ids;
-};
-
 // From MAIL to the end of the message or RSET.
 struct Transaction {
-  MailCommand mail;
-  std::vector<AcceptedRecipient> recipients;
-  // A RCPT that the store is being asked about.
-  std::optional<RcptCommand> asked;
-  // BDAT has begun: no more RCPT, no DATA (RFC 3030 section 2).
+  // What was accepted so far. The connection takes it when the message begins, and gives it a delivery id.
+  Envelope envelope;
+  // SIZE of MAIL; 0 when it was not given.
+  uint64_t announced_bytes = 0;
+  // RCPT commands that wait for the store's word, in the order in which they came.
+  std::vector<EnvelopeRecipient> open_recipients;
+  // Set by the first BDAT: no more RCPT, no DATA (RFC 3030 section 2).
   bool chunking = false;
-  AccountRates::Reservation reservation;
 };
 
 struct Dialog {
-  explicit Dialog(const SessionConfig& config) : config(config) {}
+  Dialog(const SessionConfig& config, SessionJournal& journal) : config(config), journal(journal) {}
 
   // Gathers a reply to be sent.
   void Say(ReplyId id, absl::string_view detail = "");
-  // AUTH is offered: a submission listener, under TLS or where plain text is allowed, nobody logged in.
+  // True on a submission listener, under TLS or where plain text is allowed, while nobody is logged in.
   bool offers_auth() const;
   bool offers_starttls() const { return !tls; }
   // Forgets the transaction (RSET, HELO, EHLO, end of message).
   void EndTransaction() { transaction.reset(); }
 
   const SessionConfig& config;
+  SessionJournal& journal;
   // Replies that wait to be sent.
   std::string output;
-  // As the client calls itself; empty before HELO or EHLO.
+  // The name that the client gave itself; empty before HELO or EHLO.
   std::string helo;
-  // It said EHLO.
+  // Set by EHLO, cleared by HELO.
   bool esmtp = false;
+  // Set when TLS has begun.
   bool tls = false;
-  // Channel binding is possible (RFC 9266).
+  // Set with it when channel binding is possible (RFC 9266).
   bool tls_exporter = false;
+  // The mechanism of the AUTH exchange under way, or of the last one.
+  std::string mechanism;
   // The address that logged in, or empty.
   std::string account;
-  // An AUTH exchange waits for the client's next line.
+  // Set while an AUTH exchange waits for the client's next line.
   bool in_auth = false;
   std::unique_ptr<Transaction> transaction;
-  // MAIL waits for the store's word on its sender.
+  // A MAIL that waits for its reservation and for the store's word on its sender.
   std::unique_ptr<Transaction> asked;
   // What is said when a chunk has been swallowed.
   ReplyId swallowed_reply = ReplyId::kBadSequence;
   absl::string_view swallowed_detail;
-  ReplyId last_reply = ReplyId::kOk;
   size_t error_count = 0;
   size_t command_count = 0;
 };

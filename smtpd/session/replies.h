@@ -78,17 +78,17 @@ inline constexpr size_t kReplyCount = static_cast<size_t>(ReplyId::kUnknownParam
 
 struct Reply {
   ReplyId id;
-  // For metrics and logs.
+  // The name in metrics and the log.
   absl::string_view name;
   int code;
-  // RFC 3463; empty where RFC 2034 wants none (greeting, HELO, EHLO, 3yz).
+  // The enhanced code of RFC 3463; empty where RFC 2034 wants none (greeting, HELO, EHLO, 3yz).
   absl::string_view enhanced;
-  // "$0" stands for the detail.
+  // The text; "$0" stands for the detail.
   absl::string_view text;
 };
 
 const Reply& GetReply(ReplyId id);
-// Appends it as it goes over the wire.
+// Appends the reply to `out` as it goes over the wire.
 void AppendReply(ReplyId id, absl::string_view detail, std::string& out);
 
 }  // namespace mailstead::smtp

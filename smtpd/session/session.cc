@@ -5,9 +5,10 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "smtpd/commands/commands.h"
+#include "common/base/check.h"
 #include "smtpd/protocol/command.h"
-#include "smtpd/session/status_reply.h"
+#include "smtpd/session/commands/commands.h"
+#include "smtpd/session/store_replies.h"
 #include "smtpd/session/verbs.h"
 
 namespace mailstead::smtp {
@@ -60,18 +61,18 @@ Action Session::Dispatch(absl::string_view line) {
   if (line.size() + 2 > dialog_.config.limits.max_command_bytes &&
       !absl::EqualsIgnoreCase(words.verb, "AUTH")) {
     dialog_.Say(ReplyId::kLineTooLong);
-    return NextCommand{};
+    return NextCommandAction{};
   }
   if (HasControlCharacters(line)) {
     dialog_.Say(ReplyId::kControlCharacter);
-    return NextCommand{};
+    return NextCommandAction{};
   }
   const Verb* verb = FindVerb(words.verb);
   if (verb == nullptr) {
     dialog_.Say(ReplyId::kUnknownCommand);
-    return NextCommand{};
+    return NextCommandAction{};
   }
-  if (!MayRun(*verb, words.argument, dialog_)) return NextCommand{};
+  if (!MayRun(*verb, words.argument, dialog_)) return NextCommandAction{};
   return verb->handle(dialog_, words.argument);
 }
 
@@ -79,69 +80,107 @@ Action Session::OnLineTooLong() {
   // RFC 4954 section 4: the exchange fails.
   if (std::exchange(dialog_.in_auth, false)) {
     dialog_.Say(ReplyId::kAuthLineTooLong);
-    return Bounded(EndAuth{});
+    return Bounded(EndAuthAction{});
   }
   dialog_.Say(ReplyId::kLineTooLong);
-  return Bounded(NextCommand{});
+  return Bounded(NextCommandAction{});
 }
 
 Action Session::OnBareLineEnd() {
   const bool was_in_auth = std::exchange(dialog_.in_auth, false);
   dialog_.Say(ReplyId::kBareLineEnd);
-  if (was_in_auth) return Bounded(EndAuth{});
-  return Bounded(NextCommand{});
+  if (was_in_auth) return Bounded(EndAuthAction{});
+  return Bounded(NextCommandAction{});
 }
 
-Action Session::OnResolved(const absl::StatusOr<Resolution>& resolution) {
-  return Bounded(commands::RcptResolved(dialog_, resolution));
+bool Session::TakeRecipientAhead(absl::string_view line) {
+  const Limits& limits = dialog_.config.limits;
+  const CommandWords words = SplitCommand(line);
+  if (!absl::EqualsIgnoreCase(words.verb, "RCPT")) return false;
+  if (line.size() + 2 > limits.max_command_bytes || HasControlCharacters(line)) return false;
+  // Those that wait, but for the first, are counted when they are answered.
+  const size_t counted_later = open_recipients().size() - 1;
+  if (limits.max_commands != 0 && dialog_.command_count + counted_later >= limits.max_commands) return false;
+  return commands::RcptAhead(dialog_, words.argument);
+}
+
+Action Session::OnResolved(absl::Span<const absl::StatusOr<store::Resolution>> resolutions) {
+  std::vector<EnvelopeRecipient> open = std::exchange(dialog_.transaction->open_recipients, {});
+  CHECK(open.size() == resolutions.size());
+  for (size_t i = 0; i < open.size(); ++i) {
+    if (i > 0) ++dialog_.command_count;
+    Action action = Bounded(commands::RcptResolved(dialog_, std::move(open[i]), resolutions[i]));
+    // Too many mistakes: nothing behind this one is answered.
+    if (!std::holds_alternative<NextCommandAction>(action)) return action;
+  }
+  return NextCommandAction{};
+}
+
+Action Session::OnSendReserved(bool reserved) {
+  return Bounded(commands::MailSendReserved(dialog_, reserved));
 }
 
 Action Session::OnSenderChecked(const absl::StatusOr<bool>& allowed) {
   return Bounded(commands::MailSenderChecked(dialog_, allowed));
 }
 
-Action Session::OnAuthStep(const absl::StatusOr<rpc::AuthStep>& step) {
-  return Bounded(commands::AuthStepped(dialog_, step));
+Action Session::OnLoginChallenge(absl::string_view challenge) {
+  return Bounded(commands::AuthChallenged(dialog_, challenge));
 }
+
+Action Session::OnLoggedIn(absl::string_view account) {
+  return Bounded(commands::AuthSucceeded(dialog_, account));
+}
+
+Action Session::OnLoginRefused(sasl::Verdict verdict) {
+  return Bounded(commands::AuthRefused(dialog_, verdict));
+}
+
+Action Session::OnLoginFailed() { return Bounded(commands::AuthFailed(dialog_)); }
 
 Action Session::OnStored(absl::string_view delivery_id) {
-  dialog_.transaction->reservation.Keep();
   dialog_.EndTransaction();
   dialog_.Say(ReplyId::kStored, delivery_id);
-  return NextCommand{};
+  return NextCommandAction{};
 }
 
-Action Session::OnMessageRefused(MessageDefect defect) {
+Action Session::OnMessageRefused(absl::string_view delivery_id, MessageDefect defect) {
+  const ReplyId reply = ReplyForDefect(defect);
   dialog_.EndTransaction();
-  dialog_.Say(ReplyForDefect(defect), absl::StrCat(dialog_.config.limits.max_message_bytes));
-  return Bounded(NextCommand{});
+  dialog_.Say(reply, MaxMessageBytes());
+  dialog_.journal.MessageRefused(delivery_id, reply);
+  return Bounded(NextCommandAction{});
 }
 
-Action Session::OnStoreFailed(const absl::Status& status) {
+Action Session::OnStoreFailed(absl::string_view delivery_id, const absl::Status& status) {
+  const ReplyId reply = ReplyForStoreFailure(status);
   dialog_.EndTransaction();
-  dialog_.Say(ReplyForStoreFailure(status), absl::StrCat(dialog_.config.limits.max_message_bytes));
-  return Bounded(NextCommand{});
+  dialog_.Say(reply, MaxMessageBytes());
+  dialog_.journal.MessageNotStored(delivery_id, reply);
+  return Bounded(NextCommandAction{});
 }
+
+std::string Session::MaxMessageBytes() const { return absl::StrCat(dialog_.config.limits.max_message_bytes); }
 
 Action Session::OnChunkTaken(uint64_t size_bytes) {
   dialog_.Say(ReplyId::kChunkTaken, absl::StrCat(size_bytes));
-  return NextCommand{};
+  return NextCommandAction{};
 }
 
 Action Session::OnChunkSwallowed() {
   dialog_.Say(dialog_.swallowed_reply, dialog_.swallowed_detail);
-  return Bounded(NextCommand{});
+  return Bounded(NextCommandAction{});
 }
 
 Action Session::CloseWith(ReplyId id) {
   dialog_.EndTransaction();
   dialog_.Say(id, dialog_.config.hostname);
-  return Close{};
+  return CloseAction{};
 }
 
 Action Session::Bounded(Action action) {
   // An action that reads octets or ends an exchange is performed first; the next event comes back here.
-  if (!std::holds_alternative<NextCommand>(action)) return action;
+  if (!std::holds_alternative<NextCommandAction>(action)) return action;
   if (dialog_.error_count > dialog_.config.limits.max_errors) return CloseWith(ReplyId::kTooManyErrors);
   return action;
 }

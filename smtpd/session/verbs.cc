@@ -1,7 +1,7 @@
 #include "smtpd/session/verbs.h"
 
 #include "absl/strings/match.h"
-#include "smtpd/commands/commands.h"
+#include "smtpd/session/commands/commands.h"
 
 namespace mailstead::smtp {
 namespace {

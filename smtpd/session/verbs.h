@@ -9,31 +9,32 @@
 
 namespace mailstead::smtp {
 
+// The states in which a verb may come, and what else its table row demands.
 enum VerbRule : uint8_t {
-  // Only after HELO or EHLO.
+  // It comes only after HELO or EHLO.
   kNeedsHello = 1,
-  // On submission listeners only after TLS and AUTH.
+  // It comes on submission listeners only after TLS and AUTH.
   kNeedsLogin = 2,
-  // Only after MAIL.
+  // It comes only after MAIL.
   kNeedsTransaction = 4,
-  // Not after MAIL.
+  // It does not come after MAIL.
   kNoTransaction = 8,
-  // Takes no argument.
+  // It takes no argument.
   kNoArgument = 16,
 };
 
 struct Verb {
   absl::string_view name;
   Action (*handle)(Dialog& dialog, absl::string_view argument);
-  // Of VerbRule.
+  // A union of VerbRule.
   uint8_t rules;
-  // The syntax, for 501 and HELP.
+  // How it is used, for 501 and HELP.
   absl::string_view syntax;
 };
 
-// nullptr when there is none. The case of `name` does not matter.
+// Finds the row of a verb, in any case of letters; nullptr when there is none.
 const Verb* FindVerb(absl::string_view name);
-// Whether the rules allow the command now; says why when they do not.
+// Whether the rules allow the command now. Says why when they do not.
 bool MayRun(const Verb& verb, absl::string_view argument, Dialog& dialog);
 
 }  // namespace mailstead::smtp

@@ -1,21 +1,37 @@
-// The dialogs in this folder against the real connection, with a store in memory, a clock that stands still
-// and identifiers that count.
+// The dialogs in this folder against the real connection, with the store in this process
+// (tests/support/fake_store.h), a clock that stands still and identifiers that count.
+//
+// Its directory: example.test is ours, with the accounts postmaster, alice (password "secret"), bob and ünï
+// (and plus addressing), the alias team (alice and bob), closed (disabled, password "secret") and full (over
+// quota). alice may send as herself and as team. Every other domain is remote. A dialog that speaks of
+// user1@example.test has a thousand such aliases of one account.
 //
 // Directives beside those of tests/support/chat.h:
 //   ! listener mx|submission|submissions   which listener the next connection is for (mx at first)
 //   ! option NAME VALUE                    a limit or setting, as the flag of the same name; before the first
-//   connection ! store fail CALL CODE [REASON] [xN]   calls of the store fail; see FakeStore::Fail ! store
-//   lose-answer | mend             see FakeStore ! stored N                             so many messages are
-//   in the store ! tries N                              so many deliveries were begun ! abandoned N so many
-//   streams ended without their last piece ! envelope TEXT                        of the last message:
-//   from=<> to=<>,<> and what else is not empty ! content TEXT                         of the last message,
-//   whole; \r\n as in C+ ! body TEXT                            of the last message, without our Received
-//   field ! body-bytes N pieces M                its size, and how many pieces it came in ! drain as on
-//   SIGTERM
+//                                          connection
+//   ! store fail CALL CODE [REASON] [xN]   the next N calls, or all from now on, fail: resolve, sender,
+//                                          deliver, piece (of a message in pieces), auth or all
+//   ! store lose-answer                    the next message is stored, and the answer is lost
+//   ! store mend                           nothing fails any more
+//   ! stored N                             so many messages are in the store
+//   ! tries N                              so many times the store was asked to take a message
+//   ! abandoned N                          so many messages in pieces ended without their last piece
+//   ! envelope TEXT                        of the last message: from=<> to=<>[accounts],<> and what else is
+//                                          not empty
+//   ! trace TEXT                           of the last message, what stands in front of its content; \r\n as
+//                                          in C+
+//   ! content TEXT                         of the last message, trace and content
+//   ! body TEXT                            likewise, without the Received field and the empty line that may
+//                                          end the trace
+//   ! body-bytes N pieces M                its size, and how many pieces it came in
+//   ! advance DURATION                     the clock of deadlines moves
+//   ! drain                                as on SIGTERM
 #include <prometheus/registry.h>
 
-#include <limits>
+#include <fstream>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -29,21 +45,28 @@
 #include "common/base/check.h"
 #include "common/base/clock.h"
 #include "common/base/reason.h"
+#include "common/frontend/connection_set.h"
 #include "common/net/connection_counter.h"
 #include "common/net/network_list.h"
 #include "common/net/tls_context.h"
-#include "smtpd/account_rates.h"
-#include "smtpd/connection.h"
-#include "smtpd/connection_set.h"
-#include "smtpd/metrics.h"
-#include "tests/golden/smtp/fake_store.h"
+#include "common/store/store_api.h"
+#include "smtpd/inbound/account_rates.h"
+#include "smtpd/inbound/connection.h"
+#include "smtpd/inbound/metrics.h"
+#include "tests/golden/smtp/recorder.h"
 #include "tests/support/chat.h"
 #include "tests/support/chat_script.h"
+#include "tests/support/fake_store.h"
+#include "tests/support/faulty_transport.h"
 
 namespace mailstead::smtp {
 namespace {
 
+namespace v1 = ::mailstead::store::v1;
 using Words = std::vector<std::string>;
+using test::When;
+
+constexpr int kUserCount = 1000;
 
 // Identifiers of the running dialog: 1, 2, 3 with zeros in front. The new_id of a context is a plain
 // function.
@@ -77,10 +100,14 @@ absl::Status Expect(bool holds, absl::string_view actual) {
 
 class SmtpServer : public test::ChatServer {
  public:
-  SmtpServer() {
+  explicit SmtpServer(const std::string& path) {
     next_id = 1;
     limits_.command_timeout = absl::Seconds(20);
     limits_.data_timeout = absl::Seconds(20);
+    FillDirectory();
+    std::ostringstream dialog;
+    dialog << std::ifstream(path, std::ios::binary).rdbuf();
+    if (absl::StrContains(dialog.str(), "user")) AddUsers();
   }
 
   asio::io_context& io() override { return io_; }
@@ -91,10 +118,13 @@ class SmtpServer : public test::ChatServer {
       rates_ = std::make_unique<AccountRates>(max_per_hour_, clock_);
     }
     contexts_.push_back(std::make_unique<ConnectionContext>(MakeContext()));
-    return ServeConnection(*contexts_.back(), std::move(socket));
+    return ServeOne(*contexts_.back(), connections_, std::move(socket));
   }
 
   absl::Status Directive(absl::string_view text) override {
+    // What a session that has ended left behind ends a moment later.
+    if (io_.stopped()) io_.restart();
+    io_.poll();
     const Words words = absl::StrSplit(text, ' ');
     const absl::string_view rest = absl::StripPrefix(text, absl::StrCat(words[0], " "));
     if (words[0] == "listener") return SetListener(words);
@@ -104,43 +134,82 @@ class SmtpServer : public test::ChatServer {
       connections_.Drain();
       return absl::OkStatus();
     }
-    if (words[0] == "stored")
-      return Expect(words[1] == absl::StrCat(store_.stored().size()), absl::StrCat(store_.stored().size()));
-    if (words[0] == "tries")
-      return Expect(words[1] == absl::StrCat(store_.deliver_count()), absl::StrCat(store_.deliver_count()));
-    if (words[0] == "abandoned") {
-      return Expect(words[1] == absl::StrCat(store_.abandoned_count()),
-                    absl::StrCat(store_.abandoned_count()));
+    if (words[0] == "advance") return Advance(words[1]);
+    if (words[0] == "stored") return ExpectCount(words[1], recorder_.stored().size());
+    if (words[0] == "tries") return ExpectCount(words[1], way_.calls("Deliver"));
+    if (words[0] == "abandoned") return ExpectCount(words[1], recorder_.abandoned_count());
+    if (recorder_.stored().empty()) return absl::NotFoundError("nothing is stored");
+    const Recorder::Stored& last = recorder_.stored().back();
+    if (words[0] == "envelope") return Expect(rest == Describe(last), Describe(last));
+    if (words[0] == "trace") return Expect(Unescape(rest) == last.trace, last.trace);
+    if (words[0] == "content") {
+      const std::string whole = last.trace + last.content;
+      return Expect(Unescape(rest) == whole, whole);
     }
-    if (store_.stored().empty()) return absl::NotFoundError("nothing is stored");
-    const FakeStore::Stored& last = store_.stored().back();
-    if (words[0] == "envelope") return Expect(rest == Describe(last.envelope), Describe(last.envelope));
-    if (words[0] == "content") return Expect(Unescape(rest) == last.content, last.content);
-    if (words[0] == "body") return Expect(Unescape(rest) == Body(last.content), Body(last.content));
+    if (words[0] == "body") return Expect(Unescape(rest) == Body(last), Body(last));
     if (words[0] == "body-bytes") {
-      const std::string actual = absl::StrCat(Body(last.content).size(), " pieces ", last.piece_count);
+      const std::string actual = absl::StrCat(Body(last).size(), " pieces ", last.piece_count);
       return Expect(rest == actual, actual);
     }
     return absl::InvalidArgumentError("no such directive");
   }
 
  private:
+  static asio::awaitable<void> ServeOne(const ConnectionContext& context,
+                                        frontend::ConnectionSet& connections, asio::ip::tcp::socket socket) {
+    Connection connection(context, std::move(socket));
+    const frontend::ConnectionSet::Place place(connections, connection);
+    co_await connection.Run();
+  }
+
+  void FillDirectory() {
+    store_.AddDomain("example.test");
+    store_.AddAccount("postmaster@example.test");
+    store_.AddAccount("alice@example.test", "secret");
+    store_.AddAccount("bob@example.test");
+    store_.AddAccount("ünï@example.test");
+    store_.AddAccount("closed@example.test", "secret");
+    store_.SetDisabled("closed@example.test", true);
+    store_.AddAccount("full@example.test");
+    store_.AddMessage("full@example.test", "more than it may hold");
+    store_.SetQuota("full@example.test", /*bytes=*/1, /*messages=*/0);
+    store_.AddAlias("\"b o b\"@example.test", {"bob@example.test"});
+    store_.AddAlias("team@example.test", {"alice@example.test", "bob@example.test"});
+  }
+
+  void AddUsers() {
+    store_.AddAccount("users@example.test");
+    for (int i = 1; i <= kUserCount; ++i) {
+      store_.AddAlias(absl::StrCat("user", i, "@example.test"), {"users@example.test"});
+    }
+  }
+
+  static absl::Status ExpectCount(const std::string& expected, size_t actual) {
+    return Expect(expected == absl::StrCat(actual), absl::StrCat(actual));
+  }
+
+  absl::Status Advance(const std::string& by) {
+    absl::Duration duration;
+    if (!absl::ParseDuration(by, &duration)) return absl::InvalidArgumentError("no such duration");
+    steady_.Advance(duration);
+    return absl::OkStatus();
+  }
+
   ConnectionContext MakeContext() {
     SessionConfig session;
     session.kind = kind_;
     session.hostname = "mx.example.test";
     session.limits = limits_;
     session.allow_plaintext_auth = allow_plaintext_auth_;
-    session.account_rates = rates_.get();
-    session.reply_counter = &metrics_;
     return ConnectionContext{.session = std::move(session),
-                             .store = store_,
+                             .store = api_,
                              .tls = TestTls(),
                              .counter = *counter_,
                              .proxy_networks = proxy_networks_,
-                             .connections = connections_,
+                             .rates = *rates_,
                              .metrics = metrics_,
                              .clock = clock_,
+                             .steady = steady_,
                              .store_retry_for = store_retry_for_,
                              .new_id = &CountingId};
   }
@@ -223,12 +292,14 @@ class SmtpServer : public test::ChatServer {
 
   absl::Status Store(const Words& words) {
     if (words[1] == "mend") {
-      store_.Mend();
+      way_.SetAway(absl::OkStatus());
+      for (const char* method : {"ResolveRecipient", "CheckSender", "Deliver", "Authenticate"})
+        way_.Release(method);
     } else if (words[1] == "lose-answer") {
-      store_.LoseNextAnswer();
+      way_.Fail("Deliver", When::kAfter, absl::UnavailableError("the answer was lost"));
     } else if (words[1] == "fail" && words.size() >= 4) {
       absl::Status status(CodeNamed(words[3]), "made to fail");
-      int count = -1;
+      int count = 0;
       for (size_t i = 4; i < words.size(); ++i) {
         absl::string_view word = words[i];
         if (!absl::ConsumePrefix(&word, "x")) {
@@ -237,10 +308,28 @@ class SmtpServer : public test::ChatServer {
           return absl::InvalidArgumentError("no such count");
         }
       }
-      store_.Fail(words[2], status, count);
+      return Fail(words[2], status, count);
     } else {
       return absl::InvalidArgumentError("no such directive for the store");
     }
+    return absl::OkStatus();
+  }
+
+  // A `count` of 0 means all from now on.
+  absl::Status Fail(const std::string& call, const absl::Status& status, int count) {
+    // These must reach exchanges that have begun.
+    if (call == "auth" || call == "all") {
+      if (count != 0) return absl::InvalidArgumentError("no count for these");
+      way_.SetAway(status);
+      return absl::OkStatus();
+    }
+    const std::string method = call == "resolve"                      ? "ResolveRecipient"
+                               : call == "sender"                     ? "CheckSender"
+                               : call == "deliver" || call == "piece" ? "Deliver"
+                                                                      : "";
+    if (method.empty()) return absl::InvalidArgumentError("no such call");
+    if (count == 0) way_.Fail(method, When::kBefore, status, /*nth=*/0);
+    for (int nth = 1; nth <= count; ++nth) way_.Fail(method, When::kBefore, status, nth);
     return absl::OkStatus();
   }
 
@@ -251,32 +340,55 @@ class SmtpServer : public test::ChatServer {
     return line.WireBytes();
   }
 
-  static std::string Describe(const DeliveryEnvelope& envelope) {
-    std::string text = absl::StrCat("from=<", envelope.reverse_path, "> to=");
-    absl::StrAppend(
-        &text, absl::StrJoin(envelope.recipients, ",", [](std::string* out, const auto& recipient) {
-          absl::StrAppend(out, "<", recipient.address, ">[", absl::StrJoin(recipient.mailbox_ids, "+"), "]");
-          if (!recipient.dsn_notify.empty()) absl::StrAppend(out, " notify=", recipient.dsn_notify);
-          if (!recipient.dsn_orcpt.empty()) absl::StrAppend(out, " orcpt=", recipient.dsn_orcpt);
-        }));
-    if (!envelope.dsn_ret.empty()) absl::StrAppend(&text, " ret=", envelope.dsn_ret);
-    if (!envelope.dsn_envid.empty()) absl::StrAppend(&text, " envid=", envelope.dsn_envid);
+  static std::string Describe(const v1::EnvelopeRecipient& recipient,
+                              const mailstead::frontend::v1::Resolved& resolved) {
+    std::string text =
+        absl::StrCat("<", recipient.address(), ">[", absl::StrJoin(resolved.account_ids(), "+"), "]");
+    std::vector<absl::string_view> notify;
+    for (const int wish : recipient.dsn_notify()) {
+      notify.push_back(
+          absl::StripPrefix(v1::DsnNotify_Name(static_cast<v1::DsnNotify>(wish)), "DSN_NOTIFY_"));
+    }
+    if (!notify.empty()) absl::StrAppend(&text, " notify=", absl::StrJoin(notify, ","));
+    if (!recipient.dsn_original_recipient().empty()) {
+      absl::StrAppend(&text, " orcpt=", recipient.dsn_original_recipient());
+    }
     return text;
   }
 
-  // Without the first header field.
-  static std::string Body(const std::string& content) {
-    size_t end = 0;
-    do {
-      end = content.find("\r\n", end) + 2;
-    } while (end < content.size() && content[end] == '\t');
-    return content.substr(end);
+  static std::string Describe(const Recorder::Stored& message) {
+    const v1::Envelope& envelope = message.envelope;
+    std::vector<std::string> recipients;
+    for (int i = 0; i < envelope.recipients_size(); ++i) {
+      recipients.push_back(Describe(envelope.recipients(i), message.resolved[static_cast<size_t>(i)]));
+    }
+    std::string text =
+        absl::StrCat("from=<", envelope.reverse_path(), "> to=", absl::StrJoin(recipients, ","));
+    if (envelope.dsn_return() == v1::DSN_RETURN_FULL) absl::StrAppend(&text, " ret=FULL");
+    if (envelope.dsn_return() == v1::DSN_RETURN_HEADERS) absl::StrAppend(&text, " ret=HDRS");
+    if (!envelope.dsn_envelope_id().empty()) absl::StrAppend(&text, " envid=", envelope.dsn_envelope_id());
+    return text;
+  }
+
+  // Trace and content, without the first header field and without the empty line before text.
+  static std::string Body(const Recorder::Stored& message) {
+    absl::string_view trace = message.trace;
+    if (!absl::ConsumeSuffix(&trace, "\r\n\r\n")) absl::ConsumeSuffix(&trace, "\r\n");
+    size_t end = trace.find("\r\n");
+    while (end != absl::string_view::npos && trace[end + 2] == '\t') end = trace.find("\r\n", end + 2);
+    const absl::string_view others = end == absl::string_view::npos ? "" : trace.substr(end + 2);
+    return absl::StrCat(others, others.empty() ? "" : "\r\n", message.content);
   }
 
   FakeClock clock_;
-  FakeStore store_;
+  FakeClock steady_;
   Metrics metrics_{std::make_shared<prometheus::Registry>()};
-  ConnectionSet connections_;
+  test::FakeStore store_{{.role = stored::kSmtp, .postmaster = "postmaster@example.test"}};
+  const std::unique_ptr<rpc::Transport> straight_ = store_.NewWay(test::FakeStore::TokenOf(stored::kSmtp));
+  Recorder recorder_{*straight_};
+  test::FaultyTransport way_{recorder_};
+  store::StoreApi api_{way_, &metrics_};
+  frontend::ConnectionSet connections_;
   Limits limits_;
   ListenerKind kind_ = ListenerKind::kMx;
   bool allow_plaintext_auth_ = false;
@@ -295,7 +407,7 @@ class SmtpServer : public test::ChatServer {
 class SmtpChat : public testing::TestWithParam<test::ChatCase> {};
 
 TEST_P(SmtpChat, GivesTheSameBytes) {
-  SmtpServer server;
+  SmtpServer server(GetParam().path);
   test::RunChat(GetParam(), server);
 }
 

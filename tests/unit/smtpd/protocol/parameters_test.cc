@@ -13,7 +13,7 @@ Parsed<MailCommand> Mail(absl::string_view parameters) {
   return ParseMail(absl::StrCat("FROM:<a@b.test> ", parameters), /*allow_auth=*/false);
 }
 Parsed<RcptCommand> Rcpt(absl::string_view parameters) {
-  return ParseRcpt(absl::StrCat("TO:<a@b.test> ", parameters), /*smtp_utf8=*/false);
+  return ParseRcpt(absl::StrCat("TO:<a@b.test> ", parameters), /*smtputf8=*/false);
 }
 
 TEST(ParseMail, ReadsEveryParameter) {
@@ -21,10 +21,10 @@ TEST(ParseMail, ReadsEveryParameter) {
   ASSERT_TRUE(mail.ok());
   EXPECT_EQ(mail->reverse_path.ToString(), "a@b.test");
   EXPECT_EQ(mail->size_bytes, 123u);
-  EXPECT_TRUE(mail->eight_bit);
-  EXPECT_TRUE(mail->smtp_utf8);
-  EXPECT_EQ(mail->ret, "FULL");
-  EXPECT_EQ(mail->envid, "a+b");
+  EXPECT_TRUE(mail->eight_bit_mime);
+  EXPECT_TRUE(mail->smtputf8);
+  EXPECT_EQ(mail->dsn_return, DsnReturn::kFull);
+  EXPECT_EQ(mail->dsn_envelope_id, "a+b");
 }
 
 TEST(ParseMail, HasDefaults) {
@@ -32,10 +32,10 @@ TEST(ParseMail, HasDefaults) {
   ASSERT_TRUE(mail.ok());
   EXPECT_TRUE(mail->reverse_path.is_null());
   EXPECT_FALSE(mail->size_bytes.has_value());
-  EXPECT_FALSE(mail->eight_bit);
-  EXPECT_FALSE(mail->smtp_utf8);
-  EXPECT_EQ(mail->ret, "");
-  EXPECT_EQ(mail->envid, "");
+  EXPECT_FALSE(mail->eight_bit_mime);
+  EXPECT_FALSE(mail->smtputf8);
+  EXPECT_EQ(mail->dsn_return, DsnReturn::kUnspecified);
+  EXPECT_EQ(mail->dsn_envelope_id, "");
 }
 
 TEST(ParseMail, BoundsSize) {
@@ -81,10 +81,13 @@ TEST(ParseMail, BoundsTheNumberOfParameters) {
 TEST(ParseRcpt, ReadsEveryParameter) {
   const Parsed<RcptCommand> rcpt = Rcpt("NOTIFY=success,FAILURE,Delay ORCPT=rfc822;x+40y");
   ASSERT_TRUE(rcpt.ok());
-  EXPECT_EQ(rcpt->notify, "SUCCESS,FAILURE,DELAY");
-  EXPECT_EQ(rcpt->orcpt, "rfc822;x@y");
-  EXPECT_EQ(Rcpt("NOTIFY=never")->notify, "NEVER");
-  EXPECT_EQ(Rcpt("")->notify, "");
+  EXPECT_EQ(rcpt->notify, (DsnNotify{.given = true, .success = true, .failure = true, .delay = true}));
+  EXPECT_EQ(rcpt->original_recipient, "rfc822;x@y");
+  EXPECT_EQ(Rcpt("NOTIFY=delay")->notify, (DsnNotify{.given = true, .delay = true}));
+  EXPECT_EQ(Rcpt("NOTIFY=FAILURE,Success")->notify,
+            (DsnNotify{.given = true, .success = true, .failure = true}));
+  EXPECT_EQ(Rcpt("NOTIFY=never")->notify, DsnNotify{.given = true});
+  EXPECT_EQ(Rcpt("")->notify, DsnNotify{});
 }
 
 TEST(ParseRcpt, SaysWhatIsWrong) {

@@ -1,0 +1,90 @@
+#include "smtpd/flags.h"
+
+#include <cstdint>
+
+#include "common/config/config.h"
+#include "smtpd/protocol/limits.h"
+
+namespace mailstead::smtp {
+namespace {
+
+using config::Between;
+using config::Flag;
+using frontend::CheckListen;
+
+constexpr config::Program kProgram{"smtpd",
+                                   "Takes mail in by SMTP (MX and submission) and hands it to the store."};
+constexpr absl::Duration kLeastTimeout = absl::Milliseconds(100);
+
+config::Options LimitRows(Limits& limits) {
+  // RFC 5321 section 4.5.3.1 asks for 64 KiB and 100 recipients at least; a host of few words may want less.
+  // Shorter lines and paths than it asks for would refuse addresses that are good.
+  return {
+      Flag("max_message_bytes", limits.max_message_bytes, Between(1, int64_t{1} << 40),
+           "size of a message; announced with SIZE"),
+      Flag("max_command_bytes", limits.max_command_bytes, Between(512, kMaxAuthLineBytes),
+           "length of a command line with its CRLF; RFC 5321 asks for 512, extensions add to it"),
+      Flag("max_path_bytes", limits.max_path_bytes, Between(kMaxPathBytes, kMaxAuthLineBytes),
+           "length of a path with its angle brackets and source route; the mailbox in it has at most 254"),
+      Flag("max_recipients", limits.max_recipients, Between(1, 100'000), "recipients in one transaction"),
+      Flag("max_errors", limits.max_errors, Between(1, 1'000'000), "replies of 5yz that end a session"),
+      Flag("max_commands", limits.max_commands, Between(0, 1'000'000'000),
+           "commands that end a session; 0: no limit"),
+      Flag("max_received_headers", limits.max_received_headers, Between(1, 10'000),
+           "Received fields that make a message a loop"),
+      Flag("bare_line_ends", limits.bare_line_ends,
+           {{"refuse", BareLineEnds::kRefuse}, {"normalize", BareLineEnds::kNormalize}},
+           "a message with a bare CR or LF: refuse (550 5.6.11) or normalize (make it CRLF)"),
+      Flag("command_timeout", limits.command_timeout, Between(kLeastTimeout, absl::Hours(24)),
+           "how long to wait for a command (RFC 5321 section 4.5.3.2)"),
+      Flag("data_timeout", limits.data_timeout, Between(kLeastTimeout, absl::Hours(24)),
+           "how long to wait for the next bytes of a message"),
+      Flag("message_timeout", limits.message_timeout, Between(kLeastTimeout, absl::Hours(24)),
+           "how long a message may take from DATA to its end"),
+      Flag("tls_handshake_timeout", limits.tls_handshake_timeout, Between(kLeastTimeout, absl::Minutes(10)),
+           "how long a TLS handshake may take"),
+      Flag("greeting_delay", limits.greeting_delay, Between(absl::ZeroDuration(), absl::Minutes(1)),
+           "wait before the greeting; a client that speaks in this time is refused. 0: only one whose bytes "
+           "are there before ours"),
+  };
+}
+
+}  // namespace
+
+config::Options OptionsOf(Flags& flags) {
+  config::Options options = {
+      Flag("mx_listen", flags.mx_listen, CheckListen,
+           "addresses for mail from other hosts, host:port, comma separated; empty: none"),
+      Flag("submission_listen", flags.submission_listen, CheckListen,
+           "addresses for mail from users with STARTTLS, host:port, comma separated; empty: none"),
+      Flag("submissions_listen", flags.submissions_listen, CheckListen,
+           "addresses for mail from users with TLS from the first byte, host:port, comma separated; empty: "
+           "none"),
+      Flag("max_messages_per_account_per_hour", flags.max_messages_per_account_per_hour,
+           Between(0, 1'000'000'000),
+           "messages an account may send in an hour through this process; 0: no limit"),
+      Flag("store_timeout", flags.store_timeout, Between(kLeastTimeout, absl::Minutes(10)),
+           "deadline of one call to the store"),
+      Flag("store_retry_for", flags.store_retry_for, Between(absl::ZeroDuration(), absl::Minutes(10)),
+           "how long a call is tried again while the store is away, before the client is told 451"),
+  };
+  Append(options, LimitRows(flags.limits));
+  Append(options, OptionsOf(flags.frontend));
+  return options;
+}
+
+Flags ReadFlags(int argc, char** argv) {
+  Flags flags;
+  const config::Options options = OptionsOf(flags);
+  config::ParseCommandLine(kProgram, options, argc, argv);
+  config::Checker check;
+  CheckOptions(options, check);
+  Finish(flags.frontend, check);
+  check.That(
+      !flags.mx_listen.empty() || !flags.submission_listen.empty() || !flags.submissions_listen.empty(),
+      "mx_listen", "this, --submission_listen and --submissions_listen are all empty");
+  check.ExitIfBad(kProgram.name);
+  return flags;
+}
+
+}  // namespace mailstead::smtp

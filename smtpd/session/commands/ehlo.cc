@@ -1,0 +1,45 @@
+// EHLO: RFC 5321 section 4.1.1.1. What is offered is what works on this listener in this state.
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "smtpd/protocol/command.h"
+#include "smtpd/session/commands/commands.h"
+
+namespace mailstead::smtp::commands {
+namespace {
+
+std::string Offer(const Dialog& dialog) {
+  const Limits& limits = dialog.config.limits;
+  std::string offer = absl::StrCat(dialog.config.hostname,
+                                   "\nPIPELINING",                       // RFC 2920
+                                   "\nSIZE ", limits.max_message_bytes,  // RFC 1870
+                                   "\n8BITMIME",                         // RFC 6152
+                                   "\nSMTPUTF8",                         // RFC 6531
+                                   "\nCHUNKING",                         // RFC 3030, without BINARYMIME
+                                   "\nENHANCEDSTATUSCODES",              // RFC 2034
+                                   "\nDSN",                              // RFC 3461
+                                   "\nLIMITS RCPTMAX=", limits.max_recipients);  // RFC 9422
+  if (dialog.offers_starttls()) absl::StrAppend(&offer, "\nSTARTTLS");           // RFC 3207
+  if (dialog.offers_auth()) {                                                    // RFC 4954
+    absl::StrAppend(&offer, "\nAUTH PLAIN LOGIN SCRAM-SHA-256",
+                    dialog.tls_exporter ? " SCRAM-SHA-256-PLUS" : "");
+  }
+  return offer;
+}
+
+}  // namespace
+
+Action Ehlo(Dialog& dialog, absl::string_view argument) {
+  if (!IsHeloName(argument)) {
+    dialog.Say(ReplyId::kBadSyntax, "EHLO domain");
+    return NextCommandAction{};
+  }
+  // Section 4.1.4: as if RSET had been given.
+  dialog.EndTransaction();
+  dialog.helo = std::string(argument);
+  dialog.esmtp = true;
+  dialog.Say(ReplyId::kHello, Offer(dialog));
+  return NextCommandAction{};
+}
+
+}  // namespace mailstead::smtp::commands

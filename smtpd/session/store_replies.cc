@@ -1,0 +1,45 @@
+#include "smtpd/session/store_replies.h"
+
+#include <string>
+
+#include "common/base/reason.h"
+
+namespace mailstead::smtp {
+
+ReplyId ReplyForStoreFailure(const absl::Status& status) {
+  const std::string reason = ReasonOf(status);
+  if (reason == kReasonTooLarge) return ReplyId::kMessageTooBig;
+  if (reason == kReasonOverQuota) return ReplyId::kMailboxFull;
+  if (reason == kReasonDiskFull) return ReplyId::kStoreFull;
+  switch (status.code()) {
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kPermissionDenied:
+    case absl::StatusCode::kUnauthenticated:
+    case absl::StatusCode::kUnimplemented:
+    case absl::StatusCode::kFailedPrecondition:
+      // The store does not understand or not trust this front-end. The mail is good: it must not bounce for
+      // that.
+      return ReplyId::kStoreMisconfigured;
+    default:
+      // NotFound too: a mailbox was deleted between RCPT and the end of the message. The client's next try
+      // gets the answer for each recipient.
+      return ReplyId::kStoreAway;
+  }
+}
+
+bool IsAlarm(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kPermissionDenied:
+    case absl::StatusCode::kUnauthenticated:
+    case absl::StatusCode::kUnimplemented:
+    case absl::StatusCode::kFailedPrecondition:
+    case absl::StatusCode::kDataLoss:
+    case absl::StatusCode::kInternal:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace mailstead::smtp
