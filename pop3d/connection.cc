@@ -1,65 +1,42 @@
 #include "pop3d/connection.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 #include <variant>
 
 #include "absl/strings/str_cat.h"
-#include "asio/redirect_error.hpp"
-#include "asio/steady_timer.hpp"
-#include "asio/use_awaitable.hpp"
-#include "common/base/random.h"
-#include "common/base/reason.h"
 #include "common/base/status.h"
 #include "common/net/proxy_protocol.h"
-#include "common/obs/log.h"
+#include "common/net/tls_context.h"
+#include "common/text/dot_codec.h"
+#include "pop3d/limits.h"
+#include "pop3d/protocol/login_name.h"
+#include "pop3d/protocol/top_cutter.h"
 
 namespace mailstead::pop3 {
-namespace {
 
-using SteadyClock = std::chrono::steady_clock;
-
-constexpr size_t kSessionIdSize = 20;
-// What a refused client may take to read why.
-constexpr absl::Duration kRefusalTimeout = absl::Seconds(1);
-// How long, and for how many bytes, we listen to a client that still talks while we close.
-constexpr absl::Duration kLeaveTimeout = absl::Seconds(1);
-constexpr size_t kLeaveBytes = 65536;
-
-}  // namespace
-
-Connection::Connection(asio::ip::tcp::socket socket, bool implicit_tls, const ConnectionContext& context)
+Connection::Connection(const ConnectionContext& context, asio::ip::tcp::socket socket)
     : context_(context),
-      implicit_tls_(implicit_tls),
-      session_id_(RandomId(kSessionIdSize)),
       stream_(std::move(socket)),
-      session_(context.session, Protection{}) {}
+      journal_(context.metrics, stream_),
+      session_(context.session, journal_),
+      held_(context, journal_.session_id()),
+      fetcher_(context, journal_.session_id()) {}
 
 Connection::~Connection() = default;
 
 asio::awaitable<void> Connection::Run() {
   const bool ready = co_await Prepare();
   if (ready) co_await Dialog();
+  login_.reset();
   // A dropped connection, a timeout, a shutdown: nothing is deleted, and the next session finds the maildrop
   // unlocked (RFC 1939 section 6).
-  auth_.reset();
-  co_await ReleaseMaildrop();
+  ReleaseMaildrop();
   co_await LeaveGently();
   stream_.Close();
   place_ = net::ConnectionCounter::Place();
-  context_.metrics.CountClosed(close_reason_);
-  if (!admitted_) co_return;
-  context_.metrics.connections.Decrement();
-  // One that said nothing was a probe.
-  obs::Log(command_count_ == 0 ? obs::LogLevel::kDebug : obs::LogLevel::kInfo, "session_closed",
-           {{"session", session_id_},
-            {"client", net::AddressText(stream_.peer())},
-            {"reason", close_reason_},
-            {"account", session_.account()},
-            {"commands", command_count_},
-            {"retrieved", retrieved_count_},
-            {"bytes", retrieved_bytes_},
-            {"deleted", deleted_count_}});
+  journal_.Closed(end_reason_, session_.login().address);
 }
 
 // --- Before the greeting
@@ -68,10 +45,8 @@ asio::awaitable<bool> Connection::Prepare() {
   const bool has_header = co_await ReadProxyHeader();
   if (!has_header) co_return false;
   const bool admitted = co_await Admit();
-  if (!admitted) co_return false;
-  obs::LogDebug("session_opened", {{"session", session_id_}, {"client", net::AddressText(stream_.peer())}});
-  if (!implicit_tls_) co_return true;
-  co_return co_await StartTls();
+  if (!admitted || !context_.implicit_tls) co_return admitted;
+  co_return co_await HandshakeTls();
 }
 
 // SECURITY: the header is believed from the balancers' networks only, and from these it is required: else any
@@ -82,53 +57,42 @@ asio::awaitable<bool> Connection::ReadProxyHeader() {
   const absl::Status status = co_await net::ReadProxyHeader(stream_, context_.timeouts.proxy_header);
   waiting_for_client_ = false;
   if (status.ok()) co_return true;
-  // A balancer's health check often connects and says nothing.
-  const bool said_nothing = absl::IsUnavailable(status);
-  obs::Log(said_nothing ? obs::LogLevel::kDebug : obs::LogLevel::kWarning, "proxy_header_refused",
-           {{"session", session_id_},
-            {"balancer", net::AddressText(stream_.peer())},
-            {"error", status.ToString()}});
-  Close("proxy_failed");
+  journal_.ProxyHeaderRefused(status);
+  End("proxy_failed");
   co_return false;
 }
 
 asio::awaitable<bool> Connection::Admit() {
   using Verdict = net::ConnectionCounter::Verdict;
-  const std::string client = net::AddressText(stream_.peer());
-  const Verdict verdict = context_.counter.Admit(client, place_);
+  const Verdict verdict = context_.counter.Admit(net::AddressText(stream_.peer()), place_);
   if (verdict == Verdict::kAdmitted) {
-    admitted_ = true;
-    context_.metrics.connections.Increment();
+    journal_.Admitted();
     co_return true;
   }
-  const bool in_all = verdict == Verdict::kTooManyInAll;
-  const Reply refusal{.id = in_all ? ReplyId::kTooManyConnections : ReplyId::kTooManyConnectionsFromAddress};
-  obs::LogWarning("connection_refused",
-                  {{"session", session_id_}, {"client", client}, {"reason", NameOf(refusal.id)}});
-  Queue(refusal);
+  const ReplyId refusal = verdict == Verdict::kTooManyInAll ? ReplyId::kTooManyConnections
+                                                            : ReplyId::kTooManyConnectionsFromAddress;
+  journal_.ConnectionRefused(refusal);
+  session_.Refuse(refusal);
+  const std::string words = std::exchange(session_.output(), std::string());
   // With implicit TLS the words would cost a handshake, which is what a flood of connections wants of us.
-  if (!implicit_tls_) {
-    const absl::Status ignored = co_await stream_.Write(output_, kRefusalTimeout);
+  if (!context_.implicit_tls) {
+    const absl::Status ignored = co_await stream_.Write(words, kRefusalTimeout);
     static_cast<void>(ignored);
   }
-  output_.clear();
-  Close("refused");
+  End("refused");
   co_return false;
 }
 
-asio::awaitable<bool> Connection::StartTls() {
+asio::awaitable<bool> Connection::HandshakeTls() {
   waiting_for_client_ = true;
   const absl::Status status = co_await stream_.StartTls(*context_.tls, context_.timeouts.tls_handshake);
   waiting_for_client_ = false;
   if (!status.ok()) {
-    context_.metrics.tls_failures.Increment();
-    obs::LogInfo("tls_failed", {{"session", session_id_},
-                                {"client", net::AddressText(stream_.peer())},
-                                {"error", status.ToString()}});
-    Close("tls_failed");
+    journal_.TlsFailed(status);
+    End("tls_failed");
     co_return false;
   }
-  session_.TlsStarted(ProtectionNow());
+  session_.OnTlsStarted(ProtectionNow());
   co_return true;
 }
 
@@ -140,55 +104,56 @@ Protection Connection::ProtectionNow() const {
 // --- The dialog
 
 asio::awaitable<void> Connection::Dialog() {
-  Queue(session_.Greeting());
-  const auto restart_idle_timer = [this] {
-    idle_deadline_ = SteadyClock::now() + absl::ToChronoNanoseconds(context_.timeouts.idle);
-  };
-  restart_idle_timer();
-  while (close_reason_.empty()) {
+  session_.Greet();
+  idle_deadline_ = context_.steady.Now() + context_.timeouts.idle;
+  while (end_reason_.empty()) {
     if (draining_) {
-      Close("shutdown");
+      End("shutdown");
       break;
     }
-    LineFramer& framer = session_.in_auth_exchange() ? auth_framer_ : command_framer_;
+    LineFramer& framer = session_.in_auth() ? auth_framer_ : command_framer_;
     const Line line = framer.Next(input_.bytes());
     if (line.kind == Line::Kind::kNeedMore) {
       input_.Consume(line.size_bytes);
       co_await AwaitInput();
       continue;
     }
-    ++command_count_;
-    Step step = Hear(line);
+    journal_.LineRead();
+    Action action = Hear(line);
     input_.Consume(line.size_bytes);
-    co_await Perform(std::move(step));
-    restart_idle_timer();
+    while (!std::holds_alternative<NextCommandAction>(action)) {
+      Next next = PerformAny(std::move(action));
+      action = co_await std::move(next);
+    }
+    if (session_.output().size() >= kMaxGatheredReplyBytes) co_await Flush();
+    idle_deadline_ = context_.steady.Now() + context_.timeouts.idle;
   }
   co_await Flush();
 }
 
-Step Connection::Hear(const Line& line) {
+Action Connection::Hear(const Line& line) {
   switch (line.kind) {
     case Line::Kind::kTooLong:
-      return session_.LineTooLong();
+      return session_.OnLineTooLong();
     case Line::Kind::kBareLineEnd:
-      return session_.BareLineEnd();
+      return session_.OnBareLineEnd();
     default:
-      return session_.Line(line.text);
+      return session_.OnLine(line.text);
   }
 }
 
 // Replies gather while whole commands are there (RFC 2449 section 6.6) and go out together before we wait.
 asio::awaitable<void> Connection::AwaitInput() {
   co_await Flush();
-  if (draining_) Close("shutdown");
-  if (!close_reason_.empty()) co_return;
+  if (draining_) End("shutdown");
+  if (!end_reason_.empty()) co_return;
   waiting_for_client_ = true;
   const absl::Status status = co_await Fill(IdleTimeLeft());
   waiting_for_client_ = false;
   if (status.ok()) co_return;
   // RFC 1939 section 3: on a timeout the connection is closed without a word, and nothing is deleted.
-  if (draining_) Close("shutdown");
-  CloseFor(status, "timeout");
+  if (draining_) End("shutdown");
+  EndFor(status, "timeout");
 }
 
 asio::awaitable<absl::Status> Connection::Fill(absl::Duration timeout) {
@@ -197,24 +162,12 @@ asio::awaitable<absl::Status> Connection::Fill(absl::Duration timeout) {
   co_return status;
 }
 
-asio::awaitable<void> Connection::Perform(Step step) {
-  while (true) {
-    if (step.reply.has_value()) Queue(*step.reply);
-    if (output_.size() >= kFlushBytes) co_await Flush();
-    if (std::holds_alternative<std::monostate>(step.action)) co_return;
-    Next next = std::visit([this](auto&& action) { return Act(std::move(action)); }, std::move(step.action));
-    std::optional<Step> following = co_await std::move(next);
-    if (!following.has_value()) co_return;
-    step = *std::move(following);
-  }
-}
-
 asio::awaitable<void> Connection::Flush() {
-  if (output_.empty()) co_return;
+  if (session_.output().empty()) co_return;
   // Taken out, so that an idle session keeps no buffer.
-  const std::string bytes = std::exchange(output_, std::string());
+  const std::string bytes = std::exchange(session_.output(), std::string());
   const absl::Status status = co_await stream_.Write(bytes, context_.timeouts.write);
-  if (!status.ok()) CloseFor(status, "write_timeout");
+  if (!status.ok()) EndFor(status, "write_timeout");
 }
 
 // Closing a socket with unread input resets the connection, and the reset can overtake our last reply on its
@@ -222,34 +175,29 @@ asio::awaitable<void> Connection::Flush() {
 asio::awaitable<void> Connection::LeaveGently() {
   stream_.ShutdownSend();
   if (input_.empty() && !stream_.HasPendingInput()) co_return;
-  const auto deadline = SteadyClock::now() + absl::ToChronoNanoseconds(kLeaveTimeout);
-  for (size_t heard = 0; heard < kLeaveBytes && !aborted_;) {
+  const absl::Time deadline = context_.steady.Now() + kLeaveTimeout;
+  for (size_t heard = 0; heard < kMaxLeaveBytes && !closed_;) {
     input_.Clear();
-    const absl::Status status = co_await Fill(absl::FromChrono(deadline - SteadyClock::now()));
+    const absl::Status status = co_await Fill(deadline - context_.steady.Now());
     if (!status.ok()) co_return;
     heard += input_.bytes().size();
   }
 }
 
-void Connection::Queue(const Reply& reply) {
-  context_.metrics.CountReply(reply.id);
-  AppendReply(reply, session_.language(), output_);
+void Connection::End(absl::string_view reason) {
+  if (end_reason_.empty()) end_reason_ = reason;
 }
 
-void Connection::Close(absl::string_view reason) {
-  if (close_reason_.empty()) close_reason_ = reason;
-}
-
-void Connection::CloseFor(const absl::Status& status, absl::string_view timeout_reason) {
+void Connection::EndFor(const absl::Status& status, absl::string_view timeout_reason) {
   if (absl::IsDeadlineExceeded(status)) {
-    Close(timeout_reason);
+    End(timeout_reason);
   } else {
-    Close(absl::IsCancelled(status) ? "shutdown" : "dropped");
+    End(absl::IsCancelled(status) ? "shutdown" : "vanished");
   }
 }
 
 absl::Duration Connection::IdleTimeLeft() const {
-  return std::max(absl::FromChrono(idle_deadline_ - SteadyClock::now()), absl::ZeroDuration());
+  return std::max(idle_deadline_ - context_.steady.Now(), absl::ZeroDuration());
 }
 
 void Connection::Drain() {
@@ -257,10 +205,175 @@ void Connection::Drain() {
   if (waiting_for_client_) stream_.Interrupt();
 }
 
-void Connection::Abort() {
+void Connection::Close() {
   draining_ = true;
-  aborted_ = true;
+  closed_ = true;
   stream_.Close();
+}
+
+// --- The actions
+
+Connection::Next Connection::PerformAny(Action action) {
+  return std::visit([this](auto&& one) { return Perform(std::move(one)); }, std::move(action));
+}
+
+Connection::Next Connection::Perform(NextCommandAction) { co_return NextCommandAction{}; }
+
+Connection::Next Connection::Perform(CloseAction close) {
+  // On its way before the last reply is: a client that comes back at once shall not find its own lock.
+  ReleaseMaildrop();
+  switch (close.cause) {
+    case CloseCause::kQuit:
+      End("quit");
+      break;
+    case CloseCause::kErrors:
+      End("errors");
+      break;
+    case CloseCause::kLoginFailures:
+      End("login_failures");
+      break;
+  }
+  co_return NextCommandAction{};
+}
+
+Connection::Next Connection::Perform(StartTlsAction) {
+  co_await Flush();
+  if (!end_reason_.empty()) co_return NextCommandAction{};
+  // SECURITY: whatever was sent behind STLS came in the clear, perhaps from someone between the client and us
+  // who wants it taken for the client's words under TLS (CVE-2011-0411). It is thrown away here, and what the
+  // session knew in OnTlsStarted.
+  input_.Clear();
+  const bool started = co_await HandshakeTls();
+  static_cast<void>(started);
+  co_return NextCommandAction{};
+}
+
+Connection::Next Connection::Perform(BeginAuthAction begin) {
+  const bool interactive = !begin.initial_response.has_value() || begin.mechanism != "PLAIN";
+  const ConnectionTimeouts& timeouts = context_.timeouts;
+  login_ = context_.store.StartLogin(
+      {.session_id = journal_.session_id(),
+       .timeout = timeouts.store_call + (interactive ? timeouts.challenges : absl::ZeroDuration())});
+  store::MaildropRequest maildrop = held_.Request(LoginName(begin.mechanism, begin.initial_response));
+  sasl::Start start{.mechanism = std::move(begin.mechanism),
+                    .initial_response = std::move(begin.initial_response),
+                    .client_address = net::AddressText(stream_.peer())};
+  if (stream_.tls() != nullptr) start.tls_exporter = stream_.tls()->tls_exporter;
+  absl::StatusOr<store::LoginStep> step = co_await login_->Begin(std::move(start), std::move(maildrop));
+  co_return Stepped(std::move(step));
+}
+
+Connection::Next Connection::Perform(ContinueAuthAction response) {
+  absl::StatusOr<store::LoginStep> step = co_await login_->Respond(std::move(response.response));
+  co_return Stepped(std::move(step));
+}
+
+Connection::Next Connection::Perform(EndAuthAction) {
+  login_.reset();
+  held_.Forget();
+  co_return NextCommandAction{};
+}
+
+Action Connection::Stepped(absl::StatusOr<store::LoginStep> step) {
+  if (step.ok() && std::holds_alternative<store::Challenge>(*step)) {
+    return session_.OnLoginChallenge(std::get<store::Challenge>(*step).bytes);
+  }
+  login_.reset();
+  if (step.ok() && std::holds_alternative<store::LoggedIn>(*step)) {
+    store::LoggedIn& login = std::get<store::LoggedIn>(*step);
+    Action next = session_.OnLoggedIn(std::move(login.address), login.account);
+    held_.LoggedIn(std::move(login), executor());
+    return next;
+  }
+  held_.Forget(step.status());
+  if (step.ok()) return session_.OnLoginRefused(std::get<sasl::Verdict>(*step));
+  journal_.LoginFailed(step.status());
+  return session_.OnLoginFailed(step.status());
+}
+
+Connection::Next Connection::Perform(OpenMaildropAction open) {
+  absl::StatusOr<std::shared_ptr<const Listing>> listing = co_await held_.Open();
+  if (!listing.ok()) co_return session_.OnMaildropRefused(listing.status());
+  if (held_.left_out_count() > 0) journal_.MaildropTruncated(open.account, held_.left_out_count());
+  co_return session_.OnMaildropOpened(Maildrop(*std::move(listing)));
+}
+
+Connection::Next Connection::Perform(SendListingAction listing) {
+  const Maildrop& maildrop = session_.maildrop();
+  std::string& output = session_.output();
+  for (uint64_t number = 1; number <= maildrop.count(); ++number) {
+    const Maildrop::Message message = *maildrop.Find(MessageNumber{number});
+    if (message.deleted) continue;
+    if (listing.kind == ListingKind::kSizes) {
+      absl::StrAppend(&output, number, " ", message.size_bytes, "\r\n");
+    } else {
+      absl::StrAppend(&output, number, " ", message.unique_id, "\r\n");
+    }
+    if (output.size() < kMaxGatheredReplyBytes) continue;
+    co_await Flush();
+    if (!end_reason_.empty()) co_return NextCommandAction{};
+  }
+  output.append(".\r\n");
+  co_return NextCommandAction{};
+}
+
+Connection::Next Connection::Perform(SendMessageAction wanted) {
+  absl::StatusOr<OpenedMessage> message = co_await fetcher_.Open(held_.grant(), session_.maildrop(), wanted);
+  if (!message.ok()) {
+    journal_.FetchFailed(wanted.id, message.status());
+    co_return session_.OnMessageRefused(message.status());
+  }
+  session_.OnMessageOpened(wanted);
+  co_await Send(wanted, *message);
+  co_return NextCommandAction{};
+}
+
+// Piece by piece from the store to the socket: the store waits while the client does, and no more than one
+// piece and its encoding is in memory.
+asio::awaitable<void> Connection::Send(const SendMessageAction& wanted, OpenedMessage& message) {
+  std::optional<TopCutter> cutter;
+  if (wanted.top_lines.has_value()) cutter.emplace(*wanted.top_lines);
+  DotEncoder encoder;
+  uint64_t sent_bytes = 0;
+  absl::Status failure;
+  while (failure.ok() && !message.piece().empty()) {
+    const absl::string_view piece = message.piece();
+    const size_t size = cutter.has_value() ? cutter->Take(piece) : piece.size();
+    encoder.Encode(piece.substr(0, size), session_.output());
+    sent_bytes += size;
+    if (session_.output().size() >= kMaxGatheredReplyBytes) co_await Flush();
+    if (!end_reason_.empty() || (cutter.has_value() && cutter->done()) || message.is_last()) break;
+    failure = co_await message.Next();
+  }
+  if (failure.ok() && !cutter.has_value() && end_reason_.empty() && sent_bytes != wanted.size_bytes) {
+    failure = absl::DataLossError(
+        absl::StrCat("the message has ", wanted.size_bytes, " bytes, ", sent_bytes, " came"));
+  }
+  if (!failure.ok()) {
+    // +OK is out. Closing without the final dot is the one way left to say that this is not the whole
+    // message.
+    journal_.StoreBrokeOff(wanted.id, sent_bytes, failure);
+    End("store_failed");
+    co_return;
+  }
+  if (!end_reason_.empty()) {
+    journal_.BrokenOff(sent_bytes);
+    co_return;
+  }
+  encoder.Finish(session_.output());
+  journal_.Retrieved(wanted, message.delivery_id(), sent_bytes);
+}
+
+Connection::Next Connection::Perform(CommitAction commit) {
+  const absl::Status status =
+      co_await held_.Commit(std::move(commit.deletions), session_.maildrop().listing());
+  if (status.ok()) journal_.MaildropLeft();
+  co_return session_.OnCommitted(status);
+}
+
+void Connection::ReleaseMaildrop() {
+  held_.Release(executor());
+  journal_.MaildropLeft();
 }
 
 }  // namespace mailstead::pop3

@@ -1,136 +1,115 @@
-// One client's connection: all I/O and every deadline of a session. It moves bytes between socket, session
-// and store, performs the session's actions, and never decides what the protocol says.
+// One client's connection: all I/O of a session and every deadline of it. It reads, hands the session what it
+// has read, performs the actions the session asks for, and writes; it never decides what the protocol says.
 #pragma once
 
-#include <chrono>
-#include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "asio/any_io_executor.hpp"
 #include "asio/awaitable.hpp"
 #include "asio/ip/tcp.hpp"
+#include "common/frontend/connection_set.h"
 #include "common/net/connection_counter.h"
-#include "common/net/network_list.h"
 #include "common/net/stream.h"
-#include "common/net/tls_context.h"
+#include "common/store/store_api.h"
 #include "common/text/line_framer.h"
-#include "pop3d/lease_keeper.h"
-#include "pop3d/metrics.h"
+#include "pop3d/connection_context.h"
+#include "pop3d/fetcher.h"
+#include "pop3d/held_maildrop.h"
+#include "pop3d/journal.h"
 #include "pop3d/protocol/limits.h"
-#include "pop3d/read_ahead.h"
 #include "pop3d/session/session.h"
-#include "pop3d/store_client.h"
 
 namespace mailstead::pop3 {
 
-// What all connections share. Outlives them.
-struct ConnectionContext {
-  SessionOptions session;
-  ConnectionTimeouts timeouts;
-  // Peers that must begin with a PROXY header; no one else may.
-  net::NetworkList proxy_networks;
-  // Null when TLS is not available.
-  const net::TlsContext* tls = nullptr;
-  net::ConnectionCounter& counter;
-  StoreClient& store;
-  LeaseKeeper& leases;
-  Metrics& metrics;
-  // Greater messages are streamed.
-  size_t max_whole_message_bytes = kMaxWholeMessageBytes;
-};
-
 // Belongs to the single-threaded executor of its socket; every function is called there.
-class Connection {
+class Connection final : public frontend::Connection {
  public:
-  Connection(asio::ip::tcp::socket socket, bool implicit_tls, const ConnectionContext& context);
+  // `context` outlives it.
+  Connection(const ConnectionContext& context, asio::ip::tcp::socket socket);
   ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
 
-  // Serves the client to the end; then nothing of it is left: no lock, no socket, no place in
-  // the counter. Once.
+  // Serves the client to the end; then nothing of it is left: no socket, no place in the counter, and the
+  // lock of the maildrop on its way to be released. Once.
   asio::awaitable<void> Run();
 
-  asio::any_io_executor executor() { return stream_.executor(); }
-
+  asio::any_io_executor executor() override { return stream_.executor(); }
   // The process ends: close after the command in progress, at once when there is none. Nothing is said (the
   // client has asked nothing) and nothing is deleted.
-  void Drain();
+  void Drain() override;
   // The time for that is over: close now.
-  void Abort();
+  void Close() override;
 
  private:
-  using Next = asio::awaitable<std::optional<Step>>;
+  using Next = asio::awaitable<Action>;
 
+  // Before the greeting: PROXY header, counting, implicit TLS. False: there is no session.
   asio::awaitable<bool> Prepare();
   asio::awaitable<bool> ReadProxyHeader();
   asio::awaitable<bool> Admit();
-  asio::awaitable<bool> StartTls();
+  asio::awaitable<bool> HandshakeTls();
   asio::awaitable<void> Dialog();
+  // Sends what is gathered, and waits for the client's next bytes.
   asio::awaitable<void> AwaitInput();
-  asio::awaitable<absl::Status> Fill(absl::Duration timeout);
-  Step Hear(const Line& line);
-  asio::awaitable<void> Perform(Step step);
-  asio::awaitable<void> Flush();
+  Action Hear(const Line& line);
+  // After the last reply.
   asio::awaitable<void> LeaveGently();
 
-  // The actions. Each gives the session's next step, or none.
-  Next Act(std::monostate);
-  Next Act(CloseAction close);
-  Next Act(StartTlsAction);
-  Next Act(BeginAuthAction begin);
-  Next Act(ContinueAuthAction answer);
-  Next Act(AbandonAuthAction);
-  Next Act(OpenMaildropAction open);
-  Next Act(SendListingAction listing);
-  Next Act(SendMessageAction message);
-  Next Act(CommitAction commit);
-  Next Act(ReleaseAction);
+  // The actions. Each gives the session's next one.
+  Next PerformAny(Action action);
+  Next Perform(NextCommandAction);
+  Next Perform(CloseAction close);
+  Next Perform(StartTlsAction);
+  Next Perform(BeginAuthAction begin);
+  Next Perform(ContinueAuthAction response);
+  Next Perform(EndAuthAction);
+  Next Perform(OpenMaildropAction open);
+  Next Perform(SendListingAction listing);
+  Next Perform(SendMessageAction message);
+  Next Perform(CommitAction commit);
 
-  Step AuthStepped(const absl::StatusOr<rpc::AuthStep>& step);
-  asio::awaitable<absl::StatusOr<FetchedMessage>> FetchWhole(SendMessageAction action);
-  Step FetchFailed(SendMessageAction action, const absl::Status& status);
-  asio::awaitable<void> SendMessage(SendMessageAction action, MessageStream& stream, std::string piece,
-                                    bool more);
-  asio::awaitable<absl::Status> CommitWithRetry(const CommitAction& commit);
-  asio::awaitable<void> ReleaseMaildrop();
-  void Queue(const Reply& reply);
-  // The first reason counts.
-  void Close(absl::string_view reason);
-  void CloseFor(const absl::Status& status, absl::string_view timeout_reason);
+  Action Stepped(absl::StatusOr<store::LoginStep> step);
+  asio::awaitable<void> Send(const SendMessageAction& wanted, OpenedMessage& message);
+  void ReleaseMaildrop();
+  // Appends at least one byte to input_.
+  asio::awaitable<absl::Status> Fill(absl::Duration timeout);
+  // Sends the replies gathered.
+  asio::awaitable<void> Flush();
+  // Ends the dialog. The first reason counts.
+  void End(absl::string_view reason);
+  void EndFor(const absl::Status& status, absl::string_view timeout_reason);
   absl::Duration IdleTimeLeft() const;
   Protection ProtectionNow() const;
 
   const ConnectionContext& context_;
-  const bool implicit_tls_;
-  const std::string session_id_;
   net::Stream stream_;
   net::ConnectionCounter::Place place_;
+  Journal journal_;
   Session session_;
   InputBuffer input_;
   LineFramer command_framer_{kMaxCommandLineBytes};
   LineFramer auth_framer_{kMaxAuthLineBytes};
-  // Replies that wait for the end of the client's pipelined commands.
-  std::string output_;
   // Until the end of the next command.
-  std::chrono::steady_clock::time_point idle_deadline_;
-  std::unique_ptr<SaslExchange> auth_;
+  absl::Time idle_deadline_;
+  // Null but for the time of a SASL exchange.
+  std::unique_ptr<store::Login> login_;
   HeldMaildrop held_;
-  ReadAhead read_ahead_;
+  Fetcher fetcher_;
 
   // Empty while the dialog goes on.
-  absl::string_view close_reason_;
-  bool admitted_ = false;
-  // Nothing but the client's next bytes is waited for.
+  absl::string_view end_reason_ = "";
+  // Nothing but the client's next bytes is waited for: set and cleared around each such wait.
   bool waiting_for_client_ = false;
+  // Set by Drain and Close, for good.
   bool draining_ = false;
-  bool aborted_ = false;
-  // For the last line of the log.
-  uint64_t command_count_ = 0;
-  uint64_t retrieved_count_ = 0;
-  uint64_t retrieved_bytes_ = 0;
-  uint64_t deleted_count_ = 0;
+  // Set by Close, for good.
+  bool closed_ = false;
 };
 
 }  // namespace mailstead::pop3

@@ -1,9 +1,8 @@
 #include "pop3d/read_ahead.h"
 
 #include <algorithm>
-#include <atomic>
 
-#include "pop3d/protocol/limits.h"
+#include "pop3d/limits.h"
 
 namespace mailstead::pop3 {
 namespace {
@@ -11,28 +10,28 @@ namespace {
 // How far to look for messages that are not deleted.
 constexpr uint64_t kMaxLookAhead = 4 * kReadAheadMessages;
 
-// Of all sessions: kept, or being fetched to be kept.
-std::atomic<size_t> all_bytes = 0;
-
 }  // namespace
 
-std::optional<FetchedMessage> ReadAhead::Take(uint64_t message_id) {
+std::optional<store::FetchedMessage> ReadAhead::Take(MessageId id) {
+  std::optional<store::FetchedMessage> wanted;
+  size_t passed = 0;
   // Those before it were passed over, and will hardly be asked for.
-  while (!kept_.empty()) {
-    auto [id, message] = std::move(kept_.front());
-    kept_.pop_front();
+  while (passed < kept_.size() && !wanted.has_value()) {
+    auto& [kept_id, message] = kept_[passed++];
     kept_bytes_ -= message.content.size();
-    all_bytes -= message.content.size();
-    if (id == message_id) return std::move(message);
+    budget_.Return(message.content.size());
+    if (kept_id == id) wanted = std::move(message);
   }
-  return std::nullopt;
+  kept_.erase(kept_.begin(), kept_.begin() + static_cast<ptrdiff_t>(passed));
+  if (kept_.empty()) kept_.shrink_to_fit();
+  return wanted;
 }
 
-std::vector<uint64_t> ReadAhead::Plan(const Maildrop& maildrop, MessageNumber number) {
+std::vector<MessageId> ReadAhead::Plan(const Maildrop& maildrop, MessageNumber number) {
   Clear();
   window_ = number.value == next_number_ ? std::min(4 * window_, kReadAheadMessages) : 1;
-  const bool room = all_bytes < kReadAheadBytesInAll;
-  std::vector<uint64_t> ids;
+  const bool room = !budget_.full();
+  std::vector<MessageId> ids;
   size_t bytes = 0;
   uint64_t next = number.value;
   for (; next <= maildrop.count() && next < number.value + kMaxLookAhead; ++next) {
@@ -41,26 +40,26 @@ std::vector<uint64_t> ReadAhead::Plan(const Maildrop& maildrop, MessageNumber nu
     bytes += message.size_bytes;
     if (!ids.empty() && (!room || ids.size() >= window_ || bytes > kReadAheadBytes)) break;
     if (!ids.empty()) reserved_bytes_ += message.size_bytes;
-    ids.push_back(message.message_id);
+    ids.push_back(message.id);
   }
-  all_bytes += reserved_bytes_;
+  budget_.Take(reserved_bytes_);
   next_number_ = next;
   return ids;
 }
 
-void ReadAhead::Keep(uint64_t message_id, FetchedMessage message) {
+void ReadAhead::Keep(MessageId id, store::FetchedMessage message) {
   const size_t bytes = message.content.size();
   const size_t reserved = std::min(reserved_bytes_, bytes);
   reserved_bytes_ -= reserved;
   kept_bytes_ += bytes;
-  all_bytes += bytes - reserved;
-  kept_.emplace_back(message_id, std::move(message));
+  budget_.Take(bytes - reserved);
+  kept_.emplace_back(id, std::move(message));
 }
 
 void ReadAhead::Clear() {
-  all_bytes -= kept_bytes_ + reserved_bytes_;
+  budget_.Return(kept_bytes_ + reserved_bytes_);
   kept_bytes_ = reserved_bytes_ = 0;
-  kept_.clear();
+  kept_ = {};
 }
 
 }  // namespace mailstead::pop3

@@ -4,41 +4,35 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
-#include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "common/store/ids.h"
 #include "pop3d/protocol/command.h"
+#include "pop3d/session/listing.h"
 
 namespace mailstead::pop3 {
 
-// Compact: 24 bytes and the unique-id for each message, so that an idle session on 100,000
-// messages stays small.
+// The listing is shared; a session's own are the marks, and these only once there is one.
 class Maildrop {
  public:
-  struct Message {
-    MessageNumber number;
-    // The store's id.
-    uint64_t message_id = 0;
-    uint64_t size_bytes = 0;
-    // Points into the maildrop.
-    absl::string_view unique_id;
+  struct Message : Listing::Message {
     bool deleted = false;
   };
 
-  // In the order of the numbers. False, and not added, when the maildrop is full (kMaxMaildropMessages) or
-  // the unique-id is none (RFC 1939 section 7: 1 to 70 characters from 0x21 to 0x7E).
-  bool Add(uint64_t message_id, uint64_t size_bytes, absl::string_view unique_id);
-  // Gives back what growing left over. Once, behind the last Add.
-  void Freeze();
+  Maildrop() : Maildrop(Listing::Empty()) {}
+  explicit Maildrop(std::shared_ptr<const Listing> listing) : listing_(std::move(listing)) {}
 
+  const std::shared_ptr<const Listing>& listing() const { return listing_; }
   // Of all messages, deleted or not: the greatest number.
-  size_t count() const { return entries_.size(); }
+  size_t count() const { return listing_->count(); }
   // Without the deleted ones: what STAT says.
-  size_t kept_count() const { return kept_count_; }
-  uint64_t kept_bytes() const { return kept_bytes_; }
-  size_t deleted_count() const { return entries_.size() - kept_count_; }
+  size_t kept_count() const { return count() - deleted_count_; }
+  uint64_t kept_bytes() const { return listing_->size_bytes() - deleted_bytes_; }
+  size_t deleted_count() const { return deleted_count_; }
 
   // nullopt for 0 and for numbers past the end. Deleted messages are found: the caller asks `deleted`.
   std::optional<Message> Find(MessageNumber number) const;
@@ -46,22 +40,15 @@ class Maildrop {
   void Delete(MessageNumber number);
   // RSET.
   void UndeleteAll();
-  // Ids of what is marked as deleted.
-  std::vector<uint64_t> Deletions() const;
+  // Ids of what is marked as deleted, in ascending order.
+  std::vector<MessageId> Deletions() const;
 
  private:
-  struct Entry {
-    uint64_t message_id;
-    uint64_t size_bytes : 63;
-    uint64_t deleted : 1;
-    uint32_t unique_id_offset;
-    uint8_t unique_id_bytes;
-  };
-  std::vector<Entry> entries_;
-  // All unique-ids, one behind the other.
-  std::string unique_ids_;
-  size_t kept_count_ = 0;
-  uint64_t kept_bytes_ = 0;
+  std::shared_ptr<const Listing> listing_;
+  // By number - 1; empty while nothing is deleted.
+  std::vector<bool> deleted_;
+  size_t deleted_count_ = 0;
+  uint64_t deleted_bytes_ = 0;
 };
 
 }  // namespace mailstead::pop3

@@ -6,64 +6,116 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
 #include "common/text/base64.h"
-#include "pop3d/commands/commands.h"
-#include "pop3d/store_errors.h"
+#include "pop3d/protocol/command.h"
+#include "pop3d/session/store_replies.h"
+#include "pop3d/session/verbs.h"
 
 namespace mailstead::pop3 {
+namespace {
 
-Reply Session::Greeting() const { return Reply{.id = ReplyId::kGreeting, .arguments = {options_->hostname}}; }
-
-Step Session::Line(absl::string_view line) {
-  if (in_auth_exchange_) return Judge(AuthResponse(line));
-  return Judge(Dispatch(line));
+ReplyId ReplyFor(sasl::Verdict verdict) {
+  switch (verdict) {
+    case sasl::Verdict::kInvalidCredentials:
+      return ReplyId::kBadCredentials;
+    case sasl::Verdict::kDisabled:
+      return ReplyId::kAccountDisabled;
+    case sasl::Verdict::kMalformed:
+      return ReplyId::kAuthMalformed;
+    case sasl::Verdict::kUnsupportedMechanism:
+      return ReplyId::kUnknownMechanism;
+    case sasl::Verdict::kOk:
+      break;
+  }
+  CHECK(false);
 }
 
-Step Session::LineTooLong() {
-  last_verb_ = "";
-  Step step = Step::Mistake(ReplyId::kLineTooLong);
-  if (std::exchange(in_auth_exchange_, false)) step.action = AbandonAuthAction{};
-  return Judge(std::move(step));
+}  // namespace
+
+NextCommandAction Session::Say(ReplyId reply, std::vector<std::string> arguments,
+                               std::vector<std::string> lines) {
+  journal_->Replied(reply);
+  AppendReply(Reply{.id = reply, .arguments = std::move(arguments), .lines = std::move(lines)}, language_,
+              output_);
+  return NextCommandAction{};
 }
 
-Step Session::BareLineEnd() {
-  last_verb_ = "";
-  Step step = Step::Mistake(ReplyId::kBareLineEnd);
-  if (std::exchange(in_auth_exchange_, false)) step.action = AbandonAuthAction{};
-  return Judge(std::move(step));
+NextCommandAction Session::Mistake(ReplyId reply, std::vector<std::string> arguments) {
+  mistaken_ = true;
+  if (++errors_in_a_row_ >= config_->limits.max_errors) return Say(ReplyId::kTooManyErrors);
+  return Say(reply, std::move(arguments));
 }
 
-void Session::TlsStarted(Protection protection) {
-  // Failed logins still count: STLS is no way to get more tries.
-  const int login_failures = login_failures_;
-  *this = Session(*options_, protection);
-  login_failures_ = login_failures;
+NextCommandAction Session::Usage() {
+  CHECK(verb_ != nullptr);
+  return Mistake(ReplyId::kBadSyntax, {std::string(verb_->usage)});
 }
 
-Step Session::Dispatch(absl::string_view line) {
-  last_verb_ = "";
+void Session::Greet() { Say(ReplyId::kGreeting, {config_->hostname}); }
+
+// --- Lines
+
+Action Session::OnLine(absl::string_view line) {
+  mistaken_ = false;
+  return Bounded(in_auth_ ? AuthResponse(line) : Dispatch(line));
+}
+
+Action Session::OnLineTooLong() { return Garbled(ReplyId::kLineTooLong); }
+
+Action Session::OnBareLineEnd() { return Garbled(ReplyId::kBareLineEnd); }
+
+Action Session::Garbled(ReplyId reply) {
+  mistaken_ = false;
+  Mistake(reply);
+  if (std::exchange(in_auth_, false)) return Bounded(EndAuthAction{});
+  return Bounded(NextCommandAction{});
+}
+
+Action Session::Bounded(Action action) {
+  if (!mistaken_) errors_in_a_row_ = 0;
+  if (errors_in_a_row_ >= config_->limits.max_errors) return CloseAction{CloseCause::kErrors};
+  return action;
+}
+
+Action Session::Dispatch(absl::string_view line) {
   const std::optional<Command> command = ParseCommand(line);
-  if (!command.has_value()) return Step::Mistake(ReplyId::kUnknownCommand);
-  const Verb* verb = FindVerb(command->keyword);
-  if (verb == nullptr) return Step::Mistake(ReplyId::kUnknownCommand);
-  last_verb_ = verb->keyword;
+  if (!command.has_value()) return Mistake(ReplyId::kUnknownCommand);
+  verb_ = FindVerb(command->keyword);
+  if (verb_ == nullptr) return Mistake(ReplyId::kUnknownCommand);
   const AllowedStates now = state_ == State::kAuthorization ? kInAuthorization : kInTransaction;
-  if ((verb->states & now) == 0) {
-    return Step::Mistake(now == kInAuthorization ? ReplyId::kNotAuthenticated
-                                                 : ReplyId::kAlreadyAuthenticated);
+  if ((verb_->states & now) == 0) {
+    return Mistake(now == kInAuthorization ? ReplyId::kNotAuthenticated : ReplyId::kAlreadyAuthenticated);
   }
   // Trailing spaces are forgiven.
   const bool has_words = command->argument.find_first_not_of(' ') != absl::string_view::npos;
-  if (has_words && !verb->takes_argument) return commands::Usage(*command);
-  return verb->handler(*this, *command);
+  if (has_words && !verb_->takes_argument) return Usage();
+  return verb_->handle(*this, *command);
 }
 
-Step Session::Judge(Step step) {
-  if (!step.is_mistake) {
-    errors_in_a_row_ = 0;
-    return step;
+std::optional<Maildrop::Message> Session::FindMessage(absl::string_view word) {
+  const std::optional<uint64_t> number = ParseNumber(word);
+  if (!number.has_value()) {
+    Usage();
+    return std::nullopt;
   }
-  if (++errors_in_a_row_ < options_->limits.max_errors) return step;
-  return Step::Say(ReplyId::kTooManyErrors).Then(CloseAction{CloseCause::kErrors});
+  const std::optional<Maildrop::Message> message = maildrop_.Find(MessageNumber{*number});
+  if (!message.has_value()) {
+    Say(ReplyId::kNoSuchMessage, {absl::StrCat(maildrop_.count())});
+    return std::nullopt;
+  }
+  if (message->deleted) {
+    Say(ReplyId::kMessageDeleted, {absl::StrCat(*number)});
+    return std::nullopt;
+  }
+  return message;
+}
+
+// --- TLS and logging in
+
+void Session::OnTlsStarted(Protection protection) {
+  // Failed logins still count: STLS is no way to get more tries.
+  const int login_failures = login_failures_;
+  *this = Session(*config_, *journal_, protection);
+  login_failures_ = login_failures;
 }
 
 std::vector<absl::string_view> Session::Mechanisms() const {
@@ -74,103 +126,100 @@ std::vector<absl::string_view> Session::Mechanisms() const {
   return mechanisms;
 }
 
-Step Session::BeginAuth(absl::string_view mechanism, std::string sasl_mechanism,
-                        std::optional<std::string> initial_response) {
-  mechanism_ = mechanism;
+Action Session::StartAuth(absl::string_view mechanism, BeginAuthAction begin) {
+  login_.mechanism = mechanism;
   // A failed try starts over with USER (RFC 1939 section 7: PASS comes right behind a successful USER).
   user_name_.clear();
-  return Step::Do(BeginAuthAction{.mechanism = std::move(sasl_mechanism),
-                                  .initial_response = std::move(initial_response)});
+  return begin;
 }
 
 // RFC 5034 section 4.
-Step Session::AuthResponse(absl::string_view line) {
+Action Session::AuthResponse(absl::string_view line) {
   if (line == "*") {
-    in_auth_exchange_ = false;
-    return Step::Say(ReplyId::kAuthCancelled).Then(AbandonAuthAction{});
+    in_auth_ = false;
+    Say(ReplyId::kAuthCancelled);
+    return EndAuthAction{};
   }
   std::optional<std::string> response = DecodeBase64(line);
   if (!response.has_value()) {
-    in_auth_exchange_ = false;
-    return Step::Mistake(ReplyId::kBadBase64).Then(AbandonAuthAction{});
+    in_auth_ = false;
+    Mistake(ReplyId::kBadBase64);
+    return EndAuthAction{};
   }
-  return Step::Do(ContinueAuthAction{.response = *std::move(response)});
+  return ContinueAuthAction{.response = *std::move(response)};
 }
 
-Step Session::AuthStepped(const absl::StatusOr<rpc::AuthStep>& step) {
-  using Kind = rpc::AuthStep::Kind;
-  if (!step.ok()) {
-    in_auth_exchange_ = false;
-    return Step::Say(AuthError(step.status())).Then(AbandonAuthAction{});
-  }
-  in_auth_exchange_ = step->kind == Kind::kChallenge;
-  switch (step->kind) {
-    case Kind::kChallenge:
-      return Step::Say(ReplyId::kChallenge, {absl::Base64Escape(step->challenge)});
-    case Kind::kOk:
-      account_ = step->address;
-      return Step::Do(OpenMaildropAction{.mailbox_id = step->mailbox_id});
-    case Kind::kInvalidCredentials:
-      return LoginFailed(ReplyId::kBadCredentials);
-    case Kind::kDisabled:
-      return LoginFailed(ReplyId::kAccountDisabled);
-    case Kind::kMalformed:
-      return LoginFailed(ReplyId::kAuthMalformed);
-    case Kind::kUnsupportedMechanism:
-      return LoginFailed(ReplyId::kUnknownMechanism);
-  }
-  CHECK(false);
+Action Session::OnLoginChallenge(absl::string_view challenge) {
+  in_auth_ = true;
+  return Say(ReplyId::kChallenge, {absl::Base64Escape(challenge)});
 }
 
-Step Session::LoginFailed(ReplyId id) {
-  if (++login_failures_ < options_->limits.max_login_failures) return Step::Say(id);
-  if (id == ReplyId::kBadCredentials) id = ReplyId::kBadCredentialsClosing;
-  return Step::Say(id).Then(CloseAction{CloseCause::kLoginFailures});
+Action Session::OnLoggedIn(std::string address, AccountId account) {
+  in_auth_ = false;
+  login_.address = std::move(address);
+  login_.account = account;
+  return OpenMaildropAction{.account = account};
 }
 
-Step Session::MaildropOpened(Maildrop maildrop) {
+Action Session::OnLoginRefused(sasl::Verdict verdict) {
+  in_auth_ = false;
+  ReplyId reply = ReplyFor(verdict);
+  const bool last = ++login_failures_ >= config_->limits.max_login_failures;
+  if (last && reply == ReplyId::kBadCredentials) reply = ReplyId::kBadCredentialsClosing;
+  RefuseLogin(reply);
+  if (last) return CloseAction{CloseCause::kLoginFailures};
+  return NextCommandAction{};
+}
+
+Action Session::OnLoginFailed(const absl::Status& status) {
+  in_auth_ = false;
+  return RefuseLogin(ReplyForFailedLogin(status));
+}
+
+Action Session::RefuseLogin(ReplyId reply) {
+  journal_->LoginRefused(login_.mechanism, reply);
+  return Say(reply);
+}
+
+// --- The maildrop
+
+Action Session::OnMaildropOpened(Maildrop maildrop) {
   maildrop_ = std::move(maildrop);
   state_ = State::kTransaction;
-  return Step::Say(ReplyId::kMaildrop,
-                   {absl::StrCat(maildrop_.kept_count()), absl::StrCat(maildrop_.kept_bytes())});
+  journal_->LoggedIn(login_, maildrop_);
+  return Say(ReplyId::kMaildrop,
+             {absl::StrCat(maildrop_.kept_count()), absl::StrCat(maildrop_.kept_bytes())});
 }
 
-Step Session::MaildropRefused(const absl::Status& status) {
-  account_.clear();
-  const ReplyId id = OpenError(status);
-  if (id != ReplyId::kLoginDelay) return Step::Say(id);
-  return Step::Say(id, {absl::StrCat(absl::ToInt64Seconds(options_->login_delay))});
+Action Session::OnMaildropRefused(const absl::Status& status) {
+  const ReplyId reply = ReplyForFailedOpen(status);
+  journal_->OpenRefused(login_, reply, status);
+  login_.address.clear();
+  login_.account = AccountId();
+  if (reply != ReplyId::kLoginDelay) return Say(reply);
+  return Say(reply, {absl::StrCat(absl::ToInt64Seconds(config_->login_delay))});
 }
 
-Reply Session::MessageReply(const SendMessageAction& action) const {
-  if (action.top_lines.has_value()) return Reply{.id = ReplyId::kTopOfMessage};
-  return Reply{.id = ReplyId::kMessage, .arguments = {absl::StrCat(action.size_bytes)}};
-}
-
-Reply Session::MessageRefused(const absl::Status& status) const { return Reply{.id = FetchError(status)}; }
-
-Step Session::Committed(const absl::Status& status) {
-  if (!status.ok()) return Step::Say(CommitError(status)).Then(CloseAction{});
-  return Step::Say(ReplyId::kGoodbyeDeleted, {absl::StrCat(maildrop_.deleted_count())}).Then(CloseAction{});
-}
-
-std::optional<Maildrop::Message> Session::FindMessage(const Command& command, absl::string_view word,
-                                                      Step& refusal) const {
-  const std::optional<uint64_t> number = ParseNumber(word);
-  if (!number.has_value()) {
-    refusal = commands::Usage(command);
-    return std::nullopt;
+void Session::OnMessageOpened(const SendMessageAction& action) {
+  if (action.top_lines.has_value()) {
+    Say(ReplyId::kTopOfMessage);
+  } else {
+    Say(ReplyId::kMessage, {absl::StrCat(action.size_bytes)});
   }
-  const std::optional<Maildrop::Message> message = maildrop_.Find(MessageNumber{*number});
-  if (!message.has_value()) {
-    refusal = Step::Say(ReplyId::kNoSuchMessage, {absl::StrCat(maildrop_.count())});
-    return std::nullopt;
+}
+
+Action Session::OnMessageRefused(const absl::Status& status) { return Say(ReplyForFailedFetch(status)); }
+
+Action Session::OnCommitted(const absl::Status& status) {
+  if (status.ok()) {
+    journal_->Committed(login_, maildrop_.deleted_count());
+    Say(ReplyId::kGoodbyeDeleted, {absl::StrCat(maildrop_.deleted_count())});
+  } else {
+    const ReplyId reply = ReplyForFailedCommit(status);
+    journal_->CommitFailed(login_, reply, status);
+    Say(reply);
   }
-  if (message->deleted) {
-    refusal = Step::Say(ReplyId::kMessageDeleted, {absl::StrCat(*number)});
-    return std::nullopt;
-  }
-  return message;
+  return CloseAction{CloseCause::kQuit};
 }
 
 }  // namespace mailstead::pop3

@@ -1,8 +1,7 @@
-// The dialogs of this folder, through the real connection over loopback, with a FakeStore behind it.
+// The dialogs of this folder, through the real connection over loopback, with the store in memory behind it.
 //
 // The account is demo@example.test with the password "secret". Directives of these dialogs:
-//   ! option NAME VALUE         before the first connection: plaintext_auth yes|no (yes unless told), tls
-//   yes|no,
+//   ! option NAME VALUE         before the first connection: plaintext_auth yes|no (yes unless told), tls yes|no,
 //                               implicit_tls yes, login_delay 60s, idle 100ms, retry_for 0s, max_errors N,
 //                               max_login_failures N, proxy_networks LIST, whole_messages N
 //                               (messages of at most N bytes are fetched whole, 0 unless told)
@@ -93,8 +92,8 @@ class PopChatServer : public test::ChatServer {
   }
   ~PopChatServer() override {
     // Whatever the dialog did, no session leaves anything behind.
-    EXPECT_EQ(service_.store.exchanges_running, 0u);
-    EXPECT_EQ(service_.store.fetches_running, 0u);
+    EXPECT_EQ(service_.store.way.exchanges_running, 0u);
+    EXPECT_EQ(service_.store.way.fetches_running, 0u);
     EXPECT_EQ(service_.counter.count(), 0u);
   }
 
@@ -138,7 +137,7 @@ class PopChatServer : public test::ChatServer {
     } else if (name == "tls") {
       context.session.tls_available = value == "yes";
     } else if (name == "implicit_tls") {
-      service_.implicit_tls = value == "yes";
+      service_.context.implicit_tls = value == "yes";
     } else if (name == "login_delay") {
       context.session.login_delay = Length(value);
     } else if (name == "idle") {
@@ -160,35 +159,35 @@ class PopChatServer : public test::ChatServer {
   }
 
   absl::Status Store(const std::string& verb, const Words& words) {
-    FakeStore& store = service_.store;
-    FakeStore::Mailbox& mailbox = store.mailboxes.at(store.demo());
+    PopStore& store = service_.store;
     if (verb == "away") {
-      store.away = absl::UnavailableError("away");
+      store.SetAway(absl::UnavailableError("away"));
     } else if (verb == "back") {
-      store.away = absl::OkStatus();
+      store.SetAway(absl::OkStatus());
     } else if (verb == "account") {
       store.AddAccount(words[1], words[2]);
-      store.accounts[words[1]].disabled = words.size() > 3 && words[3] == "disabled";
+      if (words.size() > 3 && words[3] == "disabled") store.store.SetDisabled(words[1], true);
     } else if (verb == "open-fails") {
-      store.open_failure = Failure(words[1]);
+      // The next one; a dialog asks once before it says "no".
+      const absl::Status failure = Failure(words[1]);
+      if (!failure.ok()) store.store.engine().Fail("Maildrops.Open", FaultyEngine::When::kBefore, failure);
     } else if (verb == "fetch-fails") {
-      store.fetch_failure = Failure(words[1]);
-      store.fetch_failure_after = words.size() > 2 ? Number(words[2]) : 0;
+      store.way.fetch_failure = Failure(words[1]);
+      store.way.fetch_failure_after = words.size() > 2 ? Number(words[2]) : 0;
     } else if (verb == "fetch-ends") {
-      store.fetch_ends_after = Number(words[1]);
+      store.way.fetch_ends_after = Number(words[1]);
     } else if (verb == "piece") {
-      store.piece_bytes = Number(words[1]);
+      store.way.piece_bytes = Number(words[1]);
     } else if (verb == "commit-fails") {
-      store.commit_failures.push_back(Failure(words[1]));
+      store.store.way().Fail("CommitMaildrop", test::When::kBefore, Failure(words[1]));
     } else if (verb == "lock-by-other") {
-      mailbox.locked_with = 1'000'000;
+      store.LockByOther(store.demo());
     } else if (verb == "unlock-by-other") {
-      mailbox.locked_with = 0;
+      store.UnlockByOther(store.demo());
     } else if (verb == "lose-message") {
-      std::erase_if(mailbox.messages,
-                    [&](const auto& message) { return message.unique_id == absl::StrCat("uid-", words[1]); });
+      store.Lose(static_cast<int64_t>(Number(words[1])));
     } else if (verb == "forget-leases") {
-      store.leases.clear();
+      store.ForgetLeases();
     } else if (verb == "drain") {
       service_.Tell(&Connection::Drain);
     } else {
@@ -198,17 +197,23 @@ class PopChatServer : public test::ChatServer {
   }
 
   absl::Status Expect(const std::string& what, const std::string& value) {
-    const FakeStore& store = service_.store;
+    PopStore& store = service_.store;
     if (what == "kept") {
-      const std::vector<uint64_t> kept = store.Kept(store.demo());
+      const std::vector<int64_t> kept = store.Kept(store.demo());
       return Compare(value, kept.empty() ? "none" : absl::StrJoin(kept, " "));
     }
-    if (what == "locked") return Compare(value, absl::StrCat(store.locked_count()));
-    if (what == "commits") return Compare(value, absl::StrCat(store.commits.size()));
-    if (store.auth_starts.empty()) return absl::NotFoundError("no one has logged in");
-    const rpc::AuthStart& start = store.auth_starts.back();
-    if (what == "client") return Compare(value, start.client_address);
-    if (what == "bound") return Compare("32 bytes", absl::StrCat(start.tls_exporter.size(), " bytes"));
+    if (what == "locked") {
+      // A session that ends does not wait for its release.
+      const auto is_so = [&] { return store.locked_count() == Number(value); };
+      if (service_.Until(is_so)) return absl::OkStatus();
+      return Compare(value, absl::StrCat(store.locked_count()));
+    }
+    if (what == "commits") return Compare(value, absl::StrCat(store.commits().size()));
+    const std::vector<fv1::AuthenticateStart> starts = store.auth_starts();
+    if (starts.empty()) return absl::NotFoundError("no one has logged in");
+    const fv1::AuthenticateStart& start = starts.back();
+    if (what == "client") return Compare(value, start.client_address());
+    if (what == "bound") return Compare("32 bytes", absl::StrCat(start.tls_exporter().size(), " bytes"));
     return Unknown(what);
   }
 

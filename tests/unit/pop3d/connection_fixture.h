@@ -1,4 +1,4 @@
-// A connection under test with a FakeStore behind it, all on one io_context.
+// A connection under test with a store behind it; the connection is all on one io_context.
 #pragma once
 
 #include <algorithm>
@@ -8,16 +8,21 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "asio/co_spawn.hpp"
 #include "asio/io_context.hpp"
 #include "asio/ip/tcp.hpp"
+#include "common/base/byte_budget.h"
 #include "common/net/connection_counter.h"
 #include "common/net/tls_context.h"
+#include "common/store/lease_keeper.h"
+#include "common/store/store_api.h"
+#include "gtest/gtest.h"
 #include "pop3d/connection.h"
-#include "pop3d/lease_keeper.h"
+#include "pop3d/listing_cache.h"
 #include "pop3d/metrics.h"
 #include "prometheus/registry.h"
-#include "tests/unit/pop3d/fake_store.h"
+#include "tests/unit/pop3d/pop_store.h"
 
 namespace mailstead::pop3 {
 
@@ -36,19 +41,31 @@ struct PopService {
 
   // A test that failed in the middle may have left sessions; they use what is destroyed here.
   ~PopService() {
-    Tell(&Connection::Abort);
+    Tell(&Connection::Close);
     const auto all_ended = [this] {
       return std::all_of(connections.begin(), connections.end(),
                          [](const auto& weak) { return weak.expired(); });
     };
-    for (int i = 0; i < 1000 && !all_ended(); ++i) {
+    EXPECT_TRUE(Until(all_ended));
+    // And what releases maildrops.
+    bool ended = false;
+    asio::co_spawn(io, leases.End(), [&ended](std::exception_ptr) { ended = true; });
+    EXPECT_TRUE(Until([&ended] { return ended; }));
+  }
+
+  // Runs the connections until it is so.
+  testing::AssertionResult Until(const std::function<bool()>& done) {
+    const absl::Time deadline = absl::Now() + absl::Seconds(20);
+    while (!done()) {
+      if (absl::Now() > deadline) return testing::AssertionFailure() << "not in time";
       if (io.stopped()) io.restart();
-      io.run_one_for(std::chrono::milliseconds(10));
+      io.run_one_for(std::chrono::milliseconds(1));
     }
+    return testing::AssertionSuccess();
   }
 
   asio::awaitable<void> Serve(asio::ip::tcp::socket socket) {
-    const auto connection = std::make_shared<Connection>(std::move(socket), implicit_tls, context);
+    const auto connection = std::make_shared<Connection>(context, std::move(socket));
     connections.push_back(connection);
     co_await connection->Run();
   }
@@ -59,14 +76,21 @@ struct PopService {
   }
 
   asio::io_context io{1};
-  FakeStore store;
+  PopStore store;
+  store::StoreApi api{store.way};
   prometheus::Registry registry;
   Metrics metrics{registry};
   net::ConnectionCounter counter{3, 2};
-  LeaseKeeper leases{store, io.get_executor(), {.holder = "test"}};
-  ConnectionContext context{
-      .tls = &TestCertificate(), .counter = counter, .store = store, .leases = leases, .metrics = metrics};
-  bool implicit_tls = false;
+  store::LeaseKeeper leases{api, io.get_executor(), {.holder = "test"}};
+  ListingCache listings{kListingCacheBytes};
+  ByteBudget read_ahead{kReadAheadBytesInAll};
+  ConnectionContext context{.tls = &TestCertificate(),
+                            .counter = counter,
+                            .store = api,
+                            .leases = leases,
+                            .listings = listings,
+                            .read_ahead = read_ahead,
+                            .metrics = metrics};
   std::vector<std::weak_ptr<Connection>> connections;
 };
 

@@ -1,13 +1,18 @@
 #include "pop3d/connection.h"
 
-#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <random>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "asio/co_spawn.hpp"
-#include "asio/detached.hpp"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/chat_client.h"
@@ -19,7 +24,14 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-constexpr absl::Duration kSoon = absl::Seconds(10);
+constexpr absl::Duration kSoon = absl::Seconds(20);
+
+// The ids of messages `first` to `last`.
+std::vector<MessageId> Ids(int64_t first, int64_t last) {
+  std::vector<MessageId> ids;
+  for (int64_t id = first; id <= last; ++id) ids.push_back(MessageId{id});
+  return ids;
+}
 
 class ConnectionTest : public testing::Test {
  protected:
@@ -62,22 +74,14 @@ class ConnectionTest : public testing::Test {
     EXPECT_TRUE(client_->ReadToEnd(rest, kSoon).ok());
     return rest;
   }
-  // Runs the server until it is so.
-  testing::AssertionResult Until(const std::function<bool()>& done) {
-    const absl::Time deadline = absl::Now() + kSoon;
-    while (!done()) {
-      if (absl::Now() > deadline) return testing::AssertionFailure() << "not in time";
-      if (service_.io.stopped()) service_.io.restart();
-      service_.io.run_one_for(std::chrono::milliseconds(5));
-    }
-    return testing::AssertionSuccess();
-  }
+  testing::AssertionResult Until(const std::function<bool()>& done) { return service_.Until(done); }
   // The session has ended, and has left nothing behind.
   void ExpectGone() {
     EXPECT_TRUE(Until([&] { return !running_; }));
-    EXPECT_EQ(service_.store.locked_count(), 0u);
-    EXPECT_EQ(service_.store.fetches_running, 0u);
-    EXPECT_EQ(service_.store.exchanges_running, 0u);
+    // Nobody waits for the release, but it is on its way.
+    EXPECT_TRUE(Until([&] { return service_.store.locked_count() == 0; }));
+    EXPECT_EQ(service_.store.way.fetches_running, 0u);
+    EXPECT_EQ(service_.store.way.exchanges_running, 0u);
     EXPECT_EQ(service_.counter.count(), 0u);
     EXPECT_EQ(service_.metrics.connections.Value(), 0);
     EXPECT_EQ(service_.metrics.maildrops_open.Value(), 0);
@@ -93,7 +97,7 @@ class ConnectionTest : public testing::Test {
     }
     return text;
   }
-  uint64_t demo() const { return service_.store.demo(); }
+  AccountId demo() const { return service_.store.demo(); }
 
   PopService service_;
   std::unique_ptr<test::ChatClient> client_;
@@ -122,7 +126,7 @@ TEST_F(ConnectionTest, SilenceEndsTheSessionWithoutAWordAndWithoutDeleting) {
   EXPECT_EQ(Rest(), "");
   ExpectGone();
   EXPECT_THAT(service_.store.Kept(demo()), ElementsAre(1));
-  EXPECT_THAT(service_.store.commits, IsEmpty());
+  EXPECT_THAT(service_.store.commits(), IsEmpty());
 }
 
 TEST_F(ConnectionTest, ATricklingClientDoesNotStretchTheTimeout) {
@@ -149,12 +153,14 @@ TEST_F(ConnectionTest, ASlowReaderHoldsTheStoreBack) {
   LogIn();
   Send("RETR 1\r\n");
   // It fills the socket's buffers and stops there.
-  for (size_t before = SIZE_MAX; before != service_.store.fetched_bytes;) {
-    before = service_.store.fetched_bytes;
-    client_->LetServerRun();
+  EXPECT_TRUE(Until([&] { return service_.store.way.fetched_bytes > 0; }));
+  for (size_t before = 0; before != service_.store.way.fetched_bytes;) {
+    before = service_.store.way.fetched_bytes;
+    const absl::Time end = absl::Now() + absl::Milliseconds(200);
+    EXPECT_TRUE(Until([&] { return absl::Now() > end; }));
   }
-  EXPECT_GT(service_.store.fetched_bytes, 0u);
-  EXPECT_LT(service_.store.fetched_bytes, size_t{6} << 20);
+  EXPECT_GT(service_.store.way.fetched_bytes, 0u);
+  EXPECT_LT(service_.store.way.fetched_bytes, size_t{6} << 20);
   EXPECT_EQ(Line(), absl::StrCat("+OK ", message.size(), " octets"));
   EXPECT_EQ(Multiline(), message);
   EXPECT_EQ(Ask("QUIT"), "+OK bye");
@@ -181,7 +187,7 @@ TEST_F(ConnectionTest, AClientThatVanishesWhileReadingIsLeft) {
   client_->LetServerRun();
   client_->Close();
   ExpectGone();
-  EXPECT_THAT(service_.store.commits, IsEmpty());
+  EXPECT_THAT(service_.store.commits(), IsEmpty());
 }
 
 TEST_F(ConnectionTest, PiecesOfEverySizeGiveTheSameMessage) {
@@ -190,7 +196,7 @@ TEST_F(ConnectionTest, PiecesOfEverySizeGiveTheSameMessage) {
   service_.store.Deliver(demo(), message);
   LogIn();
   for (const size_t piece_bytes : {1, 2, 3, 7, 64, 1000, 65536}) {
-    service_.store.piece_bytes = piece_bytes;
+    service_.store.way.piece_bytes = piece_bytes;
     EXPECT_EQ(Ask("RETR 1"), absl::StrCat("+OK ", message.size(), " octets"));
     EXPECT_EQ(Multiline(), message) << piece_bytes;
     EXPECT_EQ(Ask("TOP 1 3"), "+OK top of message follows");
@@ -200,12 +206,12 @@ TEST_F(ConnectionTest, PiecesOfEverySizeGiveTheSameMessage) {
 
 TEST_F(ConnectionTest, TopFetchesNoMoreThanItNeeds) {
   service_.store.Deliver(demo(), BigMessage(20 << 20));
-  service_.store.piece_bytes = 1000;
+  service_.store.way.piece_bytes = 1000;
   LogIn();
   EXPECT_EQ(Ask("TOP 1 0"), "+OK top of message follows");
   EXPECT_EQ(Multiline(), "Subject: big\r\n\r\n");
-  EXPECT_EQ(service_.store.fetched_bytes, 1000u);
-  EXPECT_EQ(service_.store.fetches_running, 0u);
+  EXPECT_EQ(service_.store.way.fetched_bytes, 1000u);
+  EXPECT_EQ(service_.store.way.fetches_running, 0u);
 }
 
 TEST_F(ConnectionTest, SmallMessagesInOrderAreFetchedTogether) {
@@ -217,14 +223,14 @@ TEST_F(ConnectionTest, SmallMessagesInOrderAreFetchedTogether) {
     if (i % 2 == 0) Ask(absl::StrCat("DELE ", i));
   }
   // 1, 2-5, 6-21, 22-37, 38-40.
-  ASSERT_EQ(service_.store.fetches.size(), 5u);
-  EXPECT_THAT(service_.store.fetches[1], ElementsAre(2, 3, 4, 5));
-  EXPECT_EQ(service_.store.fetches[3].size(), 16u);
+  ASSERT_EQ(service_.store.way.fetches.size(), 5u);
+  EXPECT_EQ(service_.store.way.fetches[1], Ids(2, 5));
+  EXPECT_EQ(service_.store.way.fetches[3].size(), 16u);
   EXPECT_EQ(service_.metrics.messages_retrieved.Value(), 40);
   // The same again: it is asked for again, as nothing of it is kept.
   Ask("RETR 1");
   Multiline();
-  EXPECT_THAT(service_.store.fetches.back(), ElementsAre(1));
+  EXPECT_EQ(service_.store.way.fetches.back(), Ids(1, 1));
   EXPECT_EQ(Ask("QUIT"), "+OK bye, 20 messages deleted");
   ExpectGone();
 }
@@ -240,7 +246,7 @@ TEST_F(ConnectionTest, AMessageThatWasReadAheadAndDeletedIsNotGiven) {
   EXPECT_TRUE(absl::StartsWith(Ask("RETR 3"), "-ERR"));
   Ask("RETR 4");
   EXPECT_EQ(Multiline(), "N: 4\r\n\r\n");
-  EXPECT_EQ(service_.store.fetches.size(), 2u);
+  EXPECT_EQ(service_.store.way.fetches.size(), 2u);
 }
 
 TEST_F(ConnectionTest, TopIsServedFromTheWholeMessageToo) {
@@ -248,7 +254,7 @@ TEST_F(ConnectionTest, TopIsServedFromTheWholeMessageToo) {
   LogIn();
   EXPECT_EQ(Ask("TOP 1 1"), "+OK top of message follows");
   EXPECT_EQ(Multiline(), "N: 1\r\n\r\na\r\n");
-  EXPECT_EQ(service_.store.fetches.size(), 1u);
+  EXPECT_EQ(service_.store.way.fetches.size(), 1u);
 }
 
 TEST_F(ConnectionTest, AMessageThatFailedInAGroupIsAskedForAgain) {
@@ -259,22 +265,22 @@ TEST_F(ConnectionTest, AMessageThatFailedInAGroupIsAskedForAgain) {
     EXPECT_EQ(Multiline(), absl::StrCat("N: ", i, "\r\n\r\n"));
   };
   retrieve(1);
-  service_.store.message_failures[4] = absl::UnavailableError("away");
+  service_.store.way.message_failures[MessageId{4}] = absl::UnavailableError("away");
   retrieve(2);
-  EXPECT_THAT(service_.store.fetches.back(), ElementsAre(2, 3, 4, 5));
+  EXPECT_EQ(service_.store.way.fetches.back(), Ids(2, 5));
   retrieve(3);
-  EXPECT_EQ(service_.store.fetches.size(), 2u);
+  EXPECT_EQ(service_.store.way.fetches.size(), 2u);
   EXPECT_EQ(Ask("RETR 4"), "-ERR [SYS/TEMP] message cannot be read now, try again later");
-  ASSERT_EQ(service_.store.fetches.size(), 3u);
-  EXPECT_EQ(service_.store.fetches.back().front(), 4u);
-  service_.store.message_failures.clear();
+  ASSERT_EQ(service_.store.way.fetches.size(), 3u);
+  EXPECT_EQ(service_.store.way.fetches.back().front(), MessageId{4});
+  service_.store.way.message_failures.clear();
   for (const int i : {4, 5, 6}) retrieve(i);
   EXPECT_EQ(service_.metrics.messages_retrieved.Value(), 6);
 }
 
 TEST_F(ConnectionTest, AWholeMessageOfAnotherSizeIsNotGiven) {
   service_.store.Deliver(demo(), "N: 1\r\n\r\nbody\r\n");
-  service_.store.fetch_ends_after = 8;
+  service_.store.way.fetch_ends_after = 8;
   LogIn();
   EXPECT_EQ(Ask("RETR 1"), "-ERR [SYS/TEMP] message cannot be read now, try again later");
   EXPECT_EQ(Ask("NOOP"), "+OK done");
@@ -284,31 +290,31 @@ TEST_F(ConnectionTest, AMessageOfAnotherSizeThatWasReadAheadIsNotGiven) {
   service_.store.Deliver(demo(), "N: 1\r\n\r\n");
   service_.store.Deliver(demo(), "N: 2\r\n\r\n");
   service_.store.Deliver(demo(), "N: 3\r\n\r\nbody\r\n");
-  service_.store.fetch_ends_after = 8;
+  service_.store.way.fetch_ends_after = 8;
   LogIn();
   for (const int i : {1, 2}) {
     EXPECT_EQ(Ask(absl::StrCat("RETR ", i)), "+OK 8 octets");
     EXPECT_EQ(Multiline(), absl::StrCat("N: ", i, "\r\n\r\n"));
   }
-  EXPECT_THAT(service_.store.fetches.back(), ElementsAre(2, 3));
+  EXPECT_EQ(service_.store.way.fetches.back(), Ids(2, 3));
   EXPECT_EQ(Ask("RETR 3"), "-ERR [SYS/TEMP] message cannot be read now, try again later");
   EXPECT_EQ(Ask("NOOP"), "+OK done");
 }
 
 TEST_F(ConnectionTest, AMessageOverTheLimitIsStreamed) {
-  const std::string at_limit(kMaxWholeMessageBytes, 'x');
-  const std::string over_limit(kMaxWholeMessageBytes + 1, 'x');
+  const std::string at_limit(store::kWholeMessageBytes, 'x');
+  const std::string over_limit(store::kWholeMessageBytes + 1, 'x');
   service_.store.Deliver(demo(), at_limit);
   service_.store.Deliver(demo(), over_limit);
   LogIn();
   EXPECT_EQ(Ask("RETR 1"), "+OK 65536 octets");
   EXPECT_EQ(Multiline(), at_limit + "\r\n");
-  EXPECT_EQ(service_.store.fetched_bytes, 0u);
-  EXPECT_EQ(service_.store.fetches.size(), 1u);
+  EXPECT_EQ(service_.store.way.fetched_bytes, 0u);
+  EXPECT_EQ(service_.store.way.fetches.size(), 1u);
   EXPECT_EQ(Ask("RETR 2"), "+OK 65537 octets");
   EXPECT_EQ(Multiline(), over_limit + "\r\n");
-  EXPECT_EQ(service_.store.fetched_bytes, over_limit.size());
-  EXPECT_EQ(service_.store.fetches.size(), 1u);
+  EXPECT_EQ(service_.store.way.fetched_bytes, over_limit.size());
+  EXPECT_EQ(service_.store.way.fetches.size(), 1u);
 }
 
 TEST_F(ConnectionTest, HundredsOfCommandsInOnePacket) {
@@ -347,22 +353,26 @@ TEST_F(ConnectionTest, AMaildropOfAHundredThousand) {
 
 TEST_F(ConnectionTest, ACommitIsTriedAgainWithTheSameToken) {
   service_.store.Deliver(demo(), "A: b\r\n\r\n");
-  service_.store.commit_failures = {absl::UnavailableError("restarting"),
-                                    absl::DeadlineExceededError("slow")};
+  service_.store.store.way().Fail("CommitMaildrop", test::When::kBefore, absl::UnavailableError("restarting"),
+                                  1);
+  service_.store.store.way().Fail("CommitMaildrop", test::When::kBefore, absl::DeadlineExceededError("slow"),
+                                  2);
   LogIn();
   Ask("DELE 1");
   EXPECT_EQ(Ask("QUIT"), "+OK bye, 1 messages deleted");
   ExpectGone();
-  ASSERT_EQ(service_.store.commits.size(), 3u);
-  EXPECT_EQ(service_.store.commits[0].token, service_.store.commits[2].token);
-  EXPECT_THAT(service_.store.commits[2].message_ids, ElementsAre(1));
+  const std::vector<fv1::CommitMaildropRequest> commits = service_.store.commits();
+  ASSERT_EQ(commits.size(), 3u);
+  EXPECT_NE(commits[0].token(), "");
+  EXPECT_EQ(commits[0].token(), commits[2].token());
+  EXPECT_THAT(commits[2].message_ids(), ElementsAre(1));
   EXPECT_THAT(service_.store.Kept(demo()), IsEmpty());
 }
 
 TEST_F(ConnectionTest, ACommitWhoseAnswerWasLostIsConfirmedByTheNext) {
   service_.store.Deliver(demo(), "A: b\r\n\r\n");
-  service_.store.commit_failures = {absl::UnavailableError("connection lost")};
-  service_.store.commit_answers_are_lost = true;
+  service_.store.store.way().Fail("CommitMaildrop", test::When::kAfter,
+                                  absl::UnavailableError("connection lost"));
   LogIn();
   Ask("DELE 1");
   EXPECT_EQ(Ask("QUIT"), "+OK bye, 1 messages deleted");
@@ -374,14 +384,14 @@ TEST_F(ConnectionTest, QuitGivesUpOnAStoreThatStaysAway) {
   service_.context.timeouts.commit_retry_for = absl::Milliseconds(50);
   LogIn();
   Ask("DELE 1");
-  service_.store.away = absl::UnavailableError("gone");
+  service_.store.SetAway(absl::UnavailableError("gone"));
   EXPECT_EQ(Ask("QUIT"), "-ERR [SYS/TEMP] mail store is not available, deletions are not confirmed");
   EXPECT_EQ(Rest(), "");
   EXPECT_TRUE(Until([&] { return !running_; }));
   EXPECT_THAT(service_.store.Kept(demo()), ElementsAre(1));
   // The lock goes when the store is back: the heartbeat sees to it.
   EXPECT_EQ(service_.store.locked_count(), 1u);
-  service_.store.away = absl::OkStatus();
+  service_.store.SetAway(absl::OkStatus());
   service_.leases.Start();
   EXPECT_TRUE(Until([&] { return service_.store.locked_count() == 0; }));
 }
@@ -412,7 +422,7 @@ TEST_F(ConnectionTest, DrainLetsTheCommandInProgressFinish) {
   EXPECT_THAT(service_.store.Kept(demo()), ElementsAre(1));
 }
 
-TEST_F(ConnectionTest, AbortCutsOffWhatDoesNotEnd) {
+TEST_F(ConnectionTest, CloseCutsOffWhatDoesNotEnd) {
   service_.store.Deliver(demo(), BigMessage(20 << 20));
   LogIn();
   Send("RETR 1\r\n");
@@ -420,15 +430,15 @@ TEST_F(ConnectionTest, AbortCutsOffWhatDoesNotEnd) {
   service_.Tell(&Connection::Drain);
   client_->LetServerRun();
   EXPECT_TRUE(running_);
-  service_.Tell(&Connection::Abort);
+  service_.Tell(&Connection::Close);
   ExpectGone();
 }
 
 TEST_F(ConnectionTest, AnAuthExchangeThatIsLeftEndsAtTheStoreToo) {
   Connect();
   Line();
-  EXPECT_EQ(Ask("AUTH LOGIN"), "+ VXNlciBOYW1l");
-  EXPECT_EQ(service_.store.exchanges_running, 1u);
+  EXPECT_EQ(Ask("AUTH LOGIN"), "+ VXNlcm5hbWU6");
+  EXPECT_EQ(service_.store.way.exchanges_running, 1u);
   client_->Close();
   ExpectGone();
 }
@@ -437,14 +447,14 @@ TEST_F(ConnectionTest, WhatTheStoreIsToldOfAClient) {
   Connect();
   Line();
   Ask("AUTH PLAIN");
-  ASSERT_EQ(service_.store.auth_starts.size(), 1u);
-  const rpc::AuthStart& start = service_.store.auth_starts[0];
-  EXPECT_EQ(start.mechanism, "PLAIN");
-  EXPECT_FALSE(start.initial_response.has_value());
-  EXPECT_EQ(start.client_address, "127.0.0.1");
-  EXPECT_EQ(start.service, "pop");
-  EXPECT_EQ(start.session_id.size(), 20u);
-  EXPECT_EQ(start.tls_exporter, "");
+  const std::vector<fv1::AuthenticateStart> starts = service_.store.auth_starts();
+  ASSERT_EQ(starts.size(), 1u);
+  EXPECT_EQ(starts[0].mechanism(), "PLAIN");
+  EXPECT_FALSE(starts[0].has_initial_response());
+  EXPECT_EQ(starts[0].client_address(), "127.0.0.1");
+  EXPECT_EQ(starts[0].tls_exporter(), "");
+  EXPECT_EQ(starts[0].maildrop().lease_id(), service_.leases.lease_id());
+  EXPECT_EQ(service_.store.store.way().seen("Authenticate")[0].session_id.size(), 20u);
 }
 
 TEST_F(ConnectionTest, LimitsOnConnectionsAreToldAndHold) {
@@ -468,11 +478,11 @@ TEST_F(ConnectionTest, LimitsOnConnectionsAreToldAndHold) {
   EXPECT_EQ(open("PROXY TCP4 192.0.2.3 192.0.2.9 1000 110\r\n"), "-ERR [SYS/TEMP] too many connections");
   EXPECT_EQ(Rest(), "");
   // With implicit TLS there is nothing to say it in.
-  service_.implicit_tls = true;
+  service_.context.implicit_tls = true;
   Connect();
   Send(kFirst);
   EXPECT_EQ(Rest(), "");
-  service_.implicit_tls = false;
+  service_.context.implicit_tls = false;
   // A place is free again when its client has gone.
   two->Close();
   EXPECT_TRUE(Until([&] { return service_.counter.count() == 2; }));
@@ -498,6 +508,314 @@ TEST_F(ConnectionTest, MemoryForALineIsBounded) {
   Send("\r\nCAPA\r\n");
   EXPECT_EQ(Line(), "-ERR line too long");
   EXPECT_EQ(Line(), "+OK capability list follows");
+}
+
+// --- What a poll costs, and what is remembered between sessions
+
+class PollTest : public ConnectionTest {
+ protected:
+  // As a heartbeat does it, before the first client comes.
+  PollTest() {
+    absl::Status renewed = absl::UnknownError("not yet");
+    asio::co_spawn(service_.io, service_.leases.RenewNow(),
+                   [&](std::exception_ptr, absl::Status status) { renewed = std::move(status); });
+    EXPECT_TRUE(Until([&] { return renewed.ok(); }));
+  }
+
+  test::FaultyTransport& way() { return service_.store.store.way(); }
+  int calls(const std::string& method) { return service_.store.calls(method); }
+  // The unique-ids of the listing.
+  std::vector<std::string> Uidl() {
+    EXPECT_EQ(Ask("UIDL"), "+OK unique-id listing follows");
+    std::vector<std::string> ids;
+    for (const absl::string_view line : absl::StrSplit(Multiline(), "\r\n", absl::SkipEmpty())) {
+      const std::vector<std::string> words = absl::StrSplit(line, ' ');
+      EXPECT_EQ(words[0], absl::StrCat(ids.size() + 1));
+      ids.push_back(words[1]);
+    }
+    return ids;
+  }
+  std::vector<std::string> KeptIds() {
+    std::vector<std::string> ids;
+    for (const int64_t number : service_.store.Kept(demo())) ids.push_back(absl::StrCat("uid-", number));
+    return ids;
+  }
+  void Quit(const std::string& words = "+OK bye") {
+    EXPECT_EQ(Ask("QUIT"), words);
+    ExpectGone();
+  }
+  void Poll() {
+    LogIn();
+    EXPECT_EQ(Uidl(), KeptIds());
+    Quit();
+  }
+  // What the last login asked for.
+  std::string KnownVersionAskedFor() {
+    return service_.store.auth_starts().back().maildrop().known_version();
+  }
+  std::shared_ptr<const Listing> Remembered() {
+    const std::optional<KnownListing> known = service_.listings.Find(demo());
+    return known.has_value() ? known->listing : nullptr;
+  }
+  void DeliverMany(int count) {
+    for (int i = 0; i < count; ++i) service_.store.Deliver(demo(), "A: b\r\n\r\n");
+  }
+};
+
+TEST_F(PollTest, IsOneCallAndOneThatNobodyWaitsFor) {
+  DeliverMany(3);
+  const int before = service_.store.calls();
+  LogIn();
+  EXPECT_EQ(Ask("STAT"), "+OK 3 24");
+  EXPECT_EQ(Uidl().size(), 3u);
+  EXPECT_EQ(service_.store.calls() - before, 1);
+  EXPECT_EQ(calls("Authenticate"), 1);
+  Quit();
+  EXPECT_EQ(service_.store.calls() - before, 2);
+  EXPECT_EQ(calls("ReleaseMaildrop"), 1);
+}
+
+TEST_F(PollTest, QuitDoesNotWaitForTheStore) {
+  LogIn();
+  way().Hold("ReleaseMaildrop");
+  EXPECT_EQ(Ask("QUIT"), "+OK bye");
+  EXPECT_EQ(Rest(), "");
+  EXPECT_TRUE(Until([&] { return !running_; }));
+  EXPECT_EQ(service_.store.locked_count(), 1u);
+  EXPECT_EQ(service_.metrics.maildrops_open.Value(), 0);
+  way().Release("ReleaseMaildrop");
+  ExpectGone();
+}
+
+TEST_F(PollTest, QuitOfAStoreThatIsAwayIsAnsweredAtOnceAndReleasedLater) {
+  DeliverMany(1);
+  LogIn();
+  Ask("DELE 1");
+  Ask("RSET");
+  service_.store.SetAway(absl::UnavailableError("gone"));
+  EXPECT_EQ(Ask("QUIT"), "+OK bye");
+  EXPECT_EQ(Rest(), "");
+  EXPECT_TRUE(Until([&] { return !running_; }));
+  EXPECT_EQ(service_.store.locked_count(), 1u);
+  service_.store.SetAway(absl::OkStatus());
+  service_.leases.Start();
+  ExpectGone();
+}
+
+TEST_F(PollTest, AClientThatVanishesIsReleasedLaterToo) {
+  LogIn();
+  service_.store.SetAway(absl::UnavailableError("gone"));
+  client_->Close();
+  EXPECT_TRUE(Until([&] { return !running_; }));
+  EXPECT_EQ(service_.store.locked_count(), 1u);
+  service_.store.SetAway(absl::OkStatus());
+  service_.leases.Start();
+  ExpectGone();
+}
+
+TEST_F(PollTest, ALoginWithNothingNewSharesTheListing) {
+  DeliverMany(1500);
+  Poll();
+  EXPECT_EQ(KnownVersionAskedFor(), "");
+  const std::shared_ptr<const Listing> listing = Remembered();
+  ASSERT_NE(listing, nullptr);
+  EXPECT_EQ(calls("ListMaildrop"), 1);
+  LogIn();
+  EXPECT_NE(KnownVersionAskedFor(), "");
+  EXPECT_EQ(Uidl(), KeptIds());
+  EXPECT_EQ(Remembered(), listing);
+  Quit();
+  // The listing was neither sent nor made again.
+  EXPECT_EQ(calls("ListMaildrop"), 1);
+  EXPECT_EQ(calls("OpenMaildrop"), 0);
+}
+
+TEST_F(PollTest, OnlyWhatCameIsSent) {
+  DeliverMany(1500);
+  Poll();
+  const std::shared_ptr<const Listing> before = Remembered();
+  DeliverMany(2);
+  Poll();
+  EXPECT_EQ(calls("ListMaildrop"), 1);
+  // What did not change is shared.
+  EXPECT_EQ(Remembered()->Find({1})->unique_id.data(), before->Find({1})->unique_id.data());
+}
+
+TEST_F(PollTest, ACommitIsRememberedToo) {
+  DeliverMany(1500);
+  LogIn();
+  Ask("DELE 2");
+  // It is not in this session's listing, but in the next one's.
+  DeliverMany(1);
+  Quit("+OK bye, 1 messages deleted");
+  const std::shared_ptr<const Listing> remembered = Remembered();
+  EXPECT_EQ(remembered->count(), 1499u);
+  Poll();
+  EXPECT_EQ(Remembered()->count(), 1500u);
+  EXPECT_EQ(Remembered()->Find({1})->unique_id.data(), remembered->Find({1})->unique_id.data());
+  EXPECT_EQ(calls("ListMaildrop"), 1);
+}
+
+TEST_F(PollTest, AVersionThatTheStoreDoesNotKnowGivesTheWholeListing) {
+  DeliverMany(3);
+  ListingBuilder nonsense;
+  ASSERT_TRUE(nonsense.Add(MessageId{77}, 7, "nonsense"));
+  service_.listings.Remember({demo(), "no version of the store's", std::move(nonsense).Build()},
+                             "demo@example.test");
+  Poll();
+  EXPECT_EQ(KnownVersionAskedFor(), "no version of the store's");
+  EXPECT_EQ(Remembered()->count(), 3u);
+}
+
+TEST_F(PollTest, ANameThatLeadsToAnotherAccountByNow) {
+  DeliverMany(3);
+  Poll();
+  // Known by this name is an account with one message, and a version that the store knows for it.
+  const AccountId other = service_.store.AddAccount("other@example.test", "x");
+  service_.store.Deliver(other, "A: b\r\n\r\n");
+  std::optional<KnownListing> known = service_.listings.Find(demo());
+  ListingBuilder builder;
+  ASSERT_TRUE(builder.Add(MessageId{1}, 8, "uid-4"));
+  service_.listings.Remember({other, known->version, std::move(builder).Build()}, "demo@example.test");
+  Poll();
+  // The store took the version for demo's, and was asked again.
+  EXPECT_EQ(calls("OpenMaildrop"), 1);
+}
+
+TEST_F(PollTest, ALoginThatDoesNotSayItsNameIsSentNoLongListingTwice) {
+  DeliverMany(2500);
+  const auto log_in = [this] {
+    Connect();
+    Line();
+    EXPECT_EQ(Ask("AUTH LOGIN"), "+ VXNlcm5hbWU6");
+    EXPECT_EQ(Ask("ZGVtb0BleGFtcGxlLnRlc3Q="), "+ UGFzc3dvcmQ6");
+    EXPECT_EQ(Ask("c2VjcmV0"), "+OK maildrop has 2500 messages (20000 octets)");
+    EXPECT_EQ(Uidl(), KeptIds());
+    Quit();
+  };
+  log_in();
+  EXPECT_EQ(calls("ListMaildrop"), 2);
+  EXPECT_EQ(calls("OpenMaildrop"), 0);
+  log_in();
+  EXPECT_EQ(calls("ListMaildrop"), 2);
+  EXPECT_EQ(calls("OpenMaildrop"), 1);
+}
+
+TEST_F(PollTest, NothingIsRememberedWithoutABudget) {
+  ListingCache none(0);
+  ConnectionContext context{.session = service_.context.session,
+                            .counter = service_.counter,
+                            .store = service_.api,
+                            .leases = service_.leases,
+                            .listings = none,
+                            .read_ahead = service_.read_ahead,
+                            .metrics = service_.metrics};
+  DeliverMany(3);
+  for (int i = 0; i < 2; ++i) {
+    HeldMaildrop held(context, "session");
+    EXPECT_EQ(held.Request("demo@example.test").known_version, "");
+  }
+}
+
+TEST_F(PollTest, PagesThatDoNotComeLeaveNoLock) {
+  DeliverMany(2500);
+  way().Fail("ListMaildrop", test::When::kBefore, absl::UnavailableError("gone"), 2);
+  Connect();
+  Line();
+  Ask("USER demo@example.test");
+  EXPECT_EQ(Ask("PASS secret"), "-ERR [SYS/TEMP] mail store is not available, try again later");
+  EXPECT_EQ(service_.store.locked_count(), 0u);
+  EXPECT_EQ(Remembered(), nullptr);
+  Ask("USER demo@example.test");
+  EXPECT_EQ(Ask("PASS secret"), "+OK maildrop has 2500 messages (20000 octets)");
+  EXPECT_EQ(Uidl(), KeptIds());
+  Quit();
+}
+
+TEST_F(PollTest, AnOpenWhoseAnswerIsLostIsHarmless) {
+  DeliverMany(1);
+  service_.store.ForgetLeases();
+  way().Fail("OpenMaildrop", test::When::kAfter, absl::UnavailableError("lost"));
+  Connect();
+  Line();
+  Ask("USER demo@example.test");
+  EXPECT_EQ(Ask("PASS secret"), "-ERR [SYS/TEMP] mail store is not available, try again later");
+  // Neither the same session nor, when it has gone, another one finds a lock.
+  Ask("USER demo@example.test");
+  EXPECT_EQ(Ask("PASS secret"), "+OK maildrop has 1 messages (8 octets)");
+  EXPECT_EQ(service_.store.locked_count(), 1u);
+  Ask("DELE 1");
+  Quit("+OK bye, 1 messages deleted");
+  Poll();
+}
+
+TEST_F(PollTest, ALoginWhoseAnswerIsLostIsHarmlessOnRepeat) {
+  DeliverMany(1);
+  way().Fail("Authenticate", test::When::kAfter, absl::UnavailableError("lost"));
+  Connect();
+  Line();
+  Ask("USER demo@example.test");
+  EXPECT_EQ(Ask("PASS secret"), "-ERR [SYS/TEMP] mail store is not available, try again later");
+  // It has locked the maildrop in this session's name.
+  EXPECT_EQ(service_.store.locked_count(), 1u);
+  Ask("USER demo@example.test");
+  EXPECT_EQ(Ask("PASS secret"), "+OK maildrop has 1 messages (8 octets)");
+  Ask("DELE 1");
+  Quit("+OK bye, 1 messages deleted");
+}
+
+TEST_F(PollTest, ALoginWhoseAnswerIsLostLeavesNoLockBehindItsSession) {
+  way().Fail("Authenticate", test::When::kAfter, absl::UnavailableError("lost"));
+  Connect();
+  Line();
+  Ask("USER demo@example.test");
+  EXPECT_EQ(Ask("PASS secret"), "-ERR [SYS/TEMP] mail store is not available, try again later");
+  EXPECT_EQ(service_.store.locked_count(), 1u);
+  const std::string lease = service_.leases.lease_id();
+  EXPECT_NE(lease, service_.store.auth_starts().back().maildrop().lease_id());
+  client_->Close();
+  EXPECT_TRUE(Until([&] { return !running_; }));
+  // The heartbeat ends the lease that no session needs any more.
+  service_.leases.Start();
+  ExpectGone();
+  EXPECT_EQ(service_.leases.lease_id(), lease);
+  Poll();
+}
+
+TEST_F(PollTest, AnotherLeaseIsRenewedAndTheMaildropOpenedWithTheGrant) {
+  DeliverMany(1500);
+  Poll();
+  service_.store.ForgetLeases();
+  const int before = service_.store.calls();
+  LogIn();
+  EXPECT_EQ(Uidl(), KeptIds());
+  // Authenticate, RenewLease, OpenMaildrop: also then only what changed is sent.
+  EXPECT_EQ(service_.store.calls() - before, 3);
+  Quit();
+}
+
+// Sessions that deliver, delete and poll at random: what a client sees is what is there.
+TEST_F(PollTest, RandomSessions) {
+  std::mt19937 random(20);
+  const auto upto = [&random](size_t n) { return static_cast<int>(random() % (n + 1)); };
+  for (int round = 0; round < 40; ++round) {
+    DeliverMany(round % 10 == 0 ? 400 : upto(3));
+    LogIn();
+    const std::vector<std::string> ids = Uidl();
+    ASSERT_EQ(ids, KeptIds());
+    size_t deleted = 0;
+    std::string commands;
+    for (size_t i = 1; i <= ids.size(); ++i) {
+      if (upto(round % 7 == 0 ? 1 : 50) != 0) continue;
+      ++deleted;
+      absl::StrAppend(&commands, "DELE ", i, "\r\n");
+    }
+    Send(commands);
+    for (size_t i = 0; i < deleted; ++i) EXPECT_TRUE(absl::StartsWith(Line(), "+OK message"));
+    // Mail that comes between the login and the commit.
+    DeliverMany(upto(2));
+    Quit(deleted == 0 ? "+OK bye" : absl::StrCat("+OK bye, ", deleted, " messages deleted"));
+  }
 }
 
 }  // namespace
