@@ -1,13 +1,10 @@
 #include "mailctl/client.h"
 
-#include <grpcpp/channel.h>
-
 #include <utility>
 
 #include "absl/strings/cord.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "common/rpc/errors.h"
 
 namespace mailstead::ctl {
 namespace {
@@ -32,28 +29,17 @@ bool IsUnreachable(const absl::Status& status) {
 
 }  // namespace
 
-Client::Client(std::unique_ptr<rpc::StoreChannel> channel, const Settings& settings)
-    : channel_(std::move(channel)),
+Client::Client(std::unique_ptr<rpc::Transport> transport, const Settings& settings)
+    : transport_(std::move(transport)),
       target_(settings.channel.target),
       timeout_(settings.timeout),
-      directory_(v1::DirectoryService::NewStub(channel_->Next())),
-      mailbox_(v1::MailboxService::NewStub(channel_->Next())),
-      admin_(v1::AdminService::NewStub(channel_->Next())) {}
+      store_(*transport_) {}
 
-absl::StatusOr<std::unique_ptr<Client>> Client::Connect(const Settings& settings) {
-  ASSIGN_OR_RETURN(std::unique_ptr<rpc::StoreChannel> channel, rpc::StoreChannel::Create(settings.channel));
-  return std::unique_ptr<Client>(new Client(std::move(channel), settings));
+store::CallContext Client::ContextFor(absl::Duration timeout) const {
+  return {.timeout = timeout_ > absl::ZeroDuration() ? timeout_ : timeout};
 }
 
-std::unique_ptr<grpc::ClientContext> Client::NewContext(absl::Duration timeout) const {
-  auto context = std::make_unique<grpc::ClientContext>();
-  channel_->Prepare(*context, timeout_ > absl::ZeroDuration() ? timeout_ : timeout);
-  return context;
-}
-
-absl::Status Client::Explain(const grpc::Status& grpc_status) const {
-  const absl::Status status = rpc::FromGrpc(grpc_status);
-  if (status.ok()) return status;
+absl::Status Client::Explain(const absl::Status& status) const {
   if (IsUnreachable(status)) {
     return Reworded(status, absl::StrCat("the store at ", target_, " cannot be reached"));
   }
@@ -68,13 +54,6 @@ absl::Status Client::Explain(const grpc::Status& grpc_status) const {
     default:
       return status.message().empty() ? Reworded(status, absl::StatusCodeToString(status.code())) : status;
   }
-}
-
-absl::StatusOr<uint64_t> Client::MailboxOf(const std::string& address) {
-  v1::GetAccountRequest request;
-  request.set_address(address);
-  ASSIGN_OR_RETURN(const v1::Account account, Call(directory(), &Directory::GetAccount, request));
-  return account.mailbox_id();
 }
 
 }  // namespace mailstead::ctl

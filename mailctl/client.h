@@ -1,23 +1,21 @@
-// The store API as commands call it: synchronous, with deadline and credential on every call, errors as
-// absl::Status.
+// The store API as commands call it: calls return when they are done, with a deadline on each and errors in words for a
+// person.
 #pragma once
-
-#include <grpcpp/client_context.h>
 
 #include <memory>
 #include <string>
 #include <type_traits>
+#include <utility>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/base/status.h"
-#include "common/rpc/channel.h"
+#include "common/rpc/transport.h"
+#include "common/store/blocking.h"
+#include "common/store/methods.h"
 #include "mailctl/settings.h"
-#include "mailstead/store/v1/admin.grpc.pb.h"
-#include "mailstead/store/v1/directory.grpc.pb.h"
-#include "mailstead/store/v1/mailbox.grpc.pb.h"
 
 namespace mailstead::ctl {
 
@@ -32,65 +30,87 @@ inline constexpr absl::Duration kBatchTimeout = absl::Minutes(5);
 // Reads everything there is. The store takes no deadline of 24 hours or more.
 inline constexpr absl::Duration kVerifyTimeout = absl::Hours(23);
 
-// Thread-safe.
+// Thread-safe, but for the streams.
 class Client {
  public:
-  using Directory = v1::DirectoryService::StubInterface;
-  using Mailbox = v1::MailboxService::StubInterface;
-  using Admin = v1::AdminService::StubInterface;
+  // `settings` say where `transport` leads, for the words of errors.
+  Client(std::unique_ptr<rpc::Transport> transport, const Settings& settings);
 
-  static absl::StatusOr<std::unique_ptr<Client>> Connect(const Settings& settings);
-
-  Directory& directory() { return *directory_; }
-  Mailbox& mailbox() { return *mailbox_; }
-  Admin& admin() { return *admin_; }
-
-  // For one call, with deadline and credential. --timeout goes before `timeout`.
-  std::unique_ptr<grpc::ClientContext> NewContext(absl::Duration timeout) const;
-  // What a call ended with, in words for a person.
-  absl::Status Explain(const grpc::Status& status) const;
-
-  // Call(client.directory(), &Client::Directory::GetDomain, request)
-  template <typename Stub, typename Request, typename Response>
-  absl::StatusOr<Response> Call(Stub& stub,
-                                grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
-                                const Request& request, absl::Duration timeout = kCallTimeout) const {
-    const std::unique_ptr<grpc::ClientContext> context = NewContext(timeout);
-    Response response;
-    RETURN_IF_ERROR(Explain((stub.*method)(context.get(), request, &response)));
+  // One try. --timeout goes before `timeout`.
+  template <typename Request, typename Response>
+  absl::StatusOr<Response> Call(store::Method<Request, Response> method, std::type_identity_t<Request> request,
+                                absl::Duration timeout = kCallTimeout) {
+    absl::StatusOr<Response> response = store_.Call(method, std::move(request), ContextFor(timeout));
+    if (!response.ok()) return Explain(response.status());
     return response;
   }
 
   // Calls a List method until the last page, and gives each page to `take`.
-  template <typename Stub, typename Request, typename Response>
-  absl::Status Pages(Stub& stub,
-                     grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
-                     Request request,
-                     absl::FunctionRef<void(const std::type_identity_t<Response>&)> take) const {
+  template <typename Request, typename Response>
+  absl::Status Pages(store::Method<Request, Response> method, std::type_identity_t<Request> request,
+                     absl::FunctionRef<void(const std::type_identity_t<Response>&)> take) {
     request.set_page_size(kPageSize);
     while (true) {
-      ASSIGN_OR_RETURN(const Response response, Call(stub, method, request));
+      ASSIGN_OR_RETURN(const Response response, Call(method, request));
       take(response);
       if (response.next_page_token().empty()) return absl::OkStatus();
       request.set_page_token(response.next_page_token());
     }
   }
 
-  // The mailbox of an account. NotFound.
-  absl::StatusOr<uint64_t> MailboxOf(const std::string& address);
+  // A call of several messages, used by one thread. Left before its end: cancelled.
+  template <typename Request, typename Response>
+  class Stream {
+   public:
+    Stream(Client& client, store::TypedStream<Request, Response> stream)
+        : client_(client), stream_(std::move(stream)) {}
+    // False: the call has ended, and Read says why.
+    bool Write(const Request& request, bool last) {
+      return client_.store_.Run(stream_.Write(request, last)).ok();
+    }
+    // True: `response` is the next one. False: the end, in order.
+    absl::StatusOr<bool> Read(Response& response) {
+      absl::StatusOr<bool> more = client_.store_.Run(stream_.Read(response));
+      if (!more.ok()) return client_.Explain(more.status());
+      return more;
+    }
+
+   private:
+    Client& client_;
+    store::TypedStream<Request, Response> stream_;
+  };
+  template <typename Request, typename Response>
+  Stream<Request, Response> Open(store::Method<Request, Response> method, absl::Duration timeout) {
+    return Stream<Request, Response>(*this, store_.api().Open(method, ContextFor(timeout)));
+  }
+  // A call with one request and several responses: gives each to `take`.
+  template <typename Request, typename Response>
+  absl::Status ReadAll(store::Method<Request, Response> method, const std::type_identity_t<Request>& request,
+                       absl::Duration timeout,
+                       absl::FunctionRef<void(const std::type_identity_t<Response>&)> take) {
+    Stream<Request, Response> stream = Open(method, timeout);
+    // Should it fail, Read says why.
+    stream.Write(request, /*last=*/true);
+    Response response;
+    while (true) {
+      ASSIGN_OR_RETURN(const bool more, stream.Read(response));
+      if (!more) return absl::OkStatus();
+      take(response);
+    }
+  }
 
  private:
-  Client(std::unique_ptr<rpc::StoreChannel> channel, const Settings& settings);
+  store::CallContext ContextFor(absl::Duration timeout) const;
+  // What a call ended with, in words for a person.
+  absl::Status Explain(const absl::Status& status) const;
 
   // The most a List method gives at once.
   static constexpr int kPageSize = 1000;
 
-  const std::unique_ptr<rpc::StoreChannel> channel_;
+  const std::unique_ptr<rpc::Transport> transport_;
   const std::string target_;
   const absl::Duration timeout_;
-  const std::unique_ptr<Directory> directory_;
-  const std::unique_ptr<Mailbox> mailbox_;
-  const std::unique_ptr<Admin> admin_;
+  store::BlockingStore store_;
 };
 
 }  // namespace mailstead::ctl

@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "common/base/clock.h"
 #include "mailctl/arguments.h"
 
 namespace mailstead::ctl {
@@ -25,6 +26,7 @@ class Context {
   virtual absl::StatusOr<Client*> Store() = 0;
   virtual Output& output() = 0;
   virtual Terminal& terminal() = 0;
+  virtual const Clock& clock() = 0;
 };
 
 struct Command {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <utility>
 
 #include "common/base/status.h"
 #include "mailctl/client.h"
@@ -25,12 +26,14 @@ class RunContext : public Context {
   absl::StatusOr<Client*> Store() override {
     if (client_ == nullptr) {
       ASSIGN_OR_RETURN(const Settings settings, FindStore(arguments_, surroundings_));
-      ASSIGN_OR_RETURN(client_, Client::Connect(settings));
+      ASSIGN_OR_RETURN(std::unique_ptr<rpc::Transport> transport, surroundings_.connect(settings));
+      client_ = std::make_unique<Client>(std::move(transport), settings);
     }
     return client_.get();
   }
   Output& output() override { return output_; }
   Terminal& terminal() override { return terminal_; }
+  const Clock& clock() override { return surroundings_.clock; }
 
  private:
   const Arguments& arguments_;

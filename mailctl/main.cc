@@ -8,6 +8,7 @@
 #include <system_error>
 #include <vector>
 
+#include "mailctl/connect.h"
 #include "mailctl/mailctl.h"
 
 int main(int argc, char** argv) {
@@ -18,6 +19,7 @@ int main(int argc, char** argv) {
 
   mailstead::ctl::Surroundings surroundings;
   surroundings.getenv = [](const char* name) -> const char* { return ::getenv(name); };
+  surroundings.connect = mailstead::ctl::ConnectByGrpc;
   std::error_code error;
   const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", error);
   if (!error) surroundings.program_path = program.string();

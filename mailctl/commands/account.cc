@@ -10,31 +10,63 @@
 namespace mailstead::ctl {
 namespace {
 
-// "--quota_bytes" and its kin; what was given goes into `account` and `mask`.
-absl::Status TakeSettings(const Arguments& arguments, v1::Account* account,
-                          google::protobuf::FieldMask* mask) {
-  ASSIGN_OR_RETURN(const std::optional<uint64_t> quota_bytes, arguments.GetBytes("quota_bytes"));
-  ASSIGN_OR_RETURN(const std::optional<uint64_t> quota_messages, arguments.GetCount("quota_messages"));
-  ASSIGN_OR_RETURN(const std::optional<bool> disabled, arguments.GetBool("disabled"));
-  if (quota_bytes.has_value()) {
-    account->set_quota_bytes(*quota_bytes);
-    mask->add_paths("quota_bytes");
+// "--quota_bytes" and its kin, those that were given.
+struct Changes {
+  std::optional<std::string> address;
+  std::optional<uint64_t> quota_bytes;
+  std::optional<uint64_t> quota_messages;
+  std::optional<bool> disabled;
+  bool operator==(const Changes&) const = default;
+};
+
+absl::StatusOr<Changes> TakeChanges(const Arguments& arguments) {
+  Changes changes;
+  if (arguments.Has("address")) changes.address = arguments.Get("address");
+  ASSIGN_OR_RETURN(changes.quota_bytes, arguments.GetBytes("quota_bytes"));
+  ASSIGN_OR_RETURN(changes.quota_messages, arguments.GetCount("quota_messages"));
+  ASSIGN_OR_RETURN(changes.disabled, arguments.GetBool("disabled"));
+  return changes;
+}
+
+// What was not given stays as it is in `account`; what was is named in `mask`.
+void Apply(const Changes& changes, v1::Account& account, google::protobuf::FieldMask& mask) {
+  if (changes.address.has_value()) {
+    account.set_address(*changes.address);
+    mask.add_paths("address");
   }
-  if (quota_messages.has_value()) {
-    account->set_quota_messages(*quota_messages);
-    mask->add_paths("quota_messages");
+  if (changes.quota_bytes.has_value()) {
+    account.mutable_quota()->set_bytes(static_cast<int64_t>(*changes.quota_bytes));
   }
-  if (disabled.has_value()) {
-    account->set_disabled(*disabled);
-    mask->add_paths("disabled");
+  if (changes.quota_messages.has_value()) {
+    account.mutable_quota()->set_messages(static_cast<int64_t>(*changes.quota_messages));
   }
-  return absl::OkStatus();
+  if (changes.quota_bytes.has_value() || changes.quota_messages.has_value()) mask.add_paths("quota");
+  if (changes.disabled.has_value()) {
+    account.set_state(*changes.disabled ? v1::ACCOUNT_STATE_DISABLED : v1::ACCOUNT_STATE_ACTIVE);
+    mask.add_paths("state");
+  }
+}
+
+absl::string_view StateText(const v1::Account& account) {
+  return account.state() == v1::ACCOUNT_STATE_DISABLED ? "disabled" : "active";
+}
+
+absl::StatusOr<v1::Account> Get(Client& store, const std::string& account) {
+  v1::GetAccountRequest request;
+  request.set_account(account);
+  return store.Call(store::kGetAccount, request);
 }
 
 std::vector<Option> SettingOptions() {
   return {{"quota_bytes", "SIZE", "Most bytes in the mailbox, such as 500M or 2G; 0 is no limit."},
           {"quota_messages", "N", "Most messages in the mailbox; 0 is no limit."},
           {"disabled", "yes|no", "Whether the account neither logs in nor takes mail.", "yes|no"}};
+}
+
+std::vector<Option> SetOptions() {
+  std::vector<Option> options = {{"address", "NEW", "Give the account another address."}};
+  for (const Option& option : SettingOptions()) options.push_back(option);
+  return options;
 }
 
 std::vector<Option> AddOptions() {
@@ -61,7 +93,8 @@ absl::Status Add(const Arguments& arguments, Context& context) {
   v1::CreateAccountRequest request;
   google::protobuf::FieldMask mask;
   request.mutable_account()->set_address(arguments.positional(0));
-  RETURN_IF_ERROR(TakeSettings(arguments, request.mutable_account(), &mask));
+  ASSIGN_OR_RETURN(const Changes changes, TakeChanges(arguments));
+  Apply(changes, *request.mutable_account(), mask);
   if (arguments.Has("no_password")) {
     if (arguments.Has("password_stdin") || arguments.Has("hash_stdin")) {
       return UsageError("--no_password excludes --password_stdin and --hash_stdin");
@@ -71,9 +104,9 @@ absl::Status Add(const Arguments& arguments, Context& context) {
   }
   ASSIGN_OR_RETURN(Client * store, context.Store());
   ASSIGN_OR_RETURN(const v1::Account account,
-                   store->Call(store->directory(), &Client::Directory::CreateAccount, request));
+                   store->Call(store::kCreateAccount, request));
   context.output().Result(
-      account, absl::StrCat("account ", account.address(), " added, mailbox ", account.mailbox_id()));
+      account, absl::StrCat("account ", account.address(), " added, mailbox ", account.account_id()));
   return absl::OkStatus();
 }
 
@@ -88,12 +121,12 @@ absl::Status List(const Arguments& arguments, Context& context) {
     for (const v1::Account& account : page.accounts()) {
       json.Add(account);
       if (context.output().json()) continue;
-      table.Row({account.address(), absl::StrCat(account.mailbox_id()), absl::StrCat(account.message_count()),
-                 FormatBytes(account.message_bytes()), FormatBytesLimit(account.quota_bytes()),
-                 account.disabled() ? "disabled" : "active"});
+      table.Row({account.address(), account.account_id(), absl::StrCat(account.usage().messages()),
+                 FormatBytes(account.usage().bytes()), FormatBytesLimit(account.quota().bytes()),
+                 std::string(StateText(account))});
     }
   };
-  RETURN_IF_ERROR(store->Pages(store->directory(), &Client::Directory::ListAccounts, request, take));
+  RETURN_IF_ERROR(store->Pages(store::kListAccounts, request, take));
   json.Finish();
   if (!context.output().json()) context.output().Raw(table.empty() ? "no accounts\n" : table.Text());
   return absl::OkStatus();
@@ -101,20 +134,17 @@ absl::Status List(const Arguments& arguments, Context& context) {
 
 absl::Status Show(const Arguments& arguments, Context& context) {
   ASSIGN_OR_RETURN(Client * store, context.Store());
-  v1::GetAccountRequest request;
-  request.set_address(arguments.positional(0));
-  ASSIGN_OR_RETURN(const v1::Account account,
-                   store->Call(store->directory(), &Client::Directory::GetAccount, request));
+  ASSIGN_OR_RETURN(const v1::Account account, Get(*store, arguments.positional(0)));
   context.output().Json(account);
   if (context.output().json()) return absl::OkStatus();
   FieldList fields;
   fields.Add("address", account.address());
-  fields.Add("state", account.disabled() ? "disabled" : "active");
-  fields.Add("mailbox", absl::StrCat(account.mailbox_id()));
-  fields.Add("messages", absl::StrCat(account.message_count()));
-  fields.Add("size", FormatBytes(account.message_bytes()));
-  fields.Add("quota of bytes", FormatBytesLimit(account.quota_bytes()));
-  fields.Add("quota of messages", FormatLimit(account.quota_messages()));
+  fields.Add("state", StateText(account));
+  fields.Add("mailbox", account.account_id());
+  fields.Add("messages", absl::StrCat(account.usage().messages()));
+  fields.Add("size", FormatBytes(account.usage().bytes()));
+  fields.Add("quota of bytes", FormatBytesLimit(account.quota().bytes()));
+  fields.Add("quota of messages", FormatLimit(account.quota().messages()));
   fields.Add("password", PasswordKindText(account.password_kind()));
   fields.Add("created", FormatTime(account.create_time()));
   context.output().Raw(fields.Text());
@@ -122,48 +152,50 @@ absl::Status Show(const Arguments& arguments, Context& context) {
 }
 
 absl::Status Set(const Arguments& arguments, Context& context) {
-  v1::UpdateAccountRequest request;
-  request.mutable_account()->set_address(arguments.positional(0));
-  RETURN_IF_ERROR(TakeSettings(arguments, request.mutable_account(), request.mutable_update_mask()));
-  if (request.update_mask().paths().empty()) {
-    return UsageError("nothing to change: give --quota_bytes, --quota_messages or --disabled");
+  ASSIGN_OR_RETURN(const Changes changes, TakeChanges(arguments));
+  if (changes == Changes()) {
+    return UsageError("nothing to change: give --address, --quota_bytes, --quota_messages or --disabled");
   }
   ASSIGN_OR_RETURN(Client * store, context.Store());
+  v1::UpdateAccountRequest request;
+  // With the etag of what was read: a change that somebody else makes meanwhile is not lost.
+  ASSIGN_OR_RETURN(*request.mutable_update(), Get(*store, arguments.positional(0)));
+  request.set_account(request.update().account_id());
+  Apply(changes, *request.mutable_update(), *request.mutable_update_mask());
   ASSIGN_OR_RETURN(const v1::Account account,
-                   store->Call(store->directory(), &Client::Directory::UpdateAccount, request));
+                   store->Call(store::kUpdateAccount, request));
   context.output().Result(account, absl::StrCat("account ", account.address(), " changed"));
   return absl::OkStatus();
 }
 
 absl::Status SetPassword(const Arguments& arguments, Context& context) {
   v1::SetPasswordRequest request;
-  request.set_address(arguments.positional(0));
+  request.set_account(arguments.positional(0));
   ASSIGN_OR_RETURN(*request.mutable_password(), ReadPassword(arguments, context));
   ASSIGN_OR_RETURN(Client * store, context.Store());
   ASSIGN_OR_RETURN(const v1::SetPasswordResponse response,
-                   store->Call(store->directory(), &Client::Directory::SetPassword, request));
-  context.output().Result(response, absl::StrCat("password of ", request.address(), " changed"));
+                   store->Call(store::kSetPassword, request));
+  context.output().Result(response, absl::StrCat("password of ", arguments.positional(0), " changed"));
   return absl::OkStatus();
 }
 
 absl::Status Remove(const Arguments& arguments, Context& context) {
   ASSIGN_OR_RETURN(Client * store, context.Store());
-  const std::string address = arguments.positional(0);
-  if (!arguments.Has("yes") && context.terminal().interactive()) {
-    v1::GetAccountRequest get;
-    get.set_address(address);
-    ASSIGN_OR_RETURN(const v1::Account account,
-                     store->Call(store->directory(), &Client::Directory::GetAccount, get));
-    const std::string question = absl::StrCat("Remove ", Printable(account.address()), " and its ",
-                                              Plural(account.message_count(), "message"), "?");
-    if (!context.terminal().Confirm(question)) return absl::CancelledError("cancelled: nothing was removed");
-  }
   v1::DeleteAccountRequest request;
-  request.set_address(address);
+  request.set_account(arguments.positional(0));
+  if (!arguments.Has("yes") && context.terminal().interactive()) {
+    ASSIGN_OR_RETURN(const v1::Account account, Get(*store, arguments.positional(0)));
+    const std::string question = absl::StrCat("Remove ", Printable(account.address()), " and its ",
+                                              Plural(account.usage().messages(), "message"), "?");
+    if (!context.terminal().Confirm(question)) return absl::CancelledError("cancelled: nothing was removed");
+    // What the operator was asked about, and not another account that has the address by now.
+    request.set_account(account.account_id());
+    request.set_etag(account.etag());
+  }
   ASSIGN_OR_RETURN(
       const v1::DeleteAccountResponse response,
-      store->Call(store->directory(), &Client::Directory::DeleteAccount, request, kTransferTimeout));
-  context.output().Result(response, absl::StrCat("account ", address, " removed"));
+      store->Call(store::kDeleteAccount, request, kTransferTimeout));
+  context.output().Result(response, absl::StrCat("account ", arguments.positional(0), " removed"));
   return absl::OkStatus();
 }
 
@@ -211,11 +243,12 @@ std::vector<Command> AccountCommands() {
        Show},
       {"account",
        "set",
-       "Change an account's quota or state.",
+       "Change an account's address, quota or state.",
        {{"ADDRESS"}},
-       SettingOptions(),
-       "",
-       "mailctl account set demo@example.test --quota_bytes=2G --disabled=no",
+       SetOptions(),
+       "With another address the account keeps its mailbox, its messages and its password.",
+       "mailctl account set demo@example.test --quota_bytes=2G --disabled=no\n"
+       "mailctl account set demo@example.test --address=ann@example.test",
        Set},
       {"account",
        "password",

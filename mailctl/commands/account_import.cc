@@ -59,9 +59,9 @@ struct Batch {
 
 absl::Status UpdatePassword(Client& store, const v1::CreateAccountRequest& request) {
   v1::SetPasswordRequest change;
-  change.set_address(request.account().address());
+  change.set_account(request.account().address());
   *change.mutable_password() = request.password();
-  return store.Call(store.directory(), &Client::Directory::SetPassword, change).status();
+  return store.Call(store::kSetPassword, change).status();
 }
 
 void TakeExisting(Client& store, Existing existing, const v1::CreateAccountRequest& request, uint64_t line,
@@ -82,7 +82,7 @@ void TakeExisting(Client& store, Existing existing, const v1::CreateAccountReque
 Tally SendBatch(Client& store, Existing existing, const Batch& batch) {
   Tally tally;
   const absl::StatusOr<v1::BatchCreateAccountsResponse> response =
-      store.Call(store.directory(), &Client::Directory::BatchCreateAccounts, batch.request, kBatchTimeout);
+      store.Call(store::kBatchCreateAccounts, batch.request, kBatchTimeout);
   if (response.ok() && static_cast<size_t>(response->results_size()) != batch.lines.size()) {
     tally.broken =
         absl::InternalError("the store answered for another number of accounts than it was asked for");
@@ -100,9 +100,9 @@ Tally SendBatch(Client& store, Existing existing, const Batch& batch) {
     if (code == absl::StatusCode::kOk) {
       ++tally.added;
     } else if (code == absl::StatusCode::kAlreadyExists) {
-      TakeExisting(store, existing, request, batch.lines[i], result.error(), tally);
+      TakeExisting(store, existing, request, batch.lines[i], result.message(), tally);
     } else {
-      tally.failures.push_back({batch.lines[i], request.account().address(), result.error()});
+      tally.failures.push_back({batch.lines[i], request.account().address(), result.message()});
     }
   }
   if (!response.ok()) tally.broken = response.status();

@@ -12,6 +12,12 @@ void TakeAlias(const Arguments& arguments, v1::Alias* alias) {
   for (size_t i = 1; i < arguments.positionals().size(); ++i) alias->add_targets(arguments.positionals()[i]);
 }
 
+absl::StatusOr<v1::Alias> Get(Client& store, const std::string& address) {
+  v1::GetAliasRequest request;
+  request.set_address(address);
+  return store.Call(store::kGetAlias, request);
+}
+
 std::string Targets(const v1::Alias& alias) { return absl::StrJoin(alias.targets(), ", "); }
 
 absl::Status Add(const Arguments& arguments, Context& context) {
@@ -19,7 +25,7 @@ absl::Status Add(const Arguments& arguments, Context& context) {
   v1::CreateAliasRequest request;
   TakeAlias(arguments, request.mutable_alias());
   ASSIGN_OR_RETURN(const v1::Alias alias,
-                   store->Call(store->directory(), &Client::Directory::CreateAlias, request));
+                   store->Call(store::kCreateAlias, request));
   context.output().Result(alias, absl::StrCat("alias ", alias.address(), " added"));
   return absl::OkStatus();
 }
@@ -36,7 +42,7 @@ absl::Status List(const Arguments& arguments, Context& context) {
       if (!context.output().json()) table.Row({alias.address(), Targets(alias)});
     }
   };
-  RETURN_IF_ERROR(store->Pages(store->directory(), &Client::Directory::ListAliases, request, take));
+  RETURN_IF_ERROR(store->Pages(store::kListAliases, request, take));
   json.Finish();
   if (!context.output().json()) context.output().Raw(table.empty() ? "no aliases\n" : table.Text());
   return absl::OkStatus();
@@ -44,10 +50,7 @@ absl::Status List(const Arguments& arguments, Context& context) {
 
 absl::Status Show(const Arguments& arguments, Context& context) {
   ASSIGN_OR_RETURN(Client * store, context.Store());
-  v1::GetAliasRequest request;
-  request.set_address(arguments.positional(0));
-  ASSIGN_OR_RETURN(const v1::Alias alias,
-                   store->Call(store->directory(), &Client::Directory::GetAlias, request));
+  ASSIGN_OR_RETURN(const v1::Alias alias, Get(*store, arguments.positional(0)));
   context.output().Json(alias);
   if (context.output().json()) return absl::OkStatus();
   FieldList fields;
@@ -61,10 +64,13 @@ absl::Status Show(const Arguments& arguments, Context& context) {
 absl::Status Set(const Arguments& arguments, Context& context) {
   ASSIGN_OR_RETURN(Client * store, context.Store());
   v1::UpdateAliasRequest request;
+  // With the etag of what was read: a change that somebody else makes meanwhile is not lost.
+  ASSIGN_OR_RETURN(const v1::Alias present, Get(*store, arguments.positional(0)));
   TakeAlias(arguments, request.mutable_alias());
+  request.mutable_alias()->set_etag(present.etag());
   request.mutable_update_mask()->add_paths("targets");
   ASSIGN_OR_RETURN(const v1::Alias alias,
-                   store->Call(store->directory(), &Client::Directory::UpdateAlias, request));
+                   store->Call(store::kUpdateAlias, request));
   context.output().Result(alias, absl::StrCat("alias ", alias.address(), " leads to ", Targets(alias)));
   return absl::OkStatus();
 }
@@ -74,7 +80,7 @@ absl::Status Remove(const Arguments& arguments, Context& context) {
   v1::DeleteAliasRequest request;
   request.set_address(arguments.positional(0));
   ASSIGN_OR_RETURN(const v1::DeleteAliasResponse response,
-                   store->Call(store->directory(), &Client::Directory::DeleteAlias, request));
+                   store->Call(store::kDeleteAlias, request));
   context.output().Result(response, absl::StrCat("alias ", request.address(), " removed"));
   return absl::OkStatus();
 }

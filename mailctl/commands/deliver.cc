@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/random.h"
+#include "common/store/limits.h"
 #include "mailctl/client.h"
 #include "mailctl/commands/commands.h"
 #include "mailctl/exit_code.h"
@@ -16,9 +17,7 @@
 namespace mailstead::ctl {
 namespace {
 
-constexpr size_t kPieceBytes = 64 * 1024;
 constexpr size_t kDeliveryIdSize = 26;
-constexpr size_t kSessionIdSize = 20;
 
 // "a@b,c@d": at commas outside the quotes of a local part.
 std::vector<std::string> SplitAddresses(absl::string_view text) {
@@ -36,8 +35,8 @@ std::vector<std::string> SplitAddresses(absl::string_view text) {
   return addresses;
 }
 
-absl::StatusOr<v1::DeliverEnvelope> MakeEnvelope(const Arguments& arguments) {
-  v1::DeliverEnvelope envelope;
+absl::StatusOr<v1::Envelope> MakeEnvelope(const Arguments& arguments) {
+  v1::Envelope envelope;
   for (const std::string& list : arguments.GetAll("to")) {
     for (std::string& address : SplitAddresses(list)) {
       if (address.empty()) return UsageError(absl::StrCat("--to=", list, ": an address is empty"));
@@ -47,47 +46,40 @@ absl::StatusOr<v1::DeliverEnvelope> MakeEnvelope(const Arguments& arguments) {
   if (envelope.recipients().empty()) return UsageError("mailctl deliver needs --to=ADDRESS");
   envelope.set_delivery_id(arguments.Get("delivery_id", RandomId(kDeliveryIdSize)));
   envelope.set_reverse_path(arguments.Get("from"));
-  envelope.set_session_id(RandomId(kSessionIdSize));
   return envelope;
 }
 
 // Streams envelope and message. When the message itself is bad the call is cancelled, and nothing is stored.
-absl::StatusOr<v1::DeliverResponse> Send(Client& store, const v1::DeliverEnvelope& envelope, Input& input) {
-  const std::unique_ptr<grpc::ClientContext> context = store.NewContext(kTransferTimeout);
-  v1::DeliverResponse response;
-  const auto writer = store.mailbox().Deliver(context.get(), &response);
-  const auto give_up = [&](absl::Status status) {
-    context->TryCancel();
-    writer->Finish().ok();
-    return status;
-  };
-
-  v1::DeliverRequest request;
+absl::StatusOr<v1::DeliverMessageResponse> Send(Client& store, const v1::Envelope& envelope, Input& input) {
+  auto stream = store.Open(store::kDeliverMessage, kTransferTimeout);
+  v1::DeliverMessageRequest request;
   *request.mutable_envelope() = envelope;
-  bool open = writer->Write(request);
+  bool open = stream.Write(request, /*last=*/false);
   LineEnds line_ends;
   std::string piece;
-  // The writer is closed early when the store has refused; Finish says why.
+  // The store may refuse before the end; then Read says why.
   while (open) {
-    if (absl::Status status = input.Read(kPieceBytes, &piece); !status.ok()) return give_up(status);
+    RETURN_IF_ERROR(input.Read(store::kPieceBytes, &piece));
     request.Clear();
-    absl::Status status =
-        piece.empty() ? line_ends.Finish() : line_ends.Convert(piece, request.mutable_content());
-    if (!status.ok()) return give_up(status);
+    RETURN_IF_ERROR(piece.empty() ? line_ends.Finish()
+                                  : line_ends.Convert(piece, request.mutable_content()));
     request.set_last(piece.empty());
-    open = writer->Write(request) && !request.last();
+    open = stream.Write(request, request.last()) && !request.last();
   }
-  writer->WritesDone();
-  RETURN_IF_ERROR(store.Explain(writer->Finish()));
+  v1::DeliverMessageResponse response;
+  ASSIGN_OR_RETURN(bool more, stream.Read(response));
+  if (!more) return absl::InternalError("the store ended the call without an answer");
+  v1::DeliverMessageResponse nothing;
+  ASSIGN_OR_RETURN(more, stream.Read(nothing));
   return response;
 }
 
 absl::Status Deliver(const Arguments& arguments, Context& context) {
-  ASSIGN_OR_RETURN(const v1::DeliverEnvelope envelope, MakeEnvelope(arguments));
+  ASSIGN_OR_RETURN(const v1::Envelope envelope, MakeEnvelope(arguments));
   ASSIGN_OR_RETURN(const std::unique_ptr<Input> input,
                    Input::Open(arguments.positional(0), context.terminal().input_fd()));
   ASSIGN_OR_RETURN(Client * store, context.Store());
-  const absl::StatusOr<v1::DeliverResponse> response = Send(*store, envelope, *input);
+  const absl::StatusOr<v1::DeliverMessageResponse> response = Send(*store, envelope, *input);
   if (!response.ok()) {
     if (ExitCodeOf(response.status()) == ExitCode::kTemporary) {
       context.output().Warning(
@@ -97,8 +89,9 @@ absl::Status Deliver(const Arguments& arguments, Context& context) {
   }
   context.output().Result(
       *response,
-      absl::StrCat(response->already_stored() ? "already delivered " : "delivered ", response->delivery_id(),
-                   " to ", Plural(envelope.recipients_size(), "recipient")));
+      absl::StrCat(response->outcome() == v1::DELIVER_OUTCOME_ALREADY_STORED ? "already delivered "
+                                                                             : "delivered ",
+                   response->delivery_id(), " to ", Plural(envelope.recipients_size(), "recipient")));
   return absl::OkStatus();
 }
 
@@ -115,7 +108,8 @@ std::vector<Command> DeliverCommands() {
         {"delivery_id", "ID", "16 to 64 of [A-Za-z0-9_-]: a second delivery with this id stores nothing."}},
        "\"-\" reads standard input. Line ends that are LF become CRLF; nothing else is changed or added but "
        "the\n"
-       "Return-Path line in front. The message is stored for all recipients or for none.",
+       "Return-Path, Delivered-To and X-Original-To lines in front. The message is stored for all recipients or "
+       "for none.",
        "mailctl deliver hello.eml --to=demo@example.test --from=ann@example.test",
        Deliver},
   };

@@ -10,14 +10,28 @@ namespace {
 const Option kPlusAddressing = {"plus_addressing", "yes|no",
                                 "Whether user+tag@domain is delivered to user@domain.", "yes|no"};
 
+v1::PlusAddressing ToProto(bool plus_addressing) {
+  return plus_addressing ? v1::PLUS_ADDRESSING_ENABLED : v1::PLUS_ADDRESSING_DISABLED;
+}
+
+bool HasPlusAddressing(const v1::Domain& domain) {
+  return domain.plus_addressing() == v1::PLUS_ADDRESSING_ENABLED;
+}
+
+absl::StatusOr<v1::Domain> Get(Client& store, const std::string& name) {
+  v1::GetDomainRequest request;
+  request.set_name(name);
+  return store.Call(store::kGetDomain, request);
+}
+
 absl::Status Add(const Arguments& arguments, Context& context) {
   ASSIGN_OR_RETURN(const std::optional<bool> plus_addressing, arguments.GetBool("plus_addressing"));
   ASSIGN_OR_RETURN(Client * store, context.Store());
   v1::CreateDomainRequest request;
   request.mutable_domain()->set_name(arguments.positional(0));
-  request.mutable_domain()->set_plus_addressing(plus_addressing.value_or(true));
+  request.mutable_domain()->set_plus_addressing(ToProto(plus_addressing.value_or(true)));
   ASSIGN_OR_RETURN(const v1::Domain domain,
-                   store->Call(store->directory(), &Client::Directory::CreateDomain, request));
+                   store->Call(store::kCreateDomain, request));
   context.output().Result(domain, absl::StrCat("domain ", domain.name(), " added"));
   return absl::OkStatus();
 }
@@ -29,11 +43,11 @@ absl::Status List(const Arguments&, Context& context) {
   const auto take = [&](const v1::ListDomainsResponse& page) {
     for (const v1::Domain& domain : page.domains()) {
       json.Add(domain);
-      table.Row({domain.name(), YesNo(domain.plus_addressing()), FormatTime(domain.create_time())});
+      table.Row({domain.name(), YesNo(HasPlusAddressing(domain)), FormatTime(domain.create_time())});
     }
   };
   RETURN_IF_ERROR(
-      store->Pages(store->directory(), &Client::Directory::ListDomains, v1::ListDomainsRequest(), take));
+      store->Pages(store::kListDomains, v1::ListDomainsRequest(), take));
   json.Finish();
   if (!context.output().json()) context.output().Raw(table.empty() ? "no domains\n" : table.Text());
   return absl::OkStatus();
@@ -41,15 +55,12 @@ absl::Status List(const Arguments&, Context& context) {
 
 absl::Status Show(const Arguments& arguments, Context& context) {
   ASSIGN_OR_RETURN(Client * store, context.Store());
-  v1::GetDomainRequest request;
-  request.set_name(arguments.positional(0));
-  ASSIGN_OR_RETURN(const v1::Domain domain,
-                   store->Call(store->directory(), &Client::Directory::GetDomain, request));
+  ASSIGN_OR_RETURN(const v1::Domain domain, Get(*store, arguments.positional(0)));
   context.output().Json(domain);
   if (context.output().json()) return absl::OkStatus();
   FieldList fields;
   fields.Add("domain", domain.name());
-  fields.Add("plus addressing", YesNo(domain.plus_addressing()));
+  fields.Add("plus addressing", YesNo(HasPlusAddressing(domain)));
   fields.Add("created", FormatTime(domain.create_time()));
   context.output().Raw(fields.Text());
   return absl::OkStatus();
@@ -60,11 +71,12 @@ absl::Status Set(const Arguments& arguments, Context& context) {
   if (!plus_addressing.has_value()) return UsageError("nothing to change: give --plus_addressing=yes or =no");
   ASSIGN_OR_RETURN(Client * store, context.Store());
   v1::UpdateDomainRequest request;
-  request.mutable_domain()->set_name(arguments.positional(0));
-  request.mutable_domain()->set_plus_addressing(*plus_addressing);
+  // With the etag of what was read: a change that somebody else makes meanwhile is not lost.
+  ASSIGN_OR_RETURN(*request.mutable_domain(), Get(*store, arguments.positional(0)));
+  request.mutable_domain()->set_plus_addressing(ToProto(*plus_addressing));
   request.mutable_update_mask()->add_paths("plus_addressing");
   ASSIGN_OR_RETURN(const v1::Domain domain,
-                   store->Call(store->directory(), &Client::Directory::UpdateDomain, request));
+                   store->Call(store::kUpdateDomain, request));
   context.output().Result(domain, absl::StrCat("domain ", domain.name(), " changed"));
   return absl::OkStatus();
 }
@@ -74,7 +86,7 @@ absl::Status Remove(const Arguments& arguments, Context& context) {
   v1::DeleteDomainRequest request;
   request.set_name(arguments.positional(0));
   ASSIGN_OR_RETURN(const v1::DeleteDomainResponse response,
-                   store->Call(store->directory(), &Client::Directory::DeleteDomain, request));
+                   store->Call(store::kDeleteDomain, request));
   context.output().Result(response, absl::StrCat("domain ", request.name(), " removed"));
   return absl::OkStatus();
 }

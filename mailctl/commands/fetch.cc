@@ -52,20 +52,14 @@ class WholeFile {
   bool kept_ = false;
 };
 
-absl::StatusOr<uint64_t> Receive(Client& store, uint64_t mailbox_id, uint64_t message_id,
+absl::StatusOr<uint64_t> Receive(Client& store, const v1::FetchMessageRequest& request,
                                  const std::function<void(const std::string&)>& take) {
-  v1::FetchMessageRequest request;
-  request.set_mailbox_id(mailbox_id);
-  request.set_message_id(message_id);
-  const std::unique_ptr<grpc::ClientContext> context = store.NewContext(kTransferTimeout);
-  const auto reader = store.mailbox().FetchMessage(context.get(), request);
   uint64_t bytes = 0;
-  v1::FetchMessageResponse response;
-  while (reader->Read(&response)) {
+  const auto take_piece = [&](const v1::FetchMessageResponse& response) {
     take(response.content());
     bytes += response.content().size();
-  }
-  RETURN_IF_ERROR(store.Explain(reader->Finish()));
+  };
+  RETURN_IF_ERROR(store.ReadAll(store::kFetchMessage, request, kTransferTimeout, take_piece));
   return bytes;
 }
 
@@ -73,18 +67,18 @@ absl::Status Fetch(const Arguments& arguments, Context& context) {
   const std::string path = arguments.Get("output");
   if (context.output().json() && (path.empty() || path == "-"))
     return UsageError("--json needs --output=FILE: the message is bytes");
+  v1::FetchMessageRequest request;
+  request.set_account(arguments.positional(0));
   ASSIGN_OR_RETURN(const uint64_t message_id, ParseId("message", arguments.positional(1)));
+  request.set_message_id(static_cast<int64_t>(message_id));
   ASSIGN_OR_RETURN(Client * store, context.Store());
-  ASSIGN_OR_RETURN(const uint64_t mailbox_id, store->MailboxOf(arguments.positional(0)));
   if (path.empty() || path == "-") {
-    return Receive(*store, mailbox_id, message_id,
-                   [&](const std::string& bytes) { context.output().Raw(bytes); })
-        .status();
+    return Receive(*store, request, [&](const std::string& bytes) { context.output().Raw(bytes); }).status();
   }
   WholeFile file(path);
   RETURN_IF_ERROR(file.Open());
-  ASSIGN_OR_RETURN(const uint64_t bytes, Receive(*store, mailbox_id, message_id,
-                                                 [&](const std::string& piece) { file.Write(piece); }));
+  ASSIGN_OR_RETURN(const uint64_t bytes,
+                   Receive(*store, request, [&](const std::string& piece) { file.Write(piece); }));
   RETURN_IF_ERROR(file.Keep());
   context.output().JsonText(
       absl::StrCat("{\"file\": ", JsonQuote(path), ", \"size_bytes\": \"", bytes, "\"}"));
@@ -101,9 +95,9 @@ std::vector<Command> FetchCommands() {
        "Get one message as it is stored.",
        {{"ADDRESS"}, {"ID"}},
        {{"output", "FILE", "Write it to a file instead of standard output.", {}, 'o'}},
-       "The bytes are those that POP3 gives: the Return-Path line, then the message. The message stays in "
-       "the mailbox,\n"
-       "and no lock is taken. mailctl message list shows the ids.",
+       "The bytes are those that POP3 gives: the fields that Mailstead put in front, then the message. The "
+       "message stays\n"
+       "in the mailbox, and no lock is taken. mailctl message list shows the ids.",
        "mailctl fetch demo@example.test 17 -o message.eml",
        Fetch},
   };

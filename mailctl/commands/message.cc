@@ -6,6 +6,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
@@ -21,32 +22,33 @@ namespace {
 // The most DeleteMessages takes.
 constexpr size_t kDeleteAtOnce = 10'000;
 // The most of a header that `message show` prints.
-constexpr uint64_t kShownHeaderBytes = 64 * 1024;
+constexpr int64_t kShownHeaderBytes = 64 * 1024;
 
-absl::Status ForEachMessage(Client& store, uint64_t mailbox_id,
+absl::Status ForEachMessage(Client& store, const std::string& account,
                             absl::FunctionRef<void(const v1::MessageSummary&)> take) {
   v1::ListMessagesRequest request;
-  request.set_mailbox_id(mailbox_id);
+  request.set_account(account);
   const auto take_page = [&](const v1::ListMessagesResponse& page) {
     for (const v1::MessageSummary& message : page.messages()) take(message);
   };
-  return store.Pages(store.mailbox(), &Client::Mailbox::ListMessages, request, take_page);
+  return store.Pages(store::kListMessages, request, take_page);
 }
 
 std::string ReversePath(const v1::MessageSummary& message) {
   return absl::StrCat("<", message.reverse_path(), ">");
 }
 
+std::string Recipients(const v1::MessageSummary& message) { return absl::StrJoin(message.recipients(), ", "); }
+
 absl::Status List(const Arguments& arguments, Context& context) {
   ASSIGN_OR_RETURN(Client * store, context.Store());
-  ASSIGN_OR_RETURN(const uint64_t mailbox_id, store->MailboxOf(arguments.positional(0)));
   JsonList json(context.output(), "messages");
   Table table({{"ID", true}, {"DELIVERED"}, {"SIZE", true}, {"FROM"}, {"TO"}});
-  RETURN_IF_ERROR(ForEachMessage(*store, mailbox_id, [&](const v1::MessageSummary& message) {
+  RETURN_IF_ERROR(ForEachMessage(*store, arguments.positional(0), [&](const v1::MessageSummary& message) {
     json.Add(message);
     if (context.output().json()) return;
     table.Row({absl::StrCat(message.message_id()), FormatTime(message.deliver_time()),
-               FormatBytes(message.size_bytes()), ReversePath(message), message.recipient()});
+               FormatBytes(message.size_bytes()), ReversePath(message), Recipients(message)});
   }));
   json.Finish();
   if (!context.output().json()) context.output().Raw(table.empty() ? "no messages\n" : table.Text());
@@ -54,31 +56,28 @@ absl::Status List(const Arguments& arguments, Context& context) {
 }
 
 // The header section of a message, or its first kShownHeaderBytes.
-absl::StatusOr<std::string> FetchHeader(Client& store, uint64_t mailbox_id, uint64_t message_id) {
+absl::StatusOr<std::string> FetchHeader(Client& store, const std::string& account, int64_t message_id) {
   v1::FetchMessageRequest request;
-  request.set_mailbox_id(mailbox_id);
+  request.set_account(account);
   request.set_message_id(message_id);
   request.set_read_limit(kShownHeaderBytes);
-  const std::unique_ptr<grpc::ClientContext> context = store.NewContext(kCallTimeout);
-  const auto reader = store.mailbox().FetchMessage(context.get(), request);
   std::string text;
-  v1::FetchMessageResponse response;
-  while (reader->Read(&response)) text.append(response.content());
-  RETURN_IF_ERROR(store.Explain(reader->Finish()));
+  const auto take = [&](const v1::FetchMessageResponse& response) { text.append(response.content()); };
+  RETURN_IF_ERROR(store.ReadAll(store::kFetchMessage, request, kCallTimeout, take));
   const size_t end = text.find("\r\n\r\n");
   return end == std::string::npos ? text : text.substr(0, end + 2);
 }
 
 absl::Status Show(const Arguments& arguments, Context& context) {
+  const std::string account = arguments.positional(0);
   ASSIGN_OR_RETURN(const uint64_t message_id, ParseId("message", arguments.positional(1)));
   ASSIGN_OR_RETURN(Client * store, context.Store());
-  ASSIGN_OR_RETURN(const uint64_t mailbox_id, store->MailboxOf(arguments.positional(0)));
   std::optional<v1::MessageSummary> found;
-  RETURN_IF_ERROR(ForEachMessage(*store, mailbox_id, [&](const v1::MessageSummary& message) {
-    if (message.message_id() == message_id) found = message;
+  RETURN_IF_ERROR(ForEachMessage(*store, account, [&](const v1::MessageSummary& message) {
+    if (message.message_id() == static_cast<int64_t>(message_id)) found = message;
   }));
   if (!found.has_value()) {
-    return absl::NotFoundError(absl::StrCat("no message ", message_id, " in ", arguments.positional(0)));
+    return absl::NotFoundError(absl::StrCat("no message ", message_id, " in ", account));
   }
   context.output().Json(*found);
   if (context.output().json()) return absl::OkStatus();
@@ -90,26 +89,26 @@ absl::Status Show(const Arguments& arguments, Context& context) {
   fields.Add("delivered", FormatTime(found->deliver_time()));
   fields.Add("size", absl::StrCat(found->size_bytes(), " bytes"));
   fields.Add("from", ReversePath(*found));
-  fields.Add("to", found->recipient());
+  fields.Add("to", Recipients(*found));
   fields.Add("SHA-256", absl::BytesToHexString(found->sha256()));
   context.output().Raw(absl::StrCat(fields.Text(), "\n"));
-  ASSIGN_OR_RETURN(const std::string header, FetchHeader(*store, mailbox_id, message_id));
+  ASSIGN_OR_RETURN(const std::string header, FetchHeader(*store, account, found->message_id()));
   for (absl::string_view line : absl::StrSplit(absl::StripSuffix(header, "\n"), '\n')) {
     context.output().Line(Printable(absl::StrReplaceAll(absl::StripSuffix(line, "\r"), {{"\t", "    "}})));
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<uint64_t>> MessagesToRemove(const Arguments& arguments, Client& store,
-                                                       uint64_t mailbox_id) {
-  std::vector<uint64_t> ids;
+absl::StatusOr<std::vector<int64_t>> MessagesToRemove(const Arguments& arguments, Client& store) {
+  std::vector<int64_t> ids;
   for (size_t i = 1; i < arguments.positionals().size(); ++i) {
     ASSIGN_OR_RETURN(const uint64_t id, ParseId("message", arguments.positionals()[i]));
-    ids.push_back(id);
+    ids.push_back(static_cast<int64_t>(id));
   }
   if (arguments.Has("all")) {
-    RETURN_IF_ERROR(ForEachMessage(
-        store, mailbox_id, [&](const v1::MessageSummary& message) { ids.push_back(message.message_id()); }));
+    RETURN_IF_ERROR(ForEachMessage(store, arguments.positional(0), [&](const v1::MessageSummary& message) {
+      ids.push_back(message.message_id());
+    }));
   }
   return ids;
 }
@@ -121,8 +120,7 @@ absl::Status Remove(const Arguments& arguments, Context& context) {
     RETURN_IF_ERROR(ParseId("message", arguments.positionals()[i]).status());
   }
   ASSIGN_OR_RETURN(Client * store, context.Store());
-  ASSIGN_OR_RETURN(const uint64_t mailbox_id, store->MailboxOf(arguments.positional(0)));
-  ASSIGN_OR_RETURN(const std::vector<uint64_t> ids, MessagesToRemove(arguments, *store, mailbox_id));
+  ASSIGN_OR_RETURN(const std::vector<int64_t> ids, MessagesToRemove(arguments, *store));
   if (arguments.Has("all") && !arguments.Has("yes")) {
     const std::string question = absl::StrCat("Remove ", Plural(ids.size(), "message"), " of ",
                                               Printable(arguments.positional(0)), "?");
@@ -132,11 +130,11 @@ absl::Status Remove(const Arguments& arguments, Context& context) {
   v1::DeleteMessagesResponse total;
   for (size_t first = 0; first < ids.size(); first += kDeleteAtOnce) {
     v1::DeleteMessagesRequest request;
-    request.set_mailbox_id(mailbox_id);
+    request.set_account(arguments.positional(0));
     for (size_t i = first; i < std::min(ids.size(), first + kDeleteAtOnce); ++i)
       request.add_message_ids(ids[i]);
     ASSIGN_OR_RETURN(const v1::DeleteMessagesResponse response,
-                     store->Call(store->mailbox(), &Client::Mailbox::DeleteMessages, request));
+                     store->Call(store::kDeleteMessages, request));
     total.set_deleted_count(total.deleted_count() + response.deleted_count());
   }
   context.output().Result(total, absl::StrCat(Plural(total.deleted_count(), "message"), " removed"));

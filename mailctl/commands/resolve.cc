@@ -7,13 +7,13 @@
 namespace mailstead::ctl {
 namespace {
 
-using Response = v1::ResolveRecipientResponse;
+using Response = v1::ResolveAddressResponse;
 
 std::string Outcome(const Response& response) {
-  const std::string mailboxes = absl::StrCat(response.mailbox_ids_size() == 1 ? "mailbox " : "mailboxes ",
-                                             absl::StrJoin(response.mailbox_ids(), ", "));
+  const std::string mailboxes = absl::StrCat(response.account_ids_size() == 1 ? "mailbox " : "mailboxes ",
+                                             absl::StrJoin(response.account_ids(), ", "));
   switch (response.outcome()) {
-    case Response::OUTCOME_LOCAL:
+    case Response::OUTCOME_ACCOUNT:
       return absl::StrCat("an account here: ", mailboxes);
     case Response::OUTCOME_ALIAS:
       return absl::StrCat("an alias or catch-all here: ", mailboxes);
@@ -32,10 +32,10 @@ std::string Outcome(const Response& response) {
 
 absl::Status Resolve(const Arguments& arguments, Context& context) {
   ASSIGN_OR_RETURN(Client * store, context.Store());
-  v1::ResolveRecipientRequest request;
+  v1::ResolveAddressRequest request;
   request.set_address(arguments.positional(0));
   ASSIGN_OR_RETURN(const Response response,
-                   store->Call(store->directory(), &Client::Directory::ResolveRecipient, request));
+                   store->Call(store::kResolveAddress, request));
   context.output().Result(response,
                           absl::StrCat(Printable(request.address()), " leads to ", Outcome(response)));
   if (response.outcome() == Response::OUTCOME_UNKNOWN) {

@@ -8,12 +8,20 @@
 namespace mailstead::ctl {
 namespace {
 
-std::string StatusText(const v1::GetStatusResponse& status) {
+bool IsHealthy(const v1::GetStatusResponse& status) { return status.health() == v1::HEALTH_SERVING; }
+
+google::protobuf::Duration SinceStart(const v1::GetStatusResponse& status, absl::Time now) {
+  google::protobuf::Duration duration;
+  duration.set_seconds(absl::ToUnixSeconds(now) - status.start_time().seconds());
+  return duration;
+}
+
+std::string StatusText(const v1::GetStatusResponse& status, absl::Time now) {
   FieldList fields;
-  fields.Add("health", status.healthy() ? "good" : absl::StrCat("BAD: ", status.health_detail()));
+  fields.Add("health", IsHealthy(status) ? "good" : absl::StrCat("BAD: ", status.health_detail()));
   fields.Add("version", status.version());
   fields.Add("engine", absl::StrCat(status.engine(), ", schema ", status.schema_version()));
-  fields.Add("up for", FormatDuration(status.uptime()));
+  fields.Add("up for", FormatDuration(SinceStart(status, now)));
   fields.Add("domains", absl::StrCat(status.domain_count()));
   fields.Add("accounts", absl::StrCat(status.account_count()));
   fields.Add("aliases", absl::StrCat(status.alias_count()));
@@ -32,10 +40,10 @@ std::string StatusText(const v1::GetStatusResponse& status) {
 absl::Status Status(const Arguments&, Context& context) {
   ASSIGN_OR_RETURN(Client * store, context.Store());
   ASSIGN_OR_RETURN(const v1::GetStatusResponse status,
-                   store->Call(store->admin(), &Client::Admin::GetStatus, v1::GetStatusRequest()));
+                   store->Call(store::kGetStatus, v1::GetStatusRequest()));
   context.output().Json(status);
-  if (!context.output().json()) context.output().Raw(StatusText(status));
-  if (status.healthy()) return absl::OkStatus();
+  if (!context.output().json()) context.output().Raw(StatusText(status, context.clock().Now()));
+  if (IsHealthy(status)) return absl::OkStatus();
   return absl::UnavailableError(absl::StrCat("the store is not healthy: ", status.health_detail()));
 }
 

@@ -11,27 +11,20 @@ namespace {
 absl::Status Verify(const Arguments& arguments, Context& context) {
   ASSIGN_OR_RETURN(Client * store, context.Store());
   v1::VerifyMessagesRequest request;
-  if (!arguments.positionals().empty()) {
-    ASSIGN_OR_RETURN(const uint64_t mailbox_id, store->MailboxOf(arguments.positional(0)));
-    request.set_mailbox_id(mailbox_id);
-  }
-  const std::unique_ptr<grpc::ClientContext> call = store->NewContext(kVerifyTimeout);
-  const auto reader = store->admin().VerifyMessages(call.get(), request);
+  request.set_account(arguments.positional(0));
   JsonList json(context.output(), "damaged");
-  uint64_t checked = 0;
-  uint64_t damaged = 0;
-  v1::VerifyMessagesResponse response;
-  while (reader->Read(&response)) {
-    if (response.message_id() == 0) {
-      checked = response.checked_count();
-      damaged = response.damaged_count();
-      continue;
-    }
-    json.Add(response);
-    context.output().Line(absl::StrCat("mailbox ", response.mailbox_id(), " message ", response.message_id(),
-                                       ": ", Printable(response.error())));
-  }
-  RETURN_IF_ERROR(store->Explain(reader->Finish()));
+  v1::VerifyMessagesResponse::Summary summary;
+  const auto take = [&](const v1::VerifyMessagesResponse& response) {
+    if (response.has_summary()) summary = response.summary();
+    if (!response.has_damage()) return;
+    const v1::VerifyMessagesResponse::Damage& damage = response.damage();
+    json.Add(damage);
+    context.output().Line(absl::StrCat("mailbox ", damage.account_id(), " message ", damage.message_id(), ": ",
+                                       Printable(damage.error().message())));
+  };
+  RETURN_IF_ERROR(store->ReadAll(store::kVerifyMessages, request, kVerifyTimeout, take));
+  const auto checked = static_cast<uint64_t>(summary.checked_count());
+  const auto damaged = static_cast<uint64_t>(summary.damaged_count());
   json.Finish(absl::StrCat("\"checked_count\": \"", checked, "\", \"damaged_count\": \"", damaged, "\""));
   context.output().Line(absl::StrCat(Plural(checked, "message"), " checked, ", damaged, " damaged"));
   if (damaged == 0) return absl::OkStatus();

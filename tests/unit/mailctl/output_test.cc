@@ -34,7 +34,8 @@ TEST(OutputTest, ResultIsALineOrADocument) {
   EXPECT_EQ(person.out.str(), "domain example.test added\n");
   Printed script;
   script.json.Result(Example(), "domain example.test added");
-  EXPECT_EQ(script.out.str(), "{\n \"name\": \"example.test\",\n \"plus_addressing\": false\n}\n");
+  EXPECT_EQ(script.out.str(), "{\n \"name\": \"example.test\",\n \"plus_addressing\": \"PLUS_ADDRESSING_UNSPECIFIED\",\n"
+            " \"etag\": \"\"\n}\n");
 }
 
 TEST(OutputTest, Errors) {
@@ -112,8 +113,8 @@ TEST(JsonListTest, Document) {
   list.Finish("\"more\": 1");
   EXPECT_EQ(printed.out.str(),
             "{\"domains\": [\n"
-            "  {\"name\":\"example.test\",\"plus_addressing\":false},\n"
-            "  {\"name\":\"example.test\",\"plus_addressing\":false}\n"
+            "  {\"name\":\"example.test\",\"plus_addressing\":\"PLUS_ADDRESSING_UNSPECIFIED\",\"etag\":\"\"},\n"
+            "  {\"name\":\"example.test\",\"plus_addressing\":\"PLUS_ADDRESSING_UNSPECIFIED\",\"etag\":\"\"}\n"
             "], \"more\": 1}\n");
 }
 
