@@ -1,7 +1,7 @@
 #include <string>
 
 #include "common/base/check.h"
-#include "common/text/address.h"
+#include "common/mail/address.h"
 #include "common/text/utf8.h"
 #include "tests/fuzz/fuzz.h"
 

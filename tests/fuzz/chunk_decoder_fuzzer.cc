@@ -2,7 +2,7 @@
 #include <string>
 
 #include "common/base/check.h"
-#include "smtpd/inbound/chunk_decoder.h"
+#include "smtpd/inbound/pipeline/chunk_decoder.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace mailstead::fuzz {

@@ -1,5 +1,3 @@
-#include "pop3d/protocol/command.h"
-
 #include <optional>
 #include <string>
 
@@ -8,6 +6,8 @@
 #include "common/base/check.h"
 #include "common/text/base64.h"
 #include "common/text/utf8.h"
+#include "pop3d/protocol/command.h"
+#include "pop3d/protocol/login_name.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace mailstead::fuzz {
@@ -39,9 +39,17 @@ void CheckBase64(absl::string_view text) {
   if (bytes.has_value()) CHECK(absl::Base64Escape(*bytes) == text);
 }
 
+// A name is a part of the message; only SCRAM's is written in another way, and never longer.
+void CheckLoginName(absl::string_view message) {
+  for (const char* mechanism : {"PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"}) {
+    CHECK(pop3::LoginName(mechanism, std::string(message)).size() <= message.size());
+  }
+}
+
 }  // namespace
 
 void Run(absl::string_view input) {
+  CheckLoginName(input);
   CheckWords(input);
   CheckBase64(input);
   const std::optional<pop3::Command> command = pop3::ParseCommand(input);

@@ -31,10 +31,9 @@ void CheckMail(absl::string_view argument, bool allow_auth) {
   const smtp::Parsed<smtp::MailCommand> mail = smtp::ParseMail(argument, allow_auth);
   if (!mail.ok()) return;
   CheckPath(mail->reverse_path);
-  CHECK(mail->smtp_utf8 || mail->reverse_path.address.is_ascii());
-  CHECK(mail->ret.empty() || mail->ret == "FULL" || mail->ret == "HDRS");
-  CHECK(mail->envid.size() <= smtp::kMaxEnvidBytes);
-  CheckPrintable(mail->envid);
+  CHECK(mail->smtputf8 || mail->reverse_path.address.is_ascii());
+  CHECK(mail->dsn_envelope_id.size() <= smtp::kMaxEnvidBytes);
+  CheckPrintable(mail->dsn_envelope_id);
   // A client that is not logged in may send less, never something else.
   if (!allow_auth) CHECK(smtp::ParseMail(argument, true).ok());
 }
@@ -49,10 +48,11 @@ void CheckRcpt(absl::string_view argument) {
   if (!utf8.ok()) return;
   CheckPath(utf8->forward_path);
   CHECK(!utf8->forward_path.is_null());
-  CHECK(utf8->orcpt.size() <= smtp::kMaxOrcptBytes);
-  CheckPrintable(utf8->orcpt);
-  CHECK(IsValidUtf8(utf8->orcpt));
-  CheckPrintable(utf8->notify);
+  CHECK(utf8->original_recipient.size() <= smtp::kMaxOrcptBytes);
+  CheckPrintable(utf8->original_recipient);
+  CHECK(IsValidUtf8(utf8->original_recipient));
+  const DsnNotify& notify = utf8->notify;
+  CHECK(notify.given || !(notify.success || notify.failure || notify.delay));
 }
 
 void CheckBdatAndAuth(absl::string_view argument) {
