@@ -6,6 +6,8 @@ import socket
 import subprocess
 import time
 
+from .server import start_program
+
 REPO = pathlib.Path(__file__).resolve().parents[2]
 MAILLOAD = REPO / "build" / "bin" / "mailload"
 RUN_LIMIT = 600  # seconds; a run that takes longer is void
@@ -17,15 +19,17 @@ def smtp_source(port, sessions, messages, size=4096, reuse=True, recipient="demo
             "-f", "bench@bench.example.test", "-t", recipient]
     argv += ["-d"] if reuse else []
     begin = time.monotonic()
-    subprocess.run([*argv, f"127.0.0.1:{port}"], check=True, timeout=RUN_LIMIT)
+    subprocess.run([*argv, f"127.0.0.1:{port}"], check=True, timeout=RUN_LIMIT, start_new_session=True)
     return time.monotonic() - begin
 
 
 def mailload(mode, port, time_limit=RUN_LIMIT, **flags):
-    """What mailload measured, as a dict: done, seconds, per_second, megabytes_per_second, p50_us, p99_us."""
+    """What mailload measured, as a dict: done, seconds, per_second, megabytes_per_second, p50_us, p99_us; of POP3
+    also login_p50_us and others of the kind."""
     argv = [str(MAILLOAD), mode, f"--port={port}", f"--max_seconds={time_limit}"]
     argv += [f"--{name}={str(value).lower() if isinstance(value, bool) else value}" for name, value in flags.items()]
-    done = subprocess.run(argv, check=True, timeout=time_limit, stdout=subprocess.PIPE)
+    done = subprocess.run(argv, check=True, timeout=time_limit, stdout=subprocess.PIPE,
+                          start_new_session=True)
     return json.loads(done.stdout)
 
 
@@ -35,7 +39,7 @@ class IdleHold:
     def __init__(self, port, count, tls=False):
         argv = [str(MAILLOAD), "idle", f"--port={port}", f"--count={count}", f"--tls={str(tls).lower()}",
                 "--sessions=64", "--from_address=127.0.0.9"]
-        self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = start_program(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         if self.process.stdout.readline().strip() != "held":
             raise RuntimeError("mailload idle failed")
 
@@ -52,8 +56,8 @@ class SmtpSink:
 
     def __init__(self):
         self.port = free_port()
-        self.process = subprocess.Popen(["smtp-sink", "-u", "nobody", f"127.0.0.1:{self.port}", "1000"],
-                                        stderr=subprocess.DEVNULL)
+        self.process = start_program(["smtp-sink", "-u", "nobody", f"127.0.0.1:{self.port}", "1000"],
+                                     stderr=subprocess.DEVNULL)
         wait_for_port(self.port)
 
     def close(self):

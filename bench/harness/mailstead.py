@@ -3,9 +3,13 @@
 The front-ends reach the store by a Unix socket, as Postfix reaches Dovecot.
 """
 
+import contextlib
+import dataclasses
 import os
 import pathlib
+import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -14,7 +18,7 @@ import urllib.request
 
 from .loads import REPO, free_port, wait_for_port
 from .peer import PASSWORD
-from .server import Server, pss_bytes
+from .server import Server, pss_bytes, start_program
 
 sys.path.insert(0, str(REPO / "tests/support"))
 from mailstead.ctl import Mailctl  # noqa: E402
@@ -31,7 +35,9 @@ class Mailstead(Server):
     # Sessions that a front-end holds in the idle rows.
     idle_smtp = idle_pop3 = 15_000
 
-    def __init__(self):
+    def __init__(self, programs=BIN):
+        """`programs`: the folder that they are started from."""
+        self.programs = pathlib.Path(programs)
         self.processes = []
         self.pids = {}
         self.mx_ports = []
@@ -39,14 +45,14 @@ class Mailstead(Server):
 
     def start(self):
         self.store = f"unix:{self.folder}/store.sock"
+        self.tokens = {name: self.folder / f"{name}.token" for name in self._token_names()}
         self._start("stored", data_dir=self.folder / "store", listen=self.store,
-                    frontend_token_file=self.folder / "frontend.token",
-                    operator_token_file=self.folder / "operator.token")
+                    **{f"{name}_token_file": file for name, file in self.tokens.items()})
         self.mx_port, self.smtps_port = self.add_smtpd()
         self.pop3_port, self.pop3s_port = free_port(), free_port()
         self._start("pop3d", pop3_listen=f"127.0.0.1:{self.pop3_port}", pop3s_listen=f"127.0.0.1:{self.pop3s_port}",
-                    allow_plaintext_auth="true", **self._frontend())
-        self.ctl = Mailctl(self.store, self.folder / "operator.token")
+                    allow_plaintext_auth="true", **self._frontend("pop"))
+        self.ctl = Mailctl(self.store, self.tokens["operator"], program=self.programs / "mailctl")
         self.ctl.add_domain("example.test")
         self.add_mailboxes(["demo"])
 
@@ -54,23 +60,28 @@ class Mailstead(Server):
         """One more on the same store; its ports, plain and TLS."""
         number, port, tls_port = len(self.mx_ports), free_port(), free_port()
         self._start("smtpd", name=f"smtpd-{number}" if number else "smtpd", mx_listen=f"127.0.0.1:{port}",
-                    submission_listen="", submissions_listen=f"127.0.0.1:{tls_port}", **self._frontend())
+                    submission_listen="", submissions_listen=f"127.0.0.1:{tls_port}", **self._frontend("smtp"))
         self.mx_ports.append(port)
         return port, tls_port
 
-    def _frontend(self):
-        return dict(store=self.store, store_token_file=self.folder / "frontend.token",
+    def _token_names(self):
+        """Those of the programs' version: until a2f7867 all front-ends had one token."""
+        text = subprocess.run([self.programs / "stored", "--help"], capture_output=True, text=True, check=True).stdout
+        return re.findall(r"^ +--([a-z]+)_token_file", text, re.MULTILINE)
+
+    def _frontend(self, role):
+        return dict(store=self.store, store_token_file=self.tokens.get(role) or self.tokens["frontend"],
                     tls_self_signed_dir=self.folder, hostname="bench.example.test",
                     max_connections=0, max_connections_per_address=0)
 
     def _start(self, program, name=None, **flags):
         """Logs go to a file, as an operator's would; returns when the program says that it is ready."""
         admin = free_port()
-        argv = [str(BIN / program), f"--admin_listen=127.0.0.1:{admin}"]
+        argv = [str(self.programs / program), f"--admin_listen=127.0.0.1:{admin}"]
         argv += [f"--{flag}={value}" for flag, value in flags.items()]
         name = name or program
         with open(self.folder / f"{name}.log", "wb") as log:
-            process = subprocess.Popen(argv, stderr=log)
+            process = start_program(argv, stderr=log)
         self.processes.append(process)
         self.pids[name] = process.pid
         wait_for_port(admin)
@@ -105,6 +116,30 @@ class Mailstead(Server):
         """Of the named programs, or of all."""
         return sum(pss_bytes(self.pids[name]) for name in names or self.pids)
 
+    @contextlib.contextmanager
+    def count_cost(self, what, count):
+        """CPU time and changes of threads of each program."""
+        before = {name: thread_costs(pid) for name, pid in self.pids.items()}
+        yield
+        spent = {name: thread_costs(self.pids[name]) - costs for name, costs in before.items()}
+        self._keep("us of CPU time", what, {name: costs.cpu_us / count for name, costs in spent.items()})
+        self._keep("changes of threads", what, {name: costs.changes / count for name, costs in spent.items()})
+
+    @contextlib.contextmanager
+    def count_system_calls(self, what, count):
+        """Calls of futex(2) and of all, where perf can count them."""
+        counters = {name: SystemCalls(pid) for name, pid in self.pids.items()} if shutil.which("perf") else {}
+        yield
+        seen = {name: counter.stop() for name, counter in counters.items()}
+        for text in SystemCalls.EVENTS.values():
+            self._keep(text, what, {name: counts[text] / count for name, counts in seen.items() if text in counts})
+
+    def _keep(self, text, what, numbers):
+        """Into the details; without the programs that take no part in the row."""
+        for name, number in numbers.items():
+            if number >= 0.05 * sum(numbers.values()) and number > 0:
+                self.details[f"{name}: {text} for a {what}"] = number
+
     def close(self):
         for process in reversed(self.processes):
             process.terminate()
@@ -117,6 +152,43 @@ def cpu_seconds(pid):
     """User and system time so far (proc(5), stat, fields 14 and 15)."""
     fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@dataclasses.dataclass(frozen=True)
+class ThreadCosts:
+    cpu_us: float
+    # How often a thread was taken from the CPU, or let go of it.
+    changes: int
+
+    def __sub__(self, other):
+        return ThreadCosts(self.cpu_us - other.cpu_us, self.changes - other.changes)
+
+
+def thread_costs(pid):
+    """So far, of the threads that the process has now (proc(5): schedstat in nanoseconds, status)."""
+    tasks = list(pathlib.Path(f"/proc/{pid}/task").iterdir())
+    changes = re.compile(r"voluntary_ctxt_switches:\s+(\d+)")
+    return ThreadCosts(sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1000,
+                       sum(int(number) for task in tasks for number in changes.findall((task / "status").read_text())))
+
+
+class SystemCalls:
+    """Counts with perf, from when it is made until stop()."""
+
+    EVENTS = {"syscalls:sys_enter_futex": "futex calls", "raw_syscalls:sys_enter": "system calls"}
+
+    def __init__(self, pid):
+        self.process = subprocess.Popen(["perf", "stat", "-x", ",", "-e", ",".join(self.EVENTS), "-p", str(pid)],
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        time.sleep(0.3)  # Until it counts; it does not say when.
+
+    def stop(self):
+        """{event: number}; without those that this machine does not count."""
+        self.process.send_signal(signal.SIGINT)
+        text = self.process.communicate(timeout=20)[1]
+        lines = [line.split(",") for line in text.splitlines()]
+        return {self.EVENTS[fields[2]]: int(fields[0]) for fields in lines
+                if len(fields) > 2 and fields[0].isdigit() and fields[2] in self.EVENTS}
 
 
 def ready(port):

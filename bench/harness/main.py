@@ -1,4 +1,5 @@
-"""Runs the rows on Mailstead and on Postfix with Dovecot in turn, and prints the medians."""
+"""Runs the rows on Mailstead, on another build of it where one is given, and on Postfix with Dovecot in turn, and prints
+the medians."""
 
 import argparse
 import pathlib
@@ -13,11 +14,11 @@ from .rows import FDATASYNC, QUICK, ROWS, SINK, SINK_NEW, fdatasync_us, mailbox_
 
 
 def measure(make, name, scale):
-    """The row's figure on a fresh server."""
+    """The row's figure on a fresh server, and the details."""
     server = make()
     try:
         server.add_mailboxes(mailbox_names())
-        return ROWS[name].function(server, scale)
+        return ROWS[name].function(server, scale), server.details
     finally:
         server.close()
 
@@ -39,21 +40,36 @@ REFERENCES = {
 
 
 class Bench:
-    """Measures each row on both servers by turns, so that what disturbs the machine disturbs both alike."""
+    """Measures each row on all servers by turns, so that what disturbs the machine disturbs all alike."""
 
-    def __init__(self, scale):
-        self.scale = scale
+    def __init__(self, arguments):
+        self.scale = arguments.scale
+        self.peer = not arguments.without_peer
+        # Folder of the programs of the build to compare with; may be None.
+        self.before = arguments.before
         self.results = report.Results()
         self.errors = []
 
     def run(self, number, names):
         for name in names:
-            self._keep(number, name, self.results.ours, name, lambda: measure(Mailstead, name, self.scale))
+            ours = [(name, self.results.ours, Mailstead)]
+            if self.before:
+                ours.append((f"{name} before", self.results.before, lambda: Mailstead(self.before)))
+            # Who goes first has the warmer or the colder machine: by turns.
+            for what, figures, make in ours if number % 2 else reversed(ours):
+                self._keep_row(number, what, figures, name, make)
             for of in {target.of: None for target in ROWS[name].targets if target.of in REFERENCES}:
                 self._keep(number, of, self.results.references, of, lambda: REFERENCES[of](self.scale))
-            if ROWS[name].has_peer:
-                self._keep(number, f"{name} of the peer", self.results.theirs, name,
-                           lambda: measure(PostfixDovecot, name, self.scale))
+            if ROWS[name].has_peer and self.peer:
+                self._keep_row(number, f"{name} of the peer", self.results.theirs, name, PostfixDovecot)
+
+    def _keep_row(self, number, what, figures, name, make):
+        def figure():
+            number, details = measure(make, name, self.scale)
+            self.results.add_details(figures, name, details)
+            return number
+
+        self._keep(number, what, figures, name, figure)
 
     def _keep(self, number, what, figures, key, function):
         """A row that fails is reported and does not end the others."""
@@ -67,8 +83,10 @@ class Bench:
 
 
 def text_of(results, arguments):
-    circumstances = report.circumstances(sys.argv[1:], arguments.runs, arguments.scale)
-    return "\n\n".join([circumstances, report.table(results, arguments.names), report.references(results)])
+    circumstances = report.circumstances(sys.argv[1:], arguments)
+    parts = [circumstances, report.table(results, arguments.names), report.references(results),
+             report.details(results, arguments.names)]
+    return "\n\n".join(part for part in parts if part)
 
 
 def write_output(path, text, results, names):
@@ -85,8 +103,15 @@ def parse_arguments():
     parser.add_argument("--runs", type=int, help="5, with --quick 2")
     parser.add_argument("--scale", type=float, help="share of the full length of each row: 1, with --quick 0.5")
     parser.add_argument("--rows", help="comma separated: " + ", ".join(ROWS))
+    parser.add_argument("--before", metavar="DIR", type=pathlib.Path,
+                        help="measure this build too: a folder with build/bin, such as a worktree of another commit")
+    parser.add_argument("--without_peer", action="store_true", help="leave out Postfix and Dovecot")
     parser.add_argument("--output", metavar="FILE", help="write table and chart into this Markdown file, too")
     arguments = parser.parse_args()
+    if arguments.before:
+        arguments.before = (arguments.before / "build/bin").resolve()
+        if not (arguments.before / "stored").exists():
+            parser.error(f"{arguments.before} has no programs: build them there first")
     arguments.runs = arguments.runs or (2 if arguments.quick else 5)
     arguments.scale = arguments.scale or (0.5 if arguments.quick else 1)
     arguments.names = arguments.rows.split(",") if arguments.rows else list(QUICK if arguments.quick else ROWS)
@@ -101,7 +126,7 @@ def main():
     # Idle sessions need a descriptor each, in the servers and in the load.
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    bench = Bench(arguments.scale)
+    bench = Bench(arguments)
     for number in range(1, arguments.runs + 1):
         bench.run(number, arguments.names)
     text = text_of(bench.results, arguments)

@@ -3,6 +3,7 @@
 import concurrent.futures
 import dataclasses
 import os
+import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -23,7 +24,8 @@ def deliver(server, scale):
     """Deliver 4 KB, 32 sessions with reuse, until all are in mailboxes."""
     count = int(server.bulk * scale)
     begin = time.monotonic()
-    smtp_source(server.mx_port, 32, count)
+    with server.count_cost("message", count):
+        smtp_source(server.mx_port, 32, count)
     server.wait_until_delivered()
     return count / (time.monotonic() - begin)
 
@@ -53,7 +55,12 @@ def deliver_tls(server, scale):
 
 def latency(server, scale):
     """Median time from MAIL to the durable 250, one session."""
-    return mailload("smtp", server.mx_port, sessions=1, count=int(1000 * scale))["p50_us"]
+    count = int(1000 * scale)
+    with server.count_cost("message", count):
+        figure = mailload("smtp", server.mx_port, sessions=1, count=count)["p50_us"]
+    with server.count_system_calls("message", count):
+        mailload("smtp", server.mx_port, sessions=1, count=count)
+    return figure
 
 
 def deliver_100_recipients(server, scale):
@@ -85,8 +92,9 @@ def fill(server, mailboxes, each, size=MESSAGE):
 
 def pop3(server, mode, mailboxes, each, count, size=MESSAGE, sessions=32):
     recipient = fill(server, mailboxes, each, size) if each else "empty%@example.test"
-    return mailload(mode, server.pop3_port, sessions=sessions, count=count, mailboxes=mailboxes,
-                    recipient=recipient, password=PASSWORD)
+    with server.count_cost("session", count):
+        return mailload(mode, server.pop3_port, sessions=sessions, count=count, mailboxes=mailboxes,
+                        recipient=recipient, password=PASSWORD)
 
 
 def pop3_40(server, scale):
@@ -107,6 +115,48 @@ def pop3_large(server, scale):
 def poll(server, scale):
     """POP3, sessions that find an empty mailbox, 32 at once."""
     return pop3(server, "poll", 32, 0, int(9600 * scale))["per_second"]
+
+
+def poll_one(server, scale):
+    """POP3, time of a session that finds an empty mailbox, from connect to the reply to QUIT, one session."""
+    count = int(2000 * scale)
+    poll(server, scale / 10)  # The first sessions find a cold server.
+    options = dict(sessions=1, mailboxes=1, recipient="empty%@example.test", password=PASSWORD)
+    with server.count_cost("session", count):
+        seen = mailload("poll", server.pop3_port, count=count, **options)
+    server.details |= {"us of the login": seen["login_p50_us"], "us of QUIT": seen["quit_p50_us"]}
+    with server.count_system_calls("session", count):
+        mailload("poll", server.pop3_port, count=count, **options)
+    return seen["p50_us"]
+
+
+def poll_large(server, scale):
+    """POP3, login to a mailbox of 5,000 messages that stay there; STAT, LIST, UIDL, QUIT; 10 sessions for a new message."""
+    recipient = dict(mailboxes=1, recipient="left%@example.test")
+    mailload("smtp", server.mx_port, sessions=32, count=int(5000 * scale), message_bytes=MESSAGE, **recipient)
+    server.wait_until_delivered()
+
+    def sessions(count):
+        return mailload("poll", server.pop3_port, sessions=1, count=count, listings=True, password=PASSWORD,
+                        **recipient)
+
+    sessions(10)
+    rounds, first, others = max(3, int(30 * scale)), [], []
+    for _ in range(rounds):
+        mailload("smtp", server.mx_port, sessions=1, count=1, message_bytes=MESSAGE, **recipient)
+        server.wait_until_delivered()
+        first.append(sessions(1))
+        others.append(sessions(9))
+
+    def median(seen, step):
+        return statistics.median(one[f"{step}_us"] for one in seen)
+
+    server.details["us of the login after a new message"] = median(first, "login_p50")
+    for text, step in (("LIST", "list_p50"), ("UIDL", "uidl_p50"), ("QUIT", "quit_p50"), ("a whole session", "p50")):
+        server.details[f"us of {text}"] = median(others, step)
+    with server.count_cost("session", 9 * rounds):
+        sessions(9 * rounds)
+    return median(others, "login_p50")
 
 
 def idle(server, port, count, tls=False):
@@ -210,7 +260,7 @@ def fdatasync_us():
 
 def mailbox_names():
     """Every mailbox that a row uses."""
-    names = [f"many{i}" for i in range(100)] + [f"empty{i}" for i in range(32)]
+    names = [f"many{i}" for i in range(100)] + [f"empty{i}" for i in range(32)] + ["left0"]
     for each, size, count in ((40, MESSAGE, 32), (1, MESSAGE, 32), (4, 5_000_000, 8)):
         names += [f"s{size}n{each}box{i}" for i in range(count)]
     return names
@@ -255,6 +305,8 @@ ROWS = {
     "pop3_1": Row(pop3_1, "sessions/s", (Target(4, PEER),)),
     "pop3_large": Row(pop3_large, "MB/s", (Target(1.5, PEER),)),
     "poll": Row(poll, "sessions/s", (Target(5, PEER),)),
+    "poll_one": Row(poll_one, "us", (Target(450),), less_is_better=True),
+    "poll_large": Row(poll_large, "us", (Target(1000),), less_is_better=True),
     "idle_smtp": memory_row(idle_smtp, 16),
     "idle_smtp_tls": memory_row(idle_smtp_tls, 40),
     "idle_pop3": memory_row(idle_pop3, 16),

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -29,9 +30,12 @@ struct Options {
   size_t recipients_per_message = 1;
   std::string recipient = "demo@example.test";
   size_t mailboxes = 1;
-  // pop3: how many messages each session fetches and deletes; poll logs in, asks STAT and leaves.
+  // pop3 fetches every message that it finds; poll logs in, asks STAT and leaves.
   std::string password;
+  // pop3: what was fetched is deleted.
   bool delete_messages = false;
+  // poll: LIST and UIDL after STAT, as clients do that leave their mail on the server.
+  bool listings = false;
 };
 
 struct Result {
@@ -41,6 +45,8 @@ struct Result {
   absl::Duration elapsed;
   // Of each message or session, unsorted.
   std::vector<absl::Duration> latencies;
+  // poll: the same of its steps: "login" (PASS to its reply), "list", "uidl", "quit".
+  std::map<std::string, std::vector<absl::Duration>> steps;
 };
 
 // Each runs to its end. Throws when anything goes wrong.

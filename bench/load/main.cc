@@ -30,24 +30,29 @@ ABSL_FLAG(std::string, recipient, "demo@example.test",
 ABSL_FLAG(uint64_t, mailboxes, 1, "How many mailboxes there are. pop3, poll: a multiple of --sessions.");
 ABSL_FLAG(std::string, password, "", "pop3, poll: the password of all of them.");
 ABSL_FLAG(bool, delete_messages, false, "pop3: delete what was fetched.");
+ABSL_FLAG(bool, listings, false, "poll: LIST and UIDL after STAT.");
 ABSL_FLAG(uint64_t, max_seconds, 300, "The run is void after this time.");
 
 namespace mailstead::bench {
 namespace {
 
+double QuantileUs(std::vector<absl::Duration>& values, double q) {
+  if (values.empty()) return 0;
+  std::sort(values.begin(), values.end());
+  return absl::ToDoubleMicroseconds(values[static_cast<size_t>(q * (values.size() - 1))]);
+}
+
 void Print(const char* mode, Result result) {
   const double seconds = absl::ToDoubleSeconds(result.elapsed);
-  std::sort(result.latencies.begin(), result.latencies.end());
-  const auto quantile = [&](double q) {
-    if (result.latencies.empty()) return 0.0;
-    return absl::ToDoubleMicroseconds(
-        result.latencies[static_cast<size_t>(q * (result.latencies.size() - 1))]);
-  };
   absl::PrintF(
       "{\"mode\":\"%s\",\"done\":%u,\"seconds\":%.3f,\"per_second\":%.1f,\"megabytes_per_second\":%.1f,"
-      "\"p50_us\":%.0f,\"p99_us\":%.0f}\n",
-      mode, result.done, seconds, result.done / seconds, result.bytes / seconds / 1e6, quantile(0.5),
-      quantile(0.99));
+      "\"p50_us\":%.0f,\"p99_us\":%.0f",
+      mode, result.done, seconds, result.done / seconds, result.bytes / seconds / 1e6,
+      QuantileUs(result.latencies, 0.5), QuantileUs(result.latencies, 0.99));
+  for (auto& [step, latencies] : result.steps) {
+    absl::PrintF(",\"%s_p50_us\":%.0f", step, QuantileUs(latencies, 0.5));
+  }
+  absl::PrintF("}\n");
 }
 
 int Main(const std::string& mode) {
@@ -69,6 +74,7 @@ int Main(const std::string& mode) {
   options.mailboxes = absl::GetFlag(FLAGS_mailboxes);
   options.password = absl::GetFlag(FLAGS_password);
   options.delete_messages = absl::GetFlag(FLAGS_delete_messages);
+  options.listings = absl::GetFlag(FLAGS_listings);
 
   if (mode == "smtp") {
     Print("smtp", DeliverBySmtp(io, options));

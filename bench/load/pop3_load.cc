@@ -13,13 +13,16 @@ struct Run {
   Result result;
 };
 
-asio::awaitable<size_t> LogInAndCount(Client& client, const Options& options, size_t number) {
+asio::awaitable<size_t> LogInAndCount(Client& client, Run& run, size_t number) {
+  const Options& options = run.options;
   co_await client.ExpectOk();
   co_await client.Write(
       absl::StrCat("USER ", Numbered(options.recipient, number % options.mailboxes), "\r\n"));
   co_await client.ExpectOk();
+  const absl::Time begin = absl::Now();
   co_await client.Write(absl::StrCat("PASS ", options.password, "\r\n"));
   co_await client.ExpectOk();
+  run.result.steps["login"].push_back(absl::Now() - begin);
   co_await client.Write("STAT\r\n");
   const absl::string_view line = co_await client.ReadLine();
   const std::vector<std::string> words = absl::StrSplit(line, ' ');
@@ -30,11 +33,19 @@ asio::awaitable<size_t> LogInAndCount(Client& client, const Options& options, si
   co_return count;
 }
 
+asio::awaitable<void> AskListing(Client& client, Run& run, absl::string_view command, const char* step) {
+  const absl::Time begin = absl::Now();
+  co_await client.Write(command);
+  co_await client.ExpectOk();
+  co_await client.ReadMultiline();
+  run.result.steps[step].push_back(absl::Now() - begin);
+}
+
 asio::awaitable<void> OneSession(asio::io_context& io, Run& run, size_t number) {
   const absl::Time begin = absl::Now();
   Client client(io.get_executor());
   co_await client.Connect(run.options.target, nullptr);
-  const size_t count = co_await LogInAndCount(client, run.options, number);
+  const size_t count = co_await LogInAndCount(client, run, number);
   if (run.fetch) {
     for (size_t i = 1; i <= count; ++i) {
       co_await client.Write(absl::StrCat("RETR ", i, "\r\n"));
@@ -47,10 +58,16 @@ asio::awaitable<void> OneSession(asio::io_context& io, Run& run, size_t number) 
       co_await client.ExpectOk();
     }
   } else {
+    if (run.options.listings) {
+      co_await AskListing(client, run, "LIST\r\n", "list");
+      co_await AskListing(client, run, "UIDL\r\n", "uidl");
+    }
     ++run.result.done;
   }
+  const absl::Time quit = absl::Now();
   co_await client.Write("QUIT\r\n");
   co_await client.ExpectOk();
+  run.result.steps["quit"].push_back(absl::Now() - quit);
   client.Close();
   run.result.latencies.push_back(absl::Now() - begin);
 }
