@@ -47,7 +47,7 @@ FROM front-end AS smtpd
 COPY --from=builder /build/bin/smtpd /usr/local/bin/
 ENV SMTPD_ADMIN_LISTEN=0.0.0.0:9090 \
     SMTPD_STORE=stored:7070 \
-    SMTPD_STORE_TOKEN_FILE=/var/lib/mailstead/secrets/frontend.token \
+    SMTPD_STORE_TOKEN_FILE=/var/lib/mailstead/secrets/smtp.token \
     SMTPD_TLS_SELF_SIGNED_DIR=/var/lib/mailstead/tls
 EXPOSE 25 465 587 9090
 HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --start-interval=1s CMD ["healthcheck", "9090"]
@@ -58,7 +58,7 @@ FROM front-end AS pop3d
 COPY --from=builder /build/bin/pop3d /usr/local/bin/
 ENV POP3D_ADMIN_LISTEN=0.0.0.0:9090 \
     POP3D_STORE=stored:7070 \
-    POP3D_STORE_TOKEN_FILE=/var/lib/mailstead/secrets/frontend.token \
+    POP3D_STORE_TOKEN_FILE=/var/lib/mailstead/secrets/pop.token \
     POP3D_TLS_SELF_SIGNED_DIR=/var/lib/mailstead/tls
 EXPOSE 110 995 9090
 HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --start-interval=1s CMD ["healthcheck", "9090"]
@@ -69,19 +69,21 @@ FROM runtime AS stored
 USER root
 RUN --mount=type=cache,target=/var/cache/apt,sharing=locked --mount=type=cache,target=/var/lib/apt,sharing=locked \
     apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-      libgsasl18 libnettle8 librocksdb7.8 >/dev/null
+      libgsasl18 libnettle8 librocksdb7.8 >/dev/null && \
+    install -d -o mailstead -g mailstead -m 0700 /var/lib/mailstead/secrets/smtp /var/lib/mailstead/secrets/pop
 COPY --from=builder /build/bin/stored /build/bin/mailctl /usr/local/bin/
 USER mailstead
-# The operator's token lies with the data, where no front-end sees it.
+# The operator's token lies with the data, where no front-end sees it, and those of smtpd and pop3d in a volume each.
 ENV STORED_ADMIN_LISTEN=0.0.0.0:9090 \
     STORED_LISTEN=0.0.0.0:7070 \
     STORED_DATA_DIR=/var/lib/mailstead/store/data \
     STORED_OPERATOR_TOKEN_FILE=/var/lib/mailstead/store/operator.token \
-    STORED_FRONTEND_TOKEN_FILE=/var/lib/mailstead/secrets/frontend.token \
+    STORED_SMTP_TOKEN_FILE=/var/lib/mailstead/secrets/smtp/smtp.token \
+    STORED_POP_TOKEN_FILE=/var/lib/mailstead/secrets/pop/pop.token \
     MAILCTL_STORE=127.0.0.1:7070 \
     MAILCTL_TOKEN_FILE=/var/lib/mailstead/store/operator.token
 EXPOSE 7070 9090
-VOLUME ["/var/lib/mailstead/store", "/var/lib/mailstead/secrets"]
+VOLUME ["/var/lib/mailstead/store", "/var/lib/mailstead/secrets/smtp", "/var/lib/mailstead/secrets/pop"]
 HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --start-interval=1s CMD ["healthcheck", "9090"]
 ENTRYPOINT ["stored"]
 

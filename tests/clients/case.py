@@ -5,7 +5,7 @@ import tempfile
 
 from mailstead.process import run_tool
 from mailstead.stack import StackCase
-from mailstead.trace import sha256, strip_submission_fields, strip_trace
+from mailstead.trace import sha256, strip_blank_line, strip_submission_fields, strip_trace
 
 from target import Target
 
@@ -48,9 +48,11 @@ class ClientCase(StackCase):
             got = [strip_trace(item) for item in self.target.take_all(utf8)] if expected or not utf8 else []
             self.assertEqual(len(expected), len(got), "number of messages")
             for message, traced in zip(expected, got):
-                content = strip_submission_fields(traced.content, message.content) if route.login else traced.content
-                self.assert_same(message.content, content, message.name)
+                strip = strip_submission_fields if route.login else strip_blank_line
+                self.assert_same(message.content, strip(traced.content, message.content), message.name)
                 self.assertEqual(self.target.sender(route, utf8), traced.return_path.decode())
+                self.assertEqual(self.target.recipient(utf8), traced.delivered_to.decode())
+                self.assertEqual((), traced.original_to)
                 self.assert_received(traced.received.decode(), route)
 
     def assert_received(self, received, route):
@@ -68,14 +70,18 @@ class ClientCase(StackCase):
         session = self.target.pop3()
         stored = session.fetch_all(delete=False)
         for message, raw in zip(messages, stored, strict=True):
-            self.assert_same(message.content, strip_trace(raw).content, message.name)
+            self.assert_same(message.content, self.content_of(raw, message), message.name)
         return stored
+
+    def content_of(self, raw, message):
+        """What was sent, of the bytes that a client fetched."""
+        return strip_blank_line(strip_trace(raw).content, message.content)
 
     def assert_fetched(self, messages, got):
         """What a client fetched holds these messages, in this order."""
         self.assertEqual(len(messages), len(got), "number of messages")
         for message, raw in zip(messages, got):
-            self.assert_same(message.content, strip_trace(raw).content, message.name)
+            self.assert_same(message.content, self.content_of(raw, message), message.name)
 
     def assert_same(self, expected, got, name):
         if sha256(expected) != sha256(got):

@@ -3,32 +3,17 @@
 import json
 import os
 import pathlib
-import shutil
 import tempfile
 import unittest
 
 from mailstead.paths import tool
 from mailstead.process import run_tool
+from mailstead.registries import npm_install
 
 import corpus
 from case import ClientCase
 
 SOURCE = pathlib.Path(__file__).parent / "nodemailer"
-
-
-def install(folder):
-    """Installs the locked version unless it is there."""
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = (SOURCE / "package-lock.json").read_bytes()
-    stamp = folder / "installed-lock.json"
-    if stamp.exists() and stamp.read_bytes() == lock:
-        return
-    for name in ("package.json", "package-lock.json"):
-        shutil.copy(SOURCE / name, folder / name)
-    done = run_tool([tool("npm"), "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=folder, timeout=300)
-    if done.returncode != 0:
-        raise AssertionError(f"npm ci failed; nodemailer comes from the npm registry: {done.stderr.decode()[-2000:]}")
-    stamp.write_bytes(lock)
 
 
 class NodemailerTest(ClientCase):
@@ -41,7 +26,7 @@ class NodemailerTest(ClientCase):
             folder = tempfile.TemporaryDirectory(prefix="mailstead-node-")
             cls.addClassCleanup(folder.cleanup)
             cls.modules = pathlib.Path(folder.name)
-        install(cls.modules)
+        npm_install(SOURCE, cls.modules)
         super().setUpClass()
 
     def send(self, route, messages, method="PLAIN"):

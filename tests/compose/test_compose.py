@@ -115,10 +115,10 @@ class ContainerTest(ComposeCase):
                 self.assertLess(added, 100 << 20)
 
     def test_front_ends_see_their_own_token_only(self):
-        for service in ("smtpd", "pop3d"):
+        for service, role in (("smtpd", "smtp"), ("pop3d", "pop")):
             container = composition.replicas(service)[0]
             listing = docker("exec", container, "ls", "-A", "/var/lib/mailstead/secrets").decode().split()
-            self.assertEqual(["frontend.token"], listing)
+            self.assertEqual([f"{role}.token"], listing)
             self.assertEqual([], docker("exec", container, "ls", "-A", "/var/lib/mailstead/store").decode().split())
             with self.assertRaisesRegex(AssertionError, "Read-only file system"):
                 docker("exec", container, "touch", "/var/lib/mailstead/secrets/new")

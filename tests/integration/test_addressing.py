@@ -8,6 +8,12 @@ from mailstead.trace import strip_trace
 MAIL = b"Subject: addressing\r\n\r\nHello\r\n"
 
 
+def to_fields(raw):
+    """(Delivered-To, X-Original-To...)"""
+    traced = strip_trace(raw)
+    return traced.delivered_to, traced.original_to
+
+
 class AddressingTest(SharedStackCase):
 
     @classmethod
@@ -35,6 +41,9 @@ class AddressingTest(SharedStackCase):
 
     def test_plus_addressing(self):
         self.stack.send("ann+lists@example.test", MAIL)
+        [raw] = self.stack.fetch_all(self.ann, delete=False)
+        # A filter by tag needs the address as it was written.
+        self.assertEqual((b"ann@example.test", (b"ann+lists@example.test",)), to_fields(raw))
         self.assertEqual([1, 0, 0, 0], self.counts())
         self.ctl.add_account("ann+own@example.test", "x1 y2")
         self.stack.send("ann+own@example.test", MAIL)
@@ -53,6 +62,12 @@ class AddressingTest(SharedStackCase):
         deliveries = {self.ctl.json("message", "list", user)["messages"][0]["delivery_id"]
                       for user in (self.ann, self.bob, self.cleo)}
         self.assertEqual(1, len(deliveries))
+        # Each mailbox hears of the addresses that led to it. The address of the mailbox is not told twice.
+        for user, original_to in ((self.ann, (b"team@example.test", b"others@example.test")),
+                                  (self.bob, (b"team@example.test",)),
+                                  (self.cleo, (b"team@example.test", b"others@example.test"))):
+            [raw] = self.stack.fetch_all(user, delete=False)
+            self.assertEqual((user.encode(), original_to), to_fields(raw))
         self.assertEqual([1, 1, 1, 0], self.counts())
 
     def test_alias_loop_is_no_endless_loop(self):
@@ -67,6 +82,8 @@ class AddressingTest(SharedStackCase):
         self.ctl.add_alias("@catch.test", self.dora)
         for address in ("anything@catch.test", "known@catch.test", "other+tag@catch.test"):
             self.stack.send(address, MAIL)
+        self.assertEqual([(self.dora.encode(), (b"anything@catch.test",)), (self.dora.encode(), (b"other+tag@catch.test",))],
+                         [to_fields(raw) for raw in self.stack.fetch_all(self.dora, delete=False)])
         self.assertEqual([0, 0, 0, 2], self.counts())
         self.assertEqual(1, len(self.stack.fetch_all("known@catch.test")))
 
@@ -86,7 +103,7 @@ class AddressingTest(SharedStackCase):
         self.stack.send(r'"od\d one"@example.test', MAIL)
         self.stack.send('"ann"@example.test', MAIL)
         self.assertEqual([1, 0, 0, 0], self.counts())
-        self.assertEqual("2", str(self.ctl.json("account", "show", '"odd one"@example.test')["message_count"]))
+        self.assertEqual("2", str(self.ctl.json("account", "show", '"odd one"@example.test')["usage"]["messages"]))
 
     def test_internationalised_domain(self):
         self.ctl.add_domain("bücher.test")

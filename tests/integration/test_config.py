@@ -45,7 +45,8 @@ class ConfigTest(StackCase):
     def good_flags(self, program):
         if program == "stored":
             return dict(data_dir=self.folder / "data", listen="127.0.0.1:0", admin_listen="127.0.0.1:0",
-                        frontend_token_file=self.folder / "f.token", operator_token_file=self.folder / "o.token")
+                        smtp_token_file=self.folder / "s.token", pop_token_file=self.folder / "p.token",
+                        operator_token_file=self.folder / "o.token")
         listeners = (dict(mx_listen="127.0.0.1:0", submission_listen="", submissions_listen="")
                      if program == "smtpd" else dict(pop3_listen="127.0.0.1:0", pop3s_listen=""))
         token = self.folder / "token"
@@ -144,7 +145,7 @@ class ConfigTest(StackCase):
         stack.add_stored()
         smtpd = stack.add_smtpd()
         taken = f"127.0.0.1:{smtpd.ports['mx']}"
-        done = run_tool(program_argv("smtpd", {**stack.frontend_flags(), "mx_listen": taken, "submission_listen": "",
+        done = run_tool(program_argv("smtpd", {**stack.frontend_flags("smtpd"), "mx_listen": taken, "submission_listen": "",
                                                "submissions_listen": ""}), timeout=20)
         self.assertNotEqual(0, done.returncode)
         self.assertIn(str(smtpd.ports["mx"]), (done.stdout + done.stderr).decode())

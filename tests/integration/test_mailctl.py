@@ -45,9 +45,9 @@ class MailctlTest(StackCase):
         self.assert_exit(REFUSED, "domain", "add", "not a domain")
         self.assertEqual(["example.test", "second.test"],
                          [domain["name"] for domain in self.ctl.json("domain", "list")["domains"]])
-        self.assertIs(False, self.ctl.json("domain", "show", "second.test")["plus_addressing"])
+        self.assertEqual("PLUS_ADDRESSING_DISABLED", self.ctl.json("domain", "show", "second.test")["plus_addressing"])
         self.assert_exit(DONE, "domain", "set", "second.test", "--plus_addressing=yes")
-        self.assertIs(True, self.ctl.json("domain", "show", "second.test")["plus_addressing"])
+        self.assertEqual("PLUS_ADDRESSING_ENABLED", self.ctl.json("domain", "show", "second.test")["plus_addressing"])
         self.ctl.add_account("a@second.test", "one two")
         self.assert_exit(REFUSED, "domain", "remove", "second.test")
         self.assert_exit(DONE, "account", "remove", "a@second.test")
@@ -68,11 +68,12 @@ class MailctlTest(StackCase):
         self.assert_exit(REFUSED, "account", "add", "bob", "--password_stdin", input="x y\n")
         shown = self.ctl.json("account", "show", "ANN@example.test")
         self.assertEqual("Ann@example.test", shown["address"])
-        self.assertEqual((1 << 20, 5), (int(shown["quota_bytes"]), int(shown["quota_messages"])))
+        self.assertEqual({"bytes": str(1 << 20), "messages": "5"}, shown["quota"])
+        self.assertEqual("ACCOUNT_STATE_ACTIVE", shown["state"])
         self.assertEqual("PASSWORD_KIND_SCRAM_SHA_256", shown["password_kind"])
         self.assert_exit(DONE, "account", "set", "ann@example.test", "--quota_bytes=0", "--disabled=yes")
         shown = self.ctl.json("account", "show", "ann@example.test")
-        self.assertEqual((0, True), (int(shown["quota_bytes"]), shown["disabled"]))
+        self.assertEqual(("0", "ACCOUNT_STATE_DISABLED"), (shown["quota"]["bytes"], shown["state"]))
         self.assert_exit(USAGE, "account", "set", "ann@example.test")
         self.assert_exit(NOT_FOUND, "account", "set", "bob@example.test", "--disabled=yes")
         self.assert_exit(NOT_FOUND, "account", "password", "bob@example.test", "--password_stdin", input="x y\n")
@@ -95,7 +96,7 @@ class MailctlTest(StackCase):
         self.assert_exit(DONE, "alias", "remove", "@example.test")
         self.assert_exit(NOT_FOUND, "alias", "remove", "@example.test")
         self.assert_exit(NOT_FOUND, "resolve", "anything@example.test")
-        self.assertEqual("OUTCOME_LOCAL", self.ctl.json("resolve", "ann+x@example.test")["outcome"])
+        self.assertEqual("OUTCOME_ACCOUNT", self.ctl.json("resolve", "ann+x@example.test")["outcome"])
         self.assertEqual("OUTCOME_REMOTE", self.ctl.json("resolve", "ann@other.test")["outcome"])
 
     def test_messages(self):
@@ -104,7 +105,7 @@ class MailctlTest(StackCase):
         self.stack.send([user, other], MAIL)
         [listed] = self.ctl.json("message", "list", user)["messages"]
         self.assertEqual("sender@elsewhere.test", listed["reverse_path"])
-        self.assertEqual(user, listed["recipient"])
+        self.assertEqual([user], listed["recipients"])
         with self.stack.pop3(user) as session:
             raw = session.retr(1)
             self.assertEqual({1: listed["unique_id"]}, session.uidl())
@@ -135,17 +136,22 @@ class MailctlTest(StackCase):
         arguments = ("deliver", str(file), f"--to={user},{other}", "--from=a@elsewhere.test",
                      f"--delivery_id={delivery_id}")
         first = self.ctl.json(*arguments)
-        self.assertEqual((delivery_id, False), (first["delivery_id"], first["already_stored"]))
+        self.assertEqual((delivery_id, "DELIVER_OUTCOME_STORED"), (first["delivery_id"], first["outcome"]))
         # The same delivery again is found and not stored again; Message-ID plays no part in it.
-        self.assertIs(True, self.ctl.json(*arguments)["already_stored"])
+        self.assertEqual("DELIVER_OUTCOME_ALREADY_STORED", self.ctl.json(*arguments)["outcome"])
         for address in (user, other):
             [raw] = self.stack.fetch_all(address)
-            self.assertEqual(b"Return-Path: <a@elsewhere.test>\r\nSubject: file\r\n\r\n.\r\nHello\r\n", raw)
-        self.assertIs(True, self.ctl.json(*arguments)["already_stored"], "also after it was fetched and deleted")
+            self.assertEqual(b"Return-Path: <a@elsewhere.test>\r\nDelivered-To: " + address.encode() +
+                             b"\r\nSubject: file\r\n\r\n.\r\nHello\r\n", raw)
+        self.assertEqual("DELIVER_OUTCOME_ALREADY_STORED", self.ctl.json(*arguments)["outcome"],
+                         "also after it was fetched and deleted")
+        # For another message the id is refused: it was not delivered.
+        done = self.assert_exit(EXISTS, *arguments[:2], f"--to={user}", *arguments[3:])
+        self.assertIn("used for another message", done.stderr.decode())
         self.assertEqual([], self.stack.fetch_all(user))
         self.ctl.run("deliver", "-", f"--to={user}", input=MAIL)
         [raw] = self.stack.fetch_all(user)
-        self.assertEqual(b"Return-Path: <>\r\n" + MAIL, raw)
+        self.assertEqual(b"Return-Path: <>\r\nDelivered-To: " + user.encode() + b"\r\n" + MAIL, raw)
         done = self.ctl.raw("deliver", "-", "--to=nobody@example.test", input=MAIL)
         self.assertIn(done.returncode, (REFUSED, NOT_FOUND), done.stderr)
         self.assert_exit(USAGE, "deliver", "-", input=MAIL)
@@ -157,7 +163,7 @@ class MailctlTest(StackCase):
         for _ in range(3):
             self.stack.send(users, MAIL)
         status = self.ctl.json("status")
-        self.assertEqual(("rocksdb", True), (status["engine"], status["healthy"]))
+        self.assertEqual(("rocksdb", "HEALTH_SERVING"), (status["engine"], status["health"]))
         self.assertEqual([1, 2, 6],
                          [int(status[f"{noun}_count"]) for noun in ("domain", "account", "message")])
         self.assertEqual(1, len(status["leases"]), "one pop3d")

@@ -125,7 +125,7 @@ class JsonLogTest(StackCase):
         for program, listeners in (("smtpd", dict(mx_listen="127.0.0.1:0", submission_listen="",
                                                   submissions_listen="")),
                                    ("pop3d", dict(pop3_listen="127.0.0.1:0", pop3s_listen=""))):
-            process = Process(f"{program}-json", program_argv(program, {**stack.frontend_flags(), **listeners,
+            process = Process(f"{program}-json", program_argv(program, {**stack.frontend_flags(program), **listeners,
                                                                        "log_format": "json"}))
             self.addCleanup(process.kill)
             listening = process.wait_for_line(

@@ -1,12 +1,13 @@
 """Two smtpd and two pop3d on one stored: none of them is special."""
 
+import threading
 import time
 import unittest
 
 from mailstead import pop3
 from mailstead.process import wait_until
 from mailstead.smtp import dot_stuff
-from mailstead.stack import SharedStackCase, StackCase
+from mailstead.stack import PASSWORD, SharedStackCase, StackCase
 from mailstead.trace import strip_trace
 
 MAIL = b"Subject: replicas\r\n\r\nHello\r\n"
@@ -16,7 +17,7 @@ def build(stack):
     stack.add_stored()
     for _ in range(2):
         stack.add_smtpd()
-        stack.add_pop3d()
+        stack.add_pop3d(allow_plaintext_auth=True)
     stack.smtpds = [server for server in stack.servers if server.program == "smtpd"]
     stack.pop3ds = [server for server in stack.servers if server.program == "pop3d"]
 
@@ -169,6 +170,113 @@ class FrontEndEndsTest(StackCase):
         with self.stack.mx(second) as session:
             session.deliver("a@elsewhere.test", user, MAIL)
         self.assertEqual(2, len(self.stack.fetch_all(user)))
+
+
+class QuitAndComeBackTest(SharedStackCase):
+    """A session that deleted nothing ends without waiting for the store, and the next login never meets its lock."""
+
+    @classmethod
+    def build(cls, stack):
+        build(stack)
+        cls.users = stack.add_accounts(*(f"poll{number}" for number in range(4)))
+        for user in cls.users[:2]:
+            stack.send(user, MAIL)
+
+    def hammer(self, user, sessions, errors):
+        """Session after session, each at another replica, each as soon as the last has its +OK."""
+        try:
+            for number in range(sessions):
+                server = self.stack.pop3ds[number % 2]
+                with self.stack.pop3(user, server=server, tls=None) as session:
+                    session.stat()
+                    session.ok("QUIT")
+        except BaseException as error:  # pylint: disable=broad-except
+            errors.append(error)
+
+    def test_no_login_finds_the_maildrop_in_use(self):
+        errors = []
+        threads = [threading.Thread(target=self.hammer, args=(user, 150, errors)) for user in self.users]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual([], errors)
+
+    def test_nor_when_a_quit_deleted_something(self):
+        user = self.users[3]
+        for _ in range(20):
+            self.stack.send(user, MAIL)
+        for number in range(20):
+            with self.stack.pop3(user, server=self.stack.pop3ds[number % 2], tls=None) as session:
+                self.assertEqual(20 - number, session.stat()[0])
+                session.dele(1)
+                session.ok("QUIT")
+
+    def test_a_session_that_is_open_is_still_in_the_way(self):
+        with self.stack.pop3(self.users[0], server=self.stack.pop3ds[0]) as session:
+            with self.assertRaises(pop3.Refused) as caught:
+                self.stack.pop3(self.users[0], server=self.stack.pop3ds[1])
+            self.assertEqual("IN-USE", caught.exception.response_code)
+            session.ok("QUIT")
+        self.stack.pop3(self.users[0], server=self.stack.pop3ds[1]).quit()
+
+
+class RememberedListingTest(SharedStackCase):
+    """A pop3d that has seen a maildrop before is sent only what came and went since: it must show what is there."""
+
+    @classmethod
+    def build(cls, stack):
+        build(stack)
+        [cls.user] = stack.add_accounts("remembered")
+
+    def uidls(self, server):
+        with self.stack.pop3(self.user, server=server) as session:
+            listed = session.uidl()
+            self.assertEqual(len(listed), session.stat()[0])
+            self.assertEqual(sorted(listed), [number for number, _ in session.list()])
+            session.quit()
+        return list(listed.values())
+
+    def test_both_replicas_show_what_came_and_went(self):
+        first, second = self.stack.pop3ds
+        expected = []
+        for round_number in range(12):
+            for _ in range(3):
+                self.stack.send(self.user, MAIL)
+            # One by one through the other, so that each has something to hear of.
+            shown = self.uidls(first)
+            self.assertEqual(expected, shown[:len(expected)])
+            self.assertEqual(len(expected) + 3, len(shown))
+            with self.stack.pop3(self.user, server=(second, first)[round_number % 2]) as session:
+                self.assertEqual(shown, list(session.uidl().values()))
+                for number in (1, len(shown)):
+                    session.dele(number)
+                session.quit()
+            expected = shown[1:-1]
+            if round_number % 3 == 2:
+                # An operator takes one away.
+                self.stack.ctl.run("message", "remove", self.user,
+                                   self.stack.ctl.json("message", "list", self.user)["messages"][0]["message_id"])
+                expected = expected[1:]
+            self.assertEqual(expected, self.uidls(second))
+            self.assertEqual(expected, self.uidls(first))
+
+    def test_an_account_made_anew_has_nothing_of_the_old_one(self):
+        user = "again@example.test"
+        self.stack.ctl.add_account(user, PASSWORD)
+        self.stack.send(user, MAIL)
+        with self.stack.pop3(user) as session:
+            old = session.uidl()
+            session.quit()
+        self.stack.ctl.run("account", "remove", user, "--yes")
+        self.stack.ctl.add_account(user, PASSWORD)
+        with self.stack.pop3(user) as session:
+            self.assertEqual({}, session.uidl())
+            session.quit()
+        self.stack.send(user, MAIL)
+        with self.stack.pop3(user) as session:
+            self.assertNotEqual(old, session.uidl())
+            session.quit()
 
 
 if __name__ == "__main__":

@@ -107,6 +107,16 @@ class RunScriptTest(StackCase):
         self.assertRegex(second.text().lower(), "kept|keeps|existing|already")
         self.assertEqual([MAIL], self.fetch(second))
 
+    def test_a_folder_of_the_time_when_both_front_ends_had_one_token(self):
+        data = self.holder.folder / "old"
+        (data / "secrets").mkdir(parents=True)
+        old = data / "secrets/frontend.token"
+        old.write_text("0123456789abcdef0123456789abcdef\n", encoding="ascii")
+        process = self.start("old", data=data)
+        self.send(process)
+        self.assertEqual([MAIL], self.fetch(process))
+        self.assertFalse(old.exists(), "a secret that opens nothing is not kept")
+
     def test_a_program_that_dies_is_started_again(self):
         process = self.start("two")
         for name in ("smtpd", "pop3d", "stored"):

@@ -1,11 +1,13 @@
 """Who may call the store: tokens with roles, or certificates. A wrong one is said clearly, and readiness is red."""
 
 import re
+import secrets
+import shutil
 import unittest
 
 from mailstead.ctl import Mailctl
 from mailstead.process import wait_until
-from mailstead.stack import StackCase
+from mailstead.stack import ROLES, StackCase
 
 MAIL = b"Subject: access\r\n\r\nHello\r\n"
 
@@ -19,17 +21,17 @@ class TokenTest(StackCase):
 
     def test_tokens_are_made_for_their_owner_only(self):
         tokens = []
-        for name in ("frontend.token", "operator.token"):
-            path = self.stack.folder / name
+        for role in ROLES:
+            path = self.stack.token(role)
             self.assertEqual(0o600, path.stat().st_mode & 0o777)
             tokens.append(path.read_text(encoding="ascii").strip())
             self.assertGreaterEqual(len(tokens[-1]), 20)
             self.assertNotIn(tokens[-1], self.stack.stored.process.text())
-        self.assertNotEqual(*tokens)
+        self.assertEqual(len(ROLES), len(set(tokens)))
         # A second start keeps them.
         self.assertEqual(0, self.stack.stored.terminate())
         self.stack.stored.restart()
-        self.assertEqual(tokens[1], (self.stack.folder / "operator.token").read_text(encoding="ascii").strip())
+        self.assertEqual(tokens, [self.stack.token(role).read_text(encoding="ascii").strip() for role in ROLES])
         self.stack.ctl.json("domain", "list")
 
     def assert_says_why(self, server):
@@ -59,20 +61,45 @@ class TokenTest(StackCase):
         pop3d = self.stack.add_pop3d(ready=False, store_token_file=late)
         for server in (smtpd, pop3d):
             self.assert_says_why(server)
-        late.write_text((self.stack.folder / "frontend.token").read_text(encoding="ascii"), encoding="ascii")
-        for server in (smtpd, pop3d):
+        for role, server in (("smtp", smtpd), ("pop", pop3d)):
+            late.write_text(self.stack.token(role).read_text(encoding="ascii"), encoding="ascii")
             server.wait_ready()
 
     def test_roles(self):
-        frontend = Mailctl(self.stack.stored.address, self.stack.folder / "frontend.token")
-        done = frontend.raw("account", "list")
-        self.assertEqual(1, done.returncode)
-        self.assertRegex(done.stderr.decode().lower(), "may not")
+        for role in ("smtp", "pop"):
+            done = Mailctl(self.stack.stored.address, self.stack.token(role)).raw("account", "list")
+            self.assertEqual(1, done.returncode)
+            self.assertRegex(done.stderr.decode().lower(), "may not")
         wrong = self.stack.folder / "wrong.token"
         wrong.write_text("this-is-not-the-token\n", encoding="ascii")
         done = Mailctl(self.stack.stored.address, wrong).raw("account", "list")
         self.assertEqual(1, done.returncode)
         self.assertRegex(done.stderr.decode().lower(), "token|credential|unauthenticated")
+
+
+    def test_a_withdrawn_token_ends_at_once(self):
+        """Also for the calls that share a stream, which began when it was good."""
+        copy = self.stack.folder / "copy.token"
+        shutil.copy(self.stack.token("smtp"), copy)
+        smtpd = self.stack.add_smtpd(store_token_file=copy)
+        pop3d = self.stack.add_pop3d()
+        with self.stack.mx(smtpd) as session:
+            session.expect(250, "MAIL FROM:<a@elsewhere.test>")
+            session.expect(250, f"RCPT TO:<{self.user}>")
+            # The store looks once a second.
+            self.stack.token("smtp").write_text(f"{secrets.token_hex(32)}\n", encoding="ascii")
+            wait_until(lambda: not smtpd.ready(), what="smtpd is red")
+            self.assert_says_why(smtpd)
+            self.assertEqual(451, session.data(MAIL).code, "no message is taken for who was shut out")
+            session.expect(250, "RSET")
+            session.expect(250, "MAIL FROM:<a@elsewhere.test>")
+            self.assertEqual(451, session.command(f"RCPT TO:<{self.user}>").code)
+        self.assertEqual([], self.stack.fetch_all(self.user), "the other role's token is as good as it was")
+        self.assertTrue(pop3d.ready())
+        shutil.copy(self.stack.token("smtp"), copy)
+        smtpd.wait_ready()
+        self.stack.send(self.user, MAIL)
+        self.assertEqual(1, len(self.stack.fetch_all(self.user)))
 
 
 class MutualTlsTest(StackCase):
@@ -83,7 +110,8 @@ class MutualTlsTest(StackCase):
         store_cert, store_key = authority.issue("store")
         stack.add_stored(tls_cert=store_cert, tls_key=store_key, tls_client_ca=authority.cert)
         operator_cert, operator_key = authority.issue("operator")
-        frontend_cert, frontend_key = authority.issue("frontend")
+        smtp_cert, smtp_key = authority.issue("smtp")
+        pop_cert, pop_key = authority.issue("pop")
         nobody_cert, nobody_key = authority.issue("nobody")
 
         def ctl(*arguments, cert=operator_cert, key=operator_key, input=None):
@@ -94,13 +122,13 @@ class MutualTlsTest(StackCase):
         self.assertEqual(0, ctl("domain", "add", "example.test").returncode)
         done = ctl("account", "add", "user@example.test", "--password_stdin", input="correct horse battery\n")
         self.assertEqual(0, done.returncode, done.stderr)
-        self.assertEqual(1, ctl("domain", "list", cert=frontend_cert, key=frontend_key).returncode)
+        self.assertEqual(1, ctl("domain", "list", cert=smtp_cert, key=smtp_key).returncode)
+        self.assertEqual(1, ctl("domain", "list", cert=pop_cert, key=pop_key).returncode)
         self.assertEqual(1, ctl("domain", "list", cert=nobody_cert, key=nobody_key).returncode)
 
-        tls = dict(store_token_file=None, store_tls_ca=authority.cert, store_tls_cert=frontend_cert,
-                   store_tls_key=frontend_key)
-        stack.add_smtpd(**tls)
-        stack.add_pop3d(**tls)
+        tls = dict(store_token_file=None, store_tls_ca=authority.cert)
+        stack.add_smtpd(**tls, store_tls_cert=smtp_cert, store_tls_key=smtp_key)
+        stack.add_pop3d(**tls, store_tls_cert=pop_cert, store_tls_key=pop_key)
         stack.send("user@example.test", MAIL)
         self.assertEqual(1, len(stack.fetch_all("user@example.test")))
         # Without TLS nobody gets in.

@@ -93,13 +93,14 @@ class StoreOutageTest(StackCase):
 
     def test_the_log_says_that_the_token_is_missing(self):
         token = self.stack.folder / "late.token"
-        late = [self.stack.add_smtpd(ready=False, store_token_file=token),
-                self.stack.add_pop3d(ready=False, store_token_file=token)]
-        for server in late:
+        late = {"smtp": self.stack.add_smtpd(ready=False, store_token_file=token),
+                "pop": self.stack.add_pop3d(ready=False, store_token_file=token)}
+        for role, server in late.items():
             away = server.process.wait_for_event("store_away", level="warning")
             self.assertIn("UNAUTHENTICATED", away["error"])
-        shutil.copy(self.stack.folder / "frontend.token", token)
-        for server in late:
+        for role, server in late.items():
+            # One file for both: the store takes each in its own role only.
+            shutil.copy(self.stack.token(role), token)
             server.process.wait_for_event("store_reached")
 
     def test_hanging(self):

@@ -166,7 +166,7 @@ class CertificateTest(StackCase):
                                      (stack.tls_cert, None, "tls_key")):
                 listeners = (dict(mx_listen="127.0.0.1:0", submission_listen="", submissions_listen="127.0.0.1:0")
                              if program == "smtpd" else dict(pop3_listen="", pop3s_listen="127.0.0.1:0"))
-                flags = {**stack.frontend_flags(), **listeners, "tls_cert": cert, "tls_key": key}
+                flags = {**stack.frontend_flags(program), **listeners, "tls_cert": cert, "tls_key": key}
                 done = run_tool(program_argv(program, flags), timeout=20)
                 self.assertEqual(2, done.returncode, done.stderr)
                 self.assertIn(named, done.stderr.decode())
