@@ -82,7 +82,7 @@ class MetricsTest(unittest.TestCase):
 
     def in_sources(self):
         names = set()
-        for path in ("smtpd/metrics.cc", "pop3d/metrics.cc", "stored/service/metrics.cc", "common/obs/process_metrics.cc"):
+        for path in ("smtpd/inbound/metrics.cc", "pop3d/metrics.cc", "stored/api/metrics.cc", "common/obs/process_metrics.cc"):
             names |= set(re.findall(r'"((?:mailstead|smtpd|pop3d|stored|process)_[a-z0-9_]+)"',
                                     (REPOSITORY / path).read_text(encoding="utf-8")))
         return names
@@ -145,11 +145,11 @@ class MailctlTest(unittest.TestCase):
 class PathsTest(unittest.TestCase):
 
     def test_files_and_links_exist(self):
-        for path in [REPOSITORY / "README.md", *DOCS.glob("*.md")]:
+        for path in [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *DOCS.glob("*.md")]:
             text = path.read_text(encoding="utf-8")
             for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
                 self.assertTrue((path.parent / link).exists(), f"{path.name} links to {link}")
-            if path.stem not in ("README", *BY_HAND):
+            if path.stem not in ("README", "CONTRIBUTING", *BY_HAND):
                 continue
             for named in re.findall(r"`((?:common|smtpd|pop3d|stored|mailctl|proto|tests|scripts|deploy|docs|cmake|bench)/"
                                     r"[\w./-]+)`", text):
