@@ -40,6 +40,8 @@ class Mailstead(Server):
         self.programs = pathlib.Path(programs)
         self.processes = []
         self.pids = {}
+        # How each was started, and its admin port.
+        self.started = {}
         self.mx_ports = []
         super().__init__()
 
@@ -80,11 +82,20 @@ class Mailstead(Server):
         argv = [str(self.programs / program), f"--admin_listen=127.0.0.1:{admin}"]
         argv += [f"--{flag}={value}" for flag, value in flags.items()]
         name = name or program
-        with open(self.folder / f"{name}.log", "wb") as log:
+        self.started[name] = argv, admin
+        self._run(name)
+
+    def _run(self, name):
+        argv, admin = self.started[name]
+        with open(self.folder / f"{name}.log", "ab") as log:
             process = start_program(argv, stderr=log)
         self.processes.append(process)
         self.pids[name] = process.pid
         wait_for_port(admin)
+        self._wait_until_ready(name)
+
+    def _wait_until_ready(self, name):
+        admin = self.started[name][1]
         deadline = time.monotonic() + 20
         while not ready(admin):
             if time.monotonic() > deadline:
@@ -101,6 +112,23 @@ class Mailstead(Server):
         """Many and fast."""
         lines = "".join(f"{name}@example.test {PASSWORD_HASH}\n" for name in names)
         self.ctl.run("account", "import", "-", input=lines, timeout=1200)
+
+    def fill_mailbox(self, name, messages, **flags):
+        """Adds very many small messages to an account's mailbox by the engine itself; stored is stopped meanwhile.
+        `flags`: further ones of the program fill_mailbox."""
+        stored = next(process for process in self.processes if process.pid == self.pids["stored"])
+        stored.terminate()
+        stored.wait(60)
+        self.processes.remove(stored)
+        maker = self.programs / "fill_mailbox"
+        argv = [str(maker if maker.exists() else BIN / "fill_mailbox"), f"--data_dir={self.folder}/store",
+                f"--account={name}@example.test", f"--messages={messages}"]
+        subprocess.run(argv + [f"--{flag}={value}" for flag, value in flags.items()], check=True, timeout=1200)
+        self._run("stored")
+        # It ends after the front-ends.
+        self.processes.insert(0, self.processes.pop())
+        for front_end in self.pids:
+            self._wait_until_ready(front_end)
 
     def wait_until_calm(self, seconds=120):
         """Until the store has nothing left to do: less than a tenth of a core for a second."""
