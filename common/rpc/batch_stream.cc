@@ -20,6 +20,7 @@
 #include "common/rpc/channel.h"
 #include "common/rpc/completion_loop.h"
 #include "common/rpc/errors.h"
+#include "common/rpc/transport.h"
 #include "common/store/limits.h"
 #include "mailstead/frontend/v1/batch.pb.h"
 
@@ -83,7 +84,8 @@ class Stream final : public std::enable_shared_from_this<Stream> {
       }
     }
     if (full) {
-      for (BatchedCall& call : calls) call.done(absl::UnavailableError("the store does not keep up"));
+      for (BatchedCall& call : calls)
+        call.done(NotSent(absl::UnavailableError("the store does not keep up")));
       return true;
     }
     Step();
@@ -91,11 +93,11 @@ class Stream final : public std::enable_shared_from_this<Stream> {
   }
 
   void Cancel() {
-    context_.TryCancel();
     {
       absl::MutexLock lock(&mutex_);
-      must_read_ = true;
+      must_read_ = cancelled_ = true;
     }
+    context_.TryCancel();
     Step();
   }
   void WaitUntilDone() const {
@@ -184,12 +186,13 @@ class Stream final : public std::enable_shared_from_this<Stream> {
   }
 
   void OnFinished(bool) {
-    const absl::Status why =
-        status_.ok() ? absl::UnavailableError("the store ended the stream") : FromGrpc(status_);
     std::vector<Told> told;
     {
       absl::MutexLock lock(&mutex_);
-      for (auto& [id, waiting] : waiting_) told.push_back({std::move(waiting.done), why});
+      const absl::Status why = status_.ok() ? absl::UnavailableError("the store ended the stream")
+                               : cancelled_ ? FromGrpc(status_)
+                                            : FromPeer(status_);
+      for (auto& [id, waiting] : waiting_) told.push_back({std::move(waiting.done), OfCall(id, why)});
       waiting_.clear();
       queue_.clear();
       finished_ = true;
@@ -246,10 +249,15 @@ class Stream final : public std::enable_shared_from_this<Stream> {
         ++it;
         continue;
       }
-      told.push_back(
-          {std::move(it->second.done), absl::DeadlineExceededError("the store did not answer in time")});
+      told.push_back({std::move(it->second.done),
+                      OfCall(it->first, absl::DeadlineExceededError("the store did not answer in time"))});
       waiting_.erase(it++);
     }
+  }
+
+  // Why the call has no answer. Calls go in the order of their ids.
+  absl::Status OfCall(int64_t id, absl::Status why) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return id > last_sent_id_ ? NotSent(std::move(why)) : why;
   }
 
   void Take(v1::Answer& answer, std::vector<Told>& told) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -337,6 +345,7 @@ class Stream final : public std::enable_shared_from_this<Stream> {
       bytes += next.bytes();
       if (request_.calls_size() > 0 && bytes > store::kMaxBatchBytes) return;
       queued_bytes_ -= next.bytes();
+      last_sent_id_ = next.call.call_id();
       next.call.set_timeout_ms(TimeoutMs(next.deadline - now));
       *request_.add_calls() = std::move(next.call);
     }
@@ -371,6 +380,8 @@ class Stream final : public std::enable_shared_from_this<Stream> {
   size_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::flat_hash_map<int64_t, Waiting> waiting_ ABSL_GUARDED_BY(mutex_);
   int64_t last_id_ ABSL_GUARDED_BY(mutex_) = 0;
+  // Of the last call that was handed to gRPC, which only then may have reached the store.
+  int64_t last_sent_id_ ABSL_GUARDED_BY(mutex_) = 0;
   // Set while a write is under way; the first one waits until the call has started.
   bool writing_ ABSL_GUARDED_BY(mutex_) = true;
   // Set while a read is under way; the first one waits too.
@@ -379,6 +390,8 @@ class Stream final : public std::enable_shared_from_this<Stream> {
   bool must_read_ ABSL_GUARDED_BY(mutex_) = false;
   // Set for good when the stream is old: it takes no more calls, and is half-closed when it owes nothing.
   bool retired_ ABSL_GUARDED_BY(mutex_) = false;
+  // Set for good by Cancel.
+  bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
   // Set for good when nothing more is written.
   bool half_closed_ ABSL_GUARDED_BY(mutex_) = false;
   // Set for good when a read or a write has failed.

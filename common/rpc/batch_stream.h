@@ -22,9 +22,9 @@ class StoreChannel;
 struct BatchedCall {
   // Told once, on the thread that serves the channel's queue or the one that sent the call: the bytes of the one response.
   // Errors: that of the call; Unavailable when the stream ended, and DeadlineExceeded (to about 50 ms) when the answer did
-  // not come, and then the call may have happened; what was not sent by then is not. Unavailable too when 16 MiB wait
-  // already for a store that does not read. Cancelled at the end of the streams. Internal when there was another number
-  // of responses than one.
+  // not come, and then the call may have happened; what was not sent by then is not, and its error says so (NotSent).
+  // Unavailable too when 16 MiB wait already for a store that does not read. Cancelled at the end of the streams. Internal
+  // when there was another number of responses than one.
   using Done = absl::AnyInvocable<void(absl::StatusOr<std::string>)>;
 
   // In the form of batch.proto. A literal.

@@ -71,4 +71,10 @@ absl::Status FromGrpc(const grpc::Status& status) {
   return FromProto(details);
 }
 
+absl::Status FromPeer(const grpc::Status& status) {
+  absl::Status error = FromGrpc(status);
+  if (!absl::IsCancelled(error) || !ReasonOf(error).empty()) return error;
+  return absl::UnavailableError("the store has cut the call off");
+}
+
 }  // namespace mailstead::rpc

@@ -24,5 +24,8 @@ absl::Status FromProto(const google::rpc::Status& proto);
 grpc::Status ToGrpc(const absl::Status& status);
 // Keeps the reason and the field, if the peer sent them.
 absl::Status FromGrpc(const grpc::Status& status);
+// The same for a call that this end has not cancelled: Cancelled without a reason is then a store that has cut it off, and
+// Unavailable.
+absl::Status FromPeer(const grpc::Status& status);
 
 }  // namespace mailstead::rpc

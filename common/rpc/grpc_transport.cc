@@ -81,7 +81,7 @@ class UnaryCall {
  private:
   void OnFinished(bool) {
     const std::unique_ptr<UnaryCall> self(this);
-    if (!status_.ok()) return done_(FromGrpc(status_));
+    if (!status_.ok()) return done_(FromPeer(status_));
     if (!response_.Valid()) return done_(absl::InternalError("the store gave no response"));
     done_(std::move(response_));
   }
@@ -130,7 +130,13 @@ class StreamCall : public std::enable_shared_from_this<StreamCall> {
       StartFinish();
     };
     co_await AwaitResumption<bool>(start);
-    co_return FromGrpc(status_);
+    co_return cancelled_ ? FromGrpc(status_) : FromPeer(status_);
+  }
+
+  // Ends the call; Finish tells so. On the executor of the coroutine that uses it.
+  void Cancel() {
+    cancelled_ = true;
+    context.TryCancel();
   }
 
   // Nothing more will be asked: ends the call when it has not ended.
@@ -189,6 +195,8 @@ class StreamCall : public std::enable_shared_from_this<StreamCall> {
   std::unique_ptr<Reading> stream_;
   Tag done_tag_ = MakeTag<&StreamCall::OnDone>(this);
   grpc::Status status_;
+  // Set for good by Cancel.
+  bool cancelled_ = false;
   absl::Mutex mutex_;
   // Set while an operation is under way.
   std::shared_ptr<StreamCall> self_ ABSL_GUARDED_BY(mutex_);
@@ -227,12 +235,10 @@ class GrpcStream final : public CallStream {
     co_return false;
   }
 
-  void Cancel() override { call_->context.TryCancel(); }
+  void Cancel() override { call_->Cancel(); }
 
  private:
-  absl::Status Ended() const {
-    return end_->ok() ? absl::CancelledError("the call has ended") : *end_;
-  }
+  absl::Status Ended() const { return end_->ok() ? absl::CancelledError("the call has ended") : *end_; }
 
   const std::shared_ptr<StreamCall> call_;
   // Set for good when Read has found the end.
@@ -260,7 +266,8 @@ asio::awaitable<std::vector<absl::Status>> GrpcTransport::CallAll(absl::string_v
                                                                   std::vector<OneOfMany> calls,
                                                                   CallOptions options) {
   for (const OneOfMany& call : calls) {
-    if (!IsBatched(method, *call.request)) return Transport::CallAll(method, std::move(calls), std::move(options));
+    if (!IsBatched(method, *call.request))
+      return Transport::CallAll(method, std::move(calls), std::move(options));
   }
   return CallAllBatched(method, std::move(calls), std::move(options));
 }

@@ -27,12 +27,15 @@ class GrpcTransport final : public Transport {
   std::unique_ptr<CallStream> Open(absl::string_view method, CallOptions options) override;
 
  private:
-  asio::awaitable<absl::Status> CallBatched(absl::string_view method, const google::protobuf::MessageLite& request,
+  asio::awaitable<absl::Status> CallBatched(absl::string_view method,
+                                            const google::protobuf::MessageLite& request,
                                             google::protobuf::MessageLite& response, CallOptions options);
-  asio::awaitable<absl::Status> CallAlone(absl::string_view method, const google::protobuf::MessageLite& request,
+  asio::awaitable<absl::Status> CallAlone(absl::string_view method,
+                                          const google::protobuf::MessageLite& request,
                                           google::protobuf::MessageLite& response, CallOptions options);
   asio::awaitable<std::vector<absl::Status>> CallAllBatched(absl::string_view method,
-                                                            std::vector<OneOfMany> calls, CallOptions options);
+                                                            std::vector<OneOfMany> calls,
+                                                            CallOptions options);
   void Prepare(grpc::ClientContext& context, const CallOptions& options) const;
 
   StoreChannel& channel_;

@@ -4,6 +4,7 @@
 #include <exception>
 #include <utility>
 
+#include "absl/strings/cord.h"
 #include "asio/any_io_executor.hpp"
 #include "asio/co_spawn.hpp"
 #include "asio/this_coro.hpp"
@@ -12,6 +13,8 @@
 
 namespace mailstead::rpc {
 namespace {
+
+constexpr absl::string_view kNotSentUrl = "mailstead/not-sent";
 
 // The ends of several calls, until the last one is there.
 struct Gathering {
@@ -22,6 +25,18 @@ struct Gathering {
 };
 
 }  // namespace
+
+absl::Status NotSent(absl::Status error) {
+  error.SetPayload(kNotSentUrl, absl::Cord());
+  return error;
+}
+
+absl::Status PerhapsSent(absl::Status error) {
+  error.ErasePayload(kNotSentUrl);
+  return error;
+}
+
+bool WasNotSent(const absl::Status& error) { return error.GetPayload(kNotSentUrl).has_value(); }
 
 asio::awaitable<std::vector<absl::Status>> Transport::CallAll(absl::string_view method,
                                                               std::vector<OneOfMany> calls,

@@ -2,7 +2,7 @@
 // (common/rpc/grpc_transport.h), or the store itself in the same process (tests/support/fake_store.h). It knows no method.
 //
 // Errors of all calls: those of the method, with reason and field; Unavailable when the way broke, and DeadlineExceeded,
-// and then the call may have happened or not.
+// and then the call may have happened or not, unless the error says that it was not sent (WasNotSent).
 #pragma once
 
 #include <memory>
@@ -27,6 +27,13 @@ struct CallOptions {
   // Of the client's session: for the store's log, and the name of a maildrop's lock. May be empty.
   std::string session_id;
 };
+
+// Marks an error of the way: nothing of the call has gone, so that it has not happened and will not.
+absl::Status NotSent(absl::Status error);
+// Takes the mark off: an earlier try may have happened.
+absl::Status PerhapsSent(absl::Status error);
+// Whether it has the mark. Without it a call that failed on the way may have happened, or happen yet.
+bool WasNotSent(const absl::Status& error);
 
 // A method is named as in a path of gRPC without its first slash: "mailstead.frontend.v1.LeaseService/RenewLease". Names
 // are literals: they outlive the call.

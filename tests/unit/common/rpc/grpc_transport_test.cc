@@ -81,6 +81,14 @@ TEST_F(GrpcTransportTest, AnErrorKeepsReasonAndField) {
   EXPECT_EQ(FieldOf(status), "name");
 }
 
+TEST_F(GrpcTransportTest, ACallThatTheStoreCutsOffIsOneThatIsTriedAgain) {
+  store_.admin.end = grpc::Status(grpc::CANCELLED, "");
+  store::v1::GetStatusResponse response;
+  const absl::Status status = Call(kGetStatus, store::v1::GetStatusRequest(), response);
+  EXPECT_TRUE(absl::IsUnavailable(status)) << status;
+  EXPECT_FALSE(WasNotSent(status));
+}
+
 TEST_F(GrpcTransportTest, AMethodThatIsNotThere) {
   store::v1::GetStatusResponse response;
   EXPECT_TRUE(absl::IsUnimplemented(
@@ -113,7 +121,8 @@ TEST_F(GrpcTransportTest, WhatIsTooLargeForABatchHasACallOfItsOwn) {
   EXPECT_EQ(store_.batch.stream_count(), 1);
 }
 
-asio::awaitable<std::vector<absl::Status>> DeliverBoth(GrpcTransport* transport, const v1::DeliverRequest* small,
+asio::awaitable<std::vector<absl::Status>> DeliverBoth(GrpcTransport* transport,
+                                                       const v1::DeliverRequest* small,
                                                        const v1::DeliverRequest* large) {
   v1::DeliverResponse responses[2];
   std::vector<OneOfMany> calls = {{small, &responses[0]}, {large, &responses[1]}};
