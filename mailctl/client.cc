@@ -5,6 +5,7 @@
 #include "absl/strings/cord.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "mailctl/diagnosis.h"
 
 namespace mailstead::ctl {
 namespace {
@@ -31,7 +32,7 @@ bool IsUnreachable(const absl::Status& status) {
 
 Client::Client(std::unique_ptr<rpc::Transport> transport, const Settings& settings)
     : transport_(std::move(transport)),
-      target_(settings.channel.target),
+      channel_(settings.channel),
       timeout_(settings.timeout),
       store_(*transport_) {}
 
@@ -41,11 +42,14 @@ store::CallContext Client::ContextFor(absl::Duration timeout) const {
 
 absl::Status Client::Explain(const absl::Status& status) const {
   if (IsUnreachable(status)) {
-    return Reworded(status, absl::StrCat("the store at ", target_, " cannot be reached"));
+    const std::string why = Diagnose(channel_);
+    return Reworded(status, absl::StrCat("the store at ", channel_.target, " cannot be reached",
+                                         why.empty() ? "" : ": ", why));
   }
   switch (status.code()) {
     case absl::StatusCode::kDeadlineExceeded:
-      return Reworded(status, absl::StrCat("the store at ", target_, " did not answer in time (--timeout)"));
+      return Reworded(status,
+                      absl::StrCat("the store at ", channel_.target, " did not answer in time (--timeout)"));
     case absl::StatusCode::kUnauthenticated:
       return Reworded(status, absl::StrCat("the store does not know this caller: ", status.message(),
                                            " (--token_file, --tls_cert)"));

@@ -38,7 +38,8 @@ class Client {
 
   // One try. --timeout goes before `timeout`.
   template <typename Request, typename Response>
-  absl::StatusOr<Response> Call(store::Method<Request, Response> method, std::type_identity_t<Request> request,
+  absl::StatusOr<Response> Call(store::Method<Request, Response> method,
+                                std::type_identity_t<Request> request,
                                 absl::Duration timeout = kCallTimeout) {
     absl::StatusOr<Response> response = store_.Call(method, std::move(request), ContextFor(timeout));
     if (!response.ok()) return Explain(response.status());
@@ -108,7 +109,7 @@ class Client {
   static constexpr int kPageSize = 1000;
 
   const std::unique_ptr<rpc::Transport> transport_;
-  const std::string target_;
+  const rpc::ChannelOptions channel_;
   const absl::Duration timeout_;
   store::BlockingStore store_;
 };

@@ -9,6 +9,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "mailctl/exit_code.h"
 
 namespace mailstead::ctl {
 namespace {
@@ -93,13 +94,13 @@ absl::StatusOr<std::string> Terminal::SecretLine() {
   return line;
 }
 
-bool Terminal::Confirm(absl::string_view question) {
-  if (!interactive()) return true;
+absl::Status Terminal::Confirm(absl::string_view question) {
+  if (!interactive()) return UsageError("nobody is there to confirm this: give --yes");
   WriteAll(prompt_fd_, absl::StrCat(question, " [y/N] "));
   const absl::StatusOr<std::string> answer = ReadLine();
-  if (!answer.ok()) return false;
-  const std::string lower = absl::AsciiStrToLower(*answer);
-  return lower == "y" || lower == "yes";
+  const std::string lower = absl::AsciiStrToLower(answer.value_or(""));
+  if (lower == "y" || lower == "yes") return absl::OkStatus();
+  return absl::CancelledError("cancelled: nothing was removed");
 }
 
 }  // namespace mailstead::ctl

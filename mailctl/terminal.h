@@ -24,8 +24,9 @@ class Terminal {
   // The first line of standard input, without its line end. InvalidArgument when it is empty or longer than
   // kMaxSecretBytes.
   absl::StatusOr<std::string> SecretLine();
-  // "question [y/N] ": true for y and yes. True without asking when nobody is there to answer.
-  bool Confirm(absl::string_view question);
+  // "question [y/N] ": OK for y and yes, Cancelled for anything else. A usage error when nobody is there to answer: what
+  // runs without a person says --yes.
+  absl::Status Confirm(absl::string_view question);
 
  private:
   absl::StatusOr<std::string> Ask(absl::string_view prompt);

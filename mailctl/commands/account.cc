@@ -183,11 +183,11 @@ absl::Status Remove(const Arguments& arguments, Context& context) {
   ASSIGN_OR_RETURN(Client * store, context.Store());
   v1::DeleteAccountRequest request;
   request.set_account(arguments.positional(0));
-  if (!arguments.Has("yes") && context.terminal().interactive()) {
+  if (!arguments.Has("yes")) {
     ASSIGN_OR_RETURN(const v1::Account account, Get(*store, arguments.positional(0)));
     const std::string question = absl::StrCat("Remove ", Printable(account.address()), " and its ",
                                               Plural(account.usage().messages(), "message"), "?");
-    if (!context.terminal().Confirm(question)) return absl::CancelledError("cancelled: nothing was removed");
+    RETURN_IF_ERROR(context.terminal().Confirm(question));
     // What the operator was asked about, and not another account that has the address by now.
     request.set_account(account.account_id());
     request.set_etag(account.etag());
@@ -200,16 +200,13 @@ absl::Status Remove(const Arguments& arguments, Context& context) {
 }
 
 constexpr absl::string_view kImportDetails =
-    "Each line of FILE is an address, blanks, and a password or its crypt(3) hash; \"-\" reads standard "
-    "input. The\n"
-    "password is the rest of the line, blanks included. What begins like a hash ($2y$, $6$, $y$, $argon2id$ "
-    "...) is\n"
-    "taken as one; {PLAIN} in front says that it is a password all the same, {CRYPT} that it is a hash. "
-    "Empty lines\n"
-    "and lines that begin with # are passed over. The domains must exist.\n"
+    "Each line of FILE is an address, blanks, and a password or its hash; \"-\" reads standard input. The password is\n"
+    "the rest of the line, blanks included. What looks like a hash is taken as one ($2y$, $6$, $y$, $argon2id$ ...) or\n"
+    "refused; {PLAIN} in front says that it is a password all the same, and Dovecot's {CRYPT}, {SHA512-CRYPT} and\n"
+    "their kin that it is a hash. *, ! and x make an account without a login. Empty lines and lines that begin with #\n"
+    "are passed over. The domains must exist.\n"
     "\n"
-    "Each bad line is reported by its number and the rest goes on; the exit code is 1 when any failed. When "
-    "the store\n"
+    "Each bad line is reported by its number and the rest goes on; the exit code is 1 when any failed. When the store\n"
     "goes away the import ends with exit code 5; --existing=skip lets it be run again.";
 
 }  // namespace
@@ -262,7 +259,7 @@ std::vector<Command> AccountCommands() {
        "remove",
        "Delete an account and all its messages.",
        {{"ADDRESS"}},
-       {{"yes", "", "Do not ask first. Without a terminal nothing is asked."}},
+       {{"yes", "", "Do not ask first. Needed where there is no terminal to ask at."}},
        "Refused with exit code 5 while a POP3 session holds the mailbox.",
        "mailctl account remove demo@example.test --yes",
        Remove},

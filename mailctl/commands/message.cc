@@ -124,7 +124,7 @@ absl::Status Remove(const Arguments& arguments, Context& context) {
   if (arguments.Has("all") && !arguments.Has("yes")) {
     const std::string question = absl::StrCat("Remove ", Plural(ids.size(), "message"), " of ",
                                               Printable(arguments.positional(0)), "?");
-    if (!context.terminal().Confirm(question)) return absl::CancelledError("cancelled: nothing was removed");
+    RETURN_IF_ERROR(context.terminal().Confirm(question));
   }
 
   v1::DeleteMessagesResponse total;
@@ -168,7 +168,7 @@ std::vector<Command> MessageCommands() {
        "Delete messages.",
        {{"ADDRESS"}, {"ID", /*optional=*/true, /*repeated=*/true}},
        {{"all", "", "Delete every message of the account."},
-        {"yes", "", "Do not ask before --all. Without a terminal nothing is asked."}},
+        {"yes", "", "Do not ask before --all. Needed where there is no terminal to ask at."}},
        "Ids that do not exist are passed over; when none exists the exit code is 3. Refused with exit code 5 "
        "while a\n"
        "POP3 session holds the mailbox.",

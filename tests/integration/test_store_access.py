@@ -135,6 +135,26 @@ class MutualTlsTest(StackCase):
         red = stack.add_smtpd(ready=False)
         red.wait_not_ready()
 
+    def test_what_keeps_mailctl_out_is_said(self):
+        stack = self.new_stack()
+        authority = stack.authority
+        cert, key = authority.issue("store")
+        stack.add_stored(tls_cert=cert, tls_key=key)
+
+        def says(expected, *options, store=stack.stored.address):
+            done = stack.ctl.raw("status", "--store", store, *options)
+            self.assertEqual(5, done.returncode)
+            self.assertIn(expected, done.stderr.decode())
+
+        says("cannot be reached: it speaks TLS, and --tls_ca is not given")
+        stranger = authority.issue("stranger")[0]
+        says("cannot be reached: its certificate cannot be trusted", "--tls_ca", stranger)
+        plain = self.new_stack()
+        plain.add_stored()
+        says("does not speak TLS (--tls_ca)", "--tls_ca", authority.cert, store=plain.stored.address)
+        plain.stored.kill()
+        says("cannot be reached\n", store=plain.stored.address)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -192,7 +192,11 @@ TEST_F(MailctlTest, AccountLife) {
   demo = store_.Account("demo@example.test");
   EXPECT_EQ(demo.credential.kind, engine::Credential::Kind::kCrypt);
   EXPECT_EQ(demo.credential.crypt_hash, kHash);
-  EXPECT_EQ(Mailctl({"account", "remove", "demo@example.test"}), 0) << err_;
+  // Nobody is there to ask.
+  EXPECT_EQ(Mailctl({"account", "remove", "demo@example.test"}), 2);
+  EXPECT_THAT(err_, HasSubstr("--yes"));
+  EXPECT_EQ(Mailctl({"account", "show", "demo@example.test"}), 0);
+  EXPECT_EQ(Mailctl({"account", "remove", "demo@example.test", "--yes"}), 0) << err_;
   EXPECT_EQ(Mailctl({"account", "show", "demo@example.test"}), 3);
 }
 
@@ -461,10 +465,12 @@ TEST_F(MailctlTest, Messages) {
   EXPECT_EQ(Mailctl({"message", "remove", "demo@example.test", "2"}), 3);
   EXPECT_EQ(Mailctl({"message", "remove", "demo@example.test"}), 2);
   EXPECT_EQ(Mailctl({"message", "remove", "demo@example.test", "1", "--all"}), 2);
-  EXPECT_EQ(Mailctl({"message", "remove", "demo@example.test", "--all"}), 0) << err_;
+  EXPECT_EQ(Mailctl({"message", "remove", "demo@example.test", "--all"}), 2);
+  EXPECT_THAT(err_, HasSubstr("--yes"));
+  EXPECT_EQ(Mailctl({"message", "remove", "demo@example.test", "--all", "--yes"}), 0) << err_;
   EXPECT_EQ(out_, "3 messages removed\n");
   EXPECT_TRUE(store_.List("demo@example.test").empty());
-  EXPECT_EQ(Mailctl({"message", "remove", "demo@example.test", "--all"}), 0) << err_;
+  EXPECT_EQ(Mailctl({"message", "remove", "demo@example.test", "--all", "--yes"}), 0) << err_;
   EXPECT_EQ(Mailctl({"message", "list", "nobody@example.test"}), 3);
 }
 

@@ -8,6 +8,8 @@
 #include <string>
 #include <thread>
 
+#include "mailctl/exit_code.h"
+
 namespace mailstead::ctl {
 namespace {
 
@@ -50,10 +52,10 @@ TEST_F(PipeTest, TakesNothingBehindTheLine) {
   EXPECT_EQ(terminal.SecretLine().value(), "next");
 }
 
-TEST_F(PipeTest, NobodyToAskMeansYes) {
+TEST_F(PipeTest, NobodyToAskMeansNo) {
   Terminal terminal = With("n\n");
   EXPECT_FALSE(terminal.interactive());
-  EXPECT_TRUE(terminal.Confirm("Remove?"));
+  EXPECT_TRUE(IsUsageError(terminal.Confirm("Remove?")));
 }
 
 // A pseudo-terminal with a person at its other end.
@@ -129,7 +131,7 @@ TEST_F(PersonTest, OnlyYesIsYes) {
     Terminal terminal(terminal_, terminal_);
     screen_.clear();
     Type({{"Remove? [y/N] ", answer}});
-    EXPECT_EQ(terminal.Confirm("Remove?"), yes) << answer;
+    EXPECT_EQ(terminal.Confirm("Remove?").code(), yes ? absl::StatusCode::kOk : absl::StatusCode::kCancelled) << answer;
     typing_.join();
   }
 }
