@@ -69,7 +69,7 @@ FROM runtime AS stored
 USER root
 RUN --mount=type=cache,target=/var/cache/apt,sharing=locked --mount=type=cache,target=/var/lib/apt,sharing=locked \
     apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-      libgsasl18 libnettle8 librocksdb7.8 >/dev/null && \
+      libargon2-1 libgsasl18 libnettle8 librocksdb7.8 >/dev/null && \
     install -d -o mailstead -g mailstead -m 0700 /var/lib/mailstead/secrets/smtp /var/lib/mailstead/secrets/pop
 COPY --from=builder /build/bin/stored /build/bin/mailctl /usr/local/bin/
 USER mailstead

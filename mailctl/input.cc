@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 
@@ -14,6 +15,8 @@ namespace mailstead::ctl {
 namespace {
 
 constexpr size_t kReadBytes = 64 * 1024;
+// U+FEFF, which some editors put in front of a file (RFC 3629 section 6).
+constexpr absl::string_view kByteOrderMark = "\xef\xbb\xbf";
 
 }  // namespace
 
@@ -43,6 +46,14 @@ absl::Status Input::Read(size_t max_bytes, std::string* buffer) {
 }
 
 absl::StatusOr<std::optional<std::string>> Input::ReadLine() {
+  ASSIGN_OR_RETURN(std::optional<std::string> line, ReadRawLine());
+  if (!begun_ && line.has_value() && absl::StartsWith(*line, kByteOrderMark))
+    line->erase(0, kByteOrderMark.size());
+  begun_ = true;
+  return line;
+}
+
+absl::StatusOr<std::optional<std::string>> Input::ReadRawLine() {
   std::string line;
   bool any = false;
   while (true) {

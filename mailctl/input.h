@@ -21,7 +21,7 @@ class Input {
 
   // Fills `buffer` with at most `max_bytes`; empty at the end.
   absl::Status Read(size_t max_bytes, std::string* buffer);
-  // The next line without its LF; nullopt at the end. Of a line longer than kMaxLineBytes one byte more
+  // The next line without its LF, and without a byte order mark at the very front; nullopt at the end. Of a line longer than kMaxLineBytes one byte more
   // is kept and the rest dropped, so that the caller sees it by its size.
   absl::StatusOr<std::optional<std::string>> ReadLine();
 
@@ -30,12 +30,16 @@ class Input {
  private:
   Input(int fd, bool owned, std::string name) : fd_(fd), owned_(owned), name_(std::move(name)) {}
 
+  absl::StatusOr<std::optional<std::string>> ReadRawLine();
+
   const int fd_;
   const bool owned_;
   const std::string name_;
   // For ReadLine: what was read and is not a line yet, from position_.
   std::string pending_;
   size_t position_ = 0;
+  // A line was read.
+  bool begun_ = false;
   bool ended_ = false;
 };
 

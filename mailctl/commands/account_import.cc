@@ -142,11 +142,11 @@ class Import {
     if (!parsed->has_value()) return;
     v1::CreateAccountRequest* request = batch_.request.add_requests();
     request->mutable_account()->set_address((*parsed)->address);
-    if ((*parsed)->is_hash) {
-      request->mutable_password()->set_crypt_hash((*parsed)->secret);
-    } else {
-      request->mutable_password()->set_plain((*parsed)->secret);
-    }
+    const PasswordField& password = (*parsed)->password;
+    // Of an account without a login the message is there and empty, so that an update takes its login away.
+    if (password.kind == PasswordField::Kind::kHash)
+      request->mutable_password()->set_crypt_hash(password.text);
+    if (password.kind == PasswordField::Kind::kPlain) request->mutable_password()->set_plain(password.text);
     batch_.lines.push_back(line_);
     if (batch_.lines.size() == kBatchAccounts) Send();
   }

@@ -4,6 +4,7 @@
 #include "common/base/status.h"
 #include "common/text/utf8.h"
 #include "mailctl/exit_code.h"
+#include "mailctl/password_field.h"
 #include "mailctl/terminal.h"
 #include "mailstead/store/v1/directory.pb.h"
 
@@ -11,7 +12,7 @@ namespace mailstead::ctl {
 
 std::vector<Option> PasswordOptions() {
   return {{"password_stdin", "", "Read the password from the first line of standard input."},
-          {"hash_stdin", "", "Read a crypt(3) hash of it from there: $2y$, $6$, $y$ and others."}};
+          {"hash_stdin", "", "Read a hash of it from there: $2y$, $6$, $y$, $argon2id$ and others."}};
 }
 
 absl::StatusOr<store::v1::Password> ReadPassword(const Arguments& arguments, Context& context) {
@@ -35,7 +36,7 @@ absl::StatusOr<store::v1::Password> ReadPassword(const Arguments& arguments, Con
   }
   if (!IsValidUtf8(secret)) return absl::InvalidArgumentError("the password is not valid UTF-8");
   if (hash_stdin) {
-    password.set_crypt_hash(secret);
+    ASSIGN_OR_RETURN(*password.mutable_crypt_hash(), ParseHashField(secret));
   } else {
     password.set_plain(secret);
   }

@@ -4,8 +4,10 @@
 
 #include <memory>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/random.h"
+#include "stored/core/argon2.h"
 #include "stored/core/digest.h"
 #include "stored/core/password.h"
 
@@ -13,6 +15,10 @@ namespace mailstead::stored {
 namespace {
 
 bool MatchesCryptHash(absl::string_view hash, absl::string_view password) {
+  if (absl::StartsWith(hash, kArgon2Prefix)) {
+    const absl::StatusOr<Argon2Hash> argon2 = ParseArgon2(hash);
+    return argon2.ok() && MatchesArgon2(*argon2, password);
+  }
   // 32 KiB: too much for a pool thread's stack.
   const auto data = std::make_unique<crypt_data>();
   const char* computed = crypt_r(std::string(password).c_str(), std::string(hash).c_str(), data.get());

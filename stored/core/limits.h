@@ -10,6 +10,14 @@ namespace mailstead::stored {
 inline constexpr size_t kMaxPasswordBytes = 1024;
 inline constexpr uint32_t kMinScramIterations = 4096;  // RFC 7677 section 4
 inline constexpr uint32_t kMaxScramIterations = 10'000'000;
+// Of an imported hash of Argon2 (RFC 9106): what one login may take, on each thread that hashes. The memory is freed when
+// the login is decided.
+inline constexpr uint32_t kMaxArgon2MemoryKib = 128 << 10;
+inline constexpr uint32_t kMaxArgon2Passes = 16;
+inline constexpr uint32_t kMaxArgon2Lanes = 16;
+inline constexpr size_t kMaxArgon2SaltBytes = 64;
+inline constexpr size_t kMinArgon2DigestBytes = 16;
+inline constexpr size_t kMaxArgon2DigestBytes = 64;
 
 // proto: page_size.
 inline constexpr size_t kDefaultPageSize = 100;

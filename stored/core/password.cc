@@ -14,6 +14,7 @@
 #include "common/base/reason.h"
 #include "common/base/status.h"
 #include "common/text/utf8.h"
+#include "stored/core/argon2.h"
 #include "stored/core/digest.h"
 #include "stored/core/limits.h"
 #include "stored/core/names.h"
@@ -51,6 +52,10 @@ absl::Status CheckCryptHash(const std::string& hash) {
   const bool printable = std::all_of(hash.begin(), hash.end(), [](char c) { return c > 0x20 && c < 0x7f; });
   if (hash.empty() || hash.front() != '$' || hash.size() >= CRYPT_OUTPUT_SIZE || !printable) {
     return FieldError(kField, "must be a crypt(3) hash that begins with '$'");
+  }
+  if (absl::StartsWith(hash, kArgon2Prefix)) {
+    const absl::StatusOr<Argon2Hash> argon2 = ParseArgon2(hash);
+    return argon2.ok() ? absl::OkStatus() : FieldError(kField, argon2.status().message());
   }
   const int checked = crypt_checksalt(hash.c_str());
   if (checked != CRYPT_SALT_OK && checked != CRYPT_SALT_METHOD_LEGACY) {

@@ -18,8 +18,8 @@ struct Password {
 };
 
 // Does not hash. Plain: 1 to 1,024 bytes of UTF-8 that SASLprep (RFC 4013) takes, no control characters.
-// Crypt hash: whole, and of a method that this machine's crypt(3) knows; never traditional DES, which reads
-// any text as a hash. FieldError "password.plain" or "password.crypt_hash"; the message never has the
+// Crypt hash: whole, and of Argon2 (argon2.h) or a method that this machine's crypt(3) knows; never traditional DES, which
+// reads any text as a hash. FieldError "password.plain" or "password.crypt_hash"; the message never has the
 // password.
 absl::Status CheckPassword(const Password& password);
 

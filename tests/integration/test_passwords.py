@@ -1,6 +1,7 @@
 """Logins: caches that end at once, wrong passwords that are slowed, answers that tell nothing."""
 
 import base64
+import ctypes
 import statistics
 import threading
 import time
@@ -13,6 +14,16 @@ from mailstead.stack import PASSWORD, StackCase
 IMPORTED = "imported pass word"
 # OpenSSL makes no bcrypt.
 IMPORTED_BCRYPT = "$2y$04$mailsteadmailsteadmaieg1/SUzVvGDq1nvt7P0btOxVn8TMbpve"
+
+
+def argon2id_hash(password):
+    """As the library that stored uses writes it."""
+    secret, salt, encoded = password.encode(), b"mailstead salt", ctypes.create_string_buffer(200)
+    size = ctypes.c_size_t
+    error = ctypes.CDLL("libargon2.so.1").argon2id_hash_encoded(
+        2, 1024, 1, secret, size(len(secret)), salt, size(len(salt)), size(32), encoded, size(len(encoded)))
+    assert error == 0, error
+    return encoded.value.decode()
 
 
 class PasswordCase(StackCase):
@@ -131,7 +142,8 @@ class HashTest(PasswordCase):
     def test_imported_hashes_serve_until_the_password_is_set(self):
         self.stack.secrets.add(IMPORTED)
         hashes = {"sha512": self.openssl_hash("-6"), "sha256": self.openssl_hash("-5"),
-                  "bcrypt": IMPORTED_BCRYPT}
+                  "bcrypt": IMPORTED_BCRYPT, "argon2": argon2id_hash(IMPORTED),
+                  "dovecot": "{sha512-crypt}" + self.openssl_hash("-6")}
         for name, text in hashes.items():
             with self.subTest(name):
                 user = f"{name}@example.test"
@@ -144,6 +156,21 @@ class HashTest(PasswordCase):
                 self.assertEqual("+OK", self.answer(user, "set again"))
                 self.assertIn("[AUTH]", self.answer(user, IMPORTED, source="127.0.0.9"))
                 self.assertEqual("+OK", self.scram(user, "set again"))
+
+    def test_a_lock_mark_is_no_password(self):
+        self.stack.secrets.add(IMPORTED)
+        marks = {"star@example.test": "*", "bang@example.test": "!", "passwd@example.test": "x",
+                 "locked@example.test": "!" + self.openssl_hash("-6")}
+        lines = "".join(f"{user} {mark}\n" for user, mark in marks.items())
+        self.stack.ctl.run("account", "import", "-", input="\ufeff" + lines)
+        for number, (user, mark) in enumerate(marks.items()):
+            for password in (mark, IMPORTED):
+                self.assertIn("[AUTH]", self.answer(user, password, source=f"127.0.2.{number + 1}"), user)
+            self.assertEqual("PASSWORD_KIND_NONE", self.stack.ctl.json("account", "show", user)["password_kind"])
+        # An update takes the login away.
+        self.assertEqual("+OK", self.answer(self.user, PASSWORD))
+        self.stack.ctl.run("account", "import", "-", "--existing=update", input=f"{self.user} *\n")
+        self.assertIn("[AUTH]", self.answer(self.user, PASSWORD, source="127.0.2.9"))
 
     def openssl_hash(self, kind):
         from mailstead.paths import tool

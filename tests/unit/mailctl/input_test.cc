@@ -44,6 +44,12 @@ TEST_F(InputTest, Lines) {
   EXPECT_EQ(Lines("\n"), L{""});
 }
 
+TEST_F(InputTest, AByteOrderMarkIsDroppedAtTheFrontOnly) {
+  using L = std::vector<std::string>;
+  EXPECT_EQ(Lines("\xef\xbb\xbfone\n\xef\xbb\xbftwo\n"), (L{"one", "\xef\xbb\xbftwo"}));
+  EXPECT_EQ(Lines("\xef\xbb\xbf"), L{""});
+}
+
 TEST_F(InputTest, LinesAcrossReads) {
   std::string content;
   std::vector<std::string> expected;

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/reason.h"
+#include "stored/core/credentials.h"
 
 namespace mailstead::stored {
 namespace {
@@ -83,6 +84,57 @@ TEST(Password, KindsBecomeCredentials) {
   EXPECT_EQ(crypt.kind, engine::Credential::Kind::kCrypt);
   EXPECT_EQ(crypt.crypt_hash, kBcrypt);
   EXPECT_EQ(MakeCredential({Kind::kCryptHash, kSha512}, 4096)->crypt_hash, kSha512);
+}
+
+// From the reference implementation's own tests: "password", "somesalt".
+constexpr char kArgon2Id[] =
+    "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
+constexpr char kArgon2I10[] =
+    "$argon2i$m=65536,t=2,p=1$c29tZXNhbHQ$9sTbSlTio3Biev89thdrlKKiCaYsjjYVJxGAL3swxpQ";
+constexpr char kArgon2TwoLanes[] =
+    "$argon2id$v=19$m=256,t=2,p=2$c29tZXNhbHQ$bQk8UB/VmZZF4Oo79iDXuL5/0ttZwg2f/5U52iv1cDc";
+
+TEST(Password, Argon2IsTaken) {
+  PasswordVerifier verifier(4096);
+  for (const char* hash : {kArgon2Id, kArgon2I10, kArgon2TwoLanes}) {
+    ASSERT_TRUE(CheckPassword({Kind::kCryptHash, hash}).ok())
+        << hash << CheckPassword({Kind::kCryptHash, hash});
+    const engine::Credential credential = *MakeCredential({Kind::kCryptHash, hash}, 4096);
+    EXPECT_TRUE(verifier.Verify(credential, "password", "password")) << hash;
+    EXPECT_FALSE(verifier.Verify(credential, "passwore", "passwore")) << hash;
+    EXPECT_FALSE(verifier.Verify(credential, "", "")) << hash;
+  }
+}
+
+TEST(Password, Argon2IsWholeAndBounded) {
+  const auto with = [](const std::string& parameters) {
+    return absl::StrCat("$argon2id$v=19$", parameters,
+                        "$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc");
+  };
+  EXPECT_TRUE(CheckPassword({Kind::kCryptHash, with("m=131072,t=16,p=16")}).ok());
+  for (const std::string& bad :
+       {with("m=131073,t=2,p=1"),
+        with("m=65536,t=17,p=1"),
+        with("m=65536,t=2,p=17"),
+        with("m=4294967295,t=1,p=1"),
+        with("m=99999999999,t=1,p=1"),
+        with("m=-1,t=1,p=1"),
+        with("m=65536,t=0,p=1"),
+        with("m=65536,t=1,p=0"),
+        with("m=15,t=1,p=2"),
+        with("m=65536,t=2"),
+        with("m=65536,t=2,p=1,x=1"),
+        with("t=2,m=65536,p=1"),
+        std::string("$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ"),
+        std::string("$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$"),
+        std::string("$argon2id$v=20$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"),
+        std::string("$argon2id$v=19$m=65536,t=2,p=1$c2E$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"),
+        std::string("$argon2x$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"),
+        absl::StrCat(kArgon2Id, "$x"),
+        std::string("$argon2"),
+        std::string("$argon2id$")}) {
+    EXPECT_EQ(FieldOf(CheckPassword({Kind::kCryptHash, bad})), "password.crypt_hash") << bad;
+  }
 }
 
 }  // namespace
