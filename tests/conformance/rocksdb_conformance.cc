@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/time/clock.h"
 #include "common/base/check.h"
 #include "stored/engine/rocksdb/rocksdb_engine.h"
 #include "tests/conformance/conformance.h"
@@ -95,6 +96,26 @@ TEST(RocksDbEngine, ReadsWhatIsInMemoryWithoutAChangeOfThreads) {
   under_test.Restart();
   look();
   EXPECT_GT(under_test.executor().wake_up_count(), before);
+}
+
+// By itself: what a front-end that is gone held is nobody's any more.
+TEST(RocksDbEngine, ForgetsLeasesOfFrontEndsThatAreGone) {
+  RocksDbUnderTest under_test;
+  SyncEngine engine(under_test.engine());
+  ASSERT_OK(engine.CreateDomain({"example.test", true, under_test.clock().Now()}));
+  Account account;
+  account.address = "a@example.test";
+  const AccountId id = engine.CreateAccounts({account})[0]->id;
+  ASSERT_OK(engine.RenewLease("lease", "host", absl::Seconds(6)));
+  ASSERT_OK(engine.OpenMaildrop({id, "session", "lease", absl::ZeroDuration(), "", 10}));
+  const auto is_held = [&] {
+    return engine.ListMaildrop(id, "session", MessageId{0}, MessageId{1}, 10).ok();
+  };
+  under_test.clock().Advance(absl::Minutes(59));
+  EXPECT_TRUE(is_held()) << "it is overdue, and nobody took it";
+  under_test.clock().Advance(absl::Hours(1));
+  for (int i = 0; i < 1000 && is_held(); ++i) absl::SleepFor(absl::Milliseconds(10));
+  EXPECT_FALSE(is_held());
 }
 
 const EngineKind kRocksDb{"RocksDb", /*keeps_on_disk=*/true,

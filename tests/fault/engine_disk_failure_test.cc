@@ -236,6 +236,64 @@ TEST_F(EngineDiskFailure, AReaderOutlivesTheRecovery) {
   EXPECT_TRUE(engine().Sweep(absl::Hours(1)).ok());
 }
 
+// Acknowledged, it would be a message whose chunks were swept by the recovery.
+TEST_F(EngineDiskFailure, ABodyFromBeforeTheRecoveryIsNotStored) {
+  const std::string large = RandomText(1'000'000, 4);
+  auto body = Stage(engine(), large);
+  ASSERT_TRUE(body.ok()) << body.status();
+  files().SetFault([](Operation, const std::string&) { return IOStatus::IOError("broken"); });
+  EXPECT_FALSE(Append(engine(), "delivery-id-0001", {mailbox_}, "x").ok());
+  files().SetFault(nullptr);
+  ASSERT_TRUE(store_.BecomesHealthy());
+  const auto late = AppendBody(engine(), "delivery-id-0002", {mailbox_}, large, *std::move(body));
+  EXPECT_EQ(late.status().code(), StatusCode::kUnavailable) << late.status();
+  EXPECT_THAT(DeliveryIds(), testing::Not(testing::Contains("delivery-id-0002")));
+  // The sender's repeat is stored.
+  const auto repeat = AppendStaged(engine(), "delivery-id-0002", {mailbox_}, large);
+  ASSERT_TRUE(repeat.ok()) << repeat.status();
+  EXPECT_FALSE(repeat->already_stored);
+  EXPECT_THAT(DeliveryIds(), testing::Contains("delivery-id-0002"));
+  store_.Close();
+  EXPECT_EQ(CheckRecords(store_.options(), store_.env()), "");
+}
+
+// A lock is not synced, and a power cut may forget it: then its token fences nothing unless it is never given out again.
+TEST_F(EngineDiskFailure, ATokenThatAPowerCutForgotIsNotGivenOutAgain) {
+  const auto open = [&] {
+    EXPECT_TRUE(engine().RenewLease("lease", "one", absl::Minutes(1)).ok());
+    const auto maildrop = OpenMaildrop(engine(), mailbox_, "lease");
+    EXPECT_TRUE(maildrop.ok()) << maildrop.status();
+    return maildrop.ok() ? maildrop->token : LockToken();
+  };
+  for (uint32_t seed = 1; seed <= 6; ++seed) {
+    // Nothing is synced behind the opening.
+    store_.Close();
+    store_.Open();
+    const LockToken forgotten = open();
+    files().Stop();
+    store_.Close();
+    files().CutPower(seed);
+    store_.Open();
+    const LockToken token = open();
+    EXPECT_NE(token, forgotten);
+    EXPECT_TRUE(CommitMaildrop(engine(), mailbox_, "lease", token, {}).ok());
+  }
+}
+
+// The note of what is synced replaces the one before: a name that reaches the disk before its content would keep the store
+// from starting.
+TEST_F(EngineDiskFailure, TheNoteOfWhatIsSyncedIsWholeAfterAPowerCut) {
+  for (uint32_t seed = 1; seed <= 6; ++seed) {
+    ASSERT_TRUE(Append(engine(), absl::StrCat("delivery-number-", seed), {mailbox_}, "x").ok());
+    store_.Close();
+    files().Stop();
+    files().CutPower(seed, FaultyFileSystem::Entries::kNew);
+    const absl::Status opened = store_.TryOpen();
+    ASSERT_TRUE(opened.ok()) << opened;
+    EXPECT_EQ(DeliveryIds().size(), seed);
+  }
+}
+
 TEST_F(EngineDiskFailure, TooFewFreeBytesRefuseMailButNotDeletions) {
   ASSERT_TRUE(Append(engine(), "delivery-id-0001", {mailbox_}, "x").ok());
   ASSERT_TRUE(engine().RenewLease("lease", "one", absl::Minutes(1)).ok());

@@ -220,6 +220,7 @@ class EnginePowerCut : public testing::Test {
       }
       for (std::thread& thread : threads) thread.join();
       Reopen(store, power, seed * 10 + static_cast<uint32_t>(round), random);
+      if (HasFatalFailure()) return;
       for (Worker& worker : workers) {
         worker.Check(store.engine());
         if (HasFatalFailure()) return;
@@ -230,7 +231,10 @@ class EnginePowerCut : public testing::Test {
  private:
   // Some power cuts come in the middle of the recovery from the one before.
   void Reopen(FaultyStore& store, bool power, uint32_t seed, std::mt19937& random) {
-    const auto lose = [&] { power ? store.files().CutPower(seed) : store.files().KillProcess(); };
+    // Whether the disk was behind with its directories or with its files.
+    const auto entries =
+        random() % 2 == 0 ? FaultyFileSystem::Entries::kOld : FaultyFileSystem::Entries::kNew;
+    const auto lose = [&] { power ? store.files().CutPower(seed, entries) : store.files().KillProcess(); };
     store.Close();
     lose();
     if (random() % 2 == 0) {

@@ -112,7 +112,7 @@ bool FaultyFileSystem::stopped() const {
   return operations_left_ == 0;
 }
 
-void FaultyFileSystem::CutPower(uint32_t seed) {
+void FaultyFileSystem::CutPower(uint32_t seed, Entries entries) {
   std::mt19937 random(seed);
   SetFault(nullptr);
   absl::MutexLock lock(&mutex_);
@@ -125,6 +125,7 @@ void FaultyFileSystem::CutPower(uint32_t seed) {
     std::filesystem::resize_file(name, file.synced + kept);
   }
   for (const auto& [name, entry] : unsynced_entries_) {
+    if (entries == Entries::kNew) break;
     if (entry.existed) {
       std::ofstream(name, std::ios::binary | std::ios::trunc) << entry.content;
     } else {

@@ -38,10 +38,12 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
   void StopAfter(uint64_t count);
   void Stop() { StopAfter(0); }
   bool stopped() const;
+  // What a power cut leaves of directory entries that were not synced: those that were there before, or the new ones, as a
+  // disk may write a directory before the content of its files.
+  enum class Entries { kOld, kNew };
   // After Stop, with all files closed: what was not synced is gone, but for a part of the tail of some files
-  // (chosen by `seed`), and the machine runs again. Files whose directory entries were not synced are gone
-  // too.
-  void CutPower(uint32_t seed);
+  // (chosen by `seed`), and the machine runs again.
+  void CutPower(uint32_t seed, Entries entries = Entries::kOld);
   // After Stop: the machine runs again and has lost nothing, as after the end of a process.
   void KillProcess();
 

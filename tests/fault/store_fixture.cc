@@ -112,13 +112,24 @@ absl::StatusOr<Receipt> Append(SyncEngine engine, absl::string_view delivery_id,
   return engine.Append(NewDelivery(delivery_id, mailboxes, content), Content{content, nullptr});
 }
 
-absl::StatusOr<Receipt> AppendStaged(SyncEngine engine, absl::string_view delivery_id,
-                                     const std::vector<AccountId>& mailboxes, const std::string& content) {
+absl::StatusOr<std::unique_ptr<BodyWriter>> Stage(SyncEngine engine, const std::string& content) {
   ASSIGN_OR_RETURN(std::unique_ptr<BodyWriter> body, engine.NewBody());
   for (size_t at = 0; at < content.size(); at += 50'000) {
     RETURN_IF_ERROR(BlockOn(body->Append(content.substr(at, 50'000))));
   }
+  return body;
+}
+
+absl::StatusOr<Receipt> AppendBody(SyncEngine engine, absl::string_view delivery_id,
+                                   const std::vector<AccountId>& mailboxes, const std::string& content,
+                                   std::unique_ptr<BodyWriter> body) {
   return engine.Append(NewDelivery(delivery_id, mailboxes, content), Content{"", std::move(body)});
+}
+
+absl::StatusOr<Receipt> AppendStaged(SyncEngine engine, absl::string_view delivery_id,
+                                     const std::vector<AccountId>& mailboxes, const std::string& content) {
+  ASSIGN_OR_RETURN(std::unique_ptr<BodyWriter> body, Stage(engine, content));
+  return AppendBody(engine, delivery_id, mailboxes, content, std::move(body));
 }
 
 absl::StatusOr<OpenedMaildrop> OpenMaildrop(SyncEngine engine, AccountId mailbox,

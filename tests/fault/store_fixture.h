@@ -52,6 +52,12 @@ std::string RandomText(size_t size, uint32_t seed);
 AccountId MakeAccount(SyncEngine engine, absl::string_view address);
 absl::StatusOr<Receipt> Append(SyncEngine engine, absl::string_view delivery_id,
                                const std::vector<AccountId>& mailboxes, const std::string& content);
+// `content` in a body of its own, which is not appended yet.
+absl::StatusOr<std::unique_ptr<BodyWriter>> Stage(SyncEngine engine, const std::string& content);
+// With a body that holds `content`.
+absl::StatusOr<Receipt> AppendBody(SyncEngine engine, absl::string_view delivery_id,
+                                   const std::vector<AccountId>& mailboxes, const std::string& content,
+                                   std::unique_ptr<BodyWriter> body);
 // Through a BodyWriter.
 absl::StatusOr<Receipt> AppendStaged(SyncEngine engine, absl::string_view delivery_id,
                                      const std::vector<AccountId>& mailboxes, const std::string& content);
