@@ -9,12 +9,14 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/flags/flag.h"
 #include "absl/flags/parse.h"
 #include "absl/flags/usage.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "common/base/check.h"
@@ -24,7 +26,10 @@
 
 ABSL_FLAG(std::string, data_dir, "", "The data folder, that of stored; made when it is not there.");
 ABSL_FLAG(std::string, account, "huge@example.test",
-          "Whose mailbox it is. The account, and its domain, are made when they are not there.");
+          "Whose mailbox it is; % is replaced by a number below --mailboxes. The accounts, and their domain, "
+          "are made "
+          "when they are not there.");
+ABSL_FLAG(int64_t, mailboxes, 1, "How many mailboxes; each message goes to all of them.");
 ABSL_FLAG(int64_t, messages, 1'000'000, "How many messages are added.");
 ABSL_FLAG(int64_t, bytes, 256, "Size of each message's content.");
 ABSL_FLAG(absl::Duration, age, absl::ZeroDuration(), "How long ago they came in, their receipts too.");
@@ -95,8 +100,11 @@ AccountId AccountOf(Engine& engine, const std::string& address) {
 }
 
 void Fill(Engine& engine) {
-  const std::string address = absl::GetFlag(FLAGS_account);
-  const AccountId account = AccountOf(engine, address);
+  std::vector<NewCopy> copies;
+  for (int64_t i = 0; i < absl::GetFlag(FLAGS_mailboxes); ++i) {
+    const std::string address = absl::StrReplaceAll(absl::GetFlag(FLAGS_account), {{"%", absl::StrCat(i)}});
+    copies.push_back({AccountOf(engine, address), "Return-Path: <sender@example.org>\r\n", {0}, {}, {}});
+  }
   const std::string content = ContentOf(absl::GetFlag(FLAGS_bytes));
   const std::string sha256 = Sha256(content);
   const absl::Time time = absl::Now() - absl::GetFlag(FLAGS_age);
@@ -109,8 +117,8 @@ void Fill(Engine& engine) {
     message.envelope.delivery_id = absl::StrCat("filled-", series, "-", i);
     message.envelope.reverse_path = "sender@example.org";
     message.envelope.recipients.resize(1);
-    message.envelope.recipients[0].address = address;
-    message.copies.push_back({account, "Return-Path: <sender@example.org>\r\n", {0}, {}, {}});
+    message.envelope.recipients[0].address = "list@example.test";
+    message.copies = copies;
     message.trace = "Received: from client.example.org by mx.example.test with ESMTP\r\n";
     message.sha256 = sha256;
     message.fingerprint = sha256;

@@ -114,8 +114,8 @@ class Mailstead(Server):
         self.ctl.run("account", "import", "-", input=lines, timeout=1200)
 
     def fill_mailbox(self, name, messages, **flags):
-        """Adds very many small messages to an account's mailbox by the engine itself; stored is stopped meanwhile.
-        `flags`: further ones of the program fill_mailbox."""
+        """Adds very many small messages to an account's mailbox by the engine itself; stored is stopped meanwhile, and
+        calm again afterwards. `flags`: further ones of the program fill_mailbox."""
         stored = next(process for process in self.processes if process.pid == self.pids["stored"])
         stored.terminate()
         stored.wait(60)
@@ -129,6 +129,7 @@ class Mailstead(Server):
         self.processes.insert(0, self.processes.pop())
         for front_end in self.pids:
             self._wait_until_ready(front_end)
+        self.wait_until_calm()
 
     def wait_until_calm(self, seconds=120):
         """Until the store has nothing left to do: less than a tenth of a core for a second."""
@@ -139,6 +140,19 @@ class Mailstead(Server):
             if cpu_seconds(self.pids["stored"]) - before < 0.1:
                 return
         raise RuntimeError(f"stored was still busy after {seconds} s")
+
+    @contextlib.contextmanager
+    def count_memory(self, what):
+        """What is held at most beyond what was held before, by stored and pop3d each, goes to the details."""
+        names = ("stored", "pop3d")
+        for name in names:
+            # proc(5), clear_refs: the peak is as high as what is held now.
+            pathlib.Path(f"/proc/{self.pids[name]}/clear_refs").write_text("5")
+        before = {name: status_bytes(self.pids[name], "VmRSS") for name in names}
+        yield
+        for name in names:
+            added = status_bytes(self.pids[name], "VmHWM") - before[name]
+            self.details[f"{name}: MB at most, {what}"] = added / 1e6
 
     def memory_bytes(self, *names):
         """Of the named programs, or of all."""
@@ -180,6 +194,12 @@ def cpu_seconds(pid):
     """User and system time so far (proc(5), stat, fields 14 and 15)."""
     fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def status_bytes(pid, field):
+    """A size out of /proc/PID/status."""
+    text = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(rf"^{field}:\s+(\d+) kB", text, re.MULTILINE)[1]) * 1024
 
 
 @dataclasses.dataclass(frozen=True)

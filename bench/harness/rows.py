@@ -3,6 +3,7 @@
 import concurrent.futures
 import dataclasses
 import os
+import poplib
 import statistics
 import tempfile
 import time
@@ -159,6 +160,36 @@ def poll_large(server, scale):
     return median(others, "login_p50")
 
 
+def log_in(port, account):
+    """A session that is logged in, and the seconds from PASS to its reply."""
+    session = poplib.POP3("127.0.0.1", port, timeout=RUN_LIMIT)
+    session.user(f"{account}@example.test")
+    begin = time.monotonic()
+    session.pass_(PASSWORD)
+    return session, time.monotonic() - begin
+
+
+def maildrop_million(server, scale):
+    """POP3, login to a mailbox of 1,000,000 messages that this pop3d does not know."""
+    server.fill_mailbox("huge0", int(1_000_000 * scale))
+    server.fill_mailbox("much%", int(100_000 * scale), mailboxes=32)
+    server.ctl.run("account", "add", "warm@example.test", "--password_stdin", input=PASSWORD + "\n")
+    for name in ["huge0", *(f"much{i}" for i in range(32))]:
+        server.ctl.set_password(f"{name}@example.test", PASSWORD)
+    log_in(server.pop3_port, "warm")[0].quit()
+    with server.count_memory("for the login"):
+        session, seconds = log_in(server.pop3_port, "huge0")
+    session.quit()
+    begin = time.monotonic()
+    with server.count_memory("for 32 logins at once, to 100,000 messages each"):
+        with concurrent.futures.ThreadPoolExecutor(32) as pool:
+            sessions = list(pool.map(lambda i: log_in(server.pop3_port, f"much{i}")[0], range(32)))
+    server.details["s until 32 logins at once have their maildrops"] = time.monotonic() - begin
+    for session in sessions:
+        session.quit()
+    return seconds
+
+
 def idle(server, port, count, tls=False):
     """KiB of memory of all programs for each session that was greeted and says nothing."""
     before = server.memory_bytes()
@@ -307,6 +338,7 @@ ROWS = {
     "poll": Row(poll, "sessions/s", (Target(5, PEER),)),
     "poll_one": Row(poll_one, "us", (Target(450),), less_is_better=True),
     "poll_large": Row(poll_large, "us", (Target(1000),), less_is_better=True),
+    "maildrop_million": Row(maildrop_million, "s", (Target(2),), less_is_better=True, has_peer=False),
     "idle_smtp": memory_row(idle_smtp, 16),
     "idle_smtp_tls": memory_row(idle_smtp_tls, 40),
     "idle_pop3": memory_row(idle_pop3, 16),
