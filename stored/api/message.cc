@@ -21,6 +21,15 @@ namespace {
 
 namespace v1 = store::v1;
 
+// What a summary holds, beside some numbers and times.
+size_t SizeOf(const engine::MessageSummary& message) {
+  size_t size = sizeof(message) + message.reverse_path.size();
+  for (const EnvelopeRecipient& recipient : message.recipients) {
+    size += sizeof(recipient) + recipient.address.size() + recipient.original_recipient.size();
+  }
+  return size;
+}
+
 absl::StatusOr<Piece> PieceOf(v1::DeliverMessageRequest& request) {
   Piece piece;
   if (request.has_envelope()) {
@@ -83,13 +92,16 @@ Task<absl::Status> ListMessages(Environment& environment, rpc::Call&, const v1::
   if (!token.empty() && !absl::SimpleAtoi(token, &after.value)) {
     co_return FieldError("page_token", "must be the next_page_token of the page before");
   }
-  CO_ASSIGN_OR_RETURN(std::vector<engine::MessageSummary> messages,
-                      co_await environment.core.engine.messages().List(account.id, after, page_size + 1));
-  if (messages.size() > page_size) {
-    messages.pop_back();
-    response.set_next_page_token(MakePageToken(listing, absl::StrCat(messages.back().id.value)));
+  const auto list = [&environment, &account](MessageId behind, size_t limit) {
+    return environment.core.engine.messages().List(account.id, behind, limit);
+  };
+  const auto key = [](const engine::MessageSummary& message) { return message.id; };
+  CO_ASSIGN_OR_RETURN(const Gathered<engine::MessageSummary> page,
+                      co_await Gather<engine::MessageSummary>(after, page_size, list, key, SizeOf));
+  if (page.more) {
+    response.set_next_page_token(MakePageToken(listing, absl::StrCat(page.items.back().id.value)));
   }
-  for (const engine::MessageSummary& message : messages) ToProto(message, *response.add_messages());
+  for (const engine::MessageSummary& message : page.items) ToProto(message, *response.add_messages());
   co_return absl::OkStatus();
 }
 

@@ -18,18 +18,26 @@
 namespace mailstead::stored {
 namespace {
 
+// What an item holds, beside some numbers and times.
+size_t SizeOf(const engine::Domain& domain) { return sizeof(domain) + domain.name.size(); }
+size_t SizeOf(const engine::Account& account) { return sizeof(account) + account.address.size(); }
+size_t SizeOf(const engine::Alias& alias) {
+  size_t size = sizeof(alias) + alias.address.size();
+  for (const std::string& target : alias.targets) size += target.size() + 3;
+  return size;
+}
+
 // One page of a listing: `list(after, limit)` gives items, `key(item)` what the next page begins after.
 template <typename T, typename List, typename Key>
 Task<absl::StatusOr<Page<T>>> ListPage(std::string listing, PageRequest request, List list, Key key) {
   CO_ASSIGN_OR_RETURN(const size_t page_size, CheckPageSize(request.page_size));
   CO_ASSIGN_OR_RETURN(std::string after, ReadPageToken(listing, request.page_token));
+  const auto size = [](const T& item) { return SizeOf(item); };
+  CO_ASSIGN_OR_RETURN(Gathered<T> gathered,
+                      co_await Gather<T>(std::move(after), page_size, std::move(list), key, size));
   Page<T> page;
-  // One more than asked for tells whether there is another page.
-  CO_ASSIGN_OR_RETURN(page.items, co_await list(std::move(after), page_size + 1));
-  if (page.items.size() > page_size) {
-    page.items.pop_back();
-    page.next_page_token = MakePageToken(listing, key(page.items.back()));
-  }
+  if (gathered.more) page.next_page_token = MakePageToken(listing, key(gathered.items.back()));
+  page.items = std::move(gathered.items);
   co_return page;
 }
 

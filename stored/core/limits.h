@@ -23,6 +23,11 @@ inline constexpr size_t kMaxArgon2DigestBytes = 64;
 inline constexpr size_t kDefaultPageSize = 100;
 inline constexpr size_t kMaxPageSize = 1000;
 inline constexpr size_t kMaxPageTokenBytes = 1024;
+// Of what a page's items hold, about: it ends there, whatever its size in items, so that its answer stays below the 4 MiB
+// that gRPC's clients take by default. One item always fits.
+inline constexpr size_t kMaxPageBytes = 1 << 20;
+// Items that the engine is asked for at once, as they may be large.
+inline constexpr size_t kPageStepItems = 32;
 
 inline constexpr size_t kMaxBatchAccounts = 1000;
 inline constexpr size_t kMaxAliasTargets = 1000;

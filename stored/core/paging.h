@@ -1,12 +1,18 @@
 // Pages of list calls: page_size and page_token.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "common/base/status.h"
+#include "common/base/task.h"
+#include "stored/core/limits.h"
 
 namespace mailstead::stored {
 
@@ -20,5 +26,34 @@ std::string MakePageToken(absl::string_view listing, absl::string_view after);
 // The key; empty for an empty token (the first page). FieldError "page_token" for what MakePageToken did not
 // make for this listing.
 absl::StatusOr<std::string> ReadPageToken(absl::string_view listing, absl::string_view token);
+
+// Items of one page.
+template <typename T>
+struct Gathered {
+  std::vector<T> items;
+  // There are items behind them.
+  bool more = false;
+};
+
+// What is listed behind `after`: at most `page_size` items, and of those of `size(item)` bytes no more than fit in
+// kMaxPageBytes, but for the first one. `list(after, limit)` gives items, `key(item)` what the next ones come after.
+template <typename T, typename After, typename List, typename Key, typename Size>
+Task<absl::StatusOr<Gathered<T>>> Gather(After after, size_t page_size, List list, Key key, Size size) {
+  Gathered<T> page;
+  size_t bytes = 0;
+  while (true) {
+    // One more than asked for tells whether there is another.
+    const size_t step = std::min(kPageStepItems, page_size + 1 - page.items.size());
+    CO_ASSIGN_OR_RETURN(std::vector<T> next, co_await list(std::move(after), step));
+    for (T& item : next) {
+      bytes += size(item);
+      page.more = page.items.size() == page_size || (!page.items.empty() && bytes > kMaxPageBytes);
+      if (page.more) co_return page;
+      page.items.push_back(std::move(item));
+    }
+    if (next.size() < step) co_return page;
+    after = key(page.items.back());
+  }
+}
 
 }  // namespace mailstead::stored

@@ -241,6 +241,29 @@ TEST_P(DirectoryApiTest, Aliases) {
   const auto page = Ask<v1::ListAliasesResponse>("ListAliases", v1::ListAliasesRequest());
   ASSERT_TRUE(page.ok());
   EXPECT_EQ(page->aliases_size(), 1);
+  // A page ends where an answer would be too large, however many items were asked for.
+  const std::string long_part =
+      std::string(64, 'x') + "@" + std::string(60, 'y') + "." + std::string(60, 'z') + ".test";
+  for (int i = 0; i < 8; ++i) {
+    v1::CreateAliasRequest large;
+    large.mutable_alias()->set_address(absl::StrCat("large", i, "@example.test"));
+    for (int k = 0; k < 1000; ++k) large.mutable_alias()->add_targets(long_part);
+    ASSERT_TRUE(Ask<v1::Alias>("CreateAlias", large).ok());
+  }
+  v1::ListAliasesRequest all;
+  all.set_page_size(1000);
+  int aliases = 0;
+  int pages = 0;
+  do {
+    const auto part = Ask<v1::ListAliasesResponse>("ListAliases", all);
+    ASSERT_TRUE(part.ok());
+    EXPECT_LT(part->ByteSizeLong(), size_t{2} << 20);
+    aliases += part->aliases_size();
+    ++pages;
+    all.set_page_token(part->next_page_token());
+  } while (!all.page_token().empty());
+  EXPECT_EQ(aliases, 9);
+  EXPECT_EQ(pages, 2);
   v1::ListAliasesRequest nowhere;
   nowhere.set_domain("nowhere.test");
   EXPECT_TRUE(absl::IsNotFound(Ask<v1::ListAliasesResponse>("ListAliases", nowhere).status()));
