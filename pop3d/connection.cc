@@ -11,6 +11,7 @@
 #include "common/net/tls_context.h"
 #include "common/text/dot_codec.h"
 #include "pop3d/limits.h"
+#include "pop3d/listing_cache.h"
 #include "pop3d/protocol/login_name.h"
 #include "pop3d/protocol/top_cutter.h"
 
@@ -293,8 +294,11 @@ Action Connection::Stepped(absl::StatusOr<store::LoginStep> step) {
 
 Connection::Next Connection::Perform(OpenMaildropAction open) {
   absl::StatusOr<std::shared_ptr<const Listing>> listing = co_await held_.Open();
+  journal_.ListingsHeld(context_.listings.memory().used_bytes());
   if (!listing.ok()) co_return session_.OnMaildropRefused(listing.status());
-  if (held_.left_out_count() > 0) journal_.MaildropTruncated(open.account, held_.left_out_count());
+  if (held_.left_out_count() > 0) {
+    journal_.MaildropTruncated(open.account, (*listing)->count(), held_.left_out_count());
+  }
   co_return session_.OnMaildropOpened(Maildrop(*std::move(listing)));
 }
 

@@ -43,6 +43,8 @@ struct ConnectionContext {
   Metrics& metrics;
   // For deadlines.
   const Clock& steady = Clock::Steady();
+  // A greater maildrop shows its oldest messages.
+  size_t max_maildrop_messages = kMaxMaildropMessages;
   // Greater messages are streamed.
   size_t max_whole_message_bytes = store::kWholeMessageBytes;
 };

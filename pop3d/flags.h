@@ -23,7 +23,9 @@ struct Flags {
   ConnectionTimeouts timeouts;
   absl::Duration login_delay;
   absl::Duration lease_ttl = absl::Seconds(6);
+  size_t max_maildrop_messages = kMaxMaildropMessages;
   size_t listing_cache_bytes = kListingCacheBytes;
+  size_t listing_memory = kListingMemoryBytes;
 };
 
 // The rows of these flags, those of every front-end included. `flags` outlives them.

@@ -3,9 +3,17 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "asio/co_spawn.hpp"
+#include "asio/detached.hpp"
+#include "asio/this_coro.hpp"
 #include "common/base/check.h"
 #include "common/base/reason.h"
 #include "common/base/status.h"
+#include "common/base/timers.h"
+#include "common/store/limits.h"
+#include "pop3d/limits.h"
+#include "pop3d/session/store_replies.h"
 
 namespace mailstead::pop3 {
 namespace {
@@ -17,15 +25,26 @@ bool IsOf(const std::optional<KnownListing>& known, AccountId account) {
   return known.has_value() && known->account == account;
 }
 
-size_t AddAll(const std::vector<store::MaildropEntry>& entries, ListingBuilder& builder) {
+size_t AddAll(const store::MaildropEntries& entries, ListingBuilder& builder) {
   size_t left_out = 0;
-  for (const store::MaildropEntry& entry : entries) {
+  entries.ForEach([&](const store::MaildropEntry& entry) {
     if (!builder.Add(entry.id, entry.size_bytes, entry.unique_id)) ++left_out;
-  }
+  });
   return left_out;
 }
 
+// How often a login that waits for memory looks for it.
+constexpr absl::Duration kMemoryTick = absl::Milliseconds(20);
+
 }  // namespace
+
+struct HeldMaildrop::Page {
+  explicit Page(std::unique_ptr<Timer> timer) : come(std::move(timer)) {}
+
+  std::optional<absl::StatusOr<store::MaildropPage>> page;
+  // Cancelled when the page is there.
+  std::unique_ptr<Timer> come;
+};
 
 store::CallContext HeldMaildrop::Call() const {
   return {.session_id = session_id_, .timeout = context_.timeouts.store_call};
@@ -129,26 +148,102 @@ asio::awaitable<absl::StatusOr<std::shared_ptr<const Listing>>> HeldMaildrop::Li
     listing = opening.known->listing;
   } else {
     const Listing& base = opened.since_known_version ? *opening.known->listing : *Listing::Empty();
-    ListingBuilder builder(base, opened.removed);
-    left_out_count_ = AddAll(opened.entries, builder);
-    // One page after the other, so that no more than one of them waits here; none beyond what a session
-    // shows.
-    while (!opened.next_page_token.empty() && builder.count() < kMaxMaildropMessages) {
-      store::CallContext call = Call();
-      CO_ASSIGN_OR_RETURN(
-          store::MaildropPage page,
-          co_await context_.store.ListMaildrop(grant_, std::move(opened.next_page_token), std::move(call)));
-      left_out_count_ += AddAll(page.entries, builder);
-      opened.next_page_token = std::move(page.next_page_token);
+    absl::StatusOr<ByteHold> memory = co_await Reserve(MemoryFor(opened, base));
+    if (!memory.ok()) {
+      // The next login may have room for the listing, and not for two versions of it.
+      if (opened.since_known_version) context_.listings.Forget(account_);
+      co_return memory.status();
     }
-    if (!opened.next_page_token.empty()) ++left_out_count_;
+    ListingBuilder builder(base, opened.removed,
+                           {.max_messages = context_.max_maildrop_messages, .memory = *std::move(memory)});
+    left_out_count_ = AddAll(opened.entries, builder);
+    CO_ASSIGN_OR_RETURN(const bool more, co_await AddPages(std::move(opened.next_page_token), builder));
+    if (more) {
+      left_out_count_ = std::max(left_out_count_ + 1,
+                                 opened.message_count - std::min(opened.message_count, builder.count()));
+    }
     listing = std::move(builder).Build();
   }
+  marks_ = context_.listings.Count(listing->count() / 8);
   // What leaves something out is not what the version stands for.
   if (left_out_count_ == 0 && !opened.version.empty()) {
     context_.listings.Remember({account_, std::move(opened.version), listing}, opening.name);
   }
   co_return listing;
+}
+
+// What the listing costs beside what it shares with `base`: as many unique-ids as are missing, of the size that those of
+// the first page have.
+size_t HeldMaildrop::MemoryFor(const store::OpenedMaildrop& opened, const Listing& base) const {
+  const size_t whole = std::min(opened.message_count, context_.max_maildrop_messages);
+  const size_t kept = base.count() - std::min(base.count(), opened.removed.size());
+  const size_t come = std::max(whole - std::min(whole, kept), opened.entries.size());
+  size_t unique_id_bytes = kMaxUniqueIdBytes;
+  if (!opened.entries.empty()) unique_id_bytes = opened.entries.unique_id_bytes() / opened.entries.size() + 1;
+  size_t bytes = Listing::MemoryOf(come, unique_id_bytes);
+  if (base.count() > 0) bytes += base.MemoryWithout(opened.removed.size() + 1);
+  if (!opened.next_page_token.empty()) bytes += kListingPagesBytes;
+  return bytes;
+}
+
+asio::awaitable<absl::StatusOr<ByteHold>> HeldMaildrop::Reserve(size_t bytes) const {
+  const absl::Time until = context_.steady.Now() + context_.timeouts.listing_memory;
+  std::unique_ptr<Timer> timer;
+  while (true) {
+    std::optional<ByteHold> memory = context_.listings.Reserve(bytes);
+    if (memory.has_value()) co_return *std::move(memory);
+    const bool hopeless = bytes > context_.listings.memory().limit_bytes();
+    if (hopeless || context_.steady.Now() >= until) {
+      co_return WithReason(absl::ResourceExhaustedError(absl::StrCat(
+                               "the listing needs ", bytes, " bytes of --listing_memory, of which ",
+                               context_.listings.memory().used_bytes(), " are in use")),
+                           kReasonListingMemoryFull);
+    }
+    if (timer == nullptr) timer = Timers::Steady().NewTimer(co_await asio::this_coro::executor);
+    co_await timer->WaitUntil(Timers::Steady().Now() + kMemoryTick);
+  }
+}
+
+std::shared_ptr<HeldMaildrop::Page> HeldMaildrop::Ask(std::string token, size_t page_size,
+                                                      asio::any_io_executor executor) const {
+  auto page = std::make_shared<Page>(Timers::Steady().NewTimer(executor));
+  // It may go on when this is gone: nothing of this is used but what outlives it.
+  const auto fetch = [](store::StoreApi& store, std::string grant, std::string token, size_t page_size,
+                        store::CallContext call, std::shared_ptr<Page> page) -> asio::awaitable<void> {
+    page->page = co_await store.ListMaildrop(std::move(grant), std::move(token), page_size, std::move(call));
+    page->come->Cancel();
+  };
+  asio::co_spawn(executor, fetch(context_.store, grant_, std::move(token), page_size, Call(), page),
+                 asio::detached);
+  return page;
+}
+
+asio::awaitable<absl::StatusOr<bool>> HeldMaildrop::AddPages(std::string token, ListingBuilder& builder) {
+  const size_t most = context_.max_maildrop_messages;
+  const asio::any_io_executor executor = co_await asio::this_coro::executor;
+  // The first pages are short, so that a listing that is not long is not fetched in one great piece.
+  size_t page_size = store::kMaildropPageEntries;
+  std::shared_ptr<Page> next;
+  if (!token.empty() && builder.count() < most) next = Ask(std::move(token), page_size, executor);
+  while (next != nullptr) {
+    const std::shared_ptr<Page> asked = std::exchange(next, nullptr);
+    if (!asked->page.has_value()) co_await asked->come->WaitUntil(absl::InfiniteFuture());
+    CO_RETURN_IF_ERROR(asked->page->status());
+    store::MaildropPage& page = **asked->page;
+    token = std::move(page.next_page_token);
+    if (!token.empty() && builder.count() + page.entries.size() < most) {
+      page_size = std::min(2 * page_size, store::kMaxMaildropPageEntries);
+      next = Ask(token, page_size, executor);
+    }
+    // Unique-ids may be longer than those of the first page.
+    const size_t bytes = Listing::MemoryOf(page.entries.size(), 0) + page.entries.unique_id_bytes();
+    if (builder.memory().bytes() < bytes + kListingPagesBytes) {
+      CO_ASSIGN_OR_RETURN(ByteHold more, co_await Reserve(bytes));
+      builder.memory().Add(std::move(more));
+    }
+    left_out_count_ += AddAll(page.entries, builder);
+  }
+  co_return !token.empty();
 }
 
 asio::awaitable<absl::Status> HeldMaildrop::Commit(std::vector<MessageId> deletions,
@@ -162,16 +257,21 @@ asio::awaitable<absl::Status> HeldMaildrop::Commit(std::vector<MessageId> deleti
   // The commit has unlocked it.
   grant_.clear();
   lease_.reset();
-  if (left_out_count_ == 0 && !committed->version.empty()) {
-    context_.listings.Remember(
-        {account_, std::move(committed->version), ListingBuilder(*listing, deletions).Build()}, "");
-  }
+  marks_.Clear();
+  if (left_out_count_ > 0 || committed->version.empty()) co_return absl::OkStatus();
+  // Not worth that another session waits.
+  std::optional<ByteHold> memory = context_.listings.Reserve(listing->MemoryWithout(deletions.size()));
+  if (!memory.has_value()) co_return absl::OkStatus();
+  ListingBuilder left(*listing, deletions,
+                      {.max_messages = context_.max_maildrop_messages, .memory = *std::move(memory)});
+  context_.listings.Remember({account_, std::move(committed->version), std::move(left).Build()}, "");
   co_return absl::OkStatus();
 }
 
 void HeldMaildrop::Release(asio::any_io_executor executor) {
   ReleaseGrant(std::move(executor));
   lease_.reset();
+  marks_.Clear();
 }
 
 void HeldMaildrop::ReleaseGrant(asio::any_io_executor executor) {

@@ -40,8 +40,10 @@ class HeldMaildrop {
   // The login has succeeded. An account that the session held before is released.
   void LoggedIn(store::LoggedIn login, asio::any_io_executor executor);
   // Then: the listing, once all of it is here. What a lost lease needs is done here, and further pages are
-  // asked for, one after the other. An error: the maildrop is not open, and Release gives back what may be
-  // held even so.
+  // asked for, one after the other: while one is put into the listing, the next one is on its way, and no
+  // more. The listing's memory is reserved before (ListingCache::Reserve). An error: the maildrop is not
+  // open, and Release gives back what may be held even so. ResourceExhausted with
+  // kReasonListingMemoryFull: listings of other sessions have the memory.
   asio::awaitable<absl::StatusOr<std::shared_ptr<const Listing>>> Open();
   // Deletes and unlocks; tried again while the store is away (commit_retry_for). `listing` is what Open gave.
   asio::awaitable<absl::Status> Commit(std::vector<MessageId> deletions,
@@ -51,8 +53,8 @@ class HeldMaildrop {
 
   // What calls for the maildrop need; empty when there is none.
   const std::string& grant() const { return grant_; }
-  // Messages that the last Open left out, because there were too many of them or they were none
-  // (ListingBuilder::Add).
+  // Messages that the last Open left out: because there were too many of them (max_maildrop_messages), and
+  // then it is the newest ones; or because they were none (ListingBuilder::Add).
   size_t left_out_count() const { return left_out_count_; }
 
  private:
@@ -63,10 +65,20 @@ class HeldMaildrop {
     absl::StatusOr<store::OpenedMaildrop> answer = absl::UnknownError("the login has not succeeded");
   };
 
+  // A page that was asked for.
+  struct Page;
+
   asio::awaitable<absl::StatusOr<store::OpenedMaildrop>> Lock(Opening& opening);
   asio::awaitable<absl::StatusOr<store::OpenedMaildrop>> AskAgain(const std::optional<KnownListing>& known);
   asio::awaitable<absl::StatusOr<std::shared_ptr<const Listing>>> List(Opening& opening,
                                                                        store::OpenedMaildrop opened);
+  // Adds the pages behind the first one. True: there are more messages than a session shows.
+  asio::awaitable<absl::StatusOr<bool>> AddPages(std::string token, ListingBuilder& builder);
+  // Asks for a page from `executor`.
+  std::shared_ptr<Page> Ask(std::string token, size_t page_size, asio::any_io_executor executor) const;
+  // Memory for a listing that is to be made.
+  asio::awaitable<absl::StatusOr<ByteHold>> Reserve(size_t bytes) const;
+  size_t MemoryFor(const store::OpenedMaildrop& opened, const Listing& base) const;
   void ReleaseGrant(asio::any_io_executor executor);
   store::MaildropRequest RequestWith(const std::optional<KnownListing>& known) const;
   store::CallContext Call() const;
@@ -81,6 +93,8 @@ class HeldMaildrop {
   // For the commit.
   std::string token_;
   size_t left_out_count_ = 0;
+  // The marks of a session that deletes.
+  ByteHold marks_;
 };
 
 }  // namespace mailstead::pop3

@@ -92,9 +92,12 @@ void Journal::LoggedIn(const LoginName& login, const Maildrop& maildrop) {
                          {"bytes", maildrop.kept_bytes()}});
 }
 
-void Journal::MaildropTruncated(AccountId account, size_t left_out_count) {
-  obs::LogWarning("maildrop_truncated",
-                  {{"session", session_id_}, {"mailbox", account.value}, {"left_out", left_out_count}});
+void Journal::MaildropTruncated(AccountId account, size_t shown_count, size_t left_out_count) {
+  metrics_.maildrops_truncated.Increment();
+  obs::LogWarning("maildrop_truncated", {{"session", session_id_},
+                                         {"mailbox", account.value},
+                                         {"shown", shown_count},
+                                         {"left_out", left_out_count}});
 }
 
 void Journal::MaildropLeft() {

@@ -38,7 +38,10 @@ class Journal final : public SessionJournal {
   // A command, or a response within AUTH, was read.
   void LineRead() { ++line_count_; }
   void LoginFailed(const absl::Status& status);
-  void MaildropTruncated(AccountId account, size_t left_out_count);
+  // `shown_count`: the oldest ones.
+  void MaildropTruncated(AccountId account, size_t shown_count, size_t left_out_count);
+  // What all listings of the process cost.
+  void ListingsHeld(size_t bytes) { metrics_.listing_bytes.Set(static_cast<double>(bytes)); }
   // The lock of the maildrop was given back. Also when there was none.
   void MaildropLeft();
   void FetchFailed(MessageId message, const absl::Status& status);

@@ -11,7 +11,7 @@
 namespace mailstead::pop3 {
 
 // A greater maildrop shows its oldest messages; the others come once these are deleted. About 40 MB of
-// memory.
+// memory. Unless the operator says otherwise.
 inline constexpr size_t kMaxMaildropMessages = 1'000'000;
 // QUIT must be able to do what DELE said: what the store takes in one commit.
 inline constexpr size_t kMaxDeletions = store::kMaxCommitDeletions;
@@ -26,6 +26,13 @@ inline constexpr size_t kReadAheadBytesInAll = size_t{64} << 20;
 inline constexpr size_t kReadAheadMessages = 16;
 // What is remembered of listings between sessions, unless the operator says otherwise.
 inline constexpr size_t kListingCacheBytes = size_t{64} << 20;
+// All listings together, those that are remembered included, unless the operator says otherwise. Beyond it
+// logins wait, and are refused.
+inline constexpr size_t kListingMemoryBytes = size_t{256} << 20;
+// What a message costs in a listing at most: 16 bytes, the longest unique-id, and a mark.
+inline constexpr size_t kMaxListedMessageBytes = 88;
+// The pages of a long listing that are here at one moment: one that is put into it, and the next one as it came.
+inline constexpr size_t kListingPagesBytes = 2 * store::kMaxMaildropPageEntries * kMaxListedMessageBytes;
 
 // RFC 1939 section 3: an inactivity timer has at least ten minutes.
 inline constexpr absl::Duration kMinIdleTimeout = absl::Minutes(10);
@@ -58,6 +65,8 @@ struct ConnectionTimeouts {
   absl::Duration store_call = absl::Seconds(30);
   // What a client may take, beyond that, to answer the challenges of one SASL exchange.
   absl::Duration challenges = absl::Minutes(1);
+  // How long a login waits for other sessions to give back memory of their listings.
+  absl::Duration listing_memory = absl::Seconds(2);
   // QUIT: how long a commit is tried again while the store is away.
   absl::Duration commit_retry_for = absl::Seconds(20);
   // A message must be fetched within fetch_base and one second for each fetch_min_bytes_per_second of it, so

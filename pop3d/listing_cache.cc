@@ -61,6 +61,33 @@ void ListingCache::Remember(KnownListing known, absl::string_view name) {
   used_bytes_ += entry.bytes;
 }
 
+void ListingCache::Forget(AccountId account) {
+  Entries out;
+  absl::MutexLock lock(&mutex_);
+  if (const auto found = by_account_.find(account); found != by_account_.end()) MoveOut(found->second, out);
+}
+
+std::optional<ByteHold> ListingCache::Reserve(size_t bytes) {
+  ByteHold hold(memory_);
+  if (hold.TryTake(bytes)) return hold;
+  if (bytes > memory_.limit_bytes()) return std::nullopt;
+  absl::MutexLock lock(&mutex_);
+  for (auto next = entries_.end(); next != entries_.begin();) {
+    const auto entry = std::prev(next);
+    // A session that looks at it keeps its memory.
+    if (entry->known.listing.use_count() > 1) {
+      next = entry;
+      continue;
+    }
+    // Destroyed here, though others wait for the mutex: its memory is needed now.
+    Entries out;
+    MoveOut(entry, out);
+    out.clear();
+    if (hold.TryTake(bytes)) return hold;
+  }
+  return std::nullopt;
+}
+
 void ListingCache::MoveOut(Entries::iterator entry, Entries& out) {
   used_bytes_ -= entry->bytes;
   by_account_.erase(entry->known.account);

@@ -1,5 +1,6 @@
 // What pop3d remembers of maildrops between sessions, so that a login is sent only what came and went since.
-// It is worth nothing when lost: the next login is sent the whole listing.
+// It is worth nothing when lost: the next login is sent the whole listing. So it is what goes first when the
+// memory of all listings is full, those that sessions look at included.
 #pragma once
 
 #include <cstddef>
@@ -12,6 +13,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
+#include "common/base/byte_budget.h"
 #include "common/store/ids.h"
 #include "pop3d/session/listing.h"
 
@@ -29,8 +31,9 @@ struct KnownListing {
 // full. Listings are shared with the sessions that look at them. Thread-safe.
 class ListingCache {
  public:
-  // 0: nothing is remembered.
-  explicit ListingCache(size_t limit_bytes) : limit_bytes_(limit_bytes) {}
+  // Remembers up to `limit_bytes`; 0: nothing. `memory_bytes`: of all listings.
+  explicit ListingCache(size_t limit_bytes, size_t memory_bytes = kListingMemoryBytes)
+      : limit_bytes_(limit_bytes), memory_(memory_bytes) {}
   ListingCache(const ListingCache&) = delete;
   ListingCache& operator=(const ListingCache&) = delete;
 
@@ -42,6 +45,20 @@ class ListingCache {
   // Remembers a listing in the place of an older one of the account. `name`: under which the account logged
   // in; empty: not known, and the one known before stays.
   void Remember(KnownListing known, absl::string_view name);
+
+  void Forget(AccountId account);
+
+  // Memory for a listing that is to be made; what is remembered and used by no session gives way to it, the
+  // least recently used first. nullopt: sessions have too much of it.
+  std::optional<ByteHold> Reserve(size_t bytes);
+  // What a session needs beside its listing, in any case.
+  ByteHold Count(size_t bytes) {
+    ByteHold hold(memory_);
+    hold.Take(bytes);
+    return hold;
+  }
+  // Of all listings: remembered, looked at by sessions, and in the making. What they share counts once.
+  const ByteBudget& memory() const { return memory_; }
 
   // What all that is remembered costs: less where sessions and older listings share in it.
   size_t used_bytes() const;
@@ -61,6 +78,7 @@ class ListingCache {
   void MoveOut(Entries::iterator entry, Entries& out) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const size_t limit_bytes_;
+  ByteBudget memory_;
   mutable absl::Mutex mutex_;
   // The most recently used one first.
   Entries entries_ ABSL_GUARDED_BY(mutex_);

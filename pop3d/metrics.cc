@@ -21,6 +21,13 @@ Metrics::Metrics(prometheus::Registry& registry)
     : connections(OneGauge(registry, "mailstead_pop3_connections", "Open connections")),
       // mailstead_pop3_maildrops_open: now locked by sessions of this process.
       maildrops_open(OneGauge(registry, "mailstead_pop3_maildrops_open", "Maildrops locked by this process")),
+      // mailstead_pop3_maildrops_truncated_total: logins to maildrops of more messages than a session shows
+      // (--max_maildrop_messages).
+      maildrops_truncated(OneCounter(registry, "mailstead_pop3_maildrops_truncated_total",
+                                     "Logins that were shown the oldest messages only")),
+      // mailstead_pop3_listing_bytes: memory of all listings, of open maildrops and remembered, as of the last
+      // login; at most --listing_memory.
+      listing_bytes(OneGauge(registry, "mailstead_pop3_listing_bytes", "Memory of listings")),
       // mailstead_pop3_tls_failures_total: handshakes that failed or timed out.
       tls_failures(OneCounter(registry, "mailstead_pop3_tls_failures_total", "Failed TLS handshakes")),
       // mailstead_pop3_messages_retrieved_total: RETR and TOP, sent whole.

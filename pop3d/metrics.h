@@ -28,6 +28,8 @@ class Metrics {
 
   prometheus::Gauge& connections;
   prometheus::Gauge& maildrops_open;
+  prometheus::Counter& maildrops_truncated;
+  prometheus::Gauge& listing_bytes;
   prometheus::Counter& tls_failures;
   prometheus::Counter& messages_retrieved;
   prometheus::Counter& messages_broken_off;

@@ -12,7 +12,7 @@ Server::Server(const Flags& flags, frontend::Daemon& daemon, Metrics& metrics)
       leases_(
           daemon.store(), daemon.threads().first().get_executor(),
           {.holder = absl::StrCat("pop3d ", flags.frontend.hostname, " ", getpid()), .ttl = flags.lease_ttl}),
-      listings_(flags.listing_cache_bytes),
+      listings_(flags.listing_cache_bytes, flags.listing_memory),
       pop3_(MakeContext(false, flags_, daemon, metrics)),
       pop3s_(MakeContext(true, flags_, daemon, metrics)) {}
 
@@ -31,7 +31,8 @@ ConnectionContext Server::MakeContext(bool implicit_tls, const Flags& flags, fro
                            .leases = leases_,
                            .listings = listings_,
                            .read_ahead = read_ahead_,
-                           .metrics = metrics};
+                           .metrics = metrics,
+                           .max_maildrop_messages = flags.max_maildrop_messages};
 }
 
 std::vector<frontend::Listening> Server::listening() const {

@@ -18,8 +18,10 @@ inline constexpr size_t kMaxBatchedRequestBytes = 128 << 10;
 inline constexpr size_t kMaxBatchBytes = 512 << 10;
 inline constexpr size_t kMaxReceivedBytes = 2 << 20;
 
-// Entries of a maildrop in one page of its listing.
+// Entries of a maildrop in the page of its listing that comes with a login, and in one of the pages that a front-end asks
+// for afterwards, unless it asks for fewer: at most 90 bytes for each.
 inline constexpr size_t kMaildropPageEntries = 1000;
+inline constexpr size_t kMaxMaildropPageEntries = 4000;
 // Of one CommitMaildrop.
 inline constexpr size_t kMaxCommitDeletions = 200'000;
 // Of one envelope.

@@ -1,5 +1,6 @@
 #include "common/store/store_api.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <numeric>
 #include <utility>
@@ -124,13 +125,16 @@ void FillMaildropRequest(MaildropRequest from, fv1::OpenMaildropRequest& to) {
   to.set_known_version(std::move(from.known_version));
 }
 
-std::vector<MaildropEntry> ToEntries(google::protobuf::RepeatedPtrField<fv1::MaildropEntry>& from) {
-  std::vector<MaildropEntry> entries;
-  entries.reserve(static_cast<size_t>(from.size()));
-  for (fv1::MaildropEntry& entry : from) {
-    entries.push_back({MessageId{entry.message_id()}, std::move(*entry.mutable_unique_id()), entry.size_bytes()});
+absl::StatusOr<MaildropEntries> ToEntries(fv1::MaildropEntries& from) {
+  const auto& ids = from.message_ids();
+  const auto& sizes = from.sizes_bytes();
+  const auto ends = std::count(from.unique_ids().begin(), from.unique_ids().end(), '\n');
+  const bool ends_well = from.unique_ids().empty() || from.unique_ids().back() == '\n';
+  if (sizes.size() != ids.size() || ends != ids.size() || !ends_well) {
+    return absl::InternalError("the store sent entries that lack something");
   }
-  return entries;
+  return MaildropEntries({ids.begin(), ids.end()}, {sizes.begin(), sizes.end()},
+                         std::move(*from.mutable_unique_ids()));
 }
 
 absl::StatusOr<OpenedMaildrop> ToOpenedMaildrop(fv1::OpenMaildropResponse& response) {
@@ -139,7 +143,10 @@ absl::StatusOr<OpenedMaildrop> ToOpenedMaildrop(fv1::OpenMaildropResponse& respo
   opened.token = std::move(*response.mutable_token());
   opened.version = std::move(*response.mutable_version());
   opened.since_known_version = response.basis() == fv1::OpenMaildropResponse::BASIS_KNOWN_VERSION;
-  opened.entries = ToEntries(*response.mutable_entries());
+  if (response.has_entries()) {
+    ASSIGN_OR_RETURN(opened.entries, ToEntries(*response.mutable_entries()));
+  }
+  opened.message_count = static_cast<size_t>(std::max(response.message_count(), int64_t{0}));
   opened.removed.reserve(static_cast<size_t>(response.removed_message_ids_size()));
   for (const int64_t id : response.removed_message_ids()) opened.removed.push_back(MessageId{id});
   opened.next_page_token = std::move(*response.mutable_next_page_token());
@@ -405,7 +412,8 @@ asio::awaitable<std::vector<absl::StatusOr<Resolution>>> StoreApi::ResolveRecipi
     requests[i].set_message_bytes(message_bytes);
     calls.push_back({&requests[i], &responses[i]});
   }
-  std::vector<absl::Status> ends = co_await CallAllByName(kResolveRecipient, std::move(calls), std::move(context));
+  std::vector<absl::Status> ends =
+      co_await CallAllByName(kResolveRecipient, std::move(calls), std::move(context));
   std::vector<absl::StatusOr<Resolution>> resolutions;
   resolutions.reserve(ends.size());
   for (size_t i = 0; i < ends.size(); ++i) {
@@ -504,8 +512,8 @@ std::unique_ptr<Login> StoreApi::StartLogin(CallContext context) {
   return std::make_unique<Exchange>(*this, std::move(context));
 }
 
-asio::awaitable<absl::Status> StoreApi::RenewLease(std::string lease_id, std::string holder, absl::Duration ttl,
-                                                   CallContext context) {
+asio::awaitable<absl::Status> StoreApi::RenewLease(std::string lease_id, std::string holder,
+                                                   absl::Duration ttl, CallContext context) {
   fv1::RenewLeaseRequest request;
   request.set_lease_id(std::move(lease_id));
   request.set_holder(std::move(holder));
@@ -532,15 +540,19 @@ asio::awaitable<absl::StatusOr<OpenedMaildrop>> StoreApi::OpenMaildrop(std::stri
   co_return ToOpenedMaildrop(response);
 }
 
-asio::awaitable<absl::StatusOr<MaildropPage>> StoreApi::ListMaildrop(std::string grant, std::string page_token,
+asio::awaitable<absl::StatusOr<MaildropPage>> StoreApi::ListMaildrop(std::string grant,
+                                                                     std::string page_token, size_t page_size,
                                                                      CallContext context) {
   fv1::ListMaildropRequest request;
   request.set_grant(std::move(grant));
   request.set_page_token(std::move(page_token));
+  request.set_page_size(static_cast<int32_t>(page_size));
   fv1::ListMaildropResponse response;
   CO_RETURN_IF_ERROR(co_await CallByName(kListMaildrop, request, response, std::move(context)));
-  co_return MaildropPage{ToEntries(*response.mutable_entries()),
-                         std::move(*response.mutable_next_page_token())};
+  MaildropPage page;
+  CO_ASSIGN_OR_RETURN(page.entries, ToEntries(*response.mutable_entries()));
+  page.next_page_token = std::move(*response.mutable_next_page_token());
+  co_return page;
 }
 
 asio::awaitable<std::vector<absl::StatusOr<FetchedMessage>>> StoreApi::FetchMessages(

@@ -49,8 +49,38 @@ struct MaildropRequest {
 
 struct MaildropEntry {
   MessageId id;
-  std::string unique_id;
+  absl::string_view unique_id;
   int64_t size_bytes = 0;
+};
+
+// A page of a listing, packed: 16 bytes and the unique-id for each entry.
+class MaildropEntries {
+ public:
+  MaildropEntries() = default;
+  // One size for each id; `unique_ids` one behind the other, each with a LF behind it, as many as there are ids.
+  MaildropEntries(std::vector<int64_t> ids, std::vector<int64_t> sizes_bytes, std::string unique_ids)
+      : ids_(std::move(ids)), sizes_bytes_(std::move(sizes_bytes)), unique_ids_(std::move(unique_ids)) {}
+
+  size_t size() const { return ids_.size(); }
+  bool empty() const { return ids_.empty(); }
+  // Of all of them together.
+  size_t unique_id_bytes() const { return unique_ids_.size() - ids_.size(); }
+
+  // Calls `visit` with each entry, in order. What it points to lives as long as this.
+  template <typename Visit>
+  void ForEach(Visit visit) const {
+    absl::string_view rest = unique_ids_;
+    for (size_t i = 0; i < ids_.size(); ++i) {
+      const size_t end = rest.find('\n');
+      visit(MaildropEntry{MessageId{ids_[i]}, rest.substr(0, end), sizes_bytes_[i]});
+      rest.remove_prefix(end + 1);
+    }
+  }
+
+ private:
+  std::vector<int64_t> ids_;
+  std::vector<int64_t> sizes_bytes_;
+  std::string unique_ids_;
 };
 
 // A maildrop that is locked.
@@ -61,14 +91,16 @@ struct OpenedMaildrop {
   std::string version;
   // The listing is that of the known version, without `removed` and with `entries` behind it; else `entries`.
   bool since_known_version = false;
-  std::vector<MaildropEntry> entries;
+  MaildropEntries entries;
   std::vector<MessageId> removed;
+  // Of the mailbox: the whole listing has no more, with all its pages.
+  size_t message_count = 0;
   // For ListMaildrop; empty: there are no more entries.
   std::string next_page_token;
 };
 
 struct MaildropPage {
-  std::vector<MaildropEntry> entries;
+  MaildropEntries entries;
   std::string next_page_token;
 };
 
@@ -179,9 +211,8 @@ class StoreApi {
   asio::awaitable<absl::StatusOr<Resolution>> ResolveRecipient(std::string address, int64_t message_bytes,
                                                                CallContext context);
   // Several at once, of the same size; an answer for each, in their order. At least one.
-  asio::awaitable<std::vector<absl::StatusOr<Resolution>>> ResolveRecipients(std::vector<std::string> addresses,
-                                                                             int64_t message_bytes,
-                                                                             CallContext context);
+  asio::awaitable<std::vector<absl::StatusOr<Resolution>>> ResolveRecipients(
+      std::vector<std::string> addresses, int64_t message_bytes, CallContext context);
   asio::awaitable<absl::StatusOr<bool>> CheckSender(std::string account, std::string sender,
                                                     CallContext context);
   // A message of at most kMaxPieceBytes; beyond kWholeMessageBytes an Upload is kinder to the store. OK: it is on disk. A
@@ -206,8 +237,9 @@ class StoreApi {
 
   asio::awaitable<absl::StatusOr<OpenedMaildrop>> OpenMaildrop(std::string grant, MaildropRequest request,
                                                                CallContext context);
+  // At most `page_size` entries (kMaxMaildropPageEntries).
   asio::awaitable<absl::StatusOr<MaildropPage>> ListMaildrop(std::string grant, std::string page_token,
-                                                             CallContext context);
+                                                             size_t page_size, CallContext context);
   // Whole messages of at most kWholeMessageBytes each; an answer for each, in their order. At least one.
   asio::awaitable<std::vector<absl::StatusOr<FetchedMessage>>> FetchMessages(std::string grant,
                                                                              std::vector<MessageId> messages,
@@ -242,11 +274,13 @@ class StoreApi {
     return {.timeout = context.timeout, .session_id = context.session_id};
   }
   // One call with its further tries (retry.h).
-  asio::awaitable<absl::Status> CallByName(absl::string_view method, const google::protobuf::MessageLite& request,
+  asio::awaitable<absl::Status> CallByName(absl::string_view method,
+                                           const google::protobuf::MessageLite& request,
                                            google::protobuf::MessageLite& response, CallContext context);
   // Several calls of a method, together; each has its further tries. How each ended, in their order.
   asio::awaitable<std::vector<absl::Status>> CallAllByName(absl::string_view method,
-                                                           std::vector<rpc::OneOfMany> calls, CallContext context);
+                                                           std::vector<rpc::OneOfMany> calls,
+                                                           CallContext context);
   void NoteFailure(absl::string_view method, const absl::Status& status) const;
 
   rpc::Transport& transport_;

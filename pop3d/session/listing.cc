@@ -4,15 +4,14 @@
 #include <limits>
 #include <utility>
 
-#include "pop3d/limits.h"
-#include "pop3d/protocol/limits.h"
-
 namespace mailstead::pop3 {
 namespace {
 
 // Ends of unique-ids in a chunk have 16 bits, sizes 48.
 static_assert(kListingChunkEntries * kMaxUniqueIdBytes <= std::numeric_limits<uint16_t>::max());
 constexpr int64_t kMaxSizeBytes = (int64_t{1} << 48) - 1;
+// Of what the allocator and shared_ptr add to a chunk and its two arrays.
+constexpr size_t kChunkOverheadBytes = 80;
 
 bool IsUniqueId(absl::string_view id) {
   return !id.empty() && id.size() <= kMaxUniqueIdBytes &&
@@ -24,6 +23,23 @@ bool IsUniqueId(absl::string_view id) {
 const std::shared_ptr<const Listing>& Listing::Empty() {
   static const auto& empty = *new std::shared_ptr<const Listing>(std::make_shared<Listing>());
   return empty;
+}
+
+size_t Listing::Chunk::memory_bytes() const {
+  return sizeof(Part) + sizeof(Chunk) + kChunkOverheadBytes + entries.capacity() * sizeof(Entry) +
+         unique_ids.capacity();
+}
+
+size_t Listing::MemoryOf(size_t message_count, size_t unique_id_bytes) {
+  const size_t chunk_count = message_count / kListingChunkEntries + 1;
+  return sizeof(Listing) + chunk_count * (sizeof(Part) + sizeof(Chunk) + kChunkOverheadBytes) +
+         message_count * (sizeof(Entry) + unique_id_bytes);
+}
+
+// Each message that goes makes one chunk anew at most.
+size_t Listing::MemoryWithout(size_t removed_count) const {
+  if (removed_count >= count_) return 0;
+  return std::min(memory_bytes_, removed_count * MemoryOf(kListingChunkEntries, kMaxUniqueIdBytes));
 }
 
 std::optional<Listing::Message> Listing::Find(MessageNumber number) const {
@@ -43,7 +59,8 @@ std::optional<Listing::Message> Listing::Find(MessageNumber number) const {
       .unique_id = absl::string_view(part.chunk->unique_ids).substr(begin, entry.unique_id_end - begin)};
 }
 
-ListingBuilder::ListingBuilder(const Listing& base, const std::vector<MessageId>& removed) {
+ListingBuilder::ListingBuilder(const Listing& base, const std::vector<MessageId>& removed, ListingRoom room)
+    : room_(std::move(room)) {
   chunks_.reserve(base.parts_.size() + 1);
   auto gone = removed.begin();
   for (const Listing::Part& part : base.parts_) {
@@ -59,7 +76,7 @@ ListingBuilder::ListingBuilder(const Listing& base, const std::vector<MessageId>
       if (gone == removed.end() || gone->value != entries[i].id) Append(*part.chunk, i, *left);
     }
     if (left->entries.empty()) continue;
-    GiveBackSpare(*left);
+    Finish(*left);
     Push(left);
   }
 }
@@ -84,19 +101,28 @@ void ListingBuilder::Push(std::shared_ptr<const Chunk> chunk) {
     chunks_.push_back(std::move(chunk));
     return;
   }
-  const auto both = std::make_shared<Chunk>(*chunks_.back());
+  const auto both = CopyOf(*chunks_.back());
   for (size_t i = 0; i < chunk->entries.size(); ++i) Append(*chunk, i, *both);
-  GiveBackSpare(*both);
+  Finish(*both);
   chunks_.back() = both;
 }
 
-void ListingBuilder::GiveBackSpare(Chunk& chunk) {
+std::shared_ptr<ListingBuilder::Chunk> ListingBuilder::CopyOf(const Chunk& chunk) {
+  const auto copy = std::make_shared<Chunk>();
+  copy->entries = chunk.entries;
+  copy->unique_ids = chunk.unique_ids;
+  copy->size_bytes = chunk.size_bytes;
+  return copy;
+}
+
+void ListingBuilder::Finish(Chunk& chunk) {
   chunk.entries.shrink_to_fit();
   chunk.unique_ids.shrink_to_fit();
+  chunk.held = room_.memory.Split(chunk.memory_bytes());
 }
 
 void ListingBuilder::PushTail() {
-  GiveBackSpare(*tail_);
+  Finish(*tail_);
   chunks_.push_back(std::move(tail_));
 }
 
@@ -104,7 +130,7 @@ ListingBuilder::Chunk& ListingBuilder::Tail() {
   if (tail_ != nullptr && tail_->entries.size() == kListingChunkEntries) PushTail();
   if (tail_ != nullptr) return *tail_;
   if (!chunks_.empty() && chunks_.back()->entries.size() < kListingChunkEntries) {
-    tail_ = std::make_shared<Chunk>(*chunks_.back());
+    tail_ = CopyOf(*chunks_.back());
     chunks_.pop_back();
   } else {
     tail_ = std::make_shared<Chunk>();
@@ -113,7 +139,7 @@ ListingBuilder::Chunk& ListingBuilder::Tail() {
 }
 
 bool ListingBuilder::Add(MessageId id, int64_t size_bytes, absl::string_view unique_id) {
-  if (count_ == kMaxMaildropMessages || id.value <= last_id_) return false;
+  if (count_ >= room_.max_messages || id.value <= last_id_) return false;
   if (size_bytes < 0 || size_bytes > kMaxSizeBytes || !IsUniqueId(unique_id)) return false;
   Chunk& tail = Tail();
   tail.unique_ids.append(unique_id.data(), unique_id.size());
@@ -131,10 +157,9 @@ std::shared_ptr<const Listing> ListingBuilder::Build() && {
   if (chunks_.empty()) return Listing::Empty();
   const auto listing = std::make_shared<Listing>();
   listing->parts_.reserve(chunks_.size());
-  listing->memory_bytes_ = sizeof(Listing) + chunks_.size() * (sizeof(Listing::Part) + sizeof(Chunk));
+  listing->memory_bytes_ = sizeof(Listing);
   for (std::shared_ptr<const Chunk>& chunk : chunks_) {
-    listing->memory_bytes_ +=
-        chunk->entries.capacity() * sizeof(Listing::Entry) + chunk->unique_ids.capacity();
+    listing->memory_bytes_ += chunk->memory_bytes();
     listing->size_bytes_ += chunk->size_bytes;
     const size_t count = chunk->entries.size();
     listing->parts_.push_back({.count_before = listing->count_, .chunk = std::move(chunk)});

@@ -63,6 +63,7 @@ enum class ReplyId {
   kLoginDelay,  // seconds
   // -ERR: what is not the client's fault
   kStoreUnavailable,
+  kListingMemoryFull,
   kMailboxUnusable,
   kMessageUnreadable,
   kMessageGone,

@@ -20,6 +20,7 @@ ReplyId ReplyForFailedOpen(const absl::Status& status) {
   const std::string reason = ReasonOf(status);
   if (reason == kReasonMaildropInUse) return ReplyId::kInUse;
   if (reason == kReasonLoginDelay) return ReplyId::kLoginDelay;
+  if (reason == kReasonListingMemoryFull) return ReplyId::kListingMemoryFull;
   if (absl::IsNotFound(status) || absl::IsInvalidArgument(status)) return ReplyId::kMailboxUnusable;
   return ReplyId::kStoreUnavailable;
 }

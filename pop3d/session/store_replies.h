@@ -4,9 +4,13 @@
 #pragma once
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "pop3d/session/replies.h"
 
 namespace mailstead::pop3 {
+
+// A reason that is pop3d's own: the listings of other sessions have all the memory there is for them (--listing_memory).
+inline constexpr absl::string_view kReasonListingMemoryFull = "LISTING_MEMORY_FULL";
 
 // Each takes a status that is not OK.
 ReplyId ReplyForFailedLogin(const absl::Status& status);

@@ -42,6 +42,12 @@ absl::StatusOr<AccountId> LockedAccount(Environment& environment, const rpc::Cal
   return read.account;
 }
 
+absl::StatusOr<size_t> PageSizeOf(const v1::ListMaildropRequest& request) {
+  if (request.page_size() < 0) return FieldError("page_size", "must not be negative");
+  if (request.page_size() == 0) return store::kMaildropPageEntries;
+  return std::min(static_cast<size_t>(request.page_size()), store::kMaxMaildropPageEntries);
+}
+
 void LogOpen(const rpc::Call& call, AccountId account, const absl::StatusOr<engine::OpenedMaildrop>& opened) {
   if (!opened.ok()) {
     obs::LogInfo(
@@ -118,16 +124,17 @@ Task<absl::Status> OpenMaildrop(Environment& environment, rpc::Call& call,
 Task<absl::Status> ListMaildrop(Environment& environment, rpc::Call& call,
                                 const v1::ListMaildropRequest& request, v1::ListMaildropResponse& response) {
   CO_ASSIGN_OR_RETURN(const MaildropPosition from, ReadPosition(request.page_token()));
+  CO_ASSIGN_OR_RETURN(const size_t page_size, PageSizeOf(request));
   CO_ASSIGN_OR_RETURN(const AccountId account, LockedAccount(environment, call, request.grant()));
   // One more than a page tells whether there is another.
   CO_ASSIGN_OR_RETURN(std::vector<engine::MaildropEntry> entries,
                       co_await environment.core.maildrops.List(account, call.session_id(), from.after,
-                                                               from.last, store::kMaildropPageEntries + 1));
-  if (entries.size() > store::kMaildropPageEntries) {
+                                                               from.last, page_size + 1));
+  if (entries.size() > page_size) {
     entries.pop_back();
     response.set_next_page_token(MakePosition({entries.back().id, from.last}));
   }
-  for (const engine::MaildropEntry& entry : entries) ToProto(entry, *response.add_entries());
+  ToProto(entries, *response.mutable_entries());
   co_return absl::OkStatus();
 }
 

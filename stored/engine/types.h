@@ -199,6 +199,9 @@ struct OpenedMaildrop {
   MessageId last;
   // There are entries behind the page.
   bool more = false;
+  // Of the mailbox: what the listing has with all its pages, and a session that opens its own maildrop again is told of
+  // those, too, that have come since.
+  int64_t message_count = 0;
 };
 
 struct CommitRequest {

@@ -28,6 +28,7 @@ WRONG = {
         ("no_such_flag", "1"), ("pop3_listen", "127.0.0.1"), ("pop3s_listen", "127.0.0.1:70000"),
         ("log_format", "xml"), ("log_level", "loud"), ("hostname", "a b"), ("proxy_networks", "10.0.0.0/99"),
         ("max_connections", "-1"), ("idle_timeout", "0s"), ("login_delay", "-1s"), ("lease_ttl", "0s"),
+        ("listing_memory", "1048576"), ("max_maildrop_messages", "0"), ("max_maildrop_messages", "3050403"),
         ("lease_ttl", "1h"), ("tls_cert", "/no/such/file"), ("store", "nowhere:x"), ("store_tls_ca", "/no/such/file"),
         ("tls_self_signed_dir", "/proc/no/such/folder"), ("tls_ticket_key_file", "/dev/null"),
         ("allow_plaintext_auth", "perhaps"),

@@ -29,10 +29,17 @@ int64_t NumberAt(absl::string_view bytes, size_t offset) {
 
 }  // namespace
 
-void ToProto(const engine::MaildropEntry& entry, v1::MaildropEntry& proto) {
-  proto.set_message_id(entry.id.value);
-  proto.set_unique_id(entry.unique_id);
-  proto.set_size_bytes(entry.size_bytes);
+void ToProto(absl::Span<const engine::MaildropEntry> entries, v1::MaildropEntries& proto) {
+  size_t unique_id_bytes = 0;
+  for (const engine::MaildropEntry& entry : entries) unique_id_bytes += entry.unique_id.size() + 1;
+  proto.mutable_message_ids()->Reserve(static_cast<int>(entries.size()));
+  proto.mutable_sizes_bytes()->Reserve(static_cast<int>(entries.size()));
+  proto.mutable_unique_ids()->reserve(unique_id_bytes);
+  for (const engine::MaildropEntry& entry : entries) {
+    proto.add_message_ids(entry.id.value);
+    proto.add_sizes_bytes(entry.size_bytes);
+    proto.mutable_unique_ids()->append(entry.unique_id).push_back('\n');
+  }
 }
 
 void ToProto(const engine::OpenedMaildrop& opened, v1::OpenMaildropResponse& proto) {
@@ -40,9 +47,9 @@ void ToProto(const engine::OpenedMaildrop& opened, v1::OpenMaildropResponse& pro
   proto.set_version(opened.version);
   proto.set_basis(opened.since_known_version ? v1::OpenMaildropResponse::BASIS_KNOWN_VERSION
                                              : v1::OpenMaildropResponse::BASIS_NOTHING);
-  proto.mutable_entries()->Reserve(static_cast<int>(opened.entries.size()));
-  for (const engine::MaildropEntry& entry : opened.entries) ToProto(entry, *proto.add_entries());
+  if (!opened.entries.empty()) ToProto(opened.entries, *proto.mutable_entries());
   for (const MessageId removed : opened.removed) proto.add_removed_message_ids(removed.value);
+  proto.set_message_count(opened.message_count);
   if (opened.more) proto.set_next_page_token(MakePosition({opened.entries.back().id, opened.last}));
 }
 

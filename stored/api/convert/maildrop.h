@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "common/store/ids.h"
 #include "mailstead/frontend/v1/maildrop.pb.h"
 #include "stored/engine/types.h"
@@ -14,7 +15,7 @@
 namespace mailstead::stored {
 
 void ToProto(const engine::OpenedMaildrop& opened, frontend::v1::OpenMaildropResponse& proto);
-void ToProto(const engine::MaildropEntry& entry, frontend::v1::MaildropEntry& proto);
+void ToProto(absl::Span<const engine::MaildropEntry> entries, frontend::v1::MaildropEntries& proto);
 
 // FieldError "token".
 absl::StatusOr<engine::LockToken> ReadLockToken(absl::string_view token);

@@ -53,6 +53,7 @@ absl::StatusOr<OpenedMaildrop> DoOpen(MemoryShared& shared, const OpenRequest& r
   const rules::ListingVersion version{absl::StrCat(shared.listing_counter(), kept->mailbox.number),
                                       decision.lock.listing_end, kept->mailbox.removal_count};
   opened.version = rules::Format(version);
+  opened.message_count = kept->mailbox.message_count;
   MessageId after;
   if (const auto known = rules::Usable(request.known_version, version)) {
     if (const auto removed = RemovedSince(*kept, known->removal_count)) {

@@ -90,8 +90,10 @@ void RocksDbShared::Close() {
 
 absl::Status Scan(
     const Database::Use& use, Family family, absl::string_view first, absl::string_view end,
-    absl::FunctionRef<absl::StatusOr<bool>(absl::string_view key, absl::string_view value)> visit) {
+    absl::FunctionRef<absl::StatusOr<bool>(absl::string_view key, absl::string_view value)> visit,
+    ScanSize size) {
   rocksdb::ReadOptions options = use.read_options();
+  if (size == ScanSize::kVeryMuch) options.fill_cache = false;
   const rocksdb::Slice bound = ToSlice(end);
   if (!end.empty()) options.iterate_upper_bound = &bound;
   const std::unique_ptr<rocksdb::Iterator> it(use.db().NewIterator(options, use.family(family)));

@@ -104,10 +104,15 @@ class RocksDbShared {
   std::unique_ptr<Writer> writer_;
 };
 
+// How much a scan reads. Of very much nothing is put into the block cache, where it would take the place of what others
+// need, and nothing of it is read again soon.
+enum class ScanSize { kUsual, kVeryMuch };
+
 // What lies between two keys of a family, in order: calls `visit` until it gives false. `end` empty: up to the last.
 absl::Status Scan(
     const Database::Use& use, Family family, absl::string_view first, absl::string_view end,
-    absl::FunctionRef<absl::StatusOr<bool>(absl::string_view key, absl::string_view value)> visit);
+    absl::FunctionRef<absl::StatusOr<bool>(absl::string_view key, absl::string_view value)> visit,
+    ScanSize size = ScanSize::kUsual);
 
 // The lock of a mailbox as it stands.
 absl::StatusOr<rules::LockState> FindLockState(const Source& source, const LeaseTable& leases,

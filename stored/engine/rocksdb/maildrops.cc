@@ -117,17 +117,21 @@ class CommitChange final : public Change {
 
 // Entries behind `after` and before `end`, at most `limit`.
 absl::StatusOr<std::vector<MaildropEntry>> ReadEntries(const Database::Use& use, AccountId account,
-                                                       MessageId after, int64_t end, size_t limit) {
+                                                       MessageId after, int64_t end, size_t limit,
+                                                       ScanSize size) {
   std::vector<MaildropEntry> entries;
   if (limit == 0 || after.value >= end - 1) return entries;
-  RETURN_IF_ERROR(Scan(use, Family::kMessage, MessageKey(account, MessageId{after.value + 1}),
-                       MessageKey(account, MessageId{end}),
-                       [&](absl::string_view key, absl::string_view value) -> absl::StatusOr<bool> {
-                         MaildropEntry& entry = entries.emplace_back();
-                         entry.id = MessageOfKey(key);
-                         RETURN_IF_ERROR(DecodeListed(value, entry));
-                         return entries.size() < limit;
-                       }));
+  if (size == ScanSize::kVeryMuch) entries.reserve(limit);
+  RETURN_IF_ERROR(Scan(
+      use, Family::kMessage, MessageKey(account, MessageId{after.value + 1}),
+      MessageKey(account, MessageId{end}),
+      [&](absl::string_view key, absl::string_view value) -> absl::StatusOr<bool> {
+        MaildropEntry& entry = entries.emplace_back();
+        entry.id = MessageOfKey(key);
+        RETURN_IF_ERROR(DecodeListed(value, entry));
+        return entries.size() < limit;
+      },
+      size));
   return entries;
 }
 
@@ -162,6 +166,7 @@ absl::StatusOr<std::optional<std::vector<MessageId>>> ReadRemoved(const Database
 absl::StatusOr<OpenedMaildrop> ReadListing(const Database::Use& use, const ListingQuestion& question) {
   OpenedMaildrop opened;
   opened.version = rules::Format(question.version);
+  opened.message_count = question.message_count;
   MessageId after;
   if (question.known.has_value()) {
     ASSIGN_OR_RETURN(auto removed, ReadRemoved(use, question.account, question.known->removal_count,
@@ -173,8 +178,10 @@ absl::StatusOr<OpenedMaildrop> ReadListing(const Database::Use& use, const Listi
     }
   }
   if (question.message_count == 0) return opened;
+  const bool one_page = question.expected_count() <= static_cast<int64_t>(question.page_limit);
   ASSIGN_OR_RETURN(opened.entries,
-                   ReadEntries(use, question.account, after, question.version.end, question.page_limit));
+                   ReadEntries(use, question.account, after, question.version.end, question.page_limit,
+                               one_page ? ScanSize::kUsual : ScanSize::kVeryMuch));
   if (!opened.entries.empty() && opened.entries.size() < question.page_limit) {
     opened.last = opened.entries.back().id;
     return opened;
@@ -254,7 +261,7 @@ Task<absl::StatusOr<std::vector<MaildropEntry>>> RocksDbMaildrops::List(AccountI
     ASSIGN_OR_RETURN(const rules::LockState lock, FindLockState(use, shared_.leases(), account));
     if (!rules::HoldsIt(lock, session_id)) return rules::Fenced();
     const int64_t end = last.value < lock.lock->listing_end ? last.value + 1 : lock.lock->listing_end;
-    return ReadEntries(use, account, after, end, limit);
+    return ReadEntries(use, account, after, end, limit, ScanSize::kVeryMuch);
   };
   if (limit <= static_cast<size_t>(kFewEntries)) co_return co_await shared_.InMemoryFirst(read);
   co_return co_await shared_.OnDisk(read);

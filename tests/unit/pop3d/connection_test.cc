@@ -717,6 +717,153 @@ TEST_F(PollTest, NothingIsRememberedWithoutABudget) {
   }
 }
 
+TEST_F(PollTest, NoMoreThanOnePageIsOnItsWay) {
+  DeliverMany(4200);
+  way().Hold("ListMaildrop", test::When::kAfter, 2);
+  Connect();
+  Line();
+  Ask("USER demo@example.test");
+  Send("PASS secret\r\n");
+  EXPECT_TRUE(Until([&] { return way().held_count("ListMaildrop") == 1; }));
+  // The first page came with the login, and the second is in the listing, while the third one comes.
+  EXPECT_EQ(calls("ListMaildrop"), 2);
+  // The listing and its pages are counted before they come: what is missing, too.
+  const size_t reserved = service_.listings.memory().used_bytes();
+  EXPECT_GT(reserved, Listing::MemoryOf(4200, 6));
+  way().Release("ListMaildrop");
+  EXPECT_EQ(Line(), "+OK maildrop has 4200 messages (33600 octets)");
+  std::vector<int> page_sizes;
+  for (const test::SeenCall& call : way().seen("ListMaildrop")) {
+    page_sizes.push_back(call.As<fv1::ListMaildropRequest>().page_size());
+  }
+  EXPECT_EQ(page_sizes, (std::vector<int>{1000, 2000, 4000}));
+  // And no more is counted than what is here: the listing, and a bit for each message, to mark it.
+  EXPECT_EQ(service_.listings.memory().used_bytes(),
+            Remembered()->memory_bytes() - sizeof(Listing) + 4200 / 8);
+  EXPECT_LT(service_.listings.memory().used_bytes(), reserved);
+  EXPECT_EQ(Uidl(), KeptIds());
+  Quit();
+  EXPECT_EQ(service_.listings.memory().used_bytes(), Remembered()->memory_bytes() - sizeof(Listing));
+}
+
+TEST_F(PollTest, AMaildropAboveTheLimitShowsItsOldestMessages) {
+  DeliverMany(2500);
+  service_.context.max_maildrop_messages = 2200;
+  const std::vector<std::string> all = KeptIds();
+  LogIn();
+  EXPECT_EQ(Ask("STAT"), "+OK 2200 17600");
+  EXPECT_EQ(Uidl(), std::vector<std::string>(all.begin(), all.begin() + 2200));
+  EXPECT_EQ(Ask("RETR 2201"), "-ERR no such message, only 2200 messages in maildrop");
+  EXPECT_EQ(service_.metrics.maildrops_truncated.Value(), 1);
+  // What is not all of it is not remembered.
+  EXPECT_EQ(Remembered(), nullptr);
+  // What this session deletes is gone, and the next one sees as many more.
+  for (int i = 1; i <= 200; ++i) Ask(absl::StrCat("DELE ", i));
+  Quit("+OK bye, 200 messages deleted");
+  EXPECT_EQ(Remembered(), nullptr);
+  LogIn();
+  EXPECT_EQ(Uidl(), std::vector<std::string>(all.begin() + 200, all.begin() + 2400));
+  for (int i = 1; i <= 100; ++i) Ask(absl::StrCat("DELE ", i));
+  Quit("+OK bye, 100 messages deleted");
+  EXPECT_EQ(service_.metrics.maildrops_truncated.Value(), 2);
+  // Now all of it fits.
+  LogIn();
+  EXPECT_EQ(Uidl(), std::vector<std::string>(all.begin() + 300, all.end()));
+  Quit();
+  EXPECT_EQ(service_.metrics.maildrops_truncated.Value(), 2);
+  ASSERT_NE(Remembered(), nullptr);
+  // What comes then makes it too great again, and the oldest are those that were known.
+  DeliverMany(1);
+  LogIn();
+  EXPECT_EQ(Uidl(), std::vector<std::string>(all.begin() + 300, all.end()));
+  Quit();
+  EXPECT_EQ(service_.metrics.maildrops_truncated.Value(), 3);
+}
+
+// With memory for two of the listings that are used here, pages on their way included.
+class ListingMemoryTest : public PollTest {
+ protected:
+  static constexpr int kMessages = 1500;
+
+  ListingMemoryTest() {
+    service_.context.timeouts.listing_memory = absl::Milliseconds(30);
+    DeliverMany(kMessages);
+    other_ = service_.store.AddAccount("other@example.test", "secret");
+    for (int i = 0; i < kMessages; ++i) service_.store.Deliver(other_, "A: b\r\n\r\n");
+  }
+  void LogInAs(const std::string& name, const std::string& reply) {
+    Connect();
+    Line();
+    Ask(absl::StrCat("USER ", name, "@example.test"));
+    EXPECT_EQ(Ask("PASS secret"), reply);
+  }
+  // Takes memory as sessions with other listings do, but for so much.
+  void LeaveOnly(size_t bytes) {
+    const ByteBudget& memory = service_.listings.memory();
+    taken_ = service_.listings.Reserve(memory.limit_bytes() - memory.used_bytes() - bytes);
+    ASSERT_TRUE(taken_.has_value());
+  }
+
+  AccountId other_;
+  std::optional<ByteHold> taken_;
+};
+
+TEST_F(ListingMemoryTest, ALoginBeyondItIsRefusedForNowAndLeavesNoLock) {
+  LeaveOnly(100'000);
+  LogInAs("demo", "-ERR [SYS/TEMP] too many large maildrops are open, try again later");
+  EXPECT_EQ(service_.store.locked_count(), 0u);
+  EXPECT_EQ(service_.listings.memory().used_bytes(), service_.listings.memory().limit_bytes() - 100'000);
+  // A short one has room, and so has the great one when the others have gone.
+  const AccountId small = service_.store.AddAccount("small@example.test", "secret");
+  service_.store.Deliver(small, "A: b\r\n\r\n");
+  Ask("USER small@example.test");
+  EXPECT_EQ(Ask("PASS secret"), "+OK maildrop has 1 messages (8 octets)");
+  Quit();
+  taken_.reset();
+  LogInAs("demo", "+OK maildrop has 1500 messages (12000 octets)");
+  Quit();
+}
+
+TEST_F(ListingMemoryTest, ALoginWaitsForOthersToEnd) {
+  service_.context.timeouts.listing_memory = absl::Seconds(20);
+  LeaveOnly(100'000);
+  Connect();
+  Line();
+  Ask("USER demo@example.test");
+  Send("PASS secret\r\n");
+  EXPECT_TRUE(Until([&] { return service_.store.locked_count() == 1; }));
+  EXPECT_EQ(calls("ListMaildrop"), 0);
+  taken_.reset();
+  EXPECT_EQ(Line(), "+OK maildrop has 1500 messages (12000 octets)");
+  Quit();
+}
+
+TEST_F(ListingMemoryTest, WhatIsRememberedGoesFirst) {
+  Poll();
+  ASSERT_NE(Remembered(), nullptr);
+  const size_t each = service_.listings.memory().used_bytes();
+  // Enough for the other one in the place of this one.
+  LogInAs("other", "+OK maildrop has 1500 messages (12000 octets)");
+  const size_t needed = service_.listings.memory().used_bytes() - each;
+  Quit();
+  EXPECT_EQ(service_.listings.count(), 2u);
+  service_.listings.Remember({other_, "gone", Listing::Empty()}, "other@example.test");
+  LeaveOnly(needed + 720'000 - each);
+  LogInAs("other", "+OK maildrop has 1500 messages (12000 octets)");
+  EXPECT_EQ(Remembered(), nullptr);
+  Quit();
+}
+
+TEST_F(ListingMemoryTest, ACommitThatFindsNoRoomToRememberIsDone) {
+  LogIn();
+  Ask("DELE 700");
+  LeaveOnly(0);
+  Quit("+OK bye, 1 messages deleted");
+  EXPECT_EQ(service_.store.Kept(demo()).size(), 1499u);
+  taken_.reset();
+  Poll();
+}
+
 TEST_F(PollTest, PagesThatDoNotComeLeaveNoLock) {
   DeliverMany(2500);
   way().Fail("ListMaildrop", test::When::kBefore, absl::UnavailableError("gone"), 2);

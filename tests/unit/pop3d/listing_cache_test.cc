@@ -1,5 +1,7 @@
 #include "pop3d/listing_cache.h"
 
+#include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -107,6 +109,90 @@ TEST(ListingCache, ASessionKeepsWhatTheCacheForgets) {
   const auto known = cache.Find(AccountId{1});
   cache.Remember(Known(1, "v2", 0), "");
   EXPECT_EQ(known->listing->count(), 3u);
+}
+
+// A listing that is counted.
+std::shared_ptr<const Listing> Counted(ListingCache& cache, int64_t count) {
+  ByteHold hold = *cache.Reserve(Listing::MemoryOf(static_cast<size_t>(count), 8));
+  ListingBuilder builder({.memory = std::move(hold)});
+  for (int64_t n = 1; n <= count; ++n) EXPECT_TRUE(builder.Add(MessageId{n}, n, absl::StrCat("uid-", n)));
+  return std::move(builder).Build();
+}
+
+TEST(ListingCache, CountsAllListingsAndWhatTheyShareOnce) {
+  ListingCache cache(1 << 20);
+  std::shared_ptr<const Listing> listing = Counted(cache, 1000);
+  const size_t each = cache.memory().used_bytes();
+  EXPECT_EQ(each, listing->memory_bytes() - sizeof(Listing));
+  EXPECT_LE(each, Listing::MemoryOf(1000, 8));
+  cache.Remember({AccountId{1}, "v1", listing}, "demo");
+  EXPECT_EQ(cache.memory().used_bytes(), each);
+  // Of two chunks the second one is made anew.
+  ListingBuilder builder(*listing, {MessageId{1000}}, {.memory = *cache.Reserve(0)});
+  std::shared_ptr<const Listing> later = std::move(builder).Build();
+  EXPECT_GT(cache.memory().used_bytes(), each + each / 4);
+  EXPECT_LT(cache.memory().used_bytes(), each + each * 3 / 4);
+  EXPECT_LE(cache.memory().used_bytes(), each + listing->MemoryWithout(1));
+  cache.Remember({AccountId{1}, "v2", later}, "demo");
+  listing.reset();
+  EXPECT_EQ(cache.memory().used_bytes(), later->memory_bytes() - sizeof(Listing));
+  cache.Remember({AccountId{1}, "v3", Listing::Empty()}, "demo");
+  later.reset();
+  EXPECT_EQ(cache.memory().used_bytes(), 0u);
+}
+
+TEST(ListingCache, WhatIsRememberedGivesWayToSessionsAndWhatTheyLookAtStays) {
+  const size_t each = [] {
+    ListingCache measure(1 << 20);
+    const auto listing = Counted(measure, 1000);
+    return measure.memory().used_bytes();
+  }();
+  ListingCache cache(size_t{1} << 30, 4 * each);
+  const std::shared_ptr<const Listing> looked_at = Counted(cache, 1000);
+  cache.Remember({AccountId{1}, "v", looked_at}, "n1");
+  cache.Remember({AccountId{2}, "v", Counted(cache, 1000)}, "n2");
+  cache.Remember({AccountId{3}, "v", Counted(cache, 1000)}, "n3");
+  EXPECT_EQ(VersionOf(cache.Find(AccountId{2})), "v");
+  {
+    // There is room for this one, and not for a second.
+    const std::optional<ByteHold> one = cache.Reserve(each);
+    EXPECT_TRUE(one.has_value());
+    EXPECT_EQ(cache.count(), 3u);
+    const std::optional<ByteHold> two = cache.Reserve(each);
+    EXPECT_TRUE(two.has_value());
+    // The least recently used one that nobody looks at has gone.
+    EXPECT_EQ(VersionOf(cache.Find(AccountId{3})), "none");
+    EXPECT_EQ(VersionOf(cache.FindByName("n3")), "none");
+    EXPECT_EQ(cache.count(), 2u);
+    const std::optional<ByteHold> three = cache.Reserve(each);
+    EXPECT_TRUE(three.has_value());
+    EXPECT_EQ(VersionOf(cache.Find(AccountId{2})), "none");
+    // Now sessions have all of it.
+    EXPECT_FALSE(cache.Reserve(1).has_value());
+    EXPECT_EQ(VersionOf(cache.Find(AccountId{1})), "v");
+    EXPECT_EQ(cache.memory().used_bytes(), 4 * each);
+  }
+  EXPECT_EQ(cache.memory().used_bytes(), each);
+}
+
+TEST(ListingCache, WhatCanNeverFitTakesNothingAway) {
+  ListingCache cache(1 << 20, 1 << 16);
+  cache.Remember({AccountId{1}, "v", Counted(cache, 100)}, "demo");
+  EXPECT_FALSE(cache.Reserve((1 << 16) + 1).has_value());
+  EXPECT_EQ(cache.count(), 1u);
+  EXPECT_TRUE(cache.Reserve(1 << 16).has_value());
+  EXPECT_EQ(cache.count(), 0u);
+}
+
+TEST(ListingCache, ForgetsAnAccount) {
+  ListingCache cache(1 << 20);
+  cache.Remember(Known(1, "v1"), "demo");
+  cache.Remember(Known(2, "w1"), "other");
+  cache.Forget(AccountId{1});
+  cache.Forget(AccountId{3});
+  EXPECT_EQ(VersionOf(cache.Find(AccountId{1})), "none");
+  EXPECT_EQ(VersionOf(cache.FindByName("demo")), "none");
+  EXPECT_EQ(VersionOf(cache.FindByName("other")), "w1");
 }
 
 TEST(ListingCache, ManyThreads) {

@@ -107,7 +107,8 @@ class SmtpApiTest : public StoreApiTest {
  protected:
   SmtpApiTest() : StoreApiTest(stored::kSmtp) {}
 
-  static Envelope EnvelopeTo(std::vector<std::string> recipients, std::string delivery_id = "0123456789abcdef") {
+  static Envelope EnvelopeTo(std::vector<std::string> recipients,
+                             std::string delivery_id = "0123456789abcdef") {
     Envelope envelope;
     envelope.delivery_id = std::move(delivery_id);
     envelope.reverse_path = "ann@elsewhere.test";
@@ -216,7 +217,8 @@ TEST_F(SmtpApiTest, TriesAgainWhileTheStoreIsAway) {
   const absl::Status status = Deliver(EnvelopeTo({kUser}), "x\r\n", {.patience = kPatience});
   EXPECT_TRUE(status.ok()) << status;
   EXPECT_EQ(store_.way().calls("Deliver"), 4);
-  EXPECT_THAT(failures_.seen, ElementsAre("Deliver UNAVAILABLE", "Deliver UNAVAILABLE", "Deliver UNAVAILABLE"));
+  EXPECT_THAT(failures_.seen,
+              ElementsAre("Deliver UNAVAILABLE", "Deliver UNAVAILABLE", "Deliver UNAVAILABLE"));
 }
 
 TEST_F(SmtpApiTest, ALostAnswerStoresNothingTwice) {
@@ -466,9 +468,9 @@ class PopApiTest : public LoginTest {
   PopApiTest() { EXPECT_TRUE(Get(api_.RenewLease(kLease, "host pop3d 1", absl::Seconds(30), {})).ok()); }
 
   absl::StatusOr<LoggedIn> LogInAndOpen(const std::string& session, const std::string& known_version = "") {
-    const auto step = LogIn(Plain(kUser, "secret"),
-                            MaildropRequest{.lease_id = kLease, .known_version = known_version},
-                            {.session_id = session});
+    const auto step =
+        LogIn(Plain(kUser, "secret"), MaildropRequest{.lease_id = kLease, .known_version = known_version},
+              {.session_id = session});
     if (!step.ok()) return step.status();
     return std::get<LoggedIn>(*step);
   }
@@ -486,6 +488,13 @@ TEST_F(PopApiTest, LeasesAreRenewedAndEnded) {
   EXPECT_THAT(store_.Leases(), IsEmpty());
 }
 
+// What points into `entries`.
+std::vector<MaildropEntry> All(const MaildropEntries& entries) {
+  std::vector<MaildropEntry> all;
+  entries.ForEach([&all](const MaildropEntry& entry) { all.push_back(entry); });
+  return all;
+}
+
 TEST_F(PopApiTest, ALoginBringsTheMaildrop) {
   const MessageId first = store_.AddMessage(kUser, "one\r\n", "uid-one");
   const MessageId second = store_.AddMessage(kUser, "three\r\n", "uid-two");
@@ -495,11 +504,16 @@ TEST_F(PopApiTest, ALoginBringsTheMaildrop) {
   const OpenedMaildrop& maildrop = *login->maildrop;
   EXPECT_FALSE(maildrop.token.empty());
   EXPECT_FALSE(maildrop.since_known_version);
-  ASSERT_THAT(maildrop.entries, SizeIs(2));
-  EXPECT_EQ(maildrop.entries[0].id, first);
-  EXPECT_EQ(maildrop.entries[0].unique_id, "uid-one");
-  EXPECT_EQ(maildrop.entries[0].size_bytes, 5);
-  EXPECT_EQ(maildrop.entries[1].id, second);
+  const std::vector<MaildropEntry> entries = All(maildrop.entries);
+  ASSERT_THAT(entries, SizeIs(2));
+  EXPECT_EQ(entries[0].id, first);
+  EXPECT_EQ(entries[0].unique_id, "uid-one");
+  EXPECT_EQ(entries[0].size_bytes, 5);
+  EXPECT_EQ(entries[1].id, second);
+  EXPECT_EQ(entries[1].unique_id, "uid-two");
+  EXPECT_EQ(maildrop.entries.size(), 2u);
+  EXPECT_EQ(maildrop.entries.unique_id_bytes(), 14u);
+  EXPECT_EQ(maildrop.message_count, 2u);
   EXPECT_EQ(maildrop.next_page_token, "");
   EXPECT_TRUE(store_.IsLocked(kUser));
   // Another session is told why it got none, and has logged in all the same.
@@ -522,8 +536,10 @@ TEST_F(PopApiTest, AKnownListingIsMadeOfWhatCameAndWent) {
   ASSERT_TRUE(second.ok() && second->maildrop.ok());
   EXPECT_TRUE(second->maildrop->since_known_version);
   EXPECT_THAT(second->maildrop->removed, ElementsAre(gone));
-  ASSERT_THAT(second->maildrop->entries, SizeIs(1));
-  EXPECT_EQ(second->maildrop->entries[0].id, fresh);
+  const std::vector<MaildropEntry> entries = All(second->maildrop->entries);
+  ASSERT_THAT(entries, SizeIs(1));
+  EXPECT_EQ(entries[0].id, fresh);
+  EXPECT_EQ(second->maildrop->message_count, 2u);
 }
 
 TEST_F(PopApiTest, OpensWhatALoginDidNot) {
@@ -531,22 +547,22 @@ TEST_F(PopApiTest, OpensWhatALoginDidNot) {
   const std::string grant = GrantOf("s1");
   const auto opened = Get(api_.OpenMaildrop(grant, {.lease_id = kLease}, {.session_id = "s1"}));
   ASSERT_TRUE(opened.ok()) << opened.status();
-  EXPECT_THAT(opened->entries, SizeIs(1));
+  EXPECT_EQ(opened->entries.size(), 1u);
   // A repeat gives the same lock.
   const auto again = Get(api_.OpenMaildrop(grant, {.lease_id = kLease}, {.session_id = "s1"}));
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_EQ(again->token, opened->token);
-  EXPECT_EQ(ReasonOf(Get(api_.OpenMaildrop(GrantOf("s2"), {.lease_id = "of-nobody-at-all"},
-                                           {.session_id = "s2"}))
-                         .status()),
-            kReasonNoLease);
+  EXPECT_EQ(
+      ReasonOf(Get(api_.OpenMaildrop(GrantOf("s2"), {.lease_id = "of-nobody-at-all"}, {.session_id = "s2"}))
+                   .status()),
+      kReasonNoLease);
 }
 
 TEST_F(PopApiTest, ALostAnswerOfOpenIsHarmless) {
   store_.way().Fail("OpenMaildrop", When::kAfter, absl::UnavailableError("lost"));
   const std::string grant = GrantOf("s1");
-  const auto opened = GetLater(
-      api_.OpenMaildrop(grant, {.lease_id = kLease}, {.session_id = "s1", .patience = kPatience}));
+  const auto opened =
+      GetLater(api_.OpenMaildrop(grant, {.lease_id = kLease}, {.session_id = "s1", .patience = kPatience}));
   ASSERT_TRUE(opened.ok()) << opened.status();
   EXPECT_EQ(store_.way().calls("OpenMaildrop"), 2);
   EXPECT_TRUE(Get(api_.ReleaseMaildrop(grant, {.session_id = "s1"})).ok());
@@ -557,13 +573,19 @@ TEST_F(PopApiTest, LongListingsComeInPages) {
   for (size_t i = 0; i < kMaildropPageEntries + 2; ++i) store_.AddMessage(kUser, "x\r\n");
   const auto login = LogInAndOpen("s1");
   ASSERT_TRUE(login.ok() && login->maildrop.ok());
-  EXPECT_THAT(login->maildrop->entries, SizeIs(kMaildropPageEntries));
+  EXPECT_EQ(login->maildrop->entries.size(), kMaildropPageEntries);
+  EXPECT_EQ(login->maildrop->message_count, kMaildropPageEntries + 2);
   ASSERT_NE(login->maildrop->next_page_token, "");
-  const auto page =
-      Get(api_.ListMaildrop(login->grant, login->maildrop->next_page_token, {.session_id = "s1"}));
+  const auto page = Get(api_.ListMaildrop(login->grant, login->maildrop->next_page_token,
+                                          kMaxMaildropPageEntries, {.session_id = "s1"}));
   ASSERT_TRUE(page.ok()) << page.status();
-  EXPECT_THAT(page->entries, SizeIs(2));
+  EXPECT_EQ(page->entries.size(), 2u);
   EXPECT_EQ(page->next_page_token, "");
+  const auto one =
+      Get(api_.ListMaildrop(login->grant, login->maildrop->next_page_token, 1, {.session_id = "s1"}));
+  ASSERT_TRUE(one.ok()) << one.status();
+  EXPECT_EQ(one->entries.size(), 1u);
+  EXPECT_NE(one->next_page_token, "");
 }
 
 TEST_F(PopApiTest, FetchesSmallMessagesTogether) {
@@ -660,8 +682,8 @@ TEST_F(PopApiTest, AFencedCommitIsAnAnswer) {
   store_.AddMessage(kUser, "one\r\n");
   const auto login = LogInAndOpen("s1");
   ASSERT_TRUE(login.ok() && login->maildrop.ok());
-  const auto committed =
-      GetLater(api_.CommitMaildrop(login->grant, "no token", {MessageId{1}}, {.session_id = "s1", .patience = kPatience}));
+  const auto committed = GetLater(api_.CommitMaildrop(login->grant, "no token", {MessageId{1}},
+                                                      {.session_id = "s1", .patience = kPatience}));
   EXPECT_FALSE(committed.ok());
   EXPECT_EQ(store_.way().calls("CommitMaildrop"), 1);
   EXPECT_THAT(store_.Messages(kUser), SizeIs(1));

@@ -104,6 +104,37 @@ TEST(Listing, IsFullAtItsLimit) {
   EXPECT_FALSE(again.Add(MessageId{last + 2}, 1, "u"));
 }
 
+TEST(Listing, MayBeFullEarlier) {
+  ListingBuilder builder({.max_messages = 2});
+  for (const int64_t n : {1, 2}) EXPECT_TRUE(builder.Add(MessageId{n}, 1, "u"));
+  EXPECT_FALSE(builder.Add(MessageId{3}, 1, "u"));
+  const ListingPtr full = std::move(builder).Build();
+  EXPECT_EQ(full->count(), 2u);
+  ListingBuilder again(*full, {MessageId{1}}, {.max_messages = 2});
+  EXPECT_TRUE(again.Add(MessageId{3}, 1, "u"));
+  EXPECT_FALSE(again.Add(MessageId{4}, 1, "u"));
+}
+
+TEST(Listing, CostsNoMoreThanWasReserved) {
+  for (const size_t count : {1u, 511u, 512u, 513u, 2000u}) {
+    for (const size_t id_bytes : {size_t{6}, size_t{20}, kMaxUniqueIdBytes}) {
+      ByteBudget budget(size_t{1} << 30);
+      ByteHold hold(budget);
+      hold.Take(Listing::MemoryOf(count, id_bytes));
+      const size_t reserved = budget.used_bytes();
+      ListingBuilder builder({.memory = std::move(hold)});
+      for (size_t n = 1; n <= count; ++n) {
+        const std::string number = absl::StrCat(100'000 + n);
+        ASSERT_TRUE(builder.Add(MessageId{static_cast<int64_t>(n)}, 1,
+                                std::string(id_bytes - number.size(), 'x') + number));
+      }
+      const ListingPtr listing = std::move(builder).Build();
+      EXPECT_LE(listing->memory_bytes(), reserved + sizeof(Listing)) << count << " " << id_bytes;
+      EXPECT_LE(budget.used_bytes(), reserved + 32) << count << " " << id_bytes;
+    }
+  }
+}
+
 TEST(Listing, HundredThousandMessagesKeepTheirIds) {
   ListingBuilder builder;
   for (int i = 1; i <= 100'000; ++i) {

@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/reason.h"
 #include "common/sasl/step.h"
+#include "common/store/revision.h"
 #include "tests/unit/stored/api/api_fixture.h"
 #include "tests/unit/stored/sasl_client.h"
 
@@ -203,7 +204,7 @@ TEST_P(AuthApiTest, APollIsOneCall) {
   RenewLease();
   verdict = LogIn(kUser, kPassword, "session", kLease);
   EXPECT_FALSE(verdict.has_maildrop_error()) << verdict.maildrop_error().message();
-  ASSERT_EQ(verdict.maildrop().entries_size(), 1);
+  ASSERT_EQ(verdict.maildrop().entries().message_ids_size(), 1);
   EXPECT_EQ(verdict.maildrop().basis(), v1::OpenMaildropResponse::BASIS_NOTHING);
   EXPECT_NE(verdict.maildrop().token(), "");
   EXPECT_NE(verdict.maildrop().version(), "");
@@ -230,7 +231,7 @@ TEST_P(AuthApiTest, AProbeSaysWhichProgramIsTooOld) {
     request.set_revision(revision);
     return AsPop<v1::ProbeResponse>("BatchService/Probe", "", request);
   };
-  EXPECT_TRUE(probe(1).ok());
+  EXPECT_TRUE(probe(store::kRevision).ok());
   EXPECT_EQ(ReasonOf(probe(0).status()), kReasonRevisionTooOld);
   EXPECT_EQ(ReasonOf(probe(1000).status()), kReasonRevisionTooNew);
   EXPECT_TRUE(absl::IsFailedPrecondition(probe(1000).status()));

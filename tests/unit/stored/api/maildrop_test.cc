@@ -1,7 +1,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "common/base/reason.h"
 #include "common/store/limits.h"
 #include "tests/unit/stored/api/api_fixture.h"
@@ -79,10 +84,13 @@ TEST_P(MaildropApiTest, AMaildropIsOpenedCommittedAndReleased) {
   RenewLease();
   const auto opened = OpenMaildrop(grant, "s");
   ASSERT_TRUE(opened.ok()) << opened.status();
-  ASSERT_EQ(opened->entries_size(), 3);
-  EXPECT_EQ(opened->entries(0).message_id(), 1);
-  EXPECT_NE(opened->entries(0).unique_id(), "");
-  EXPECT_EQ(opened->entries(0).size_bytes(), static_cast<int64_t>(sizeof(kOurs)) - 1 + 5);
+  ASSERT_EQ(opened->entries().message_ids_size(), 3);
+  EXPECT_EQ(opened->entries().message_ids(0), 1);
+  const std::vector<std::string> unique_ids = absl::StrSplit(opened->entries().unique_ids(), '\n');
+  EXPECT_THAT(unique_ids, testing::ElementsAre(testing::Not(""), testing::Not(""), testing::Not(""), ""));
+  EXPECT_EQ(opened->message_count(), 3);
+  ASSERT_EQ(opened->entries().sizes_bytes_size(), 3);
+  EXPECT_EQ(opened->entries().sizes_bytes(0), static_cast<int64_t>(sizeof(kOurs)) - 1 + 5);
   EXPECT_EQ(opened->next_page_token(), "");
   EXPECT_EQ(*Fetch(grant, 1), absl::StrCat(kOurs, "hello"));
   EXPECT_EQ(ReasonOf(OpenMaildrop(Grant("t"), "t").status()), kReasonMaildropInUse);
@@ -130,9 +138,10 @@ TEST_P(MaildropApiTest, AListingComesInPages) {
     ASSERT_TRUE(BlockOn(engine().messages().Append(std::move(message), std::move(content))).ok());
   }
   const v1::Verdict verdict = LogIn(kUser, kPassword, "s", kLease);
-  std::vector<int> page_sizes = {verdict.maildrop().entries_size()};
-  std::vector<int64_t> ids;
-  for (const v1::MaildropEntry& entry : verdict.maildrop().entries()) ids.push_back(entry.message_id());
+  const auto& first = verdict.maildrop().entries().message_ids();
+  std::vector<int> page_sizes = {first.size()};
+  std::vector<int64_t> ids(first.begin(), first.end());
+  EXPECT_EQ(verdict.maildrop().message_count(), count);
   // What comes meanwhile is not in the listing.
   Deliver(account_, "a-later-delivery", "hello");
   for (std::string token = verdict.maildrop().next_page_token(); !token.empty();) {
@@ -141,12 +150,27 @@ TEST_P(MaildropApiTest, AListingComesInPages) {
     request.set_page_token(token);
     const auto page = AsPop<v1::ListMaildropResponse>("MaildropService/ListMaildrop", "s", request);
     ASSERT_TRUE(page.ok()) << page.status();
-    page_sizes.push_back(page->entries_size());
-    for (const v1::MaildropEntry& entry : page->entries()) ids.push_back(entry.message_id());
+    page_sizes.push_back(page->entries().message_ids_size());
+    ids.insert(ids.end(), page->entries().message_ids().begin(), page->entries().message_ids().end());
     token = page->next_page_token();
   }
   EXPECT_THAT(page_sizes, testing::ElementsAre(1000, 1000, 1));
   for (size_t i = 0; i < ids.size(); ++i) ASSERT_EQ(ids[i], static_cast<int64_t>(i) + 1);
+
+  // A page may be asked for with other sizes.
+  v1::ListMaildropRequest request;
+  request.set_grant(verdict.grant());
+  request.set_page_token(verdict.maildrop().next_page_token());
+  for (const auto& [asked, given] : {std::pair(3, 3), std::pair(1001, 1001), std::pair(1'000'000, 1001)}) {
+    request.set_page_size(asked);
+    const auto page = AsPop<v1::ListMaildropResponse>("MaildropService/ListMaildrop", "s", request);
+    ASSERT_TRUE(page.ok()) << page.status();
+    EXPECT_EQ(page->entries().message_ids_size(), given);
+    EXPECT_EQ(page->next_page_token().empty(), given == 1001);
+  }
+  request.set_page_size(-1);
+  EXPECT_EQ(FieldOf(AsPop<v1::ListMaildropResponse>("MaildropService/ListMaildrop", "s", request).status()),
+            "page_size");
 }
 
 TEST_P(MaildropApiTest, AnEmptyMaildropHasAToken) {
@@ -154,7 +178,7 @@ TEST_P(MaildropApiTest, AnEmptyMaildropHasAToken) {
   const auto opened = OpenMaildrop(Grant("s"), "s");
   ASSERT_TRUE(opened.ok());
   EXPECT_NE(opened->token(), "");
-  EXPECT_EQ(opened->entries_size(), 0);
+  EXPECT_EQ(opened->entries().message_ids_size(), 0);
 }
 
 TEST_P(MaildropApiTest, APollThatKnowsTheListingGetsWhatCameAndWent) {
@@ -170,16 +194,16 @@ TEST_P(MaildropApiTest, APollThatKnowsTheListingGetsWhatCameAndWent) {
   ASSERT_TRUE(second.ok()) << second.status();
   ASSERT_EQ(second->basis(), v1::OpenMaildropResponse::BASIS_KNOWN_VERSION);
   EXPECT_THAT(second->removed_message_ids(), testing::ElementsAre(2));
-  ASSERT_EQ(second->entries_size(), 1);
-  EXPECT_EQ(second->entries(0).message_id(), 4);
+  EXPECT_THAT(second->entries().message_ids(), testing::ElementsAre(4));
+  EXPECT_EQ(second->message_count(), 3);
   ASSERT_TRUE(Release(grant, "s").ok());
   const auto third = OpenMaildrop(grant, "s", second->version());
   EXPECT_EQ(third->basis(), v1::OpenMaildropResponse::BASIS_KNOWN_VERSION);
-  EXPECT_EQ(third->entries_size(), 0);
+  EXPECT_EQ(third->entries().message_ids_size(), 0);
   ASSERT_TRUE(Release(grant, "s").ok());
   const auto strange = OpenMaildrop(grant, "s", "what was never a version");
   EXPECT_EQ(strange->basis(), v1::OpenMaildropResponse::BASIS_NOTHING);
-  EXPECT_EQ(strange->entries_size(), 3);
+  EXPECT_EQ(strange->entries().message_ids_size(), 3);
 }
 
 TEST_P(MaildropApiTest, AnUnwaitedReleaseMakesNoFalseInUse) {

@@ -19,6 +19,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/synchronization/notification.h"
 #include "common/base/reason.h"
+#include "common/store/revision.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "grpc/reflection/v1alpha/reflection.grpc.pb.h"
 #include "mailstead/frontend/v1/delivery.grpc.pb.h"
@@ -392,7 +393,7 @@ TEST_F(StoreServerTest, ARevisionThatIsNotServedIsRefusedWithTheBatch) {
     EXPECT_EQ(ReasonOf(status), reason);
   }
   const auto context = AsSmtp();
-  context->AddMetadata("mailstead-revision", "1");
+  context->AddMetadata("mailstead-revision", absl::StrCat(store::kRevision));
   const auto stream = batch_stub_->Calls(context.get());
   stream->WritesDone();
   EXPECT_TRUE(stream->Finish().ok());
