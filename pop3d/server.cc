@@ -21,6 +21,7 @@ ConnectionContext Server::MakeContext(bool implicit_tls, const Flags& flags, fro
   return ConnectionContext{.session = {.hostname = flags.frontend.hostname,
                                        .limits = flags.limits,
                                        .allow_plaintext_auth = flags.frontend.allow_plaintext_auth,
+                                       .sasl_mechanisms = flags.frontend.sasl_mechanisms,
                                        .login_delay = flags.login_delay},
                            .timeouts = flags.timeouts,
                            .implicit_tls = implicit_tls,

@@ -101,6 +101,9 @@ config::Options OptionsOf(Flags& flags) {
            "networks whose connections must begin with a PROXY header (v1, v2), comma separated, as "
            "10.0.0.0/8"),
       Flag("allow_plaintext_auth", flags.allow_plaintext_auth, "allow logins without TLS; for tests"),
+      Flag("sasl_mechanisms", flags.sasl_mechanisms, sasl::CheckMechanism,
+           "what AUTH takes, comma separated: SCRAM-SHA-256-PLUS, SCRAM-SHA-256, PLAIN, LOGIN. Some clients "
+           "pick PLUS when it is offered and cannot use it"),
       Flag("max_connections", flags.max_connections, Between(0, 1'000'000),
            "connections at the same time; 0: no limit"),
       Flag("max_connections_per_address", flags.max_connections_per_address, Between(0, 1'000'000),
@@ -118,6 +121,7 @@ config::Options OptionsOf(Flags& flags) {
 void Finish(Flags& flags, config::Checker& check) {
   if (flags.hostname.empty()) flags.hostname = MachineName();
   check.That(IsHostname(flags.hostname), "hostname", "must be a host name of at most 255 characters");
+  check.That(!flags.sasl_mechanisms.empty(), "sasl_mechanisms", "must name at least one");
   check.That(IsStoreAddress(flags.store.target), "store",
              "must be host:port, dns:///name:port or unix:/path");
   CheckPair(check, "store_tls_key", flags.store.tls_key_file, "store_tls_cert", flags.store.tls_cert_file);

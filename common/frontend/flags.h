@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -11,6 +12,7 @@
 #include "common/net/network_list.h"
 #include "common/net/tls_context.h"
 #include "common/rpc/channel.h"
+#include "common/sasl/mechanisms.h"
 
 namespace mailstead::frontend {
 
@@ -23,6 +25,8 @@ struct Flags {
   std::string proxy_networks_text;
   net::NetworkList proxy_networks;
   bool allow_plaintext_auth = false;
+  // What AUTH takes. SCRAM-SHA-256-PLUS is offered only where it works, too.
+  std::vector<std::string> sasl_mechanisms = sasl::DefaultMechanisms();
   // 0 means none, for both.
   size_t max_connections = 10'000;
   size_t max_connections_per_address = 100;

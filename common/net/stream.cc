@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <string>
 #include <system_error>
 #include <utility>
 
@@ -55,6 +56,14 @@ Step SocketStep(ssize_t result, Want want) {
   return {.status = SocketError(error)};
 }
 
+// The first Finished message of the handshake, RFC 5929 section 3.1: the client's, or ours when the session was resumed.
+std::string TlsUnique(SSL* ssl) {
+  unsigned char value[EVP_MAX_MD_SIZE];
+  const size_t size = SSL_session_reused(ssl) == 1 ? SSL_get_finished(ssl, value, sizeof(value))
+                                                   : SSL_get_peer_finished(ssl, value, sizeof(value));
+  return std::string(reinterpret_cast<const char*>(value), std::min(size, sizeof(value)));
+}
+
 TlsInfo DescribeTls(SSL* ssl) {
   TlsInfo info;
   info.version = SSL_get_version(ssl);
@@ -64,10 +73,13 @@ TlsInfo DescribeTls(SSL* ssl) {
   if (SSL_version(ssl) < TLS1_3_VERSION && SSL_get_extms_support(ssl) != 1) return info;
   static constexpr absl::string_view kLabel = "EXPORTER-Channel-Binding";
   unsigned char value[kExporterBytes];
-  if (SSL_export_keying_material(ssl, value, sizeof(value), kLabel.data(), kLabel.size(), nullptr, 0, 0) ==
-      1) {
+  // A context of no bytes (RFC 9266 section 3), which under TLS 1.2 is another value than no context.
+  static constexpr unsigned char kNoBytes[1] = {};
+  if (SSL_export_keying_material(ssl, value, sizeof(value), kLabel.data(), kLabel.size(), kNoBytes, 0,
+                                 /*use_context=*/1) == 1) {
     info.tls_exporter.assign(reinterpret_cast<const char*>(value), sizeof(value));
   }
+  if (SSL_version(ssl) < TLS1_3_VERSION) info.tls_unique = TlsUnique(ssl);
   return info;
 }
 

@@ -29,6 +29,9 @@ struct TlsInfo {
   // handshake gives no unique value (TLS 1.2 without the extended master secret): the PLUS mechanisms must
   // not be offered then.
   std::string tls_exporter;
+  // The 12 bytes of RFC 5929 section 3, by which clients bind under TLS 1.2. Set with tls_exporter, and empty under TLS
+  // 1.3, which has none.
+  std::string tls_unique;
 };
 
 // Used by one coroutine at a time, on the socket's own single-threaded io_context.

@@ -14,8 +14,10 @@ struct Start {
   std::optional<std::string> initial_response;
   // The client's address in text; wrong passwords are counted by it.
   std::string client_address;
-  // The tls-exporter value of the connection (RFC 9266); empty without TLS.
+  // The tls-exporter value of the connection (RFC 9266); empty where SCRAM-SHA-256-PLUS was not offered.
   std::string tls_exporter;
+  // With it under TLS 1.2: its tls-unique value (RFC 5929); empty under TLS 1.3.
+  std::string tls_unique;
 };
 
 // How an exchange ended.

@@ -195,6 +195,7 @@ void FillStart(sasl::Start start, std::optional<MaildropRequest> maildrop, fv1::
 
 // ---- Calls of several steps
 
+  to.set_tls_unique(std::move(start.tls_unique));
 // A stream whose steps are each waited for so long and no longer.
 class LimitedStream {
  public:

@@ -121,8 +121,10 @@ void Session::OnTlsStarted(Protection protection) {
 std::vector<absl::string_view> Session::Mechanisms() const {
   std::vector<absl::string_view> mechanisms;
   if (!may_log_in()) return mechanisms;
-  if (protection_.channel_binding) mechanisms.push_back("SCRAM-SHA-256-PLUS");
-  mechanisms.insert(mechanisms.end(), {"SCRAM-SHA-256", "PLAIN", "LOGIN"});
+  for (const absl::string_view mechanism :
+       {sasl::kScramSha256Plus, sasl::kScramSha256, sasl::kPlain, sasl::kLogin}) {
+    if (OffersMechanism(mechanism)) mechanisms.push_back(mechanism);
+  }
   return mechanisms;
 }
 

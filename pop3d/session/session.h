@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "common/sasl/mechanisms.h"
 #include "common/sasl/step.h"
 #include "common/store/ids.h"
 #include "pop3d/limits.h"
@@ -35,6 +36,8 @@ struct SessionConfig {
   SessionLimits limits;
   // Logins without TLS, for tests.
   bool allow_plaintext_auth = false;
+  // What AUTH takes. USER and PASS are no mechanism, and always there.
+  std::vector<std::string> sasl_mechanisms = sasl::DefaultMechanisms();
   // Whether STLS can work.
   bool tls_available = true;
   // Told in CAPA and enforced by the store; whole seconds, 0 for none.
@@ -44,7 +47,7 @@ struct SessionConfig {
 // What the session knows of the connection's protection.
 struct Protection {
   bool tls = false;
-  // The connection can be bound to (RFC 9266): SCRAM-SHA-256-PLUS works.
+  // The connection can be bound to (RFC 9266): SCRAM-SHA-256-PLUS can work.
   bool channel_binding = false;
 };
 
@@ -115,6 +118,9 @@ class Session {
   std::vector<absl::string_view> Mechanisms() const;
   bool utf8_mode() const { return utf8_mode_; }
   void set_utf8_mode() { utf8_mode_ = true; }
+  bool OffersMechanism(absl::string_view mechanism) const {
+    return sasl::IsOffered(config_->sasl_mechanisms, mechanism, protection_.channel_binding);
+  }
   void set_language(Language language) { language_ = language; }
   const std::string& user_name() const { return user_name_; }
   void set_user_name(absl::string_view name) { user_name_ = std::string(name); }

@@ -104,7 +104,9 @@ asio::awaitable<bool> Connection::HandshakeTls() {
     co_return false;
   }
   journal_.TlsStarted();
-  session_.OnTlsStarted(/*has_exporter=*/!stream_.tls()->tls_exporter.empty());
+  grant_.clear();
+  watched_.reset();
+  session_.OnTlsStarted(/*channel_binding=*/!stream_.tls()->tls_exporter.empty());
   co_return true;
 }
 
@@ -259,7 +261,12 @@ asio::awaitable<Action> Connection::Perform(BeginAuthAction begin) {
   start.mechanism = std::move(begin.mechanism);
   start.initial_response = std::move(begin.initial_response);
   start.client_address = journal_.client();
-  if (stream_.tls() != nullptr) start.tls_exporter = stream_.tls()->tls_exporter;
+  // What the store knows of the channel it takes for offered: to it, a client that says that it was not offered PLUS
+  // was lied to (RFC 5802 section 6).
+  if (session_.dialog().offers_mechanism(sasl::kScramSha256Plus)) {
+    start.tls_exporter = stream_.tls()->tls_exporter;
+    start.tls_unique = stream_.tls()->tls_unique;
+  }
   store::CallContext context = CallContext();
   context.timeout = kLoginTimeout;
   login_ = context_.store.StartLogin(std::move(context));

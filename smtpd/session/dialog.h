@@ -10,6 +10,7 @@
 
 #include "absl/strings/string_view.h"
 #include "common/mail/envelope.h"
+#include "common/sasl/mechanisms.h"
 #include "smtpd/limits.h"
 #include "smtpd/protocol/parameters.h"
 #include "smtpd/session/action.h"
@@ -34,6 +35,8 @@ struct SessionConfig {
   Limits limits;
   // Set for tests only: AUTH is offered without TLS.
   bool allow_plaintext_auth = false;
+  // What AUTH takes, where it is offered at all.
+  std::vector<std::string> sasl_mechanisms = sasl::DefaultMechanisms();
 
   bool is_submission() const { return kind != ListenerKind::kMx; }
 };
@@ -57,6 +60,10 @@ struct Dialog {
   void Say(ReplyId id, absl::string_view detail = "");
   // True on a submission listener, under TLS or where plain text is allowed, while nobody is logged in.
   bool offers_auth() const;
+  // Whether AUTH takes this mechanism here.
+  bool offers_mechanism(absl::string_view mechanism) const {
+    return sasl::IsOffered(config.sasl_mechanisms, mechanism, channel_binding);
+  }
   bool offers_starttls() const { return !tls; }
   // Forgets the transaction (RSET, HELO, EHLO, end of message).
   void EndTransaction() { transaction.reset(); }
@@ -71,8 +78,8 @@ struct Dialog {
   bool esmtp = false;
   // Set when TLS has begun.
   bool tls = false;
-  // Set with it when channel binding is possible (RFC 9266).
-  bool tls_exporter = false;
+  // Set with it when the connection can be bound to (RFC 9266).
+  bool channel_binding = false;
   // The mechanism of the AUTH exchange under way, or of the last one.
   std::string mechanism;
   // The address that logged in, or empty.

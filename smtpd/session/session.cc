@@ -33,7 +33,7 @@ ReplyId ReplyForDefect(MessageDefect defect) {
 
 void Session::Greet() { dialog_.Say(ReplyId::kGreeting, dialog_.config.hostname); }
 
-void Session::OnTlsStarted(bool has_exporter) {
+void Session::OnTlsStarted(bool channel_binding) {
   // Errors and commands stay counted: they bound the connection, not what the client said.
   dialog_.helo.clear();
   dialog_.esmtp = false;
@@ -43,7 +43,13 @@ void Session::OnTlsStarted(bool has_exporter) {
   dialog_.EndTransaction();
   dialog_.output.clear();
   dialog_.tls = true;
-  dialog_.tls_exporter = has_exporter;
+  dialog_.channel_binding = channel_binding;
+}
+
+std::optional<Action> Session::LeaveWhenLoginEnded() {
+  if (!dialog_.login_ended) return std::nullopt;
+  dialog_.journal.LoginEnded(dialog_.account);
+  return CloseWith(ReplyId::kLoginEnded);
 }
 
 Action Session::OnLine(absl::string_view line) {

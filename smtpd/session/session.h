@@ -35,7 +35,7 @@ class Session {
   void Greet();
   // TLS is up: after StartTlsAction, or before Greet under implicit TLS. SECURITY: everything the session
   // knew from the time before is forgotten (RFC 3207 section 4.2).
-  void OnTlsStarted(bool has_exporter);
+  void OnTlsStarted(bool channel_binding);
 
   // A command, or a line of an AUTH exchange, without its CRLF.
   Action OnLine(absl::string_view line);

@@ -10,13 +10,23 @@ from case import ClientCase
 
 class GsaslTest(ClientCase):
 
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.port = cls.target.submission_port
+        if cls.stack:
+            # With SCRAM-SHA-256-PLUS, which is not offered by default; and without logins in the clear, so that STARTTLS
+            # is all that is offered at first.
+            server = cls.stack.add_smtpd(sasl_mechanisms="SCRAM-SHA-256-PLUS,SCRAM-SHA-256,PLAIN,LOGIN")
+            cls.port = server.ports["submission"]
+
     def authenticate(self, mechanism, password):
         # It starts TLS by itself when that is offered; an empty file name turns verification off.
         encryption = ["--x509-ca-file", self.target.ca_file]
         if not mechanism.endswith("-PLUS"):
             # Otherwise gsasl refuses to do with less than it could have.
             encryption.append("--no-cb")
-        return run_tool([tool("gsasl"), "--smtp", "--connect", f"{self.target.host}:{self.target.submission_port}",
+        return run_tool([tool("gsasl"), "--smtp", "--connect", f"{self.target.host}:{self.port}",
                          "--mechanism", mechanism, "--authentication-id", self.target.address,
                          "--authorization-id", "", "--password", password, *encryption], input=b"")
 

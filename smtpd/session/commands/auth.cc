@@ -11,11 +11,6 @@
 namespace mailstead::smtp::commands {
 namespace {
 
-bool IsOffered(const Dialog& dialog, absl::string_view mechanism) {
-  if (mechanism == "SCRAM-SHA-256-PLUS") return dialog.tls_exporter;
-  return mechanism == "PLAIN" || mechanism == "LOGIN" || mechanism == "SCRAM-SHA-256";
-}
-
 ReplyId ReplyFor(sasl::Verdict verdict) {
   switch (verdict) {
     case sasl::Verdict::kDisabled:
@@ -58,7 +53,7 @@ Action Auth(Dialog& dialog, absl::string_view argument) {
     }
     return NextCommandAction{};
   }
-  if (!IsOffered(dialog, auth->mechanism)) {
+  if (!dialog.offers_mechanism(auth->mechanism)) {
     dialog.Say(ReplyId::kUnknownMechanism);
     return NextCommandAction{};
   }

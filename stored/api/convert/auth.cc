@@ -12,6 +12,7 @@ sasl::Start FromProto(const v1::AuthenticateStart& start) {
   if (start.has_initial_response()) result.initial_response = start.initial_response();
   result.client_address = start.client_address();
   result.tls_exporter = start.tls_exporter();
+  result.tls_unique = start.tls_unique();
   return result;
 }
 

@@ -3,7 +3,7 @@
 // The account is demo@example.test with the password "secret". Directives of these dialogs:
 //   ! option NAME VALUE         before the first connection: plaintext_auth yes|no (yes unless told), tls yes|no,
 //                               implicit_tls yes, login_delay 60s, idle 100ms, retry_for 0s, max_errors N,
-//                               max_login_failures N, proxy_networks LIST, whole_messages N
+//                               max_login_failures N, proxy_networks LIST, sasl_mechanisms LIST, whole_messages N
 //                               (messages of at most N bytes are fetched whole, 0 unless told)
 //   ! message TEXT              mail for demo, with C escapes; messages get unique-ids uid-1, uid-2...
 //   ! file NAME                 mail for demo: a file of this folder, its line ends made CRLF
@@ -134,6 +134,8 @@ class PopChatServer : public test::ChatServer {
     ConnectionContext& context = service_.context;
     if (name == "plaintext_auth") {
       context.session.allow_plaintext_auth = value == "yes";
+    } else if (name == "sasl_mechanisms") {
+      context.session.sasl_mechanisms = absl::StrSplit(value, ',');
     } else if (name == "tls") {
       context.session.tls_available = value == "yes";
     } else if (name == "implicit_tls") {

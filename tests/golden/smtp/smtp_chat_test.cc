@@ -201,6 +201,7 @@ class SmtpServer : public test::ChatServer {
     session.hostname = "mx.example.test";
     session.limits = limits_;
     session.allow_plaintext_auth = allow_plaintext_auth_;
+    session.sasl_mechanisms = sasl_mechanisms_;
     return ConnectionContext{.session = std::move(session),
                              .store = api_,
                              .tls = TestTls(),
@@ -233,6 +234,10 @@ class SmtpServer : public test::ChatServer {
     }
     if (name == "bare_line_ends") {
       limits_.bare_line_ends = value == "normalize" ? BareLineEnds::kNormalize : BareLineEnds::kRefuse;
+      return absl::OkStatus();
+    }
+    if (name == "sasl_mechanisms") {
+      sasl_mechanisms_ = absl::StrSplit(value, ',');
       return absl::OkStatus();
     }
     if (name == "allow_plaintext_auth") {
@@ -391,6 +396,7 @@ class SmtpServer : public test::ChatServer {
   frontend::ConnectionSet connections_;
   Limits limits_;
   ListenerKind kind_ = ListenerKind::kMx;
+  std::vector<std::string> sasl_mechanisms_ = sasl::DefaultMechanisms();
   bool allow_plaintext_auth_ = false;
   size_t max_connections_ = 0;
   size_t max_per_address_ = 0;

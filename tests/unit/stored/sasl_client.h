@@ -13,8 +13,12 @@ namespace mailstead::stored {
 
 class SaslClient {
  public:
-  SaslClient(const char* mechanism, std::string user, std::string password, std::string tls_exporter = "")
-      : user_(std::move(user)), password_(std::move(password)), tls_exporter_(std::move(tls_exporter)) {
+  SaslClient(const char* mechanism, std::string user, std::string password, std::string tls_exporter = "",
+             std::string tls_unique = "")
+      : user_(std::move(user)),
+        password_(std::move(password)),
+        tls_exporter_(std::move(tls_exporter)),
+        tls_unique_(std::move(tls_unique)) {
     EXPECT_EQ(gsasl_init(&gsasl_), GSASL_OK);
     gsasl_callback_set(gsasl_, Callback);
     EXPECT_EQ(gsasl_client_start(gsasl_, mechanism, &session_), GSASL_OK);
@@ -54,6 +58,9 @@ class SaslClient {
       case GSASL_CB_TLS_EXPORTER:
         if (client->tls_exporter_.empty()) return GSASL_NO_CALLBACK;
         return gsasl_property_set(session, property, absl::Base64Escape(client->tls_exporter_).c_str());
+      case GSASL_CB_TLS_UNIQUE:
+        if (client->tls_unique_.empty()) return GSASL_NO_CALLBACK;
+        return gsasl_property_set(session, property, absl::Base64Escape(client->tls_unique_).c_str());
       default:
         return GSASL_NO_CALLBACK;
     }
@@ -62,6 +69,7 @@ class SaslClient {
   const std::string user_;
   const std::string password_;
   const std::string tls_exporter_;
+  const std::string tls_unique_;
   Gsasl* gsasl_ = nullptr;
   Gsasl_session* session_ = nullptr;
 };

@@ -110,9 +110,18 @@ class TlsClient {
   void CloseNotify() { SSL_shutdown(ssl_.get()); }
   std::string Exporter() {
     std::string value(32, '\0');
+    // RFC 9266 section 3: a context of no bytes.
+    static constexpr unsigned char kNoBytes[1] = {};
     EXPECT_EQ(SSL_export_keying_material(ssl_.get(), reinterpret_cast<unsigned char*>(value.data()),
-                                         value.size(), "EXPORTER-Channel-Binding", 24, nullptr, 0, 0),
+                                         value.size(), "EXPORTER-Channel-Binding", 24, kNoBytes, 0, 1),
               1);
+    return value;
+  }
+  // RFC 5929 section 3.1: the first Finished message.
+  std::string Unique() {
+    std::string value(EVP_MAX_MD_SIZE, '\0');
+    value.resize(resumed() ? SSL_get_peer_finished(ssl_.get(), value.data(), value.size())
+                           : SSL_get_finished(ssl_.get(), value.data(), value.size()));
     return value;
   }
   bool resumed() { return SSL_session_reused(ssl_.get()) == 1; }

@@ -73,11 +73,35 @@ TEST_F(TlsStreamTest, ExporterIsTheClientsOverTls12) {
   EXPECT_EQ(link.stream->tls()->tls_exporter, client.Exporter());
 }
 
+TEST_F(TlsStreamTest, UniqueIsTheClientsOverTls12) {
+  TlsClient client(link.client.fd(), {.max_version = TLS1_2_VERSION});
+  ASSERT_TRUE(Handshake(client).ok());
+  EXPECT_EQ(link.stream->tls()->tls_unique.size(), 12u);
+  EXPECT_EQ(link.stream->tls()->tls_unique, client.Unique());
+  // When the session is resumed the server finishes first.
+  const SessionPtr session = client.session();
+  Loopback other;
+  TlsClient resuming(other.client.fd(), {.max_version = TLS1_2_VERSION, .resume = session.get()});
+  std::thread other_side([&] { resuming.Handshake(); });
+  ASSERT_TRUE(Await(other.context, other.stream->StartTls(*context, kLong)).ok());
+  other_side.join();
+  ASSERT_TRUE(resuming.resumed());
+  EXPECT_EQ(other.stream->tls()->tls_unique, resuming.Unique());
+  EXPECT_EQ(other.stream->tls()->tls_exporter, resuming.Exporter());
+}
+
+TEST_F(TlsStreamTest, Tls13HasNoUniqueValue) {
+  TlsClient client(link.client.fd());
+  ASSERT_TRUE(Handshake(client).ok());
+  EXPECT_EQ(link.stream->tls()->tls_unique, "");
+}
+
 TEST_F(TlsStreamTest, NoExporterWithoutExtendedMasterSecret) {
   TlsClient client(link.client.fd(),
                    {.max_version = TLS1_2_VERSION, .options = SSL_OP_NO_EXTENDED_MASTER_SECRET});
   ASSERT_TRUE(Handshake(client).ok());
   EXPECT_EQ(link.stream->tls()->tls_exporter, "");
+  EXPECT_EQ(link.stream->tls()->tls_unique, "");
 }
 
 TEST_F(TlsStreamTest, ExporterDiffersBetweenConnections) {

@@ -310,7 +310,7 @@ TEST_F(SessionTest, ForgetsEverythingWhenTlsStarts) {
   EXPECT_EQ(session.dialog().account, "alice@example.test");
   const Action action = session.OnLine("STARTTLS");
   EXPECT_TRUE(std::holds_alternative<StartTlsAction>(action));
-  session.OnTlsStarted(/*has_exporter=*/true);
+  session.OnTlsStarted(/*channel_binding=*/true);
   EXPECT_EQ(session.dialog().account, "");
   EXPECT_EQ(session.dialog().helo, "");
   EXPECT_TRUE(session.dialog().tls);
@@ -320,13 +320,18 @@ TEST_F(SessionTest, ForgetsEverythingWhenTlsStarts) {
 TEST_F(SessionTest, OffersPlusOnlyWithAnExporter) {
   config_.kind = ListenerKind::kSubmissions;
   Session without(config_, journal_);
-  without.OnTlsStarted(/*has_exporter=*/false);
+  without.OnTlsStarted(/*channel_binding=*/false);
   without.OnLine("EHLO client.test");
   EXPECT_EQ(Said(without).find("-PLUS"), std::string::npos);
   without.OnLine("AUTH SCRAM-SHA-256-PLUS");
   EXPECT_EQ(journal_.of(ReplyId::kUnknownMechanism), 1);
+  Session unwanted(config_, journal_);
+  unwanted.OnTlsStarted(/*channel_binding=*/true);
+  unwanted.OnLine("EHLO client.test");
+  EXPECT_EQ(Said(unwanted).find("-PLUS"), std::string::npos);
+  config_.sasl_mechanisms.push_back("SCRAM-SHA-256-PLUS");
   Session with(config_, journal_);
-  with.OnTlsStarted(/*has_exporter=*/true);
+  with.OnTlsStarted(/*channel_binding=*/true);
   with.OnLine("EHLO client.test");
   EXPECT_NE(Said(with).find("-PLUS"), std::string::npos);
 }
