@@ -66,6 +66,8 @@ config::Options ThrottleRows(ThrottleOptions& throttle) {
            "wrong passwords from one network, for all accounts, that lock the network out"),
       Flag("auth_lockout_time", throttle.lockout_time, kWhile, "how long a lock-out lasts"),
       Flag("auth_failure_half_life", throttle.half_life, kWhile, "after this a wrong password counts half"),
+      Flag("auth_known_for", throttle.known_for, Between(absl::ZeroDuration(), absl::Hours(365 * 24)),
+           "for so long after a login an account is not locked out in that network by what others fail at"),
   };
 }
 

@@ -42,4 +42,19 @@ bool IsValidUtf8(absl::string_view text) {
   return true;
 }
 
+std::string Utf8FromLatin1(absl::string_view text) {
+  std::string utf8;
+  utf8.reserve(2 * text.size());
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x80) {
+      utf8.push_back(c);
+    } else {
+      utf8.push_back(static_cast<char>(0xc0 | byte >> 6));
+      utf8.push_back(static_cast<char>(0x80 | (byte & 0x3f)));
+    }
+  }
+  return utf8;
+}
+
 }  // namespace mailstead

@@ -140,13 +140,13 @@ Action Session::AuthResponse(absl::string_view line) {
   if (line == "*") {
     in_auth_ = false;
     Say(ReplyId::kAuthCancelled);
-    return EndAuthAction{};
+    return ExchangeGivenUp();
   }
   std::optional<std::string> response = DecodeBase64(line);
   if (!response.has_value()) {
     in_auth_ = false;
     Mistake(ReplyId::kBadBase64);
-    return EndAuthAction{};
+    return ExchangeGivenUp();
   }
   return ContinueAuthAction{.response = *std::move(response)};
 }
@@ -159,6 +159,11 @@ Action Session::OnLoginChallenge(absl::string_view challenge) {
 Action Session::OnLoggedIn(std::string address, AccountId account) {
   in_auth_ = false;
   login_.address = std::move(address);
+Action Session::ExchangeGivenUp() {
+  if (++login_failures_ >= config_->limits.max_login_failures) return CloseAction{CloseCause::kLoginFailures};
+  return EndAuthAction{};
+}
+
   login_.account = account;
   return OpenMaildropAction{.account = account};
 }

@@ -141,6 +141,9 @@ class Session {
   Action RefuseLogin(ReplyId reply);
 
   const SessionConfig* config_;
+  // An exchange has ended without a verdict; too many of these close as wrong passwords do.
+  Action ExchangeGivenUp();
+  Action LeaveAfterLoginEnded();
   SessionJournal* journal_;
   Protection protection_;
   State state_ = State::kAuthorization;

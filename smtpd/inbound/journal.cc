@@ -9,6 +9,12 @@
 #include "smtpd/session/store_replies.h"
 
 namespace mailstead::smtp {
+namespace {
+
+// No mechanism's name is longer (RFC 4422 section 3.1).
+constexpr size_t kMaxLoggedMechanismBytes = 20;
+
+}  // namespace
 
 Journal::Journal(Metrics& metrics, const Clock& steady, ListenerKind listener, std::string session_id)
     : metrics_(metrics),
@@ -58,6 +64,16 @@ void Journal::AuthenticationFailed(absl::string_view mechanism) {
 
 void Journal::AuthenticationCancelled(absl::string_view mechanism) {
   metrics_.Authentication(mechanism, "cancelled");
+}
+
+void Journal::MechanismRefused(absl::string_view mechanism) {
+  // The name is the client's: it is no label.
+  metrics_.Authentication("other", "unknown_mechanism");
+  LogVerdict("mechanism_refused", mechanism.substr(0, kMaxLoggedMechanismBytes), "");
+}
+
+void Journal::LoginEnded(absl::string_view account) {
+  obs::LogInfo("login_ended", {{"session", session_id_}, {"client", client_}, {"account", account}});
 }
 
 void Journal::LogVerdict(absl::string_view event, absl::string_view mechanism, absl::string_view account) {

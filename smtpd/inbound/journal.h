@@ -39,6 +39,8 @@ class Journal : public SessionJournal {
   void AuthenticationRefused(absl::string_view mechanism) override;
   void AuthenticationFailed(absl::string_view mechanism) override;
   void AuthenticationCancelled(absl::string_view mechanism) override;
+  void MechanismRefused(absl::string_view mechanism) override;
+  void LoginEnded(absl::string_view account) override;
 
   // What the connection says.
 

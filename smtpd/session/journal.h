@@ -29,6 +29,10 @@ class SessionJournal {
   virtual void AuthenticationRefused(absl::string_view mechanism) = 0;
   virtual void AuthenticationFailed(absl::string_view mechanism) = 0;
   virtual void AuthenticationCancelled(absl::string_view mechanism) = 0;
+  // The client asked for a mechanism that is not offered; the name is its own.
+  virtual void MechanismRefused(absl::string_view mechanism) = 0;
+  // What the account may do in this session is over, since it was changed.
+  virtual void LoginEnded(absl::string_view account) = 0;
 };
 
 }  // namespace mailstead::smtp

@@ -22,11 +22,12 @@ namespace v1 = frontend::v1;
 // No mechanism's name is longer (RFC 4422 section 3.1).
 constexpr size_t kMaxLoggedMechanismBytes = 20;
 
+// Before the answer is due: whoever does not wait for it is logged and counted all the same.
 void LogLogin(Environment& environment, const rpc::Call& call, const AuthExchange& exchange,
-              sasl::Verdict verdict) {
-  environment.counter.CountLogin(verdict);
+              LoginResult result) {
+  environment.counter.CountLogin(result);
   obs::LogInfo("login", {{"session", call.session_id()},
-                         {"result", VerdictName(verdict)},
+                         {"result", NameOf(result)},
                          {"account", exchange.claimed_account()},
                          {"client", exchange.start().client_address},
                          {"service", call.caller().name},
@@ -67,19 +68,27 @@ class Dialog {
     while (!step.verdict.has_value()) {
       v1::AuthenticateResponse challenge;
       challenge.set_challenge(step.challenge);
-      CO_RETURN_IF_ERROR(co_await answers_.Write(challenge));
-      CO_RETURN_IF_ERROR(co_await ReadStep());
+      absl::Status answered = co_await answers_.Write(challenge);
+      if (answered.ok()) answered = co_await ReadStep();
+      if (!answered.ok()) {
+        logged_ = true;
+        exchange_->Abandon();
+        LogLogin(environment_, call_, *exchange_, LoginResult::kAbandoned);
+        co_return answered;
+      }
       if (request_.step_case() != v1::AuthenticateRequest::kResponse) {
         co_return FieldError("response", "must be in every message but the first");
       }
       CO_ASSIGN_OR_RETURN(step, co_await exchange_->Respond(request_.response()));
     }
+    logged_ = true;
+    LogLogin(environment_, call_, *exchange_, step.result);
     CO_RETURN_IF_ERROR(co_await AwaitAnswerTime(environment_, call_, came_, step.answer_after));
     co_return step;
   }
 
-  // Null when the first step was none.
-  const AuthExchange* exchange() const { return exchange_.get(); }
+  // What was tried, when it has not been logged; else null.
+  const AuthExchange* unlogged() const { return logged_ ? nullptr : exchange_.get(); }
   // The maildrop that is to be opened, when one was asked for.
   const std::optional<v1::OpenMaildropRequest>& maildrop() const { return maildrop_; }
 
@@ -102,6 +111,8 @@ class Dialog {
   // When `request_` came.
   absl::Time came_;
   std::unique_ptr<AuthExchange> exchange_;
+  // Set when the log has a line on how it ended.
+  bool logged_ = false;
   std::optional<v1::OpenMaildropRequest> maildrop_;
 };
 
@@ -125,10 +136,9 @@ Task<absl::Status> Authenticate(Environment& environment, rpc::Call& call,
   Dialog dialog(environment, call, steps, answers);
   const absl::StatusOr<AuthStep> step = co_await dialog.Run();
   if (!step.ok()) {
-    if (dialog.exchange() != nullptr) LogLoginFailure(call, *dialog.exchange(), step.status());
+    if (dialog.unlogged() != nullptr) LogLoginFailure(call, *dialog.unlogged(), step.status());
     co_return step.status();
   }
-  LogLogin(environment, call, *dialog.exchange(), *step->verdict);
   v1::AuthenticateResponse response;
   v1::Verdict& verdict = *response.mutable_verdict();
   verdict.set_result(ToProto(*step->verdict));

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "common/sasl/step.h"
+#include "stored/core/authenticator.h"
 
 namespace mailstead::stored {
 
@@ -12,7 +12,7 @@ class MethodCounter {
  public:
   virtual ~MethodCounter() = default;
   virtual void CountDelivery(int64_t mailbox_count, int64_t size_bytes, bool already_stored) = 0;
-  virtual void CountLogin(sasl::Verdict verdict) = 0;
+  virtual void CountLogin(LoginResult result) = 0;
   virtual void CountFetchedBytes(int64_t size_bytes) = 0;
   virtual void CountCommit(int64_t deleted_count) = 0;
 };

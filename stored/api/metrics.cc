@@ -29,22 +29,6 @@ const Histogram::BucketBoundaries kBytes = {1 << 10,   4 << 10, 16 << 10, 64 << 
 constexpr size_t kCodeCount = 17;
 constexpr size_t kDoorCount = 3;
 
-absl::string_view VerdictName(sasl::Verdict verdict) {
-  switch (verdict) {
-    case sasl::Verdict::kOk:
-      return "ok";
-    case sasl::Verdict::kInvalidCredentials:
-      return "invalid_credentials";
-    case sasl::Verdict::kDisabled:
-      return "disabled";
-    case sasl::Verdict::kMalformed:
-      return "malformed";
-    case sasl::Verdict::kUnsupportedMechanism:
-      return "unsupported_mechanism";
-  }
-  return "";
-}
-
 Counter& MakeCounter(Registry& registry, const std::string& name, const std::string& help) {
   return prometheus::BuildCounter().Name(name).Help(help).Register(registry).Add({});
 }
@@ -105,16 +89,11 @@ struct Metrics::Impl {
         leases(MakeGauge(registry, "mailstead_store_leases", "Front-ends that hold a lease")),
         healthy(MakeGauge(registry, "mailstead_store_healthy", "1 when writes succeed")) {
     // So that a rate is 0 before it first happens, not absent.
-    for (const sasl::Verdict verdict :
-         {sasl::Verdict::kOk, sasl::Verdict::kInvalidCredentials, sasl::Verdict::kDisabled,
-          sasl::Verdict::kMalformed, sasl::Verdict::kUnsupportedMechanism}) {
-      LoginCounter(verdict);
-    }
+    for (int result = 0; result <= static_cast<int>(kLastLoginResult); ++result)
+      LoginCounter(static_cast<LoginResult>(result));
   }
 
-  Counter& LoginCounter(sasl::Verdict verdict) {
-    return logins.Add({{"result", std::string(VerdictName(verdict))}});
-  }
+  Counter& LoginCounter(LoginResult result) { return logins.Add({{"result", std::string(NameOf(result))}}); }
 
   Family<Counter>& calls;
   Family<Histogram>& call_seconds;
@@ -180,7 +159,7 @@ void Metrics::CountDelivery(int64_t mailbox_count, int64_t size_bytes, bool alre
   impl_->message_size.Observe(static_cast<double>(size_bytes));
 }
 
-void Metrics::CountLogin(sasl::Verdict verdict) { impl_->LoginCounter(verdict).Increment(); }
+void Metrics::CountLogin(LoginResult result) { impl_->LoginCounter(result).Increment(); }
 
 void Metrics::CountFetchedBytes(int64_t size_bytes) {
   impl_->fetched_bytes.Increment(static_cast<double>(size_bytes));

@@ -8,7 +8,6 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "common/rpc/server/served_call.h"
-#include "common/sasl/step.h"
 #include "stored/api/method_counter.h"
 #include "stored/engine/types.h"
 
@@ -27,7 +26,7 @@ class Metrics final : public MethodCounter {
   // A call has ended. `method` is the name of a method of the table: a bounded number of names.
   void CountCall(absl::string_view method, rpc::Door door, absl::StatusCode code, absl::Duration took);
   void CountDelivery(int64_t mailbox_count, int64_t size_bytes, bool already_stored) override;
-  void CountLogin(sasl::Verdict verdict) override;
+  void CountLogin(LoginResult result) override;
   void CountFetchedBytes(int64_t size_bytes) override;
   void CountCommit(int64_t deleted_count) override;
   void SetEngine(const engine::EngineStatus& status);

@@ -2,6 +2,8 @@
 
 #include <gsasl.h>
 
+#include <algorithm>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -9,9 +11,13 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "common/base/check.h"
 #include "common/base/reason.h"
 #include "common/base/status.h"
+#include "common/sasl/mechanisms.h"
+#include "common/text/utf8.h"
 #include "stored/core/digest.h"
 #include "stored/core/limits.h"
 #include "stored/core/names.h"
@@ -22,11 +28,6 @@ namespace mailstead::stored {
 namespace {
 
 using sasl::Verdict;
-
-constexpr absl::string_view kPlain = "PLAIN";
-constexpr absl::string_view kLogin = "LOGIN";
-constexpr absl::string_view kScram = "SCRAM-SHA-256";
-constexpr absl::string_view kScramPlus = "SCRAM-SHA-256-PLUS";
 
 constexpr size_t kDecoySaltBytes = 16;
 
@@ -61,26 +62,95 @@ Stepped GsaslStep(Gsasl_session* session, absl::string_view input) {
   return stepped;
 }
 
-AuthStep Ended(Verdict verdict) {
+AuthStep Ended(Verdict verdict, LoginResult result) {
   AuthStep step;
   step.verdict = verdict;
+  step.result = result;
   return step;
+}
+
+AuthStep Challenge(std::string challenge) {
+  AuthStep step;
+  step.challenge = std::move(challenge);
+  return step;
+}
+
+// What the client is told of a result that is no success.
+Verdict VerdictOf(LoginResult result) {
+  switch (result) {
+    case LoginResult::kDisabled:
+      return Verdict::kDisabled;
+    case LoginResult::kMalformed:
+      return Verdict::kMalformed;
+    case LoginResult::kUnsupportedMechanism:
+      return Verdict::kUnsupportedMechanism;
+    default:
+      return Verdict::kInvalidCredentials;
+  }
+}
+
+// Old clients know no other characters, and nothing says which they use.
+std::string AsUtf8(absl::string_view text) {
+  return IsValidUtf8(text) ? std::string(text) : Utf8FromLatin1(text);
+}
+
+struct PlainMessage {
+  std::string authzid;
+  std::string authcid;
+  std::string password;
+};
+
+// authzid NUL authcid NUL password (RFC 4616 section 2).
+std::optional<PlainMessage> ParsePlain(absl::string_view message) {
+  const std::vector<absl::string_view> parts = absl::StrSplit(message, '\0');
+  if (parts.size() != 3 || parts[1].empty()) return std::nullopt;
+  return PlainMessage{std::string(parts[0]), std::string(parts[1]), std::string(parts[2])};
+}
+
+// The attribute at the begin of a SCRAM message: "r=…". Takes it and its comma off `message`.
+std::optional<absl::string_view> TakeAttribute(absl::string_view& message, absl::string_view name) {
+  if (!absl::ConsumePrefix(&message, name)) return std::nullopt;
+  const size_t end = std::min(message.find(','), message.size());
+  const absl::string_view value = message.substr(0, end);
+  message.remove_prefix(std::min(end + 1, message.size()));
+  return value;
+}
+
+// The header of a client-first message, up to its second comma (RFC 5802 section 7, gs2-header).
+absl::string_view Gs2Header(absl::string_view client_first) {
+  const size_t first = client_first.find(',');
+  const size_t second = first == absl::string_view::npos ? first : client_first.find(',', first + 1);
+  return second == absl::string_view::npos ? client_first : client_first.substr(0, second + 1);
+}
+
+// The kinds that libgsasl knows are tls-exporter (RFC 9266) and tls-unique (RFC 5929).
+bool BindsToAnotherKind(absl::string_view client_first) {
+  return absl::StartsWith(client_first, "p=") && !absl::StartsWith(client_first, "p=tls-exporter,") &&
+         !absl::StartsWith(client_first, "p=tls-unique,");
 }
 
 }  // namespace
 
-absl::string_view VerdictName(Verdict verdict) {
-  switch (verdict) {
-    case Verdict::kOk:
+absl::string_view NameOf(LoginResult result) {
+  switch (result) {
+    case LoginResult::kOk:
       return "ok";
-    case Verdict::kInvalidCredentials:
+    case LoginResult::kInvalidCredentials:
       return "invalid_credentials";
-    case Verdict::kDisabled:
+    case LoginResult::kLockedOut:
+      return "locked_out";
+    case LoginResult::kDisabled:
       return "disabled";
-    case Verdict::kMalformed:
+    case LoginResult::kForAnother:
+      return "for_another";
+    case LoginResult::kBadChannelBinding:
+      return "bad_channel_binding";
+    case LoginResult::kMalformed:
       return "malformed";
-    case Verdict::kUnsupportedMechanism:
+    case LoginResult::kUnsupportedMechanism:
       return "unsupported_mechanism";
+    case LoginResult::kAbandoned:
+      return "abandoned";
   }
   CHECK(false);
 }
@@ -108,6 +178,9 @@ absl::StatusOr<std::unique_ptr<AuthExchange>> Authenticator::Start(sasl::Start s
   if (start.tls_exporter.size() > kMaxTlsExporterBytes) {
     return FieldError("start.tls_exporter", "must have at most 64 bytes");
   }
+  if (start.tls_unique.size() > kMaxTlsExporterBytes) {
+    return FieldError("start.tls_unique", "must have at most 64 bytes");
+  }
   if (start.initial_response.has_value() && start.initial_response->size() > kMaxAuthResponseBytes) {
     return FieldError("start.initial_response", "must have at most 9216 bytes");
   }
@@ -121,100 +194,153 @@ AuthExchange::~AuthExchange() {
   if (session_ != nullptr) gsasl_finish(session_);
 }
 
-bool AuthExchange::IsScram() const { return start_.mechanism == kScram || start_.mechanism == kScramPlus; }
+bool AuthExchange::IsScram() const {
+  return start_.mechanism == sasl::kScramSha256 || start_.mechanism == sasl::kScramSha256Plus;
+}
 
 bool AuthExchange::IsMechanismPossible() const {
-  if (start_.mechanism == kScramPlus) return !start_.tls_exporter.empty();
-  return start_.mechanism == kPlain || start_.mechanism == kLogin || start_.mechanism == kScram;
+  if (start_.mechanism == sasl::kScramSha256Plus) return !start_.tls_exporter.empty();
+  return sasl::CheckMechanism(start_.mechanism).ok();
 }
 
 // SECURITY: a client that says "y" supports channel binding and was told that we do not. We do, so somebody
 // in the middle took SCRAM-SHA-256-PLUS off the list (RFC 5802 section 6).
 bool AuthExchange::IsDowngrade(absl::string_view client_first) const {
-  return start_.mechanism == kScram && !start_.tls_exporter.empty() && absl::StartsWith(client_first, "y");
+  return start_.mechanism == sasl::kScramSha256 && !start_.tls_exporter.empty() &&
+         absl::StartsWith(client_first, "y");
 }
 
 // ---- Steps
 
 Task<absl::StatusOr<AuthStep>> AuthExchange::Begin() {
-  if (!IsMechanismPossible() ||
-      gsasl_server_start(shared_.gsasl_, start_.mechanism.c_str(), &session_) != GSASL_OK) {
-    co_return Ended(Verdict::kUnsupportedMechanism);
+  if (!IsMechanismPossible()) co_return Oddity(LoginResult::kUnsupportedMechanism);
+  if (IsScram()) {
+    if (gsasl_server_start(shared_.gsasl_, start_.mechanism.c_str(), &session_) != GSASL_OK) {
+      co_return absl::UnavailableError("libgsasl cannot begin an exchange");
+    }
+    gsasl_session_hook_set(session_, this);
   }
-  gsasl_session_hook_set(session_, this);
-  // LOGIN alone begins with a challenge; its initial response is the answer to that.
-  if (start_.mechanism == kLogin || !start_.initial_response.has_value()) {
-    CO_ASSIGN_OR_RETURN(AuthStep first, co_await Step(""));
-    if (!start_.initial_response.has_value()) co_return first;
-  }
-  co_return co_await Respond(*start_.initial_response);
+  if (start_.initial_response.has_value()) co_return co_await Respond(*start_.initial_response);
+  // LOGIN alone begins with a challenge. Some clients go by these words, which the mechanism's only description has
+  // (draft-murchison-sasl-login).
+  co_return Challenge(start_.mechanism == sasl::kLogin ? "Username:" : "");
 }
 
 Task<absl::StatusOr<AuthStep>> AuthExchange::Respond(std::string response) {
-  if (awaits_last_response_) co_return response.empty() ? Conclude() : Ended(Verdict::kMalformed);
-  // Every response of these mechanisms has something in it; libgsasl would ask again without end.
+  if (awaits_last_response_) {
+    if (!response.empty()) co_return Oddity(LoginResult::kMalformed);
+    co_return co_await Conclude();
+  }
+  // Every response of these mechanisms has something in it.
   if (response.empty() || response.size() > kMaxAuthResponseBytes || ++steps_ > kMaxAuthSteps) {
-    co_return Ended(Verdict::kMalformed);
+    co_return Oddity(LoginResult::kMalformed);
   }
-  if (IsScram() && steps_ == 1) {
-    if (IsDowngrade(response)) co_return Fail();
-    CO_ASSIGN_OR_RETURN(const int code, co_await LookUpByRehearsal(response));
-    if (code != GSASL_NEEDS_MORE) co_return Failed(code);
-  }
-  co_return co_await Step(std::move(response));
+  if (start_.mechanism == sasl::kPlain) co_return co_await RespondPlain(std::move(response));
+  if (start_.mechanism == sasl::kLogin) co_return co_await RespondLogin(std::move(response));
+  if (steps_ == 1) co_return co_await RespondScramFirst(std::move(response));
+  co_return co_await RespondScramFinal(std::move(response));
 }
 
-Task<absl::StatusOr<AuthStep>> AuthExchange::Step(std::string input) {
-  Stepped stepped = GsaslStep(session_, input);
-  if (stepped.code == GSASL_NEEDS_MORE) co_return Challenge(std::move(stepped.output));
-  if (stepped.code != GSASL_OK) co_return Failed(stepped.code);
-  if (given_password_.has_value()) co_return co_await CheckPassword(std::move(input));
-  if (stepped.output.empty()) co_return Conclude();
+void AuthExchange::Abandon() {
+  const absl::Duration unused = shared_.throttle_.Oddity(claimed_account_, network_);
+  static_cast<void>(unused);
+}
+
+Task<absl::StatusOr<AuthStep>> AuthExchange::RespondPlain(std::string message) {
+  std::optional<PlainMessage> given = ParsePlain(message);
+  if (!given.has_value()) co_return Oddity(LoginResult::kMalformed);
+  co_return co_await CheckPassword(std::move(given->authcid), std::move(given->authzid),
+                                   std::move(given->password));
+}
+
+Task<absl::StatusOr<AuthStep>> AuthExchange::RespondLogin(std::string answer) {
+  if (absl::StrContains(answer, '\0')) co_return Oddity(LoginResult::kMalformed);
+  if (steps_ == 1) {
+    login_name_ = std::move(answer);
+    co_return Challenge("Password:");
+  }
+  co_return co_await CheckPassword(std::move(login_name_), "", std::move(answer));
+}
+
+Task<absl::StatusOr<AuthStep>> AuthExchange::RespondScramFirst(std::string client_first) {
+  if (IsDowngrade(client_first) || BindsToAnotherKind(client_first))
+    co_return Oddity(LoginResult::kBadChannelBinding);
+  CO_ASSIGN_OR_RETURN(const int code, co_await LookUpByRehearsal(client_first));
+  if (code != GSASL_NEEDS_MORE) co_return RefuseForm(code);
+  Stepped stepped = GsaslStep(session_, client_first);
+  if (stepped.code != GSASL_NEEDS_MORE) co_return RefuseForm(stepped.code);
+  // RFC 5802 section 5.1: what the client's last message has to repeat.
+  std::string bound(Gs2Header(client_first));
+  if (absl::StartsWith(bound, "p=tls-exporter,")) bound += start_.tls_exporter;
+  if (absl::StartsWith(bound, "p=tls-unique,")) bound += start_.tls_unique;
+  channel_binding_ = absl::Base64Escape(bound);
+  absl::string_view server_first = stepped.output;
+  nonce_ = std::string(TakeAttribute(server_first, "r=").value_or(""));
+  co_return Challenge(std::move(stepped.output));
+}
+
+Task<absl::StatusOr<AuthStep>> AuthExchange::RespondScramFinal(std::string client_final) {
+  // Looked at here, because libgsasl has one error for these and for a wrong password.
+  absl::string_view rest = client_final;
+  const std::optional<absl::string_view> channel_binding = TakeAttribute(rest, "c=");
+  const std::optional<absl::string_view> nonce = TakeAttribute(rest, "r=");
+  if (!channel_binding.has_value() || nonce != nonce_) co_return Oddity(LoginResult::kMalformed);
+  if (channel_binding != channel_binding_) co_return Oddity(LoginResult::kBadChannelBinding);
+  CO_RETURN_IF_ERROR(co_await LookAgain());
+  Stepped stepped = GsaslStep(session_, client_final);
+  if (stepped.code == GSASL_MECHANISM_PARSE_ERROR || stepped.code == GSASL_BASE64_ERROR)
+    co_return Oddity(LoginResult::kMalformed);
+  if (stepped.code == GSASL_MALLOC_ERROR || stepped.code == GSASL_CRYPTO_ERROR)
+    co_return RefuseForm(stepped.code);
+  if (stepped.code != GSASL_OK) co_return Fail();
   // SCRAM's server-final goes out as a challenge, as SMTP and POP3 have no room for it in their success
   // replies.
   awaits_last_response_ = true;
   co_return Challenge(std::move(stepped.output));
 }
 
-absl::StatusOr<AuthStep> AuthExchange::Failed(int code) {
+absl::StatusOr<AuthStep> AuthExchange::RefuseForm(int code) {
   switch (code) {
-    case GSASL_MECHANISM_PARSE_ERROR:
-    case GSASL_BASE64_ERROR:
-    case GSASL_MECHANISM_CALLED_TOO_MANY_TIMES:
-      return Ended(Verdict::kMalformed);
     case GSASL_MALLOC_ERROR:
     case GSASL_CRYPTO_ERROR:
       return absl::UnavailableError(absl::StrCat("libgsasl: ", gsasl_strerror(code)));
+    // Of the first message: it binds to what there is not, or not at all.
+    case GSASL_NO_CB_TLS_UNIQUE:
+    case GSASL_NO_CB_TLS_EXPORTER:
+    case GSASL_AUTHENTICATION_ERROR:
+      return Oddity(LoginResult::kBadChannelBinding);
     default:
-      return Fail();
+      return Oddity(LoginResult::kMalformed);
   }
 }
 
-AuthStep AuthExchange::Challenge(std::string challenge) const {
-  AuthStep step;
-  step.challenge = std::move(challenge);
-  if (start_.mechanism == kLogin) {
-    // Some clients go by these words, which the mechanism's only description has
-    // (draft-murchison-sasl-login).
-    step.challenge = steps_ == 0 ? "Username:" : "Password:";
-  }
-  return step;
-}
-
-AuthStep AuthExchange::Conclude() {
-  CHECK(account_.has_value());
+Task<absl::StatusOr<AuthStep>> AuthExchange::Conclude() {
+  if (waited_) CO_RETURN_IF_ERROR(co_await LookAgain());
+  if (!MaySucceed()) co_return Fail();
+  if (account_->disabled) co_return Ended(Verdict::kDisabled, LoginResult::kDisabled);
   shared_.throttle_.Success(claimed_account_, network_);
-  if (account_->disabled) return Ended(Verdict::kDisabled);
-  AuthStep step = Ended(Verdict::kOk);
+  AuthStep step = Ended(Verdict::kOk, LoginResult::kOk);
   step.account = *account_;
   step.directory_version = directory_version_;
-  return step;
+  co_return step;
 }
 
 AuthStep AuthExchange::Fail() {
-  AuthStep step = Ended(Verdict::kInvalidCredentials);
+  if (for_another_) return Oddity(LoginResult::kForAnother);
+  const LoginResult result = locked_out_ ? LoginResult::kLockedOut : LoginResult::kInvalidCredentials;
+  AuthStep step = Ended(VerdictOf(result), result);
   step.answer_after = locked_out_ ? shared_.throttle_.Delay(claimed_account_, network_)
                                   : shared_.throttle_.Failure(claimed_account_, network_, fingerprint_);
+  return step;
+}
+
+AuthStep AuthExchange::Oddity(LoginResult result) {
+  AuthStep step = Ended(VerdictOf(result), result);
+  step.answer_after = shared_.throttle_.Oddity(claimed_account_, network_);
+  // It looks like a wrong password then.
+  if (step.verdict == Verdict::kInvalidCredentials) {
+    step.answer_after = std::max(step.answer_after, shared_.throttle_.Delay(claimed_account_, network_));
+  }
   return step;
 }
 
@@ -227,16 +353,12 @@ int AuthExchange::Callback(Gsasl*, Gsasl_session* session, int property) {
 
 int AuthExchange::Answer(Gsasl_session* session, int property) {
   switch (property) {
-    case GSASL_VALIDATE_SIMPLE:
-      // The last that PLAIN and LOGIN ask. We say yes for now; CheckPassword decides. libgsasl sets authzid
-      // to authid when the client sent none.
-      given_password_ =
-          GivenPassword{PropertyOrEmpty(session, GSASL_AUTHID), PropertyOrEmpty(session, GSASL_AUTHZID),
-                        PropertyOrEmpty(session, GSASL_PASSWORD)};
-      return GSASL_OK;
     case GSASL_CB_TLS_EXPORTER:
       if (start_.tls_exporter.empty()) return GSASL_NO_CALLBACK;
       return SetProperty(session, GSASL_CB_TLS_EXPORTER, absl::Base64Escape(start_.tls_exporter));
+    case GSASL_CB_TLS_UNIQUE:
+      if (start_.tls_unique.empty()) return GSASL_NO_CALLBACK;
+      return SetProperty(session, GSASL_CB_TLS_UNIQUE, absl::Base64Escape(start_.tls_unique));
     case GSASL_SCRAM_ITER:
     case GSASL_SCRAM_SALT:
     case GSASL_SCRAM_STOREDKEY:
@@ -251,14 +373,20 @@ int AuthExchange::Answer(Gsasl_session* session, int property) {
 int AuthExchange::AnswerScram(Gsasl_session* session, int property) {
   switch (property) {
     case GSASL_SCRAM_ITER:
-      return SetProperty(session, GSASL_SCRAM_ITER, absl::StrCat(credential_.iterations));
+      return SetProperty(session, GSASL_SCRAM_ITER, absl::StrCat(iterations_));
     case GSASL_SCRAM_SALT:
-      return SetProperty(session, GSASL_SCRAM_SALT, absl::Base64Escape(credential_.salt));
-    case GSASL_SCRAM_STOREDKEY:
-      return SetProperty(session, GSASL_SCRAM_STOREDKEY, absl::Base64Escape(credential_.stored_key));
+      return SetProperty(session, GSASL_SCRAM_SALT, absl::Base64Escape(salt_));
     default:
-      return SetProperty(session, GSASL_SCRAM_SERVERKEY, absl::Base64Escape(credential_.server_key));
+      break;
   }
+  // An imported hash has no SCRAM keys. Nobody knows a password for a decoy's keys.
+  const bool has_keys = MaySucceed() && account_->credential.kind == engine::Credential::Kind::kScramSha256;
+  if (property == GSASL_SCRAM_STOREDKEY) {
+    return SetProperty(session, GSASL_SCRAM_STOREDKEY,
+                       absl::Base64Escape(has_keys ? account_->credential.stored_key : Decoy("stored key")));
+  }
+  return SetProperty(session, GSASL_SCRAM_SERVERKEY,
+                     absl::Base64Escape(has_keys ? account_->credential.server_key : Decoy("server key")));
 }
 
 // ---- Accounts and passwords
@@ -276,52 +404,67 @@ Task<absl::StatusOr<int>> AuthExchange::LookUpByRehearsal(const std::string& cli
   gsasl_finish(rehearsal);
   if (code != GSASL_NEEDS_MORE) co_return code;
   CO_RETURN_IF_ERROR(co_await LookUp(std::move(authid), std::move(authzid)));
-  // An imported hash has no SCRAM keys either.
-  if (credential_.kind != engine::Credential::Kind::kScramSha256) MakeDecoy();
+  SetChallenge();
+  waited_ = true;
   co_return code;
 }
 
 Task<absl::Status> AuthExchange::LookUp(std::string authid, std::string authzid) {
   claimed_account_ = AccountKey(authid);
+  if (CheckAddress("authcid", authid).ok()) address_key_ = claimed_account_;
   locked_out_ = shared_.throttle_.IsLockedOut(claimed_account_, network_);
-  // Nobody acts for another here; asking to fails like a wrong password.
-  const bool as_another = !authzid.empty() && AccountKey(authzid) != claimed_account_;
+  for_another_ = !authzid.empty() && AccountKey(authzid) != claimed_account_;
   directory_version_ = shared_.engine_.Version();
-  const absl::StatusOr<DirectoryAddress> address = CheckAddress("authcid", authid);
-  if (!address.ok()) co_return absl::OkStatus();
-  std::vector<std::string> keys;
-  keys.push_back(claimed_account_);
-  CO_ASSIGN_OR_RETURN(std::vector<engine::Place> places, co_await shared_.engine_.LookUp(std::move(keys)));
-  if (!places.front().account.has_value() || locked_out_ || as_another) co_return absl::OkStatus();
-  account_ = *std::move(places.front().account);
-  credential_ = account_->credential;
+  CO_ASSIGN_OR_RETURN(account_, co_await FindAccount());
   co_return absl::OkStatus();
 }
 
-Task<absl::StatusOr<AuthStep>> AuthExchange::CheckPassword(std::string message) {
-  GivenPassword given = *std::move(given_password_);
-  CO_RETURN_IF_ERROR(co_await LookUp(std::move(given.authid), std::move(given.authzid)));
-  std::string prepared = given.password;
-  std::string raw = std::move(given.password);
-  if (start_.mechanism == kPlain) {
-    // The message is authzid NUL authcid NUL password (RFC 4616 section 2); libgsasl gives the password
-    // prepared.
-    raw = message.substr(message.rfind('\0') + 1);
-  } else if (absl::StatusOr<std::string> result = PreparePassword(prepared); result.ok()) {
-    prepared = *std::move(result);
+Task<absl::Status> AuthExchange::LookAgain() {
+  // SECURITY: exchanges that were begun before a lock-out would be as many guesses after it.
+  locked_out_ = locked_out_ || shared_.throttle_.IsLockedOut(claimed_account_, network_);
+  const int64_t version = shared_.engine_.Version();
+  if (!account_.has_value() || (version != 0 && version == directory_version_)) co_return absl::OkStatus();
+  directory_version_ = version;
+  CO_ASSIGN_OR_RETURN(std::optional<engine::Account> now, co_await FindAccount());
+  const bool same =
+      now.has_value() && now->id == account_->id && now->credential.version == account_->credential.version;
+  if (same) {
+    account_ = std::move(now);
+  } else {
+    account_.reset();
   }
-  CO_ASSIGN_OR_RETURN(const bool right, co_await IsPasswordRight(std::move(prepared), std::move(raw)));
-  co_return right ? Conclude() : Fail();
+  co_return absl::OkStatus();
+}
+
+Task<absl::StatusOr<std::optional<engine::Account>>> AuthExchange::FindAccount() const {
+  if (address_key_.empty()) co_return std::optional<engine::Account>();
+  std::vector<std::string> keys;
+  keys.push_back(address_key_);
+  CO_ASSIGN_OR_RETURN(std::vector<engine::Place> places, co_await shared_.engine_.LookUp(std::move(keys)));
+  co_return std::move(places.front().account);
+}
+
+Task<absl::StatusOr<AuthStep>> AuthExchange::CheckPassword(std::string authid, std::string authzid,
+                                                           std::string password) {
+  CO_RETURN_IF_ERROR(co_await LookUp(AsUtf8(authid), AsUtf8(authzid)));
+  std::string prepared = AsUtf8(password);
+  if (absl::StatusOr<std::string> result = PreparePassword(prepared); result.ok())
+    prepared = *std::move(result);
+  CO_ASSIGN_OR_RETURN(const bool right, co_await IsPasswordRight(std::move(prepared), std::move(password)));
+  if (!right) co_return Fail();
+  co_return co_await Conclude();
 }
 
 Task<absl::StatusOr<bool>> AuthExchange::IsPasswordRight(std::string prepared, std::string raw) {
   // SECURITY: a locked-out client must not learn from the time that nothing was checked; the answer is due at
   // a set time after the attempt, and that is always later than a derivation takes.
-  if (locked_out_) co_return false;
+  if (locked_out_ || for_another_) co_return false;
   // Here, without a change of threads: a client that polls costs no hashing.
   if (account_.has_value() && shared_.cache_.Knows(*account_, prepared)) co_return true;
-  const auto verify = [this, &prepared, &raw] {
-    return shared_.verifier_.Verify(credential_, prepared, raw);
+  waited_ = true;
+  const engine::Credential credential = account_.has_value() ? account_->credential : engine::Credential();
+  const auto verify = [this, &credential, &prepared, &raw] {
+    return shared_.verifier_.Verify(credential, prepared, raw);
   };
   CO_ASSIGN_OR_RETURN(const bool right, co_await Offload(shared_.pool_, shared_.executor_, verify));
   // A credential that is none is never right.
@@ -333,18 +476,16 @@ Task<absl::StatusOr<bool>> AuthExchange::IsPasswordRight(std::string prepared, s
   co_return right;
 }
 
-void AuthExchange::MakeDecoy() {
-  const auto derive = [this](absl::string_view purpose) {
-    return HmacSha256(shared_.options_.decoy_secret, absl::StrCat(purpose, " ", claimed_account_));
-  };
-  // Keys that nobody knows a password for: no account, or one that the throttle hides, cannot succeed.
-  account_.reset();
-  credential_ = engine::Credential();
-  credential_.kind = engine::Credential::Kind::kScramSha256;
-  credential_.iterations = shared_.options_.scram_iterations;
-  credential_.salt = derive("salt").substr(0, kDecoySaltBytes);
-  credential_.stored_key = derive("stored key");
-  credential_.server_key = derive("server key");
+std::string AuthExchange::Decoy(absl::string_view purpose) const {
+  return HmacSha256(shared_.options_.decoy_secret, absl::StrCat(purpose, " ", claimed_account_));
+}
+
+// SECURITY: whatever stands in the way of a login, a name has the same salt.
+void AuthExchange::SetChallenge() {
+  const bool has_keys =
+      account_.has_value() && account_->credential.kind == engine::Credential::Kind::kScramSha256;
+  iterations_ = has_keys ? account_->credential.iterations : shared_.options_.scram_iterations;
+  salt_ = has_keys ? account_->credential.salt : Decoy("salt").substr(0, kDecoySaltBytes);
 }
 
 }  // namespace mailstead::stored

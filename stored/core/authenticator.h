@@ -1,13 +1,16 @@
 // Logins: SASL exchanges through libgsasl (PLAIN, LOGIN, SCRAM-SHA-256, SCRAM-SHA-256-PLUS).
 //
-// SECURITY: what a stranger sees is the same for an account that exists, one that does not, and one that is
-// locked out: the same challenges (an unknown account has a salt too, made of its name and a secret), one
-// password derivation, and an answer that is due a given time after the attempt came, however long the check
-// took.
+// SECURITY: what a stranger sees is the same for every name and every state of its account: unknown, disabled, locked
+// out, without a password. The challenges are the same (a name has one salt, its account's or else one made of the name
+// and a secret), and an answer is due a given time after the attempt came, however long the check took. A password that
+// is right is no proof against a lock-out or a change of the account that came while the exchange went on: both are
+// looked at again at its end.
 //
-// libgsasl asks for what it needs by a callback, which cannot wait. So nothing is looked up in there: the
-// account that a SCRAM exchange is about is read off a rehearsal of its first step, and a password that PLAIN
-// and LOGIN bring is noted, and checked after the step.
+// What proves nothing about a password (an exchange that is malformed or given up, a channel binding that does not fit) is
+// told apart in the log, and counted apart: it takes no tries away from anybody.
+//
+// libgsasl does SCRAM. It asks for what it needs by a callback, which cannot wait, so nothing is looked up in there: the
+// account that an exchange is about is read off a rehearsal of its first step.
 #pragma once
 
 #include <cstdint>
@@ -32,12 +35,29 @@ typedef struct Gsasl_session Gsasl_session;
 
 namespace mailstead::stored {
 
-// For logs and metrics.
-absl::string_view VerdictName(sasl::Verdict verdict);
+// How a login ended, for logs and metrics. The client is told less: a Verdict.
+enum class LoginResult {
+  kOk,
+  kInvalidCredentials,
+  // Not looked at.
+  kLockedOut,
+  kDisabled,
+  // These prove nothing about a password.
+  kForAnother,
+  kBadChannelBinding,
+  kMalformed,
+  kUnsupportedMechanism,
+  kAbandoned,
+};
+inline constexpr LoginResult kLastLoginResult = LoginResult::kAbandoned;
+// "invalid_credentials".
+absl::string_view NameOf(LoginResult result);
 
 struct AuthStep {
   // Absent: `challenge` is for the client, and its response for Respond.
   std::optional<sasl::Verdict> verdict;
+  // With a verdict.
+  LoginResult result = LoginResult::kOk;
   std::string challenge;
   // With kOk: who has logged in, and the directory's version before that was looked up.
   std::optional<engine::Account> account;
@@ -91,6 +111,8 @@ class AuthExchange {
 
   Task<absl::StatusOr<AuthStep>> Begin();
   Task<absl::StatusOr<AuthStep>> Respond(std::string response);
+  // Instead of a response: the client gave up, or went away. Counts that; there is no verdict.
+  void Abandon();
 
   const sasl::Start& start() const { return start_; }
   // Who tries to log in, as far as it is known, for the log.
@@ -106,46 +128,64 @@ class AuthExchange {
   bool IsMechanismPossible() const;
   bool IsScram() const;
   bool IsDowngrade(absl::string_view client_first) const;
-  Task<absl::StatusOr<AuthStep>> Step(std::string input);
-  // What a code of libgsasl's comes to that is neither success nor the need for more.
-  absl::StatusOr<AuthStep> Failed(int code);
-  AuthStep Challenge(std::string challenge) const;
-  AuthStep Conclude();
+  Task<absl::StatusOr<AuthStep>> RespondPlain(std::string message);
+  Task<absl::StatusOr<AuthStep>> RespondLogin(std::string answer);
+  Task<absl::StatusOr<AuthStep>> RespondScramFirst(std::string client_first);
+  Task<absl::StatusOr<AuthStep>> RespondScramFinal(std::string client_final);
+
+  // How an exchange ends. Conclude looks at the account and the lock-outs again.
+  Task<absl::StatusOr<AuthStep>> Conclude();
   AuthStep Fail();
+  // With what proves nothing about a password.
+  AuthStep Oddity(LoginResult result);
+  // With what libgsasl says of the first message of an exchange, or of its form.
+  absl::StatusOr<AuthStep> RefuseForm(int code);
 
   int Answer(Gsasl_session* session, int property);
   int AnswerScram(Gsasl_session* session, int property);
   // Finds the account that a client-first message names, by a rehearsal of its step. Returns libgsasl's code.
   Task<absl::StatusOr<int>> LookUpByRehearsal(const std::string& client_first);
-  // Finds the account that `authid` names, unless it is locked out.
+  // Finds the account that `authid` names.
   Task<absl::Status> LookUp(std::string authid, std::string authzid);
-  Task<absl::StatusOr<AuthStep>> CheckPassword(std::string message);
+  // Looks whether what LookUp found still holds.
+  Task<absl::Status> LookAgain();
+  Task<absl::StatusOr<std::optional<engine::Account>>> FindAccount() const;
+  // What PLAIN or LOGIN brought, as it came.
+  Task<absl::StatusOr<AuthStep>> CheckPassword(std::string authid, std::string authzid, std::string password);
   Task<absl::StatusOr<bool>> IsPasswordRight(std::string prepared, std::string raw);
-  void MakeDecoy();
-
-  // What PLAIN or LOGIN brought.
-  struct GivenPassword {
-    std::string authid;
-    std::string authzid;
-    std::string password;
-  };
+  // Whether a right password would be let in.
+  bool MaySucceed() const { return account_.has_value() && !locked_out_ && !for_another_; }
+  std::string Decoy(absl::string_view purpose) const;
+  void SetChallenge();
 
   Authenticator& shared_;
   const sasl::Start start_;
   const std::string network_;
+  // Of SCRAM; null before it begins.
   Gsasl_session* session_ = nullptr;
   int steps_ = 0;
   // The mechanism is content; the client has yet to answer server-final with an empty response.
   bool awaits_last_response_ = false;
-  // Set by the callback.
-  std::optional<GivenPassword> given_password_;
+  // Of LOGIN, once it is given.
+  std::string login_name_;
+  // Of SCRAM: what its last message must begin with (RFC 5802 section 7).
+  std::string channel_binding_;
+  std::string nonce_;
 
   std::string claimed_account_;
+  // The key of the claimed account's address; empty when it is none.
+  std::string address_key_;
+  // Set by LookUp and LookAgain.
   bool locked_out_ = false;
+  // Set by LookUp: nobody acts for another here; asking to fails like a wrong password.
+  bool for_another_ = false;
+  // Set when the exchange went on after LookUp: what that found may have changed.
+  bool waited_ = false;
   int64_t directory_version_ = 0;
   std::optional<engine::Account> account_;
-  // What challenges and checks use: of the account, or a decoy.
-  engine::Credential credential_;
+  // Of SCRAM, what challenges tell: of the account, or of its name.
+  uint32_t iterations_ = 0;
+  std::string salt_;
   std::string fingerprint_;
 };
 

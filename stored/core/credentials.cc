@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/random.h"
+#include "common/text/utf8.h"
 #include "stored/core/argon2.h"
 #include "stored/core/digest.h"
 #include "stored/core/password.h"
@@ -19,6 +20,8 @@ bool MatchesCryptHash(absl::string_view hash, absl::string_view password) {
     const absl::StatusOr<Argon2Hash> argon2 = ParseArgon2(hash);
     return argon2.ok() && MatchesArgon2(*argon2, password);
   }
+  // crypt(3) would read up to there.
+  if (password.find('\0') != absl::string_view::npos) return false;
   // 32 KiB: too much for a pool thread's stack.
   const auto data = std::make_unique<crypt_data>();
   const char* computed = crypt_r(std::string(password).c_str(), std::string(hash).c_str(), data.get());
@@ -32,7 +35,8 @@ bool PasswordVerifier::Verify(const engine::Credential& credential, absl::string
   ++derivation_count_;
   switch (credential.kind) {
     case engine::Credential::Kind::kCrypt:
-      return MatchesCryptHash(credential.crypt_hash, raw);
+      if (MatchesCryptHash(credential.crypt_hash, raw)) return true;
+      return !IsValidUtf8(raw) && MatchesCryptHash(credential.crypt_hash, Utf8FromLatin1(raw));
     case engine::Credential::Kind::kScramSha256: {
       const engine::Credential computed =
           MakeScramCredential(prepared, credential.iterations, credential.salt);

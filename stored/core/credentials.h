@@ -21,9 +21,10 @@ class PasswordVerifier {
   // `iterations`: what a check against nothing costs.
   explicit PasswordVerifier(uint32_t iterations) : iterations_(iterations) {}
 
-  // `prepared` is the password after SASLprep, `raw` as it came: imported hashes were made of that.
-  // SECURITY: exactly one derivation each time, whether there is a credential or not, so that the time does
-  // not tell.
+  // `prepared` is the password after SASLprep, `raw` as it came: imported hashes were made of that. What is no UTF-8
+  // is tried as ISO 8859-1 with them, too.
+  // SECURITY: exactly one derivation each time (of an imported hash one more for what is no UTF-8), whether there is a
+  // credential or not, so that the time does not tell.
   bool Verify(const engine::Credential& credential, absl::string_view prepared, absl::string_view raw);
 
   uint64_t derivation_count() const { return derivation_count_; }

@@ -6,9 +6,11 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/reason.h"
+#include "stored/core/digest.h"
 
 namespace mailstead::stored {
 namespace {
@@ -18,6 +20,13 @@ constexpr double kMaxDoublings = 20;
 
 // Between two guesses the first has already decayed by a little, and an old one leaves a little behind.
 bool Reaches(double failures, int limit) { return failures >= limit - 0.5; }
+
+// Names that are longer stand for themselves as their SHA-256: strangers choose them, and tables are of bounded size.
+constexpr size_t kMaxNameBytes = 64;
+
+std::string ShortName(absl::string_view account) {
+  return account.size() <= kMaxNameBytes ? std::string(account) : Sha256(account);
+}
 
 }  // namespace
 
@@ -45,10 +54,12 @@ LoginThrottle::LoginThrottle(const Clock& clock, const ThrottleOptions& options)
       options_(options),
       pairs_(options.max_entries),
       networks_(options.max_entries),
-      accounts_(options.max_entries) {}
+      accounts_(options.max_entries),
+      oddities_(options.max_entries),
+      known_(options.max_entries) {}
 
 std::string LoginThrottle::PairKey(absl::string_view account, absl::string_view network) {
-  return absl::StrCat(network, " ", account);
+  return absl::StrCat(network, " ", ShortName(account));
 }
 
 double LoginThrottle::Failures(const Count* count) const {
@@ -57,60 +68,94 @@ double LoginThrottle::Failures(const Count* count) const {
   return count->failures * std::exp2(-absl::FDivDuration(age, options_.half_life));
 }
 
-void LoginThrottle::Add(Count& count) const {
+bool LoginThrottle::Add(Count& count, absl::string_view fingerprint, int limit) const {
+  count.last_fingerprint = std::string(fingerprint);
   // A new count has no time yet; its 0 decays to 0.
   count.failures = Failures(&count) + 1;
   count.updated = clock_.Now();
+  if (!Reaches(count.failures, limit)) return false;
+  count.locked_until = clock_.Now() + options_.lockout_time;
+  return true;
 }
 
-absl::Duration LoginThrottle::DelayFor(absl::string_view account, absl::string_view network) {
-  // Many people may share a network, so its count weighs as much less as its limit is higher.
-  const double network_weight =
-      static_cast<double>(options_.lockout_failures) / options_.network_lockout_failures;
-  const double failures =
-      std::max({Failures(pairs_.Find(PairKey(account, network))), Failures(accounts_.Find(account)),
-                Failures(networks_.Find(network)) * network_weight});
+absl::Duration LoginThrottle::Doubled(double failures) const {
   const double doublings =
       std::clamp(std::round(failures) - options_.failures_before_delay, 0.0, kMaxDoublings);
   return std::min(options_.first_delay * std::exp2(doublings), options_.max_delay);
 }
 
-bool LoginThrottle::IsLockedOut(absl::string_view account, absl::string_view network) {
+absl::Duration LoginThrottle::DelayFor(absl::string_view pair_key, absl::string_view account,
+                                       absl::string_view network) {
+  // Many people may share a network, so its count weighs as much less as its limit is higher.
+  const double network_weight =
+      static_cast<double>(options_.lockout_failures) / options_.network_lockout_failures;
+  return Doubled(std::max({Failures(pairs_.Find(pair_key)), Failures(accounts_.Find(ShortName(account))),
+                           Failures(networks_.Find(network)) * network_weight}));
+}
+
+bool LoginThrottle::IsShut(absl::string_view pair_key, absl::string_view network) {
   const absl::Time now = clock_.Now();
-  absl::MutexLock lock(&mutex_);
-  const Count* pair = pairs_.Find(PairKey(account, network));
+  const Count* pair = pairs_.Find(pair_key);
   if (pair != nullptr && now < pair->locked_until) return true;
   const Count* whole_network = networks_.Find(network);
   return whole_network != nullptr && now < whole_network->locked_until;
 }
 
+LoginThrottle::Known* LoginThrottle::FindKnown(absl::string_view pair_key) {
+  Known* const known = known_.Find(pair_key);
+  return known != nullptr && clock_.Now() < known->since + options_.known_for ? known : nullptr;
+}
+
+bool LoginThrottle::IsLockedOut(absl::string_view account, absl::string_view network) {
+  const std::string pair_key = PairKey(account, network);
+  absl::MutexLock lock(&mutex_);
+  if (!IsShut(pair_key, network)) return false;
+  const Known* const known = FindKnown(pair_key);
+  return known == nullptr || clock_.Now() < known->guesses.locked_until;
+}
+
 absl::Duration LoginThrottle::Failure(absl::string_view account, absl::string_view network,
                                       absl::string_view fingerprint) {
-  const absl::Time now = clock_.Now();
+  const std::string pair_key = PairKey(account, network);
   absl::MutexLock lock(&mutex_);
-  Count& pair = pairs_[PairKey(account, network)];
-  if (fingerprint.empty() || pair.last_fingerprint != fingerprint) {
-    pair.last_fingerprint = std::string(fingerprint);
-    Add(pair);
-    if (Reaches(pair.failures, options_.lockout_failures)) pair.locked_until = now + options_.lockout_time;
-    Add(accounts_[account]);
-    Count& whole_network = networks_[network];
-    Add(whole_network);
-    if (Reaches(whole_network.failures, options_.network_lockout_failures)) {
-      whole_network.locked_until = now + options_.lockout_time;
-    }
+  const auto is_new = [fingerprint](const Count& count) {
+    return fingerprint.empty() || count.last_fingerprint != fingerprint;
+  };
+  if (IsShut(pair_key, network)) {
+    // Only those who are known are listened to now.
+    // SECURITY: their guesses are counted apart, where they change no delay: it would tell who is known.
+    Known* const known = FindKnown(pair_key);
+    if (known != nullptr && is_new(known->guesses))
+      Add(known->guesses, fingerprint, options_.network_lockout_failures);
+  } else if (Count& pair = pairs_[pair_key]; is_new(pair)) {
+    Add(pair, fingerprint, options_.lockout_failures);
+    Add(accounts_[ShortName(account)], "", std::numeric_limits<int>::max());
+    Add(networks_[network], "", options_.network_lockout_failures);
   }
-  return DelayFor(account, network);
+  return DelayFor(pair_key, account, network);
 }
 
 absl::Duration LoginThrottle::Delay(absl::string_view account, absl::string_view network) {
+  const std::string pair_key = PairKey(account, network);
   absl::MutexLock lock(&mutex_);
-  return DelayFor(account, network);
+  return DelayFor(pair_key, account, network);
+}
+
+absl::Duration LoginThrottle::Oddity(absl::string_view account, absl::string_view network) {
+  const std::string pair_key = PairKey(account, network);
+  absl::MutexLock lock(&mutex_);
+  Count& count = oddities_[pair_key];
+  Add(count, "", std::numeric_limits<int>::max());
+  if (std::round(count.failures) <= options_.failures_before_delay) return absl::ZeroDuration();
+  return Doubled(count.failures);
 }
 
 void LoginThrottle::Success(absl::string_view account, absl::string_view network) {
+  const std::string pair_key = PairKey(account, network);
   absl::MutexLock lock(&mutex_);
-  pairs_.Erase(PairKey(account, network));
+  // SECURITY: a lock-out goes on for others, who would see by its end that somebody has logged in.
+  if (!IsShut(pair_key, network)) pairs_.Erase(pair_key);
+  known_[pair_key].since = clock_.Now();
 }
 
 }  // namespace mailstead::stored

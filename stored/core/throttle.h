@@ -7,6 +7,13 @@
 // - Account: an account from everywhere. It only delays answers to wrong passwords and never locks; otherwise
 //   strangers could shut a user out from the user's own address.
 //
+// An account that logged in from a network lately is known there: it is let in with its password during a lock-out of
+// the pair or the network, which others may have brought about. What is wrong is refused then as for everybody else, and
+// at `network_lockout_failures` of such guesses at one account the account is locked out there, too.
+//
+// What proves nothing about a password (an exchange that is malformed or given up, a channel binding that does not fit)
+// uses up nobody's tries: it has a count of its own for each account and network, which delays the answers to its like.
+//
 // Names that are no account are counted like accounts, so that nothing here tells which exist.
 // The same wrong password again is no new guess: a mail program with an old password, polling every minute,
 // is delayed but locks nobody out. Attempts during a lock-out do not prolong it, for the same reason. All
@@ -36,6 +43,8 @@ struct ThrottleOptions {
   int network_lockout_failures = 100;
   absl::Duration lockout_time = absl::Minutes(10);
   absl::Duration half_life = absl::Minutes(10);
+  // How long an account stays known in a network that it logged in from.
+  absl::Duration known_for = absl::Hours(7 * 24);
   // Of each count. When full, what was touched longest ago is forgotten.
   size_t max_entries = 100'000;
 };
@@ -59,7 +68,11 @@ class LoginThrottle {
   // The same delay for an attempt that was refused unseen; counts nothing.
   absl::Duration Delay(absl::string_view account, absl::string_view network);
 
-  // The account's failures from this network are forgotten.
+  // Counts an attempt that proves nothing about a password. Returns how long after it the answer is due: at once for the
+  // first `failures_before_delay`. `account` is empty where it is not known.
+  absl::Duration Oddity(absl::string_view account, absl::string_view network);
+
+  // The account's failures from this network are forgotten, and it is known there from now on.
   // SECURITY: not those of the network, or one known account would be enough to guess at others without end.
   void Success(absl::string_view account, absl::string_view network);
 
@@ -70,12 +83,24 @@ class LoginThrottle {
     absl::Time locked_until = absl::InfinitePast();
     std::string last_fingerprint;
   };
+  // An account in a network from which it logged in.
+  struct Known {
+    absl::Time since = absl::InfinitePast();
+    // Of guesses at it while others are locked out.
+    Count guesses;
+  };
 
   static std::string PairKey(absl::string_view account, absl::string_view network);
   double Failures(const Count* count) const;
-  void Add(Count& count) const;
-  absl::Duration DelayFor(absl::string_view account, absl::string_view network)
+  // Counts a guess, unless it is the last one again. True: `limit` is reached, and the count locked out.
+  bool Add(Count& count, absl::string_view fingerprint, int limit) const;
+  absl::Duration Doubled(double failures) const;
+  absl::Duration DelayFor(absl::string_view pair_key, absl::string_view account, absl::string_view network)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Whether there is a lock-out for those who are not known.
+  bool IsShut(absl::string_view pair_key, absl::string_view network) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Null when it is not known there.
+  Known* FindKnown(absl::string_view pair_key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Clock& clock_;
   const ThrottleOptions options_;
@@ -83,6 +108,9 @@ class LoginThrottle {
   LruMap<Count> pairs_ ABSL_GUARDED_BY(mutex_);
   LruMap<Count> networks_ ABSL_GUARDED_BY(mutex_);
   LruMap<Count> accounts_ ABSL_GUARDED_BY(mutex_);
+  // By pair, as pairs_.
+  LruMap<Count> oddities_ ABSL_GUARDED_BY(mutex_);
+  LruMap<Known> known_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace mailstead::stored

@@ -44,6 +44,8 @@ class CheckingJournal : public smtp::SessionJournal {
   void AuthenticationRefused(absl::string_view mechanism) override { CheckMechanism(mechanism); }
   void AuthenticationFailed(absl::string_view mechanism) override { CheckMechanism(mechanism); }
   void AuthenticationCancelled(absl::string_view mechanism) override { CheckMechanism(mechanism); }
+  void MechanismRefused(absl::string_view mechanism) override { CHECK(IsValidUtf8(mechanism)); }
+  void LoginEnded(absl::string_view) override {}
 
  private:
   // One of those that are offered: a peer must not make new time series.

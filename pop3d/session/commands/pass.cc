@@ -3,7 +3,6 @@
 #include <string>
 
 #include "common/sasl/step.h"
-#include "common/text/utf8.h"
 #include "pop3d/session/commands/commands.h"
 
 namespace mailstead::pop3::commands {
@@ -12,7 +11,7 @@ Action Pass(Session& session, const Command& command) {
   if (!session.may_log_in()) return session.Mistake(ReplyId::kTlsRequired);
   if (session.user_name().empty()) return session.Mistake(ReplyId::kUserFirst);
   if (command.argument.empty()) return session.Usage();
-  if (!IsValidUtf8(command.argument)) return session.Mistake(ReplyId::kBadUtf8);
+  // What is no UTF-8 (RFC 6856 section 2.2) is what clients older than that send, most in ISO 8859-1: the store tries it.
   // No NUL can be in either: the parser refuses control characters.
   return session.StartAuth(
       "USER", {.mechanism = "PLAIN",

@@ -55,6 +55,7 @@ Action Auth(Dialog& dialog, absl::string_view argument) {
   }
   if (!dialog.offers_mechanism(auth->mechanism)) {
     dialog.Say(ReplyId::kUnknownMechanism);
+    dialog.journal.MechanismRefused(auth->mechanism);
     return NextCommandAction{};
   }
   AuthArgument argument_value = *std::move(auth);
@@ -72,6 +73,7 @@ Action AuthLine(Dialog& dialog, absl::string_view line) {
   std::optional<std::string> response = DecodeBase64(line);
   if (!response.has_value()) {
     dialog.Say(ReplyId::kBadBase64);
+    dialog.journal.AuthenticationCancelled(dialog.mechanism);
     return EndAuthAction{};
   }
   return ContinueAuthAction{*std::move(response)};

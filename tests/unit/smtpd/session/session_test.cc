@@ -44,6 +44,10 @@ class FakeJournal : public SessionJournal {
   }
 
   int of(ReplyId reply) const { return counts[static_cast<size_t>(reply)]; }
+  void MechanismRefused(absl::string_view mechanism) override {
+    told.push_back(absl::StrCat("no mechanism ", mechanism));
+  }
+  void LoginEnded(absl::string_view account) override { told.push_back(absl::StrCat("ended ", account)); }
 
   int counts[kReplyCount] = {};
   std::vector<std::string> told;

@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "absl/strings/match.h"
@@ -183,6 +184,30 @@ TEST_P(AuthApiTest, CheckSender) {
   EXPECT_TRUE(ask("demo+tag@example.test")->allowed());
   EXPECT_FALSE(ask("other@example.test")->allowed());
   EXPECT_EQ(FieldOf(ask("nobody").status()), "sender");
+}
+
+TEST_P(AuthApiTest, AnExchangeThatIsGivenUpIsCounted) {
+  if (GetParam() != TestDoor::kGrpc) return;  // by the others it has one step
+  const auto dialog = OpenDialog();
+  v1::AuthenticateRequest start = Start("SCRAM-SHA-256");
+  start.mutable_start()->set_initial_response("n,,n=demo@example.test,r=0123456789");
+  v1::AuthenticateResponse response;
+  ASSERT_TRUE(dialog->Write(start));
+  ASSERT_TRUE(dialog->Read(response));
+  dialog->WritesDone();
+  EXPECT_FALSE(dialog->Read(response));
+  EXPECT_EQ(ReasonOf(dialog->Finish()), kReasonExchangeAbandoned);
+  EXPECT_THAT(MetricsText(), testing::HasSubstr("mailstead_store_logins_total{result=\"abandoned\"} 1"));
+}
+
+TEST_P(AuthApiTest, WhoDoesNotWaitForTheAnswerIsCountedToo) {
+  const auto dialog = OpenDialog();
+  ASSERT_TRUE(dialog->Write(StartPlain(kUser, "wrong")));
+  absl::SleepFor(absl::Milliseconds(50));  // it waits for its answer's time now
+  dialog->Cancel();
+  EXPECT_TRUE(absl::IsCancelled(dialog->Finish()));
+  EXPECT_THAT(MetricsText(),
+              testing::HasSubstr("mailstead_store_logins_total{result=\"invalid_credentials\"} 1"));
 }
 
 TEST_P(AuthApiTest, APopLoginGetsAGrant) {
