@@ -233,6 +233,9 @@ Connection::Next Connection::Perform(CloseAction close) {
     case CloseCause::kLoginFailures:
       End("login_failures");
       break;
+    case CloseCause::kLoginEnded:
+      End("login_ended");
+      break;
   }
   co_return NextCommandAction{};
 }
@@ -287,6 +290,7 @@ Action Connection::Stepped(absl::StatusOr<store::LoginStep> step) {
   login_.reset();
   if (step.ok() && std::holds_alternative<store::LoggedIn>(*step)) {
     store::LoggedIn& login = std::get<store::LoggedIn>(*step);
+    WatchLogin(login);
     Action next = session_.OnLoggedIn(std::move(login.address), login.account);
     held_.LoggedIn(std::move(login), executor());
     return next;
@@ -297,10 +301,24 @@ Action Connection::Stepped(absl::StatusOr<store::LoginStep> step) {
   return session_.OnLoginFailed(step.status());
 }
 
+void Connection::WatchLogin(const store::LoggedIn& login) {
+  if (context_.logins == nullptr) return;
+  watched_ = context_.logins->Watch(login.account, login.grant, executor(), [this] { LoginEnded(); });
+}
+
+void Connection::LoginEnded() {
+  session_.OnLoginEnded();
+  // The maildrop is free at once, though the client may say nothing for minutes. At work the session leaves by itself.
+  if (waiting_for_client_) ReleaseMaildrop();
+}
+
 Connection::Next Connection::Perform(OpenMaildropAction open) {
   absl::StatusOr<std::shared_ptr<const Listing>> listing = co_await held_.Open();
   journal_.ListingsHeld(context_.listings.memory().used_bytes());
-  if (!listing.ok()) co_return session_.OnMaildropRefused(listing.status());
+  if (!listing.ok()) {
+    watched_.reset();
+    co_return session_.OnMaildropRefused(listing.status());
+  }
   if (held_.left_out_count() > 0) {
     journal_.MaildropTruncated(open.account, (*listing)->count(), held_.left_out_count());
   }

@@ -13,6 +13,7 @@
 #include "asio/awaitable.hpp"
 #include "asio/ip/tcp.hpp"
 #include "common/frontend/connection_set.h"
+#include "common/frontend/login_watch.h"
 #include "common/net/connection_counter.h"
 #include "common/net/stream.h"
 #include "common/store/store_api.h"
@@ -75,6 +76,9 @@ class Connection final : public frontend::Connection {
   Next Perform(CommitAction commit);
 
   Action Stepped(absl::StatusOr<store::LoginStep> step);
+  void WatchLogin(const store::LoggedIn& login);
+  // The account was changed: what it may do here is over.
+  void LoginEnded();
   asio::awaitable<void> Send(const SendMessageAction& wanted, OpenedMessage& message);
   void ReleaseMaildrop();
   // Appends at least one byte to input_.
@@ -100,6 +104,8 @@ class Connection final : public frontend::Connection {
   // Null but for the time of a SASL exchange.
   std::unique_ptr<store::Login> login_;
   HeldMaildrop held_;
+  // Of the account that is logged in; null before, and when its maildrop could not be opened.
+  std::unique_ptr<frontend::LoginWatch::Login> watched_;
   Fetcher fetcher_;
 
   // Empty while the dialog goes on.

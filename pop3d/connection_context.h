@@ -18,6 +18,9 @@ namespace mailstead::store {
 class LeaseKeeper;
 class StoreApi;
 }  // namespace mailstead::store
+namespace mailstead::frontend {
+class LoginWatch;
+}
 
 namespace mailstead::pop3 {
 
@@ -41,6 +44,8 @@ struct ConnectionContext {
   // Of what all sessions fetched before it was asked for (kReadAheadBytesInAll).
   ByteBudget& read_ahead;
   Metrics& metrics;
+  // Null: nobody is told when a login ends.
+  frontend::LoginWatch* logins = nullptr;
   // For deadlines.
   const Clock& steady = Clock::Steady();
   // A greater maildrop shows its oldest messages.

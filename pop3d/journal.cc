@@ -77,6 +77,10 @@ void Journal::OpenRefused(const LoginName& login, ReplyId reply, const absl::Sta
                                    {"error", why.ToString()}});
 }
 
+void Journal::LoginEnded(const LoginName& login) {
+  obs::LogInfo("login_ended", {{"session", session_id_}, {"client", client()}, {"account", login.address}});
+}
+
 void Journal::LoggedIn(const LoginName& login, const Maildrop& maildrop) {
   metrics_.CountLogin(login.mechanism, "ok");
   metrics_.maildrops_open.Increment();

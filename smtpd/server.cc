@@ -30,6 +30,7 @@ ConnectionContext Server::MakeContext(ListenerKind kind, const Flags& flags, fro
                            .proxy_networks = flags.frontend.proxy_networks,
                            .rates = rates_,
                            .metrics = metrics,
+                           .logins = &daemon.logins(),
                            .store_timeout = flags.store_timeout,
                            .store_retry_for = flags.store_retry_for,
                            .new_id = &RandomId};

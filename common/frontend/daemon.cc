@@ -62,6 +62,7 @@ struct Daemon::Impl {
         store(transport, options.observer),
         counter(options.flags.max_connections, options.flags.max_connections_per_address),
         threads(options.flags.threads),
+        logins(store, threads.first().get_executor()),
         listeners(threads),
         watch(threads.first().get_executor(), [this] { return ProbeStore(); }) {}
 
@@ -77,6 +78,7 @@ struct Daemon::Impl {
   store::StoreApi store;
   net::ConnectionCounter counter;
   net::IoThreads threads;
+  LoginWatch logins;
   Listeners listeners;
   StoreWatch watch;
   Hooks hooks;
@@ -117,7 +119,7 @@ bool Daemon::Impl::End() {
     std::future<void> ended = asio::co_spawn(threads.first(), hooks.end(), asio::use_future);
     told = ended.wait_for(absl::ToChronoSeconds(kEndTimeout)) == std::future_status::ready;
   }
-  const bool watched = watch.Stop(kWatchEndTimeout);
+  const bool watched = logins.Stop(kWatchEndTimeout) && watch.Stop(kWatchEndTimeout);
   obs::LogInfo("stopped", {{"drained", drained}, {"store_hangs", !told || !watched}});
   return drained && told && watched;
 }
@@ -129,6 +131,7 @@ net::IoThreads& Daemon::threads() { return impl_->threads; }
 store::StoreApi& Daemon::store() { return impl_->store; }
 net::TlsContext& Daemon::tls() { return *impl_->tls; }
 net::ConnectionCounter& Daemon::counter() { return impl_->counter; }
+LoginWatch& Daemon::logins() { return impl_->logins; }
 const Flags& Daemon::flags() const { return impl_->options.flags; }
 
 int Daemon::Run(const std::vector<Listening>& listening, Hooks hooks) {
@@ -138,6 +141,7 @@ int Daemon::Run(const std::vector<Listening>& listening, Hooks hooks) {
   asio::co_spawn(impl_->threads.first(), WatchCertificate(*impl_->tls), asio::detached);
   obs::LogInfo("started", {});
   impl_->watch.Start();
+  impl_->logins.Start();
 
   const int signal = net::WaitForSignal();
   obs::LogInfo("draining", {{"signal", signal}});

@@ -21,6 +21,7 @@
 #include "asio/awaitable.hpp"
 #include "common/frontend/flags.h"
 #include "common/frontend/listeners.h"
+#include "common/frontend/login_watch.h"
 #include "common/net/connection_counter.h"
 #include "common/net/listener.h"
 #include "common/net/tls_context.h"
@@ -86,6 +87,7 @@ class Daemon {
   store::StoreApi& store();
   net::TlsContext& tls();
   net::ConnectionCounter& counter();
+  LoginWatch& logins();
   const Flags& flags() const;
 
   // Listens, and serves until SIGTERM or SIGINT comes; then lets sessions end for drain_timeout. Gives the

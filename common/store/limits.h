@@ -24,6 +24,8 @@ inline constexpr size_t kMaildropPageEntries = 1000;
 inline constexpr size_t kMaxMaildropPageEntries = 4000;
 // Of one CommitMaildrop.
 inline constexpr size_t kMaxCommitDeletions = 200'000;
+// Of one CheckLogins.
+inline constexpr size_t kMaxCheckedLogins = 500;
 // Of one envelope.
 inline constexpr size_t kMaxEnvelopeRecipients = 10'000;
 

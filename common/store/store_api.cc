@@ -29,6 +29,8 @@ constexpr absl::string_view kCheckHealth = "grpc.health.v1.Health/Check";
 constexpr absl::string_view kProbe = "mailstead.frontend.v1.BatchService/Probe";
 constexpr absl::string_view kAuthenticate = "mailstead.frontend.v1.AuthService/Authenticate";
 constexpr absl::string_view kCheckSender = "mailstead.frontend.v1.AuthService/CheckSender";
+constexpr absl::string_view kListLoginChanges = "mailstead.frontend.v1.AuthService/ListLoginChanges";
+constexpr absl::string_view kCheckLogins = "mailstead.frontend.v1.AuthService/CheckLogins";
 constexpr absl::string_view kResolveRecipient = "mailstead.frontend.v1.DeliveryService/ResolveRecipient";
 constexpr absl::string_view kDeliver = "mailstead.frontend.v1.DeliveryService/Deliver";
 constexpr absl::string_view kOpenMaildrop = "mailstead.frontend.v1.MaildropService/OpenMaildrop";
@@ -110,13 +112,15 @@ void FillEnvelope(const Envelope& envelope, v1::Envelope& to) {
 }
 
 // What only the first piece of a message has.
-void FillFirstPiece(const Envelope& envelope, const std::string& client_address, fv1::DeliverRequest& piece) {
+void FillFirstPiece(const Envelope& envelope, const std::string& client_address, const std::string& grant,
+                    fv1::DeliverRequest& piece) {
   FillEnvelope(envelope, *piece.mutable_envelope());
   for (const EnvelopeRecipient& recipient : envelope.recipients) {
     fv1::Resolved& resolved = *piece.add_resolved();
     for (const AccountId account : recipient.accounts) resolved.add_account_ids(account.value);
   }
   piece.set_client_address(client_address);
+  piece.set_grant(grant);
 }
 
 void FillMaildropRequest(MaildropRequest from, fv1::OpenMaildropRequest& to) {
@@ -190,12 +194,12 @@ void FillStart(sasl::Start start, std::optional<MaildropRequest> maildrop, fv1::
   if (start.initial_response.has_value()) to.set_initial_response(*std::move(start.initial_response));
   to.set_client_address(std::move(start.client_address));
   to.set_tls_exporter(std::move(start.tls_exporter));
+  to.set_tls_unique(std::move(start.tls_unique));
   if (maildrop.has_value()) FillMaildropRequest(*std::move(maildrop), *to.mutable_maildrop());
 }
 
 // ---- Calls of several steps
 
-  to.set_tls_unique(std::move(start.tls_unique));
 // A stream whose steps are each waited for so long and no longer.
 class LimitedStream {
  public:
@@ -246,9 +250,10 @@ class LimitedStream {
 class StreamedUpload final : public Upload {
  public:
   StreamedUpload(std::unique_ptr<rpc::CallStream> stream, const Envelope& envelope,
-                 const std::string& client_address, absl::Duration piece_timeout, Timers& timers)
+                 const std::string& client_address, const std::string& grant, absl::Duration piece_timeout,
+                 Timers& timers)
       : call_(std::move(stream), piece_timeout, timers) {
-    FillFirstPiece(envelope, client_address, next_);
+    FillFirstPiece(envelope, client_address, grant, next_);
   }
 
   asio::awaitable<absl::Status> Write(std::string piece) override {
@@ -432,6 +437,7 @@ asio::awaitable<absl::StatusOr<bool>> StoreApi::CheckSender(std::string account,
   fv1::CheckSenderRequest request;
   request.set_account(std::move(account));
   request.set_sender(std::move(sender));
+  request.set_grant(context.grant);
   fv1::CheckSenderResponse response;
   CO_RETURN_IF_ERROR(co_await CallByName(kCheckSender, request, response, std::move(context)));
   co_return response.allowed();
@@ -441,7 +447,7 @@ asio::awaitable<absl::Status> StoreApi::Deliver(const Envelope& envelope, const 
                                                 const std::string& content, const std::string& trace,
                                                 CallContext context) {
   fv1::DeliverRequest request;
-  FillFirstPiece(envelope, client_address, request);
+  FillFirstPiece(envelope, client_address, context.grant, request);
   request.set_content(content);
   request.mutable_end()->set_trace(trace);
   fv1::DeliverResponse response;
@@ -451,7 +457,7 @@ asio::awaitable<absl::Status> StoreApi::Deliver(const Envelope& envelope, const 
 std::unique_ptr<Upload> StoreApi::StartUpload(const Envelope& envelope, const std::string& client_address,
                                               absl::Duration piece_timeout, CallContext context) {
   return std::make_unique<StreamedUpload>(transport_.Open(kDeliver, OptionsOf(context)), envelope,
-                                          client_address, piece_timeout, timers_);
+                                          client_address, context.grant, piece_timeout, timers_);
 }
 
 // An exchange whose first step has all there is goes by a call, which may share a batch; another has a stream of its own.
@@ -511,6 +517,36 @@ class StoreApi::Exchange final : public Login {
 
 std::unique_ptr<Login> StoreApi::StartLogin(CallContext context) {
   return std::make_unique<Exchange>(*this, std::move(context));
+}
+
+asio::awaitable<absl::StatusOr<LoginChanges>> StoreApi::ListLoginChanges(std::string cursor,
+                                                                         CallContext context) {
+  fv1::ListLoginChangesRequest request;
+  request.set_cursor(std::move(cursor));
+  fv1::ListLoginChangesResponse response;
+  CO_RETURN_IF_ERROR(co_await CallByName(kListLoginChanges, request, response, std::move(context)));
+  LoginChanges changes;
+  changes.cursor = std::move(*response.mutable_cursor());
+  changes.any = response.any();
+  changes.accounts.reserve(static_cast<size_t>(response.account_ids_size()));
+  for (const int64_t id : response.account_ids()) changes.accounts.push_back(AccountId{id});
+  co_return changes;
+}
+
+asio::awaitable<absl::StatusOr<std::vector<size_t>>> StoreApi::CheckLogins(std::vector<std::string> grants,
+                                                                           CallContext context) {
+  const size_t count = grants.size();
+  fv1::CheckLoginsRequest request;
+  for (std::string& grant : grants) request.add_grants(std::move(grant));
+  fv1::CheckLoginsResponse response;
+  CO_RETURN_IF_ERROR(co_await CallByName(kCheckLogins, request, response, std::move(context)));
+  std::vector<size_t> ended;
+  for (const int32_t place : response.ended()) {
+    if (place < 0 || static_cast<size_t>(place) >= count)
+      co_return absl::InternalError("the store ended a login that it was not asked about");
+    ended.push_back(static_cast<size_t>(place));
+  }
+  co_return ended;
 }
 
 asio::awaitable<absl::Status> StoreApi::RenewLease(std::string lease_id, std::string holder,

@@ -36,6 +36,9 @@ struct CallContext {
   absl::Duration timeout = absl::Seconds(10);
   // How long a call that failed for the store's being away is tried again, from its beginning. 0: one try.
   absl::Duration patience = absl::ZeroDuration();
+  // CheckSender, Deliver and StartUpload: the login of a submission. They fail with PermissionDenied and
+  // kReasonGrantExpired when it has ended. Empty: none.
+  std::string grant = "";
 };
 
 // What a login asks to be opened when it succeeds.
@@ -114,10 +117,19 @@ struct CommittedMaildrop {
 struct LoggedIn {
   std::string address;
   AccountId account;
-  // What the calls for its maildrop need. Opaque.
+  // The login, for the calls that are made for it. Opaque.
   std::string grant;
   // When one was asked for: the maildrop, or why it could not be opened. NotFound when none was asked for.
   absl::StatusOr<OpenedMaildrop> maildrop = absl::NotFoundError("no maildrop was asked for");
+};
+
+// Accounts that were disabled, removed or renamed, or got another password.
+struct LoginChanges {
+  // For the next question.
+  std::string cursor;
+  // It may be any account.
+  bool any = false;
+  std::vector<AccountId> accounts;
 };
 
 // What comes of a step of a SASL exchange: a challenge for the client, a login, or the end without one (never kOk).
@@ -229,6 +241,11 @@ class StoreApi {
 
   // `context.timeout` is for the whole exchange.
   std::unique_ptr<Login> StartLogin(CallContext context);
+  // What has changed since the answer that had this cursor; empty: from now on.
+  asio::awaitable<absl::StatusOr<LoginChanges>> ListLoginChanges(std::string cursor, CallContext context);
+  // Which of at most kMaxCheckedLogins logins have ended, by their place.
+  asio::awaitable<absl::StatusOr<std::vector<size_t>>> CheckLogins(std::vector<std::string> grants,
+                                                                   CallContext context);
   asio::awaitable<absl::Status> RenewLease(std::string lease_id, std::string holder, absl::Duration ttl,
                                            CallContext context);
   asio::awaitable<absl::Status> EndLease(std::string lease_id, CallContext context);

@@ -260,7 +260,7 @@ std::vector<Command> AccountCommands() {
        "Delete an account and all its messages.",
        {{"ADDRESS"}},
        {{"yes", "", "Do not ask first. Needed where there is no terminal to ask at."}},
-       "Refused with exit code 5 while a POP3 session holds the mailbox.",
+       "A POP3 session that holds the mailbox is ended. Refused with exit code 5 when it does not leave.",
        "mailctl account remove demo@example.test --yes",
        Remove},
       {"account",

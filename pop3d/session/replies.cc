@@ -94,6 +94,8 @@ constexpr Entry kCatalogue[] = {
     // RFC 3206 section 5: also an expired account or a policy is a problem of the credentials.
     {ReplyId::kAccountDisabled, kError, "account_disabled", "AUTH", "account is disabled",
      "Konto ist gesperrt"},
+    {ReplyId::kLoginEnded, kError, "login_ended", "AUTH", "the account was changed: log in again, closing",
+     "das Konto wurde geändert: bitte neu anmelden, die Verbindung wird beendet"},
     {ReplyId::kInUse, kError, "in_use", "IN-USE", "maildrop is in use by another session",
      "das Postfach ist durch eine andere Sitzung belegt"},
     {ReplyId::kLoginDelay, kError, "login_delay", "LOGIN-DELAY", "at least $0 seconds between logins",

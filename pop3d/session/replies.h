@@ -59,6 +59,7 @@ enum class ReplyId {
   kBadCredentials,
   kBadCredentialsClosing,
   kAccountDisabled,
+  kLoginEnded,
   kInUse,
   kLoginDelay,  // seconds
   // -ERR: what is not the client's fault

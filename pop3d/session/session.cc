@@ -54,7 +54,14 @@ void Session::Greet() { Say(ReplyId::kGreeting, {config_->hostname}); }
 
 // --- Lines
 
+Action Session::LeaveAfterLoginEnded() {
+  journal_->LoginEnded(login_);
+  Say(ReplyId::kLoginEnded);
+  return CloseAction{CloseCause::kLoginEnded};
+}
+
 Action Session::OnLine(absl::string_view line) {
+  if (login_ended_) return LeaveAfterLoginEnded();
   mistaken_ = false;
   return Bounded(in_auth_ ? AuthResponse(line) : Dispatch(line));
 }
@@ -64,6 +71,7 @@ Action Session::OnLineTooLong() { return Garbled(ReplyId::kLineTooLong); }
 Action Session::OnBareLineEnd() { return Garbled(ReplyId::kBareLineEnd); }
 
 Action Session::Garbled(ReplyId reply) {
+  if (login_ended_) return LeaveAfterLoginEnded();
   mistaken_ = false;
   Mistake(reply);
   if (std::exchange(in_auth_, false)) return Bounded(EndAuthAction{});
@@ -151,6 +159,11 @@ Action Session::AuthResponse(absl::string_view line) {
   return ContinueAuthAction{.response = *std::move(response)};
 }
 
+Action Session::ExchangeGivenUp() {
+  if (++login_failures_ >= config_->limits.max_login_failures) return CloseAction{CloseCause::kLoginFailures};
+  return EndAuthAction{};
+}
+
 Action Session::OnLoginChallenge(absl::string_view challenge) {
   in_auth_ = true;
   return Say(ReplyId::kChallenge, {absl::Base64Escape(challenge)});
@@ -159,11 +172,6 @@ Action Session::OnLoginChallenge(absl::string_view challenge) {
 Action Session::OnLoggedIn(std::string address, AccountId account) {
   in_auth_ = false;
   login_.address = std::move(address);
-Action Session::ExchangeGivenUp() {
-  if (++login_failures_ >= config_->limits.max_login_failures) return CloseAction{CloseCause::kLoginFailures};
-  return EndAuthAction{};
-}
-
   login_.account = account;
   return OpenMaildropAction{.account = account};
 }
@@ -215,7 +223,11 @@ void Session::OnMessageOpened(const SendMessageAction& action) {
   }
 }
 
-Action Session::OnMessageRefused(const absl::Status& status) { return Say(ReplyForFailedFetch(status)); }
+Action Session::OnMessageRefused(const absl::Status& status) {
+  const ReplyId reply = ReplyForFailedFetch(status);
+  if (reply == ReplyId::kLoginEnded) return LeaveAfterLoginEnded();
+  return Say(reply);
+}
 
 Action Session::OnCommitted(const absl::Status& status) {
   if (status.ok()) {

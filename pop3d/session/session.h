@@ -80,6 +80,8 @@ class Session {
   Action OnLoggedIn(std::string address, AccountId account);
   Action OnLoginRefused(sasl::Verdict verdict);
   Action OnLoginFailed(const absl::Status& status);
+  // The account was disabled, removed or renamed, or has another password: the next line is answered with that.
+  void OnLoginEnded() { login_ended_ = true; }
   Action OnMaildropOpened(Maildrop maildrop);
   Action OnMaildropRefused(const absl::Status& status);
   // The store has begun to give the message that SendMessageAction asked for.
@@ -116,11 +118,11 @@ class Session {
   bool may_log_in() const { return protection_.tls || config_->allow_plaintext_auth; }
   // What AUTH takes, best first.
   std::vector<absl::string_view> Mechanisms() const;
-  bool utf8_mode() const { return utf8_mode_; }
-  void set_utf8_mode() { utf8_mode_ = true; }
   bool OffersMechanism(absl::string_view mechanism) const {
     return sasl::IsOffered(config_->sasl_mechanisms, mechanism, protection_.channel_binding);
   }
+  bool utf8_mode() const { return utf8_mode_; }
+  void set_utf8_mode() { utf8_mode_ = true; }
   void set_language(Language language) { language_ = language; }
   const std::string& user_name() const { return user_name_; }
   void set_user_name(absl::string_view name) { user_name_ = std::string(name); }
@@ -139,11 +141,11 @@ class Session {
   // Replaces the next action by a close when the client made too many mistakes.
   Action Bounded(Action action);
   Action RefuseLogin(ReplyId reply);
-
-  const SessionConfig* config_;
   // An exchange has ended without a verdict; too many of these close as wrong passwords do.
   Action ExchangeGivenUp();
   Action LeaveAfterLoginEnded();
+
+  const SessionConfig* config_;
   SessionJournal* journal_;
   Protection protection_;
   State state_ = State::kAuthorization;
@@ -151,6 +153,8 @@ class Session {
   // Set by UTF8, never cleared but by TLS.
   bool utf8_mode_ = false;
   bool in_auth_ = false;
+  // Set when what the account may do here is over, for good.
+  bool login_ended_ = false;
   // What is being handled is a mistake: set by Mistake, cleared before each line.
   bool mistaken_ = false;
   int errors_in_a_row_ = 0;

@@ -28,6 +28,7 @@ ReplyId ReplyForFailedOpen(const absl::Status& status) {
 ReplyId ReplyForFailedFetch(const absl::Status& status) {
   CHECK(!status.ok());
   if (absl::IsNotFound(status)) return ReplyId::kMessageGone;
+  if (ReasonOf(status) == kReasonGrantExpired) return ReplyId::kLoginEnded;
   // DataLoss too: the operator has the alarm, and a restored message has the same id.
   return ReplyId::kMessageUnreadable;
 }

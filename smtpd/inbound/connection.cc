@@ -203,7 +203,8 @@ asio::awaitable<void> Connection::LeaveGently() {
 store::CallContext Connection::CallContext() const {
   return {.session_id = journal_.session_id(),
           .timeout = context_.store_timeout,
-          .patience = store_away_ ? absl::ZeroDuration() : context_.store_retry_for};
+          .patience = store_away_ ? absl::ZeroDuration() : context_.store_retry_for,
+          .grant = grant_};
 }
 
 void Connection::NoteStore(absl::string_view call, const absl::Status& status) {
@@ -285,8 +286,17 @@ Action Connection::LoginStepped(const absl::StatusOr<store::LoginStep>& step) {
   if (const auto* challenge = std::get_if<store::Challenge>(&*step)) {
     return session_.OnLoginChallenge(challenge->bytes);
   }
-  if (const auto* login = std::get_if<store::LoggedIn>(&*step)) return session_.OnLoggedIn(login->address);
+  if (const auto* login = std::get_if<store::LoggedIn>(&*step)) {
+    WatchLogin(*login);
+    return session_.OnLoggedIn(login->address);
+  }
   return session_.OnLoginRefused(std::get<sasl::Verdict>(*step));
+}
+
+void Connection::WatchLogin(const store::LoggedIn& login) {
+  grant_ = login.grant;
+  if (context_.logins == nullptr) return;
+  watched_ = context_.logins->Watch(login.account, grant_, executor(), [this] { session_.OnLoginEnded(); });
 }
 
 asio::awaitable<Action> Connection::Perform(EndAuthAction) {

@@ -17,6 +17,7 @@
 #include "asio/ip/tcp.hpp"
 #include "common/base/clock.h"
 #include "common/frontend/connection_set.h"
+#include "common/frontend/login_watch.h"
 #include "common/net/connection_counter.h"
 #include "common/net/stream.h"
 #include "common/store/store_api.h"
@@ -46,6 +47,8 @@ struct ConnectionContext {
   const net::NetworkList& proxy_networks;
   AccountRates& rates;
   Metrics& metrics;
+  // Null: nobody is told when a login ends.
+  frontend::LoginWatch* logins = nullptr;
   // For header fields.
   const Clock& clock = Clock::System();
   // For deadlines and durations.
@@ -105,6 +108,7 @@ class Connection final : public frontend::Connection {
   asio::awaitable<std::vector<absl::StatusOr<store::Resolution>>> Resolve(
       const std::vector<EnvelopeRecipient>& recipients);
   Action LoginStepped(const absl::StatusOr<store::LoginStep>& step);
+  void WatchLogin(const store::LoggedIn& login);
   void BeginMessage();
   TraceInfo MakeTrace(const Envelope& envelope) const;
   // Tells the session what came of the message, or of a chunk of `chunk_bytes`.
@@ -127,6 +131,9 @@ class Connection final : public frontend::Connection {
   LineFramer framer_;
   // The SASL exchange under way.
   std::unique_ptr<store::Login> login_;
+  // Of the account that is logged in; empty before.
+  std::string grant_;
+  std::unique_ptr<frontend::LoginWatch::Login> watched_;
   // The message being received, over several commands with BDAT.
   std::unique_ptr<Reception> reception_;
   // Set with a submission's transaction; it is returned with it unless the message was stored.

@@ -84,6 +84,8 @@ struct Dialog {
   std::string mechanism;
   // The address that logged in, or empty.
   std::string account;
+  // Set when what the account may do here is over, cleared by TLS.
+  bool login_ended = false;
   // Set while an AUTH exchange waits for the client's next line.
   bool in_auth = false;
   std::unique_ptr<Transaction> transaction;

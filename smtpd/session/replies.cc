@@ -38,6 +38,9 @@ constexpr std::array<Reply, kReplyCount> kReplies = {{
     {R::kTooManyCommands, "too_many_commands", 421, "4.7.0", "Too many commands; closing connection"},
     {R::kTooManyMessages, "too_many_messages", 450, "4.7.1",
      "This account has sent too many messages in the last hour; try again later"},
+    // RFC 5321 section 3.8: the channel closes whatever the command was. At the next login the client hears why.
+    {R::kLoginEnded, "login_ended", 421, "4.7.0",
+     "Your login has ended, since the account was changed; log in again"},
     {R::kStoreAway, "store_away", 451, "4.3.0", "Temporary failure of the mail store; try again later"},
     {R::kStoreMisconfigured, "store_misconfigured", 451, "4.3.5",
      "Server configuration error; try again later"},

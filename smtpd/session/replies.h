@@ -33,6 +33,7 @@ enum class ReplyId : unsigned char {
   kTooManyErrors,
   kTooManyCommands,
   kTooManyMessages,
+  kLoginEnded,
   kStoreAway,
   kStoreMisconfigured,
   kMailboxFull,

@@ -38,6 +38,7 @@ void Session::OnTlsStarted(bool channel_binding) {
   dialog_.helo.clear();
   dialog_.esmtp = false;
   dialog_.account.clear();
+  dialog_.login_ended = false;
   dialog_.in_auth = false;
   dialog_.asked.reset();
   dialog_.EndTransaction();
@@ -53,6 +54,7 @@ std::optional<Action> Session::LeaveWhenLoginEnded() {
 }
 
 Action Session::OnLine(absl::string_view line) {
+  if (std::optional<Action> leave = LeaveWhenLoginEnded(); leave.has_value()) return *std::move(leave);
   if (dialog_.in_auth) return Bounded(commands::AuthLine(dialog_, line));
   return Bounded(Dispatch(line));
 }
@@ -83,6 +85,7 @@ Action Session::Dispatch(absl::string_view line) {
 }
 
 Action Session::OnLineTooLong() {
+  if (std::optional<Action> leave = LeaveWhenLoginEnded(); leave.has_value()) return *std::move(leave);
   // RFC 4954 section 4: the exchange fails.
   if (std::exchange(dialog_.in_auth, false)) {
     dialog_.Say(ReplyId::kAuthLineTooLong);
@@ -93,6 +96,7 @@ Action Session::OnLineTooLong() {
 }
 
 Action Session::OnBareLineEnd() {
+  if (std::optional<Action> leave = LeaveWhenLoginEnded(); leave.has_value()) return *std::move(leave);
   const bool was_in_auth = std::exchange(dialog_.in_auth, false);
   dialog_.Say(ReplyId::kBareLineEnd);
   if (was_in_auth) return Bounded(EndAuthAction{});
@@ -100,6 +104,7 @@ Action Session::OnBareLineEnd() {
 }
 
 bool Session::TakeRecipientAhead(absl::string_view line) {
+  if (dialog_.login_ended) return false;
   const Limits& limits = dialog_.config.limits;
   const CommandWords words = SplitCommand(line);
   if (!absl::EqualsIgnoreCase(words.verb, "RCPT")) return false;
@@ -127,6 +132,10 @@ Action Session::OnSendReserved(bool reserved) {
 }
 
 Action Session::OnSenderChecked(const absl::StatusOr<bool>& allowed) {
+  if (IsLoginEnded(allowed.status())) {
+    OnLoginEnded();
+    return *LeaveWhenLoginEnded();
+  }
   return Bounded(commands::MailSenderChecked(dialog_, allowed));
 }
 
@@ -159,6 +168,11 @@ Action Session::OnMessageRefused(absl::string_view delivery_id, MessageDefect de
 }
 
 Action Session::OnStoreFailed(absl::string_view delivery_id, const absl::Status& status) {
+  if (IsLoginEnded(status)) {
+    dialog_.journal.MessageNotStored(delivery_id, ReplyId::kLoginEnded);
+    OnLoginEnded();
+    return *LeaveWhenLoginEnded();
+  }
   const ReplyId reply = ReplyForStoreFailure(status);
   dialog_.EndTransaction();
   dialog_.Say(reply, MaxMessageBytes());

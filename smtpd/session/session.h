@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -62,6 +63,8 @@ class Session {
   Action OnLoginRefused(sasl::Verdict verdict);
   // The store could not say.
   Action OnLoginFailed();
+  // The account was disabled, removed or renamed, or has another password: the next command is answered with that.
+  void OnLoginEnded() { dialog_.login_ended = true; }
   Action OnAuthEnded() { return Bounded(NextCommandAction{}); }
   // Who the message is for. The transaction goes on without it: it takes no more recipients.
   Envelope TakeEnvelope() { return std::move(dialog_.transaction->envelope); }
@@ -76,6 +79,8 @@ class Session {
 
  private:
   Action Dispatch(absl::string_view line);
+  // Closes when the login has ended. Absent: it has not, or there is none.
+  std::optional<Action> LeaveWhenLoginEnded();
   // Replaces the next command by a close when the client made too many mistakes.
   Action Bounded(Action action);
   std::string MaxMessageBytes() const;

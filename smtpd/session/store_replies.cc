@@ -6,6 +6,8 @@
 
 namespace mailstead::smtp {
 
+bool IsLoginEnded(const absl::Status& status) { return ReasonOf(status) == kReasonGrantExpired; }
+
 ReplyId ReplyForStoreFailure(const absl::Status& status) {
   const std::string reason = ReasonOf(status);
   if (reason == kReasonTooLarge) return ReplyId::kMessageTooBig;
@@ -28,6 +30,7 @@ ReplyId ReplyForStoreFailure(const absl::Status& status) {
 }
 
 bool IsAlarm(const absl::Status& status) {
+  if (IsLoginEnded(status)) return false;
   switch (status.code()) {
     case absl::StatusCode::kInvalidArgument:
     case absl::StatusCode::kPermissionDenied:

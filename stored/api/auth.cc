@@ -5,10 +5,12 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "common/base/reason.h"
 #include "common/base/status.h"
 #include "common/obs/log.h"
 #include "common/rpc/errors.h"
+#include "common/store/limits.h"
 #include "stored/api/convert/auth.h"
 #include "stored/api/maildrop.h"
 #include "stored/api/roles.h"
@@ -119,7 +121,6 @@ class Dialog {
 // What a login of a POP3 session gets beside the verdict.
 Task<void> GiveMaildrop(Environment& environment, rpc::Call& call, const AuthStep& step,
                         const std::optional<v1::OpenMaildropRequest>& maildrop, v1::Verdict& verdict) {
-  verdict.set_grant(environment.core.grants.Issue(*step.account, call.session_id(), step.directory_version));
   if (!maildrop.has_value()) co_return;
   const absl::Status opened =
       co_await OpenFor(environment, call, step.account->id, *maildrop, *verdict.mutable_maildrop());
@@ -145,17 +146,51 @@ Task<absl::Status> Authenticate(Environment& environment, rpc::Call& call,
   if (step->account.has_value()) {
     verdict.set_address(step->account->address);
     verdict.set_account_id(step->account->id.value);
-    if (call.caller().roles & kPop)
-      co_await GiveMaildrop(environment, call, *step, dialog.maildrop(), verdict);
+    const bool pops = (call.caller().roles & kPop) != 0;
+    verdict.set_grant(environment.core.grants.Issue(pops ? GrantUse::kMaildrop : GrantUse::kSending,
+                                                    *step->account, call.session_id(),
+                                                    step->directory_version));
+    if (pops) co_await GiveMaildrop(environment, call, *step, dialog.maildrop(), verdict);
   }
   co_return co_await answers.WriteLast(response);
 }
 
-Task<absl::Status> CheckSender(Environment& environment, rpc::Call&, const v1::CheckSenderRequest& request,
-                               v1::CheckSenderResponse& response) {
+Task<absl::Status> CheckSender(Environment& environment, rpc::Call& call,
+                               const v1::CheckSenderRequest& request, v1::CheckSenderResponse& response) {
+  CO_RETURN_IF_ERROR(co_await CheckSending(environment, call, request.grant()));
   CO_ASSIGN_OR_RETURN(const bool allowed,
                       co_await environment.core.recipients.MaySendAs(request.account(), request.sender()));
   response.set_allowed(allowed);
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> CheckSending(Environment& environment, const rpc::Call& call, const std::string& grant) {
+  if (grant.empty()) co_return absl::OkStatus();
+  CO_ASSIGN_OR_RETURN(const Grant good,
+                      co_await environment.core.grants.CheckLogin(GrantUse::kSending, grant));
+  if (call.session_id() == good.session_id) co_return absl::OkStatus();
+  co_return WithReason(absl::PermissionDeniedError("the grant is of another session"), kReasonGrantInvalid);
+}
+
+Task<absl::Status> ListLoginChanges(Environment& environment, rpc::Call&,
+                                    const v1::ListLoginChangesRequest& request,
+                                    v1::ListLoginChangesResponse& response) {
+  LoginChanges::Since since = environment.core.login_changes.After(request.cursor());
+  response.set_cursor(std::move(since.cursor));
+  // Another process may have changed something where the directory does not know its own version.
+  response.set_any(since.any || environment.core.engine.directory().Version() == 0);
+  for (const AccountId account : since.accounts) response.add_account_ids(account.value);
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> CheckLogins(Environment& environment, rpc::Call&, const v1::CheckLoginsRequest& request,
+                               v1::CheckLoginsResponse& response) {
+  if (static_cast<size_t>(request.grants_size()) > store::kMaxCheckedLogins)
+    co_return FieldError("grants", absl::StrCat("must be at most ", store::kMaxCheckedLogins));
+  for (int i = 0; i < request.grants_size(); ++i) {
+    CO_ASSIGN_OR_RETURN(const bool ended, co_await environment.core.grants.HasEnded(request.grants(i)));
+    if (ended) response.add_ended(i);
+  }
   co_return absl::OkStatus();
 }
 

@@ -1,6 +1,8 @@
 // mailstead.frontend.v1.AuthService. Every function is a method, told in its .proto.
 #pragma once
 
+#include <string>
+
 #include "absl/status/status.h"
 #include "common/base/task.h"
 #include "common/rpc/server/method.h"
@@ -15,5 +17,14 @@ Task<absl::Status> Authenticate(Environment& environment, rpc::Call& call,
 Task<absl::Status> CheckSender(Environment& environment, rpc::Call& call,
                                const frontend::v1::CheckSenderRequest& request,
                                frontend::v1::CheckSenderResponse& response);
+// For the methods that a submission's session calls: whether the login of its grant is good. OK without a grant.
+// PermissionDenied with kReasonGrantExpired or kReasonGrantInvalid; errors of the engine. `grant` outlives the Task.
+Task<absl::Status> CheckSending(Environment& environment, const rpc::Call& call, const std::string& grant);
+Task<absl::Status> ListLoginChanges(Environment& environment, rpc::Call& call,
+                                    const frontend::v1::ListLoginChangesRequest& request,
+                                    frontend::v1::ListLoginChangesResponse& response);
+Task<absl::Status> CheckLogins(Environment& environment, rpc::Call& call,
+                               const frontend::v1::CheckLoginsRequest& request,
+                               frontend::v1::CheckLoginsResponse& response);
 
 }  // namespace mailstead::stored

@@ -23,6 +23,7 @@ absl::StatusOr<Piece> PieceOf(v1::DeliverRequest& request) {
     RETURN_IF_ERROR(SetResolved(request.resolved(), *piece.envelope));
     RETURN_IF_ERROR(CheckLogText("client_address", request.client_address()));
     piece.client_address = request.client_address();
+    piece.grant = std::move(*request.mutable_grant());
   }
   piece.content = std::move(*request.mutable_content());
   piece.last = request.has_end();

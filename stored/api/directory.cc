@@ -11,6 +11,7 @@
 #include "stored/api/convert/directory.h"
 #include "stored/api/convert/values.h"
 #include "stored/core/directory.h"
+#include "stored/core/removal.h"
 
 namespace mailstead::stored {
 namespace {
@@ -162,7 +163,9 @@ Task<absl::Status> DeleteAccount(Environment& environment, rpc::Call& call,
   CO_ASSIGN_OR_RETURN(const int64_t version, ReadEtag(request.etag()));
   const auto account = co_await environment.core.directory.GetAccount(request.account());
   CO_RETURN_IF_ERROR(Changed(call, account));
-  co_return co_await environment.core.directory.DeleteAccount(account->id, version);
+  Core& core = environment.core;
+  co_return co_await RemoveAccount(core.directory, core.maildrops, Clock::Steady(), *account, version,
+                                   core.removal_wait);
 }
 
 // ---- Aliases

@@ -33,13 +33,14 @@ absl::Status CheckSession(const rpc::Call& call, const Grant& grant) {
 }
 
 // Whose maildrop it is, of a call that the engine refuses to sessions that do not hold the lock: the grant
-// may be old.
-absl::StatusOr<AccountId> LockedAccount(Environment& environment, const rpc::Call& call,
-                                        const std::string& grant) {
-  RETURN_IF_ERROR(CheckGiven(grant));
-  ASSIGN_OR_RETURN(const Grant read, environment.core.grants.Read(grant));
-  RETURN_IF_ERROR(CheckSession(call, read));
-  return read.account;
+// may be old, but its login must not have ended.
+Task<absl::StatusOr<AccountId>> LockedAccount(Environment& environment, const rpc::Call& call,
+                                              const std::string& grant) {
+  CO_RETURN_IF_ERROR(CheckGiven(grant));
+  CO_ASSIGN_OR_RETURN(const Grant good,
+                      co_await environment.core.grants.CheckLogin(GrantUse::kMaildrop, grant));
+  CO_RETURN_IF_ERROR(CheckSession(call, good));
+  co_return good.account;
 }
 
 absl::StatusOr<size_t> PageSizeOf(const v1::ListMaildropRequest& request) {
@@ -125,7 +126,7 @@ Task<absl::Status> ListMaildrop(Environment& environment, rpc::Call& call,
                                 const v1::ListMaildropRequest& request, v1::ListMaildropResponse& response) {
   CO_ASSIGN_OR_RETURN(const MaildropPosition from, ReadPosition(request.page_token()));
   CO_ASSIGN_OR_RETURN(const size_t page_size, PageSizeOf(request));
-  CO_ASSIGN_OR_RETURN(const AccountId account, LockedAccount(environment, call, request.grant()));
+  CO_ASSIGN_OR_RETURN(const AccountId account, co_await LockedAccount(environment, call, request.grant()));
   // One more than a page tells whether there is another.
   CO_ASSIGN_OR_RETURN(std::vector<engine::MaildropEntry> entries,
                       co_await environment.core.maildrops.List(account, call.session_id(), from.after,
@@ -160,7 +161,7 @@ Task<absl::Status> CommitMaildrop(Environment& environment, rpc::Call& call,
     co_return FieldError("message_ids", absl::StrCat("must be at most ", store::kMaxCommitDeletions));
   }
   CO_ASSIGN_OR_RETURN(commit.deletions, MessageIds("message_ids", request.message_ids()));
-  CO_ASSIGN_OR_RETURN(const AccountId account, LockedAccount(environment, call, request.grant()));
+  CO_ASSIGN_OR_RETURN(const AccountId account, co_await LockedAccount(environment, call, request.grant()));
   commit.account = account;
   commit.session_id = call.session_id();
   commit.token = token;
@@ -174,8 +175,11 @@ Task<absl::Status> CommitMaildrop(Environment& environment, rpc::Call& call,
 
 Task<absl::Status> ReleaseMaildrop(Environment& environment, rpc::Call& call,
                                    const v1::ReleaseMaildropRequest& request, v1::ReleaseMaildropResponse&) {
-  CO_ASSIGN_OR_RETURN(const AccountId account, LockedAccount(environment, call, request.grant()));
-  co_return co_await environment.core.maildrops.Release(account, call.session_id());
+  CO_RETURN_IF_ERROR(CheckGiven(request.grant()));
+  // Whoever may do nothing more may still leave.
+  CO_ASSIGN_OR_RETURN(const Grant grant, environment.core.grants.Read(request.grant()));
+  CO_RETURN_IF_ERROR(CheckSession(call, grant));
+  co_return co_await environment.core.maildrops.Release(grant.account, call.session_id());
 }
 
 }  // namespace mailstead::stored

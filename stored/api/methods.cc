@@ -91,6 +91,8 @@ void AddMethods(Environment& environment, rpc::MethodTable& table) {
 
   frontend("AuthService/Authenticate", kSmtp | kPop, kBatched, kListingCost, Authenticate);
   frontend("AuthService/CheckSender", kSmtp, kBatched, kSmallCost, CheckSender);
+  frontend("AuthService/ListLoginChanges", kSmtp | kPop, kBatched, kListingCost, ListLoginChanges);
+  frontend("AuthService/CheckLogins", kSmtp | kPop, kBatched, kListingCost, CheckLogins);
   frontend("DeliveryService/ResolveRecipient", kSmtp, kBatched, kSmallCost, ResolveRecipient);
   frontend("DeliveryService/Deliver", kSmtp, kBatched, kSmallCost, Deliver);
   frontend("MaildropService/OpenMaildrop", kPop, kBatched, kListingCost, OpenMaildrop);

@@ -14,6 +14,7 @@
 #include "common/base/task.h"
 #include "common/rpc/server/method.h"
 #include "common/store/limits.h"
+#include "stored/api/auth.h"
 #include "stored/api/environment.h"
 #include "stored/core/intake.h"
 
@@ -24,6 +25,8 @@ struct Piece {
   std::optional<Envelope> envelope;
   // For the log.
   std::string client_address;
+  // Of a submission's login; empty: none. With the envelope.
+  std::string grant;
   std::string content;
   bool last = false;
   std::string trace;
@@ -41,8 +44,10 @@ using TakePiece = absl::StatusOr<Piece> (*)(Request& request);
 // Begins with the first piece, and appends each: at most one is in memory, and a slow disk slows the sender
 // down.
 template <typename Request>
-Task<absl::StatusOr<Taken>> TakePieces(rpc::Call& call, rpc::Reader<Request>& pieces, TakePiece<Request> take,
-                                       Intake& intake, std::string& client_address) {
+Task<absl::StatusOr<Taken>> TakePieces(Environment& environment, rpc::Call& call,
+                                       rpc::Reader<Request>& pieces, TakePiece<Request> take, Intake& intake,
+                                       std::string& client_address) {
+  std::string grant;
   for (bool first = true;; first = false) {
     Request request;
     CO_ASSIGN_OR_RETURN(const bool more, co_await pieces.Read(request));
@@ -61,10 +66,15 @@ Task<absl::StatusOr<Taken>> TakePieces(rpc::Call& call, rpc::Reader<Request>& pi
     }
     if (first) {
       client_address = std::move(piece.client_address);
+      grant = std::move(piece.grant);
+      if (!grant.empty()) CO_RETURN_IF_ERROR(co_await CheckSending(environment, call, grant));
       CO_RETURN_IF_ERROR(co_await intake.Begin(*std::move(piece.envelope)));
     }
     CO_RETURN_IF_ERROR(co_await intake.Append(std::move(piece.content)));
-    if (piece.last) co_return co_await intake.Finish(std::move(piece.trace));
+    if (!piece.last) continue;
+    // The login may have ended while the message came.
+    if (!first && !grant.empty()) CO_RETURN_IF_ERROR(co_await CheckSending(environment, call, grant));
+    co_return co_await intake.Finish(std::move(piece.trace));
   }
 }
 
@@ -74,7 +84,7 @@ Task<absl::StatusOr<Taken>> Receive(Environment& environment, rpc::Call& call, r
                                     TakePiece<Request> take, std::string scope) {
   Intake intake(environment.core.intake, std::move(scope));
   std::string client_address;
-  absl::StatusOr<Taken> taken = co_await TakePieces(call, pieces, take, intake, client_address);
+  absl::StatusOr<Taken> taken = co_await TakePieces(environment, call, pieces, take, intake, client_address);
   call.SetTarget(absl::StrCat("message ", intake.envelope().delivery_id));
   if (taken.ok()) {
     LogTaken(environment, call, intake, client_address, *taken);

@@ -23,7 +23,7 @@ Core::Core(engine::Engine& engine, Executor& executor, const Clock& clock, CoreO
       executor(executor),
       clock(clock),
       hash_pool(HashThreads(options.hash_threads), kMaxQueuedHashes),
-      directory(engine.directory(), clock, options.scram_iterations, hash_pool, executor),
+      directory(engine.directory(), clock, options.scram_iterations, hash_pool, executor, &login_changes),
       recipients(engine.directory(), std::move(options.postmaster)),
       verifier(options.scram_iterations),
       credentials(clock, options.credential_cache_ttl),
@@ -32,6 +32,7 @@ Core::Core(engine::Engine& engine, Executor& executor, const Clock& clock, CoreO
                     {options.scram_iterations, std::move(options.decoy_secret)}),
       grants(engine.directory(), engine.maildrops(), clock, std::move(options.grant_key)),
       maildrops(engine.maildrops(), engine.leases(), timers, executor, Clock::Steady(), options.in_use_wait),
+      removal_wait(options.removal_wait),
       intake{engine.messages(), recipients, hash_pool, executor, clock, options.max_message_bytes} {}
 
 }  // namespace mailstead::stored

@@ -13,6 +13,7 @@
 #include "stored/core/directory.h"
 #include "stored/core/grant.h"
 #include "stored/core/intake.h"
+#include "stored/core/login_changes.h"
 #include "stored/core/maildrops.h"
 #include "stored/core/recipients.h"
 #include "stored/core/throttle.h"
@@ -34,6 +35,8 @@ struct CoreOptions {
   int64_t max_message_bytes = 64 << 20;
   // How long a login waits for the release of its maildrop by another session.
   absl::Duration in_use_wait = absl::Seconds(1);
+  // How long the removal of an account waits for the sessions that it ends to leave the maildrop.
+  absl::Duration removal_wait = absl::Seconds(3);
   // Threads that hash; 0: two more than there are cores.
   size_t hash_threads = 0;
 };
@@ -47,6 +50,7 @@ struct Core {
   const Clock& clock;
   TimerQueue timers;
   WorkerPool hash_pool;
+  LoginChanges login_changes;
   Directory directory;
   RecipientResolver recipients;
   PasswordVerifier verifier;
@@ -55,6 +59,7 @@ struct Core {
   Authenticator authenticator;
   Grants grants;
   Maildrops maildrops;
+  const absl::Duration removal_wait;
   IntakeContext intake;
 };
 

@@ -277,7 +277,11 @@ Task<absl::StatusOr<engine::Account>> Directory::UpdateAccount(AccountUpdate upd
   // The account was there a moment ago.
   const absl::string_view not_found =
       change.address.has_value() ? kReasonDomainNotFound : kReasonAccountNotFound;
-  co_return Only<engine::Account>(co_await engine_.Update(std::move(change)), not_found);
+  const bool ends_logins = change.address.has_value() || change.disabled.has_value();
+  absl::StatusOr<engine::Account> updated =
+      Only<engine::Account>(co_await engine_.Update(std::move(change)), not_found);
+  if (ends_logins) NoteLoginChange(account.id);
+  co_return updated;
 }
 
 Task<absl::StatusOr<engine::Account>> Directory::SetPassword(std::string account, Password password) {
@@ -290,12 +294,17 @@ Task<absl::StatusOr<engine::Account>> Directory::SetPassword(std::string account
   change.id = found.id;
   change.credential = *std::move(credential);
   change.time = clock_.Now();
-  co_return Only<engine::Account>(co_await engine_.Update(std::move(change)), kReasonAccountNotFound);
+  absl::StatusOr<engine::Account> updated =
+      Only<engine::Account>(co_await engine_.Update(std::move(change)), kReasonAccountNotFound);
+  NoteLoginChange(found.id);
+  co_return updated;
 }
 
 Task<absl::Status> Directory::DeleteAccount(AccountId account, int64_t expected_version) {
   engine::AccountKey key{account};
-  co_return Explain(co_await engine_.Delete(key, expected_version), kReasonAccountNotFound);
+  absl::Status deleted = Explain(co_await engine_.Delete(key, expected_version), kReasonAccountNotFound);
+  NoteLoginChange(account);
+  co_return deleted;
 }
 
 // ---- Aliases

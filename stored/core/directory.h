@@ -15,6 +15,7 @@
 #include "common/base/executor.h"
 #include "common/base/task.h"
 #include "common/base/worker_pool.h"
+#include "stored/core/login_changes.h"
 #include "stored/core/password.h"
 #include "stored/engine/engine.h"
 
@@ -53,13 +54,15 @@ struct AccountUpdate {
 
 class Directory {
  public:
+  // `changes` is told of what ends logins; null: nobody is.
   Directory(engine::DirectoryEngine& engine, const Clock& clock, uint32_t scram_iterations,
-            WorkerPool& hash_pool, Executor& executor)
+            WorkerPool& hash_pool, Executor& executor, LoginChanges* changes = nullptr)
       : engine_(engine),
         clock_(clock),
         scram_iterations_(scram_iterations),
         hash_pool_(hash_pool),
-        executor_(executor) {}
+        executor_(executor),
+        changes_(changes) {}
 
   Task<absl::StatusOr<engine::Domain>> CreateDomain(std::string name, bool plus_addressing);
   Task<absl::StatusOr<engine::Domain>> GetDomain(std::string name);
@@ -93,12 +96,16 @@ class Directory {
   Task<absl::StatusOr<engine::Place>> LookUp(std::string key);
   // The domain of a list's filter in the form of a key; empty for none. NotFound.
   Task<absl::StatusOr<std::string>> FindFilter(std::string domain);
+  void NoteLoginChange(AccountId account) {
+    if (changes_ != nullptr) changes_->Note(account);
+  }
 
   engine::DirectoryEngine& engine_;
   const Clock& clock_;
   const uint32_t scram_iterations_;
   WorkerPool& hash_pool_;
   Executor& executor_;
+  LoginChanges* const changes_;
 };
 
 }  // namespace mailstead::stored

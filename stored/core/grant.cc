@@ -11,10 +11,9 @@
 namespace mailstead::stored {
 namespace {
 
-constexpr char kVersion = 1;
 constexpr size_t kNumberBytes = 8;
 constexpr size_t kMacBytes = 16;
-constexpr size_t kFixedBytes = 1 + 3 * kNumberBytes;
+constexpr size_t kFixedBytes = 1 + 4 * kNumberBytes;
 constexpr size_t kMaxRemembered = 65'536;
 
 std::string Number(int64_t value) {
@@ -32,8 +31,15 @@ int64_t NumberAt(absl::string_view bytes, size_t offset) {
   return static_cast<int64_t>(value);
 }
 
+// Tells one address of an account from another.
+std::string AddressDigest(absl::string_view address) { return Sha256(address).substr(0, kNumberBytes); }
+
 absl::Status Refused(absl::string_view what, absl::string_view reason) {
   return WithReason(absl::PermissionDeniedError(what), reason);
+}
+
+absl::Status LoginEnded() {
+  return Refused("the login has ended, since its account was changed: log in again", kReasonGrantExpired);
 }
 
 }  // namespace
@@ -50,16 +56,17 @@ std::string Grants::Mac(absl::string_view bytes) const {
   return HmacSha256(key_, bytes).substr(0, kMacBytes);
 }
 
-std::string Grants::Issue(const engine::Account& account, const std::string& session_id,
+std::string Grants::Issue(GrantUse use, const engine::Account& account, const std::string& session_id,
                           int64_t directory_version) {
-  std::string bytes = absl::StrCat(absl::string_view(&kVersion, 1), Number(account.id.value),
-                                   Number(account.credential.version),
+  const char kind = static_cast<char>(use);
+  std::string bytes = absl::StrCat(absl::string_view(&kind, 1), Number(account.id.value),
+                                   Number(account.credential.version), AddressDigest(account.address),
                                    Number(absl::ToUnixSeconds(clock_.Now() + kGrantAge)), session_id);
   const std::string mac = Mac(bytes);
   Memory& memory = memory_[mac];
   memory.bytes = bytes;
   memory.directory_version = directory_version;
-  memory.password_checked = clock_.Now();
+  memory.login_checked = clock_.Now();
   return absl::StrCat(bytes, mac);
 }
 
@@ -76,52 +83,83 @@ absl::StatusOr<Grants::Parsed> Grants::Parse(absl::string_view bytes) const {
   const Memory* const memory = memory_.Find(parsed.mac);
   const bool is_known = memory != nullptr && EqualInConstantTime(memory->bytes, bytes);
   if (!is_known && !EqualInConstantTime(parsed.mac, Mac(bytes))) return invalid;
-  if (bytes[0] != kVersion) return invalid;
+  parsed.use = static_cast<GrantUse>(bytes[0]);
   parsed.bytes = std::string(bytes);
   parsed.grant.account.value = NumberAt(bytes, 1);
   parsed.credential_version = NumberAt(bytes, 1 + kNumberBytes);
-  parsed.expires = absl::FromUnixSeconds(NumberAt(bytes, 1 + 2 * kNumberBytes));
+  parsed.address_digest = std::string(bytes.substr(1 + 2 * kNumberBytes, kNumberBytes));
+  parsed.expires = absl::FromUnixSeconds(NumberAt(bytes, 1 + 3 * kNumberBytes));
   parsed.grant.session_id = std::string(bytes.substr(kFixedBytes));
   return parsed;
 }
 
-absl::StatusOr<Grant> Grants::Read(absl::string_view bytes) const {
+absl::StatusOr<Grants::Parsed> Grants::Parse(GrantUse use, absl::string_view bytes) const {
   ASSIGN_OR_RETURN(Parsed parsed, Parse(bytes));
+  // SECURITY: who may send may not fetch.
+  if (parsed.use != use) return Refused("the grant is for something else", kReasonGrantInvalid);
+  return parsed;
+}
+
+absl::StatusOr<Grant> Grants::Read(absl::string_view bytes) const {
+  ASSIGN_OR_RETURN(Parsed parsed, Parse(GrantUse::kMaildrop, bytes));
   return std::move(parsed.grant);
 }
 
-Task<absl::StatusOr<Grant>> Grants::Check(const std::string& bytes) {
-  CO_ASSIGN_OR_RETURN(Parsed parsed, Parse(bytes));
-  if (IsRemembered(parsed)) co_return std::move(parsed.grant);
-  if (clock_.Now() < parsed.expires) {
-    CO_ASSIGN_OR_RETURN(const bool same, co_await HasSamePassword(parsed));
-    if (same) co_return std::move(parsed.grant);
+Task<absl::StatusOr<Grant>> Grants::CheckLogin(GrantUse use, const std::string& bytes) {
+  CO_ASSIGN_OR_RETURN(Parsed parsed, Parse(use, bytes));
+  if (!IsLoginRemembered(parsed)) {
+    CO_ASSIGN_OR_RETURN(const bool logged_in, co_await HasLogin(parsed));
+    if (!logged_in) co_return LoginEnded();
   }
+  co_return std::move(parsed.grant);
+}
+
+Task<absl::StatusOr<Grant>> Grants::Check(const std::string& bytes) {
+  CO_ASSIGN_OR_RETURN(Parsed parsed, Parse(GrantUse::kMaildrop, bytes));
+  if (!IsLoginRemembered(parsed)) {
+    CO_ASSIGN_OR_RETURN(const bool logged_in, co_await HasLogin(parsed));
+    if (!logged_in) co_return LoginEnded();
+  }
+  if (clock_.Now() < parsed.expires || IsLockRemembered(parsed)) co_return std::move(parsed.grant);
   CO_ASSIGN_OR_RETURN(const bool holds, co_await HoldsMaildrop(parsed));
   if (holds) co_return std::move(parsed.grant);
   co_return Refused("the grant has expired: log in again", kReasonGrantExpired);
 }
 
-bool Grants::IsRemembered(const Parsed& parsed) {
-  const Memory* memory = memory_.Find(parsed.mac);
-  if (memory == nullptr) return false;
-  const absl::Time now = clock_.Now();
-  if (now < memory->lock_seen + kGrantBelief) return true;
-  if (now >= parsed.expires) return false;
-  const int64_t version = directory_.Version();
-  return version == 0 ? now < memory->password_checked + kGrantBelief : memory->directory_version == version;
+Task<absl::StatusOr<bool>> Grants::HasEnded(const std::string& bytes) {
+  const absl::StatusOr<Parsed> parsed = Parse(bytes);
+  if (!parsed.ok()) co_return true;
+  if (IsLoginRemembered(*parsed)) co_return false;
+  CO_ASSIGN_OR_RETURN(const bool logged_in, co_await HasLogin(*parsed));
+  co_return !logged_in;
 }
 
-Task<absl::StatusOr<bool>> Grants::HasSamePassword(const Parsed& parsed) {
+bool Grants::IsLoginRemembered(const Parsed& parsed) {
+  const Memory* memory = memory_.Find(parsed.mac);
+  if (memory == nullptr) return false;
+  const int64_t version = directory_.Version();
+  return version == 0 ? clock_.Now() < memory->login_checked + kGrantBelief
+                      : memory->directory_version == version;
+}
+
+bool Grants::IsLockRemembered(const Parsed& parsed) {
+  const Memory* memory = memory_.Find(parsed.mac);
+  return memory != nullptr && clock_.Now() < memory->lock_seen + kGrantBelief;
+}
+
+Task<absl::StatusOr<bool>> Grants::HasLogin(const Parsed& parsed) {
   const int64_t version = directory_.Version();
   const absl::StatusOr<engine::Account> account = co_await directory_.FindAccount(parsed.grant.account);
   if (absl::IsNotFound(account.status())) co_return false;
   if (!account.ok()) co_return account.status();
-  if (account->disabled || account->credential.version != parsed.credential_version) co_return false;
+  if (account->disabled || account->credential.version != parsed.credential_version ||
+      AddressDigest(account->address) != parsed.address_digest) {
+    co_return false;
+  }
   Memory& memory = memory_[parsed.mac];
   memory.bytes = parsed.bytes;
   memory.directory_version = version;
-  memory.password_checked = clock_.Now();
+  memory.login_checked = clock_.Now();
   co_return true;
 }
 

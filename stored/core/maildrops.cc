@@ -76,6 +76,11 @@ Task<absl::Status> Maildrops::Release(AccountId account, std::string session_id)
   co_return released;
 }
 
+Task<bool> Maildrops::WaitForRelease(AccountId account, absl::Duration at_most) {
+  Waiter waiter(*this, account);
+  co_return co_await waiter.Wait(at_most);
+}
+
 Task<absl::Status> Maildrops::EndLease(std::string lease_id) {
   const absl::Status ended = co_await leases_.End(std::move(lease_id));
   std::vector<AccountId> waited_for;

@@ -49,6 +49,9 @@ class Maildrops {
   Task<absl::StatusOr<engine::CommittedMaildrop>> Commit(engine::CommitRequest request);
   Task<absl::Status> Release(AccountId account, std::string session_id);
 
+  // Until a session that holds the maildrop gives it back to this process, or the time is over.
+  Task<bool> WaitForRelease(AccountId account, absl::Duration at_most);
+
   Task<absl::Status> RenewLease(std::string lease_id, std::string holder, absl::Duration ttl) {
     return leases_.Renew(std::move(lease_id), std::move(holder), ttl);
   }

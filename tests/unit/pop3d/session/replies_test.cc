@@ -77,7 +77,7 @@ TEST(Reply, OnlyCredentialsAreAuth) {
   for (const ReplyId id : AllIds()) {
     const bool says_auth = absl::StrContains(Wire({.id = id, .arguments = {"1", "2"}}), "[AUTH]");
     const bool is_credentials = id == ReplyId::kBadCredentials || id == ReplyId::kBadCredentialsClosing ||
-                                id == ReplyId::kAccountDisabled;
+                                id == ReplyId::kAccountDisabled || id == ReplyId::kLoginEnded;
     EXPECT_EQ(says_auth, is_credentials) << NameOf(id);
   }
 }

@@ -32,6 +32,9 @@ class RecordingJournal : public SessionJournal {
   void LoginRefused(absl::string_view mechanism, ReplyId reply) override {
     events.push_back(absl::StrCat("login refused ", mechanism, " ", NameOf(reply)));
   }
+  void LoginEnded(const LoginName& login) override {
+    events.push_back(absl::StrCat("login ended ", login.address));
+  }
   void LoggedIn(const LoginName& login, const Maildrop& maildrop) override {
     events.push_back(absl::StrCat("logged in ", login.mechanism, " ", login.address, " ", login.account.value,
                                   " ", maildrop.count()));
@@ -459,6 +462,18 @@ TEST_F(SessionTest, NamesAndPasswordsInUtf8) {
   // What is no UTF-8 goes to the store as it is, which tries it as ISO 8859-1.
   EXPECT_EQ(ActionOf<BeginAuthAction>("PASS stra\xDF\x65").initial_response,
             absl::StrCat(std::string(1, '\0'), "demo", std::string(1, '\0'), "stra\xDF\x65"));
+}
+
+TEST_F(SessionTest, TheEndOfALoginIsSaidToTheNextLine) {
+  for (const char* line : {"STAT", "DELE 1", "RETR 1", "NOOP", "QUIT", "nonsense", "RSET"}) {
+    session_.reset();
+    LogIn();
+    Say("DELE 1");
+    session().OnLoginEnded();
+    EXPECT_EQ(Say(line), "-ERR [AUTH] the account was changed: log in again, closing\r\n") << line;
+    ASSERT_TRUE(std::holds_alternative<CloseAction>(action_)) << line;
+    EXPECT_EQ(std::get<CloseAction>(action_).cause, CloseCause::kLoginEnded) << line;
+  }
 }
 
 TEST_F(SessionTest, TooManyExchangesThatAreGivenUpClose) {

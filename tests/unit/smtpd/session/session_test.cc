@@ -8,8 +8,10 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/reason.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "smtpd/session/store_replies.h"
 
 namespace mailstead::smtp {
 namespace {
@@ -42,12 +44,12 @@ class FakeJournal : public SessionJournal {
   void AuthenticationCancelled(absl::string_view mechanism) override {
     told.push_back(absl::StrCat("cancelled ", mechanism));
   }
-
-  int of(ReplyId reply) const { return counts[static_cast<size_t>(reply)]; }
   void MechanismRefused(absl::string_view mechanism) override {
     told.push_back(absl::StrCat("no mechanism ", mechanism));
   }
   void LoginEnded(absl::string_view account) override { told.push_back(absl::StrCat("ended ", account)); }
+
+  int of(ReplyId reply) const { return counts[static_cast<size_t>(reply)]; }
 
   int counts[kReplyCount] = {};
   std::vector<std::string> told;
@@ -321,23 +323,72 @@ TEST_F(SessionTest, ForgetsEverythingWhenTlsStarts) {
   EXPECT_EQ(Said(session), "");
 }
 
-TEST_F(SessionTest, OffersPlusOnlyWithAnExporter) {
+TEST_F(SessionTest, OffersPlusOnlyWhereItIsWantedAndWorks) {
   config_.kind = ListenerKind::kSubmissions;
+  Session unwanted(config_, journal_);
+  unwanted.OnTlsStarted(/*channel_binding=*/true);
+  unwanted.OnLine("EHLO client.test");
+  EXPECT_EQ(Said(unwanted).find("-PLUS"), std::string::npos);
+  config_.sasl_mechanisms.push_back("SCRAM-SHA-256-PLUS");
   Session without(config_, journal_);
   without.OnTlsStarted(/*channel_binding=*/false);
   without.OnLine("EHLO client.test");
   EXPECT_EQ(Said(without).find("-PLUS"), std::string::npos);
   without.OnLine("AUTH SCRAM-SHA-256-PLUS");
   EXPECT_EQ(journal_.of(ReplyId::kUnknownMechanism), 1);
-  Session unwanted(config_, journal_);
-  unwanted.OnTlsStarted(/*channel_binding=*/true);
-  unwanted.OnLine("EHLO client.test");
-  EXPECT_EQ(Said(unwanted).find("-PLUS"), std::string::npos);
-  config_.sasl_mechanisms.push_back("SCRAM-SHA-256-PLUS");
   Session with(config_, journal_);
   with.OnTlsStarted(/*channel_binding=*/true);
   with.OnLine("EHLO client.test");
   EXPECT_NE(Said(with).find("-PLUS"), std::string::npos);
+}
+
+// A login ends while the session is open: the next command is the last.
+TEST_F(SessionTest, TheEndOfALoginIsSaidToTheNextCommand) {
+  config_.kind = ListenerKind::kSubmissions;
+  for (const char* command :
+       {"MAIL FROM:<alice@example.test>", "MAIL FROM:<>", "RCPT TO:<bob@example.test>", "DATA",
+        "BDAT 10 LAST", "NOOP", "RSET", "EHLO client.test", "QUIT", "nonsense"}) {
+    Session session(config_, journal_);
+    session.OnTlsStarted(true);
+    session.OnLine("EHLO client.test");
+    session.OnLine("AUTH PLAIN AGEAYg==");
+    session.OnLoggedIn("alice@example.test");
+    session.OnLine("MAIL FROM:<alice@example.test>");
+    session.OnSendReserved(true);
+    session.OnSenderChecked(true);
+    Said(session);
+    session.OnLoginEnded();
+    EXPECT_EQ(Said(session), "") << "nothing is said before the client speaks";
+    journal_.told.clear();
+    const Action action = session.OnLine(command);
+    EXPECT_TRUE(std::holds_alternative<CloseAction>(action)) << command;
+    EXPECT_EQ(Said(session),
+              "421 4.7.0 Your login has ended, since the account was changed; log in again\r\n")
+        << command;
+    EXPECT_FALSE(session.in_transaction()) << command;
+    EXPECT_EQ(journal_.told, std::vector<std::string>{"ended alice@example.test"}) << command;
+  }
+}
+
+TEST_F(SessionTest, TheStoreMaySayFirstThatALoginHasEnded) {
+  config_.kind = ListenerKind::kSubmissions;
+  const absl::Status ended = WithReason(absl::PermissionDeniedError("ended"), kReasonGrantExpired);
+  for (const bool at_mail : {true, false}) {
+    Session session(config_, journal_);
+    session.OnTlsStarted(true);
+    session.OnLine("EHLO client.test");
+    session.OnLine("AUTH PLAIN AGEAYg==");
+    session.OnLoggedIn("alice@example.test");
+    session.OnLine("MAIL FROM:<alice@example.test>");
+    session.OnSendReserved(true);
+    Action action =
+        session.OnSenderChecked(at_mail ? absl::StatusOr<bool>(ended) : absl::StatusOr<bool>(true));
+    if (!at_mail) action = session.OnStoreFailed("delivery", ended);
+    EXPECT_TRUE(std::holds_alternative<CloseAction>(action));
+    EXPECT_THAT(Said(session), testing::HasSubstr("421 4.7.0 Your login has ended"));
+    EXPECT_EQ(journal_.of(ReplyId::kLoginEnded), at_mail ? 1 : 2);
+    EXPECT_FALSE(IsAlarm(ended)) << "no operator needs to look";
+  }
 }
 
 TEST_F(SessionTest, AuthStepsAreDecodedBothWays) {

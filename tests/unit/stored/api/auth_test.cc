@@ -89,7 +89,7 @@ TEST_P(AuthApiTest, EveryMechanism) {
     EXPECT_EQ(verdict.result(), v1::Verdict::RESULT_OK) << mechanism;
     EXPECT_EQ(verdict.address(), kUser) << mechanism;
     EXPECT_EQ(verdict.account_id(), account_) << mechanism;
-    EXPECT_EQ(verdict.grant(), "") << "only a POP3 session needs one";
+    EXPECT_NE(verdict.grant(), "") << "for what is submitted";
   }
   EXPECT_EQ(LogInBy("SCRAM-SHA-256", "wrong").result(), v1::Verdict::RESULT_INVALID_CREDENTIALS);
   EXPECT_EQ(LogInBy("SCRAM-SHA-256-PLUS", kPassword, kExporter, std::string(32, 'x')).result(),
@@ -184,6 +184,128 @@ TEST_P(AuthApiTest, CheckSender) {
   EXPECT_TRUE(ask("demo+tag@example.test")->allowed());
   EXPECT_FALSE(ask("other@example.test")->allowed());
   EXPECT_EQ(FieldOf(ask("nobody").status()), "sender");
+}
+
+TEST_P(AuthApiTest, ASubmissionEndsWithItsLogin) {
+  const std::string grant = LogInPlain(kUser, kPassword).grant();
+  const auto check_sender = [&](const std::string& given, const std::string& session) {
+    v1::CheckSenderRequest request;
+    request.set_account(kUser);
+    request.set_sender(kUser);
+    request.set_grant(given);
+    return ReasonOf(Call<v1::CheckSenderResponse>("mailstead.frontend.v1.AuthService/CheckSender",
+                                                  {.role = kSmtp, .session_id = session}, request)
+                        .status());
+  };
+  const auto deliver = [&](const std::string& delivery_id, const std::string& given) {
+    v1::DeliverRequest request = DeliverTo(account_, delivery_id, "Subject: x\r\n\r\nhello\r\n");
+    request.mutable_end();
+    request.set_grant(given);
+    return ReasonOf(Call<v1::DeliverResponse>("mailstead.frontend.v1.DeliveryService/Deliver",
+                                              {.role = kSmtp, .session_id = "session"}, request)
+                        .status());
+  };
+  EXPECT_EQ(check_sender(grant, "session"), "");
+  EXPECT_EQ(check_sender(grant, "another"), kReasonGrantInvalid);
+  EXPECT_EQ(check_sender("nonsense", "session"), kReasonGrantInvalid);
+  EXPECT_EQ(check_sender(LogIn(kUser, kPassword, "session").grant(), "session"), kReasonGrantInvalid)
+      << "a grant for a maildrop";
+  EXPECT_EQ(deliver("delivery-number-1", grant), "");
+  store::v1::UpdateAccountRequest update;
+  update.set_account(kUser);
+  update.mutable_update()->set_state(store::v1::ACCOUNT_STATE_DISABLED);
+  update.mutable_update_mask()->add_paths("state");
+  ASSERT_TRUE(AsOperator<store::v1::Account>("DirectoryService/UpdateAccount", update).ok());
+  EXPECT_EQ(check_sender(grant, "session"), kReasonGrantExpired);
+  EXPECT_EQ(deliver("delivery-number-2", grant), kReasonGrantExpired);
+}
+
+TEST_P(AuthApiTest, ALoginThatEndsWhileItsMessageComesStoresNothing) {
+  if (GetParam() == TestDoor::kBatch) return;  // a batch has whole messages
+  const std::string grant = LogInPlain(kUser, kPassword).grant();
+  const int64_t other = AddAccount("other@example.test");
+  const auto dialog =
+      Open("mailstead.frontend.v1.DeliveryService/Deliver", {.role = kSmtp, .session_id = "session"});
+  v1::DeliverRequest piece = DeliverTo(other, "delivery-number-1", "Subject: x\r\n\r\nhello\r\n");
+  piece.clear_end();
+  piece.set_grant(grant);
+  ASSERT_TRUE(dialog->Write(piece));
+  store::v1::SetPasswordRequest set;
+  set.set_account(kUser);
+  set.mutable_password()->set_plain("new");
+  ASSERT_TRUE(AsOperator<store::v1::SetPasswordResponse>("DirectoryService/SetPassword", set).ok());
+  piece.Clear();
+  piece.mutable_end();
+  dialog->Write(piece, /*last=*/true);
+  v1::DeliverResponse response;
+  EXPECT_FALSE(dialog->Read(response));
+  EXPECT_EQ(ReasonOf(dialog->Finish()), kReasonGrantExpired);
+  EXPECT_TRUE(BlockOn(engine().messages().List(AccountId{other}, MessageId{0}, 10))->empty());
+}
+
+TEST_P(AuthApiTest, FrontEndsHearWhoseLoginsMayHaveEnded) {
+  const auto changes = [&](const std::string& cursor) {
+    v1::ListLoginChangesRequest request;
+    request.set_cursor(cursor);
+    const auto response = AsSmtp<v1::ListLoginChangesResponse>("AuthService/ListLoginChanges", request);
+    EXPECT_TRUE(response.ok()) << response.status();
+    return *response;
+  };
+  const std::string sending = LogInPlain(kUser, kPassword).grant();
+  const std::string fetching = LogIn(kUser, kPassword, "session").grant();
+  const int64_t other = AddAccount("other@example.test", kPassword);
+  const std::string of_other = LogInPlain("other@example.test", kPassword).grant();
+  std::string cursor = changes("").cursor();
+  EXPECT_EQ(changes(cursor).account_ids_size(), 0);
+  const auto ended = [&] {
+    v1::CheckLoginsRequest request;
+    for (const std::string& grant : {of_other, sending, fetching}) request.add_grants(grant);
+    const auto response = AsPop<v1::CheckLoginsResponse>("AuthService/CheckLogins", "", request);
+    EXPECT_TRUE(response.ok()) << response.status();
+    return std::vector<int>(response->ended().begin(), response->ended().end());
+  };
+  EXPECT_EQ(ended(), std::vector<int>());
+  // What ends no login is not told.
+  store::v1::UpdateAccountRequest update;
+  update.set_account(kUser);
+  update.mutable_update()->mutable_quota()->set_bytes(1 << 20);
+  update.mutable_update_mask()->add_paths("quota");
+  const auto updated = AsOperator<store::v1::Account>("DirectoryService/UpdateAccount", update);
+  ASSERT_TRUE(updated.ok()) << updated.status();
+  EXPECT_EQ(changes(cursor).account_ids_size(), 0);
+  EXPECT_EQ(ended(), std::vector<int>());
+
+  store::v1::SetPasswordRequest set;
+  set.set_account(kUser);
+  set.mutable_password()->set_plain("new");
+  ASSERT_TRUE(AsOperator<store::v1::SetPasswordResponse>("DirectoryService/SetPassword", set).ok());
+  v1::ListLoginChangesResponse since = changes(cursor);
+  ASSERT_EQ(since.account_ids_size(), 1);
+  EXPECT_EQ(since.account_ids(0), account_);
+  EXPECT_FALSE(since.any());
+  EXPECT_EQ(ended(), (std::vector<int>{1, 2}));
+
+  cursor = since.cursor();
+  store::v1::DeleteAccountRequest remove;
+  remove.set_account("other@example.test");
+  ASSERT_TRUE(AsOperator<store::v1::DeleteAccountResponse>("DirectoryService/DeleteAccount", remove).ok());
+  since = changes(cursor);
+  ASSERT_EQ(since.account_ids_size(), 1);
+  EXPECT_EQ(since.account_ids(0), other);
+  EXPECT_EQ(ended(), (std::vector<int>{0, 1, 2}));
+
+  Restart();
+  EXPECT_TRUE(changes(cursor).any());
+  EXPECT_EQ(ended(), (std::vector<int>{0, 1, 2}));
+}
+
+TEST_P(AuthApiTest, NoMoreThan500LoginsAreCheckedAtOnce) {
+  v1::CheckLoginsRequest request;
+  for (int i = 0; i < 500; ++i) request.add_grants("x");
+  EXPECT_EQ(AsPop<v1::CheckLoginsResponse>("AuthService/CheckLogins", "", request)->ended_size(), 500);
+  request.add_grants("x");
+  EXPECT_EQ(FieldOf(AsPop<v1::CheckLoginsResponse>("AuthService/CheckLogins", "", request).status()),
+            "grants");
 }
 
 TEST_P(AuthApiTest, AnExchangeThatIsGivenUpIsCounted) {

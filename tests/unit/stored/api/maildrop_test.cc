@@ -113,6 +113,31 @@ TEST_P(MaildropApiTest, AMaildropIsOpenedCommittedAndReleased) {
   EXPECT_TRUE(Release(grant, "s").ok()) << "again";
 }
 
+TEST_P(MaildropApiTest, EveryCallOfALoginThatHasEndedIsRefusedAtOnce) {
+  for (int i = 0; i < 3; ++i) Deliver(account_, absl::StrCat("delivery-number-", i), "hello");
+  RenewLease();
+  const std::string grant = Grant("s");
+  const auto opened = OpenMaildrop(grant, "s");
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  ASSERT_TRUE(Fetch(grant, 1).ok());
+  store::v1::UpdateAccountRequest update;
+  update.set_account(kUser);
+  update.mutable_update()->set_state(store::v1::ACCOUNT_STATE_DISABLED);
+  update.mutable_update_mask()->add_paths("state");
+  ASSERT_TRUE(AsOperator<store::v1::Account>("DirectoryService/UpdateAccount", update).ok());
+  EXPECT_EQ(ReasonOf(Fetch(grant, 1).status()), kReasonGrantExpired);
+  EXPECT_EQ(ReasonOf(OpenMaildrop(grant, "s").status()), kReasonGrantExpired);
+  EXPECT_EQ(ReasonOf(Commit(grant, "s", opened->token(), {1, 2}).status()), kReasonGrantExpired);
+  v1::ListMaildropRequest list;
+  list.set_grant(grant);
+  list.set_page_token(opened->next_page_token());
+  EXPECT_FALSE(AsPop<v1::ListMaildropResponse>("MaildropService/ListMaildrop", "s", list).ok());
+  EXPECT_TRUE(IsLocked());
+  EXPECT_TRUE(Release(grant, "s").ok()) << "it may leave";
+  EXPECT_FALSE(IsLocked());
+  EXPECT_EQ(BlockOn(engine().messages().List(AccountId{account_}, MessageId{0}, 10))->size(), 3u);
+}
+
 TEST_P(MaildropApiTest, ARepeatBySameSessionGetsTheSameLock) {
   RenewLease();
   const std::string grant = Grant("s");

@@ -53,6 +53,8 @@ constexpr Row kTable[] = {
     {"store.v1.AdminService/VerifyMessages", kOperator},
     {"frontend.v1.AuthService/Authenticate", kSmtp | kPop},
     {"frontend.v1.AuthService/CheckSender", kSmtp},
+    {"frontend.v1.AuthService/ListLoginChanges", kSmtp | kPop},
+    {"frontend.v1.AuthService/CheckLogins", kSmtp | kPop},
     {"frontend.v1.DeliveryService/ResolveRecipient", kSmtp},
     {"frontend.v1.DeliveryService/Deliver", kSmtp},
     {"frontend.v1.MaildropService/OpenMaildrop", kPop, true},

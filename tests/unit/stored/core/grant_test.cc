@@ -24,7 +24,7 @@ class GrantTest : public StoreTest {
   }
 
   std::string Issue(const std::string& session = kSession) {
-    return grants_.Issue(account_, session, engine_->directory().Version());
+    return grants_.Issue(GrantUse::kMaildrop, account_, session, engine_->directory().Version());
   }
   // The reason it is refused for; empty when it is good.
   static std::string Refusal(Grants& grants, const std::string& bytes) {
@@ -92,13 +92,17 @@ TEST_F(GrantTest, LivesAsLongAsItsSessionHoldsTheMaildrop) {
   EXPECT_EQ(Refusal(grant), kReasonGrantExpired);
 }
 
-TEST_F(GrantTest, AnotherPasswordEndsItButNotTheSessionThatIsOpen) {
+TEST_F(GrantTest, AnotherPasswordEndsItAndTheSessionThatIsOpen) {
   const std::string grant = Issue();
   const std::string open = Issue("session-2");
   Lock("session-2");
+  EXPECT_EQ(Refusal(open), "");
   ASSERT_TRUE(directory_.SetPassword("a@example.test", {Password::Kind::kPlain, "new"}).ok());
   EXPECT_EQ(Refusal(grant), kReasonGrantExpired);
-  EXPECT_EQ(Refusal(open), "");
+  EXPECT_EQ(Refusal(open), kReasonGrantExpired) << "although its session was seen to hold the maildrop";
+  EXPECT_EQ(ReasonOf(BlockOn(grants_.CheckLogin(GrantUse::kMaildrop, open)).status()), kReasonGrantExpired);
+  EXPECT_TRUE(*BlockOn(grants_.HasEnded(open)));
+  EXPECT_EQ(grants_.Read(open)->account, account_.id) << "it may still leave";
 }
 
 TEST_F(GrantTest, ADisabledOrDeletedAccountEndsIt) {
@@ -114,12 +118,63 @@ TEST_F(GrantTest, ADisabledOrDeletedAccountEndsIt) {
   EXPECT_EQ(Refusal(grant), kReasonGrantExpired);
 }
 
-TEST_F(GrantTest, ARenamedAccountKeepsIt) {
+TEST_F(GrantTest, ARenamedAccountEndsIt) {
   const std::string grant = Issue();
+  Lock(kSession);
   AccountUpdate update{"a@example.test"};
   update.address = "b@example.test";
   ASSERT_TRUE(directory_.UpdateAccount(update).ok());
+  EXPECT_EQ(Refusal(grant), kReasonGrantExpired);
+}
+
+TEST_F(GrantTest, AnotherQuotaDoesNotEndIt) {
+  const std::string grant = Issue();
+  AccountUpdate update{"a@example.test"};
+  update.quota_bytes = 1000;
+  ASSERT_TRUE(directory_.UpdateAccount(update).ok());
   EXPECT_EQ(Refusal(grant), "");
+  EXPECT_FALSE(*BlockOn(grants_.HasEnded(grant)));
+}
+
+TEST_F(GrantTest, EveryEndOfALoginEndsItsLongSessionToo) {
+  for (const bool disable : {true, false}) {
+    const std::string grant = Issue();
+    Lock(kSession);
+    clock_.Advance(absl::Hours(5));
+    ASSERT_EQ(Refusal(grant), "");
+    AccountUpdate update{"a@example.test"};
+    if (disable) {
+      update.disabled = true;
+      ASSERT_TRUE(directory_.UpdateAccount(update).ok());
+      EXPECT_EQ(Refusal(grant), kReasonGrantExpired);
+      update.disabled = false;
+      ASSERT_TRUE(directory_.UpdateAccount(update).ok());
+    }
+    ASSERT_TRUE(BlockOn(engine_->maildrops().Release(account_.id, kSession)).ok());
+    if (disable) continue;
+    ASSERT_TRUE(directory_.DeleteAccount("a@example.test").ok());
+    EXPECT_EQ(Refusal(grant), kReasonGrantExpired);
+  }
+}
+
+TEST_F(GrantTest, WhoMaySendMayNotFetch) {
+  const std::string sending =
+      grants_.Issue(GrantUse::kSending, account_, kSession, engine_->directory().Version());
+  EXPECT_EQ(Refusal(sending), kReasonGrantInvalid);
+  EXPECT_FALSE(grants_.Read(sending).ok());
+  EXPECT_TRUE(BlockOn(grants_.CheckLogin(GrantUse::kSending, sending)).ok());
+  EXPECT_EQ(ReasonOf(BlockOn(grants_.CheckLogin(GrantUse::kSending, Issue())).status()), kReasonGrantInvalid);
+  EXPECT_FALSE(*BlockOn(grants_.HasEnded(sending)));
+  EXPECT_TRUE(*BlockOn(grants_.HasEnded("nonsense")));
+}
+
+TEST_F(GrantTest, ASubmissionLastsAsLongAsItsLogin) {
+  const std::string sending =
+      grants_.Issue(GrantUse::kSending, account_, kSession, engine_->directory().Version());
+  clock_.Advance(absl::Hours(5));
+  EXPECT_TRUE(BlockOn(grants_.CheckLogin(GrantUse::kSending, sending)).ok());
+  ASSERT_TRUE(directory_.SetPassword("a@example.test", {Password::Kind::kPlain, "new"}).ok());
+  EXPECT_EQ(ReasonOf(BlockOn(grants_.CheckLogin(GrantUse::kSending, sending)).status()), kReasonGrantExpired);
 }
 
 TEST_F(GrantTest, IsLookedUpOnceForEachChangeOfTheDirectory) {
