@@ -20,6 +20,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "common/base/check.h"
+#include "common/base/clock.h"
 #include "stored/engine/rocksdb/rocksdb_engine.h"
 #include "tests/support/block_on.h"
 #include "tests/support/sync_engine.h"
@@ -39,6 +40,16 @@ namespace {
 
 // Changes under way at once: as many share a sync.
 constexpr int64_t kInFlight = 2000;
+
+// As it was so long ago: receipts are dated by the engine.
+class ClockOfThen final : public Clock {
+ public:
+  explicit ClockOfThen(absl::Duration age) : age_(age) {}
+  absl::Time Now() const override { return absl::Now() - age_; }
+
+ private:
+  const absl::Duration age_;
+};
 
 class Window {
  public:
@@ -129,8 +140,10 @@ void Fill(Engine& engine) {
 }
 
 void Run() {
+  const ClockOfThen clock(absl::GetFlag(FLAGS_age));
   ThreadExecutor executor;
   RocksDbOptions options;
+  options.clock = &clock;
   std::filesystem::create_directories(absl::GetFlag(FLAGS_data_dir));
   options.path = absl::GetFlag(FLAGS_data_dir) + "/rocksdb";
   options.executor = &executor;

@@ -4,6 +4,7 @@ import concurrent.futures
 import dataclasses
 import os
 import poplib
+import socket
 import statistics
 import tempfile
 import time
@@ -249,6 +250,67 @@ def growth(server, scale):
     return deliver(server, scale) / empty
 
 
+def delete_by_pop3(port, name, count):
+    """A session that has marked the first `count` messages of a mailbox as deleted, up to QUIT: its socket."""
+    session = socket.create_connection(("127.0.0.1", port), timeout=120)
+    replies = session.makefile("rb")
+    for line in (None, f"USER {name}@example.test", f"PASS {PASSWORD}"):
+        if line:
+            session.sendall(line.encode() + b"\r\n")
+        if not replies.readline().startswith(b"+OK"):
+            raise RuntimeError("no login")
+    for first in range(1, count + 1, 1000):
+        last = min(first + 999, count)
+        session.sendall(b"".join(b"DELE %d\r\n" % number for number in range(first, last + 1)))
+        for _ in range(first, last + 1):
+            if not replies.readline().startswith(b"+OK"):
+                raise RuntimeError("DELE was refused")
+    return session, replies
+
+
+def bystander(server, scale):
+    """p99 of small deliveries, 100 a second, while 200,000 messages are deleted by one QUIT, a mailbox of 1,000,000 is removed, or 1,000,000 old receipts are swept: the worst, times that at rest."""
+    seconds, count = 15, int(1_000_000 * scale)
+
+    def deliveries():
+        return mailload("smtp", server.mx_port, sessions=64, rate=100, count=100 * seconds, message_bytes=1024,
+                        recipient="many0@example.test")
+
+    def during(text, begin):
+        """Deliveries of which the first second is before `begin` is called."""
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            seen = pool.submit(deliveries)
+            time.sleep(1)
+            began = time.monotonic()
+            begin()
+            took = time.monotonic() - began
+            seen = seen.result()
+        server.details |= {f"p99, in us, {text}": seen["p99_us"], f"longest, in us, {text}": seen["most_us"]}
+        return seen["p99_us"], took
+
+    # stored sweeps when it starts.
+    server.add_mailboxes(["bulk"])
+    server.fill_mailbox("bulk", count, age="100h")
+    swept, _ = during("while receipts are swept", lambda: None)
+    server.wait_until_calm(600)
+    rest, _ = during("at rest", lambda: None)
+    session, replies = delete_by_pop3(server.pop3_port, "bulk", int(200_000 * scale))
+
+    def quit():
+        session.sendall(b"QUIT\r\n")
+        if not replies.readline().startswith(b"+OK"):
+            raise RuntimeError("QUIT was refused")
+
+    deleted, took = during("after a QUIT", quit)
+    server.details["ms of that QUIT"] = took * 1000
+    server.wait_until_calm(600)
+    server.fill_mailbox("bulk", int(200_000 * scale))
+    server.wait_until_calm(600)
+    removed, _ = during("after the removal of a mailbox",
+                        lambda: server.ctl.run("account", "remove", "bulk@example.test", "--yes"))
+    return max(swept, deleted, removed) / rest
+
+
 def deliver_spread(ports, scale, bulk):
     """As `deliver`, the sessions spread over several front-ends; messages a second."""
     count = int(bulk * scale / len(ports))
@@ -347,6 +409,7 @@ ROWS = {
     # Its bound is --rpc_memory_bytes and --block_cache_bytes together.
     "slow_uploads_stored": memory_row(slow_uploads_stored, 604, "MB", has_peer=False),
     "growth": Row(growth, "×", (Target(0.9),), has_peer=False),
+    "bystander": Row(bystander, "×", (Target(5),), less_is_better=True, has_peer=False),
     # No loss, but for what two runs of the same differ by.
     "front_ends_2": Row(front_ends_2, "×", (Target(0.95),), has_peer=False),
     "front_ends_4": Row(front_ends_4, "×", (Target(0.95),), has_peer=False),

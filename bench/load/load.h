@@ -26,6 +26,9 @@ struct Options {
   size_t message_bytes = 4096;
   // smtp: messages in each connection; 0 means all of the session's share.
   size_t messages_per_connection = 0;
+  // smtp: messages a second, however long each takes; 0: as fast as the sessions can. A latency then begins when the
+  // message was due: one that finds all sessions waiting waits, too.
+  double rate = 0;
   // smtp: recipients of each message. A "%" in `recipient` is replaced by a number below `mailboxes`.
   size_t recipients_per_message = 1;
   std::string recipient = "demo@example.test";

@@ -24,6 +24,8 @@ ABSL_FLAG(uint64_t, sessions, 32, "Sessions at once.");
 ABSL_FLAG(uint64_t, count, 10'000, "Messages (smtp), sessions (pop3, poll) or connections (idle) in all.");
 ABSL_FLAG(uint64_t, message_bytes, 4096, "smtp: size of each message.");
 ABSL_FLAG(uint64_t, messages_per_connection, 0, "smtp: messages in each connection; 0 means no limit.");
+ABSL_FLAG(double, rate, 0,
+          "smtp: messages a second, latencies from when each was due; 0: as fast as it goes.");
 ABSL_FLAG(uint64_t, recipients_per_message, 1, "smtp: recipients of each message.");
 ABSL_FLAG(std::string, recipient, "demo@example.test",
           "The mailbox; % is replaced by a number below --mailboxes.");
@@ -46,9 +48,9 @@ void Print(const char* mode, Result result) {
   const double seconds = absl::ToDoubleSeconds(result.elapsed);
   absl::PrintF(
       "{\"mode\":\"%s\",\"done\":%u,\"seconds\":%.3f,\"per_second\":%.1f,\"megabytes_per_second\":%.1f,"
-      "\"p50_us\":%.0f,\"p99_us\":%.0f",
+      "\"p50_us\":%.0f,\"p99_us\":%.0f,\"most_us\":%.0f",
       mode, result.done, seconds, result.done / seconds, result.bytes / seconds / 1e6,
-      QuantileUs(result.latencies, 0.5), QuantileUs(result.latencies, 0.99));
+      QuantileUs(result.latencies, 0.5), QuantileUs(result.latencies, 0.99), QuantileUs(result.latencies, 1));
   for (auto& [step, latencies] : result.steps) {
     absl::PrintF(",\"%s_p50_us\":%.0f", step, QuantileUs(latencies, 0.5));
   }
@@ -69,6 +71,7 @@ int Main(const std::string& mode) {
   options.count = absl::GetFlag(FLAGS_count);
   options.message_bytes = absl::GetFlag(FLAGS_message_bytes);
   options.messages_per_connection = absl::GetFlag(FLAGS_messages_per_connection);
+  options.rate = absl::GetFlag(FLAGS_rate);
   options.recipients_per_message = absl::GetFlag(FLAGS_recipients_per_message);
   options.recipient = absl::GetFlag(FLAGS_recipient);
   options.mailboxes = absl::GetFlag(FLAGS_mailboxes);

@@ -2,6 +2,8 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "asio/steady_timer.hpp"
+#include "asio/use_awaitable.hpp"
 #include "bench/load/load.h"
 
 namespace mailstead::bench {
@@ -12,10 +14,11 @@ struct Run {
   const Options& options;
   std::string message;
   size_t next = 0;
+  absl::Time begin;
   Result result;
 };
 
-asio::awaitable<void> SendOne(Client& client, Run& run, size_t number) {
+asio::awaitable<void> SendOne(Client& client, Run& run, size_t number, absl::Time begin) {
   const Options& options = run.options;
   std::string commands = "MAIL FROM:<bench@example.test>\r\n";
   for (size_t i = 0; i < options.recipients_per_message; ++i) {
@@ -23,7 +26,6 @@ asio::awaitable<void> SendOne(Client& client, Run& run, size_t number) {
     absl::StrAppend(&commands, "RCPT TO:<", Numbered(options.recipient, mailbox), ">\r\n");
   }
   absl::StrAppend(&commands, "DATA\r\n");
-  const absl::Time begin = absl::Now();
   co_await client.Write(commands);
   for (size_t i = 0; i < options.recipients_per_message + 1; ++i) co_await client.ExpectSmtp('2');
   co_await client.ExpectSmtp('3');
@@ -54,7 +56,13 @@ asio::awaitable<void> Session(asio::io_context& io, Run& run) {
         options.messages_per_connection == 0 ? options.count : options.messages_per_connection;
     for (size_t sent = 0; sent < limit && run.next < options.count; ++sent) {
       const size_t number = run.next++;
-      co_await SendOne(client, run, number);
+      absl::Time due = absl::Now();
+      if (options.rate > 0) {
+        due = run.begin + absl::Seconds(static_cast<double>(number) / options.rate);
+        asio::steady_timer timer(io, absl::ToChronoMicroseconds(due - absl::Now()));
+        co_await timer.async_wait(asio::use_awaitable);
+      }
+      co_await SendOne(client, run, number, due);
     }
     co_await client.Write("QUIT\r\n");
     co_await client.ExpectSmtp('2');
@@ -66,9 +74,9 @@ asio::awaitable<void> Session(asio::io_context& io, Run& run) {
 
 Result DeliverBySmtp(asio::io_context& io, const Options& options) {
   Run run{.options = options, .message = absl::StrCat(MakeMessage(options.message_bytes, 1), ".\r\n")};
-  const absl::Time begin = absl::Now();
+  run.begin = absl::Now();
   RunSessions(io, options.sessions, [&](size_t) { return Session(io, run); });
-  run.result.elapsed = absl::Now() - begin;
+  run.result.elapsed = absl::Now() - run.begin;
   return std::move(run.result);
 }
 
