@@ -86,6 +86,8 @@ struct Metrics::Impl {
         disk_free_bytes(
             MakeGauge(registry, "mailstead_store_disk_free_bytes", "Free bytes of its file system")),
         open_maildrops(MakeGauge(registry, "mailstead_store_open_maildrops", "Maildrops that are locked")),
+        hidden_deletions(MakeGauge(registry, "mailstead_store_hidden_deletions",
+                                   "Deletions of many messages that are still being taken away")),
         leases(MakeGauge(registry, "mailstead_store_leases", "Front-ends that hold a lease")),
         healthy(MakeGauge(registry, "mailstead_store_healthy", "1 when writes succeed")) {
     // So that a rate is 0 before it first happens, not absent.
@@ -114,6 +116,7 @@ struct Metrics::Impl {
   Gauge& disk_bytes;
   Gauge& disk_free_bytes;
   Gauge& open_maildrops;
+  Gauge& hidden_deletions;
   Gauge& leases;
   Gauge& healthy;
 
@@ -179,6 +182,7 @@ void Metrics::SetEngine(const engine::EngineStatus& status) {
   impl_->disk_bytes.Set(static_cast<double>(status.disk_bytes));
   impl_->disk_free_bytes.Set(static_cast<double>(status.disk_free_bytes));
   impl_->open_maildrops.Set(static_cast<double>(status.open_maildrop_count));
+  impl_->hidden_deletions.Set(static_cast<double>(status.hidden_deletion_count));
   impl_->leases.Set(static_cast<double>(status.leases.size()));
 }
 

@@ -4,6 +4,9 @@
 // Every verb is atomic: it happens whole or not at all, and not at all when it reports an error. A verb that changes
 // something is durable (synced) when it reports OK, except where it says otherwise.
 //
+// What a verb does while all other changes wait for it has a bound that does not depend on how much a mailbox, or the
+// store, holds: what is more is done before it, unseen, or afterwards, in steps with other changes in between.
+//
 // Concurrency: every verb is a Task and never blocks the thread that awaits it. The engine owns the threads or
 // connections that its work needs, and puts what waits at one moment into one commit. A Task that had to wait goes on, on
 // the Executor that the engine was opened with, those of one commit together. Verbs may be called from any thread. What
@@ -166,8 +169,12 @@ class UpkeepEngine {
   // Reads messages behind `from` (only of `account` unless its value is 0) and compares them with their SHA-256: a
   // bounded step; the next one begins at `next`.
   virtual Task<absl::StatusOr<VerifyStep>> Verify(AccountId account, VerifyCursor from) = 0;
-  // Forgets receipts older than `receipt_age`, and frees what deletions left. Called now and then; takes long.
+  // Forgets receipts older than `receipt_age`, and frees what deletions left. Called now and then; takes long, in steps
+  // that hold up no other verb. Cancelled: Stop came in between.
   virtual Task<absl::Status> Sweep(absl::Duration receipt_age) = 0;
+  // For the rest of the engine's life: sweeps that are under way, and what the engine does by itself to free what
+  // deletions left, end after their present step, and none begins. All other verbs go on.
+  virtual void Stop() = 0;
 };
 
 // The facets of one engine, which live as long as it. All Tasks have ended, and all that the engine gave out (body

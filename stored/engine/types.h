@@ -244,6 +244,8 @@ struct EngineStatus {
   int64_t disk_bytes = 0;
   int64_t disk_free_bytes = 0;
   int64_t open_maildrop_count = 0;
+  // Deletions of many messages whose messages are still being taken away.
+  int64_t hidden_deletion_count = 0;
   std::vector<LeaseInfo> leases;
 };
 

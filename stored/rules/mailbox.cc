@@ -28,8 +28,8 @@ void Add(Mailbox& mailbox, MessageId message, int64_t size_bytes) {
   mailbox.message_bytes += size_bytes;
 }
 
-void Remove(Mailbox& mailbox, int64_t size_bytes) {
-  --mailbox.message_count;
+void Remove(Mailbox& mailbox, int64_t size_bytes, int64_t count) {
+  mailbox.message_count -= count;
   mailbox.message_bytes -= size_bytes;
 }
 

@@ -43,8 +43,8 @@ absl::StatusOr<MessageId> ChooseMessageId(const Mailbox& mailbox, std::optional<
 
 // Counts a message in, and its number as used.
 void Add(Mailbox& mailbox, MessageId message, int64_t size_bytes);
-// Counts a message off.
-void Remove(Mailbox& mailbox, int64_t size_bytes);
+// Counts messages off that have so many bytes together.
+void Remove(Mailbox& mailbox, int64_t size_bytes, int64_t count = 1);
 
 // The copies of an account's quota.
 void CopyQuota(const engine::Account& account, Mailbox& mailbox);

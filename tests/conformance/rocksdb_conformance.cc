@@ -40,6 +40,9 @@ class RocksDbUnderTest final : public EngineUnderTest {
     options.maintenance_interval = absl::Milliseconds(50);
     options.clock = &clock_;
     options.lease_clock = &clock_;
+    // Small enough that most deletions of more than one message are taken away afterwards.
+    options.max_deleted_at_once = 4;
+    options.max_reclaimed_at_once = 16;
     options.executor = &executor_;
     auto engine = OpenRocksDbEngine(options);
     if (!engine.ok()) ADD_FAILURE() << engine.status();

@@ -2,9 +2,11 @@
 
 #include <openssl/sha.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
 #include <random>
+#include <set>
 #include <type_traits>
 #include <utility>
 
@@ -61,7 +63,10 @@ RocksDbOptions FaultyStore::options() {
   options.block_cache_bytes = size_t{1} << 20;
   options.min_free_bytes = size_t{1} << 20;
   options.maintenance_interval = absl::Milliseconds(20);
+  options.max_deleted_at_once = 3;
+  options.max_reclaimed_at_once = 5;
   options.executor = &executor_;
+  if (tweak_) tweak_(options);
   return options;
 }
 
@@ -177,8 +182,56 @@ struct Totals {
   bool operator==(const Totals&) const = default;
 };
 
+// What is deleted and still to be taken away: counted nowhere any more.
+struct Leavings {
+  std::set<AccountId> mailboxes;
+  std::map<AccountId, std::vector<MessageRun>> runs;
+  std::map<int64_t, int64_t> bytes_of_body;
+
+  bool Have(AccountId account, MessageId message) const {
+    if (mailboxes.contains(account)) return true;
+    const auto hidden = runs.find(account);
+    return hidden != runs.end() &&
+           std::any_of(hidden->second.begin(), hidden->second.end(),
+                       [&](const MessageRun& run) { return run.first <= message && message <= run.last; });
+  }
+};
+
+Leavings FindLeavings(const Database::Use& use, std::string& problems) {
+  Leavings leavings;
+  std::map<int64_t, AccountId> accounts;
+  absl::Status read = Scan(use, Family::kMeta, kDoomedPrefix, PrefixEnd(kDoomedPrefix),
+                           [&](absl::string_view key, absl::string_view) -> absl::StatusOr<bool> {
+                             leavings.mailboxes.insert(AccountOfKey(key.substr(kDoomedPrefix.size())));
+                             return true;
+                           });
+  // Deletions come before their runs.
+  read.Update(Scan(use, Family::kReclaim, "", "",
+                   [&](absl::string_view key, absl::string_view value) -> absl::StatusOr<bool> {
+                     if (key[0] == kDeletionKind) {
+                       Deletion deletion;
+                       RETURN_IF_ERROR(Decode(value, deletion));
+                       accounts[DeletionOfKey(key)] = AccountOfDeletionKey(key);
+                     } else if (key[0] == kRunsKind) {
+                       Runs runs;
+                       RETURN_IF_ERROR(Decode(value, runs));
+                       const auto account = accounts.find(DeletionOfRunsKey(key));
+                       if (account == accounts.end()) return absl::DataLossError("runs of no deletion");
+                       std::vector<MessageRun>& all = leavings.runs[account->second];
+                       all.insert(all.end(), runs.runs.begin(), runs.runs.end());
+                     } else {
+                       BodyRef ref;
+                       RETURN_IF_ERROR(Decode(value, ref));
+                       leavings.bytes_of_body[BodyOfDeadBodyKey(key)] = ref.size_bytes;
+                     }
+                     return true;
+                   }));
+  if (!read.ok()) absl::StrAppend(&problems, "reclaim: ", read.ToString(), "\n");
+  return leavings;
+}
+
 void CheckBodies(const Database::Use& use, const std::map<int64_t, int64_t>& entries_of_body,
-                 std::string& problems) {
+                 const Leavings& leavings, std::string& problems) {
   const auto refs = All<BodyRef>(use, Family::kBodyRef, problems);
   std::map<int64_t, int64_t> bytes_of_body;
   for (const auto& [key, ref] : refs) {
@@ -192,6 +245,7 @@ void CheckBodies(const Database::Use& use, const std::map<int64_t, int64_t>& ent
   for (const auto& [body, count] : entries_of_body) {
     if (!bytes_of_body.contains(body)) absl::StrAppend(&problems, "body ", body, " has no body_ref\n");
   }
+  bytes_of_body.insert(leavings.bytes_of_body.begin(), leavings.bytes_of_body.end());
   std::map<int64_t, int64_t> stored;
   const absl::Status read =
       Scan(use, Family::kBody, "", "",
@@ -222,13 +276,15 @@ std::string CheckRecords(const RocksDbOptions& options, rocksdb::Env& env) {
   std::map<AccountId, Totals> found;
   std::map<int64_t, int64_t> entries_of_body;
   Totals all;
+  const Leavings leavings = FindLeavings(use, problems);
   for (const auto& [key, message] : All<MessageRecord>(use, Family::kMessage, problems)) {
+    ++entries_of_body[message.body];
+    if (leavings.Have(AccountOfKey(key), MessageOfKey(key))) continue;
     Totals& totals = found[AccountOfKey(key)];
     for (Totals* each : {&totals, &all}) {
       ++each->count;
       each->bytes += message.entry.size_bytes();
     }
-    ++entries_of_body[message.body];
   }
   for (const auto& [key, mailbox] : All<rules::Mailbox>(use, Family::kMailbox, problems)) {
     const AccountId id = AccountOfKey(key);
@@ -241,7 +297,7 @@ std::string CheckRecords(const RocksDbOptions& options, rocksdb::Env& env) {
   if (all != Totals{counters.message_count, counters.message_bytes}) {
     absl::StrAppend(&problems, "the store counts ", counters.message_count, " but has ", all.count, "\n");
   }
-  CheckBodies(use, entries_of_body, problems);
+  CheckBodies(use, entries_of_body, leavings, problems);
   return problems;
 }
 

@@ -4,8 +4,10 @@
 
 #include <rocksdb/env.h>
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -27,19 +29,24 @@ class FaultyStore {
   FaultyFileSystem& files() { return *files_; }
   rocksdb::Env& env() { return *env_; }
   const std::string& path() const { return path_; }
-  // As the tests open it: small buffers, so that files change often.
+  // As the tests open it: small buffers, so that files change often, and small steps, so that most deletions are taken away
+  // in several.
   RocksDbOptions options();
   // CHECKs that it opens.
   void Open();
   absl::Status TryOpen();
   void Close() { engine_.reset(); }
   SyncEngine engine() { return SyncEngine(*engine_); }
+  Engine& facets() { return *engine_; }
+  // Changes the options of what is opened from now on.
+  void SetTweak(std::function<void(RocksDbOptions&)> tweak) { tweak_ = std::move(tweak); }
 
   // Waits for at most ten seconds.
   bool BecomesHealthy();
 
  private:
   std::string path_;
+  std::function<void(RocksDbOptions&)> tweak_;
   std::shared_ptr<FaultyFileSystem> files_;
   std::unique_ptr<rocksdb::Env> env_;
   ThreadExecutor executor_;
@@ -69,7 +76,7 @@ absl::Status CommitMaildrop(SyncEngine engine, AccountId mailbox, absl::string_v
 absl::StatusOr<std::string> Fetch(SyncEngine engine, AccountId mailbox, MessageId message);
 
 // Opens the closed store and compares all families with one another: counters with entries, body_ref with
-// entries, chunks with body_ref, nothing left over. Empty when all is well, else a line for each difference.
+// entries, chunks with body_ref, nothing left over but what is still to be taken away. Empty when all is well, else a line for each difference.
 std::string CheckRecords(const RocksDbOptions& options, rocksdb::Env& env);
 
 }  // namespace mailstead::engine

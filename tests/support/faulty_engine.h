@@ -330,6 +330,7 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
     Task<absl::Status> Sweep(absl::Duration receipt_age) override {
       return faults_.Run("Upkeep.Sweep", behind_.Sweep(receipt_age));
     }
+    void Stop() override { behind_.Stop(); }
 
    private:
     EngineFaults& faults_;

@@ -1,6 +1,7 @@
 // The facets of the reference model; one .cc for each, named as in every engine.
 #pragma once
 
+#include <atomic>
 #include <coroutine>
 #include <cstdint>
 #include <deque>
@@ -182,9 +183,11 @@ class MemoryUpkeep final : public UpkeepEngine {
   Task<absl::StatusOr<EngineStatus>> Status() override;
   Task<absl::StatusOr<VerifyStep>> Verify(AccountId account, VerifyCursor from) override;
   Task<absl::Status> Sweep(absl::Duration receipt_age) override;
+  void Stop() override { stopped_.store(true); }
 
  private:
   MemoryShared& shared_;
+  std::atomic<bool> stopped_{false};
 };
 
 }  // namespace mailstead::engine

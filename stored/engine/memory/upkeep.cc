@@ -76,6 +76,7 @@ Task<absl::StatusOr<VerifyStep>> MemoryUpkeep::Verify(AccountId account, VerifyC
 }
 
 Task<absl::Status> MemoryUpkeep::Sweep(absl::Duration receipt_age) {
+  if (stopped_) co_return absl::CancelledError("the engine is being closed");
   {
     State& state = shared_.state();
     absl::MutexLock lock(&state.mutex);

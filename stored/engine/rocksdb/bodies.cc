@@ -12,6 +12,12 @@
 #include "stored/rules/mailbox.h"
 
 namespace mailstead::engine {
+namespace {
+
+// Of a body that is swept, in one write.
+constexpr uint32_t kChunksInStep = 128;
+
+}  // namespace
 
 StagedBody::StagedBody(Database& database, Health& health, Readers& readers)
     : database_(database), health_(health), readers_(readers), id_(database.NextId()) {}
@@ -20,16 +26,17 @@ StagedBody::~StagedBody() {
   if (staged_bytes_ == 0) return;
   readers_.Defer([&database = database_, id = id_, generation = generation_,
                   chunks = ChunkCount(static_cast<int64_t>(staged_bytes_))] {
-    const Database::Use use(database);
-    // A database that was closed and opened again has swept the chunks, or holds the commit after all.
-    if (!use.status().ok() || use.generation() != generation) return;
-    rocksdb::WriteBatch batch;
-    for (uint32_t chunk = 0; chunk < chunks; ++chunk) {
-      batch.Delete(use.family(Family::kBody), ChunkKey(id, chunk));
+    for (uint32_t chunk = 0; chunk < chunks;) {
+      const Database::Use use(database);
+      // A database that was closed and opened again has swept the chunks, or holds the commit after all.
+      if (!use.status().ok() || use.generation() != generation) return;
+      rocksdb::WriteBatch batch;
+      const uint32_t end = std::min(chunks, chunk + kChunksInStep);
+      for (; chunk < end; ++chunk) batch.Delete(use.family(Family::kBody), ChunkKey(id, chunk));
+      // The mark goes with the last, so where this fails the next start sweeps.
+      if (chunk == chunks) batch.Delete(use.family(Family::kStaged), BodyKey(id));
+      if (!use.Write(batch, /*sync=*/false).ok()) return;
     }
-    batch.Delete(use.family(Family::kStaged), BodyKey(id));
-    // Where this fails the next start sweeps.
-    use.Write(batch, /*sync=*/false).IgnoreError();
   });
 }
 
@@ -124,20 +131,24 @@ size_t WholeBody::memory_bytes() const {
   return total;
 }
 
-absl::Status UnrefBody(Batch& batch, int64_t id) {
+absl::StatusOr<bool> UnrefBody(Batch& batch, int64_t id) {
   ASSIGN_OR_RETURN(std::optional<BodyRef> ref, FindRecord<BodyRef>(batch, Family::kBodyRef, BodyKey(id)));
   if (!ref.has_value()) return absl::DataLossError(absl::StrCat("body ", id, " of a message is missing"));
   ASSIGN_OR_RETURN(const bool was_last, rules::Unreference(ref->mailbox_count));
   if (!was_last) {
     batch.Put(Family::kBodyRef, BodyKey(id), Encode(*ref));
-    return absl::OkStatus();
+    return false;
+  }
+  batch.Delete(Family::kBodyRef, BodyKey(id));
+  batch.counters().deleted_body_bytes += ref->size_bytes;
+  if (ChunkCount(ref->size_bytes) > kChunksDeletedAtOnce) {
+    batch.Put(Family::kReclaim, DeadBodyKey(id), Encode(BodyRef{0, ref->size_bytes}));
+    return true;
   }
   for (uint32_t chunk = 0; chunk < ChunkCount(ref->size_bytes); ++chunk) {
     batch.Delete(Family::kBody, ChunkKey(id, chunk));
   }
-  batch.Delete(Family::kBodyRef, BodyKey(id));
-  batch.counters().deleted_body_bytes += ref->size_bytes;
-  return absl::OkStatus();
+  return false;
 }
 
 }  // namespace mailstead::engine

@@ -23,6 +23,9 @@ namespace mailstead::engine {
 
 inline constexpr size_t kChunkBytes = 64 * 1024;
 
+// A body of up to so many chunks is deleted by the commit that takes its last entry; one of more by upkeep.
+inline constexpr uint32_t kChunksDeletedAtOnce = 4;
+
 inline uint32_t ChunkCount(int64_t size_bytes) {
   return static_cast<uint32_t>((static_cast<uint64_t>(size_bytes) + kChunkBytes - 1) / kChunkBytes);
 }
@@ -79,7 +82,8 @@ class WholeBody {
   std::vector<std::string> chunks_;
 };
 
-// One mailbox entry less; with the last one the body goes. DataLoss when it is not there.
-absl::Status UnrefBody(Batch& batch, int64_t id);
+// One mailbox entry less; with the last one the body goes. True: its chunks are left to upkeep. DataLoss when it is not
+// there.
+absl::StatusOr<bool> UnrefBody(Batch& batch, int64_t id);
 
 }  // namespace mailstead::engine

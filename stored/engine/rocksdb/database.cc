@@ -4,9 +4,11 @@
 #include <rocksdb/listener.h>
 #include <rocksdb/write_batch.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "absl/strings/numbers.h"
+#include "common/base/check.h"
 #include "common/base/random.h"
 #include "stored/engine/rocksdb/acknowledged.h"
 #include "stored/engine/rocksdb/schema.h"
@@ -69,9 +71,16 @@ absl::Status Database::CheckLog(const rocksdb::DBOptions& db_options, const Desc
   RETURN_IF_ERROR(FromRocksDb(env_.LockFile(db_path() + "/LOCK", &lock)));
   RETURN_IF_ERROR(FromRocksDb(env_.UnlockFile(lock)));
 
+  // Families that are made only when the store is opened for good are not there to be read.
+  std::vector<std::string> names;
+  RETURN_IF_ERROR(FromRocksDb(rocksdb::DB::ListColumnFamilies(db_options, db_path(), &names)));
+  Descriptors there = families;
+  std::erase_if(there, [&](const auto& family) {
+    return std::find(names.begin(), names.end(), family.name) == names.end();
+  });
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* raw = nullptr;
-  RETURN_IF_ERROR(FromRocksDb(rocksdb::DB::OpenForReadOnly(db_options, db_path(), families, &handles, &raw)));
+  RETURN_IF_ERROR(FromRocksDb(rocksdb::DB::OpenForReadOnly(db_options, db_path(), there, &handles, &raw)));
   const std::unique_ptr<rocksdb::DB> db(raw);
   const uint64_t reached = db->GetLatestSequenceNumber();
   for (rocksdb::ColumnFamilyHandle* handle : handles) db->DestroyColumnFamilyHandle(handle);
@@ -104,6 +113,7 @@ absl::Status Database::OpenFiles() {
   if (status.ok()) status = LoadIncarnation();
   if (status.ok()) status = LoadCounters();
   if (status.ok()) status = SweepStaged();
+  if (status.ok()) status = LoadHiding();
   if (status.ok() && schema == SchemaState::kNew) status = MarkSchemaReady(env_, options_.path);
   if (status.ok()) {
     const absl::StatusOr<bool> old_receipts = AnyOldReceipts();
@@ -220,6 +230,82 @@ absl::Status Database::SweepStaged() {
   return FromRocksDb(it->status());
 }
 
+// Which deletions go on being taken away. What names messages of one that never committed is deleted.
+absl::Status Database::LoadHiding() {
+  rocksdb::ColumnFamilyHandle* reclaim = families_[static_cast<size_t>(Family::kReclaim)];
+  absl::flat_hash_map<AccountId, int64_t> hiding;
+  absl::flat_hash_set<int64_t> deletions;
+  const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(rocksdb::ReadOptions(), reclaim));
+  for (it->Seek(std::string(1, kDeletionKind)); it->Valid() && it->key()[0] == kDeletionKind; it->Next()) {
+    ++hiding[AccountOfDeletionKey(ToView(it->key()))];
+    deletions.insert(DeletionOfKey(ToView(it->key())));
+  }
+  RETURN_IF_ERROR(FromRocksDb(it->status()));
+  rocksdb::WriteBatch batch;
+  for (it->Seek(std::string(1, kRunsKind)); it->Valid() && it->key()[0] == kRunsKind; it->Next()) {
+    if (!deletions.contains(DeletionOfRunsKey(ToView(it->key())))) batch.Delete(reclaim, it->key());
+  }
+  RETURN_IF_ERROR(FromRocksDb(it->status()));
+  if (batch.Count() > 0) RETURN_IF_ERROR(FromRocksDb(db_->Write(rocksdb::WriteOptions(), &batch)));
+  absl::MutexLock lock(&hiding_mutex_);
+  hiding_ = std::move(hiding);
+  hiding_generation_ = generation_;
+  hiding_count_.store(static_cast<int64_t>(deletions.size()));
+  hidings_begun_.fetch_add(1);
+  return absl::OkStatus();
+}
+
+void Database::BeginHiding(AccountId account) {
+  absl::MutexLock lock(&hiding_mutex_);
+  ++hiding_[account];
+  hiding_count_.fetch_add(1);
+  hidings_begun_.fetch_add(1);
+}
+
+void Database::EndHiding(AccountId account, uint64_t generation) {
+  absl::MutexLock lock(&hiding_mutex_);
+  // A recovery has counted anew, without it.
+  if (generation != hiding_generation_) return;
+  const auto it = hiding_.find(account);
+  CHECK(it != hiding_.end());
+  if (--it->second == 0) hiding_.erase(it);
+  hiding_count_.fetch_sub(1);
+}
+
+absl::Status Database::CompactBodies(const rocksdb::CompactRangeOptions& options) {
+  rocksdb::DB* db = nullptr;
+  rocksdb::ColumnFamilyHandle* bodies = nullptr;
+  {
+    const Use use(*this);
+    RETURN_IF_ERROR(use.status());
+    absl::MutexLock lock(&compacting_mutex_);
+    if (recovering_ || compacting_stopped_) return absl::UnavailableError("no compaction is begun now");
+    ++compaction_count_;
+    db = &use.db();
+    bodies = use.family(Family::kBody);
+  }
+  const absl::Status compacted = FromRocksDb(db->CompactRange(options, bodies, nullptr, nullptr));
+  absl::MutexLock lock(&compacting_mutex_);
+  --compaction_count_;
+  return compacted;
+}
+
+void Database::StopCompacting() {
+  {
+    absl::MutexLock lock(&compacting_mutex_);
+    compacting_stopped_ = true;
+  }
+  const Use use(*this);
+  if (use.status().ok()) use.db().DisableManualCompaction();
+}
+
+void Database::AwaitCompactions() {
+  const auto none = [this]()
+                        ABSL_EXCLUSIVE_LOCKS_REQUIRED(compacting_mutex_) { return compaction_count_ == 0; };
+  absl::MutexLock lock(&compacting_mutex_);
+  compacting_mutex_.Await(absl::Condition(&none));
+}
+
 // Nothing is trusted after a failed write or sync: the kernel may have dropped what it could not write. So
 // the files are closed and opened again, as by a restart: the log is replayed, and all that it held is
 // written to new, synced files before the first new write. A commit that was reported as failed may turn out
@@ -228,9 +314,22 @@ absl::Status Database::SweepStaged() {
 // the disk takes writes again reads go on with the old files.
 absl::Status Database::Recover() {
   RETURN_IF_ERROR(ProbeDisk());
+  {
+    absl::MutexLock lock(&compacting_mutex_);
+    recovering_ = true;
+  }
+  {
+    const Use use(*this);
+    if (use.status().ok()) use.db().DisableManualCompaction();
+  }
+  AwaitCompactions();
   absl::MutexLock lock(&gate_);
   CloseFiles();
   const absl::Status opened = OpenFiles();
+  {
+    absl::MutexLock compacting(&compacting_mutex_);
+    recovering_ = false;
+  }
   // A change that was reported as failed may be there now.
   DirectoryChanged();
   return opened;
@@ -313,6 +412,9 @@ absl::Status Database::Use::Write(rocksdb::WriteBatch& batch, bool sync) const {
   // What comes before this batch in the log is synced with it, and it has a number for each of its entries.
   const uint64_t reaches = db().GetLatestSequenceNumber() + batch.Count();
   const absl::Status status = FromRocksDb(db().Write(options, &batch));
+  if (database_.options_.on_write) {
+    database_.options_.on_write({static_cast<size_t>(batch.Count()), batch.GetDataSize()});
+  }
   if (!status.ok()) {
     database_.health_.WriteFailed(status);
   } else if (sync) {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -33,6 +34,10 @@ inline rocksdb::Slice ToSlice(absl::string_view text) { return rocksdb::Slice(te
 inline absl::string_view ToView(const rocksdb::Slice& slice) {
   return absl::string_view(slice.data(), slice.size());
 }
+
+// How much a scan reads. Of very much nothing is put into the block cache, where it would take the place of what others
+// need, and nothing of it is read again soon.
+enum class ScanSize { kUsual, kVeryMuch };
 
 // Something that values are read from: the database, a snapshot of it, or a batch on top of it.
 class Source {
@@ -104,6 +109,7 @@ class Database {
     absl::StatusOr<bool> FindAt(const rocksdb::Snapshot* snapshot, Family family, absl::string_view key,
                                 std::string& value) const;
     Counters counters() const { return database_.counters(); }
+    Database& database() const { return database_; }
     // Reports a failure to Health.
     absl::Status Write(rocksdb::WriteBatch& batch, bool sync) const;
 
@@ -163,6 +169,26 @@ class Database {
   bool has_old_receipts() const { return has_old_receipts_.load(std::memory_order_relaxed); }
   absl::Status LookForOldReceipts();
 
+  // Deletions of many messages that have committed and are being taken away. A reader that takes its view of the database
+  // between two equal values of hidings_begun() and finds that Hides is false in between sees none that is half taken away.
+  uint64_t hidings_begun() const { return hidings_begun_.load(); }
+  bool Hides(AccountId account) const {
+    if (hiding_count_.load() == 0) return false;
+    absl::MutexLock lock(&hiding_mutex_);
+    return hiding_.contains(account);
+  }
+  int64_t hiding_count() const { return hiding_count_.load(); }
+  // By the writer, before the commit of a deletion is written; and once all of it is taken away, by a write to the
+  // database of that generation.
+  void BeginHiding(AccountId account);
+  void EndHiding(AccountId account, uint64_t generation);
+
+  // Compacts family body. Keeps no Use, so that a recovery does not wait for it: Unavailable when one came in between, or
+  // after StopCompacting.
+  absl::Status CompactBodies(const rocksdb::CompactRangeOptions& options);
+  // Ends a compaction that is under way, soon, and takes none any more.
+  void StopCompacting();
+
   // Bytes of all files.
   int64_t DiskBytes() const;
 
@@ -179,6 +205,8 @@ class Database {
   absl::StatusOr<bool> AnyOldReceipts() const;
   absl::Status LoadCounters() ABSL_EXCLUSIVE_LOCKS_REQUIRED(gate_);
   absl::Status SweepStaged() ABSL_EXCLUSIVE_LOCKS_REQUIRED(gate_);
+  absl::Status LoadHiding() ABSL_EXCLUSIVE_LOCKS_REQUIRED(gate_);
+  void AwaitCompactions();
   absl::Status ProbeDisk() const;
   std::string db_path() const;
 
@@ -195,6 +223,19 @@ class Database {
 
   absl::Mutex snapshots_mutex_;
   absl::flat_hash_set<const rocksdb::Snapshot*> snapshots_ ABSL_GUARDED_BY(snapshots_mutex_);
+
+  std::atomic<uint64_t> hidings_begun_{0};
+  std::atomic<int64_t> hiding_count_{0};
+  mutable absl::Mutex hiding_mutex_;
+  // How many of each mailbox; counted when the database of this generation was opened, and kept since.
+  absl::flat_hash_map<AccountId, int64_t> hiding_ ABSL_GUARDED_BY(hiding_mutex_);
+  uint64_t hiding_generation_ ABSL_GUARDED_BY(hiding_mutex_) = 0;
+
+  absl::Mutex compacting_mutex_;
+  int compaction_count_ ABSL_GUARDED_BY(compacting_mutex_) = 0;
+  // While the database is closed and opened again, and behind StopCompacting.
+  bool recovering_ ABSL_GUARDED_BY(compacting_mutex_) = false;
+  bool compacting_stopped_ ABSL_GUARDED_BY(compacting_mutex_) = false;
 
   std::string incarnation_;
   std::atomic<bool> has_old_receipts_{false};

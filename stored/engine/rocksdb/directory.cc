@@ -109,6 +109,7 @@ class CreateChange final : public Change {
     for (DirectoryEntry& entry : entries_) results_.push_back(std::visit(create, entry));
     return absl::OkStatus();
   }
+  size_t record_count() const override { return 8 * entries_.size(); }
   size_t size_bytes() const override { return entries_.size() * sizeof(DirectoryEntry); }
 
   std::vector<absl::StatusOr<DirectoryEntry>> TakeResults() { return std::move(results_); }
@@ -359,7 +360,7 @@ Task<absl::Status> RocksDbDirectory::Delete(DirectoryKey key, int64_t expected_v
   const bool is_account = std::holds_alternative<AccountKey>(key);
   DeleteChange change(shared_.leases(), std::move(key), expected_version);
   absl::Status deleted = co_await shared_.writer().Commit(change);
-  if (deleted.ok() && is_account) shared_.NoteDoomed();
+  if (deleted.ok() && is_account) shared_.NoteReclaim();
   co_return deleted;
 }
 

@@ -24,7 +24,7 @@ class RocksDbEngine final : public Engine {
         leases_(shared_),
         upkeep_(shared_, leases_) {}
   ~RocksDbEngine() override {
-    upkeep_.Stop();
+    upkeep_.End();
     shared_.Close();
   }
 
@@ -86,6 +86,40 @@ void RocksDbShared::Close() {
   writer_.reset();
   // Where it fails the next start knows a little less.
   if (database_ != nullptr) database_->NoteAcknowledged().IgnoreError();
+}
+
+void RocksDbShared::NoteReclaim() {
+  absl::MutexLock lock(&reclaim_mutex_);
+  has_work_ = true;
+}
+
+bool RocksDbShared::AwaitReclaim() {
+  const auto wakes = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(reclaim_mutex_) {
+    return has_work_ || long_work_stopped_;
+  };
+  absl::MutexLock lock(&reclaim_mutex_);
+  reclaim_mutex_.Await(absl::Condition(&wakes));
+  has_work_ = false;
+  return !long_work_stopped_;
+}
+
+void RocksDbShared::StopLongWork() {
+  {
+    absl::MutexLock lock(&reclaim_mutex_);
+    long_work_stopped_ = true;
+  }
+  if (database_ != nullptr) database_->StopCompacting();
+}
+
+bool RocksDbShared::long_work_stopped() {
+  absl::MutexLock lock(&reclaim_mutex_);
+  return long_work_stopped_;
+}
+
+bool RocksDbShared::Rest(absl::Duration time) {
+  const auto stopped = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(reclaim_mutex_) { return long_work_stopped_; };
+  absl::MutexLock lock(&reclaim_mutex_);
+  return !reclaim_mutex_.AwaitWithTimeout(absl::Condition(&stopped), time);
 }
 
 absl::Status Scan(

@@ -48,10 +48,15 @@ class RocksDbShared {
   // is put in the folder's place.
   const std::string& listing_counter() const { return listing_counter_; }
 
-  // A deleted mailbox is to be taken away: set by its deletion, and at the start, when it is to be looked; cleared by the
-  // upkeep that takes it on.
-  void NoteDoomed() { has_doomed_.store(true); }
-  bool TakeDoomed() { return has_doomed_.exchange(false); }
+  // Something is deleted and to be taken away: wakes the thread that does it.
+  void NoteReclaim();
+  // Waits for NoteReclaim, unless there was one since the last time, as there is at the start. False: StopLongWork.
+  bool AwaitReclaim();
+  // What takes long ends after its present step, and is not begun any more.
+  void StopLongWork();
+  bool long_work_stopped();
+  // Between two steps of long work, so that they take a small part of the machine. False: StopLongWork.
+  bool Rest(absl::Duration time);
 
   // What `read` finds, on a reader's thread: a function of (const Database::Use&) that gives an absl::StatusOr.
   template <typename Read>
@@ -95,7 +100,9 @@ class RocksDbShared {
   class Health health_;
   LeaseTable leases_;
   const std::string listing_counter_;
-  std::atomic<bool> has_doomed_{true};
+  absl::Mutex reclaim_mutex_;
+  bool has_work_ ABSL_GUARDED_BY(reclaim_mutex_) = true;
+  bool long_work_stopped_ ABSL_GUARDED_BY(reclaim_mutex_) = false;
 
   // In this order: what is below uses what is above.
   std::unique_ptr<Database> database_;
@@ -103,10 +110,6 @@ class RocksDbShared {
   std::unique_ptr<Readers> background_;
   std::unique_ptr<Writer> writer_;
 };
-
-// How much a scan reads. Of very much nothing is put into the block cache, where it would take the place of what others
-// need, and nothing of it is read again soon.
-enum class ScanSize { kUsual, kVeryMuch };
 
 // What lies between two keys of a family, in order: calls `visit` until it gives false. `end` empty: up to the last.
 absl::Status Scan(
@@ -117,11 +120,6 @@ absl::Status Scan(
 // The lock of a mailbox as it stands.
 absl::StatusOr<rules::LockState> FindLockState(const Source& source, const LeaseTable& leases,
                                                AccountId account);
-
-// Deletes what exists of `messages` and counts it off `mailbox`, which the caller writes when it is more than none. How
-// many there were.
-absl::StatusOr<int64_t> DeleteEntries(Batch& batch, AccountId account, rules::Mailbox& mailbox,
-                                      const std::vector<MessageId>& messages);
 
 class RocksDbDirectory final : public DirectoryEngine {
  public:
@@ -191,36 +189,46 @@ class RocksDbLeases final : public LeaseEngine {
 class RocksDbUpkeep final : public UpkeepEngine {
  public:
   RocksDbUpkeep(RocksDbShared& shared, RocksDbLeases& leases) : shared_(shared), leases_(leases) {}
-  ~RocksDbUpkeep() override { Stop(); }
+  ~RocksDbUpkeep() override { End(); }
   absl::Status Health() override { return shared_.health().Get(); }
   Task<absl::StatusOr<EngineStatus>> Status() override;
   Task<absl::StatusOr<VerifyStep>> Verify(AccountId account, VerifyCursor from) override;
   Task<absl::Status> Sweep(absl::Duration receipt_age) override;
+  void Stop() override { shared_.StopLongWork(); }
 
   // Begins and ends what goes on by itself.
   void Begin();
-  void Stop();
+  void End();
 
  private:
-  // On the upkeep thread.
+  // Threads of their own: what must never wait, and what takes long.
   void Maintain();
+  void ReclaimAlways();
   void RecoverIfNeeded();
-  // These block.
-  absl::Status ReclaimDoomedMailboxes();
+  // These block; Cancelled after Stop.
+  absl::Status Reclaim();
   absl::Status ReclaimMailbox(AccountId account);
+  absl::Status DropDeletions(AccountId account);
+  absl::Status ReclaimDeletion(AccountId account, int64_t deletion);
+  absl::Status ReclaimBodies();
   absl::Status SweepNow(absl::Duration receipt_age);
-  absl::Status SweepReceipts(char kind, absl::Time before);
+  absl::Status SweepReceipts(char kind, absl::Time before, std::string& from);
   absl::Status ReclaimBodySpace();
-  bool stopping();
 
   RocksDbShared& shared_;
   RocksDbLeases& leases_;
   absl::Mutex mutex_;
-  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  // One sweep at a time.
+  bool ending_ ABSL_GUARDED_BY(mutex_) = false;
+  // One at a time.
   absl::Mutex sweep_mutex_;
-  bool failure_logged_ = false;  // the upkeep thread's
-  std::thread thread_;
+  absl::Mutex reclaim_mutex_;
+  // Where receipts that are not yet old begin, as of the last sweep; empty: at the first.
+  absl::Time swept_before_ ABSL_GUARDED_BY(sweep_mutex_) = absl::InfinitePast();
+  std::string swept_receipts_ ABSL_GUARDED_BY(sweep_mutex_);
+  std::string swept_old_receipts_ ABSL_GUARDED_BY(sweep_mutex_);
+  bool failure_logged_ = false;  // Maintain's
+  std::thread maintenance_;
+  std::thread reclaiming_;
 };
 
 }  // namespace mailstead::engine

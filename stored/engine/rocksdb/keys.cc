@@ -30,6 +30,12 @@ std::string NumberKey(int64_t value) {
   return key;
 }
 
+std::string KindKey(char kind, int64_t number) {
+  std::string key(1, kind);
+  AppendNumber(key, number);
+  return key;
+}
+
 }  // namespace
 
 const char* FamilyName(Family family) {
@@ -54,6 +60,8 @@ const char* FamilyName(Family family) {
       return "lease";
     case Family::kLock:
       return "lock";
+    case Family::kReclaim:
+      return "reclaim";
   }
   CHECK(false);
 }
@@ -118,6 +126,34 @@ std::string ChunkKey(int64_t body, uint32_t chunk) {
   for (int shift = 24; shift >= 0; shift -= 8) key.push_back(static_cast<char>(chunk >> shift));
   return key;
 }
+
+std::string DeletionKey(AccountId account, int64_t deletion) {
+  std::string key = DeletionPrefix(account);
+  AppendNumber(key, deletion);
+  return key;
+}
+
+std::string DeletionPrefix(AccountId account) { return KindKey(kDeletionKind, account.value); }
+
+AccountId AccountOfDeletionKey(absl::string_view key) { return AccountId{NumberAt(key, 1)}; }
+
+int64_t DeletionOfKey(absl::string_view key) { return NumberAt(key, 9); }
+
+std::string RunsKey(int64_t deletion, MessageId first) {
+  std::string key = RunsPrefix(deletion);
+  AppendNumber(key, first.value);
+  return key;
+}
+
+std::string RunsPrefix(int64_t deletion) { return KindKey(kRunsKind, deletion); }
+
+int64_t DeletionOfRunsKey(absl::string_view key) { return NumberAt(key, 1); }
+
+MessageId FirstOfRunsKey(absl::string_view key) { return MessageId{NumberAt(key, 9)}; }
+
+std::string DeadBodyKey(int64_t body) { return KindKey(kDeadBodyKind, body); }
+
+int64_t BodyOfDeadBodyKey(absl::string_view key) { return NumberAt(key, 1); }
 
 std::string ReceiptKey(absl::string_view scope, absl::string_view delivery_id) {
   return absl::StrCat("R", scope, kNul, delivery_id);

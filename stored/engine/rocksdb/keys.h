@@ -10,8 +10,9 @@
 //   delivery   'R' scope NUL delivery_id | 'T' seconds scope NUL delivery_id
 //   lease      lease_id
 //   lock       account
+//   reclaim    'm' account deletion | 'r' deletion message | 'b' body
 //
-// account, message, body, removal_count and seconds (since 1970) have 8 bytes, chunk has 4. In 'a' and 'l' the domain
+// account, message, body, removal_count, deletion and seconds (since 1970) have 8 bytes, chunk has 4. In 'a' and 'l' the domain
 // comes first, so that an ordered walk gives addresses by domain, and those of one domain are together; the local part of
 // a catch-all is empty. A store of schema version 1 or 2 has left receipts without a scope, until they are old enough to
 // be forgotten:
@@ -42,8 +43,9 @@ enum class Family : uint8_t {
   kDelivery,
   kLease,
   kLock,
+  kReclaim,
 };
-inline constexpr size_t kFamilyCount = 10;
+inline constexpr size_t kFamilyCount = 11;
 // As RocksDB knows it.
 const char* FamilyName(Family family);
 
@@ -78,6 +80,23 @@ std::string BodyKey(int64_t body);
 // The inverse, also of ChunkKey.
 int64_t BodyOfKey(absl::string_view key);
 std::string ChunkKey(int64_t body, uint32_t chunk);
+
+inline constexpr char kDeletionKind = 'm';
+inline constexpr char kRunsKind = 'r';
+inline constexpr char kDeadBodyKind = 'b';
+// A deletion of many messages that has committed.
+std::string DeletionKey(AccountId account, int64_t deletion);
+std::string DeletionPrefix(AccountId account);
+AccountId AccountOfDeletionKey(absl::string_view key);
+int64_t DeletionOfKey(absl::string_view key);
+// Which messages a deletion is of, from `first` on.
+std::string RunsKey(int64_t deletion, MessageId first);
+std::string RunsPrefix(int64_t deletion);
+int64_t DeletionOfRunsKey(absl::string_view key);
+MessageId FirstOfRunsKey(absl::string_view key);
+// A body that no mailbox has any more.
+std::string DeadBodyKey(int64_t body);
+int64_t BodyOfDeadBodyKey(absl::string_view key);
 
 // `scope` holds no NUL.
 std::string ReceiptKey(absl::string_view scope, absl::string_view delivery_id);

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "stored/engine/rocksdb/deletions.h"
 #include "stored/engine/rocksdb/engine_impl.h"
 #include "stored/engine/rocksdb/keys.h"
 #include "stored/rules/listing.h"
@@ -81,38 +82,33 @@ class OpenChange final : public Change {
   ListingQuestion question_;
 };
 
-class CommitChange final : public Change {
+class CommitChange final : public DeletingChange {
  public:
-  CommitChange(const RocksDbShared& shared, const LeaseTable& leases, CommitRequest request)
-      : shared_(shared), leases_(leases), request_(std::move(request)) {}
+  CommitChange(RocksDbShared& shared, CommitRequest request)
+      : DeletingChange(shared, request.account, std::move(request.deletions)), request_(std::move(request)) {}
 
-  absl::Status Apply(Batch& batch) override {
-    const std::string key = MailboxKey(request_.account);
-    ASSIGN_OR_RETURN(auto mailbox, FindRecord<rules::Mailbox>(batch, Family::kMailbox, key));
-    ASSIGN_OR_RETURN(const rules::LockState lock, FindLockState(batch, leases_, request_.account));
-    ASSIGN_OR_RETURN(const rules::CommitDecision decision,
-                     rules::DecideCommit(mailbox.has_value() ? &*mailbox : nullptr, lock, request_));
-    if (decision == rules::CommitDecision::kRepeated) return absl::OkStatus();
-    ASSIGN_OR_RETURN(committed_.deleted_count,
-                     DeleteEntries(batch, request_.account, *mailbox, request_.deletions));
-    rules::MarkCommitted(*mailbox, request_.token);
-    batch.Put(Family::kMailbox, key, Encode(*mailbox));
-    batch.Delete(Family::kLock, key);
-    committed_.version = rules::Format(VersionOf(shared_, request_.account, *mailbox, *lock.lock));
-    return absl::OkStatus();
-  }
-
-  // Where nothing was deleted nothing can be lost but the unlocking, which the end of the lease does as well.
-  bool needs_sync() const override { return committed_.deleted_count > 0; }
-  size_t size_bytes() const override { return request_.deletions.size() * sizeof(MessageId); }
-
-  CommittedMaildrop TakeCommitted() { return std::move(committed_); }
+  const std::string& version() const { return version_; }
 
  private:
-  const RocksDbShared& shared_;
-  const LeaseTable& leases_;
+  absl::StatusOr<bool> Decide(const Batch& batch, const rules::Mailbox* mailbox) override {
+    ASSIGN_OR_RETURN(lock_, FindLockState(batch, shared().leases(), account()));
+    ASSIGN_OR_RETURN(const rules::CommitDecision decision, rules::DecideCommit(mailbox, lock_, request_));
+    return decision == rules::CommitDecision::kCommit;
+  }
+
+  // Where nothing was deleted nothing can be lost but the unlocking, which the end of the lease does as well: so that is
+  // not synced.
+  bool Finish(Batch& batch, rules::Mailbox& mailbox) override {
+    rules::MarkCommitted(mailbox, request_.token);
+    batch.Delete(Family::kLock, MailboxKey(account()));
+    version_ = rules::Format(VersionOf(shared(), account(), mailbox, *lock_.lock));
+    return true;
+  }
+
+  // Its deletions are the base's.
   const CommitRequest request_;
-  CommittedMaildrop committed_;
+  rules::LockState lock_;
+  std::string version_;
 };
 
 // Entries behind `after` and before `end`, at most `limit`.
@@ -122,12 +118,11 @@ absl::StatusOr<std::vector<MaildropEntry>> ReadEntries(const Database::Use& use,
   std::vector<MaildropEntry> entries;
   if (limit == 0 || after.value >= end - 1) return entries;
   if (size == ScanSize::kVeryMuch) entries.reserve(limit);
-  RETURN_IF_ERROR(Scan(
-      use, Family::kMessage, MessageKey(account, MessageId{after.value + 1}),
-      MessageKey(account, MessageId{end}),
-      [&](absl::string_view key, absl::string_view value) -> absl::StatusOr<bool> {
+  RETURN_IF_ERROR(ScanMessages(
+      use, account, MessageId{after.value + 1}, end,
+      [&](MessageId message, absl::string_view value) -> absl::StatusOr<bool> {
         MaildropEntry& entry = entries.emplace_back();
-        entry.id = MessageOfKey(key);
+        entry.id = message;
         RETURN_IF_ERROR(DecodeListed(value, entry));
         return entries.size() < limit;
       },
@@ -137,17 +132,9 @@ absl::StatusOr<std::vector<MaildropEntry>> ReadEntries(const Database::Use& use,
 
 // The last message before `end`; 0 when there is none.
 absl::StatusOr<MessageId> ReadLast(const Database::Use& use, AccountId account, int64_t end) {
-  const std::string first = MailboxKey(account);
-  const std::string behind = MessageKey(account, MessageId{end});
-  const rocksdb::Slice lower = ToSlice(first);
-  const rocksdb::Slice upper = ToSlice(behind);
-  rocksdb::ReadOptions options = use.read_options();
-  options.iterate_lower_bound = &lower;
-  options.iterate_upper_bound = &upper;
-  const std::unique_ptr<rocksdb::Iterator> it(use.db().NewIterator(options, use.family(Family::kMessage)));
-  it->SeekToLast();
-  RETURN_IF_ERROR(use.Outcome(it->status()));
-  return it->Valid() ? MessageOfKey(ToView(it->key())) : MessageId();
+  MailboxView view(use, account);
+  RETURN_IF_ERROR(view.Begin());
+  return view.Last(end);
 }
 
 // What the commits behind `from` deleted, up to `to`. Absent: not all of it is remembered.
@@ -208,32 +195,6 @@ absl::StatusOr<rules::LockState> FindLockState(const Source& source, const Lease
   return state;
 }
 
-absl::StatusOr<int64_t> DeleteEntries(Batch& batch, AccountId account, rules::Mailbox& mailbox,
-                                      const std::vector<MessageId>& messages) {
-  Removal removal;
-  for (const MessageId message : messages) {
-    const std::string key = MessageKey(account, message);
-    ASSIGN_OR_RETURN(const auto record, FindRecord<MessageRecord>(batch, Family::kMessage, key));
-    if (!record.has_value()) continue;
-    RETURN_IF_ERROR(UnrefBody(batch, record->body));
-    batch.Delete(Family::kMessage, key);
-    const int64_t size_bytes = record->entry.size_bytes();
-    rules::Remove(mailbox, size_bytes);
-    --batch.counters().message_count;
-    batch.counters().message_bytes -= size_bytes;
-    removal.messages.push_back(message);
-  }
-  if (removal.messages.empty()) return 0;
-  ++mailbox.removal_count;
-  if (removal.messages.size() <= rules::kMaxRemovedMessages) {
-    batch.Put(Family::kMailbox, RemovalKey(account, mailbox.removal_count), Encode(removal));
-  }
-  if (mailbox.removal_count > rules::kMaxRemovals) {
-    batch.Delete(Family::kMailbox, RemovalKey(account, mailbox.removal_count - rules::kMaxRemovals));
-  }
-  return static_cast<int64_t>(removal.messages.size());
-}
-
 Task<absl::StatusOr<OpenedMaildrop>> RocksDbMaildrops::Open(OpenRequest request) {
   OpenChange change(shared_, request);
   CO_RETURN_IF_ERROR(co_await shared_.writer().Commit(change));
@@ -268,9 +229,9 @@ Task<absl::StatusOr<std::vector<MaildropEntry>>> RocksDbMaildrops::List(AccountI
 }
 
 Task<absl::StatusOr<CommittedMaildrop>> RocksDbMaildrops::Commit(CommitRequest request) {
-  CommitChange change(shared_, shared_.leases(), std::move(request));
-  CO_RETURN_IF_ERROR(co_await shared_.writer().Commit(change));
-  co_return change.TakeCommitted();
+  CommitChange change(shared_, std::move(request));
+  CO_RETURN_IF_ERROR(co_await change.Run());
+  co_return CommittedMaildrop{change.deleted_count(), change.version()};
 }
 
 Task<absl::Status> RocksDbMaildrops::Release(AccountId account, std::string session_id) {

@@ -9,6 +9,7 @@
 #include "common/base/status.h"
 #include "stored/engine/rocksdb/bodies.h"
 #include "stored/engine/rocksdb/chunk_codec.h"
+#include "stored/engine/rocksdb/deletions.h"
 
 namespace mailstead::engine {
 namespace {
@@ -126,6 +127,8 @@ absl::StatusOr<OpenedMessage> OpenMessage(const Database::Use& use, Database& da
   // The entries of a deleted mailbox are swept later: it is gone when its record is.
   ASSIGN_OR_RETURN(const bool mailbox_exists, use.Find(Family::kMailbox, MailboxKey(account), bytes));
   if (!mailbox_exists) return absl::NotFoundError("no such mailbox");
+  ASSIGN_OR_RETURN(const bool hidden, IsHidden(use, account, message));
+  if (hidden) return absl::NotFoundError("no such message");
   // Bodies never change and ids are never used again, so all that a commit in between can do is to delete.
   const std::string key = MessageKey(account, message);
   ASSIGN_OR_RETURN(auto record, FindRecord<MessageRecord>(use, Family::kMessage, key));

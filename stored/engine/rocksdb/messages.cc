@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/random.h"
 #include "common/base/status.h"
+#include "stored/engine/rocksdb/deletions.h"
 #include "stored/engine/rocksdb/engine_impl.h"
 #include "stored/engine/rocksdb/keys.h"
 #include "stored/engine/rocksdb/message_reader.h"
@@ -44,6 +45,8 @@ class AppendChange final : public Change {
     whole_.emplace(shared_.database().NextId(), content);
   }
 
+  // For each mailbox its record is read and written, and an entry.
+  size_t record_count() const override { return 8 + 3 * message_.copies.size(); }
   size_t size_bytes() const override {
     return (staged_ != nullptr ? staged_->memory_bytes() : whole_->memory_bytes()) +
            message_.copies.size() * (sizeof(NewCopy) + 64);
@@ -143,6 +146,21 @@ class AppendChange final : public Change {
   Receipt receipt_;
 };
 
+// By the operator, of a maildrop that nobody holds.
+class DeleteChange final : public DeletingChange {
+ public:
+  using DeletingChange::DeletingChange;
+
+ private:
+  absl::StatusOr<bool> Decide(const Batch& batch, const rules::Mailbox* mailbox) override {
+    if (mailbox == nullptr) return rules::NoAccount(absl::StrCat(account().value));
+    ASSIGN_OR_RETURN(const rules::LockState lock, FindLockState(batch, shared().leases(), account()));
+    if (rules::IsHeld(lock)) return rules::InUse();
+    return true;
+  }
+  bool Finish(Batch&, rules::Mailbox&) override { return false; }
+};
+
 }  // namespace
 
 Task<absl::StatusOr<std::unique_ptr<BodyWriter>>> RocksDbMessages::NewBody() {
@@ -185,14 +203,13 @@ Task<absl::StatusOr<std::vector<MessageSummary>>> RocksDbMessages::List(AccountI
     ASSIGN_OR_RETURN(const bool exists, use.Find(Family::kMailbox, MailboxKey(account), bytes));
     if (!exists) return rules::NoAccount(absl::StrCat(account.value));
     if (limit == 0 || after.value == std::numeric_limits<int64_t>::max()) return messages;
-    RETURN_IF_ERROR(Scan(use, Family::kMessage, MessageKey(account, MessageId{after.value + 1}),
-                         PrefixEnd(MailboxKey(account)),
-                         [&](absl::string_view key, absl::string_view value) -> absl::StatusOr<bool> {
-                           MessageRecord record;
-                           RETURN_IF_ERROR(Decode(value, record));
-                           messages.push_back(rules::SummaryOf(MessageOfKey(key), record.entry));
-                           return messages.size() < limit;
-                         }));
+    RETURN_IF_ERROR(ScanMessages(use, account, MessageId{after.value + 1}, 0,
+                                 [&](MessageId message, absl::string_view value) -> absl::StatusOr<bool> {
+                                   MessageRecord record;
+                                   RETURN_IF_ERROR(Decode(value, record));
+                                   messages.push_back(rules::SummaryOf(message, record.entry));
+                                   return messages.size() < limit;
+                                 }));
     return messages;
   };
   if (limit <= kFewEntries) co_return co_await shared_.InMemoryFirst(read);
@@ -210,19 +227,9 @@ Task<absl::StatusOr<std::unique_ptr<MessageReader>>> RocksDbMessages::Open(Accou
 }
 
 Task<absl::StatusOr<int64_t>> RocksDbMessages::Delete(AccountId account, std::vector<MessageId> messages) {
-  int64_t count = 0;
-  const auto apply = [&](Batch& batch) -> absl::Status {
-    const std::string key = MailboxKey(account);
-    ASSIGN_OR_RETURN(auto mailbox, FindRecord<rules::Mailbox>(batch, Family::kMailbox, key));
-    if (!mailbox.has_value()) return rules::NoAccount(absl::StrCat(account.value));
-    ASSIGN_OR_RETURN(const rules::LockState lock, FindLockState(batch, shared_.leases(), account));
-    if (rules::IsHeld(lock)) return rules::InUse();
-    ASSIGN_OR_RETURN(count, DeleteEntries(batch, account, *mailbox, messages));
-    if (count > 0) batch.Put(Family::kMailbox, key, Encode(*mailbox));
-    return absl::OkStatus();
-  };
-  CO_RETURN_IF_ERROR(co_await shared_.writer().Commit(apply, /*sync=*/true));
-  co_return count;
+  DeleteChange change(shared_, account, std::move(messages));
+  CO_RETURN_IF_ERROR(co_await change.Run());
+  co_return change.deleted_count();
 }
 
 }  // namespace mailstead::engine

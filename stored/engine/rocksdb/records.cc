@@ -23,6 +23,10 @@
 //                 quota_messages:number last_open_time:time last_committed_token:number number:number
 //                 last_open_session:string removal_count:number
 //   removal   = 1 message_count:number message:number*
+//   deletion  = 1 next_message:number
+//   runs      = 1 run_count:number run*
+//   run       = gap:number length:number          gap: its first message less the one behind the run before it (less 0);
+//                                               length: its last message less its first
 //   message   = 2 body:number content_bytes:number trace_bytes:number prefix:string unique_id:string
 //                 deliver_time:time sha256:string delivery_id:string reverse_path:string recipient_count:number
 //                 recipient* dsn_return:number dsn_envelope_id:string parameters:number
@@ -455,6 +459,44 @@ absl::Status Decode(absl::string_view bytes, Removal& removal) {
   removal.messages.clear();
   for (size_t i = 0; i < count && !decoder.failed(); ++i)
     decoder.Number(removal.messages.emplace_back().value);
+  return decoder.Finish();
+}
+
+std::string Encode(const Deletion& deletion) { return Encoder(1).Number(deletion.next.value).Take(); }
+
+absl::Status Decode(absl::string_view bytes, Deletion& deletion) {
+  return Decoder("deletion", bytes, 1).Number(deletion.next.value).Finish();
+}
+
+std::string Encode(const Runs& runs) {
+  Encoder encoder(1);
+  encoder.Number(static_cast<int64_t>(runs.runs.size()));
+  int64_t behind = 0;
+  for (const MessageRun& run : runs.runs) {
+    encoder.Number(run.first.value - behind).Number(run.last.value - run.first.value);
+    behind = run.last.value + 1;
+  }
+  return encoder.Take();
+}
+
+absl::Status Decode(absl::string_view bytes, Runs& runs) {
+  size_t count;
+  Decoder decoder("runs", bytes, 1);
+  decoder.Count(count);
+  runs.runs.clear();
+  int64_t behind = 0;
+  for (size_t i = 0; i < count && !decoder.failed(); ++i) {
+    int64_t gap;
+    int64_t length;
+    if (behind == kMostNumber) decoder.Fail("messages behind the last number");
+    decoder.Number(gap, kMostNumber - 1 - behind);
+    if (decoder.failed()) break;
+    const int64_t first = behind + gap;
+    decoder.Number(length, kMostNumber - 1 - first);
+    if (decoder.failed()) break;
+    runs.runs.push_back({MessageId{first}, MessageId{first + length}});
+    behind = first + length + 1;
+  }
   return decoder.Finish();
 }
 

@@ -49,12 +49,32 @@ struct Removal {
   std::vector<MessageId> messages;
 };
 
+// A deletion of many messages that has committed; also how far a deleted mailbox has been taken away.
+struct Deletion {
+  // All before it are gone.
+  MessageId next;
+};
+
+// The messages of a mailbox from `first` to `last`, which both are there, and all between them.
+struct MessageRun {
+  MessageId first;
+  MessageId last;
+  bool operator==(const MessageRun&) const = default;
+};
+
+// Which messages a deletion is of: ascending, apart from one another.
+struct Runs {
+  std::vector<MessageRun> runs;
+};
+
 std::string Encode(const Domain& domain);
 std::string Encode(const Account& account);  // without its usage
 std::string Encode(const Alias& alias);
 std::string Encode(const Counters& counters);
 std::string Encode(const rules::Mailbox& mailbox);
 std::string Encode(const Removal& removal);
+std::string Encode(const Deletion& deletion);
+std::string Encode(const Runs& runs);
 std::string Encode(const MessageRecord& message);
 std::string Encode(const BodyRef& body);
 std::string Encode(const rules::KeptReceipt& receipt);
@@ -67,6 +87,8 @@ absl::Status Decode(absl::string_view bytes, Alias& alias);
 absl::Status Decode(absl::string_view bytes, Counters& counters);
 absl::Status Decode(absl::string_view bytes, rules::Mailbox& mailbox);
 absl::Status Decode(absl::string_view bytes, Removal& removal);
+absl::Status Decode(absl::string_view bytes, Deletion& deletion);
+absl::Status Decode(absl::string_view bytes, Runs& runs);
 absl::Status Decode(absl::string_view bytes, MessageRecord& message);
 absl::Status Decode(absl::string_view bytes, BodyRef& body);
 absl::Status Decode(absl::string_view bytes, rules::KeptReceipt& receipt);

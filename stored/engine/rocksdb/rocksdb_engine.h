@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -18,6 +19,13 @@ class Env;
 }
 
 namespace mailstead::engine {
+
+// What one write to the database was.
+struct WriteWork {
+  // Keys that were put or deleted.
+  size_t records = 0;
+  size_t bytes = 0;
+};
 
 struct RocksDbOptions {
   // Made when it is not there. Its parent must exist.
@@ -38,7 +46,14 @@ struct RocksDbOptions {
   // Threads that read what is not in memory, and how many calls may wait for them.
   size_t reader_threads = 2;
   size_t max_waiting_reads = 20'000;
-  // How often leases, deleted mailboxes and the state of the disk are looked at.
+  // Up to so many messages are deleted by the commit that is asked to; of more it only notes that they are deleted, and
+  // they are taken away afterwards.
+  size_t max_deleted_at_once = 128;
+  // Entries, receipts or chunks that go in one step of what is taken away afterwards.
+  size_t max_reclaimed_at_once = 128;
+  // After each such step it rests for so many times as long as the step took; 0: not at all.
+  int reclaim_rest = 2;
+  // How often leases and the state of the disk are looked at, and what was left to be taken away.
   absl::Duration maintenance_interval = absl::Seconds(1);
   // Dates of what is stored, the login delay and the age of receipts.
   const Clock* clock = &Clock::System();
@@ -46,6 +61,8 @@ struct RocksDbOptions {
   const Clock* lease_clock = nullptr;
   // Null: the machine's files. Outlives the engine.
   rocksdb::Env* env = nullptr;
+  // For tests: called after each write, on the thread that made it.
+  std::function<void(const WriteWork&)> on_write;
 };
 
 // Blocks. FailedPrecondition: a store of another schema version (the message names both), or no store; DataLoss: damaged;

@@ -14,6 +14,8 @@ namespace {
 // Bounds the memory of a batch and how long the first of its callers waits for the last.
 constexpr size_t kMaxGroupCount = 1000;
 constexpr size_t kMaxGroupBytes = size_t{8} << 20;
+// Bounds how long the writer is at one commit: some 20 ms.
+constexpr size_t kMaxGroupRecords = 6000;
 
 }  // namespace
 
@@ -156,7 +158,10 @@ Writer::Group Writer::NextGroup() {
   mutex_.Await(absl::Condition(&has_work));
   Group group;
   size_t group_bytes = 0;
+  size_t group_records = 0;
   while (!waiting_.empty() && group.size() < kMaxGroupCount && group_bytes < kMaxGroupBytes) {
+    group_records += waiting_.front()->record_count();
+    if (!group.empty() && group_records > kMaxGroupRecords) break;
     const size_t bytes = waiting_.front()->size_bytes();
     group_bytes += bytes;
     waiting_bytes_ -= bytes;

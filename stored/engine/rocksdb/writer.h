@@ -44,7 +44,8 @@ class Batch final : public Source {
   void Begin();
   void Keep();
   void Undo();
-  bool empty() { return batch_.GetWriteBatch()->Count() == 0; }
+  // The counters alone are written, too.
+  bool empty() { return batch_.GetWriteBatch()->Count() == 0 && counters_ == counters_stored_; }
   absl::Status Write(bool sync);
 
   const Database::Use& use_;
@@ -68,6 +69,9 @@ class Change {
   virtual absl::Status Apply(Batch& batch) = 0;
   // After Apply: whether the caller is told only when it is on disk.
   virtual bool needs_sync() const { return true; }
+  // About how many keys Apply reads or writes; with others of its commit at most kMaxGroupRecords, unless it is more by
+  // itself.
+  virtual size_t record_count() const { return 8; }
   // How much memory it holds while it waits.
   virtual size_t size_bytes() const { return 0; }
 

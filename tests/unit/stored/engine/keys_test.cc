@@ -36,6 +36,19 @@ TEST(Keys, AddressesSortByDomainThenLocalPart) {
   EXPECT_EQ(AddressKey(kAccountKind, "x@a.test").rfind(AddressPrefix(kAccountKind, "a.test"), 0), 0u);
 }
 
+TEST(Keys, WhatIsToBeTakenAwayIsTogether) {
+  const std::string deletion = DeletionKey(AccountId{7}, 9);
+  EXPECT_EQ(deletion.rfind(DeletionPrefix(AccountId{7}), 0), 0u);
+  EXPECT_EQ(AccountOfDeletionKey(deletion), AccountId{7});
+  EXPECT_EQ(DeletionOfKey(deletion), 9);
+  const std::string runs = RunsKey(9, MessageId{256});
+  EXPECT_EQ(runs.rfind(RunsPrefix(9), 0), 0u);
+  EXPECT_LT(RunsKey(9, MessageId{255}), runs);
+  EXPECT_EQ(DeletionOfRunsKey(runs), 9);
+  EXPECT_EQ(FirstOfRunsKey(runs), MessageId{256});
+  EXPECT_EQ(BodyOfDeadBodyKey(DeadBodyKey(77)), 77);
+}
+
 TEST(Keys, PrefixEnd) {
   EXPECT_EQ(PrefixEnd("a"), "b");
   EXPECT_EQ(PrefixEnd("a\xff\xff"), "b");

@@ -139,6 +139,12 @@ TEST(Records, GoldenBytes) {
             "02"
             "01"
             "ac02");
+  EXPECT_EQ(Hex(Encode(Deletion{MessageId{300}})), "01ac02");
+  EXPECT_EQ(Hex(Encode(Runs{{{MessageId{5}, MessageId{5}}, {MessageId{7}, MessageId{306}}}})),
+            "01"
+            "02"
+            "0500"
+            "01ab02");
   EXPECT_EQ(Hex(Encode(SampleMessage())),
             "02"
             "818080808020"
@@ -296,6 +302,17 @@ TEST(Records, ComeBackAsTheyWere) {
   EXPECT_EQ(Again(counters), counters);
   const rules::Lock lock{LockToken{9}, "S", "L", 5, absl::FromUnixMicros(1), 7};
   EXPECT_EQ(Again(lock), lock);
+  EXPECT_EQ(Again(Deletion{MessageId{kMost}}).next.value, kMost);
+  const std::vector<MessageRun> runs = {
+      {MessageId{0}, MessageId{0}}, {MessageId{2}, MessageId{9}}, {MessageId{10}, MessageId{kMost - 1}}};
+  EXPECT_EQ(Again(Runs{runs}).runs, runs);
+  // Numbers that add up to more than there are.
+  Runs decoded;
+  for (const std::vector<MessageRun>& bad : {std::vector<MessageRun>{{MessageId{10}, MessageId{kMost}}},
+                                             std::vector<MessageRun>{{MessageId{0}, MessageId{kMost - 1}},
+                                                                     {MessageId{kMost}, MessageId{kMost}}}}) {
+    EXPECT_EQ(Decode(Encode(Runs{bad}), decoded).code(), absl::StatusCode::kDataLoss);
+  }
 }
 
 TEST(Records, TimesOfAllSizes) {

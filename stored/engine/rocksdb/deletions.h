@@ -1,0 +1,181 @@
+// Deletions of any number of messages, each in one commit whose work does not grow with their number.
+//
+// A few are deleted by the commit itself. Of more, a thread that may wait first finds out which of them exist, and writes
+// down where they are (runs, family reclaim), a bounded step at a time; nobody takes notice of that. The commit then
+// counts them off the mailbox and adds one small record, the deletion. From that moment on every verb passes over what the
+// deletion's runs name. Upkeep takes entries and bodies away afterwards, again in bounded steps, and the deletion with the
+// last of them. That the mailbox lost no other messages since the runs were made is told by its removal_count: if it did,
+// they are made anew. Runs whose deletion never committed are swept like bodies that were staged for nothing.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/base/task.h"
+#include "stored/engine/rocksdb/database.h"
+#include "stored/engine/rocksdb/records.h"
+#include "stored/engine/rocksdb/writer.h"
+#include "stored/rules/mailbox.h"
+
+namespace mailstead::engine {
+
+class RocksDbShared;
+
+// What deletions hide of one mailbox, at one moment.
+class HiddenMessages {
+ public:
+  // `snapshot` may be null: the newest state. It and `use` outlive this.
+  static absl::StatusOr<HiddenMessages> Of(const Database::Use& use, const rocksdb::Snapshot* snapshot,
+                                           AccountId account);
+  HiddenMessages(HiddenMessages&&) = default;
+  HiddenMessages& operator=(HiddenMessages&&) = default;
+
+  // The run that hides a message; absent: it is there for all. Cheap where one call's message is near that before it.
+  absl::StatusOr<std::optional<MessageRun>> Find(MessageId message);
+
+ private:
+  // A deletion, with the one record of its runs that was looked at last.
+  struct Hiding {
+    int64_t deletion = 0;
+    std::unique_ptr<rocksdb::Iterator> it;
+    Runs runs;
+    // The record tells of messages from `begin` on, before `end`.
+    int64_t begin = 0;
+    int64_t end = 0;
+  };
+  explicit HiddenMessages(const Database::Use& use) : use_(&use) {}
+  absl::Status Load(Hiding& hiding, MessageId message) const;
+
+  const Database::Use* use_;
+  std::vector<Hiding> hidings_;
+};
+
+// A view of a mailbox's messages without those that are deleted but not yet taken away: the same for all that is read
+// through it.
+class MailboxView {
+ public:
+  MailboxView(const Database::Use& use, AccountId account, ScanSize size = ScanSize::kUsual);
+  ~MailboxView();
+  MailboxView(const MailboxView&) = delete;
+  MailboxView& operator=(const MailboxView&) = delete;
+
+  // Before all else.
+  absl::Status Begin();
+  // Those from `first` on, before `end` (0: all), in order: calls `visit` until it gives false.
+  absl::Status Scan(
+      MessageId first, int64_t end,
+      absl::FunctionRef<absl::StatusOr<bool>(MessageId message, absl::string_view value)> visit);
+  // The last message before `end`; 0: there is none.
+  absl::StatusOr<MessageId> Last(int64_t end);
+
+ private:
+  // The run that hides the iterator's message.
+  absl::StatusOr<std::optional<MessageRun>> HidingRun();
+
+  const Database::Use& use_;
+  const AccountId account_;
+  const std::string lower_key_;
+  const std::string upper_key_;
+  const rocksdb::Slice lower_;
+  const rocksdb::Slice upper_;
+  rocksdb::ReadOptions options_;
+  const rocksdb::Snapshot* snapshot_ = nullptr;
+  std::optional<HiddenMessages> hidden_;
+  std::unique_ptr<rocksdb::Iterator> it_;
+};
+
+// As MailboxView::Scan, of a view of its own.
+absl::Status ScanMessages(
+    const Database::Use& use, AccountId account, MessageId first, int64_t end,
+    absl::FunctionRef<absl::StatusOr<bool>(MessageId message, absl::string_view value)> visit,
+    ScanSize size = ScanSize::kUsual);
+// Whether a message is deleted but not yet taken away.
+absl::StatusOr<bool> IsHidden(const Database::Use& use, AccountId account, MessageId message);
+
+// Messages of one mailbox that are to be deleted by one commit, found and written down where nobody sees it.
+class StagedDeletion {
+ public:
+  explicit StagedDeletion(RocksDbShared& shared);
+  // Sweeps what is written, on another thread, unless it was committed.
+  ~StagedDeletion();
+  StagedDeletion(const StagedDeletion&) = delete;
+  StagedDeletion& operator=(const StagedDeletion&) = delete;
+
+  // On a thread that may wait; once. `messages` ascend.
+  absl::Status Stage(AccountId account, const std::vector<MessageId>& messages);
+  // Whether what was found is still so: `mailbox` is as the commit finds it.
+  bool IsTrue(const Batch& batch, const rules::Mailbox& mailbox) const;
+  // Within the commit: counts the messages off `mailbox`, which the caller writes when it is more than none, and hides
+  // them. How many there were.
+  int64_t Commit(Batch& batch, rules::Mailbox& mailbox);
+  // The commit was written, or may have been: what is staged stays.
+  void Keep() { staged_ = false; }
+
+ private:
+  absl::Status StageStep(AccountId account, const std::vector<MessageId>& messages, size_t& next);
+  absl::Status EndRun(const Database::Use& use);
+
+  RocksDbShared& shared_;
+  const int64_t id_;
+  AccountId account_;
+  uint64_t generation_ = 0;
+  int64_t mailbox_number_ = 0;
+  int64_t removal_count_ = 0;
+  int64_t message_count_ = 0;
+  int64_t message_bytes_ = 0;
+  MessageId first_;
+  // Up to one more than a mailbox remembers of a commit.
+  Removal removal_;
+  std::optional<MessageRun> run_;
+  // Those that no record has yet.
+  Runs runs_;
+  // A record was written.
+  bool staged_ = false;
+};
+
+// A change that deletes messages of one mailbox, all or none, however many.
+class DeletingChange : public Change {
+ public:
+  DeletingChange(RocksDbShared& shared, AccountId account, std::vector<MessageId> messages);
+  ~DeletingChange() override;
+
+  absl::Status Apply(Batch& batch) final;
+  bool needs_sync() const final { return deleted_count_ > 0; }
+  size_t size_bytes() const final { return messages_.size() * sizeof(MessageId); }
+  size_t record_count() const final;
+
+  // co_await change.Run(): through the writer, staged where that must be.
+  Task<absl::Status> Run();
+  int64_t deleted_count() const { return deleted_count_; }
+
+ protected:
+  // Whether the deletions are to be made; false: OK without them. `mailbox` is null when the account is gone.
+  virtual absl::StatusOr<bool> Decide(const Batch& batch, const rules::Mailbox* mailbox) = 0;
+  // They are made: what is to be written with them, beside the entries. True: `mailbox` is to be written in any case.
+  virtual bool Finish(Batch& batch, rules::Mailbox& mailbox) = 0;
+
+  RocksDbShared& shared() const { return shared_; }
+  AccountId account() const { return account_; }
+
+ private:
+  absl::Status DeleteAtOnce(Batch& batch, rules::Mailbox& mailbox);
+
+  RocksDbShared& shared_;
+  const AccountId account_;
+  // Ascending, each once.
+  const std::vector<MessageId> messages_;
+  std::unique_ptr<StagedDeletion> staged_;
+  // What the last Apply came to.
+  bool must_stage_ = false;
+  bool used_staged_ = false;
+  bool leaves_work_ = false;
+  int64_t deleted_count_ = 0;
+};
+
+}  // namespace mailstead::engine
