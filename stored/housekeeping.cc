@@ -3,7 +3,6 @@
 #include <optional>
 #include <utility>
 
-#include "common/base/clock.h"
 #include "common/base/task.h"
 #include "common/obs/log.h"
 
@@ -31,39 +30,41 @@ T Wait(Task<T> task) {
 
 }  // namespace
 
-Housekeeping::Housekeeping(engine::Engine& engine, Metrics& metrics, TokenFiles& tokens, StoreServer& server,
-                           absl::Duration receipt_age)
-    : engine_(engine),
-      metrics_(metrics),
-      tokens_(tokens),
-      server_(server),
-      receipt_age_(receipt_age),
-      thread_([this] { Run(); }) {}
+Routine::Routine(absl::Duration period, std::function<void()> work)
+    : thread_([this, period, work = std::move(work)] {
+        do {
+          work();
+        } while (!stop_.WaitForNotificationWithTimeout(period));
+      }) {}
 
-Housekeeping::~Housekeeping() {
+Routine::~Routine() {
   stop_.Notify();
   thread_.join();
 }
 
-void Housekeeping::Run() {
-  const Clock& clock = Clock::Steady();
-  absl::Time next_status = absl::InfinitePast();
-  absl::Time next_sweep = absl::InfinitePast();
-  do {
+Housekeeping::Housekeeping(engine::Engine& engine, Metrics& metrics, TokenFiles& tokens, StoreServer& server,
+                           absl::Duration receipt_age)
+    : engine_(engine), metrics_(metrics), tokens_(tokens), server_(server), receipt_age_(receipt_age) {
+  watch_.emplace(kHealthPeriod, [this] {
     WatchHealth();
     WatchTokens();
-    const absl::Time now = clock.Now();
-    if (now >= next_status) {
-      next_status = now + kStatusPeriod;
-      const absl::StatusOr<engine::EngineStatus> status = Wait(engine_.upkeep().Status());
-      if (status.ok()) metrics_.SetEngine(*status);
-    }
-    if (now >= next_sweep) {
-      next_sweep = now + kSweepPeriod;
-      const absl::Status swept = Wait(engine_.upkeep().Sweep(receipt_age_));
-      if (!swept.ok()) obs::LogWarning("sweep_failed", {{"error", swept.ToString()}});
-    }
-  } while (!stop_.WaitForNotificationWithTimeout(kHealthPeriod));
+  });
+  gauges_.emplace(kStatusPeriod, [this] { SetGauges(); });
+  sweeps_.emplace(kSweepPeriod, [this] { Sweep(); });
+}
+
+Housekeeping::~Housekeeping() { engine_.upkeep().Stop(); }
+
+void Housekeeping::SetGauges() {
+  const absl::StatusOr<engine::EngineStatus> status = Wait(engine_.upkeep().Status());
+  if (status.ok()) metrics_.SetEngine(*status);
+}
+
+void Housekeeping::Sweep() {
+  const absl::Status swept = Wait(engine_.upkeep().Sweep(receipt_age_));
+  // Cancelled: the store is about to end, and a sweep goes on where it was.
+  if (swept.ok() || absl::IsCancelled(swept)) return;
+  obs::LogWarning("sweep_failed", {{"error", swept.ToString()}});
 }
 
 void Housekeeping::WatchHealth() {

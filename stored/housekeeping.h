@@ -1,6 +1,9 @@
-// What the store does beside its calls: health, metrics, sweeping, and the callers' token files.
+// What the store does beside its calls: health, metrics, sweeping, and the callers' token files. Each has a thread of its
+// own, so that none waits for another.
 #pragma once
 
+#include <functional>
+#include <optional>
 #include <thread>
 
 #include "absl/status/status.h"
@@ -13,19 +16,34 @@
 
 namespace mailstead::stored {
 
-// On a thread of its own until it is destroyed.
+// Calls a function now and then, at once for the first time, on a thread of its own, until it is destroyed.
+class Routine {
+ public:
+  Routine(absl::Duration period, std::function<void()> work);
+  // Waits for the call that is under way.
+  ~Routine();
+  Routine(const Routine&) = delete;
+  Routine& operator=(const Routine&) = delete;
+
+ private:
+  absl::Notification stop_;
+  std::thread thread_;
+};
+
+// Until it is destroyed.
 class Housekeeping {
  public:
   // All that is given by reference outlives it. Receipts older than `receipt_age` are forgotten.
   Housekeeping(engine::Engine& engine, Metrics& metrics, TokenFiles& tokens, StoreServer& server,
                absl::Duration receipt_age);
-  // Waits for what it is at.
+  // Stops the engine's upkeep, so that no sweep is waited for longer than one step of it.
   ~Housekeeping();
 
  private:
-  void Run();
   void WatchHealth();
   void WatchTokens();
+  void SetGauges();
+  void Sweep();
 
   engine::Engine& engine_;
   Metrics& metrics_;
@@ -35,8 +53,10 @@ class Housekeeping {
   // What was seen last.
   bool was_healthy_ = true;
   bool were_tokens_read_ = true;
-  absl::Notification stop_;
-  std::thread thread_;
+  // Behind all that they use.
+  std::optional<Routine> watch_;
+  std::optional<Routine> gauges_;
+  std::optional<Routine> sweeps_;
 };
 
 }  // namespace mailstead::stored
