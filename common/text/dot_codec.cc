@@ -71,7 +71,6 @@ void DotDecoder::Run::SkipText() {
 void DotDecoder::Run::BareLf() {
   if (refuses()) {
     // SECURITY: what follows is not the start of a line, so no dot in it can end the message.
-    decoder_.saw_bare_line_end_ = true;
     ++at_;
     return;
   }
@@ -83,8 +82,12 @@ void DotDecoder::Run::BareLf() {
 // at_ is after the CR, which is in the output or about to be.
 void DotDecoder::Run::BareCr() {
   if (refuses()) {
-    decoder_.saw_bare_line_end_ = true;
     decoder_.state_ = State::kText;
+    return;
+  }
+  if (*at_ == '\r') {
+    LeaveOut();
+    decoder_.state_ = State::kCrCr;
     return;
   }
   Keep();
@@ -134,6 +137,19 @@ bool DotDecoder::Run::Step() {
       }
       BareCr();
       return true;
+    case State::kCrCr:
+      if (c == '\n') {
+        ++at_;
+        state = State::kLineStart;
+      } else if (c == '\r') {
+        // The first of three is a line end for itself.
+        out_.append("\n\r");
+        LeaveOut();
+      } else {
+        out_.append("\n\r\n");
+        state = State::kBareLineStart;
+      }
+      return true;
     case State::kText:
       SkipText();
       if (AtEnd()) return true;
@@ -154,7 +170,6 @@ DotDecoder::Result DotDecoder::Decode(absl::string_view in, std::string& out) {
   bool done = false;
   while (!done && !run.AtEnd()) done = !run.Step();
   run.Keep();
-  saw_nul_ = saw_nul_ || Find(in.data(), run.at(), '\0') != run.at();
   return {.consumed = static_cast<size_t>(run.at() - in.data()), .done = done};
 }
 

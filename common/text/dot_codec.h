@@ -9,7 +9,8 @@
 
 namespace mailstead {
 
-// What to do with a CR or LF that is not part of CRLF: refuse the message, or make it a CRLF.
+// What to do with a CR or LF that is not part of CRLF: refuse the message (whose bytes stay as they are, for
+// LineCheck to see), or make it a CRLF. CR CR LF, which text files get that were made CRLF twice, is one line end.
 enum class BareLineEnds { kRefuse, kNormalize };
 
 // Takes the bytes after DATA's 354.
@@ -27,22 +28,14 @@ class DotDecoder {
   // Appends decoded bytes to `out`: at most two for each byte of input.
   Result Decode(absl::string_view in, std::string& out);
 
-  // True with kRefuse once a bare CR or LF was seen. The message is read to its end and then refused.
-  bool saw_bare_line_end() const { return saw_bare_line_end_; }
-  // True once a NUL byte was seen.
-  bool saw_nul() const { return saw_nul_; }
-
  private:
   // The "bare" states follow a line end that was made a CRLF: its dots are taken off, but it cannot begin the
-  // end.
-  enum class State { kLineStart, kDot, kDotCr, kText, kCr, kBareLineStart, kBareDot };
+  // end. After kCrCr the first CR is in the output, and what follows decides what the second one is.
+  enum class State { kLineStart, kDot, kDotCr, kText, kCr, kCrCr, kBareLineStart, kBareDot };
   class Run;
 
   const BareLineEnds bare_line_ends_;
   State state_ = State::kLineStart;
-  // Set by the first of their kind, never cleared.
-  bool saw_bare_line_end_ = false;
-  bool saw_nul_ = false;
 };
 
 // Prepares a message for a POP3 multi-line response. Lines begin after every LF, also a bare one.

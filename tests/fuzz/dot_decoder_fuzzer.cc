@@ -3,6 +3,7 @@
 
 #include "common/base/check.h"
 #include "common/text/dot_codec.h"
+#include "common/text/line_check.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace mailstead::fuzz {
@@ -27,8 +28,10 @@ Decoded Decode(BareLineEnds bare_line_ends, absl::string_view input, size_t piec
     decoded.consumed += result.consumed;
     decoded.done = result.done;
   });
-  decoded.bare = decoder.saw_bare_line_end();
-  decoded.nul = decoder.saw_nul();
+  LineCheck check;
+  ForPieces(decoded.text, piece_bytes, [&](absl::string_view piece) { check.Feed(piece); });
+  decoded.bare = check.saw_bare_line_end();
+  decoded.nul = check.saw_nul();
   return decoded;
 }
 

@@ -18,20 +18,10 @@ class ChunkDecoder {
   // After the last chunk.
   void Finish(std::string& out);
 
-  // True with kRefuse once a bare CR or LF was seen.
-  bool saw_bare_line_end() const { return saw_bare_line_end_; }
-  // True once a NUL byte was seen.
-  bool saw_nul() const { return saw_nul_; }
-
  private:
-  void BareCr(std::string& out);
-
   const BareLineEnds bare_line_ends_;
-  // Set when a CR was taken and not yet written: what follows decides.
-  bool after_cr_ = false;
-  // Set by the first of their kind, never cleared.
-  bool saw_bare_line_end_ = false;
-  bool saw_nul_ = false;
+  // CRs that were taken and not yet written, at most two: what follows decides.
+  int waiting_crs_ = 0;
 };
 
 }  // namespace mailstead::smtp

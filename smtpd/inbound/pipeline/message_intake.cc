@@ -12,7 +12,7 @@ MessageIntake::MessageIntake(Options options)
 DotDecoder::Result MessageIntake::FeedData(absl::string_view bytes) {
   const size_t old_size = waiting_.size();
   const DotDecoder::Result result = dot_decoder_.Decode(bytes, waiting_);
-  Inspect(old_size, dot_decoder_.saw_bare_line_end(), dot_decoder_.saw_nul());
+  Inspect(old_size);
   if (result.done) Finish();
   return result;
 }
@@ -20,26 +20,27 @@ DotDecoder::Result MessageIntake::FeedData(absl::string_view bytes) {
 void MessageIntake::FeedChunk(absl::string_view bytes) {
   const size_t old_size = waiting_.size();
   chunk_decoder_.Decode(bytes, waiting_);
-  Inspect(old_size, chunk_decoder_.saw_bare_line_end(), chunk_decoder_.saw_nul());
+  Inspect(old_size);
 }
 
 void MessageIntake::FinishChunks() {
   const size_t old_size = waiting_.size();
   chunk_decoder_.Finish(waiting_);
-  Inspect(old_size, chunk_decoder_.saw_bare_line_end(), chunk_decoder_.saw_nul());
+  Inspect(old_size);
   Finish();
 }
 
-void MessageIntake::Inspect(size_t old_size, bool bare_line_end, bool nul) {
+void MessageIntake::Inspect(size_t old_size) {
   if (defect_ == MessageDefect::kNone) {
     const absl::string_view added = absl::string_view(waiting_).substr(old_size);
     size_bytes_ += added.size();
+    lines_.Feed(added);
     header_.Feed(added);
     if (size_bytes_ > options_.max_message_bytes) {
       defect_ = MessageDefect::kTooBig;
-    } else if (bare_line_end) {
+    } else if (lines_.saw_bare_line_end()) {
       defect_ = MessageDefect::kBareLineEnd;
-    } else if (nul) {
+    } else if (lines_.saw_nul()) {
       defect_ = MessageDefect::kNul;
     } else if (hops_.count() > options_.max_received_headers) {
       defect_ = MessageDefect::kLoop;
@@ -50,11 +51,16 @@ void MessageIntake::Inspect(size_t old_size, bool bare_line_end, bool nul) {
 
 void MessageIntake::Finish() {
   if (defect_ != MessageDefect::kNone) return;
+  lines_.Finish();
   header_.Finish();
-  // Its last field may have been a hop.
-  if (hops_.count() <= options_.max_received_headers) return;
-  defect_ = MessageDefect::kLoop;
-  waiting_.clear();
+  if (lines_.saw_bare_line_end()) {
+    // A CR at its very end.
+    defect_ = MessageDefect::kBareLineEnd;
+  } else if (hops_.count() > options_.max_received_headers) {
+    // Its last field may have been a hop.
+    defect_ = MessageDefect::kLoop;
+  }
+  if (defect_ != MessageDefect::kNone) waiting_.clear();
 }
 
 std::string MessageIntake::Take() {

@@ -11,6 +11,7 @@
 #include "common/mail/header_reader.h"
 #include "common/mail/trace.h"
 #include "common/text/dot_codec.h"
+#include "common/text/line_check.h"
 #include "smtpd/inbound/pipeline/chunk_decoder.h"
 #include "smtpd/inbound/pipeline/hops.h"
 #include "smtpd/limits.h"
@@ -52,13 +53,14 @@ class MessageIntake {
 
  private:
   // Looks at what was appended to waiting_ since it had `old_size` bytes.
-  void Inspect(size_t old_size, bool bare_line_end, bool nul);
+  void Inspect(size_t old_size);
   // The message has ended.
   void Finish();
 
   const Options options_;
   DotDecoder dot_decoder_;
   ChunkDecoder chunk_decoder_;
+  LineCheck lines_;
   HopCounter hops_;
   SubmissionFields submission_fields_;
   HeaderReader header_{&hops_, &submission_fields_};

@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "common/text/dot_codec.h"
+#include "common/text/line_check.h"
 #include "gtest/gtest.h"
 
 namespace mailstead {
@@ -35,8 +36,10 @@ Decoded DecodePieces(BareLineEnds bare_line_ends, const std::vector<absl::string
     EXPECT_TRUE(result.done || result.consumed == piece.size());
     decoded.rest += std::string(piece.substr(result.consumed));
   }
-  decoded.bare = decoder.saw_bare_line_end();
-  decoded.nul = decoder.saw_nul();
+  LineCheck check;
+  check.Feed(decoded.text);
+  decoded.bare = check.saw_bare_line_end();
+  decoded.nul = check.saw_nul();
   return decoded;
 }
 
@@ -135,7 +138,19 @@ TEST(DotDecoderTest, TheTrueEndStillEndsAMessageThatWillBeRefused) {
 TEST(DotDecoderTest, AnEndRightAfterABareCrIsAnEnd) {
   // The CR in front is bare; the CRLF after it is whole.
   EXPECT_EQ(Strict("a\r\r\n.\r\n"), (Decoded{.text = "a\r\r\n", .done = true, .bare = true}));
-  EXPECT_EQ(Normalize("a\r\r\n.\r\n"), (Decoded{.text = "a\r\n\r\n", .done = true}));
+  EXPECT_EQ(Normalize("a\r\r\n.\r\n"), (Decoded{.text = "a\r\n", .done = true}));
+}
+
+TEST(DotDecoderTest, NormalizingMakesOneLineEndOfCrCrLf) {
+  EXPECT_EQ(Normalize("a\r\r\nb\r\r\n\r\r\nc\r\n.\r\n"),
+            (Decoded{.text = "a\r\nb\r\n\r\nc\r\n", .done = true}));
+  // Of three CRs the first is one for itself; without an LF each is.
+  EXPECT_EQ(Normalize("a\r\r\r\nb\r\n.\r\n"), (Decoded{.text = "a\r\n\r\nb\r\n", .done = true}));
+  EXPECT_EQ(Normalize("a\r\rb\r\n.\r\n"), (Decoded{.text = "a\r\n\r\nb\r\n", .done = true}));
+  EXPECT_EQ(Normalize("a\r\r\rb\r\n.\r\n"), (Decoded{.text = "a\r\n\r\n\r\nb\r\n", .done = true}));
+  // A dot on its line before it is content.
+  EXPECT_EQ(Normalize("a\r\n.\r\r\nb\r\n.\r\n"), (Decoded{.text = "a\r\n.\r\nb\r\n", .done = true}));
+  EXPECT_EQ(Normalize("a\r\r.\r\nb\r\n.\r\n"), (Decoded{.text = "a\r\n\r\n.\r\nb\r\n", .done = true}));
 }
 
 TEST(DotDecoderTest, NormalizesBareLineEnds) {

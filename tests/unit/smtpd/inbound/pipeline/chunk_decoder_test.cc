@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "common/text/line_check.h"
 #include "gtest/gtest.h"
 
 namespace mailstead::smtp {
@@ -19,8 +20,11 @@ Decoded Decode(absl::string_view in, BareLineEnds rule, size_t step) {
   Decoded result;
   for (size_t i = 0; i < in.size(); i += step) decoder.Decode(in.substr(i, step), result.bytes);
   decoder.Finish(result.bytes);
-  result.bare_line_end = decoder.saw_bare_line_end();
-  result.nul = decoder.saw_nul();
+  LineCheck check;
+  check.Feed(result.bytes);
+  check.Finish();
+  result.bare_line_end = check.saw_bare_line_end();
+  result.nul = check.saw_nul();
   return result;
 }
 
@@ -51,7 +55,9 @@ TEST(ChunkDecoder, SeesBareLineEnds) {
 
 TEST(ChunkDecoder, NormalizesThem) {
   EXPECT_EQ(DecodeAllWays("a\nb\rc\r\nd\r", BareLineEnds::kNormalize).bytes, "a\r\nb\r\nc\r\nd\r\n");
-  EXPECT_EQ(DecodeAllWays("\r\r\n\n", BareLineEnds::kNormalize).bytes, "\r\n\r\n\r\n");
+  EXPECT_EQ(DecodeAllWays("\r\r\n\n", BareLineEnds::kNormalize).bytes, "\r\n\r\n") << "CR CR LF is one";
+  EXPECT_EQ(DecodeAllWays("\r\r\r\n", BareLineEnds::kNormalize).bytes, "\r\n\r\n");
+  EXPECT_EQ(DecodeAllWays("\r\rx\r\r", BareLineEnds::kNormalize).bytes, "\r\n\r\nx\r\n\r\n");
 }
 
 TEST(ChunkDecoder, SeesNul) {
