@@ -78,6 +78,8 @@ INSTANTIATE_TEST_SUITE_P(EveryDoor, MaildropApiTest,
                          NameOfDoor);
 
 TEST_P(MaildropApiTest, AMaildropIsOpenedCommittedAndReleased) {
+  in_use_wait_ = absl::Milliseconds(10);
+  Restart();
   for (int i = 0; i < 3; ++i) Deliver(account_, absl::StrCat("delivery-number-", i), "hello");
   const std::string grant = Grant("s");
   EXPECT_EQ(ReasonOf(OpenMaildrop(grant, "s").status()), kReasonNoLease);

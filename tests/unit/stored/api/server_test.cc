@@ -130,13 +130,18 @@ TEST_F(StoreServerTest, WatchersMayGoWhileTheStateChanges) {
   const auto stub = grpc::health::v1::Health::NewStub(channel_);
   std::atomic<bool> stop = false;
   std::thread changes([&] {
-    for (bool serving = false; !stop; serving = !serving) parts_.server->SetServing(serving);
+    HealthCheckResponse response;
+    for (bool serving = false; !stop; serving = !serving) {
+      parts_.server->SetServing(serving);
+      // No faster than the server can follow.
+      (void)stub->Check(As(kSmtpToken).get(), {}, &response);
+    }
   });
   for (int i = 0; i < 200; ++i) {
     const auto context = As("");
     const auto watch = stub->Watch(context.get(), {});
     HealthCheckResponse response;
-    for (int read = 0; read < i % 4; ++read) ASSERT_TRUE(watch->Read(&response));
+    for (int read = 0; read < i % 4; ++read) EXPECT_TRUE(watch->Read(&response));
     context->TryCancel();
     EXPECT_EQ(watch->Finish().error_code(), grpc::StatusCode::CANCELLED);
   }
@@ -333,6 +338,28 @@ TEST_F(HurriedServerTest, UnaryCallsThatWaitedTooLongAreNotRun) {
         grpc::StatusCode::DEADLINE_EXCEEDED)
         << deadline;
   }
+}
+
+// However long their callers say that they wait, and whatever the methods' shapes are outside of a batch.
+TEST_F(HurriedServerTest, CallsOfABatchThatWaitedTooLongAreNotRun) {
+  const auto context = AsSmtp();
+  const auto stream = batch_stub_->Calls(context.get());
+  for (const char* method : {"DeliveryService/ResolveRecipient", "DeliveryService/Deliver"}) {
+    for (const int32_t timeout_ms : {0, 30'000, 2'000'000'000}) {
+      frontend::v1::CallsRequest request;
+      frontend::v1::Call& call = *request.add_calls();
+      call.set_call_id(1);
+      call.set_method(absl::StrCat("mailstead.frontend.v1.", method));
+      call.set_timeout_ms(timeout_ms);
+      ASSERT_TRUE(stream->Write(request));
+      frontend::v1::CallsResponse response;
+      ASSERT_TRUE(stream->Read(&response));
+      const absl::Status status = rpc::FromProto(response.answers(0).error());
+      EXPECT_TRUE(absl::IsDeadlineExceeded(status)) << method << " " << timeout_ms << ": " << status;
+    }
+  }
+  stream->WritesDone();
+  EXPECT_TRUE(stream->Finish().ok());
 }
 
 TEST_F(HurriedServerTest, CallersThatNobodyKnowsHaveABoundedNumberOfCalls) {

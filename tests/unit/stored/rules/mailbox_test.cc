@@ -42,6 +42,7 @@ TEST(Mailbox, NumbersGrow) {
   Add(mailbox, MessageId{7}, 100);
   EXPECT_EQ(mailbox.next_message, 8);
   EXPECT_EQ(ChooseMessageId(mailbox, std::nullopt)->value, 8);
+  EXPECT_EQ(ChooseMessageId(mailbox, MessageId{8})->value, 8);
   // Also one that it never had: what a session has been shown stays as it is.
   EXPECT_TRUE(absl::IsAlreadyExists(ChooseMessageId(mailbox, MessageId{3}).status()));
   EXPECT_TRUE(absl::IsAlreadyExists(ChooseMessageId(mailbox, MessageId{7}).status()));

@@ -24,9 +24,12 @@ engine::NewMessage Message() {
       "a@example.test", {true, true, false, false}, "rfc822;o@x", {AccountId{1}}, false};
   message.envelope.recipients[1].address = "hidden@example.test";
   message.envelope.recipients[2].address = "alias@example.test";
+  message.envelope.recipients[2].remote = true;
   message.envelope.dsn_return = DsnReturn::kFull;
   message.envelope.dsn_envelope_id = "envid";
+  message.envelope.eight_bit_mime = true;
   message.envelope.smtputf8 = true;
+  message.envelope.require_tls = true;
   message.copies.push_back({AccountId{1}, "P: 1\r\n", {0, 2}, std::nullopt, std::nullopt});
   message.copies.push_back({AccountId{2}, "P: 2\r\n", {1}, MessageId{9}, "given"});
   message.trace = "Received: x\r\n";
@@ -96,10 +99,22 @@ TEST(NewMessage, AMailboxKeepsWhatIsItsOwn) {
   EXPECT_EQ(first.envelope.recipients[0].notify, (DsnNotify{true, true, false, false}));
   EXPECT_EQ(first.envelope.recipients[0].original_recipient, "rfc822;o@x");
   EXPECT_THAT(first.envelope.recipients[0].accounts, IsEmpty());
+  EXPECT_FALSE(first.envelope.recipients[0].remote);
   EXPECT_EQ(first.envelope.recipients[1].address, "alias@example.test");
+  EXPECT_TRUE(first.envelope.recipients[1].remote);
   EXPECT_EQ(first.envelope.dsn_return, DsnReturn::kFull);
   EXPECT_EQ(first.envelope.dsn_envelope_id, "envid");
+  EXPECT_TRUE(first.envelope.eight_bit_mime);
   EXPECT_TRUE(first.envelope.smtputf8);
+  EXPECT_TRUE(first.envelope.require_tls);
+  EXPECT_EQ(first.envelope.delivery_id, "delivery-id-0001");
+  EXPECT_EQ(first.envelope.reverse_path, "s@example.org");
+  // None of these is said where it was not.
+  engine::NewMessage plain = message;
+  plain.envelope.eight_bit_mime = plain.envelope.smtputf8 = plain.envelope.require_tls = false;
+  const Entry of_plain = EntryOf(plain, plain.copies[0], 100, "chosen");
+  EXPECT_FALSE(of_plain.envelope.eight_bit_mime || of_plain.envelope.smtputf8 ||
+               of_plain.envelope.require_tls);
 
   const Entry second = EntryOf(message, message.copies[1], 100, "chosen");
   EXPECT_EQ(second.unique_id, "given");
