@@ -56,26 +56,27 @@ function(mailstead_binary name)
   mailstead_reuse_pch(${name})
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR})
   target_link_libraries(${name} PRIVATE ${ARG_DEPS})
+  mailstead_tell_sanitizer(${name})
+endfunction()
+
+# What the thread sanitizer cannot see in the system's libraries: tests/support/tsan_absl.cc says why.
+function(mailstead_tell_sanitizer name)
+  if(MAILSTEAD_SANITIZE STREQUAL "thread" AND "tests" IN_LIST MAILSTEAD_PARTS)
+    target_link_libraries(${name} PRIVATE tsan_stand_ins)
+  endif()
 endfunction()
 
 # mailstead_test(NAME SRCS ... DEPS ... [LABELS ...] [TIMEOUT seconds]): one GoogleTest program, one ctest entry.
 # Its label is "unit" unless LABELS says otherwise. In a sanitizer build the test's name begins with that build's name.
-# A test that uses gRPC has the label "grpc" beside its own: the system's gRPC is not built for the thread sanitizer,
-# which then sees races that are none, so that build leaves it out.
 function(mailstead_test name)
   cmake_parse_arguments(ARG "" "TIMEOUT" "SRCS;DEPS;LABELS" ${ARGN})
-  if(MAILSTEAD_SANITIZE STREQUAL "thread" AND "grpc" IN_LIST ARG_LABELS)
-    return()
-  endif()
   add_executable(${name} ${ARG_SRCS})
   mailstead_reuse_pch(${name})
   add_dependencies(all_tests ${name})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR})
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest_main)
-  if(MAILSTEAD_SANITIZE STREQUAL "thread")
-    mailstead_order_absl_locks(${name})
-  endif()
+  mailstead_tell_sanitizer(${name})
   if(NOT ARG_LABELS)
     set(ARG_LABELS unit)
   endif()
@@ -88,16 +89,6 @@ function(mailstead_test name)
   if(MAILSTEAD_TEST_ENVIRONMENT)
     set_tests_properties(${test} PROPERTIES ENVIRONMENT "${MAILSTEAD_TEST_ENVIRONMENT}")
   endif()
-endfunction()
-
-# For the thread sanitizer: tests/support/tsan_absl.cc says why.
-function(mailstead_order_absl_locks name)
-  set(source ${CMAKE_SOURCE_DIR}/tests/support/tsan_absl.cc)
-  file(STRINGS ${source} wrapped REGEX "^WRAP\\(")
-  list(TRANSFORM wrapped REPLACE "^WRAP\\([a-z]+, ([A-Za-z0-9_]+),.*" "LINKER:--wrap=\\1")
-  target_sources(${name} PRIVATE ${source})
-  target_link_libraries(${name} PRIVATE absl::synchronization)
-  target_link_options(${name} PRIVATE ${wrapped})
 endfunction()
 
 # mailstead_fuzzer(NAME SRCS ... DEPS ... CORPUS dir): a libFuzzer target; clang only.

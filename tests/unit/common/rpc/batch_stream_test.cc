@@ -145,9 +145,10 @@ class BatchStreamTest : public testing::Test {
   }
 
   TestStore store_;
+  // Outlives the channel, whose thread may be about to wake who waits here.
+  asio::io_context io_;
   std::unique_ptr<StoreChannel> channel_ = *StoreChannel::Create({.target = store_.address()});
   std::unique_ptr<GrpcTransport> transport_ = std::make_unique<GrpcTransport>(*channel_);
-  asio::io_context io_;
 };
 
 TEST_F(BatchStreamTest, ManyCallsAtOnceGetTheirOwnAnswers) {
@@ -239,6 +240,22 @@ TEST_F(BatchStreamTest, WhatWaitsForAStoreThatDoesNotReadHasABound) {
   EXPECT_GE(done, 256);
   EXPECT_LT(done, 400);
   EXPECT_EQ(Text(Get(Ask(Numbered(1)))), "message of 1");
+}
+
+TEST_F(BatchStreamTest, WhatCameTooLateToBeSentMakesRoom) {
+  SharedClock clock;
+  Use({.clock = clock});
+  store_.batch.Hold();
+  std::vector<Pending<Outcome>> late;
+  for (int i = 0; i < 500; ++i) late.push_back(Ask(Large(), absl::Seconds(1)));
+  EXPECT_TRUE(absl::IsUnavailable(Get(late.back()).status())) << "there is no room";
+  clock.Advance(absl::Seconds(2));
+  for (const auto& call : late) EXPECT_FALSE(Get(call).ok());
+  const auto patient = Ask(Numbered(1));
+  store_.batch.Resume();
+  EXPECT_EQ(Text(Get(patient)), "message of 1");
+  // Before its clock.
+  transport_.reset();
 }
 
 TEST_F(BatchStreamTest, TheStoreIsToldHowLongACallIsWaitedFor) {

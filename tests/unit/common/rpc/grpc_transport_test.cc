@@ -29,15 +29,15 @@ class GrpcTransportTest : public testing::Test {
   // Runs a coroutine to its end on this thread.
   template <typename T>
   T Run(asio::awaitable<T> task) {
-    asio::io_context io;
-    auto guard = asio::make_work_guard(io);
+    io_.restart();
+    auto guard = asio::make_work_guard(io_);
     std::optional<T> result;
-    asio::co_spawn(io, std::move(task), [&](std::exception_ptr error, T value) {
+    asio::co_spawn(io_, std::move(task), [&](std::exception_ptr error, T value) {
       if (error) std::rethrow_exception(error);
       result = std::move(value);
       guard.reset();
     });
-    io.run();
+    io_.run();
     return *std::move(result);
   }
   absl::Status Call(const char* method, const google::protobuf::MessageLite& request,
@@ -49,6 +49,8 @@ class GrpcTransportTest : public testing::Test {
   }
 
   TestStore store_;
+  // Outlives the channel, whose thread may be about to wake who waits here.
+  asio::io_context io_;
   std::unique_ptr<StoreChannel> channel_ = *StoreChannel::Create({.target = store_.address()});
   std::unique_ptr<GrpcTransport> transport_ = std::make_unique<GrpcTransport>(*channel_);
 };

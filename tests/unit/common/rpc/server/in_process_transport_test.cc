@@ -19,9 +19,9 @@ class InProcessTransportTest : public testing::Test {
  protected:
   template <typename T>
   T Wait(asio::awaitable<T> task) {
-    asio::io_context io;
-    auto result = asio::co_spawn(io, std::move(task), asio::use_future);
-    io.run();
+    io_.restart();
+    auto result = asio::co_spawn(io_, std::move(task), asio::use_future);
+    io_.run();
     return result.get();
   }
   absl::Status Call(const char* method, const std::string& text, CallOptions options = {}) {
@@ -29,6 +29,8 @@ class InProcessTransportTest : public testing::Test {
     return Wait(transport_.Call(method, request, response_, std::move(options)));
   }
 
+  // Outlives the server, whose thread may be about to wake who waits here.
+  asio::io_context io_;
   ToyServer server_;
   InProcessTransport transport_{server_.service(), server_.loop(), {.credentials = {{"Bearer 1"}, {}, ""}}};
   Text response_;
@@ -63,9 +65,8 @@ TEST_F(InProcessTransportTest, AStreamThatIsDroppedIsCancelled) {
     EXPECT_TRUE((co_await stream->Write(request, /*last=*/true)).ok());
     EXPECT_TRUE(Eventually([&] { return seen.holding == 1; }));
   };
-  asio::io_context io;
-  asio::co_spawn(io, hold(transport_, server_.toy().seen()), asio::detached);
-  io.run();
+  asio::co_spawn(io_, hold(transport_, server_.toy().seen()), asio::detached);
+  io_.run();
   EXPECT_TRUE(Eventually([&] { return server_.toy().seen().held == 1; }));
 }
 
