@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include "absl/strings/str_cat.h"
+#include "asio/co_spawn.hpp"
+#include "asio/use_awaitable.hpp"
 #include "pop3d/connection.h"
 
 namespace mailstead::pop3 {
@@ -10,7 +12,7 @@ namespace mailstead::pop3 {
 Server::Server(const Flags& flags, frontend::Daemon& daemon, Metrics& metrics)
     : flags_(flags),
       leases_(
-          daemon.store(), daemon.threads().first().get_executor(),
+          daemon.store(), heartbeat_.first().get_executor(),
           {.holder = absl::StrCat("pop3d ", flags.frontend.hostname, " ", getpid()), .ttl = flags.lease_ttl}),
       listings_(flags.listing_cache_bytes, flags.listing_memory),
       pop3_(MakeContext(false, flags_, daemon, metrics)),
@@ -45,7 +47,11 @@ std::vector<frontend::Listening> Server::listening() const {
 frontend::Hooks Server::hooks() {
   return {.start = [this] { leases_.Start(); },
           .health = [this] { return leases_.Health(); },
-          .end = [this] { return leases_.End(); }};
+          .end = [this] { return End(); }};
+}
+
+asio::awaitable<void> Server::End() {
+  co_await asio::co_spawn(heartbeat_.first(), leases_.End(), asio::use_awaitable);
 }
 
 }  // namespace mailstead::pop3

@@ -4,8 +4,10 @@
 
 #include <vector>
 
+#include "asio/awaitable.hpp"
 #include "common/base/byte_budget.h"
 #include "common/frontend/daemon.h"
+#include "common/net/listener.h"
 #include "common/store/lease_keeper.h"
 #include "pop3d/connection_context.h"
 #include "pop3d/flags.h"
@@ -31,7 +33,11 @@ class Server {
   ConnectionContext MakeContext(bool implicit_tls, const Flags& flags, frontend::Daemon& daemon,
                                 Metrics& metrics);
 
+  asio::awaitable<void> End();
+
   const Flags flags_;
+  // The heartbeat has a thread of its own: whatever sessions make of the others, their maildrops stay theirs.
+  net::IoThreads heartbeat_{1};
   store::LeaseKeeper leases_;
   ListingCache listings_;
   ByteBudget read_ahead_{kReadAheadBytesInAll};

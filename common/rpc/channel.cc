@@ -115,6 +115,7 @@ struct StoreChannel::Impl {
 
   // Declared first: it ends last.
   CompletionLoop<grpc::CompletionQueue> loop{std::make_unique<grpc::CompletionQueue>()};
+  // Those that Next gives, and behind them that of Apart.
   std::vector<std::shared_ptr<grpc::Channel>> channels;
   std::atomic<size_t> next = 0;
   mutable TokenFile token;
@@ -138,13 +139,17 @@ absl::StatusOr<std::unique_ptr<StoreChannel>> StoreChannel::Create(const Channel
     // Begins to connect.
     impl->channels.back()->GetState(/*try_to_connect=*/true);
   }
+  // It connects with its first call.
+  impl->channels.push_back(grpc::CreateCustomChannel(options.target, credentials, MakeArguments(options)));
   return std::unique_ptr<StoreChannel>(new StoreChannel(std::move(impl)));
 }
 
 std::shared_ptr<grpc::Channel> StoreChannel::Next() {
   const size_t turn = impl_->next.fetch_add(1, std::memory_order_relaxed);
-  return impl_->channels[turn % impl_->channels.size()];
+  return impl_->channels[turn % (impl_->channels.size() - 1)];
 }
+
+std::shared_ptr<grpc::Channel> StoreChannel::Apart() { return impl_->channels.back(); }
 
 grpc::CompletionQueue* StoreChannel::queue() { return impl_->loop.queue(); }
 

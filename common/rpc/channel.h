@@ -48,6 +48,8 @@ class StoreChannel {
 
   // One of the connections, in turn.
   std::shared_ptr<grpc::Channel> Next();
+  // A connection beside these, for what must not wait behind them: it is made when it is first used.
+  std::shared_ptr<grpc::Channel> Apart();
   // Where the completions of calls go: their tags are rpc::Tag (completion_loop.h).
   grpc::CompletionQueue* queue();
   // Sets deadline and credential on a call.

@@ -70,10 +70,10 @@ class UnaryCall {
   grpc::ClientContext& context() { return context_; }
 
   // Once, and then it is gRPC's.
-  void Start(StoreChannel& channel, const std::string& path, const MessageLite& request,
-             Resumption<Outcome> done) {
+  void Start(StoreChannel& channel, std::shared_ptr<grpc::Channel> connection, const std::string& path,
+             const MessageLite& request, Resumption<Outcome> done) {
     done_ = std::move(done);
-    reader_ = Stub(channel.Next()).PrepareUnaryCall(&context_, path, request, channel.queue());
+    reader_ = Stub(std::move(connection)).PrepareUnaryCall(&context_, path, request, channel.queue());
     reader_->StartCall();
     reader_->Finish(&response_, &status_, &finished_);
   }
@@ -258,7 +258,9 @@ void GrpcTransport::Prepare(grpc::ClientContext& context, const CallOptions& opt
 
 asio::awaitable<absl::Status> GrpcTransport::Call(absl::string_view method, const MessageLite& request,
                                                   MessageLite& response, CallOptions options) {
-  if (IsBatched(method, request)) return CallBatched(method, request, response, std::move(options));
+  if (!options.apart && IsBatched(method, request)) {
+    return CallBatched(method, request, response, std::move(options));
+  }
   return CallAlone(method, request, response, std::move(options));
 }
 
@@ -266,8 +268,9 @@ asio::awaitable<std::vector<absl::Status>> GrpcTransport::CallAll(absl::string_v
                                                                   std::vector<OneOfMany> calls,
                                                                   CallOptions options) {
   for (const OneOfMany& call : calls) {
-    if (!IsBatched(method, *call.request))
+    if (options.apart || !IsBatched(method, *call.request)) {
       return Transport::CallAll(method, std::move(calls), std::move(options));
+    }
   }
   return CallAllBatched(method, std::move(calls), std::move(options));
 }
@@ -319,7 +322,8 @@ asio::awaitable<absl::Status> GrpcTransport::CallAlone(absl::string_view method,
   const auto start = [&](Resumption<UnaryCall::Outcome> done) {
     auto* const call = new UnaryCall;
     Prepare(call->context(), options);
-    call->Start(channel_, absl::StrCat("/", method), request, std::move(done));
+    call->Start(channel_, options.apart ? channel_.Apart() : channel_.Next(), absl::StrCat("/", method),
+                request, std::move(done));
   };
   UnaryCall::Outcome bytes = co_await AwaitResumption<UnaryCall::Outcome>(start);
   CO_RETURN_IF_ERROR(bytes.status());

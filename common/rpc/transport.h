@@ -26,6 +26,9 @@ struct CallOptions {
   absl::Duration timeout = absl::Seconds(10);
   // Of the client's session: for the store's log, and the name of a maildrop's lock. May be empty.
   std::string session_id;
+  // Whatever else is on its way to the store or back, this call does not wait behind it: it shares no message and no
+  // connection with other calls. For heartbeats; a call of this kind costs more than another.
+  bool apart = false;
 };
 
 // Marks an error of the way: nothing of the call has gone, so that it has not happened and will not.

@@ -66,10 +66,13 @@ struct LeaseKeeper::Impl : std::enable_shared_from_this<LeaseKeeper::Impl> {
   asio::awaitable<void> Beat() {
     while (!ending) {
       const absl::Time next = timers.Now() + options.ttl / 3;
+      // Each lease has a heartbeat of its own, and none waits for what becomes of another: the store may prolong a lease
+      // that it knows while it cannot write down a new one.
+      RenewRetired();
       const absl::Status status = co_await Renew();
       SetHealth(status);
       if (status.ok()) {
-        TendRetired();
+        EndUnused();
         ReleaseOverdue();
       }
       if (ending) break;
@@ -101,10 +104,21 @@ struct LeaseKeeper::Impl : std::enable_shared_from_this<LeaseKeeper::Impl> {
     retired.push_back(std::exchange(current, NewLease()));
   }
 
-  // Renews the retired leases that sessions still hold, and ends the others; nothing waits for that.
-  void TendRetired() {
-    std::vector<std::shared_ptr<Lease>> unused;
+  // Renews the retired leases that sessions still hold; nothing waits for that.
+  void RenewRetired() {
     std::vector<std::string> used;
+    {
+      absl::MutexLock lock(&mutex);
+      for (const std::shared_ptr<Lease>& lease : retired) {
+        if (lease.use_count() > 1) used.push_back(lease->id);
+      }
+    }
+    for (std::string& id : used) StartErrand(RenewOne(shared_from_this(), std::move(id)), executor);
+  }
+
+  // Ends the retired leases that no session holds; nothing waits for that either.
+  void EndUnused() {
+    std::vector<std::shared_ptr<Lease>> unused;
     {
       absl::MutexLock lock(&mutex);
       // Nobody can take a new share in a retired lease, so that one which only the list holds stays unused.
@@ -113,15 +127,13 @@ struct LeaseKeeper::Impl : std::enable_shared_from_this<LeaseKeeper::Impl> {
                          [](const std::shared_ptr<Lease>& lease) { return lease.use_count() > 1; });
       unused.assign(std::make_move_iterator(first), std::make_move_iterator(retired.end()));
       retired.erase(first, retired.end());
-      for (const std::shared_ptr<Lease>& lease : retired) used.push_back(lease->id);
     }
-    for (std::string& id : used) StartErrand(RenewRetired(shared_from_this(), std::move(id)), executor);
     for (std::shared_ptr<Lease>& lease : unused) {
       StartErrand(EndRetired(shared_from_this(), std::move(lease)), executor);
     }
   }
 
-  static asio::awaitable<void> RenewRetired(std::shared_ptr<Impl> self, std::string lease_id) {
+  static asio::awaitable<void> RenewOne(std::shared_ptr<Impl> self, std::string lease_id) {
     const absl::Status status = co_await self->Renew(lease_id);
     if (!status.ok()) {
       obs::LogWarning("lease_not_renewed", {{"lease", lease_id}, {"error", status.ToString()}});

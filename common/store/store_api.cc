@@ -556,7 +556,11 @@ asio::awaitable<absl::Status> StoreApi::RenewLease(std::string lease_id, std::st
   request.set_holder(std::move(holder));
   SetDuration(ttl, *request.mutable_ttl());
   fv1::RenewLeaseResponse response;
-  co_return co_await CallByName(kRenewLease, request, response, std::move(context));
+  rpc::CallOptions options = OptionsOf(context);
+  options.apart = true;
+  const absl::Status status = co_await transport_.Call(kRenewLease, request, response, std::move(options));
+  if (!status.ok()) NoteFailure(kRenewLease, status);
+  co_return status;
 }
 
 asio::awaitable<absl::Status> StoreApi::EndLease(std::string lease_id, CallContext context) {

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -14,6 +15,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "common/base/reason.h"
 #include "tests/fault/store_fixture.h"
@@ -103,6 +105,42 @@ TEST_F(EngineDiskFailure, ADiskThatIsFullOnSync) {
         return operation == Operation::kSync ? IOStatus::NoSpace("full") : IOStatus::OK();
       },
       StatusCode::kResourceExhausted, kReasonDiskFull);
+}
+
+// A live session must not lose its maildrop to a disk that hangs.
+TEST_F(EngineDiskFailure, AHeartbeatWaitsForNoDisk) {
+  ASSERT_TRUE(engine().RenewLease("lease", "front-end", absl::Minutes(1)).ok());
+  ASSERT_TRUE(OpenMaildrop(engine(), mailbox_, "lease").ok());
+  absl::Notification hangs, heals;
+  files().SetFault([&](Operation operation, const std::string&) {
+    if (operation != Operation::kSync || heals.HasBeenNotified()) return IOStatus::OK();
+    if (!hangs.HasBeenNotified()) hangs.Notify();
+    heals.WaitForNotification();
+    return IOStatus::OK();
+  });
+  std::thread writer([&] { EXPECT_TRUE(Append(engine(), "stuck", {mailbox_}, "stuck").ok()); });
+  hangs.WaitForNotification();
+  // On this thread from beginning to end: neither the writer, nor a reader, nor the executor has a part in it.
+  std::optional<absl::Status> renewed;
+  const auto renew = [&]() -> Task<void> {
+    renewed = co_await store_.behind().leases().Renew("lease", "front-end", absl::Minutes(1));
+  };
+  Start(renew());
+  EXPECT_TRUE(renewed.has_value() && renewed->ok());
+  heals.Notify();
+  writer.join();
+  files().SetFault(nullptr);
+}
+
+TEST_F(EngineDiskFailure, AHeartbeatNeedsNoRoom) {
+  ASSERT_TRUE(engine().RenewLease("lease", "front-end", absl::Minutes(1)).ok());
+  files().SetFault([](Operation operation, const std::string&) {
+    return operation == Operation::kAppend ? IOStatus::NoSpace("full") : IOStatus::OK();
+  });
+  EXPECT_FALSE(Append(engine(), "no-room", {mailbox_}, "no room").ok());
+  EXPECT_TRUE(engine().RenewLease("lease", "front-end", absl::Minutes(1)).ok());
+  files().SetFault(nullptr);
+  EXPECT_TRUE(store_.BecomesHealthy());
 }
 
 TEST_F(EngineDiskFailure, FailingAppends) {

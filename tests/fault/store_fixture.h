@@ -37,9 +37,8 @@ class FaultyStore {
   absl::Status TryOpen();
   void Close() { engine_.reset(); }
   SyncEngine engine() { return SyncEngine(*engine_); }
-  Engine& facets() { return *engine_; }
-  // Changes the options of what is opened from now on.
-  void SetTweak(std::function<void(RocksDbOptions&)> tweak) { tweak_ = std::move(tweak); }
+  // For what is not to block.
+  Engine& behind() { return *engine_; }
 
   // Waits for at most ten seconds.
   bool BecomesHealthy();

@@ -158,7 +158,7 @@ FaultyTransport::Plan FaultyTransport::Begin(const std::string& method, const rp
                                              size_t& index) {
   absl::MutexLock lock(&mutex_);
   index = seen_.size();
-  seen_.push_back({method, options.session_id, options.timeout, {}});
+  seen_.push_back({method, options.session_id, options.timeout, options.apart, {}});
   Plan taken;
   const auto found = plans_.find(method);
   if (found == plans_.end()) return taken;

@@ -39,6 +39,7 @@ struct SeenCall {
   std::string method;
   std::string session_id;
   absl::Duration timeout;
+  bool apart = false;
   // Its requests, in order.
   std::vector<std::string> requests;
 

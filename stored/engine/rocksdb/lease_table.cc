@@ -23,6 +23,15 @@ void LeaseTable::Remove(absl::string_view lease_id, int64_t number) {
   if (it != leases_.end() && it->second.record.number == number) leases_.erase(it);
 }
 
+bool LeaseTable::Forget(absl::string_view lease_id, int64_t number) {
+  absl::MutexLock lock(&mutex_);
+  const auto it = leases_.find(lease_id);
+  if (it == leases_.end() || it->second.record.number != number) return false;
+  if (!rules::IsForgotten(it->second.deadline, clock_.Now())) return false;
+  leases_.erase(it);
+  return true;
+}
+
 int64_t LeaseTable::LiveNumber(absl::string_view lease_id) const {
   absl::MutexLock lock(&mutex_);
   const auto it = leases_.find(lease_id);

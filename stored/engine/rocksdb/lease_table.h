@@ -26,6 +26,9 @@ class LeaseTable {
   // False when there is none, or it has another ttl or holder: it is then to be written and added.
   bool Prolong(absl::string_view lease_id, absl::string_view holder, absl::Duration ttl);
   void Remove(absl::string_view lease_id, int64_t number);
+  // Takes the lease away unless it was prolonged since ForgottenLeases found it: from then on a heartbeat makes a new one.
+  // Whether it did.
+  bool Forget(absl::string_view lease_id, int64_t number);
 
   // The number of the live lease with this id, or 0.
   int64_t LiveNumber(absl::string_view lease_id) const;

@@ -57,18 +57,16 @@ absl::Status RocksDbLeases::Forget() {
   for (const auto& [lease_id, number] : leases.ForgottenLeases()) {
     const std::string& id = lease_id;
     const int64_t forgotten = number;
-    bool removed = false;
     RETURN_IF_ERROR(shared_.writer().Run(
         [&](Batch& batch) -> absl::Status {
           ASSIGN_OR_RETURN(const auto lease, FindRecord<rules::Lease>(batch, Family::kLease, id));
-          // It may have been prolonged since it was found.
-          if (leases.StateOf(id, forgotten) == rules::LeaseState::kLive) return absl::OkStatus();
+          // It may have been prolonged since it was found. It leaves the table first, and a heartbeat that comes now makes
+          // a new lease, behind this change; should this fail, the same one.
+          if (!leases.Forget(id, forgotten)) return absl::OkStatus();
           if (lease.has_value() && lease->number == forgotten) batch.Delete(Family::kLease, id);
-          removed = true;
           return absl::OkStatus();
         },
         /*sync=*/false));
-    if (removed) leases.Remove(id, forgotten);
   }
   return absl::OkStatus();
 }

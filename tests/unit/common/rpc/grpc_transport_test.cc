@@ -22,6 +22,7 @@ namespace {
 constexpr char kGetStatus[] = "mailstead.store.v1.AdminService/GetStatus";
 constexpr char kFetch[] = "mailstead.frontend.v1.MaildropService/FetchMessage";
 constexpr char kDeliver[] = "mailstead.frontend.v1.DeliveryService/Deliver";
+constexpr char kRenewLease[] = "mailstead.frontend.v1.LeaseService/RenewLease";
 constexpr char kAuthenticate[] = "mailstead.frontend.v1.AuthService/Authenticate";
 
 class GrpcTransportTest : public testing::Test {
@@ -121,6 +122,17 @@ TEST_F(GrpcTransportTest, WhatIsTooLargeForABatchHasACallOfItsOwn) {
   EXPECT_EQ(response.outcome(), store::v1::DELIVER_OUTCOME_STORED);
   EXPECT_EQ(store_.delivery.content.size(), request.content().size());
   EXPECT_EQ(store_.batch.stream_count(), 1);
+}
+
+TEST_F(GrpcTransportTest, ACallApartSharesNeitherMessageNorConnection) {
+  v1::RenewLeaseRequest request;
+  v1::RenewLeaseResponse response;
+  CallOptions options{.timeout = absl::Seconds(60), .apart = true};
+  ASSERT_TRUE(Run(transport_->Call(kRenewLease, request, response, options)).ok());
+  EXPECT_EQ(store_.lease.renewals, 1);
+  EXPECT_EQ(store_.batch.stream_count(), 0);
+  const auto channel = *StoreChannel::Create({.target = store_.address(), .connections = 3});
+  for (int i = 0; i < 6; ++i) EXPECT_NE(channel->Next(), channel->Apart());
 }
 
 asio::awaitable<std::vector<absl::Status>> DeliverBoth(GrpcTransport* transport,

@@ -113,6 +113,17 @@ class TestAdminService : public store::v1::AdminService::Service {
   }
 };
 
+class TestLeaseService : public v1::LeaseService::Service {
+ public:
+  int renewals = 0;
+
+  grpc::Status RenewLease(grpc::ServerContext*, const v1::RenewLeaseRequest*,
+                          v1::RenewLeaseResponse*) override {
+    ++renewals;
+    return grpc::Status::OK;
+  }
+};
+
 class TestStore {
  public:
   TestStore() : address_(absl::StrCat("unix:/tmp/mailstead-rpc-test-", RandomId(12))) { Start(); }
@@ -123,6 +134,7 @@ class TestStore {
     builder.AddListeningPort(address_, grpc::InsecureServerCredentials());
     builder.RegisterService(&maildrop);
     builder.RegisterService(&delivery);
+    builder.RegisterService(&lease);
     builder.RegisterService(&auth);
     builder.RegisterService(&admin);
     builder.RegisterService(&batch);
@@ -136,6 +148,7 @@ class TestStore {
 
   TestMaildropService maildrop;
   TestDeliveryService delivery;
+  TestLeaseService lease;
   TestAuthService auth;
   TestAdminService admin;
   test::FakeBatch batch;

@@ -243,6 +243,42 @@ TEST_F(LeaseKeeperTest, ALockThatNoSessionKnowsOfIsFreedWithItsLease) {
   Get(keeper_->End());
 }
 
+// The store may know a lease and be unable to write down a new one: a full disk, or one that hangs.
+TEST_F(LeaseKeeperTest, ALeaseThatSessionsHoldIsRenewedWhateverBecomesOfTheNewOne) {
+  StartKeeper();
+  const std::shared_ptr<const Lease> held = keeper_->lease();
+  ASSERT_TRUE(OpenMaildrop("one").ok());
+  keeper_->Retire(held);
+  for (int i = 0; i < 4; ++i) {
+    // Those of both leases are under way at once; the second, that of the new one, is not answered.
+    store_.way().Hold("RenewLease", When::kBefore, /*nth=*/2);
+    const int before = renewals(held->id);
+    time_.Advance(kTtl / 3);
+    ASSERT_TRUE(Until([&] { return renewals(held->id) > before && beats() == i + 1; }));
+  }
+  EXPECT_FALSE(keeper_->Health().ok());
+  EXPECT_TRUE(store_.IsLocked(kUser));
+  EXPECT_THAT(store_.Leases(), SizeIs(1));
+  store_.way().Release("RenewLease");
+  Get(keeper_->End());
+}
+
+TEST_F(LeaseKeeperTest, ASlowEndOfALeaseDelaysNoHeartbeat) {
+  StartKeeper();
+  keeper_->Retire(keeper_->lease());
+  store_.way().Hold("EndLease");
+  NextBeat();
+  ASSERT_TRUE(Until([&] { return store_.way().held_count("EndLease") == 1; }));
+  for (int i = 0; i < 3; ++i) {
+    const int before = beats();
+    time_.Advance(kTtl / 3);
+    ASSERT_TRUE(Until([&] { return beats() > before && time_.waiting_count() == 2; }));
+  }
+  EXPECT_TRUE(keeper_->Health().ok());
+  store_.way().Release("EndLease");
+  Get(keeper_->End());
+}
+
 TEST_F(LeaseKeeperTest, OneOutageDoesNotPileUpLeases) {
   store_.way().SetAway(absl::UnavailableError("gone"));
   for (int i = 0; i < 100; ++i) keeper_->Retire(keeper_->lease());

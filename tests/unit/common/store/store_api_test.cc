@@ -483,6 +483,17 @@ class PopApiTest : public LoginTest {
 
 TEST_F(PopApiTest, LeasesAreRenewedAndEnded) {
   ASSERT_THAT(store_.Leases(), SizeIs(1));
+TEST_F(PopApiTest, AHeartbeatWaitsBehindNothingAndIsNotRepeated) {
+  store_.way().Fail("RenewLease", When::kBefore, absl::UnavailableError("away"));
+  EXPECT_EQ(Get(api_.RenewLease(kLease, "host pop3d 1", absl::Seconds(30), {.patience = absl::Minutes(1)})),
+            absl::UnavailableError("away"));
+  ASSERT_TRUE(LogInAndOpen("one").ok());
+  const std::vector<test::SeenCall> renewals = store_.way().seen("RenewLease");
+  ASSERT_THAT(renewals, SizeIs(2));
+  EXPECT_TRUE(renewals[1].apart);
+  EXPECT_FALSE(store_.way().seen("Authenticate")[0].apart);
+}
+
   EXPECT_EQ(store_.Leases()[0].holder, "host pop3d 1");
   EXPECT_TRUE(Get(api_.EndLease(kLease, {})).ok());
   EXPECT_THAT(store_.Leases(), IsEmpty());

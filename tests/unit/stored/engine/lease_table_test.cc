@@ -56,6 +56,29 @@ TEST(LeaseTable, ForgetsAfterAnHour) {
   EXPECT_TRUE(leases.LiveLeases().empty());
 }
 
+// A heartbeat that comes between the look and the forgetting was answered: the lease stays.
+TEST(LeaseTable, ForgetsNothingThatWasProlongedMeanwhile) {
+  FakeClock clock;
+  LeaseTable leases(clock);
+  leases.Add("a", {"host", absl::Seconds(6), 1});
+  clock.Advance(absl::Hours(2));
+  ASSERT_EQ(leases.ForgottenLeases().size(), 1u);
+  ASSERT_TRUE(leases.Prolong("a", "host", absl::Seconds(6)));
+  EXPECT_FALSE(leases.Forget("a", 1));
+  EXPECT_EQ(leases.StateOf("a", 1), State::kLive);
+  // Nor one that only became overdue again.
+  clock.Advance(absl::Seconds(7));
+  EXPECT_FALSE(leases.Forget("a", 1));
+  EXPECT_EQ(leases.StateOf("a", 1), State::kOverdue);
+
+  clock.Advance(absl::Hours(2));
+  EXPECT_FALSE(leases.Forget("a", 2));
+  EXPECT_TRUE(leases.Forget("a", 1));
+  // Whoever comes now has to have it written down anew.
+  EXPECT_FALSE(leases.Prolong("a", "host", absl::Seconds(6)));
+  EXPECT_FALSE(leases.Forget("a", 1));
+}
+
 TEST(SteadyClock, GoesOn) {
   const SteadyClock clock;
   const absl::Time before = clock.Now();
