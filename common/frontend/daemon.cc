@@ -62,8 +62,7 @@ struct Daemon::Impl {
         store(transport, options.observer),
         counter(options.flags.max_connections, options.flags.max_connections_per_address),
         threads(options.flags.threads),
-        logins(store, threads.first().get_executor()),
-        listeners(threads),
+        listeners(threads, options.flags.peer_timeout),
         watch(threads.first().get_executor(), [this] { return ProbeStore(); }) {}
 
   asio::awaitable<absl::Status> ProbeStore();

@@ -108,6 +108,9 @@ config::Options OptionsOf(Flags& flags) {
            "connections at the same time; 0: no limit"),
       Flag("max_connections_per_address", flags.max_connections_per_address, Between(0, 1'000'000),
            "connections at the same time from one address; 0: no limit"),
+      Flag("peer_timeout", flags.peer_timeout, Between(absl::ZeroDuration(), absl::Hours(1)),
+           "how long a client may be gone without a word (power, network) before its session ends; whole "
+           "seconds, at least 3s; 0s: as long as the session's other time-outs"),
       Flag("threads", flags.threads, Between(0, 1024), "I/O threads; 0: one per core"),
       Flag("drain_timeout", flags.drain_timeout, Between(absl::ZeroDuration(), absl::Hours(1)),
            "how long sessions may go on after SIGTERM"),
@@ -130,6 +133,13 @@ void Finish(Flags& flags, config::Checker& check) {
   absl::StatusOr<net::NetworkList> proxies = net::NetworkList::Parse(flags.proxy_networks_text);
   check.Ok("proxy_networks", proxies.status());
   if (proxies.ok()) flags.proxy_networks = *std::move(proxies);
+  check.That(flags.peer_timeout <= absl::ZeroDuration() ||
+                 (flags.peer_timeout >= net::kLeastPeerTimeout &&
+                  flags.peer_timeout == absl::Trunc(flags.peer_timeout, absl::Seconds(1))),
+             "peer_timeout", "must be 0s, or whole seconds from 3s on");
+  absl::StatusOr<net::NetworkList> trusted = net::NetworkList::Parse(flags.trusted_networks_text);
+  check.Ok("trusted_networks", trusted.status());
+  if (trusted.ok()) flags.trusted_networks = *std::move(trusted);
 }
 
 }  // namespace mailstead::frontend

@@ -30,6 +30,7 @@ struct Flags {
   // 0 means none, for both.
   size_t max_connections = 10'000;
   size_t max_connections_per_address = 100;
+  absl::Duration peer_timeout = absl::Seconds(90);
   // 0: one for each core.
   size_t threads = 0;
   absl::Duration drain_timeout = absl::Seconds(10);

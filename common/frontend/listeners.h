@@ -18,10 +18,12 @@ namespace mailstead::frontend {
 
 class Listeners {
  public:
-  // `threads` outlives it.
-  explicit Listeners(net::IoThreads& threads) : threads_(threads) {}
+  // `threads` outlives it. `peer_timeout` as in net::ListenerOptions.
+  explicit Listeners(net::IoThreads& threads, absl::Duration peer_timeout = absl::ZeroDuration())
+      : threads_(threads), peer_timeout_(peer_timeout) {}
 
-  // Listens on each "host:port". `name` is for the log: "mx". Errors of net::Listener::Start.
+  // Listens on each "host:port". `name` is for the log: "mx". "[::]" is for IPv6 alone where "0.0.0.0" of the same port
+  // stands beside it. Errors of net::Listener::Start.
   absl::Status Listen(const std::string& name, const std::vector<std::string>& addresses,
                       const net::Listener::Serve& serve);
   // Listens for connections of a type: each is OneConnection(context, socket), a frontend::Connection, and
@@ -46,6 +48,7 @@ class Listeners {
                                         asio::ip::tcp::socket socket);
 
   net::IoThreads& threads_;
+  const absl::Duration peer_timeout_;
   ConnectionSet connections_;
   std::vector<std::unique_ptr<net::Listener>> listeners_;
 };

@@ -1,5 +1,8 @@
 #include "common/net/listener.h"
 
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
@@ -102,7 +105,7 @@ struct Listener::Impl {
         acceptor(io_threads.first()),
         serve(std::make_shared<const Serve>(std::move(serve_one))) {}
 
-  absl::Status Open(const tcp::endpoint& wanted, int backlog);
+  absl::Status Open(const tcp::endpoint& wanted, const ListenerOptions& options);
   static asio::awaitable<void> Accept(std::shared_ptr<Impl> self);
   static asio::awaitable<void> ServeOne(std::shared_ptr<const Serve> serve, tcp::socket socket);
   void Hand(asio::io_context& context, tcp::socket socket);
@@ -156,13 +159,33 @@ bool PeerWentAway(const std::error_code& error) {
          error.value() == EINTR || error.value() == EAGAIN;
 }
 
-std::error_code TryOpen(tcp::acceptor& acceptor, const tcp::endpoint& endpoint, int backlog) {
+void SetNumber(tcp::acceptor& acceptor, int level, int name, int value, std::error_code& error) {
+  if (error || ::setsockopt(acceptor.native_handle(), level, name, &value, sizeof(value)) == 0) return;
+  error = std::error_code(errno, std::system_category());
+}
+
+// Connections that are accepted inherit all of it. A quiet peer is probed after a third of the time and then every sixth
+// of it; TCP_USER_TIMEOUT is what ends the connection, and also one that has data on its way (RFC 5482), which is not
+// probed.
+void WatchPeers(tcp::acceptor& acceptor, absl::Duration timeout, std::error_code& error) {
+  if (timeout == absl::ZeroDuration()) return;
+  const int seconds = static_cast<int>(absl::ToInt64Seconds(timeout));
+  SetNumber(acceptor, SOL_SOCKET, SO_KEEPALIVE, 1, error);
+  SetNumber(acceptor, IPPROTO_TCP, TCP_KEEPIDLE, std::max(1, seconds / 3), error);
+  SetNumber(acceptor, IPPROTO_TCP, TCP_KEEPINTVL, std::max(1, seconds / 6), error);
+  SetNumber(acceptor, IPPROTO_TCP, TCP_KEEPCNT, 4, error);
+  SetNumber(acceptor, IPPROTO_TCP, TCP_USER_TIMEOUT, seconds * 1000, error);
+}
+
+std::error_code TryOpen(tcp::acceptor& acceptor, const tcp::endpoint& endpoint,
+                        const ListenerOptions& options) {
   std::error_code error;
   acceptor.open(endpoint.protocol(), error);
   if (!error) acceptor.set_option(asio::socket_base::reuse_address(true), error);
-  if (!error && endpoint.address().is_v6()) acceptor.set_option(asio::ip::v6_only(false), error);
+  if (!error && endpoint.address().is_v6()) acceptor.set_option(asio::ip::v6_only(options.v6_only), error);
   if (!error) acceptor.bind(endpoint, error);
-  if (!error) acceptor.listen(backlog, error);
+  if (!error) WatchPeers(acceptor, options.peer_timeout, error);
+  if (!error) acceptor.listen(options.backlog, error);
   if (error) {
     std::error_code ignored;
     acceptor.close(ignored);
@@ -172,10 +195,10 @@ std::error_code TryOpen(tcp::acceptor& acceptor, const tcp::endpoint& endpoint, 
 
 }  // namespace
 
-absl::Status Listener::Impl::Open(const tcp::endpoint& wanted, int backlog) {
-  std::error_code error = TryOpen(acceptor, wanted, backlog);
-  if (error && wanted.address() == asio::ip::address_v6::any() && NoIpv6(error)) {
-    error = TryOpen(acceptor, tcp::endpoint(asio::ip::address_v4::any(), wanted.port()), backlog);
+absl::Status Listener::Impl::Open(const tcp::endpoint& wanted, const ListenerOptions& options) {
+  std::error_code error = TryOpen(acceptor, wanted, options);
+  if (error && wanted.address() == asio::ip::address_v6::any() && NoIpv6(error) && !options.v6_only) {
+    error = TryOpen(acceptor, tcp::endpoint(asio::ip::address_v4::any(), wanted.port()), options);
   }
   if (!error) bound = acceptor.local_endpoint(error);
   if (!error) return absl::OkStatus();
@@ -229,7 +252,7 @@ absl::StatusOr<std::unique_ptr<Listener>> Listener::Start(IoThreads& threads, co
                                                           Serve serve) {
   ASSIGN_OR_RETURN(const tcp::endpoint wanted, ParseListenAddress(options.address));
   auto impl = std::make_shared<Impl>(threads, std::move(serve));
-  RETURN_IF_ERROR(impl->Open(wanted, options.backlog));
+  RETURN_IF_ERROR(impl->Open(wanted, options));
   asio::co_spawn(threads.first(), Impl::Accept(impl), asio::detached);
   return std::unique_ptr<Listener>(new Listener(std::move(impl)));
 }

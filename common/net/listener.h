@@ -42,7 +42,15 @@ struct ListenerOptions {
   // machine has no IPv6.
   std::string address;
   int backlog = 1024;
+  // "[::]" takes IPv6 only.
+  bool v6_only = false;
+  // A peer that has gone without a word (power, network, a sleeping laptop) is noticed in this time: nothing that was sent
+  // to it, nor a probe while nothing is sent, was acknowledged. Whole seconds, at least kLeastPeerTimeout; 0: the kernel's
+  // own times, which are hours.
+  absl::Duration peer_timeout;
 };
+
+inline constexpr absl::Duration kLeastPeerTimeout = absl::Seconds(3);
 
 // Whether `address` is one as in ListenerOptions: OK or InvalidArgument. For flags, before anything is
 // opened.

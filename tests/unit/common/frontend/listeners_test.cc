@@ -86,6 +86,30 @@ TEST_F(ListenersTest, AnAddressInUseIsSaid) {
   EXPECT_TRUE(absl::IsInvalidArgument(Listen("nonsense")));
 }
 
+// As operators write it who know that other servers need both.
+TEST_F(ListenersTest, BothFamiliesOfOnePortCanBeNamed) {
+  for (const bool v6_first : {false, true}) {
+    ASSERT_TRUE(Listen().ok());
+    const std::string port = absl::StrCat(listeners.port());
+    ASSERT_TRUE(listeners.Drain(absl::Seconds(10)));
+    const std::string v4 = "0.0.0.0:" + port;
+    const std::string v6 = "[::]:" + port;
+    // The port is free a moment after Drain.
+    absl::Status listens;
+    for (int i = 0; i < 1000; ++i) {
+      const std::vector<std::string> both = v6_first ? std::vector{v6, v4} : std::vector{v4, v6};
+      listens = listeners.Listen<GreetingConnection>("test", both, context);
+      if (listens.ok()) break;
+      ASSERT_TRUE(listeners.Drain(absl::Seconds(10)));
+      absl::SleepFor(absl::Milliseconds(5));
+    }
+    ASSERT_TRUE(listens.ok()) << listens;
+    net::Client client;
+    EXPECT_TRUE(client.Connect(listeners.port()));
+    ASSERT_TRUE(listeners.Drain(absl::Seconds(10)));
+  }
+}
+
 TEST_F(ListenersTest, DrainsWithoutAListener) { EXPECT_TRUE(listeners.Drain(absl::Seconds(10))); }
 
 }  // namespace

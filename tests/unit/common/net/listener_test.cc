@@ -1,9 +1,11 @@
 #include "common/net/listener.h"
 
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <sys/resource.h>
 
 #include <atomic>
+#include <future>
 #include <new>
 #include <string>
 #include <thread>
@@ -83,6 +85,40 @@ TEST(IoThreadsTest, AHandlerThatThrowsDoesNotEndItsThread) {
   std::atomic<bool> ran{false};
   asio::post(threads.first(), [&] { ran = true; });
   EXPECT_TRUE(WaitUntil([&] { return ran.load(); }));
+}
+
+int Number(int socket, int level, int name) {
+  int value = -1;
+  socklen_t size = sizeof(value);
+  EXPECT_EQ(::getsockopt(socket, level, name, &value, &size), 0);
+  return value;
+}
+
+TEST(ListenerTest, NoticesAPeerThatHasGoneWithoutAWord) {
+  struct Options {
+    int keepalive, idle, interval, count, user_timeout;
+    bool operator==(const Options&) const = default;
+  };
+  const auto options_of_accepted = [](absl::Duration peer_timeout) {
+    IoThreads threads(1);
+    std::promise<Options> seen;
+    const auto look = [&seen](tcp::socket socket) -> asio::awaitable<void> {
+      const int fd = socket.native_handle();
+      seen.set_value({Number(fd, SOL_SOCKET, SO_KEEPALIVE), Number(fd, IPPROTO_TCP, TCP_KEEPIDLE),
+                      Number(fd, IPPROTO_TCP, TCP_KEEPINTVL), Number(fd, IPPROTO_TCP, TCP_KEEPCNT),
+                      Number(fd, IPPROTO_TCP, TCP_USER_TIMEOUT)});
+      co_return;
+    };
+    const auto listener =
+        *Listener::Start(threads, {.address = "127.0.0.1:0", .peer_timeout = peer_timeout}, look);
+    Client client;
+    EXPECT_TRUE(client.Connect(listener->port()));
+    return seen.get_future().get();
+  };
+  EXPECT_EQ(options_of_accepted(absl::Seconds(90)), (Options{1, 30, 15, 4, 90'000}));
+  EXPECT_EQ(options_of_accepted(kLeastPeerTimeout), (Options{1, 1, 1, 4, 3'000}));
+  EXPECT_EQ(options_of_accepted(absl::ZeroDuration()).keepalive, 0);
+  EXPECT_EQ(options_of_accepted(absl::ZeroDuration()).user_timeout, 0);
 }
 
 TEST(ListenerTest, ServesManyAtOnce) {
