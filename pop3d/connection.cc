@@ -16,6 +16,12 @@
 #include "pop3d/protocol/top_cutter.h"
 
 namespace mailstead::pop3 {
+namespace {
+
+// Last words up to here leave at once when nothing else is on its way.
+constexpr size_t kMaxLastWordsBytes = 512;
+
+}  // namespace
 
 Connection::Connection(const ConnectionContext& context, asio::ip::tcp::socket socket)
     : context_(context),
@@ -36,7 +42,6 @@ asio::awaitable<void> Connection::Run() {
   ReleaseMaildrop();
   co_await LeaveGently();
   stream_.Close();
-  place_ = net::ConnectionCounter::Place();
   journal_.Closed(end_reason_, session_.login().address);
 }
 
@@ -129,7 +134,11 @@ asio::awaitable<void> Connection::Dialog() {
     if (session_.output().size() >= kMaxGatheredReplyBytes) co_await Flush();
     idle_deadline_ = context_.steady.Now() + context_.timeouts.idle;
   }
+  // A client that sees our last word, or the end, may come back at once: it no longer counts then. SECURITY: one that takes
+  // nothing does, until what it was told is on its way.
+  if (session_.output().size() <= kMaxLastWordsBytes && !stream_.HasUnsent()) place_ = {};
   co_await Flush();
+  place_ = {};
 }
 
 Action Connection::Hear(const Line& line) {

@@ -60,7 +60,8 @@ struct Daemon::Impl {
         channel(OrExit(options.program, "store", rpc::StoreChannel::Create(options.flags.store))),
         transport(*channel, {.streams = options.flags.store.connections, .revision = store::kRevision}),
         store(transport, options.observer),
-        counter(options.flags.max_connections, options.flags.max_connections_per_address),
+        counter(options.flags.max_connections, options.flags.max_connections_per_address,
+                options.flags.trusted_networks),
         threads(options.flags.threads),
         listeners(threads, options.flags.peer_timeout),
         watch(threads.first().get_executor(), [this] { return ProbeStore(); }) {}

@@ -108,6 +108,9 @@ config::Options OptionsOf(Flags& flags) {
            "connections at the same time; 0: no limit"),
       Flag("max_connections_per_address", flags.max_connections_per_address, Between(0, 1'000'000),
            "connections at the same time from one address; 0: no limit"),
+      Flag("trusted_networks", flags.trusted_networks_text,
+           "networks whose addresses may have any number of connections, comma separated; limits in all "
+           "hold for them too"),
       Flag("peer_timeout", flags.peer_timeout, Between(absl::ZeroDuration(), absl::Hours(1)),
            "how long a client may be gone without a word (power, network) before its session ends; whole "
            "seconds, at least 3s; 0s: as long as the session's other time-outs"),

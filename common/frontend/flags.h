@@ -30,6 +30,9 @@ struct Flags {
   // 0 means none, for both.
   size_t max_connections = 10'000;
   size_t max_connections_per_address = 100;
+  // As the flag says it, and, after Finish, as it is used.
+  std::string trusted_networks_text = "127.0.0.0/8,::1";
+  net::NetworkList trusted_networks;
   absl::Duration peer_timeout = absl::Seconds(90);
   // 0: one for each core.
   size_t threads = 0;

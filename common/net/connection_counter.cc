@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "asio/ip/address.hpp"
 #include "asio/ip/address_v6.hpp"
 #include "common/base/check.h"
 
@@ -39,13 +40,20 @@ ConnectionCounter::Place::~Place() {
   if (counter_ != nullptr) counter_->Leave(address_);
 }
 
+bool ConnectionCounter::IsTrusted(absl::string_view address) const {
+  if (trusted_.empty()) return false;
+  std::error_code error;
+  const asio::ip::address parsed = asio::ip::make_address(std::string(address), error);
+  return !error && trusted_.Contains(parsed);
+}
+
 ConnectionCounter::Verdict ConnectionCounter::Admit(absl::string_view address, Place& place) {
   Place admitted;
-  admitted.address_ = KeyOf(address);
+  if (max_per_address_ != 0 && !IsTrusted(address)) admitted.address_ = KeyOf(address);
   {
     absl::MutexLock lock(&mutex_);
     if (max_in_all_ != 0 && count_ >= max_in_all_) return Verdict::kTooManyInAll;
-    if (max_per_address_ != 0) {
+    if (!admitted.address_.empty()) {
       // SECURITY: a refused address leaves nothing behind, so that the map is never larger than the
       // connections.
       const auto found = per_address_.find(admitted.address_);
@@ -69,11 +77,16 @@ size_t ConnectionCounter::count() const {
   return count_;
 }
 
+size_t ConnectionCounter::address_count() const {
+  absl::MutexLock lock(&mutex_);
+  return per_address_.size();
+}
+
 void ConnectionCounter::Leave(const std::string& address) {
   absl::MutexLock lock(&mutex_);
   CHECK(count_ > 0);
   --count_;
-  if (max_per_address_ == 0) return;
+  if (address.empty()) return;
   const auto found = per_address_.find(address);
   CHECK(found != per_address_.end());
   if (--found->second == 0) per_address_.erase(found);

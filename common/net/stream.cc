@@ -1,5 +1,8 @@
 #include "common/net/stream.h"
 
+#include <linux/sockios.h>
+#include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -397,6 +400,11 @@ std::string AddressText(const asio::ip::tcp::endpoint& endpoint) {
     return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).to_string();
   }
   return address.to_string();
+bool Stream::HasUnsent() const {
+  int bytes = 0;
+  return !impl_->closed && ::ioctl(impl_->socket.native_handle(), SIOCOUTQNSD, &bytes) == 0 && bytes > 0;
+}
+
 }
 
 }  // namespace mailstead::net

@@ -71,6 +71,9 @@ class Stream {
   // Whether the peer has sent bytes before we spoke (an early talker). Never waits.
   bool HasPendingInput();
 
+  // Whether something that was written still waits for the peer's host to take it.
+  bool HasUnsent() const;
+
   // Ends the wait that is under way, if any, with Cancelled; the stream can be used on. For a last word at
   // shutdown. From the stream's own io_context only.
   void Interrupt();

@@ -23,7 +23,7 @@ WRONG = {
         ("max_errors", "-3"), ("store", ""), ("store", "nowhere"), ("store", "127.0.0.1:0"),
         ("store_tls_ca", "/no/such/file"), ("tls_self_signed_dir", "/proc/no/such/folder"),
         ("tls_ticket_key_file", "/no/such/file"), ("tls_ticket_key_file", "/dev/null"),
-        ("peer_timeout", "2s"), ("peer_timeout", "3500ms"), ("peer_timeout", "2h"),
+        ("trusted_networks", "here"), ("peer_timeout", "2s"), ("peer_timeout", "3500ms"), ("peer_timeout", "2h"),
     ],
     "pop3d": [
         ("no_such_flag", "1"), ("pop3_listen", "127.0.0.1"), ("pop3s_listen", "127.0.0.1:70000"),
@@ -32,7 +32,7 @@ WRONG = {
         ("listing_memory", "1048576"), ("max_maildrop_messages", "0"), ("max_maildrop_messages", "3050403"),
         ("lease_ttl", "1h"), ("tls_cert", "/no/such/file"), ("store", "nowhere:x"), ("store_tls_ca", "/no/such/file"),
         ("tls_self_signed_dir", "/proc/no/such/folder"), ("tls_ticket_key_file", "/dev/null"),
-        ("allow_plaintext_auth", "perhaps"), ("peer_timeout", "-1s"),
+        ("allow_plaintext_auth", "perhaps"), ("trusted_networks", "10.0.0.0/33"), ("peer_timeout", "-1s"),
     ],
 }
 

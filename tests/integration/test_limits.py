@@ -47,8 +47,8 @@ class ConnectionLimitsTest(StackCase):
             return False
 
     def test_of_one_address(self):
-        self.stack.add_smtpd(max_connections_per_address=2)
-        self.stack.add_pop3d(max_connections_per_address=2)
+        self.stack.add_smtpd(max_connections_per_address=2, trusted_networks="127.0.0.7")
+        self.stack.add_pop3d(max_connections_per_address=2, trusted_networks="127.0.0.7")
         sessions = [self.stack.mx(source="127.0.0.5") for _ in range(2)]
         with self.assertRaises(Refused) as caught:
             self.stack.mx(source="127.0.0.5")
@@ -61,6 +61,27 @@ class ConnectionLimitsTest(StackCase):
         pops.append(self.stack.pop3(tls=None, source="127.0.0.6"))
         for session in [*sessions, *pops]:
             session.close()
+
+    def test_trusted_networks(self):
+        """Limits of an address are for strangers; those in all are for everybody."""
+        self.stack.add_smtpd(max_connections_per_address=2, max_connections=5)
+        self.stack.add_pop3d(max_connections_per_address=2, max_connections=5)
+        for connect in (self.stack.mx, lambda: self.stack.pop3(tls=None)):
+            sessions = [connect() for _ in range(5)]
+            with self.assertRaises((Refused, PopRefused)):
+                connect()
+            for session in sessions:
+                session.close()
+
+    def test_who_has_left_does_not_count(self):
+        """A client that sees our last word, or the end, may come back at once."""
+        self.stack.add_smtpd(max_connections_per_address=1, trusted_networks="")
+        self.stack.add_pop3d(max_connections_per_address=1, trusted_networks="")
+        for _ in range(100):
+            with self.stack.mx() as session:
+                self.assertEqual(221, session.command("QUIT").code)
+            with self.stack.pop3(tls=None) as session:
+                self.assertTrue(session.command("QUIT").startswith("+OK"))
 
     def test_none(self):
         self.stack.add_smtpd(max_connections=0, max_connections_per_address=0)

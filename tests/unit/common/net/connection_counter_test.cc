@@ -94,6 +94,34 @@ TEST(ConnectionCounterTest, TheAddressesOfOneIpv6CustomerCountAsOne) {
   EXPECT_EQ(counter.Admit("2001:db8:1:3::1", places[3]), Verdict::kAdmitted);
 }
 
+TEST(ConnectionCounterTest, TrustedNetworksCountInAllOnly) {
+  ConnectionCounter counter(4, 1, *NetworkList::Parse("127.0.0.0/8,::1,192.0.2.0/24"));
+  std::vector<Place> places(5);
+  EXPECT_EQ(counter.Admit("127.0.0.1", places[0]), Verdict::kAdmitted);
+  EXPECT_EQ(counter.Admit("127.0.0.1", places[1]), Verdict::kAdmitted);
+  EXPECT_EQ(counter.address_count(), 0u);
+  EXPECT_EQ(counter.Admit("192.0.3.1", places[2]), Verdict::kAdmitted);
+  EXPECT_EQ(counter.Admit("192.0.3.1", places[3]), Verdict::kTooManyFromAddress);
+  EXPECT_EQ(counter.Admit("::1", places[3]), Verdict::kAdmitted);
+  EXPECT_EQ(counter.Admit("192.0.2.255", places[4]), Verdict::kTooManyInAll);
+  places.clear();
+  EXPECT_EQ(counter.count(), 0u);
+}
+
+// Else every stranger who ever came would be remembered.
+TEST(ConnectionCounterTest, KeepsNothingOfAddressesThatHaveLeft) {
+  ConnectionCounter counter(0, 2);
+  for (int i = 0; i < 1000; ++i) {
+    Place first, second, refused;
+    const std::string address = absl::StrCat("2001:db8:0:", absl::Hex(i), "::1");
+    ASSERT_EQ(counter.Admit(address, first), Verdict::kAdmitted);
+    ASSERT_EQ(counter.Admit(address, second), Verdict::kAdmitted);
+    ASSERT_EQ(counter.Admit(address, refused), Verdict::kTooManyFromAddress);
+    ASSERT_EQ(counter.address_count(), 1u);
+  }
+  EXPECT_EQ(counter.address_count(), 0u);
+}
+
 TEST(ConnectionCounterTest, ManyThreadsNeverPassTheLimit) {
   ConnectionCounter counter(10, 4);
   std::vector<std::thread> threads;

@@ -113,6 +113,51 @@ TEST(StreamTest, NoTimeAtAllMeansOneTry) {
 
 TEST(StreamTest, InfiniteTimeoutWaits) {
   Loopback link;
+asio::awaitable<absl::Status> AnswerChunks(Stream& stream, size_t chunk_bytes, int count) {
+  for (int i = 0; i < count; ++i) {
+    const absl::StatusOr<std::string> chunk = co_await ReadExactly(stream, chunk_bytes, kLong);
+    if (!chunk.ok()) co_return chunk.status();
+    const absl::Status written = co_await stream.Write("250 2.0.0 octets received\r\n", kLong);
+    if (!written.ok()) co_return written;
+  }
+  co_return absl::OkStatus();
+}
+
+// A client that writes a command in two pieces, and has Nagle's algorithm on, has the second one held back by its kernel
+// until ours acknowledges the first; by itself it takes 40 ms to do so.
+TEST(StreamTest, AcknowledgesAtOnceWhatIsNotAnswered) {
+  constexpr int kCount = 21;
+  Loopback link;
+  std::vector<absl::Duration> took;
+  std::thread client([&] {
+    for (int i = 0; i < kCount; ++i) {
+      const absl::Time begin = absl::Now();
+      link.client.Send("BDAT 5\r\n");
+      link.client.Send("abcde");
+      ASSERT_NE(link.client.Receive(), "");
+      took.push_back(absl::Now() - begin);
+    }
+  });
+  EXPECT_TRUE(Await(link.context, AnswerChunks(*link.stream, 13, kCount)).ok());
+  client.join();
+  ASSERT_EQ(took.size(), size_t{kCount});
+  std::sort(took.begin(), took.end());
+  EXPECT_LT(took[kCount / 2], absl::Milliseconds(20));
+}
+
+TEST(StreamTest, KnowsWhatHasNotLeft) {
+  Loopback link;
+  EXPECT_FALSE(link.stream->HasUnsent());
+  ASSERT_TRUE(Await(link.context, link.stream->Write("250 ok\r\n", kLong)).ok());
+  EXPECT_FALSE(link.stream->HasUnsent());
+  // The client takes nothing.
+  const std::string much(4 << 20, 'x');
+  EXPECT_TRUE(absl::IsDeadlineExceeded(Await(link.context, link.stream->Write(much, kShort))));
+  EXPECT_TRUE(link.stream->HasUnsent());
+  link.stream->Close();
+  EXPECT_FALSE(link.stream->HasUnsent());
+}
+
   std::thread later([&] {
     absl::SleepFor(absl::Milliseconds(20));
     link.client.Send("x");
