@@ -57,8 +57,7 @@ bool SetNames(X509* certificate, const std::string& name) {
          X509_set_issuer_name(certificate, subject) == 1;
 }
 
-// Built by hand: OpenSSL's textual form would read a comma in the name as a second one.
-bool AddAlternativeName(X509* certificate, const std::string& name) {
+bool AddName(GENERAL_NAMES* names, const std::string& name) {
   GeneralNamePtr general(GENERAL_NAME_new());
   if (general == nullptr) return false;
   if (OctetsPtr address(a2i_IPADDRESS(name.c_str())); address != nullptr) {
@@ -70,9 +69,19 @@ bool AddAlternativeName(X509* certificate, const std::string& name) {
     if (ASN1_STRING_set(text, name.data(), static_cast<int>(name.size())) != 1) return false;
   }
   ERR_clear_error();
-  const GeneralNamesPtr names(sk_GENERAL_NAME_new_null());
-  if (names == nullptr || sk_GENERAL_NAME_push(names.get(), general.get()) <= 0) return false;
+  if (sk_GENERAL_NAME_push(names, general.get()) <= 0) return false;
   general.release();
+  return true;
+}
+
+// The host's own name, and what it is called by programs on it: who trusts the certificate can check these. Built by hand:
+// OpenSSL's textual form would read a comma in the name as a second one.
+bool AddAlternativeNames(X509* certificate, const std::string& host) {
+  const GeneralNamesPtr names(sk_GENERAL_NAME_new_null());
+  if (names == nullptr || !AddName(names.get(), host)) return false;
+  for (const char* const local : {"localhost", "127.0.0.1", "::1"}) {
+    if (host != local && !AddName(names.get(), local)) return false;
+  }
   return X509_add1_ext_i2d(certificate, NID_subject_alt_name, names.get(), 0, X509V3_ADD_DEFAULT) == 1;
 }
 
@@ -132,7 +141,8 @@ absl::Status WriteFile(const std::string& path, absl::string_view bytes, mode_t 
     if (written <= 0) return FileFailed("write", temporary);
     bytes.remove_prefix(static_cast<size_t>(written));
   }
-  if (::fsync(file) != 0) return FileFailed("write", temporary);
+  // Whatever the umask is.
+  if (::fchmod(file, mode) != 0 || ::fsync(file) != 0) return FileFailed("write", temporary);
   if (::rename(temporary.c_str(), path.c_str()) != 0) return FileFailed("rename", temporary);
   return absl::OkStatus();
 }
@@ -157,7 +167,7 @@ absl::StatusOr<PemPair> MakeSelfSigned(absl::string_view name, absl::Time now) {
       !SetTimes(certificate.get(), now) || X509_set_pubkey(certificate.get(), key.get()) != 1) {
     return OpenSslFailed("fields");
   }
-  if (!AddAlternativeName(certificate.get(), host) ||
+  if (!AddAlternativeNames(certificate.get(), host) ||
       !AddExtension(certificate.get(), NID_basic_constraints, "critical,CA:FALSE") ||
       !AddExtension(certificate.get(), NID_key_usage, "critical,digitalSignature") ||
       !AddExtension(certificate.get(), NID_ext_key_usage, "serverAuth")) {

@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/time/clock.h"
 #include "common/base/random.h"
 #include "common/net/pem_file.h"
@@ -38,7 +39,8 @@ PemPair SignedByAnother(absl::Time now) {
   const X509Ptr issuer = FirstCertificate(issuer_pair.certificate);
   const absl::StatusOr<EvpKeyPtr> issuer_key = PrivateKey({.path = "", .bytes = issuer_pair.key});
   X509_set_issuer_name(leaf.get(), X509_get_subject_name(issuer.get()));
-  X509_sign(leaf.get(), issuer_key->get(), EVP_sha256());
+  EXPECT_TRUE(issuer_key.ok()) << issuer_key.status();
+  if (issuer_key.ok()) X509_sign(leaf.get(), issuer_key->get(), EVP_sha256());
   const BioPtr bio(BIO_new(BIO_s_mem()));
   PEM_write_bio_X509(bio.get(), leaf.get());
   char* data = nullptr;
@@ -121,6 +123,7 @@ TEST_F(TlsContextTest, APairMustBelongTogether) {
 TEST_F(TlsContextTest, AnEncryptedKeyIsRefusedAndNobodyIsAsked) {
   const PemPair pair = Pair();
   const absl::StatusOr<EvpKeyPtr> key = PrivateKey({.path = "", .bytes = pair.key});
+  ASSERT_TRUE(key.ok()) << key.status();
   const BioPtr bio(BIO_new(BIO_s_mem()));
   unsigned char password[] = "secret";
   PEM_write_bio_PrivateKey(bio.get(), key->get(), EVP_aes_128_cbc(), password, 6, nullptr, nullptr);
@@ -195,6 +198,7 @@ TEST_F(TlsContextTest, AllProtocolsBeforeTls12AreOff) {
   EXPECT_EQ(SSL_CTX_get_min_proto_version(raw), TLS1_2_VERSION);
   EXPECT_EQ(SSL_CTX_get_session_cache_mode(raw), SSL_SESS_CACHE_OFF);
   EXPECT_EQ(SSL_CTX_get_options(raw) & SSL_OP_CIPHER_SERVER_PREFERENCE, 0u);
+  EXPECT_NE(SSL_CTX_get_options(raw) & SSL_OP_NO_RENEGOTIATION, 0u);
 }
 
 class SelfSignedDirTest : public ::testing::Test {
@@ -209,10 +213,15 @@ class SelfSignedDirTest : public ::testing::Test {
 };
 
 TEST_F(SelfSignedDirTest, MakesAPairForItsOwnerOnlyAndUsesItAgain) {
+  const mode_t before = ::umask(077);
+  const absl::Cleanup restore = [before] { ::umask(before); };
   ASSERT_TRUE(Keep().ok());
   struct stat status;
   ASSERT_EQ(::stat(dir.Path("tls.key").c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777, 0600u);
+  // Clients may be given the certificate, whatever the umask is.
+  ASSERT_EQ(::stat(dir.Path("tls.crt").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0644u);
   const std::string cert = Cert();
   ASSERT_TRUE(Keep().ok());
   EXPECT_EQ(Cert(), cert);
@@ -305,6 +314,17 @@ TEST(SelfSignedTest, HasWhatClientsLookFor) {
   const std::time_t end = absl::ToTimeT(now + kSelfSignedLifetime);
   EXPECT_EQ(ASN1_TIME_cmp_time_t(X509_get0_notAfter(certificate.get()), end), 0);
   EXPECT_LT(ASN1_TIME_cmp_time_t(X509_get0_notBefore(certificate.get()), absl::ToTimeT(now)), 0);
+}
+
+// Programs on the same host that check names, and trust this certificate, say one of these.
+TEST(SelfSignedTest, NamesTheHostAsItsOwnProgramsDo) {
+  for (const char* const host : {"mx.example.test", "localhost", "::1"}) {
+    const X509Ptr certificate = FirstCertificate(Pair(host).certificate);
+    EXPECT_EQ(X509_check_host(certificate.get(), "localhost", 0, 0, nullptr), 1);
+    EXPECT_EQ(X509_check_ip_asc(certificate.get(), "127.0.0.1", 0), 1);
+    EXPECT_EQ(X509_check_ip_asc(certificate.get(), "::1", 0), 1);
+    EXPECT_EQ(X509_check_ip_asc(certificate.get(), "127.0.0.2", 0), 0);
+  }
 }
 
 TEST(SelfSignedTest, TakesAnAddressForAName) {
