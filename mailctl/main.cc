@@ -1,5 +1,6 @@
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -12,6 +13,8 @@
 #include "mailctl/mailctl.h"
 
 int main(int argc, char** argv) {
+  // What it writes is mail and lists of accounts.
+  umask(077);
   // A reader that went away ends what is printed, not what is done: half an import would be worse.
   signal(SIGPIPE, SIG_IGN);
   // mailctl says itself what went wrong; gRPC's own lines would only repeat it. Set it to see them.

@@ -13,7 +13,7 @@
 namespace mailstead::pop3 {
 
 struct Flags {
-  Flags() { frontend.admin_listen = "[::]:9110"; }
+  Flags() { frontend.admin_listen = "127.0.0.1:9110"; }
 
   frontend::Flags frontend;
   // Each empty: no such listener.

@@ -13,7 +13,7 @@
 namespace mailstead::smtp {
 
 struct Flags {
-  Flags() { frontend.admin_listen = "[::]:9025"; }
+  Flags() { frontend.admin_listen = "127.0.0.1:9025"; }
 
   frontend::Flags frontend;
   // Each empty: no such listener.

@@ -18,7 +18,7 @@ struct Flags {
   // "127.0.0.1:7070", "[::]:7070", port 0 for any free one, "unix:/path".
   std::string listen = "127.0.0.1:7070";
   std::string address_file;
-  std::string admin_listen = "[::]:9170";
+  std::string admin_listen = "127.0.0.1:9170";
 
   // One for each role; made when missing. Empty: the role has no token.
   std::string smtp_token_file;

@@ -12,6 +12,7 @@
 #include "asio/detached.hpp"
 #include "asio/use_future.hpp"
 #include "common/config/config.h"
+#include "common/config/privacy.h"
 #include "common/frontend/certificate_watch.h"
 #include "common/frontend/store_watch.h"
 #include "common/net/descriptor_limit.h"
@@ -48,6 +49,7 @@ absl::string_view TlsFlag(const net::TlsOptions& tls) {
 }  // namespace
 
 void PrepareProcess() {
+  config::KeepFilesPrivate();
   net::BlockSignals();
   net::RaiseDescriptorLimit();
 }
@@ -69,6 +71,7 @@ struct Daemon::Impl {
   asio::awaitable<absl::Status> ProbeStore();
   absl::Status Ready() const;
   void Open(const std::vector<Listening>& listening);
+  void Reload();
   bool End();
 
   const DaemonOptions options;
@@ -111,6 +114,13 @@ void Daemon::Impl::Open(const std::vector<Listening>& listening) {
   check.ExitIfBad(options.program);
 }
 
+// Tokens and certificates are looked at every few seconds anyway: this is for who does not want to wait.
+void Daemon::Impl::Reload() {
+  const absl::Status status = tls->ReloadIfChanged();
+  if (!status.ok()) obs::LogError("certificate_not_reloaded", {{"error", status.message()}});
+  obs::LogInfo("files_looked_at", {{"ok", status.ok()}});
+}
+
 // False when something still waits for the store.
 bool Daemon::Impl::End() {
   const bool drained = listeners.Drain(options.flags.drain_timeout);
@@ -135,6 +145,9 @@ LoginWatch& Daemon::logins() { return impl_->logins; }
 const Flags& Daemon::flags() const { return impl_->options.flags; }
 
 int Daemon::Run(const std::vector<Listening>& listening, Hooks hooks) {
+  const Flags& flags = impl_->options.flags;
+  config::WarnOfOpenFiles({flags.store.token_file, flags.store.tls_key_file, flags.tls.key_file,
+                           flags.tls.self_signed_dir, flags.tls.ticket_key_file});
   impl_->hooks = std::move(hooks);
   impl_->Open(listening);
   if (impl_->hooks.start) impl_->hooks.start();
@@ -143,7 +156,7 @@ int Daemon::Run(const std::vector<Listening>& listening, Hooks hooks) {
   impl_->watch.Start();
   impl_->logins.Start();
 
-  const int signal = net::WaitForSignal();
+  const int signal = net::WaitForSignal([this] { impl_->Reload(); });
   obs::LogInfo("draining", {{"signal", signal}});
   impl_->draining = true;
   // What hangs in the store would come back to what is gone: leave as it is. Nothing is lost, for nothing is

@@ -1,11 +1,13 @@
-// The signals that end a program, SIGINT and SIGTERM, for its main.
+// The signals that a program hears, for its main: SIGINT and SIGTERM end it, SIGHUP makes it look again at its files.
 #pragma once
+
+#include <functional>
 
 namespace mailstead::net {
 
-// Blocks SIGINT and SIGTERM in this thread and those started later, and ignores SIGPIPE. Call first in main.
+// Blocks these three in this thread and those started later, and ignores SIGPIPE, SIGUSR1 and SIGUSR2. Call first in main.
 void BlockSignals();
-// Waits for SIGINT or SIGTERM; returns its number.
-int WaitForSignal();
+// Waits for SIGINT or SIGTERM, and returns its number. Until then it calls `reload` for each SIGHUP, on this thread.
+int WaitForSignal(const std::function<void()>& reload);
 
 }  // namespace mailstead::net

@@ -18,10 +18,27 @@ TEST(ShutdownDeathTest, WaitsForEitherSignal) {
         {
           BlockSignals();
           std::thread([signal] { ::kill(::getpid(), signal); }).join();
-          std::_Exit(WaitForSignal() == signal ? 0 : 1);
+          std::_Exit(WaitForSignal([] {}) == signal ? 0 : 1);
         },
         ::testing::ExitedWithCode(0), "");
   }
+}
+
+TEST(ShutdownDeathTest, HangUpMeansToLookAgainAndUserSignalsNothing) {
+  EXPECT_EXIT(
+      {
+        BlockSignals();
+        int reloads = 0;
+        std::thread([] {
+          for (const int signal : {SIGUSR1, SIGUSR2, SIGHUP}) ::kill(::getpid(), signal);
+        }).join();
+        WaitForSignal([&reloads] {
+          ++reloads;
+          ::kill(::getpid(), SIGTERM);
+        });
+        std::_Exit(reloads == 1 ? 0 : 1);
+      },
+      ::testing::ExitedWithCode(0), "");
 }
 
 TEST(ShutdownDeathTest, WritingToNobodyIsAnErrorAndNotTheEnd) {
