@@ -455,7 +455,7 @@ class Comparison {
                  Describe(memory), Describe(rocksdb))) {
       return false;
     }
-    if (!memory.ok()) return true;
+    if (!memory.ok() || !rocksdb.ok()) return true;
     // Both take a new lock, or neither does; and tokens grow.
     if ((memory->token == session.memory_token) != (rocksdb->token == session.rocksdb_token)) {
       return Compare("token", "the same", "another");

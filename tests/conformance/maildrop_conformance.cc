@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/blocking_counter.h"
+#include "absl/time/clock.h"
 #include "common/base/reason.h"
 #include "tests/conformance/conformance.h"
 
@@ -269,6 +270,27 @@ TEST_P(MaildropConformance, AnEndedLeaseVoidsItsLocks) {
               HasReason(StatusCode::kAborted, kReasonFenced));
   EXPECT_OK(Open(mailbox, "other").status());
   EXPECT_THAT(List(mailbox), SizeIs(1));
+}
+
+// A front-end that never came back is nothing to remember for ever.
+TEST_P(MaildropConformance, ALeaseThatIsOverdueForLongIsForgotten) {
+  const AccountId mailbox = NewMailbox("a@example.test");
+  ASSERT_OK(engine().RenewLease("dead", "one", kTtl));
+  const auto maildrop = Open(mailbox, "dead");
+  ASSERT_OK(maildrop);
+  clock().Advance(kTtl + absl::Hours(1));
+  // Some time after it: upkeep has a pace of its own.
+  const auto is_void = [&] {
+    const absl::Status renewed = engine().RenewLease("live", "two", absl::Hours(2));
+    const auto entries = engine().ListMaildrop(mailbox, "dead", MessageId{}, MessageId{100}, 10);
+    return renewed.ok() && ReasonOf(entries.status()) == kReasonFenced;
+  };
+  for (int i = 0; i < 2000 && !is_void(); ++i) absl::SleepFor(absl::Milliseconds(5));
+  EXPECT_TRUE(is_void());
+  // Nor does it come back with its whole ttl.
+  Restart();
+  EXPECT_FALSE(engine().IsLive("dead"));
+  EXPECT_TRUE(engine().IsLive("live"));
 }
 
 TEST_P(MaildropConformance, LocksOutliveARestart) {

@@ -220,6 +220,7 @@ class EnginePowerCut : public testing::Test {
       }
       for (std::thread& thread : threads) thread.join();
       Reopen(store, power, seed * 10 + static_cast<uint32_t>(round), random);
+      // The store is closed then.
       if (HasFatalFailure()) return;
       for (Worker& worker : workers) {
         worker.Check(store.engine());

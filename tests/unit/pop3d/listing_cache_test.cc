@@ -36,6 +36,7 @@ TEST(ListingCache, FindsByAccountAndByName) {
   EXPECT_EQ(VersionOf(cache.Find(AccountId{1})), "v1");
   const auto known = cache.FindByName("demo@example.TEST");
   EXPECT_EQ(VersionOf(known), "v1");
+  ASSERT_TRUE(known.has_value());
   EXPECT_EQ(known->account, AccountId{1});
   EXPECT_EQ(known->listing->count(), 3u);
   EXPECT_EQ(VersionOf(cache.FindByName("")), "none");
@@ -108,6 +109,7 @@ TEST(ListingCache, ASessionKeepsWhatTheCacheForgets) {
   cache.Remember(Known(1, "v1"), "demo");
   const auto known = cache.Find(AccountId{1});
   cache.Remember(Known(1, "v2", 0), "");
+  ASSERT_TRUE(known.has_value());
   EXPECT_EQ(known->listing->count(), 3u);
 }
 

@@ -86,10 +86,13 @@ TEST(ProxyHeaderTest, ReadsGoldenHeadersAndNothingBehind) {
 
 TEST(ProxyHeaderTest, ReadsTheDestination) {
   const auto text = ParseProxyHeader("PROXY TCP4 192.0.2.1 192.0.2.9 49152 25\r\n");
+  ASSERT_TRUE(text.ok() && text->has_value());
   EXPECT_EQ(*(**text).destination, asio::ip::tcp::endpoint(asio::ip::make_address("192.0.2.9"), 25));
   const auto tcp4 = ParseProxyHeader(Binary(0x21, 0x11, kTcp4Block));
+  ASSERT_TRUE(tcp4.ok() && tcp4->has_value());
   EXPECT_EQ(*(**tcp4).destination, asio::ip::tcp::endpoint(asio::ip::make_address("192.0.2.9"), 25));
   const auto tcp6 = ParseProxyHeader(Binary(0x21, 0x21, kTcp6Block));
+  ASSERT_TRUE(tcp6.ok() && tcp6->has_value());
   EXPECT_EQ(*(**tcp6).destination, asio::ip::tcp::endpoint(asio::ip::make_address("2001:db8::9"), 25));
 }
 
@@ -216,6 +219,7 @@ TEST(ReadProxyHeaderTest, TakesTheHeaderAndLeavesTheRest) {
       EXPECT_EQ(link.stream->peer().port(), golden.source_port);
     }
     const auto rest = Await(link.context, ReadUpTo(*link.stream, 100, absl::Seconds(10)));
+    ASSERT_TRUE(rest.ok()) << rest.status();
     EXPECT_EQ(*rest, "EHLO a\r\n");
   }
 }

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "common/base/random.h"
+#include "common/net/self_signed.h"
 #include "common/net/shutdown.h"
 #include "common/net/stream.h"
 #include "common/net/tls_context.h"
@@ -347,6 +348,28 @@ TEST_P(TlsResumptionTest, ATicketOfAStrangerMeansAFullHandshake) {
   const SessionPtr session = ConnectOnce(*one, GetParam(), nullptr, &resumed);
   ConnectOnce(*two, GetParam(), session.get(), &resumed);
   EXPECT_FALSE(resumed);
+}
+
+// A certificate that is renewed, and not a word of a ticket key: clients go on resuming.
+TEST_P(TlsResumptionTest, TicketsOutliveAReloadOfTheCertificate) {
+  TempDir dir;
+  const auto write_pair = [&dir] {
+    const PemPair pair = *MakeSelfSigned("mx.example.test", absl::Now());
+    dir.Write("key.pem", pair.key);
+    dir.Write("cert.pem", pair.certificate);
+  };
+  write_pair();
+  const std::unique_ptr<TlsContext> server =
+      *TlsContext::Create({.cert_file = dir.Path("cert.pem"), .key_file = dir.Path("key.pem")});
+  bool resumed = true;
+  const SessionPtr session = ConnectOnce(*server, GetParam(), nullptr, &resumed);
+  EXPECT_FALSE(resumed);
+  const std::shared_ptr<SSL_CTX> before = server->current();
+  write_pair();
+  ASSERT_TRUE(server->ReloadIfChanged().ok());
+  ASSERT_NE(server->current(), before);
+  ConnectOnce(*server, GetParam(), session.get(), &resumed);
+  EXPECT_TRUE(resumed);
 }
 
 INSTANTIATE_TEST_SUITE_P(Versions, TlsResumptionTest, ::testing::Values(TLS1_2_VERSION, TLS1_3_VERSION));

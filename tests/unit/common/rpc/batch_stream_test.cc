@@ -390,6 +390,19 @@ TEST_F(BatchStreamTest, TimeIsThatOfTheClock) {
   transport_.reset();
 }
 
+// To the store 0 would be no limit at all.
+TEST_F(BatchStreamTest, ACallInItsLastMillisecondHasALimitToo) {
+  SharedClock clock;
+  Use({.clock = clock});
+  ASSERT_TRUE(Get(Ask(Numbered(1), absl::Microseconds(100))).ok());
+  EXPECT_EQ(store_.batch.WaitForCalls(1)[0].calls(0).timeout_ms(), 1);
+  // Nor may it be more than a number can hold.
+  ASSERT_TRUE(Get(Ask(Numbered(2), absl::Hours(24 * 365))).ok());
+  EXPECT_EQ(store_.batch.WaitForCalls(2)[1].calls(0).timeout_ms(), 60'000);
+  // Before its clock.
+  transport_.reset();
+}
+
 TEST_F(BatchStreamTest, AStreamThatEndsFailsAllThatWaitAndTheNextCallOpensAnother) {
   // The status of a store that drains, of one that ends the stream in order, and of one that cuts it off.
   for (const grpc::Status& end : {grpc::Status(grpc::UNAVAILABLE, "shutting down"), grpc::Status::OK,

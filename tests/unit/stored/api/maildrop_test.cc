@@ -144,6 +144,7 @@ TEST_P(MaildropApiTest, ARepeatBySameSessionGetsTheSameLock) {
   RenewLease();
   const std::string grant = Grant("s");
   const auto first = OpenMaildrop(grant, "s");
+  ASSERT_TRUE(first.ok()) << first.status();
   const auto again = OpenMaildrop(grant, "s");
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_EQ(again->token(), first->token());
@@ -225,10 +226,12 @@ TEST_P(MaildropApiTest, APollThatKnowsTheListingGetsWhatCameAndWent) {
   EXPECT_EQ(second->message_count(), 3);
   ASSERT_TRUE(Release(grant, "s").ok());
   const auto third = OpenMaildrop(grant, "s", second->version());
+  ASSERT_TRUE(third.ok()) << third.status();
   EXPECT_EQ(third->basis(), v1::OpenMaildropResponse::BASIS_KNOWN_VERSION);
   EXPECT_EQ(third->entries().message_ids_size(), 0);
   ASSERT_TRUE(Release(grant, "s").ok());
   const auto strange = OpenMaildrop(grant, "s", "what was never a version");
+  ASSERT_TRUE(strange.ok()) << strange.status();
   EXPECT_EQ(strange->basis(), v1::OpenMaildropResponse::BASIS_NOTHING);
   EXPECT_EQ(strange->entries().message_ids_size(), 3);
 }

@@ -199,6 +199,7 @@ TEST_F(DirectoryTest, AliasFieldsAreNamed) {
 
 TEST_F(DirectoryTest, AnAccountIsNamedByItsAddressOrItsId) {
   const auto account = directory_.CreateAccount(Named("a@example.test"));
+  ASSERT_TRUE(account.ok()) << account.status();
   const std::string id = absl::StrCat(account->id.value);
   EXPECT_EQ(directory_.GetAccount("A@Example.test")->id, account->id);
   EXPECT_EQ(directory_.GetAccount(id)->address, "a@example.test");
@@ -212,6 +213,7 @@ TEST_F(DirectoryTest, AnAccountIsNamedByItsAddressOrItsId) {
 TEST_F(DirectoryTest, AnAccountKeepsItsIdAndPasswordUnderAnotherAddress) {
   ASSERT_TRUE(directory_.CreateDomain("other.test", true).ok());
   const auto account = directory_.CreateAccount(Named("a@example.test", "secret"));
+  ASSERT_TRUE(account.ok()) << account.status();
   ASSERT_TRUE(directory_.CreateAccount(Named("taken@example.test")).ok());
   AccountUpdate update{"a@example.test"};
   update.address = "New.Name@Other.test";
@@ -231,6 +233,7 @@ TEST_F(DirectoryTest, AnAccountKeepsItsIdAndPasswordUnderAnotherAddress) {
 
 TEST_F(DirectoryTest, NoUpdateIsLostToAnother) {
   const auto domain = directory_.GetDomain("example.test");
+  ASSERT_TRUE(domain.ok()) << domain.status();
   ASSERT_TRUE(directory_.UpdateDomain("example.test", false, domain->version).ok());
   EXPECT_EQ(ReasonOf(directory_.UpdateDomain("example.test", true, domain->version).status()),
             kReasonEtagMismatch);
@@ -238,6 +241,7 @@ TEST_F(DirectoryTest, NoUpdateIsLostToAnother) {
   EXPECT_EQ(ReasonOf(directory_.DeleteDomain("example.test", domain->version)), kReasonEtagMismatch);
 
   const auto alias = directory_.CreateAlias("x@example.test", {"a@example.test"});
+  ASSERT_TRUE(alias.ok()) << alias.status();
   ASSERT_TRUE(
       directory_.UpdateAlias("x@example.test", {"a@example.test", "b@example.test"}, alias->version).ok());
   const absl::Status lost =
@@ -248,6 +252,7 @@ TEST_F(DirectoryTest, NoUpdateIsLostToAnother) {
   EXPECT_TRUE(directory_.DeleteAlias("x@example.test", alias->version + 1).ok());
 
   const auto account = directory_.CreateAccount(Named("a@example.test"));
+  ASSERT_TRUE(account.ok()) << account.status();
   AccountUpdate update{"a@example.test"};
   update.expected_version = account->version;
   update.disabled = true;

@@ -173,6 +173,7 @@ TEST_F(IntakeTest, EachMailboxOnceWithAllAddressesThatLedToItAndNoOther) {
             "Return-Path: <sender@elsewhere.test>\r\nDelivered-To: b@example.test\r\n"
             "X-Original-To: team@example.test\r\nX-Original-To: secret@example.test\r\ncontent");
   const auto messages = BlockOn(engine_->messages().List(a_, MessageId{}, 10));
+  ASSERT_TRUE(messages.ok()) << messages.status();
   ASSERT_EQ(messages->size(), 1u);
   std::vector<std::string> addresses;
   for (const EnvelopeRecipient& recipient : messages->front().recipients)
@@ -190,6 +191,8 @@ TEST_F(IntakeTest, NothingOfTheEnvelopeIsLost) {
   envelope.recipients[0].original_recipient = "rfc822;first@example.test";
   ASSERT_TRUE(Take(envelope).ok());
   const auto messages = BlockOn(engine_->messages().List(a_, MessageId{}, 10));
+  ASSERT_TRUE(messages.ok()) << messages.status();
+  ASSERT_EQ(messages->size(), 1u);
   EXPECT_EQ(messages->front().recipients[0].notify, envelope.recipients[0].notify);
   EXPECT_EQ(messages->front().recipients[0].original_recipient, "rfc822;first@example.test");
 }

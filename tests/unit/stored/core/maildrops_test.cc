@@ -108,6 +108,7 @@ TEST_F(MaildropsTest, ALoginWaitsForTheReleaseOfTheSessionBefore) {
 TEST_F(MaildropsTest, ACommitAndTheEndOfALeaseLetItInToo) {
   Maildrops maildrops = New(kLong);
   const auto one = Open(maildrops, "one");
+  ASSERT_TRUE(one.ok()) << one.status();
   Waiting two;
   StartOpen(maildrops, "two", two);
   Settle();
