@@ -332,6 +332,20 @@ TEST_F(EngineDiskFailure, TheNoteOfWhatIsSyncedIsWholeAfterAPowerCut) {
   }
 }
 
+// A lock is written where it is asked for while the writer is idle.
+TEST_F(EngineDiskFailure, ALockThatCannotBeWrittenIsNotHeld) {
+  ASSERT_TRUE(engine().RenewLease("lease", "one", absl::Minutes(1)).ok());
+  files().SetFault([](Operation operation, const std::string&) {
+    return operation == Operation::kAppend ? IOStatus::IOError("broken") : IOStatus::OK();
+  });
+  EXPECT_EQ(OpenMaildrop(engine(), mailbox_, "lease").status().code(), StatusCode::kUnavailable);
+  EXPECT_EQ(engine().Health().code(), StatusCode::kUnavailable);
+  files().SetFault(nullptr);
+  ASSERT_TRUE(store_.BecomesHealthy()) << engine().Health();
+  EXPECT_TRUE(absl::IsNotFound(engine().FindLock(mailbox_).status()));
+  EXPECT_TRUE(OpenMaildrop(engine(), mailbox_, "lease").ok());
+}
+
 TEST_F(EngineDiskFailure, TooFewFreeBytesRefuseMailButNotDeletions) {
   ASSERT_TRUE(Append(engine(), "delivery-id-0001", {mailbox_}, "x").ok());
   ASSERT_TRUE(engine().RenewLease("lease", "one", absl::Minutes(1)).ok());

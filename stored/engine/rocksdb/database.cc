@@ -385,24 +385,29 @@ absl::Status Database::Use::Outcome(const rocksdb::Status& status) const {
   return FromRocksDb(status);
 }
 
-absl::StatusOr<bool> Database::Use::FindAt(const rocksdb::Snapshot* snapshot, Family family,
-                                           absl::string_view key, std::string& value) const {
-  rocksdb::ReadOptions options = read_options();
-  options.snapshot = snapshot;
-  const rocksdb::Status status = db().Get(options, this->family(family), ToSlice(key), &value);
+absl::StatusOr<bool> Database::Use::Found(const rocksdb::Status& status, absl::string_view value) const {
   if (status.IsNotFound()) return false;
   RETURN_IF_ERROR(Outcome(status));
   if (tier_ == Tier::kMemory && value.empty()) {
-    // RocksDB says so, too, when a table that may hold the key is not open; what is looked up here is never empty.
+    // RocksDB says so, too, when a table that may hold the key is not open.
     missed_ = true;
     return absl::UnavailableError("not in memory");
   }
   return true;
 }
 
+absl::StatusOr<bool> Database::Use::FindAt(const rocksdb::Snapshot* snapshot, Family family,
+                                           absl::string_view key, std::string& value) const {
+  rocksdb::ReadOptions options = read_options();
+  options.snapshot = snapshot;
+  const rocksdb::Status status = db().Get(options, this->family(family), ToSlice(key), &value);
+  return Found(status, value);
+}
+
 absl::Status Database::Use::Write(rocksdb::WriteBatch& batch, bool sync) const {
   rocksdb::WriteOptions options;
   options.sync = sync;
+  options.no_slowdown = tier_ == Tier::kMemory;
 #if defined(__SANITIZE_THREAD__)
   // RocksDB lets one of several writers write the batches of the others, and hands them over by atomics that
   // the thread sanitizer does not see in a library built without it. One at a time, nothing is handed over.
@@ -411,10 +416,10 @@ absl::Status Database::Use::Write(rocksdb::WriteBatch& batch, bool sync) const {
 #endif
   // What comes before this batch in the log is synced with it, and it has a number for each of its entries.
   const uint64_t reaches = db().GetLatestSequenceNumber() + batch.Count();
-  const absl::Status status = FromRocksDb(db().Write(options, &batch));
-  if (database_.options_.on_write) {
-    database_.options_.on_write({static_cast<size_t>(batch.Count()), batch.GetDataSize()});
-  }
+  const rocksdb::Status written = db().Write(options, &batch);
+  // It would have been held up, and is not done.
+  if (options.no_slowdown && written.IsIncomplete()) return Outcome(written);
+  const absl::Status status = FromRocksDb(written);
   if (!status.ok()) {
     database_.health_.WriteFailed(status);
   } else if (sync) {

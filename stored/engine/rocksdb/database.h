@@ -76,7 +76,7 @@ class Database {
   enum class Tier {
     // Waits for the disk, and for a database that is being closed and opened again.
     kDisk,
-    // Never waits: what is not in memory is missed.
+    // Never waits: what is not in memory is missed, and a write that would be held up is not done.
     kMemory,
   };
 
@@ -91,11 +91,14 @@ class Database {
     // Unavailable while a failure could not be mended, and for kMemory while the database is being opened again; nothing
     // else may be called then.
     absl::Status status() const;
-    // Set once something was asked for that is not in memory: what was read since is worth nothing.
+    // Set once something was asked for that is not in memory, or a write would have been held up: what was read since is
+    // worth nothing.
     bool missed() const { return missed_; }
     rocksdb::ReadOptions read_options() const;
-    // Of an iterator or a Get.
+    // Of an iterator.
     absl::Status Outcome(const rocksdb::Status& status) const;
+    // Of a Get of what is never empty: false when the key is not there.
+    absl::StatusOr<bool> Found(const rocksdb::Status& status, absl::string_view value) const;
     // Grows when the database was closed and opened again.
     uint64_t generation() const { return database_.generation_; }
     rocksdb::DB& db() const { return *database_.db_; }

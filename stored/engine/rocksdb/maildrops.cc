@@ -67,6 +67,7 @@ class OpenChange final : public Change {
     question_.page_limit = request_.page_limit;
     return absl::OkStatus();
   }
+  bool is_small() const override { return true; }
   bool needs_sync() const override { return false; }
 
   LockToken token() const { return token_; }
@@ -178,12 +179,24 @@ absl::StatusOr<OpenedMaildrop> ReadListing(const Database::Use& use, const Listi
   return opened;
 }
 
-absl::Status RemoveLock(Batch& batch, AccountId account, const std::string& session_id) {
-  const std::string key = MailboxKey(account);
-  ASSIGN_OR_RETURN(const auto lock, FindRecord<rules::Lock>(batch, Family::kLock, key));
-  if (lock.has_value() && lock->session_id == session_id) batch.Delete(Family::kLock, key);
-  return absl::OkStatus();
-}
+class ReleaseChange final : public Change {
+ public:
+  ReleaseChange(AccountId account, const std::string& session_id)
+      : account_(account), session_id_(session_id) {}
+
+  absl::Status Apply(Batch& batch) override {
+    const std::string key = MailboxKey(account_);
+    ASSIGN_OR_RETURN(const auto lock, FindRecord<rules::Lock>(batch, Family::kLock, key));
+    if (lock.has_value() && lock->session_id == session_id_) batch.Delete(Family::kLock, key);
+    return absl::OkStatus();
+  }
+  bool is_small() const override { return true; }
+  bool needs_sync() const override { return false; }
+
+ private:
+  const AccountId account_;
+  const std::string& session_id_;
+};
 
 }  // namespace
 
@@ -235,8 +248,8 @@ Task<absl::StatusOr<CommittedMaildrop>> RocksDbMaildrops::Commit(CommitRequest r
 }
 
 Task<absl::Status> RocksDbMaildrops::Release(AccountId account, std::string session_id) {
-  const auto apply = [&](Batch& batch) { return RemoveLock(batch, account, session_id); };
-  co_return co_await shared_.writer().Commit(apply, /*sync=*/false);
+  ReleaseChange change(account, session_id);
+  co_return co_await shared_.writer().Commit(change);
 }
 
 Task<absl::StatusOr<LockInfo>> RocksDbMaildrops::FindLock(AccountId account) {

@@ -29,10 +29,8 @@ absl::StatusOr<bool> Batch::Find(Family family, absl::string_view key, std::stri
   // RocksDB does not declare it const, though it only reads.
   auto& batch = const_cast<rocksdb::WriteBatchWithIndex&>(batch_);
   const rocksdb::Status status =
-      batch.GetFromBatchAndDB(&use_.db(), rocksdb::ReadOptions(), use_.family(family), ToSlice(key), &value);
-  if (status.IsNotFound()) return false;
-  RETURN_IF_ERROR(FromRocksDb(status));
-  return true;
+      batch.GetFromBatchAndDB(&use_.db(), use_.read_options(), use_.family(family), ToSlice(key), &value);
+  return use_.Found(status, value);
 }
 
 absl::StatusOr<bool> Batch::FindPrefix(Family family, absl::string_view prefix) {
@@ -91,6 +89,30 @@ void Writer::Stop() {
     stopping_ = true;
   }
   if (thread_.joinable()) thread_.join();
+}
+
+bool Writer::CommitHere(Change& change) {
+  if (!change.is_small()) return false;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (stopping_ || committing_ || !waiting_.empty()) return false;
+    committing_ = true;
+  }
+  std::vector<absl::Status> outcomes(1);
+  absl::Status written;
+  bool done;
+  {
+    const Database::Use use(database_, Database::Tier::kMemory);
+    written = ApplyAndWrite(use, {&change}, outcomes);
+    done = use.status().ok() && !use.missed();
+  }
+  {
+    // The thread goes on with what came meanwhile.
+    absl::MutexLock lock(&mutex_);
+    committing_ = false;
+  }
+  if (done) change.outcome_ = written.ok() ? std::move(outcomes.front()) : written;
+  return done;
 }
 
 bool Writer::Submit(Change& change) {
@@ -152,10 +174,13 @@ void Writer::Loop() {
 }
 
 Writer::Group Writer::NextGroup() {
-  const auto has_work = [this]()
-                            ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stopping_ || !waiting_.empty(); };
+  const auto has_work = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return !committing_ && (stopping_ || !waiting_.empty());
+  };
   absl::MutexLock lock(&mutex_);
+  committing_ = false;
   mutex_.Await(absl::Condition(&has_work));
+  committing_ = true;
   Group group;
   size_t group_bytes = 0;
   size_t group_records = 0;
@@ -173,7 +198,11 @@ Writer::Group Writer::NextGroup() {
 
 void Writer::CommitGroup(const Group& group) {
   std::vector<absl::Status> outcomes(group.size());
-  const absl::Status written = ApplyAndWrite(group, outcomes);
+  absl::Status written;
+  {
+    const Database::Use use(database_);
+    written = ApplyAndWrite(use, group, outcomes);
+  }
   std::vector<std::coroutine_handle<>> ready;
   ready.reserve(group.size());
   for (size_t i = 0; i < group.size(); ++i) {
@@ -183,8 +212,8 @@ void Writer::CommitGroup(const Group& group) {
   if (!ready.empty()) executor_.Resume(ready);
 }
 
-absl::Status Writer::ApplyAndWrite(const Group& group, std::vector<absl::Status>& outcomes) {
-  const Database::Use use(database_);
+absl::Status Writer::ApplyAndWrite(const Database::Use& use, const Group& group,
+                                   std::vector<absl::Status>& outcomes) {
   RETURN_IF_ERROR(use.status());
   Batch batch(use);
   bool sync = false;

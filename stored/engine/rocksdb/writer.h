@@ -1,6 +1,9 @@
-// The writer: one thread through which every change goes, in order. It takes all changes that wait, applies
+// The writer: one thread through which the changes go, in order. It takes all changes that wait, applies
 // each to one batch, writes the batch with one sync, and tells each its outcome. So the more callers there
 // are, the more of them share a sync; and a change sees all before it, without locks.
+//
+// A small change that needs no sync costs less than two changes of threads do. While the writer has nothing to do it is
+// committed where it is asked for, if that needs no waiting.
 #pragma once
 
 #include <rocksdb/utilities/write_batch_with_index.h>
@@ -65,8 +68,11 @@ class Change {
   Change(const Change&) = delete;
   Change& operator=(const Change&) = delete;
 
-  // On the writer's thread. Reads and writes through `batch` only. On an error what it wrote is undone.
+  // On the writer's thread; that of a small one may be called on its caller's thread before, in vain. Reads and writes
+  // through `batch` only. On an error what it wrote is undone.
   virtual absl::Status Apply(Batch& batch) = 0;
+  // It reads and writes a few records, which are likely in memory, and never needs a sync.
+  virtual bool is_small() const { return false; }
   // After Apply: whether the caller is told only when it is on disk.
   virtual bool needs_sync() const { return true; }
   // About how many keys Apply reads or writes; with others of its commit at most kMaxGroupRecords, unless it is more by
@@ -113,11 +119,12 @@ class Writer {
   void Stop();
 
   // absl::Status status = co_await writer.Commit(change): what Apply returned, or why the commit failed. It goes on, on the
-  // executor; but at once where the change is not taken: ResourceExhausted when too many wait, Unavailable after Stop.
+  // executor; but at once where the change is committed here, or is not taken: ResourceExhausted when too many wait,
+  // Unavailable after Stop.
   class Committing {
    public:
     Committing(Writer& writer, Change& change) : writer_(writer), change_(change) {}
-    bool await_ready() const noexcept { return false; }
+    bool await_ready() { return writer_.CommitHere(change_); }
     bool await_suspend(std::coroutine_handle<> waiting) {
       change_.waiting_ = waiting;
       // Once it is taken this may be gone.
@@ -142,12 +149,15 @@ class Writer {
  private:
   using Group = std::vector<Change*>;
 
+  // False: it has to be submitted.
+  bool CommitHere(Change& change);
   // False: it was not taken, and has been told why.
   bool Submit(Change& change);
   void Loop();
   Group NextGroup();
   void CommitGroup(const Group& group);
-  absl::Status ApplyAndWrite(const Group& group, std::vector<absl::Status>& outcomes);
+  absl::Status ApplyAndWrite(const Database::Use& use, const Group& group,
+                             std::vector<absl::Status>& outcomes);
 
   Database& database_;
   Executor& executor_;
@@ -158,6 +168,8 @@ class Writer {
   std::deque<Change*> waiting_ ABSL_GUARDED_BY(mutex_);
   size_t waiting_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  // Set while changes are being committed, by the thread or by a caller.
+  bool committing_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };
 

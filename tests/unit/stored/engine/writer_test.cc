@@ -13,6 +13,7 @@
 
 #include "absl/synchronization/notification.h"
 #include "common/base/check.h"
+#include "common/base/status.h"
 #include "tests/support/block_on.h"
 
 namespace mailstead::engine {
@@ -22,14 +23,17 @@ using absl::StatusCode;
 
 class TestChange final : public Change {
  public:
-  explicit TestChange(std::function<absl::Status(Batch&)> apply, size_t bytes = 0)
-      : apply_(std::move(apply)), bytes_(bytes) {}
+  explicit TestChange(std::function<absl::Status(Batch&)> apply, size_t bytes = 0, bool small = false)
+      : apply_(std::move(apply)), bytes_(bytes), small_(small) {}
   absl::Status Apply(Batch& batch) override { return apply_(batch); }
   size_t size_bytes() const override { return bytes_; }
+  bool is_small() const override { return small_; }
+  bool needs_sync() const override { return !small_; }
 
  private:
   const std::function<absl::Status(Batch&)> apply_;
   const size_t bytes_;
+  const bool small_;
 };
 
 Task<void> Await(Writer& writer, std::unique_ptr<Change> change, absl::Status& outcome,
@@ -47,15 +51,19 @@ class WriterTest : public testing::Test {
     std::string name = (std::filesystem::temp_directory_path() / "mailstead-writer-XXXXXX").string();
     CHECK(mkdtemp(name.data()) != nullptr);
     options_.path = name;
-    auto database = Database::Open(options_, *rocksdb::Env::Default(), health_);
-    CHECK(database.ok());
-    database_ = *std::move(database);
-    writer_ = std::make_unique<Writer>(*database_, executor_, kMaxWaiting, kMaxWaitingBytes);
+    Open();
   }
   ~WriterTest() override {
     writer_.reset();
     database_.reset();
     std::filesystem::remove_all(options_.path);
+  }
+
+  void Open() {
+    auto database = Database::Open(options_, *rocksdb::Env::Default(), health_);
+    CHECK(database.ok());
+    database_ = *std::move(database);
+    writer_ = std::make_unique<Writer>(*database_, executor_, kMaxWaiting, kMaxWaitingBytes);
   }
 
   // Keeps the writer busy until Resume, so that what is submitted meanwhile is one group.
@@ -74,11 +82,11 @@ class WriterTest : public testing::Test {
     writer_->Stop();
     for (const auto& ended : ended_) ended->WaitForNotification();
   }
-  void Commit(std::function<absl::Status(Batch&)> apply, size_t bytes = 0) {
+  void Commit(std::function<absl::Status(Batch&)> apply, size_t bytes = 0, bool small = false) {
     outcomes_.push_back(absl::UnknownError("not finished"));
     threads_.emplace_back();
     ended_.push_back(std::make_unique<absl::Notification>());
-    Start(Await(*writer_, std::make_unique<TestChange>(std::move(apply), bytes), outcomes_.back(),
+    Start(Await(*writer_, std::make_unique<TestChange>(std::move(apply), bytes, small), outcomes_.back(),
                 threads_.back()),
           [ended = ended_.back().get()] { ended->Notify(); });
   }
@@ -86,6 +94,7 @@ class WriterTest : public testing::Test {
   void Submit(std::function<absl::Status(Batch&)> apply, size_t bytes = 0) {
     Commit(std::move(apply), bytes);
   }
+  void CommitSmall(std::function<absl::Status(Batch&)> apply) { Commit(std::move(apply), 0, /*small=*/true); }
   absl::Status outcome(size_t index) const { return outcomes_[index + 1]; }
   std::string Value(absl::string_view key) {
     const Database::Use use(*database_);
@@ -217,6 +226,116 @@ TEST_F(WriterTest, AChangeLargerThanTheBoundIsTakenAlone) {
 TEST_F(WriterTest, AfterStopNothingIsTaken) {
   writer_->Stop();
   EXPECT_EQ(writer_->Run([](Batch&) { return absl::OkStatus(); }).code(), StatusCode::kUnavailable);
+}
+
+// ---- Small changes
+
+TEST_F(WriterTest, ASmallChangeIsCommittedWhereItIsAskedForWhileTheWriterIsIdle) {
+  const auto put = [](Batch& batch) {
+    batch.Put(Family::kMeta, "test", "small");
+    return absl::OkStatus();
+  };
+  CommitSmall(put);
+  ASSERT_TRUE(ended_[0]->HasBeenNotified());
+  EXPECT_TRUE(outcomes_[0].ok());
+  EXPECT_EQ(threads_[0], std::this_thread::get_id());
+  EXPECT_EQ(executor_.wake_up_count(), 0);
+  EXPECT_EQ(Value("test"), "small");
+}
+
+TEST_F(WriterTest, ASmallChangeThatFailsLeavesNothing) {
+  const auto fail = [](Batch& batch) {
+    batch.Put(Family::kMeta, "test", "bad");
+    return absl::AbortedError("no");
+  };
+  CommitSmall(fail);
+  ASSERT_TRUE(ended_[0]->HasBeenNotified());
+  EXPECT_EQ(outcomes_[0].code(), StatusCode::kAborted);
+  EXPECT_EQ(Value("test"), "(none)");
+}
+
+TEST_F(WriterTest, ASmallChangeWaitsForThoseBeforeIt) {
+  Pause();
+  Submit([](Batch& batch) {
+    batch.Put(Family::kMeta, "test", "1");
+    return absl::OkStatus();
+  });
+  CommitSmall([](Batch& batch) {
+    std::string value;
+    EXPECT_TRUE(batch.Find(Family::kMeta, "test", value).value());
+    batch.Put(Family::kMeta, "test", value + "2");
+    return absl::OkStatus();
+  });
+  EXPECT_FALSE(ended_[2]->HasBeenNotified());
+  Resume();
+  EXPECT_THAT(threads_, testing::Each(executor_.thread_id()));
+  EXPECT_EQ(Value("test"), "12");
+}
+
+TEST_F(WriterTest, WhatComesDuringASmallChangeIsCommittedBehindIt) {
+  CommitSmall([this](Batch& batch) {
+    Commit([](Batch& later) {
+      std::string value;
+      EXPECT_TRUE(later.Find(Family::kMeta, "test", value).value());
+      later.Put(Family::kMeta, "test", value + "2");
+      return absl::OkStatus();
+    });
+    batch.Put(Family::kMeta, "test", "1");
+    return absl::OkStatus();
+  });
+  writer_->Stop();
+  for (const auto& ended : ended_) ended->WaitForNotification();
+  EXPECT_EQ(Value("test"), "12");
+}
+
+// Reading from the disk is the writer's affair: the caller's thread has others that wait for it.
+TEST_F(WriterTest, ASmallChangeThatReadsWhatIsNotInMemoryIsTheWriters) {
+  const auto put = [](Batch& batch) {
+    batch.Put(Family::kMailbox, "test", "1");
+    return absl::OkStatus();
+  };
+  CommitSmall(put);
+  {
+    const Database::Use use(*database_);
+    ASSERT_TRUE(use.db().Flush(rocksdb::FlushOptions(), use.family(Family::kMailbox)).ok());
+  }
+  writer_.reset();
+  database_.reset();
+  Open();
+  int times = 0;
+  CommitSmall([&times](Batch& batch) -> absl::Status {
+    ++times;
+    std::string value;
+    RETURN_IF_ERROR(batch.Find(Family::kMailbox, "test", value).status());
+    batch.Put(Family::kMeta, "test", value + "2");
+    return absl::OkStatus();
+  });
+  ended_[1]->WaitForNotification();
+  EXPECT_TRUE(outcomes_[1].ok()) << outcomes_[1];
+  EXPECT_EQ(threads_[1], executor_.thread_id());
+  EXPECT_EQ(times, 2);
+  EXPECT_EQ(Value("test"), "12");
+}
+
+TEST_F(WriterTest, ASmallChangeThatWouldBeHeldUpIsTheWriters) {
+  const auto put = [](Batch& batch) {
+    batch.Put(Family::kMailbox, "test", "1");
+    return absl::OkStatus();
+  };
+  CommitSmall(put);
+  const Database::Use use(*database_);
+  rocksdb::ColumnFamilyHandle* const family = use.family(Family::kMailbox);
+  ASSERT_TRUE(use.db().Flush(rocksdb::FlushOptions(), family).ok());
+  ASSERT_TRUE(use.db().PauseBackgroundWork().ok());
+  ASSERT_TRUE(use.db().SetOptions(family, {{"level0_stop_writes_trigger", "1"}}).ok());
+  CommitSmall(put);
+  EXPECT_FALSE(ended_[1]->HasBeenNotified());
+  ASSERT_TRUE(use.db().SetOptions(family, {{"level0_stop_writes_trigger", "36"}}).ok());
+  ASSERT_TRUE(use.db().ContinueBackgroundWork().ok());
+  ended_[1]->WaitForNotification();
+  EXPECT_TRUE(outcomes_[1].ok()) << outcomes_[1];
+  EXPECT_EQ(threads_[1], executor_.thread_id());
+  EXPECT_TRUE(health_.Get().ok());
 }
 
 TEST_F(WriterTest, IdsAreNeverGivenOutTwice) {
