@@ -70,7 +70,7 @@ asio::awaitable<bool> Connection::ReadProxyHeader() {
 
 asio::awaitable<bool> Connection::Admit() {
   using Verdict = net::ConnectionCounter::Verdict;
-  const Verdict verdict = context_.counter.Admit(net::AddressText(stream_.peer()), place_);
+  const Verdict verdict = context_.counter.Admit(stream_.peer_address(), place_);
   if (verdict == Verdict::kAdmitted) {
     journal_.Admitted();
     co_return true;
@@ -270,13 +270,8 @@ Connection::Next Connection::Perform(BeginAuthAction begin) {
   store::MaildropRequest maildrop = held_.Request(LoginName(begin.mechanism, begin.initial_response));
   sasl::Start start{.mechanism = std::move(begin.mechanism),
                     .initial_response = std::move(begin.initial_response),
-                    .client_address = net::AddressText(stream_.peer())};
-  // What the store knows of the channel it takes for offered: to it, a client that says that it was not offered PLUS
-  // was lied to (RFC 5802 section 6).
-  if (session_.OffersMechanism(sasl::kScramSha256Plus)) {
-    start.tls_exporter = stream_.tls()->tls_exporter;
-    start.tls_unique = stream_.tls()->tls_unique;
-  }
+                    .client_address = stream_.peer_address()};
+  if (stream_.tls() != nullptr) start.tls_exporter = stream_.tls()->tls_exporter;
   absl::StatusOr<store::LoginStep> step = co_await login_->Begin(std::move(start), std::move(maildrop));
   co_return Stepped(std::move(step));
 }

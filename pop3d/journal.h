@@ -65,7 +65,7 @@ class Journal final : public SessionJournal {
   void CommitFailed(const LoginName& login, ReplyId reply, const absl::Status& why) override;
 
  private:
-  std::string client() const { return net::AddressText(stream_.peer()); }
+  const std::string& client() const { return stream_.peer_address(); }
 
   Metrics& metrics_;
   const net::Stream& stream_;

@@ -27,6 +27,7 @@ namespace {
 using SteadyTime = std::chrono::steady_clock::time_point;
 
 constexpr size_t kExporterBytes = 32;
+constexpr SteadyTime kNever = SteadyTime::max();
 
 // What stands in the way of the next byte.
 enum class Want { kNothing, kRead, kWrite };
@@ -99,7 +100,10 @@ struct Stream::Impl : std::enable_shared_from_this<Stream::Impl> {
   // What came of an SSL_..._ex function, asked at once after it; `result` is what it returned.
   Step TlsStep(int result, size_t bytes);
   // OK when the socket is ready for what is wanted; the errors of the header otherwise.
-  asio::awaitable<absl::Status> Wait(Want want, SteadyTime deadline);
+  asio::awaitable<absl::Status> Wait(Want want, SteadyTime until);
+  // Sees to it that the timer goes off at the deadline or before it.
+  void SetTimer();
+  void OnTimer();
   void NoteTraffic();
   void AcknowledgeNow();
   void Close();
@@ -107,6 +111,8 @@ struct Stream::Impl : std::enable_shared_from_this<Stream::Impl> {
   asio::ip::tcp::socket socket;
   asio::steady_timer timer;
   asio::ip::tcp::endpoint peer;
+  // As text: every line of the log has it.
+  std::string peer_address;
   asio::ip::tcp::endpoint local;
   SslPtr ssl;
   std::unique_ptr<TlsInfo> tls_info;
@@ -118,9 +124,11 @@ struct Stream::Impl : std::enable_shared_from_this<Stream::Impl> {
   // What OpenSSL had read from the socket, and written to it, when it was last asked for something.
   uint64_t tls_read_bytes = 0;
   uint64_t tls_written_bytes = 0;
-  // The number of the current wait: a timer's handler of an earlier one finds another number and does
-  // nothing.
-  uint64_t wait_number = 0;
+  // Of the current wait; kNever when there is none.
+  SteadyTime deadline = kNever;
+  // When the timer goes off; kNever when it is not set. It is left as it is when a wait ends, and moved on when it goes
+  // off too early: so a deadline that each command puts off costs next to nothing.
+  SteadyTime alarm = kNever;
   // Set when the current wait's time was over; cleared when a wait begins.
   bool timed_out = false;
   // Set by Close, for ever.
@@ -216,31 +224,24 @@ Step Stream::Impl::TryHandshake() {
   return TlsStep(result, 0);
 }
 
-asio::awaitable<absl::Status> Stream::Impl::Wait(Want want, SteadyTime deadline) {
+asio::awaitable<absl::Status> Stream::Impl::Wait(Want want, SteadyTime until) {
   if (closed) co_return ClosedByUs();
   // A peer that sends a byte in time for each wait must not put off the deadline for ever.
-  if (std::chrono::steady_clock::now() >= deadline) co_return absl::DeadlineExceededError("timed out");
+  if (std::chrono::steady_clock::now() >= until) co_return absl::DeadlineExceededError("timed out");
 
   // A client with Nagle's algorithm on (RFC 1122 section 4.2.3.4) that writes a command in two pieces keeps the second one
   // until the first is acknowledged, and the kernel takes 40 ms for that when we have nothing to send.
   if (want == Want::kRead && std::exchange(owes_ack, false)) AcknowledgeNow();
 
-  const uint64_t number = ++wait_number;
   timed_out = false;
-  timer.expires_at(deadline);
-  timer.async_wait([self = shared_from_this(), number](const std::error_code& error) {
-    if (error || self->wait_number != number) return;
-    self->timed_out = true;
-    std::error_code ignored;
-    self->socket.cancel(ignored);
-  });
+  deadline = until;
+  SetTimer();
   std::error_code error;
   co_await socket.async_wait(
       want == Want::kRead ? asio::socket_base::wait_read : asio::socket_base::wait_write,
       asio::redirect_error(asio::use_awaitable, error));
   drained = false;
-  ++wait_number;
-  timer.cancel();
+  deadline = kNever;
   if (closed) co_return ClosedByUs();
   if (!error) co_return absl::OkStatus();
   if (timed_out) co_return absl::DeadlineExceededError("timed out");
@@ -252,6 +253,24 @@ void Stream::Impl::AcknowledgeNow() {
   const int on = 1;
   // Where it fails the peer waits a little longer.
   (void)::setsockopt(socket.native_handle(), IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
+}
+
+void Stream::Impl::SetTimer() {
+  if (alarm <= deadline) return;
+  alarm = deadline;
+  timer.expires_at(deadline);
+  timer.async_wait([self = shared_from_this()](const std::error_code& error) {
+    if (!error) self->OnTimer();
+  });
+}
+
+void Stream::Impl::OnTimer() {
+  alarm = kNever;
+  if (closed || deadline == kNever) return;
+  if (std::chrono::steady_clock::now() < deadline) return SetTimer();
+  timed_out = true;
+  std::error_code ignored;
+  socket.cancel(ignored);
 }
 
 void Stream::Impl::Close() {
@@ -270,6 +289,7 @@ Stream::Stream(asio::ip::tcp::socket socket) : impl_(std::make_shared<Impl>(std:
   impl_->socket.set_option(asio::ip::tcp::no_delay(true), ignored);
   impl_->peer = impl_->socket.remote_endpoint(ignored);
   impl_->local = impl_->socket.local_endpoint(ignored);
+  impl_->peer_address = AddressText(impl_->peer);
 }
 
 Stream::~Stream() { impl_->Close(); }
@@ -426,10 +446,12 @@ void Stream::ShutdownSend() {
 
 asio::any_io_executor Stream::executor() { return impl_->socket.get_executor(); }
 const asio::ip::tcp::endpoint& Stream::peer() const { return impl_->peer; }
+const std::string& Stream::peer_address() const { return impl_->peer_address; }
 const asio::ip::tcp::endpoint& Stream::local() const { return impl_->local; }
 
 void Stream::SetEndpoints(const asio::ip::tcp::endpoint& peer, const asio::ip::tcp::endpoint& local) {
   impl_->peer = peer;
+  impl_->peer_address = AddressText(peer);
   impl_->local = local;
 }
 

@@ -85,6 +85,8 @@ class Stream {
   asio::any_io_executor executor();
   // The address and port of the client: the socket's, or what the PROXY header said.
   const asio::ip::tcp::endpoint& peer() const;
+  // Its address as AddressText gives it.
+  const std::string& peer_address() const;
   const asio::ip::tcp::endpoint& local() const;
   void SetEndpoints(const asio::ip::tcp::endpoint& peer, const asio::ip::tcp::endpoint& local);
 

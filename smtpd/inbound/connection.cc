@@ -59,7 +59,7 @@ asio::awaitable<bool> Connection::Admit() {
   end_reason_ = "refused";
   const bool header_ok = co_await ReadProxyHeader();
   if (!header_ok) co_return false;
-  journal_.SetClient(net::AddressText(stream_.peer()));
+  journal_.SetClient(stream_.peer_address());
   const auto verdict = context_.counter.Admit(journal_.client(), place_);
   if (verdict != net::ConnectionCounter::Verdict::kAdmitted) {
     const bool in_all = verdict == net::ConnectionCounter::Verdict::kTooManyInAll;
@@ -83,7 +83,7 @@ asio::awaitable<bool> Connection::ReadProxyHeader() {
   const absl::Status status =
       co_await net::ReadProxyHeader(stream_, context_.session.limits.proxy_header_timeout);
   if (status.ok()) co_return true;
-  journal_.SetClient(net::AddressText(stream_.peer()));
+  journal_.SetClient(stream_.peer_address());
   journal_.ProxyHeaderRefused(status);
   stream_.Close();
   co_return false;

@@ -27,7 +27,7 @@
 
 namespace mailstead::net {
 
-// Runs `work` on `context` to its end, with everything that it left queued.
+// Runs `work` on `context` to its end, with everything that it left queued; the timer of a Stream may stay set.
 template <typename T>
 T Await(asio::io_context& context, asio::awaitable<T> work) {
   std::optional<T> result;
@@ -37,7 +37,8 @@ T Await(asio::io_context& context, asio::awaitable<T> work) {
     if (!thrown) result.emplace(std::move(value));
   });
   context.restart();
-  context.run();
+  while (!result.has_value() && !failure && context.run_one() > 0) continue;
+  context.poll();
   if (failure) std::rethrow_exception(failure);
   return std::move(*result);
 }

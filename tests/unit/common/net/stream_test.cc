@@ -105,6 +105,50 @@ TEST(StreamTest, SilenceEndsAtTheDeadlineAndTheStreamLivesOn) {
   EXPECT_EQ(*Await(link.context, ReadUpTo(*link.stream, 100, kLong)), "still here");
 }
 
+// The timer stays set from one wait to the next.
+TEST(StreamTest, AShorterDeadlineAfterALongerOneIsKept) {
+  Loopback link;
+  std::thread later([&] {
+    absl::SleepFor(absl::Milliseconds(10));
+    link.client.Send("x");
+  });
+  EXPECT_EQ(*Await(link.context, ReadUpTo(*link.stream, 1, absl::InfiniteDuration())), "x");
+  later.join();
+  const absl::Time begin = absl::Now();
+  EXPECT_TRUE(absl::IsDeadlineExceeded(Await(link.context, ReadUpTo(*link.stream, 1, kShort)).status()));
+  EXPECT_GE(absl::Now() - begin, kShort);
+  EXPECT_LT(absl::Now() - begin, kLong);
+}
+
+TEST(StreamTest, ALongerDeadlineAfterAShorterOneIsKept) {
+  Loopback link;
+  std::thread first([&] {
+    absl::SleepFor(kShort / 4);
+    link.client.Send("1");
+  });
+  EXPECT_EQ(*Await(link.context, ReadUpTo(*link.stream, 1, kShort)), "1");
+  first.join();
+  // The timer goes off meanwhile.
+  const absl::Time begin = absl::Now();
+  EXPECT_TRUE(absl::IsDeadlineExceeded(Await(link.context, ReadUpTo(*link.stream, 1, 2 * kShort)).status()));
+  EXPECT_GE(absl::Now() - begin, 2 * kShort);
+}
+
+TEST(StreamTest, ATimerThatGoesOffBetweenTwoWaitsDoesNoHarm) {
+  Loopback link;
+  std::thread first([&] {
+    absl::SleepFor(kShort / 4);
+    link.client.Send("1");
+  });
+  EXPECT_EQ(*Await(link.context, ReadUpTo(*link.stream, 1, kShort)), "1");
+  first.join();
+  absl::SleepFor(kShort);
+  link.context.poll();
+  const absl::Time begin = absl::Now();
+  EXPECT_TRUE(absl::IsDeadlineExceeded(Await(link.context, ReadUpTo(*link.stream, 1, kShort)).status()));
+  EXPECT_GE(absl::Now() - begin, kShort);
+}
+
 TEST(StreamTest, NoTimeAtAllMeansOneTry) {
   Loopback link;
   EXPECT_EQ(Await(link.context, ReadUpTo(*link.stream, 1, absl::ZeroDuration())).status().code(),
