@@ -1,5 +1,7 @@
 #include "common/obs/log_format.h"
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 
 #include "absl/strings/str_cat.h"
@@ -92,13 +94,27 @@ void AppendQuoted(absl::string_view value, std::string& out) {
   out += '"';
 }
 
-// Printable ASCII that no logfmt reader trips over.
-bool NeedsNoQuotes(absl::string_view value) {
-  if (value.empty() || value.size() > kMaxLogValueBytes) return false;
-  for (const char c : value) {
-    if (c <= ' ' || c > '~' || c == '"' || c == '=' || c == '\\') return false;
+// Of a byte: set when it is printable ASCII that no logfmt reader trips over.
+constexpr std::array<bool, 256> kNeedsNoQuotes = [] {
+  std::array<bool, 256> set{};
+  for (size_t c = '!'; c <= '~'; ++c) set[c] = c != '"' && c != '=' && c != '\\';
+  return set;
+}();
+
+// Of a byte: set when it may stand in a key.
+constexpr std::array<bool, 256> kPlainInKey = [] {
+  std::array<bool, 256> set{};
+  for (const char c :
+       absl::string_view("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")) {
+    set[static_cast<uint8_t>(c)] = true;
   }
-  return true;
+  return set;
+}();
+
+bool NeedsNoQuotes(absl::string_view value) {
+  return !value.empty() && value.size() <= kMaxLogValueBytes &&
+         std::all_of(value.begin(), value.end(),
+                     [](char c) { return kNeedsNoQuotes[static_cast<uint8_t>(c)]; });
 }
 
 // RFC 3339 in UTC, with milliseconds. To find the date is a good part of what a line costs, and it is the
@@ -126,10 +142,10 @@ bool IsJsonLiteral(const Field& field) {
 
 // Keys are ours and short; anything else in one is replaced, so that a line can always be read back.
 void AppendKey(absl::string_view key, std::string& out) {
-  for (const char c : key) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       c == '_' || c == '.' || c == '-';
-    out += plain ? c : '_';
+  const size_t begin = out.size();
+  out.append(key.data(), key.size());
+  for (size_t i = begin; i < out.size(); ++i) {
+    if (!kPlainInKey[static_cast<uint8_t>(out[i])]) out[i] = '_';
   }
 }
 
@@ -138,7 +154,7 @@ void AppendLogfmt(absl::string_view key, absl::string_view value, std::string& o
   AppendKey(key, out);
   out += '=';
   if (NeedsNoQuotes(value)) {
-    absl::StrAppend(&out, value);
+    out.append(value.data(), value.size());
   } else {
     AppendQuoted(value, out);
   }
