@@ -271,7 +271,12 @@ Connection::Next Connection::Perform(BeginAuthAction begin) {
   sasl::Start start{.mechanism = std::move(begin.mechanism),
                     .initial_response = std::move(begin.initial_response),
                     .client_address = stream_.peer_address()};
-  if (stream_.tls() != nullptr) start.tls_exporter = stream_.tls()->tls_exporter;
+  // What the store knows of the channel it takes for offered: to it, a client that says that it was not offered PLUS
+  // was lied to (RFC 5802 section 6).
+  if (session_.OffersMechanism(sasl::kScramSha256Plus)) {
+    start.tls_exporter = stream_.tls()->tls_exporter;
+    start.tls_unique = stream_.tls()->tls_unique;
+  }
   absl::StatusOr<store::LoginStep> step = co_await login_->Begin(std::move(start), std::move(maildrop));
   co_return Stepped(std::move(step));
 }

@@ -1,16 +1,13 @@
 #include "common/base/random.h"
 
-#include <openssl/rand.h>
-
-#include "common/base/check.h"
+#include <stdlib.h>
 
 namespace mailstead {
 
 std::string RandomBytes(size_t size) {
   std::string bytes(size, '\0');
-  // OpenSSL's generator reseeds itself from the kernel; it fails only where the system has no entropy source
-  // at all.
-  CHECK(RAND_bytes(reinterpret_cast<unsigned char*>(bytes.data()), static_cast<int>(size)) == 1);
+  // The kernel's generator; it never fails.
+  arc4random_buf(bytes.data(), size);
   return bytes;
 }
 

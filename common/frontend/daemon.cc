@@ -65,6 +65,7 @@ struct Daemon::Impl {
         counter(options.flags.max_connections, options.flags.max_connections_per_address,
                 options.flags.trusted_networks),
         threads(options.flags.threads),
+        logins(store, threads.first().get_executor()),
         listeners(threads, options.flags.peer_timeout),
         watch(threads.first().get_executor(), [this] { return ProbeStore(); }) {}
 

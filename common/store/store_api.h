@@ -241,6 +241,11 @@ class StoreApi {
 
   // `context.timeout` is for the whole exchange.
   std::unique_ptr<Login> StartLogin(CallContext context);
+  // What has changed since the answer that had this cursor; empty: from now on.
+  asio::awaitable<absl::StatusOr<LoginChanges>> ListLoginChanges(std::string cursor, CallContext context);
+  // Which of at most kMaxCheckedLogins logins have ended, by their place.
+  asio::awaitable<absl::StatusOr<std::vector<size_t>>> CheckLogins(std::vector<std::string> grants,
+                                                                   CallContext context);
   // It waits behind no other call, and is not tried again: the next heartbeat is.
   asio::awaitable<absl::Status> RenewLease(std::string lease_id, std::string holder, absl::Duration ttl,
                                            CallContext context);

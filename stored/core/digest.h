@@ -1,4 +1,4 @@
-// SHA-256 and HMAC-SHA256, through OpenSSL.
+// SHA-256 by OpenSSL, and HMAC-SHA256.
 #pragma once
 
 #include <memory>

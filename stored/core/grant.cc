@@ -71,9 +71,9 @@ std::string Grants::Issue(GrantUse use, const engine::Account& account, const st
 }
 
 absl::StatusOr<Grants::Parsed> Grants::Parse(absl::string_view bytes) const {
-  const absl::Status invalid = Refused("this is no grant of this store", kReasonGrantInvalid);
+  const auto invalid = [] { return Refused("this is no grant of this store", kReasonGrantInvalid); };
   if (bytes.size() < kFixedBytes + kMacBytes || bytes.size() > kFixedBytes + kMaxLogTextBytes + kMacBytes) {
-    return invalid;
+    return invalid();
   }
   Parsed parsed;
   parsed.mac = std::string(bytes.substr(bytes.size() - kMacBytes));
@@ -82,7 +82,7 @@ absl::StatusOr<Grants::Parsed> Grants::Parse(absl::string_view bytes) const {
   // remembered is not computed again.
   const Memory* const memory = memory_.Find(parsed.mac);
   const bool is_known = memory != nullptr && EqualInConstantTime(memory->bytes, bytes);
-  if (!is_known && !EqualInConstantTime(parsed.mac, Mac(bytes))) return invalid;
+  if (!is_known && !EqualInConstantTime(parsed.mac, Mac(bytes))) return invalid();
   parsed.use = static_cast<GrantUse>(bytes[0]);
   parsed.bytes = std::string(bytes);
   parsed.grant.account.value = NumberAt(bytes, 1);
