@@ -57,7 +57,7 @@ void Journal::Closed(absl::string_view reason, const std::string& account) {
 // --- Logging in
 
 void Journal::LoginFailed(const absl::Status& status) {
-  obs::LogWarning("store_call_failed",
+  obs::LogWarning("store_failed",
                   {{"session", session_id_}, {"call", "Authenticate"}, {"error", status.ToString()}});
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "common/store/ids.h"
 
 namespace mailstead {
@@ -52,5 +53,10 @@ struct Envelope {
   // REQUIRETLS (RFC 8689).
   bool require_tls = false;
 };
+
+// For people, where an empty text would be no text: the null reverse-path as RFC 5321 section 4.5.5 writes it.
+inline absl::string_view ShownReversePath(const Envelope& envelope) {
+  return envelope.reverse_path.empty() ? absl::string_view("<>") : absl::string_view(envelope.reverse_path);
+}
 
 }  // namespace mailstead

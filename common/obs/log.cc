@@ -41,6 +41,10 @@ void SetUpLog(absl::string_view program, LogFormat format, LogLevel level) {
   output.level.store(level, std::memory_order_relaxed);
 }
 
+double Milliseconds(absl::Duration duration) {
+  return static_cast<double>(absl::ToInt64Microseconds(duration)) / 1000;
+}
+
 bool LogEnabled(LogLevel level) { return level >= TheOutput().level.load(std::memory_order_relaxed); }
 
 void Log(LogLevel level, absl::string_view event, std::initializer_list<Field> fields) {

@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 
 namespace mailstead::obs {
 
@@ -34,8 +35,12 @@ struct Field {
   bool bare = false;
 };
 
+// For fields that end in "_ms": milliseconds, to the microsecond.
+double Milliseconds(absl::Duration duration);
+
 bool LogEnabled(LogLevel level);
-// `event` is a short lower-case name; values are escaped, so a peer's bytes cannot make a second line.
+// `event` is a short lower-case name; values are escaped, so a peer's bytes cannot make a second line. Fields without a
+// value are left out.
 void Log(LogLevel level, absl::string_view event, std::initializer_list<Field> fields);
 
 inline void LogDebug(absl::string_view event, std::initializer_list<Field> fields) {

@@ -199,6 +199,7 @@ std::string FormatLogLine(LogFormat format, absl::Time time, LogLevel level, abs
   if (!program.empty()) append("program", program, line);
   append("event", event, line);
   for (const Field& field : fields) {
+    if (field.value.empty()) continue;
     if (json && IsJsonLiteral(field)) {
       AppendJsonKey(field.key, line);
       line += field.value;

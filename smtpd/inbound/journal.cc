@@ -132,11 +132,11 @@ void Journal::Stored(const StoredMessage& message) {
                              {"delivery", message.envelope.delivery_id},
                              {"client", client_},
                              {"account", message.account},
-                             {"from", message.envelope.reverse_path},
+                             {"from", ShownReversePath(message.envelope)},
                              {"bytes", message.size_bytes},
                              {"recipients", message.envelope.recipients.size()},
-                             {"duration_ms", absl::ToInt64Milliseconds(message.total)},
-                             {"store_ms", absl::ToInt64Milliseconds(message.store_wait)}});
+                             {"duration_ms", obs::Milliseconds(message.total)},
+                             {"store_ms", obs::Milliseconds(message.store_wait)}});
 }
 
 void Journal::Closed(const Dialog& dialog, absl::string_view tls_version, absl::string_view reason) {
@@ -149,7 +149,7 @@ void Journal::Closed(const Dialog& dialog, absl::string_view tls_version, absl::
                                   {"errors", dialog.error_count},
                                   {"messages", message_count_},
                                   {"reason", reason},
-                                  {"duration_ms", absl::ToInt64Milliseconds(steady_.Now() - began_)}});
+                                  {"duration_ms", obs::Milliseconds(steady_.Now() - began_)}});
 }
 
 }  // namespace mailstead::smtp

@@ -82,14 +82,13 @@ void LogCommit(Environment& environment, const rpc::Call& call, AccountId accoun
     return;
   }
   environment.counter.CountCommit(committed->deleted_count);
-  const absl::Duration took = environment.core.clock.Now() - call.began();
   obs::LogInfo("maildrop_committed",
                {{"session", call.session_id()},
                 {"mailbox", account.value},
                 {"token", token.value},
                 {"deleted", committed->deleted_count},
                 {"messages", FirstOf(request.message_ids())},
-                {"duration", absl::FormatDuration(absl::Trunc(took, absl::Microseconds(1)))}});
+                {"duration_ms", obs::Milliseconds(environment.core.clock.Now() - call.began())}});
 }
 
 }  // namespace

@@ -1,11 +1,13 @@
 #include "stored/api/message.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/base/reason.h"
 #include "common/base/status.h"
 #include "common/obs/log.h"
@@ -40,26 +42,40 @@ absl::StatusOr<Piece> PieceOf(v1::DeliverMessageRequest& request) {
   return piece;
 }
 
+std::string FirstRecipients(const Envelope& envelope) {
+  constexpr size_t kMaxLogged = 10;
+  const auto& recipients = envelope.recipients;
+  std::string text = absl::StrJoin(
+      recipients.begin(), recipients.begin() + std::min(recipients.size(), kMaxLogged), ",",
+      [](std::string* out, const EnvelopeRecipient& recipient) { out->append(recipient.address); });
+  if (recipients.size() > kMaxLogged) text += ",...";
+  return text;
+}
+
 }  // namespace
 
 void LogTaken(Environment& environment, const rpc::Call& call, const Intake& intake,
               const std::string& client_address, const Taken& taken) {
   environment.counter.CountDelivery(taken.mailbox_count, intake.size_bytes(), taken.receipt.already_stored);
-  const absl::Duration took = environment.core.clock.Now() - call.began();
   obs::LogInfo("delivered", {{"session", call.session_id()},
                              {"delivery", intake.envelope().delivery_id},
-                             {"from", intake.envelope().reverse_path},
+                             {"from", ShownReversePath(intake.envelope())},
+                             {"to", FirstRecipients(intake.envelope())},
+                             {"recipients", intake.envelope().recipients.size()},
                              {"mailboxes", taken.mailbox_count},
                              {"bytes", intake.size_bytes()},
                              {"already_stored", taken.receipt.already_stored},
+                             {"caller", call.caller().name},
                              {"client", client_address},
-                             {"duration", absl::FormatDuration(absl::Trunc(took, absl::Microseconds(1)))}});
+                             {"duration_ms", obs::Milliseconds(environment.core.clock.Now() - call.began())}});
 }
 
 void LogNotTaken(const rpc::Call& call, const Intake& intake, const absl::Status& status) {
   obs::LogInfo("delivery_refused", {{"session", call.session_id()},
                                     {"delivery", intake.envelope().delivery_id},
-                                    {"from", intake.envelope().reverse_path},
+                                    {"from", ShownReversePath(intake.envelope())},
+                                    {"to", FirstRecipients(intake.envelope())},
+                                    {"caller", call.caller().name},
                                     {"error", status.ToString()}});
 }
 

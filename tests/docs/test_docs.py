@@ -114,6 +114,51 @@ class MetricsTest(unittest.TestCase):
             self.assertEqual(documented.get(metric), kind, metric)
 
 
+class EventsTest(unittest.TestCase):
+    """The table of log events in operations.md."""
+
+    # The first argument of a function that logs, or what a function named EventOf gives.
+    LOGGED = re.compile(r'\bLog\w*\(\s*(?:[^"{};]*?,\s*)?"([a-z][a-z0-9_]*)"')
+    CHOSEN = re.compile(r"\bEventOf\([^;{]*\) \{\n(.*?)\n\}", re.DOTALL)
+
+    def in_sources(self):
+        """{event: programs}; a library's events are of all."""
+        events = {}
+        for folder in ("common", *SERVERS):
+            programs = {folder} if folder in SERVERS else set(SERVERS)
+            for path in sorted((REPOSITORY / folder).rglob("*.cc")):
+                text = path.read_text(encoding="utf-8")
+                names = self.LOGGED.findall(text)
+                for body in self.CHOSEN.findall(text):
+                    names += re.findall(r'"([a-z][a-z0-9_]*)"', body)
+                for name in names:
+                    events.setdefault(name, set()).update(programs)
+        return events
+
+    def documented(self):
+        """{event: what stands under "program"}."""
+        text = (DOCS / "operations.md").read_text(encoding="utf-8")
+        rows = re.findall(r"^\| (`[a-z].*?) \| (.*?) \| .* \|$", text.split("\n## Logs\n", 1)[1].split("\n## ", 1)[0],
+                          re.MULTILINE)
+        events = {}
+        for names, programs in rows:
+            for name in re.findall(r"`([a-z0-9_]+)`", names):
+                events.setdefault(name, set()).update(SERVERS if programs == "all" else programs.split(", "))
+        return events
+
+    def test_every_event_has_its_row(self):
+        sources, documented = self.in_sources(), self.documented()
+        self.assertGreater(len(sources), 40)
+        self.assertEqual([], sorted(set(sources) - set(documented)), "logged, and not in the table")
+        self.assertEqual([], sorted(set(documented) - set(sources)), "in the table, and never logged")
+
+    def test_every_row_names_the_programs(self):
+        sources = self.in_sources()
+        for event, programs in self.documented().items():
+            with self.subTest(event):
+                self.assertLessEqual(programs, sources.get(event, set()))
+
+
 def mailctl_help():
     """The help text of every command."""
     general = run_tool([program("mailctl"), "help"]).stdout.decode()

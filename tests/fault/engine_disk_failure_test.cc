@@ -123,7 +123,7 @@ TEST_F(EngineDiskFailure, AHeartbeatWaitsForNoDisk) {
   // On this thread from beginning to end: neither the writer, nor a reader, nor the executor has a part in it.
   std::optional<absl::Status> renewed;
   const auto renew = [&]() -> Task<void> {
-    renewed = co_await store_.behind().leases().Renew("lease", "front-end", absl::Minutes(1));
+    renewed = co_await store_.facets().leases().Renew("lease", "front-end", absl::Minutes(1));
   };
   Start(renew());
   EXPECT_TRUE(renewed.has_value() && renewed->ok());

@@ -37,8 +37,10 @@ class FaultyStore {
   absl::Status TryOpen();
   void Close() { engine_.reset(); }
   SyncEngine engine() { return SyncEngine(*engine_); }
-  // For what is not to block.
-  Engine& behind() { return *engine_; }
+  // The facets, for what is not to block.
+  Engine& facets() { return *engine_; }
+  // Changes the options of what is opened from now on.
+  void SetTweak(std::function<void(RocksDbOptions&)> tweak) { tweak_ = std::move(tweak); }
 
   // Waits for at most ten seconds.
   bool BecomesHealthy();

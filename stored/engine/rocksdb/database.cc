@@ -420,6 +420,9 @@ absl::Status Database::Use::Write(rocksdb::WriteBatch& batch, bool sync) const {
   // It would have been held up, and is not done.
   if (options.no_slowdown && written.IsIncomplete()) return Outcome(written);
   const absl::Status status = FromRocksDb(written);
+  if (database_.options_.on_write) {
+    database_.options_.on_write({static_cast<size_t>(batch.Count()), batch.GetDataSize()});
+  }
   if (!status.ok()) {
     database_.health_.WriteFailed(status);
   } else if (sync) {

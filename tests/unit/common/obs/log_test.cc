@@ -35,7 +35,7 @@ TEST(LogFormatTest, Logfmt) {
   EXPECT_EQ(Logfmt({{"session", "abc"}, {"bytes", 4096}, {"tls", true}, {"client", "2001:db8::1"}}),
             absl::StrCat(kLogfmtStart, " session=abc bytes=4096 tls=true client=2001:db8::1"));
   EXPECT_EQ(Logfmt({{"a", ""}, {"b", "two words"}, {"c", "x=y"}, {"d", "say \"hi\""}, {"e", "back\\slash"}}),
-            absl::StrCat(kLogfmtStart, R"( a="" b="two words" c="x=y" d="say \"hi\"" e="back\\slash")"));
+            absl::StrCat(kLogfmtStart, R"( b="two words" c="x=y" d="say \"hi\"" e="back\\slash")"));
 }
 
 TEST(LogFormatTest, Json) {
