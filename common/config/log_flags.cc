@@ -22,6 +22,7 @@ Options OptionsOf(LogFlags& flags) {
 
 void SetUpLog(absl::string_view program, const LogFlags& flags) {
   obs::SetUpLog(program, flags.format, flags.level);
+  obs::WriteLogBehind();
   rpc::TakeGrpcLog();
 }
 

@@ -15,7 +15,7 @@ struct LogFlags {
 // `flags` outlives the rows.
 Options OptionsOf(LogFlags& flags);
 
-// Before threads start. What gRPC has to say goes to the log, too.
+// Before threads start. Nobody waits for who reads the log. What gRPC has to say goes to the log, too.
 void SetUpLog(absl::string_view program, const LogFlags& flags);
 
 }  // namespace mailstead::config

@@ -162,7 +162,10 @@ int Daemon::Run(const std::vector<Listening>& listening, Hooks hooks) {
   impl_->draining = true;
   // What hangs in the store would come back to what is gone: leave as it is. Nothing is lost, for nothing is
   // kept here, and the store frees what this process has locked when its lease runs out.
-  if (!impl_->End()) std::_Exit(EXIT_SUCCESS);
+  if (!impl_->End()) {
+    obs::FlushLog();
+    std::_Exit(EXIT_SUCCESS);
+  }
   impl_->admin.reset();
   impl_->threads.Join();
   return EXIT_SUCCESS;

@@ -5,6 +5,7 @@
 //   time=2026-11-23T05:00:00.123Z level=info program=smtpd event=delivered session=... delivery=... bytes=4096
 #pragma once
 
+#include <cstdint>
 #include <initializer_list>
 #include <string>
 #include <type_traits>
@@ -20,6 +21,15 @@ enum class LogLevel { kDebug, kInfo, kWarning, kError };
 
 // Before threads start. `program` is on every line.
 void SetUpLog(absl::string_view program, LogFormat format, LogLevel level);
+
+// From now on lines are written by a thread of their own (line_writer.h): nobody waits for who reads them. Lines that find
+// too much waiting are dropped; `log_lines_dropped` says how many, once somebody reads. What waits when the process exits is
+// still written, as long as it goes. Once, before threads start.
+void WriteLogBehind();
+// For a process that leaves without exit(): writes what waits, as long as it goes.
+void FlushLog();
+// How many lines nobody will see, since the start.
+int64_t DroppedLogLines();
 
 struct Field {
   Field(absl::string_view key, absl::string_view value) : key(key), value(value) {}

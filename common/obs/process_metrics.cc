@@ -13,6 +13,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
 #include "common/config/version.h"
+#include "common/obs/log.h"
 
 namespace mailstead::obs {
 namespace {
@@ -109,6 +110,12 @@ std::vector<MetricFamily> ProcessMetrics() {
     families.push_back(
         {"process_cpu_seconds_total", "User and system time spent", MetricType::Counter, {metric}});
   }
+  ClientMetric dropped;
+  dropped.counter.value = static_cast<double>(DroppedLogLines());
+  families.push_back({"mailstead_log_lines_dropped_total",
+                      "Log lines that nobody will see, because nobody read the log",
+                      MetricType::Counter,
+                      {dropped}});
   ClientMetric build;
   build.label.push_back({"version", std::string(config::Version())});
   build.gauge.value = 1;

@@ -59,6 +59,8 @@ class Process:
         self.exit_is_expected = False
         self._changed = threading.Condition()
         self._ended = False
+        self._may_read = threading.Event()
+        self._may_read.set()
         self._popen = subprocess.Popen(
             [shutil.which("setpriv") or "/usr/bin/setpriv", "--pdeathsig", "KILL", *self.argv],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -68,6 +70,7 @@ class Process:
 
     def _read(self):
         for raw in self._popen.stdout:
+            self._may_read.wait()
             line = raw.decode("utf-8", "backslashreplace").rstrip("\n")
             with self._changed:
                 self.lines.append(line)
@@ -85,6 +88,13 @@ class Process:
         return self._popen.poll() is None
 
     # --- log ---
+
+    def leave_log_unread(self):
+        """Nobody reads its output until `read_log_again`."""
+        self._may_read.clear()
+
+    def read_log_again(self):
+        self._may_read.set()
 
     def wait_for_line(self, matches, timeout=PATIENCE, what="log line", start=0):
         """The first line from index `start` for which `matches(line)` gives something true; gives that."""
