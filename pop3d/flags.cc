@@ -26,6 +26,8 @@ config::Options OptionsOf(Flags& flags) {
       Flag("store_retry_for", flags.timeouts.commit_retry_for,
            Between(absl::ZeroDuration(), absl::Minutes(10)),
            "how long QUIT tries again to delete while the store is away"),
+      Flag("outcome_timeout", flags.timeouts.commit_outcome, Between(absl::ZeroDuration(), absl::Minutes(10)),
+           "how long QUIT asks whether messages were deleted, when the store was perhaps told to"),
       Flag("lease_ttl", flags.lease_ttl, Between(absl::Seconds(1), absl::Seconds(60)),
            "how long maildrops stay locked after this process has died; 1s to 60s"),
       Flag("listing_cache_bytes", flags.listing_cache_bytes, Between(0, int64_t{1} << 40),

@@ -251,6 +251,7 @@ asio::awaitable<absl::Status> HeldMaildrop::Commit(std::vector<MessageId> deleti
   store::CallContext call = Call();
   // The token makes a repeat harmless: the store does it once, or finds that it has.
   call.patience = context_.timeouts.commit_retry_for;
+  call.outcome_patience = context_.timeouts.commit_outcome;
   absl::StatusOr<store::CommittedMaildrop> committed =
       co_await context_.store.CommitMaildrop(grant_, token_, deletions, std::move(call));
   if (!committed.ok()) co_return committed.status();

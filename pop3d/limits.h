@@ -69,6 +69,8 @@ struct ConnectionTimeouts {
   absl::Duration listing_memory = absl::Seconds(2);
   // QUIT: how long a commit is tried again while the store is away.
   absl::Duration commit_retry_for = absl::Seconds(20);
+  // QUIT: how long it is asked what a commit has come to that was perhaps sent.
+  absl::Duration commit_outcome = absl::Minutes(1);
   // A message must be fetched within fetch_base and one second for each fetch_min_bytes_per_second of it, so
   // that a client that sips cannot hold the store's reader for ever.
   absl::Duration fetch_base = absl::Minutes(10);

@@ -67,6 +67,10 @@ config::Options OptionsOf(Flags& flags) {
            "deadline of one call to the store"),
       Flag("store_retry_for", flags.store_retry_for, Between(absl::ZeroDuration(), absl::Minutes(10)),
            "how long a call is tried again while the store is away, before the client is told 451"),
+      Flag("outcome_timeout", flags.outcome_timeout, Between(absl::ZeroDuration(), absl::Minutes(9)),
+           "how long it is asked what became of a message that was perhaps sent to the store, before the "
+           "client "
+           "is told 451; clients wait 10m for the reply"),
   };
   Append(options, LimitRows(flags.limits));
   Append(options, OptionsOf(flags.frontend));

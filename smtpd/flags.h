@@ -25,6 +25,8 @@ struct Flags {
   size_t max_messages_per_account_per_hour = 0;
   absl::Duration store_timeout = absl::Seconds(10);
   absl::Duration store_retry_for = absl::Seconds(10);
+  // With the two before it well below the ten minutes that clients wait (RFC 5321 section 4.5.3.2.6).
+  absl::Duration outcome_timeout = absl::Minutes(5);
 };
 
 // The rows of these flags, those of every front-end included. `flags` outlives them.

@@ -33,6 +33,7 @@ ConnectionContext Server::MakeContext(ListenerKind kind, const Flags& flags, fro
                            .logins = &daemon.logins(),
                            .store_timeout = flags.store_timeout,
                            .store_retry_for = flags.store_retry_for,
+                           .outcome_timeout = flags.outcome_timeout,
                            .new_id = &RandomId};
 }
 

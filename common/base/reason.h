@@ -19,6 +19,7 @@ inline constexpr absl::string_view kReasonTooLarge = "TOO_LARGE";
 inline constexpr absl::string_view kReasonEtagMismatch = "ETAG_MISMATCH";
 inline constexpr absl::string_view kReasonDomainNotEmpty = "DOMAIN_NOT_EMPTY";
 inline constexpr absl::string_view kReasonDeliveryIdReused = "DELIVERY_ID_REUSED";
+inline constexpr absl::string_view kReasonDeliveryVoided = "DELIVERY_VOIDED";
 inline constexpr absl::string_view kReasonRecipientUnknown = "RECIPIENT_UNKNOWN";
 inline constexpr absl::string_view kReasonRecipientDisabled = "RECIPIENT_DISABLED";
 inline constexpr absl::string_view kReasonRecipientRemote = "RECIPIENT_REMOTE";

@@ -10,6 +10,7 @@
 #include "asio/detached.hpp"
 #include "asio/this_coro.hpp"
 #include "common/base/check.h"
+#include "common/base/reason.h"
 #include "common/base/status.h"
 #include "common/rpc/errors.h"
 #include "common/store/retry.h"
@@ -33,6 +34,7 @@ constexpr absl::string_view kListLoginChanges = "mailstead.frontend.v1.AuthServi
 constexpr absl::string_view kCheckLogins = "mailstead.frontend.v1.AuthService/CheckLogins";
 constexpr absl::string_view kResolveRecipient = "mailstead.frontend.v1.DeliveryService/ResolveRecipient";
 constexpr absl::string_view kDeliver = "mailstead.frontend.v1.DeliveryService/Deliver";
+constexpr absl::string_view kSettleDelivery = "mailstead.frontend.v1.DeliveryService/SettleDelivery";
 constexpr absl::string_view kOpenMaildrop = "mailstead.frontend.v1.MaildropService/OpenMaildrop";
 constexpr absl::string_view kListMaildrop = "mailstead.frontend.v1.MaildropService/ListMaildrop";
 constexpr absl::string_view kFetchMaildropMessage = "mailstead.frontend.v1.MaildropService/FetchMessage";
@@ -247,60 +249,6 @@ class LimitedStream {
   std::shared_ptr<Step> step_;
 };
 
-class StreamedUpload final : public Upload {
- public:
-  StreamedUpload(std::unique_ptr<rpc::CallStream> stream, const Envelope& envelope,
-                 const std::string& client_address, const std::string& grant, absl::Duration piece_timeout,
-                 Timers& timers)
-      : call_(std::move(stream), piece_timeout, timers) {
-    FillFirstPiece(envelope, client_address, grant, next_);
-  }
-
-  asio::awaitable<absl::Status> Write(std::string piece) override {
-    next_.set_content(std::move(piece));
-    call_.BeginStep(co_await asio::this_coro::executor);
-    absl::Status status = co_await call_.stream().Write(next_, /*last=*/false);
-    next_.Clear();
-    if (!status.ok()) status = co_await Why();
-    co_return Explain(std::move(status));
-  }
-
-  asio::awaitable<absl::Status> Finish(std::string piece, std::string trace) override {
-    next_.set_content(std::move(piece));
-    next_.mutable_end()->set_trace(std::move(trace));
-    call_.BeginStep(co_await asio::this_coro::executor);
-    // Should it fail, the answer says why.
-    co_await call_.stream().Write(next_, /*last=*/true);
-    fv1::DeliverResponse response;
-    absl::StatusOr<bool> more = co_await call_.stream().Read(response);
-    if (more.ok() && !*more) {
-      more = absl::InternalError("the store took a message and did not say that it has it");
-    } else if (more.ok()) {
-      // Only the end of the call makes the response valid.
-      more = co_await call_.stream().Read(response);
-    }
-    co_return Explain(more.status());
-  }
-
- private:
-  // Why the store took no more.
-  asio::awaitable<absl::Status> Why() {
-    fv1::DeliverResponse response;
-    const absl::StatusOr<bool> read = co_await call_.stream().Read(response);
-    if (!read.ok()) co_return read.status();
-    // OK before the last piece would be a store that breaks its word.
-    co_return absl::InternalError("the store ended the call before the message");
-  }
-  absl::Status Explain(absl::Status status) {
-    if (!call_.EndStep() || status.ok()) return status;
-    return absl::DeadlineExceededError("the store did not take the message in time");
-  }
-
-  LimitedStream call_;
-  // The piece that goes next; it has the envelope until the first one has gone.
-  fv1::DeliverRequest next_;
-};
-
 class StreamedDownload final : public Download {
  public:
   StreamedDownload(std::unique_ptr<rpc::CallStream> stream, std::string grant, MessageId message)
@@ -339,8 +287,9 @@ class StreamedDownload final : public Download {
 asio::awaitable<absl::Status> StoreApi::CallByName(absl::string_view method,
                                                    const google::protobuf::MessageLite& request,
                                                    google::protobuf::MessageLite& response,
-                                                   CallContext context) {
-  Retry retry(timers_, context.patience);
+                                                   CallContext context, Retry* told) {
+  std::optional<Retry> own;
+  Retry& retry = told != nullptr ? *told : own.emplace(timers_, context.patience);
   const rpc::CallOptions options = OptionsOf(context);
   while (true) {
     absl::Status status = co_await transport_.Call(method, request, response, options);
@@ -451,13 +400,98 @@ asio::awaitable<absl::Status> StoreApi::Deliver(const Envelope& envelope, const 
   request.set_content(content);
   request.mutable_end()->set_trace(trace);
   fv1::DeliverResponse response;
-  co_return co_await CallByName(kDeliver, request, response, std::move(context));
+  Retry retry(timers_, context.patience);
+  absl::Status end = co_await CallByName(kDeliver, request, response, context, &retry);
+  // Whatever the last try was told: an earlier one may be under way yet.
+  if (end.ok() || !retry.may_have_happened()) co_return end;
+  co_return co_await Settle(envelope.delivery_id, std::move(end), std::move(context));
 }
+
+asio::awaitable<absl::Status> StoreApi::Settle(std::string delivery_id, absl::Status end,
+                                               CallContext context) {
+  fv1::SettleDeliveryRequest request;
+  request.set_delivery_id(delivery_id);
+  fv1::SettleDeliveryResponse response;
+  const std::string session_id = context.session_id;
+  context.patience = std::max(context.patience, context.outcome_patience);
+  const absl::Status asked = co_await CallByName(kSettleDelivery, request, response, std::move(context));
+  const bool stored = asked.ok() && response.outcome() == fv1::SettleDeliveryResponse::OUTCOME_STORED;
+  const absl::string_view outcome = stored ? "stored" : asked.ok() ? "void" : "unknown";
+  if (observer_ != nullptr) {
+    observer_->DeliverySettled({.session_id = session_id,
+                                .delivery_id = delivery_id,
+                                .outcome = outcome,
+                                .error = asked.ok() ? end : asked});
+  }
+  co_return stored ? absl::OkStatus() : end;
+}
+
+class StoreApi::StreamedUpload final : public Upload {
+ public:
+  StreamedUpload(StoreApi& store, const Envelope& envelope, const std::string& client_address,
+                 absl::Duration piece_timeout, CallContext context)
+      : store_(store),
+        delivery_id_(envelope.delivery_id),
+        context_(std::move(context)),
+        call_(store.transport_.Open(kDeliver, OptionsOf(context_)), piece_timeout, store.timers_) {
+    context_.timeout = piece_timeout;
+    FillFirstPiece(envelope, client_address, context_.grant, next_);
+  }
+
+  asio::awaitable<absl::Status> Write(std::string piece) override {
+    next_.set_content(std::move(piece));
+    call_.BeginStep(co_await asio::this_coro::executor);
+    absl::Status status = co_await call_.stream().Write(next_, /*last=*/false);
+    next_.Clear();
+    if (!status.ok()) status = co_await Why();
+    co_return Explain(std::move(status));
+  }
+
+  asio::awaitable<absl::Status> Finish(std::string piece, std::string trace) override {
+    next_.set_content(std::move(piece));
+    next_.mutable_end()->set_trace(std::move(trace));
+    call_.BeginStep(co_await asio::this_coro::executor);
+    // Should it fail, the answer says why.
+    co_await call_.stream().Write(next_, /*last=*/true);
+    fv1::DeliverResponse response;
+    absl::StatusOr<bool> more = co_await call_.stream().Read(response);
+    if (more.ok() && !*more) {
+      more = absl::InternalError("the store took a message and did not say that it has it");
+    } else if (more.ok()) {
+      // Only the end of the call makes the response valid.
+      more = co_await call_.stream().Read(response);
+    }
+    absl::Status end = Explain(more.status());
+    if (!IsOutcomeUnknown(end)) co_return end;
+    co_return co_await store_.Settle(delivery_id_, std::move(end), context_);
+  }
+
+ private:
+  // Why the store took no more.
+  asio::awaitable<absl::Status> Why() {
+    fv1::DeliverResponse response;
+    const absl::StatusOr<bool> read = co_await call_.stream().Read(response);
+    if (!read.ok()) co_return read.status();
+    // OK before the last piece would be a store that breaks its word.
+    co_return absl::InternalError("the store ended the call before the message");
+  }
+  absl::Status Explain(absl::Status status) {
+    if (!call_.EndStep() || status.ok()) return status;
+    return absl::DeadlineExceededError("the store did not take the message in time");
+  }
+
+  StoreApi& store_;
+  const std::string delivery_id_;
+  // For settling.
+  CallContext context_;
+  LimitedStream call_;
+  // The piece that goes next; it has the envelope until the first one has gone.
+  fv1::DeliverRequest next_;
+};
 
 std::unique_ptr<Upload> StoreApi::StartUpload(const Envelope& envelope, const std::string& client_address,
                                               absl::Duration piece_timeout, CallContext context) {
-  return std::make_unique<StreamedUpload>(transport_.Open(kDeliver, OptionsOf(context)), envelope,
-                                          client_address, context.grant, piece_timeout, timers_);
+  return std::make_unique<StreamedUpload>(*this, envelope, client_address, piece_timeout, std::move(context));
 }
 
 // An exchange whose first step has all there is goes by a call, which may share a batch; another has a stream of its own.
@@ -636,7 +670,14 @@ asio::awaitable<absl::StatusOr<CommittedMaildrop>> StoreApi::CommitMaildrop(std:
   request.mutable_message_ids()->Reserve(static_cast<int>(deletions.size()));
   for (const MessageId id : deletions) request.add_message_ids(id.value);
   fv1::CommitMaildropResponse response;
-  CO_RETURN_IF_ERROR(co_await CallByName(kCommitMaildrop, request, response, std::move(context)));
+  Retry retry(timers_, context.patience, context.outcome_patience);
+  const absl::Status committed =
+      co_await CallByName(kCommitMaildrop, request, response, std::move(context), &retry);
+  if (retry.may_have_happened() && ReasonOf(committed) == kReasonFenced) {
+    // A try that had no answer may have committed before somebody else did.
+    co_return absl::UnavailableError("the answer to a commit was lost");
+  }
+  CO_RETURN_IF_ERROR(committed);
   co_return CommittedMaildrop{response.deleted_count(), std::move(*response.mutable_version())};
 }
 

@@ -36,6 +36,9 @@ struct CallContext {
   absl::Duration timeout = absl::Seconds(10);
   // How long a call that failed for the store's being away is tried again, from its beginning. 0: one try.
   absl::Duration patience = absl::ZeroDuration();
+  // Of calls that change something and say that they take it: how long it is asked what the call has come to, once it was
+  // perhaps sent. 0: as long as above.
+  absl::Duration outcome_patience = absl::ZeroDuration();
   // CheckSender, Deliver and StartUpload: the login of a submission. They fail with PermissionDenied and
   // kReasonGrantExpired when it has ended. Empty: none.
   std::string grant = "";
@@ -198,12 +201,24 @@ class TypedStream {
   std::unique_ptr<rpc::CallStream> stream_;
 };
 
+class Retry;
+
 // Told how calls end. Thread-safe.
 class CallObserver {
  public:
   virtual ~CallObserver() = default;
   // One try has failed because the store was away. `method` is its last name: "Deliver".
   virtual void TryFailed(absl::string_view method, const absl::Status& status) = 0;
+  // The answer to a delivery was lost, and it was asked what became of it.
+  struct Settled {
+    absl::string_view session_id;
+    absl::string_view delivery_id;
+    // "stored" or "void", as the store has said since; "unknown" when it could not be asked for so long.
+    absl::string_view outcome;
+    // How the delivery ended; or why the store could not be asked.
+    absl::Status error;
+  };
+  virtual void DeliverySettled(const Settled&) {}
 };
 
 // Thread-safe; a coroutine goes on where it awaited. Share one per process.
@@ -228,12 +243,15 @@ class StoreApi {
   asio::awaitable<absl::StatusOr<bool>> CheckSender(std::string account, std::string sender,
                                                     CallContext context);
   // A message of at most kMaxPieceBytes; beyond kWholeMessageBytes an Upload is kinder to the store. OK: it is on disk. A
-  // repeat with the same delivery id stores nothing twice.
+  // repeat with the same delivery id stores nothing twice, so the call is tried again; should its answer be lost until the
+  // end, the delivery is settled: what is not stored by then never will be. Only when the store cannot be reached for
+  // `context.outcome_patience`, either, is an error no proof; the observer is told.
   // `envelope`, `content` and `trace` outlive the call.
   asio::awaitable<absl::Status> Deliver(const Envelope& envelope, const std::string& client_address,
                                         const std::string& content, const std::string& trace,
                                         CallContext context);
-  // `context.timeout` is for the whole message; each piece is waited for `piece_timeout`.
+  // `context.timeout` is for the whole message; each piece, and each try to settle it, is waited for `piece_timeout`. There
+  // is one try; its end is settled as that of Deliver is.
   std::unique_ptr<Upload> StartUpload(const Envelope& envelope, const std::string& client_address,
                                       absl::Duration piece_timeout, CallContext context);
 
@@ -264,6 +282,8 @@ class StoreApi {
                                                                              CallContext context);
   // `context.timeout` is for the whole message.
   std::unique_ptr<Download> FetchMessage(std::string grant, MessageId message, CallContext context);
+  // The token makes a repeat harmless: `context.outcome_patience` counts. Temporary without a reason when it may have
+  // happened.
   asio::awaitable<absl::StatusOr<CommittedMaildrop>> CommitMaildrop(std::string grant, std::string token,
                                                                     std::vector<MessageId> deletions,
                                                                     CallContext context);
@@ -287,14 +307,20 @@ class StoreApi {
 
  private:
   class Exchange;
+  class StreamedUpload;
 
   static rpc::CallOptions OptionsOf(const CallContext& context) {
     return {.timeout = context.timeout, .session_id = context.session_id};
   }
-  // One call with its further tries (retry.h).
+  // One call with its further tries (retry.h): by `told`, which outlives it, or as long as `context` says. Gives what the
+  // last try ended with.
   asio::awaitable<absl::Status> CallByName(absl::string_view method,
                                            const google::protobuf::MessageLite& request,
-                                           google::protobuf::MessageLite& response, CallContext context);
+                                           google::protobuf::MessageLite& response, CallContext context,
+                                           Retry* told = nullptr);
+  // What a delivery has come to that ended with `end`: OK when it is stored; else `end`, and when that is possible the
+  // delivery is void.
+  asio::awaitable<absl::Status> Settle(std::string delivery_id, absl::Status end, CallContext context);
   // Several calls of a method, together; each has its further tries. How each ended, in their order.
   asio::awaitable<std::vector<absl::Status>> CallAllByName(absl::string_view method,
                                                            std::vector<rpc::OneOfMany> calls,

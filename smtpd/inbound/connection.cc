@@ -187,6 +187,8 @@ asio::awaitable<absl::Status> Connection::Flush() {
   if (session_.output().empty()) co_return absl::OkStatus();
   const std::string bytes = std::exchange(session_.output(), std::string());
   absl::Status written = co_await stream_.Write(bytes, context_.session.limits.command_timeout);
+  const std::string delivery = std::exchange(unsaid_delivery_, std::string());
+  if (!written.ok() && !delivery.empty()) journal_.ReplyLost(delivery, written);
   co_return written;
 }
 
@@ -210,6 +212,7 @@ store::CallContext Connection::CallContext() const {
   return {.session_id = journal_.session_id(),
           .timeout = context_.store_timeout,
           .patience = store_away_ ? absl::ZeroDuration() : context_.store_retry_for,
+          .outcome_patience = context_.outcome_timeout,
           .grant = grant_};
 }
 
@@ -384,6 +387,7 @@ Action Connection::MessageReceived(const Reception::Outcome& outcome, uint64_t c
                        .size_bytes = reception_->size_bytes(),
                        .total = outcome.total,
                        .store_wait = outcome.store_wait});
+      unsaid_delivery_ = envelope.delivery_id;
       return session_.OnStored(envelope.delivery_id);
     case Reception::Outcome::Kind::kRefused:
       return session_.OnMessageRefused(envelope.delivery_id, outcome.defect);

@@ -57,6 +57,8 @@ struct ConnectionContext {
   absl::Duration store_timeout = absl::Seconds(10);
   // How long a call is tried again while the store is away.
   absl::Duration store_retry_for = absl::Seconds(10);
+  // How long it is asked what a delivery has come to that was perhaps sent.
+  absl::Duration outcome_timeout = absl::Minutes(5);
   // Gives random identifiers of so many characters.
   std::string (*new_id)(size_t size);
 };
@@ -148,6 +150,8 @@ class Connection final : public frontend::Connection {
   // Set when the store stayed away for as long as it was waited for, cleared when it answers: it is not
   // waited for again before it does.
   bool store_away_ = false;
+  // Of the last message that was stored and whose reply has not gone; else empty.
+  std::string unsaid_delivery_;
 };
 
 }  // namespace mailstead::smtp

@@ -139,6 +139,12 @@ void Journal::Stored(const StoredMessage& message) {
                              {"store_ms", obs::Milliseconds(message.store_wait)}});
 }
 
+void Journal::ReplyLost(absl::string_view delivery_id, const absl::Status& why) {
+  obs::LogWarning(
+      "reply_lost",
+      {{"session", session_id_}, {"delivery", delivery_id}, {"client", client_}, {"error", why.message()}});
+}
+
 void Journal::Closed(const Dialog& dialog, absl::string_view tls_version, absl::string_view reason) {
   obs::LogInfo("session_closed", {{"session", session_id_},
                                   {"client", client_},

@@ -65,6 +65,8 @@ class Journal : public SessionJournal {
     absl::Duration store_wait;
   };
   void Stored(const StoredMessage& message);
+  // The client went before it could be told that the message is stored: it will send it again.
+  void ReplyLost(absl::string_view delivery_id, const absl::Status& why);
   // The connection has ended. `reason`: "client", "refused", "tls", "timeout", "vanished" or "shutdown".
   void Closed(const Dialog& dialog, absl::string_view tls_version, absl::string_view reason);
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/obs/log.h"
 
 namespace mailstead::smtp {
 namespace {
@@ -27,6 +28,7 @@ absl::string_view CallOf(absl::string_view method) {
   if (method == "CheckSender") return "check_sender";
   if (method == "Authenticate") return "auth";
   if (method == "Deliver") return "deliver";
+  if (method == "SettleDelivery") return "settle";
   return method;
 }
 
@@ -72,10 +74,23 @@ Metrics::Metrics(std::shared_ptr<prometheus::Registry> registry) : registry_(std
   store_failures_ =
       &CounterFamily(*registry_, "mailstead_smtp_store_failures_total",
                      "Calls to the store that failed, each try counted, by call and status code");
+  settled_ =
+      &CounterFamily(*registry_, "mailstead_smtp_deliveries_settled_total",
+                     "Deliveries whose answer was lost, by what became of them (stored, void, unknown)");
 }
 
 void Metrics::TryFailed(absl::string_view method, const absl::Status& status) {
   StoreFailure(CallOf(method), status);
+}
+
+void Metrics::DeliverySettled(const Settled& settled) {
+  settled_->Add({{"outcome", std::string(settled.outcome)}}).Increment();
+  const bool known = settled.outcome != "unknown";
+  obs::Log(known ? obs::LogLevel::kInfo : obs::LogLevel::kWarning, "delivery_settled",
+           {{"session", settled.session_id},
+            {"delivery", settled.delivery_id},
+            {"outcome", settled.outcome},
+            {"error", settled.error.ToString()}});
 }
 
 void Metrics::Replied(ReplyId reply) { replies_[static_cast<size_t>(reply)]->Increment(); }

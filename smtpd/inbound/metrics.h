@@ -1,4 +1,4 @@
-// What smtpd counts, for /metrics. docs/operations.md lists them.
+// What smtpd counts, for /metrics, and the line of its log that no session writes. docs/metrics.md lists them.
 #pragma once
 
 #include <array>
@@ -29,6 +29,8 @@ class Metrics : public store::CallObserver {
 
   // A try of a call to the store has failed because the store was away.
   void TryFailed(absl::string_view method, const absl::Status& status) override;
+  // The answer to a delivery was lost: what became of it is counted, and logged.
+  void DeliverySettled(const Settled& settled) override;
 
   void Replied(ReplyId reply);
 
@@ -57,6 +59,7 @@ class Metrics : public store::CallObserver {
   prometheus::Family<prometheus::Counter>* tls_;
   prometheus::Family<prometheus::Counter>* authentications_;
   prometheus::Family<prometheus::Counter>* store_failures_;
+  prometheus::Family<prometheus::Counter>* settled_;
 };
 
 }  // namespace mailstead::smtp

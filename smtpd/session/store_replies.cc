@@ -13,6 +13,8 @@ ReplyId ReplyForStoreFailure(const absl::Status& status) {
   if (reason == kReasonTooLarge) return ReplyId::kMessageTooBig;
   if (reason == kReasonOverQuota) return ReplyId::kMailboxFull;
   if (reason == kReasonDiskFull) return ReplyId::kStoreFull;
+  // The client's next try has another id.
+  if (reason == kReasonDeliveryVoided) return ReplyId::kStoreAway;
   switch (status.code()) {
     case absl::StatusCode::kInvalidArgument:
     case absl::StatusCode::kPermissionDenied:

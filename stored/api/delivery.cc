@@ -5,6 +5,7 @@
 
 #include "common/base/reason.h"
 #include "common/base/status.h"
+#include "common/obs/log.h"
 #include "stored/api/convert/directory.h"
 #include "stored/api/convert/message.h"
 #include "stored/api/convert/values.h"
@@ -15,6 +16,9 @@ namespace mailstead::stored {
 namespace {
 
 namespace v1 = frontend::v1;
+
+// Ids of smtpd's deliveries, apart from those of other callers.
+constexpr char kScope[] = "smtp";
 
 absl::StatusOr<Piece> PieceOf(v1::DeliverRequest& request) {
   Piece piece;
@@ -45,9 +49,25 @@ Task<absl::Status> ResolveRecipient(Environment& environment, rpc::Call&,
 
 Task<absl::Status> Deliver(Environment& environment, rpc::Call& call, rpc::Reader<v1::DeliverRequest>& pieces,
                            v1::DeliverResponse& response) {
-  CO_ASSIGN_OR_RETURN(const Taken taken, co_await Receive(environment, call, pieces, PieceOf, "smtp"));
+  CO_ASSIGN_OR_RETURN(const Taken taken, co_await Receive(environment, call, pieces, PieceOf, kScope));
   response.set_outcome(OutcomeOf(taken.receipt));
   ToProto(taken.receipt.deliver_time, *response.mutable_deliver_time());
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> SettleDelivery(Environment& environment, rpc::Call& call,
+                                  const v1::SettleDeliveryRequest& request,
+                                  v1::SettleDeliveryResponse& response) {
+  CO_RETURN_IF_ERROR(CheckIdentifier("delivery_id", request.delivery_id()));
+  CO_ASSIGN_OR_RETURN(const engine::Settlement settlement,
+                      co_await environment.core.engine.messages().Settle(kScope, request.delivery_id()));
+  if (settlement.receipt.has_value()) {
+    response.set_outcome(v1::SettleDeliveryResponse::OUTCOME_STORED);
+    ToProto(settlement.receipt->deliver_time, *response.mutable_deliver_time());
+  } else {
+    obs::LogInfo("delivery_voided", {{"session", call.session_id()}, {"delivery", request.delivery_id()}});
+    response.set_outcome(v1::SettleDeliveryResponse::OUTCOME_VOID);
+  }
   co_return absl::OkStatus();
 }
 

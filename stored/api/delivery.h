@@ -15,5 +15,8 @@ Task<absl::Status> ResolveRecipient(Environment& environment, rpc::Call& call,
 Task<absl::Status> Deliver(Environment& environment, rpc::Call& call,
                            rpc::Reader<frontend::v1::DeliverRequest>& pieces,
                            frontend::v1::DeliverResponse& response);
+Task<absl::Status> SettleDelivery(Environment& environment, rpc::Call& call,
+                                  const frontend::v1::SettleDeliveryRequest& request,
+                                  frontend::v1::SettleDeliveryResponse& response);
 
 }  // namespace mailstead::stored

@@ -95,6 +95,7 @@ void AddMethods(Environment& environment, rpc::MethodTable& table) {
   frontend("AuthService/CheckLogins", kSmtp | kPop, kBatched, kListingCost, CheckLogins);
   frontend("DeliveryService/ResolveRecipient", kSmtp, kBatched, kSmallCost, ResolveRecipient);
   frontend("DeliveryService/Deliver", kSmtp, kBatched, kSmallCost, Deliver);
+  frontend("DeliveryService/SettleDelivery", kSmtp, kBatched, kSmallCost, SettleDelivery);
   frontend("MaildropService/OpenMaildrop", kPop, kBatched, kListingCost, OpenMaildrop);
   frontend("MaildropService/ListMaildrop", kPop, kBatched, kListingCost, ListMaildrop);
   frontend("MaildropService/FetchMessage", kPop, kBatched, kMessageCost, FetchFromMaildrop);

@@ -118,6 +118,9 @@ class MessageEngine {
   virtual Task<absl::StatusOr<std::unique_ptr<MessageReader>>> Open(AccountId account, MessageId message) = 0;
   // How many existed. NotFound (account). Aborted with kReasonMaildropInUse.
   virtual Task<absl::StatusOr<int64_t>> Delete(AccountId account, std::vector<MessageId> messages) = 0;
+  // The receipt of a delivery; without one the id is void from now on, for as long as receipts are kept: FailedPrecondition
+  // with kReasonDeliveryVoided for an Append that comes later, or is under way and not yet committed.
+  virtual Task<absl::StatusOr<Settlement>> Settle(std::string delivery_scope, std::string delivery_id) = 0;
 };
 
 // The lock of a mailbox under a front-end's lease (RFC 1939 section 4), and what a POP3 session does under it.

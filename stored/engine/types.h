@@ -155,6 +155,12 @@ struct Receipt {
   absl::Time deliver_time;
 };
 
+// What was known of a delivery when it was settled.
+struct Settlement {
+  // Its receipt. Absent: it is void from then on, and never stored.
+  std::optional<Receipt> receipt;
+};
+
 struct MessageSummary {
   MessageId id;
   std::string unique_id;      // 1 to 70 of 0x21..0x7E; random, kept for ever

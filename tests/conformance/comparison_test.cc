@@ -77,6 +77,9 @@ std::string Describe(const Receipt& receipt) {
   return absl::StrCat(receipt.already_stored, " ", absl::BytesToHexString(receipt.sha256), " ",
                       Describe(receipt.deliver_time));
 }
+std::string Describe(const Settlement& settlement) {
+  return settlement.receipt.has_value() ? Describe(*settlement.receipt) : "void";
+}
 std::string Describe(const EnvelopeRecipient& recipient) {
   const DsnNotify& notify = recipient.notify;
   return absl::StrCat(recipient.address, "/", notify.given, notify.success, notify.failure, notify.delay, "/",
@@ -194,7 +197,7 @@ class Comparison {
         return Upkeep();
       default:
         if (Below(5) == 0) OpenBoth();
-        return true;
+        return Below(2) == 0 || Settle();
     }
   }
 
@@ -377,6 +380,14 @@ class Comparison {
       }
       return engine.Append(message, Content{"", *std::move(body)});
     });
+  }
+
+  bool Settle() {
+    const std::string scope = OneOf<std::string>({"smtp", "operator"});
+    // Of a delivery that was, or will be.
+    const int64_t number = Below(3) == 0 ? Below(50) : 1000 + Below(counter_ + 10);
+    const std::string id = absl::StrCat("delivery-", number);
+    return Same("Settle " + id, [&](SyncEngine engine) { return engine.Settle(scope, id); });
   }
 
   std::vector<MessageId> SomeMessages(AccountId account) {

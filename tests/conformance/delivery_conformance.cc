@@ -25,6 +25,12 @@ Task<void> Count(Task<absl::StatusOr<Receipt>> task, std::atomic<int>& stored, s
   if (receipt.ok()) ++(receipt->already_stored ? repeated : stored);
 }
 
+// Counts what was settled as stored.
+Task<void> CountSettled(Task<absl::StatusOr<Settlement>> task, std::atomic<int>& stored) {
+  const absl::StatusOr<Settlement> settled = co_await std::move(task);
+  if (settled.ok() && settled->receipt.has_value()) ++stored;
+}
+
 TEST_P(DeliveryConformance, AMessageIsKeptWithItsEnvelope) {
   const AccountId mailbox = NewMailbox("a@example.test");
   NewMessage delivery = NewDelivery("delivery-id-0001", {mailbox});
@@ -135,6 +141,78 @@ TEST_P(DeliveryConformance, RepeatsAtTheSameTimeStoreOnce) {
   EXPECT_EQ(stored, 1);
   EXPECT_EQ(repeated, kRepeats - 1);
   EXPECT_THAT(List(mailbox), SizeIs(1));
+}
+
+TEST_P(DeliveryConformance, WhatIsStoredIsSettledSo) {
+  const AccountId mailbox = NewMailbox("a@example.test");
+  const absl::Time time = clock().Now();
+  ASSERT_OK(Append(NewDelivery("delivery-id-0001", {mailbox}), "first"));
+  clock().Advance(absl::Minutes(1));
+  for (int round = 0; round < 2; ++round) {
+    const auto settled = engine().Settle("smtp", "delivery-id-0001");
+    ASSERT_OK(settled);
+    ASSERT_TRUE(settled->receipt.has_value());
+    EXPECT_TRUE(settled->receipt->already_stored);
+    EXPECT_EQ(settled->receipt->sha256, Sha256("first"));
+    EXPECT_EQ(settled->receipt->deliver_time, time);
+    Restart();
+  }
+  EXPECT_TRUE(Append(NewDelivery("delivery-id-0001", {mailbox}), "first")->already_stored);
+  EXPECT_THAT(List(mailbox), SizeIs(1));
+}
+
+TEST_P(DeliveryConformance, WhatIsNotStoredIsVoidFromThenOn) {
+  const AccountId mailbox = NewMailbox("a@example.test");
+  for (int round = 0; round < 2; ++round) {
+    const auto settled = engine().Settle("smtp", "delivery-id-0001");
+    ASSERT_OK(settled);
+    EXPECT_FALSE(settled->receipt.has_value());
+    EXPECT_THAT(Append(NewDelivery("delivery-id-0001", {mailbox}), "late").status(),
+                HasReason(StatusCode::kFailedPrecondition, kReasonDeliveryVoided));
+    const std::string large = RandomText(200'000, 1);
+    EXPECT_THAT(AppendStaged(NewDelivery("delivery-id-0001", {mailbox}), large, 60'000).status(),
+                HasReason(StatusCode::kFailedPrecondition, kReasonDeliveryVoided));
+    EXPECT_THAT(List(mailbox), IsEmpty());
+    Restart();
+  }
+  // An id of another scope is another one.
+  NewMessage other = NewDelivery("delivery-id-0001", {mailbox});
+  other.delivery_scope = "operator";
+  ASSERT_OK(Append(std::move(other), "of an operator"));
+  EXPECT_THAT(List(mailbox), SizeIs(1));
+  // Forgotten as receipts are.
+  clock().Advance(absl::Hours(72));
+  ASSERT_OK(engine().Sweep(absl::Hours(72)));
+  EXPECT_FALSE(engine().Settle("smtp", "delivery-id-0001")->receipt.has_value());
+  clock().Advance(absl::Seconds(1));
+  ASSERT_OK(engine().Sweep(absl::Hours(72)));
+  ASSERT_OK(Append(NewDelivery("delivery-id-0001", {mailbox}), "much later"));
+  EXPECT_THAT(List(mailbox), SizeIs(2));
+}
+
+TEST_P(DeliveryConformance, ADeliveryIsStoredOrVoidAndNeverBoth) {
+  const AccountId mailbox = NewMailbox("a@example.test");
+  constexpr int kDeliveries = 200;
+  absl::BlockingCounter answers(2 * kDeliveries);
+  std::atomic<int> stored{0};
+  std::atomic<int> repeated{0};
+  std::atomic<int> settled{0};
+  const auto done = [&answers] { answers.DecrementCount(); };
+  for (int i = 0; i < kDeliveries; ++i) {
+    const std::string id = absl::StrCat("delivery-id-", 1000 + i);
+    NewMessage message = NewDelivery(id, {mailbox});
+    message.sha256 = Sha256("content");
+    const bool settle_first = i % 2 == 0;
+    if (settle_first) Start(CountSettled(facets().messages().Settle("smtp", id), settled), done);
+    Start(
+        Count(facets().messages().Append(std::move(message), Content{"content", nullptr}), stored, repeated),
+        done);
+    if (!settle_first) Start(CountSettled(facets().messages().Settle("smtp", id), settled), done);
+  }
+  answers.Wait();
+  EXPECT_EQ(stored, settled);
+  EXPECT_EQ(repeated, 0);
+  EXPECT_THAT(List(mailbox), SizeIs(static_cast<size_t>(stored)));
 }
 
 TEST_P(DeliveryConformance, OneMessageForManyMailboxes) {

@@ -118,6 +118,35 @@ class StoreOutageTest(StackCase):
         # What was answered with 451 while the store hung may have been stored, but once at most.
         self.assertIn(len(self.stack.fetch_all(self.user)), (1, 2))
 
+    def hang_at_the_end_of(self, content):
+        """The store hangs when the end of a message comes, for longer than one try may take; gives the reply."""
+        with self.stack.mx(timeout=60) as session:
+            session.envelope("a@elsewhere.test", self.user)
+            session.expect(354, "DATA")
+            session.send(content[:-2])
+            # What came before is with the store.
+            time.sleep(0.5)
+            self.stack.stored.process.stop()
+            try:
+                session.send(content[-2:] + b".\r\n")
+                # store_timeout and store_retry_for are over.
+                time.sleep(5)
+            finally:
+                self.stack.stored.process.resume()
+            return session.reply()
+
+    def test_what_is_answered_with_451_is_not_stored(self):
+        for size in (10, 30_000, 300_000):
+            with self.subTest(size=size):
+                content = b"Subject: hangs\r\n\r\n" + b"0123456789\r\n" * (size // 12)
+                reply = self.hang_at_the_end_of(content)
+                self.assertIn(reply.code, (250, 451), reply)
+                self.assert_works_again()
+                if reply.code == 451:
+                    # As the sender does.
+                    self.stack.send(self.user, content)
+                self.assertEqual(1, len(self.stack.fetch_all(self.user)), reply)
+
     def test_quit_says_err_and_deletes_nothing_while_the_store_is_away(self):
         self.stack.send(self.user, MAIL)
         session = self.stack.pop3(self.user)

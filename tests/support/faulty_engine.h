@@ -257,6 +257,9 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
       if (content.staged != nullptr) content.staged = static_cast<Body&>(*content.staged).Take();
       return faults_.Run("Messages.Append", behind_.Append(std::move(message), std::move(content)));
     }
+    Result<engine::Settlement> Settle(std::string scope, std::string delivery_id) override {
+      return faults_.Run("Messages.Settle", behind_.Settle(std::move(scope), std::move(delivery_id)));
+    }
     Result<std::vector<engine::MessageSummary>> List(AccountId account, MessageId after,
                                                      size_t limit) override {
       return faults_.Run("Messages.List", behind_.List(account, after, limit));

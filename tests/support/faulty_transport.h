@@ -66,7 +66,7 @@ class FaultyTransport final : public rpc::Transport {
   void Tear(const std::string& method, int messages, int nth = 1);
   // Forgets what is planned for the method; what is held goes on.
   void Release(const std::string& method);
-  // While it is not OK every call gives it, and none reaches the store.
+  // While it is not OK every call gives it, and none reaches the store; rpc::NotSent(error) where the caller is told so.
   void SetAway(absl::Status error);
 
   // ---- What went by

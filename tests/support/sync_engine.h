@@ -82,6 +82,9 @@ class SyncEngine {
   absl::StatusOr<Receipt> Append(NewMessage message, Content content) {
     return BlockOn(engine_.messages().Append(std::move(message), std::move(content)));
   }
+  absl::StatusOr<Settlement> Settle(std::string delivery_scope, std::string delivery_id) {
+    return BlockOn(engine_.messages().Settle(std::move(delivery_scope), std::move(delivery_id)));
+  }
   absl::StatusOr<std::vector<MessageSummary>> ListMessages(AccountId account, MessageId after, size_t limit) {
     return BlockOn(engine_.messages().List(account, after, limit));
   }

@@ -141,6 +141,7 @@ class MemoryMessages final : public MessageEngine {
   explicit MemoryMessages(MemoryShared& shared) : shared_(shared) {}
   Task<absl::StatusOr<std::unique_ptr<BodyWriter>>> NewBody() override;
   Task<absl::StatusOr<Receipt>> Append(NewMessage message, Content content) override;
+  Task<absl::StatusOr<Settlement>> Settle(std::string delivery_scope, std::string delivery_id) override;
   Task<absl::StatusOr<std::vector<MessageSummary>>> List(AccountId account, MessageId after,
                                                          size_t limit) override;
   Task<absl::StatusOr<std::unique_ptr<MessageReader>>> Open(AccountId account, MessageId message) override;

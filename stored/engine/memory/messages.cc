@@ -139,6 +139,24 @@ Task<absl::StatusOr<Receipt>> MemoryMessages::Append(NewMessage message, Content
   co_return receipt;
 }
 
+Task<absl::StatusOr<Settlement>> MemoryMessages::Settle(std::string delivery_scope, std::string delivery_id) {
+  Settlement settlement;
+  {
+    State& state = shared_.state();
+    absl::MutexLock lock(&state.mutex);
+    auto key = std::make_pair(std::move(delivery_scope), std::move(delivery_id));
+    const auto it = state.receipts.find(key);
+    if (it != state.receipts.end()) {
+      settlement = rules::DecideSettlement(it->second.receipt);
+    } else {
+      const absl::Time now = shared_.Now();
+      state.receipts[std::move(key)] = {rules::VoidReceipt(now), now};
+    }
+  }
+  co_await shared_.End();
+  co_return settlement;
+}
+
 Task<absl::StatusOr<std::vector<MessageSummary>>> MemoryMessages::List(AccountId account, MessageId after,
                                                                        size_t limit) {
   absl::StatusOr<std::vector<MessageSummary>> page = rules::NoAccount(absl::StrCat(account.value));

@@ -27,6 +27,25 @@ constexpr size_t kFewEntries = 32;
 // Receipts of a store before schema version 3 have no scope: they may have been either's.
 constexpr absl::string_view kScopesOfOldReceipts[] = {"smtp", "operator"};
 
+absl::StatusOr<std::optional<rules::KeptReceipt>> FindReceipt(RocksDbShared& shared, const Batch& batch,
+                                                              const std::string& scope,
+                                                              const std::string& delivery_id) {
+  ASSIGN_OR_RETURN(auto receipt,
+                   FindRecord<rules::KeptReceipt>(batch, Family::kDelivery, ReceiptKey(scope, delivery_id)));
+  if (receipt.has_value() || !shared.database().has_old_receipts()) return receipt;
+  for (const absl::string_view old_scope : kScopesOfOldReceipts) {
+    if (scope != old_scope) continue;
+    return FindRecord<rules::KeptReceipt>(batch, Family::kDelivery, OldReceiptKey(delivery_id));
+  }
+  return receipt;
+}
+
+void PutReceipt(RocksDbShared& shared, Batch& batch, const std::string& scope, const std::string& delivery_id,
+                const rules::KeptReceipt& receipt) {
+  batch.Put(Family::kDelivery, ReceiptKey(scope, delivery_id), Encode(receipt));
+  batch.Put(Family::kDelivery, ReceiptTimeKey(shared.clock().Now(), scope, delivery_id), "");
+}
+
 class AppendChange final : public Change {
  public:
   AppendChange(RocksDbShared& shared, NewMessage message) : shared_(shared), message_(std::move(message)) {
@@ -53,7 +72,9 @@ class AppendChange final : public Change {
   }
 
   absl::Status Apply(Batch& batch) override {
-    ASSIGN_OR_RETURN(const auto before, FindReceipt(batch));
+    const std::string& scope = message_.delivery_scope;
+    const std::string& delivery_id = message_.envelope.delivery_id;
+    ASSIGN_OR_RETURN(const auto before, FindReceipt(shared_, batch, scope, delivery_id));
     ASSIGN_OR_RETURN(const auto repeated, rules::DecideRepeat(before, message_));
     if (repeated.has_value()) {
       receipt_ = *repeated;
@@ -65,10 +86,7 @@ class AppendChange final : public Change {
     ASSIGN_OR_RETURN(const int64_t body, PutBody(batch));
     PutEntries(batch, body, mailboxes, ids);
     const rules::KeptReceipt receipt = rules::ReceiptOf(message_);
-    const std::string& delivery_id = message_.envelope.delivery_id;
-    batch.Put(Family::kDelivery, ReceiptKey(message_.delivery_scope, delivery_id), Encode(receipt));
-    batch.Put(Family::kDelivery, ReceiptTimeKey(shared_.clock().Now(), message_.delivery_scope, delivery_id),
-              "");
+    PutReceipt(shared_, batch, scope, delivery_id, receipt);
     receipt_ = {false, receipt.sha256, receipt.deliver_time};
     return absl::OkStatus();
   }
@@ -80,20 +98,6 @@ class AppendChange final : public Change {
   }
 
  private:
-  absl::StatusOr<std::optional<rules::KeptReceipt>> FindReceipt(const Batch& batch) const {
-    const std::string& delivery_id = message_.envelope.delivery_id;
-    ASSIGN_OR_RETURN(auto receipt,
-                     FindRecord<rules::KeptReceipt>(batch, Family::kDelivery,
-                                                    ReceiptKey(message_.delivery_scope, delivery_id)));
-    if (receipt.has_value() || !shared_.database().has_old_receipts()) return receipt;
-    for (const absl::string_view scope : kScopesOfOldReceipts) {
-      if (message_.delivery_scope == scope) {
-        return FindRecord<rules::KeptReceipt>(batch, Family::kDelivery, OldReceiptKey(delivery_id));
-      }
-    }
-    return receipt;
-  }
-
   // All of them, before anything is written.
   absl::Status FindMailboxes(const Batch& batch, std::vector<rules::Mailbox>& mailboxes,
                              std::vector<MessageId>& ids) const {
@@ -193,6 +197,22 @@ Task<absl::StatusOr<Receipt>> RocksDbMessages::Append(NewMessage message, Conten
   if (!at_once && !committed.ok()) co_await shared_.readers().Leave();
   CO_RETURN_IF_ERROR(committed);
   co_return change.TakeReceipt();
+}
+
+Task<absl::StatusOr<Settlement>> RocksDbMessages::Settle(std::string delivery_scope,
+                                                         std::string delivery_id) {
+  Settlement settlement;
+  // Behind every Append that waits already: the writer takes changes in order.
+  const auto apply = [&](Batch& batch) -> absl::Status {
+    ASSIGN_OR_RETURN(const auto before, FindReceipt(shared_, batch, delivery_scope, delivery_id));
+    settlement = rules::DecideSettlement(before);
+    if (!before.has_value()) {
+      PutReceipt(shared_, batch, delivery_scope, delivery_id, rules::VoidReceipt(shared_.clock().Now()));
+    }
+    return absl::OkStatus();
+  };
+  CO_RETURN_IF_ERROR(co_await shared_.writer().Commit(apply, /*sync=*/true));
+  co_return settlement;
 }
 
 Task<absl::StatusOr<std::vector<MessageSummary>>> RocksDbMessages::List(AccountId account, MessageId after,

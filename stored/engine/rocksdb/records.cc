@@ -36,6 +36,7 @@
 //                                               notify: 1 given, 2 SUCCESS, 4 FAILURE, 8 DELAY, added up
 //   body_ref  = 1 mailbox_count:number size_bytes:number
 //   receipt   = 2 sha256:string deliver_time:time fingerprint:string
+//                                               sha256 and fingerprint are empty: the delivery is void
 //   lease     = 1 holder:string ttl:duration number:number
 //   lock      = 2 token:number lease_id:string lease_number:number session_id:string open_time:time listing_end:number
 //

@@ -87,6 +87,7 @@ class PopChatServer : public test::ChatServer {
   PopChatServer() {
     service_.context.session.allow_plaintext_auth = true;
     service_.context.timeouts.commit_retry_for = absl::ZeroDuration();
+    service_.context.timeouts.commit_outcome = absl::ZeroDuration();
     // So that dialogs need no great messages to see what happens in the middle of one.
     service_.context.max_whole_message_bytes = 0;
   }
@@ -146,6 +147,8 @@ class PopChatServer : public test::ChatServer {
       context.timeouts.idle = Length(value);
     } else if (name == "retry_for") {
       context.timeouts.commit_retry_for = Length(value);
+    } else if (name == "outcome_timeout") {
+      context.timeouts.commit_outcome = Length(value);
     } else if (name == "max_errors") {
       context.session.limits.max_errors = static_cast<int>(Number(value));
     } else if (name == "max_login_failures") {

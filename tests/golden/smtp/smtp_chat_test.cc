@@ -11,11 +11,13 @@
 //   ! option NAME VALUE                    a limit or setting, as the flag of the same name; before the first
 //                                          connection
 //   ! store fail CALL CODE [REASON] [xN]   the next N calls, or all from now on, fail: resolve, sender,
-//                                          deliver, piece (of a message in pieces), auth or all
+//                                          deliver, piece (of a message in pieces), settle, auth or all; they
+//                                          were perhaps sent, but for those of all
 //   ! store lose-answer                    the next message is stored, and the answer is lost
 //   ! store mend                           nothing fails any more
 //   ! stored N                             so many messages are in the store
 //   ! tries N                              so many times the store was asked to take a message
+//   ! settled N                            so many times it was asked what became of one
 //   ! abandoned N                          so many messages in pieces ended without their last piece
 //   ! envelope TEXT                        of the last message: from=<> to=<>[accounts],<> and what else is
 //                                          not empty
@@ -136,6 +138,7 @@ class SmtpServer : public test::ChatServer {
     }
     if (words[0] == "advance") return Advance(words[1]);
     if (words[0] == "stored") return ExpectCount(words[1], recorder_.stored().size());
+    if (words[0] == "settled") return ExpectCount(words[1], way_.calls("SettleDelivery"));
     if (words[0] == "tries") return ExpectCount(words[1], way_.calls("Deliver"));
     if (words[0] == "abandoned") return ExpectCount(words[1], recorder_.abandoned_count());
     if (recorder_.stored().empty()) return absl::NotFoundError("nothing is stored");
@@ -212,6 +215,7 @@ class SmtpServer : public test::ChatServer {
                              .clock = clock_,
                              .steady = steady_,
                              .store_retry_for = store_retry_for_,
+                             .outcome_timeout = outcome_timeout_,
                              .new_id = &CountingId};
   }
 
@@ -262,6 +266,8 @@ class SmtpServer : public test::ChatServer {
       limits_.greeting_delay = value;
     } else if (name == "store_retry_for") {
       store_retry_for_ = value;
+    } else if (name == "outcome_timeout") {
+      outcome_timeout_ = value;
     } else {
       return absl::InvalidArgumentError("no such option");
     }
@@ -298,7 +304,7 @@ class SmtpServer : public test::ChatServer {
   absl::Status Store(const Words& words) {
     if (words[1] == "mend") {
       way_.SetAway(absl::OkStatus());
-      for (const char* method : {"ResolveRecipient", "CheckSender", "Deliver", "Authenticate"})
+      for (const char* method : {"ResolveRecipient", "CheckSender", "Deliver", "SettleDelivery", "Authenticate"})
         way_.Release(method);
     } else if (words[1] == "lose-answer") {
       way_.Fail("Deliver", When::kAfter, absl::UnavailableError("the answer was lost"));
@@ -325,12 +331,13 @@ class SmtpServer : public test::ChatServer {
     // These must reach exchanges that have begun.
     if (call == "auth" || call == "all") {
       if (count != 0) return absl::InvalidArgumentError("no count for these");
-      way_.SetAway(status);
+      way_.SetAway(rpc::NotSent(status));
       return absl::OkStatus();
     }
     const std::string method = call == "resolve"                      ? "ResolveRecipient"
                                : call == "sender"                     ? "CheckSender"
                                : call == "deliver" || call == "piece" ? "Deliver"
+                               : call == "settle"                     ? "SettleDelivery"
                                                                       : "";
     if (method.empty()) return absl::InvalidArgumentError("no such call");
     if (count == 0) way_.Fail(method, When::kBefore, status, /*nth=*/0);
@@ -402,6 +409,7 @@ class SmtpServer : public test::ChatServer {
   size_t max_per_address_ = 0;
   size_t max_per_hour_ = 0;
   absl::Duration store_retry_for_ = absl::ZeroDuration();
+  absl::Duration outcome_timeout_ = absl::ZeroDuration();
   net::NetworkList proxy_networks_;
   std::unique_ptr<net::ConnectionCounter> counter_;
   std::unique_ptr<AccountRates> rates_;

@@ -379,12 +379,24 @@ TEST_F(ConnectionTest, ACommitWhoseAnswerWasLostIsConfirmedByTheNext) {
   ExpectGone();
 }
 
+TEST_F(ConnectionTest, ACommitThatTookTooLongIsAskedForAgain) {
+  service_.store.Deliver(demo(), "A: b\r\n\r\n");
+  LogIn();
+  // A try may take longer than a commit is tried again for.
+  service_.context.timeouts.store_call = absl::Milliseconds(20);
+  service_.context.timeouts.commit_retry_for = absl::ZeroDuration();
+  service_.store.store.way().Hold("CommitMaildrop", test::When::kAfter);
+  Ask("DELE 1");
+  EXPECT_EQ(Ask("QUIT"), "+OK bye, 1 messages deleted");
+  ExpectGone();
+}
+
 TEST_F(ConnectionTest, QuitGivesUpOnAStoreThatStaysAway) {
   service_.store.Deliver(demo(), "A: b\r\n\r\n");
   service_.context.timeouts.commit_retry_for = absl::Milliseconds(50);
   LogIn();
   Ask("DELE 1");
-  service_.store.SetAway(absl::UnavailableError("gone"));
+  service_.store.SetAway(rpc::NotSent(absl::UnavailableError("gone")));
   EXPECT_EQ(Ask("QUIT"), "-ERR [SYS/TEMP] mail store is not available, deletions are not confirmed");
   EXPECT_EQ(Rest(), "");
   EXPECT_TRUE(Until([&] { return !running_; }));

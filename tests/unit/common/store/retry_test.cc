@@ -7,6 +7,7 @@
 
 #include "common/base/reason.h"
 #include "common/base/status.h"
+#include "common/rpc/transport.h"
 #include "tests/support/fake_time.h"
 #include "tests/unit/common/store/awaiting.h"
 
@@ -64,12 +65,53 @@ TEST(WorthTryingAgainTest, IsOneRule) {
   }
 }
 
+TEST(IsOutcomeUnknownTest, IsOneRule) {
+  using Code = absl::StatusCode;
+  struct OutcomeCase {
+    Code code;
+    absl::string_view reason;
+    bool unknown;
+  };
+  const OutcomeCase cases[] = {
+      {Code::kOk, "", false},
+      // The way broke, or the store could not say.
+      {Code::kUnavailable, "", true},
+      {Code::kUnavailable, "UNAVAILABLE", true},
+      {Code::kDeadlineExceeded, "", true},
+      {Code::kCancelled, "", true},
+      {Code::kUnknown, "", true},
+      {Code::kInternal, "", true},
+      {Code::kDataLoss, "", true},
+      // gRPC's own, of a stream with many calls.
+      {Code::kResourceExhausted, "", true},
+      {Code::kAborted, "", true},
+      // The store's word.
+      {Code::kResourceExhausted, kReasonDiskFull, false},
+      {Code::kAborted, kReasonFenced, false},
+      {Code::kNotFound, "", false},
+      {Code::kInvalidArgument, "", false},
+      {Code::kAlreadyExists, "", false},
+      {Code::kFailedPrecondition, "", false},
+      {Code::kPermissionDenied, "", false},
+      {Code::kUnauthenticated, "", false},
+      {Code::kUnimplemented, "", false},
+      {Code::kOutOfRange, "", false},
+  };
+  for (const OutcomeCase& each : cases) {
+    absl::Status status(each.code, "x");
+    if (!each.reason.empty()) status = WithReason(status, each.reason);
+    EXPECT_EQ(IsOutcomeUnknown(status), each.unknown) << status << " " << each.reason;
+    EXPECT_FALSE(IsOutcomeUnknown(rpc::NotSent(status))) << status;
+    EXPECT_EQ(IsOutcomeUnknown(rpc::PerhapsSent(rpc::NotSent(status))), each.unknown) << status;
+  }
+}
+
 class RetryTest : public test::Awaiting {
  protected:
   // Tries that all fail with `status`: when they began, counted from the first.
   asio::awaitable<absl::Status> TryAll(absl::Duration patience, absl::Status status) {
     const absl::Time begin = time_.Now();
-    Retry retry(time_, patience);
+    Retry retry(time_, patience, outcome_patience_);
     while (true) {
       tries_.push_back(time_.Now() - begin);
       const bool again = co_await retry.Again(status);
@@ -87,6 +129,7 @@ class RetryTest : public test::Awaiting {
   }
 
   FakeTime time_;
+  absl::Duration outcome_patience_ = absl::ZeroDuration();
   std::vector<absl::Duration> tries_;
 };
 
@@ -104,6 +147,18 @@ TEST_F(RetryTest, NoTryBeginsLaterThanPatienceLasts) {
   EXPECT_EQ(tries_.size(), 2u);
   Run(absl::ZeroDuration(), absl::UnavailableError("away"));
   EXPECT_EQ(tries_.size(), 1u);
+}
+
+TEST_F(RetryTest, WhatWasPerhapsSentIsAskedForLonger) {
+  outcome_patience_ = absl::Minutes(5);
+  Run(absl::Milliseconds(150), rpc::NotSent(absl::UnavailableError("away")));
+  EXPECT_EQ(tries_.size(), 3u);
+  Run(absl::Milliseconds(150), absl::UnavailableError("lost"));
+  EXPECT_GT(tries_.size(), 295u);
+  EXPECT_LE(tries_.back(), absl::Minutes(5));
+  outcome_patience_ = absl::ZeroDuration();
+  Run(absl::Milliseconds(150), absl::UnavailableError("lost"));
+  EXPECT_EQ(tries_.size(), 3u);
 }
 
 TEST_F(RetryTest, AnAnswerIsNotTriedAgain) {

@@ -44,7 +44,11 @@ class Failures : public CallObserver {
   void TryFailed(absl::string_view method, const absl::Status& status) override {
     seen.push_back(absl::StrCat(method, " ", absl::StatusCodeToString(status.code())));
   }
+  void DeliverySettled(const Settled& what) override {
+    settled.push_back(absl::StrCat(what.session_id, " ", what.delivery_id, " ", what.outcome));
+  }
   std::vector<std::string> seen;
+  std::vector<std::string> settled;
 };
 
 class StoreApiTest : public test::Awaiting {
@@ -115,6 +119,9 @@ class SmtpApiTest : public StoreApiTest {
     for (std::string& address : recipients) envelope.recipients.push_back({.address = std::move(address)});
     return envelope;
   }
+  const std::string mail_ = "x\r\n";
+  const std::string trace_ = "Received: by us\r\n";
+
   absl::Status Deliver(const Envelope& envelope, const std::string& content, CallContext context = {}) {
     return GetLater(api_.Deliver(envelope, "192.0.2.1", content, "Received: by us\r\n", std::move(context)));
   }
@@ -257,6 +264,132 @@ TEST_F(SmtpApiTest, ASlowStoreIsWaitedForOnlySoLong) {
   EXPECT_THAT(failures_.seen, ElementsAre("Deliver DEADLINE_EXCEEDED"));
 }
 
+// ---- Deliveries whose answer is lost for good
+
+constexpr absl::Duration kOutcomePatience = absl::Minutes(5);
+
+class SettlingTest : public SmtpApiTest {
+ protected:
+  // As smtpd does it: the timeout of a try is as long as the patience, so that a try which hangs is the only one.
+  const CallContext context_{.session_id = "s1",
+                             .timeout = absl::Seconds(10),
+                             .patience = absl::Seconds(10),
+                             .outcome_patience = kOutcomePatience};
+  const Envelope envelope_ = EnvelopeTo({kUser});
+};
+
+TEST_F(SettlingTest, WhatWasStoredIsOk) {
+  store_.way().Hold("Deliver", When::kAfter);
+  const absl::Time begin = time_.Now();
+  const absl::Status status = Deliver(envelope_, "x\r\n", context_);
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_EQ(time_.Now() - begin, absl::Seconds(10));
+  EXPECT_EQ(store_.way().calls("Deliver"), 1);
+  EXPECT_THAT(store_.Messages(kUser), SizeIs(1));
+  EXPECT_THAT(failures_.settled, ElementsAre("s1 0123456789abcdef stored"));
+  EXPECT_EQ(store_.way().seen("SettleDelivery")[0].session_id, "s1");
+}
+
+TEST_F(SettlingTest, WhatWasNotIsVoidAndNeverStored) {
+  store_.way().Hold("Deliver", When::kBefore);
+  const absl::Status status = Deliver(envelope_, "x\r\n", context_);
+  EXPECT_TRUE(absl::IsDeadlineExceeded(status)) << status;
+  EXPECT_THAT(failures_.settled, ElementsAre("s1 0123456789abcdef void"));
+  // The call comes to the store after all.
+  const absl::Status late = Deliver(envelope_, "x\r\n");
+  EXPECT_EQ(ReasonOf(late), kReasonDeliveryVoided) << late;
+  EXPECT_THAT(store_.Messages(kUser), IsEmpty());
+  EXPECT_THAT(failures_.settled, SizeIs(1));
+}
+
+TEST_F(SettlingTest, ACommitThatIsLateFails) {
+  const auto way = store_.NewWay(test::FakeStore::TokenOf(stored::kSmtp));
+  StoreApi slow(*way);
+  store_.engine().Hold("Messages.Append", FaultyEngine::When::kBefore);
+  const auto pending = Start(slow.Deliver(envelope_, "192.0.2.1", "x\r\n", "", {}));
+  store_.engine().AwaitHeld("Messages.Append");
+  // Another try of the same delivery, which has no answer.
+  store_.way().Fail("Deliver", When::kBefore, absl::UnavailableError("lost"));
+  EXPECT_TRUE(absl::IsUnavailable(Deliver(envelope_, "x\r\n", {.outcome_patience = kOutcomePatience})));
+  EXPECT_THAT(failures_.settled, ElementsAre(" 0123456789abcdef void"));
+  store_.engine().Release("Messages.Append");
+  EXPECT_EQ(ReasonOf(Get(pending)), kReasonDeliveryVoided);
+  EXPECT_THAT(store_.Messages(kUser), IsEmpty());
+}
+
+TEST_F(SettlingTest, WhatWasNeverSentIsGivenUpWithPatience) {
+  store_.way().SetAway(rpc::NotSent(absl::UnavailableError("gone")));
+  const absl::Time begin = time_.Now();
+  const absl::Status status = Deliver(envelope_, "x\r\n", context_);
+  EXPECT_TRUE(absl::IsUnavailable(status)) << status;
+  EXPECT_LE(time_.Now() - begin, absl::Seconds(10));
+  EXPECT_EQ(store_.way().calls("SettleDelivery"), 0);
+  EXPECT_THAT(failures_.settled, IsEmpty());
+}
+
+TEST_F(SettlingTest, WhatWasPerhapsSentIsAskedForUntilTheStoreIsBack) {
+  store_.way().Fail("Deliver", When::kAfter, absl::UnavailableError("killed"));
+  const auto pending = Start(api_.Deliver(envelope_, "192.0.2.1", mail_, trace_, context_));
+  store_.way().SetAway(rpc::NotSent(absl::UnavailableError("gone")));
+  const absl::Time begin = time_.Now();
+  while (time_.Now() - begin < absl::Minutes(4)) {
+    ASSERT_FALSE(pending->has_value());
+    if (!time_.AdvanceToNext()) continue;
+    ASSERT_TRUE(Until([&] { return pending->has_value() || time_.waiting_count() > 0; }));
+  }
+  store_.way().SetAway(absl::OkStatus());
+  time_.AdvanceToNext();
+  EXPECT_TRUE(Get(pending).ok());
+  EXPECT_THAT(store_.Messages(kUser), SizeIs(1));
+  EXPECT_THAT(failures_.settled, ElementsAre("s1 0123456789abcdef stored"));
+}
+
+TEST_F(SettlingTest, AStoreThatStaysAwayLeavesItOpen) {
+  store_.way().Fail("Deliver", When::kAfter, absl::UnavailableError("killed"));
+  for (int nth = 1; nth <= 400; ++nth) {
+    store_.way().Fail("SettleDelivery", When::kBefore, rpc::NotSent(absl::UnavailableError("gone")), nth);
+  }
+  for (int nth = 2; nth <= 100; ++nth) {
+    store_.way().Fail("Deliver", When::kBefore, rpc::NotSent(absl::UnavailableError("gone")), nth);
+  }
+  const absl::Time begin = time_.Now();
+  const absl::Status status = Deliver(envelope_, "x\r\n", context_);
+  EXPECT_TRUE(absl::IsUnavailable(status)) << status;
+  EXPECT_THAT(failures_.settled, ElementsAre("s1 0123456789abcdef unknown"));
+  EXPECT_GE(time_.Now() - begin, kOutcomePatience);
+  // Clients wait for ten minutes.
+  EXPECT_LE(time_.Now() - begin, kOutcomePatience + absl::Seconds(10));
+}
+
+TEST_F(SettlingTest, ALaterAnswerDoesNotSettleAnEarlierTry) {
+  store_.way().Fail("Deliver", When::kBefore, absl::UnavailableError("lost"));
+  store_.engine().Fail("Messages.Append", FaultyEngine::When::kBefore,
+                       WithReason(absl::ResourceExhaustedError("full"), kReasonDiskFull));
+  EXPECT_EQ(ReasonOf(Deliver(envelope_, "x\r\n", context_)), kReasonDiskFull);
+  EXPECT_THAT(failures_.settled, ElementsAre("s1 0123456789abcdef void"));
+  EXPECT_EQ(ReasonOf(Deliver(envelope_, "x\r\n", context_)), kReasonDeliveryVoided);
+}
+
+TEST_F(SettlingTest, AnAnswerNeedsNone) {
+  store_.engine().Fail("Messages.Append", FaultyEngine::When::kBefore,
+                       WithReason(absl::ResourceExhaustedError("full"), kReasonDiskFull));
+  EXPECT_EQ(ReasonOf(Deliver(envelope_, "x\r\n", context_)), kReasonDiskFull);
+  EXPECT_EQ(store_.way().calls("SettleDelivery"), 0);
+}
+
+TEST_F(SettlingTest, AnIdIsChecked) {
+  fv1::SettleDeliveryRequest request;
+  fv1::SettleDeliveryResponse response;
+  const auto settle = [&] {
+    return Get(
+        store_.way().Call("mailstead.frontend.v1.DeliveryService/SettleDelivery", request, response, {}));
+  };
+  EXPECT_EQ(FieldOf(settle()), "delivery_id");
+  request.set_delivery_id("0123456789abcdef");
+  ASSERT_TRUE(settle().ok());
+  EXPECT_EQ(response.outcome(), fv1::SettleDeliveryResponse::OUTCOME_VOID);
+}
+
 // ---- Large messages
 
 class UploadTest : public SmtpApiTest {
@@ -317,12 +450,33 @@ TEST_F(UploadTest, ATornStreamStoresNothing) {
   EXPECT_THAT(store_.Messages(kUser), IsEmpty());
 }
 
-TEST_F(UploadTest, ALostAnswerIsNoOk) {
+TEST_F(UploadTest, ALostAnswerIsAskedFor) {
   store_.way().Fail("Deliver", When::kAfter, absl::UnavailableError("lost"));
   const auto upload = StartUpload();
   ASSERT_TRUE(Get(upload->Write(piece_)).ok());
-  EXPECT_EQ(Get(upload->Finish("end\r\n", "")), absl::UnavailableError("lost"));
+  EXPECT_TRUE(Get(upload->Finish("end\r\n", "")).ok());
   EXPECT_THAT(store_.Messages(kUser), SizeIs(1));
+  EXPECT_THAT(failures_.settled, ElementsAre("s1 0123456789abcdef stored"));
+}
+
+TEST_F(UploadTest, AnEndThatWasLostIsVoid) {
+  // Two pieces reach the store, the last one does not.
+  store_.way().Tear("Deliver", /*messages=*/2);
+  const auto upload = StartUpload();
+  ASSERT_TRUE(Get(upload->Write(piece_)).ok());
+  ASSERT_TRUE(Get(upload->Write(piece_)).ok());
+  EXPECT_TRUE(absl::IsUnavailable(Get(upload->Finish("end\r\n", ""))));
+  EXPECT_THAT(failures_.settled, ElementsAre("s1 0123456789abcdef void"));
+  EXPECT_EQ(ReasonOf(Deliver(EnvelopeTo({kUser}), "late\r\n")), kReasonDeliveryVoided);
+  EXPECT_THAT(store_.Messages(kUser), IsEmpty());
+}
+
+TEST_F(UploadTest, WhatBreaksBeforeTheEndNeedsNoSettling) {
+  store_.way().Tear("Deliver", /*messages=*/1);
+  const auto upload = StartUpload();
+  ASSERT_TRUE(Get(upload->Write(piece_)).ok());
+  EXPECT_TRUE(absl::IsUnavailable(Get(upload->Write(piece_))));
+  EXPECT_EQ(store_.way().calls("SettleDelivery"), 0);
 }
 
 TEST_F(UploadTest, EachPieceIsWaitedForOnlySoLong) {
@@ -338,8 +492,13 @@ TEST_F(UploadTest, EachPieceIsWaitedForOnlySoLong) {
     ASSERT_TRUE(Until([&] { return store_.way().held_count("Deliver") == 1; }));
     ASSERT_TRUE(time_.AdvanceToNext());
     const absl::Status status = Get(step);
-    EXPECT_TRUE(absl::IsDeadlineExceeded(status)) << status;
     EXPECT_EQ(time_.Now() - begin, absl::Seconds(10));
+    if (when == When::kBefore) {
+      EXPECT_TRUE(absl::IsDeadlineExceeded(status)) << status;
+    } else {
+      // The store has it, or it is void.
+      EXPECT_EQ(status.ok(), !store_.Messages(kUser).empty()) << status;
+    }
   }
 }
 
@@ -689,6 +848,32 @@ TEST_F(PopApiTest, ACommitDeletesOnce) {
   ASSERT_TRUE(committed.ok()) << committed.status();
   EXPECT_THAT(store_.Messages(kUser), ElementsAre("two\r\n"));
   EXPECT_FALSE(store_.IsLocked(kUser));
+}
+
+TEST_F(PopApiTest, AFencedCommitIsNoAnswerWhereAnEarlierTryMayHaveCommitted) {
+  const MessageId id = store_.AddMessage(kUser, "one\r\n");
+  const auto login = LogInAndOpen("s1");
+  ASSERT_TRUE(login.ok() && login->maildrop.ok());
+  store_.way().Fail("CommitMaildrop", When::kAfter, absl::UnavailableError("lost"));
+  store_.way().Fail("CommitMaildrop", When::kBefore, WithReason(absl::AbortedError("fenced"), kReasonFenced), 2);
+  const auto committed = GetLater(api_.CommitMaildrop(login->grant, login->maildrop->token, {id},
+                                                      {.session_id = "s1", .patience = kPatience}));
+  EXPECT_TRUE(absl::IsUnavailable(committed.status())) << committed.status();
+  EXPECT_EQ(ReasonOf(committed.status()), "");
+}
+
+TEST_F(PopApiTest, ACommitThatTookTooLongIsAskedForAgain) {
+  const MessageId id = store_.AddMessage(kUser, "one\r\n");
+  const auto login = LogInAndOpen("s1");
+  ASSERT_TRUE(login.ok() && login->maildrop.ok());
+  store_.way().Hold("CommitMaildrop", When::kAfter);
+  const auto committed = GetLater(api_.CommitMaildrop(login->grant, login->maildrop->token, {id},
+                                                      {.session_id = "s1",
+                                                       .timeout = absl::Seconds(30),
+                                                       .patience = absl::Seconds(20),
+                                                       .outcome_patience = absl::Minutes(1)}));
+  EXPECT_TRUE(committed.ok()) << committed.status();
+  EXPECT_EQ(store_.way().calls("CommitMaildrop"), 2);
 }
 
 TEST_F(PopApiTest, AFencedCommitIsAnAnswer) {

@@ -57,6 +57,7 @@ constexpr Row kTable[] = {
     {"frontend.v1.AuthService/CheckLogins", kSmtp | kPop},
     {"frontend.v1.DeliveryService/ResolveRecipient", kSmtp},
     {"frontend.v1.DeliveryService/Deliver", kSmtp},
+    {"frontend.v1.DeliveryService/SettleDelivery", kSmtp},
     {"frontend.v1.MaildropService/OpenMaildrop", kPop, true},
     {"frontend.v1.MaildropService/ListMaildrop", kPop, true},
     {"frontend.v1.MaildropService/FetchMessage", kPop, true},

@@ -41,6 +41,26 @@ TEST(Receipt, Repeats) {
   EXPECT_FALSE(first->has_value());
 }
 
+TEST(Receipt, AVoidDeliveryIsNeverStored) {
+  engine::NewMessage message;
+  message.sha256 = "content";
+  message.fingerprint = "all";
+  const KeptReceipt made = VoidReceipt(kTime + absl::Nanoseconds(999));
+  EXPECT_EQ(made, (KeptReceipt{"", "", kTime}));
+  const auto repeated = DecideRepeat(made, message);
+  EXPECT_TRUE(absl::IsFailedPrecondition(repeated.status())) << repeated.status();
+  EXPECT_EQ(ReasonOf(repeated.status()), kReasonDeliveryVoided);
+  EXPECT_FALSE(DecideSettlement(made).receipt.has_value());
+  EXPECT_FALSE(DecideSettlement(std::nullopt).receipt.has_value());
+  const auto stored = DecideSettlement(KeptReceipt{"content", "all", kTime}).receipt;
+  ASSERT_TRUE(stored.has_value());
+  EXPECT_TRUE(stored->already_stored);
+  EXPECT_EQ(stored->sha256, "content");
+  EXPECT_EQ(stored->deliver_time, kTime);
+  // Of a store of version 1 or 2.
+  EXPECT_TRUE(DecideSettlement(KeptReceipt{"content", "", kTime}).receipt.has_value());
+}
+
 TEST(Receipt, OfAMessage) {
   engine::NewMessage message;
   message.sha256 = "content";
