@@ -1,5 +1,7 @@
 #include "mailctl/exit_code.h"
 
+#include <string>
+
 #include "common/base/reason.h"
 
 namespace mailstead::ctl {
@@ -32,9 +34,14 @@ ExitCode ExitCodeOf(const absl::Status& status) {
       return ExitCode::kNotFound;
     case absl::StatusCode::kAlreadyExists:
       return ExitCode::kAlreadyExists;
-    case absl::StatusCode::kResourceExhausted:
-      // A message over the size limit stays over it; a full disk or mailbox may have room later.
-      return ReasonOf(status) == kReasonTooLarge ? ExitCode::kRefused : ExitCode::kTemporary;
+    case absl::StatusCode::kResourceExhausted: {
+      // A message over the size limit or over a mailbox's whole quota stays over it; a full disk or mailbox may have room
+      // later.
+      const std::string reason = ReasonOf(status);
+      const bool permanent = reason == kReasonTooLarge || reason == kReasonQuotaTooSmall ||
+                             reason == kReasonTooManyMailboxes;
+      return permanent ? ExitCode::kRefused : ExitCode::kTemporary;
+    }
     case absl::StatusCode::kUnavailable:
     case absl::StatusCode::kDeadlineExceeded:
     case absl::StatusCode::kAborted:

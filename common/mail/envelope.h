@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
-#include "common/store/ids.h"
 
 namespace mailstead {
 
@@ -31,8 +30,6 @@ struct EnvelopeRecipient {
   DsnNotify notify;
   // ORCPT (RFC 3461 section 4.2), decoded: addr-type;address. Empty: not given.
   std::string original_recipient;
-  // Where it leads here, each once. Empty: not resolved, or at another host.
-  std::vector<AccountId> accounts;
   // It is at another host: for the queue.
   bool remote = false;
 };
@@ -57,6 +54,15 @@ struct Envelope {
 // For people, where an empty text would be no text: the null reverse-path as RFC 5321 section 4.5.5 writes it.
 inline absl::string_view ShownReversePath(const Envelope& envelope) {
   return envelope.reverse_path.empty() ? absl::string_view("<>") : absl::string_view(envelope.reverse_path);
+}
+
+// What a recipient costs in an envelope, in bytes.
+inline size_t EnvelopeBytes(const EnvelopeRecipient& recipient) {
+  return recipient.address.size() + recipient.original_recipient.size() + 32;
+}
+// And in each mailbox that it leads to: its address stands in a field in front of the message, too.
+inline int64_t KeptBytes(const EnvelopeRecipient& recipient) {
+  return static_cast<int64_t>(EnvelopeBytes(recipient) + recipient.address.size() + 32);
 }
 
 }  // namespace mailstead

@@ -46,6 +46,8 @@ class HeaderObserver {
 
 class HeaderReader {
  public:
+  // Tells nobody: for what it says itself.
+  HeaderReader() = default;
   // `observers` outlive the reader. They are told of each field in their order.
   explicit HeaderReader(std::initializer_list<HeaderObserver*> observers) : observers_(observers) {}
 

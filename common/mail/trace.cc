@@ -49,7 +49,7 @@ void SubmissionFields::AppendMissing(const TraceInfo& info, std::string& trace) 
 }
 
 void EndTrace(const HeaderReader& header, std::string& trace) {
-  if (header.begins_with_text()) trace.append("\r\n");
+  if (header.begins_with_text() && !absl::EndsWith(trace, "\r\n\r\n")) trace.append("\r\n");
 }
 
 }  // namespace mailstead

@@ -62,7 +62,7 @@ class SubmissionFields : public HeaderObserver {
 
 // Appends what must stand between the trace and the content: an empty line when the content does not begin
 // with a field, so that its first line becomes neither a part of our last field nor a broken line of the
-// header. `header` has seen the whole message.
+// header. Nothing where the trace has one already. `header` has seen the first line of the message at least.
 void EndTrace(const HeaderReader& header, std::string& trace);
 
 }  // namespace mailstead

@@ -28,5 +28,13 @@ inline constexpr size_t kMaxCommitDeletions = 200'000;
 inline constexpr size_t kMaxCheckedLogins = 500;
 // Of one envelope.
 inline constexpr size_t kMaxEnvelopeRecipients = 10'000;
+// What an envelope's addresses and parameters come to (EnvelopeBytes): it goes with the first piece of its message, and both
+// fit into kMaxReceivedBytes.
+inline constexpr size_t kMaxEnvelopeBytes = 1 << 20;
+// Mailboxes of one message: one commit writes an entry for each.
+inline constexpr int64_t kMaxDeliveryMailboxes = 50'000;
+// What the mailboxes of one message keep of its recipients, together: each keeps those that led to it (KeptBytes), so that
+// this is recipients times mailboxes. One recipient that leads to 20,000 of them always fits.
+inline constexpr int64_t kMaxKeptRecipientBytes = 24 << 20;
 
 }  // namespace mailstead::store

@@ -1,17 +1,15 @@
 // Where an address leads, as a plain value: for the sessions, which know no StoreApi. Pure.
 #pragma once
 
-#include <vector>
-
-#include "common/store/ids.h"
+#include <cstdint>
 
 namespace mailstead::store {
 
 struct Resolution {
-  enum class Outcome { kAccount, kAlias, kRemote, kUnknown, kDisabled, kOverQuota };
+  enum class Outcome { kAccount, kAlias, kRemote, kUnknown, kDisabled, kOverQuota, kQuotaTooSmall };
   Outcome outcome = Outcome::kUnknown;
-  // With kAccount and kAlias, each once.
-  std::vector<AccountId> accounts;
+  // With kAccount and kAlias.
+  int64_t mailbox_count = 0;
 };
 
 }  // namespace mailstead::store

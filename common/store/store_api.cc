@@ -62,17 +62,15 @@ Resolution::Outcome ToOutcome(v1::ResolveAddressResponse::Outcome outcome) {
       return Resolution::Outcome::kDisabled;
     case v1::ResolveAddressResponse::OUTCOME_OVER_QUOTA:
       return Resolution::Outcome::kOverQuota;
+    case v1::ResolveAddressResponse::OUTCOME_QUOTA_TOO_SMALL:
+      return Resolution::Outcome::kQuotaTooSmall;
     default:
       return Resolution::Outcome::kUnknown;
   }
 }
 
 Resolution ToResolution(const fv1::ResolveRecipientResponse& response) {
-  Resolution resolution;
-  resolution.outcome = ToOutcome(response.outcome());
-  resolution.accounts.reserve(static_cast<size_t>(response.account_ids_size()));
-  for (const int64_t id : response.account_ids()) resolution.accounts.push_back(AccountId{id});
-  return resolution;
+  return {.outcome = ToOutcome(response.outcome()), .mailbox_count = response.mailbox_count()};
 }
 
 void FillNotify(const DsnNotify& notify, v1::EnvelopeRecipient& to) {
@@ -117,10 +115,6 @@ void FillEnvelope(const Envelope& envelope, v1::Envelope& to) {
 void FillFirstPiece(const Envelope& envelope, const std::string& client_address, const std::string& grant,
                     fv1::DeliverRequest& piece) {
   FillEnvelope(envelope, *piece.mutable_envelope());
-  for (const EnvelopeRecipient& recipient : envelope.recipients) {
-    fv1::Resolved& resolved = *piece.add_resolved();
-    for (const AccountId account : recipient.accounts) resolved.add_account_ids(account.value);
-  }
   piece.set_client_address(client_address);
   piece.set_grant(grant);
 }

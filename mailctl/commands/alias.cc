@@ -20,8 +20,32 @@ absl::StatusOr<v1::Alias> Get(Client& store, const std::string& address) {
 
 std::string Targets(const v1::Alias& alias) { return absl::StrJoin(alias.targets(), ", "); }
 
+const Option kForce = {"force", "", "Take targets that get no mail now."};
+
+// FailedPrecondition: a target takes no mail, so that this alias would lose what is sent to it. What a mailbox has room for
+// changes from hour to hour; that is not asked.
+absl::Status CheckTargets(Client& store, const Arguments& arguments) {
+  if (arguments.Has("force")) return absl::OkStatus();
+  for (size_t i = 1; i < arguments.positionals().size(); ++i) {
+    const std::string& target = arguments.positionals()[i];
+    v1::ResolveAddressRequest request;
+    request.set_address(target);
+    absl::StatusOr<v1::ResolveAddressResponse> response = store.Call(store::kResolveAddress, request);
+    // What is no address, and an alias that is too deep, is told by the change itself.
+    if (absl::IsInvalidArgument(response.status()) || absl::IsResourceExhausted(response.status())) continue;
+    RETURN_IF_ERROR(response.status());
+    const bool unknown = response->outcome() == v1::ResolveAddressResponse::OUTCOME_UNKNOWN;
+    if (!unknown && response->outcome() != v1::ResolveAddressResponse::OUTCOME_DISABLED) continue;
+    return absl::FailedPreconditionError(
+        absl::StrCat("nobody gets mail for ", target, unknown ? ": it does not exist" : ": it is disabled",
+                     " (--force takes it all the same)"));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Add(const Arguments& arguments, Context& context) {
   ASSIGN_OR_RETURN(Client * store, context.Store());
+  RETURN_IF_ERROR(CheckTargets(*store, arguments));
   v1::CreateAliasRequest request;
   TakeAlias(arguments, request.mutable_alias());
   ASSIGN_OR_RETURN(const v1::Alias alias,
@@ -66,6 +90,7 @@ absl::Status Set(const Arguments& arguments, Context& context) {
   v1::UpdateAliasRequest request;
   // With the etag of what was read: a change that somebody else makes meanwhile is not lost.
   ASSIGN_OR_RETURN(const v1::Alias present, Get(*store, arguments.positional(0)));
+  RETURN_IF_ERROR(CheckTargets(*store, arguments));
   TakeAlias(arguments, request.mutable_alias());
   request.mutable_alias()->set_etag(present.etag());
   request.mutable_update_mask()->add_paths("targets");
@@ -94,10 +119,10 @@ std::vector<Command> AliasCommands() {
        "add",
        "Let an address lead to others.",
        {{"ADDRESS"}, target},
-       {},
+       {kForce},
        "Targets are accounts or other aliases. @DOMAIN as the address is a catch-all: it takes what no "
        "account or\n"
-       "alias of the domain takes.",
+       "alias of the domain takes. A target that does not exist or is disabled is refused.",
        "mailctl alias add sales@example.test ann@example.test bob@example.test\n"
        "mailctl alias add @example.test demo@example.test",
        Add},
@@ -121,8 +146,8 @@ std::vector<Command> AliasCommands() {
        "set",
        "Replace an alias's targets.",
        {{"ADDRESS"}, target},
-       {},
-       "",
+       {kForce},
+       "A target that does not exist or is disabled is refused.",
        "mailctl alias set sales@example.test ann@example.test",
        Set},
       {"alias",

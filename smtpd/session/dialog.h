@@ -49,6 +49,12 @@ struct Transaction {
   uint64_t announced_bytes = 0;
   // RCPT commands that wait for the store's word, in the order in which they came.
   std::vector<EnvelopeRecipient> open_recipients;
+  // What these and the accepted ones come to (EnvelopeBytes): at most kMaxEnvelopeBytes.
+  size_t envelope_bytes = 0;
+  // What the accepted ones cost the store: the mailboxes that they lead to, each counted as often as it is reached, and what
+  // these will keep of them (KeptBytes). Beyond a single recipient at most kMaxDeliveryMailboxes and kMaxKeptRecipientBytes.
+  int64_t mailbox_count = 0;
+  int64_t kept_bytes = 0;
   // Set by the first BDAT: no more RCPT, no DATA (RFC 3030 section 2).
   bool chunking = false;
 };

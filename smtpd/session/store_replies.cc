@@ -12,6 +12,9 @@ ReplyId ReplyForStoreFailure(const absl::Status& status) {
   const std::string reason = ReasonOf(status);
   if (reason == kReasonTooLarge) return ReplyId::kMessageTooBig;
   if (reason == kReasonOverQuota) return ReplyId::kMailboxFull;
+  if (reason == kReasonQuotaTooSmall) return ReplyId::kMailboxTooSmall;
+  if (reason == kReasonTooManyMailboxes) return ReplyId::kTooManyMailboxes;
+  if (reason == kReasonAliasTooDeep) return ReplyId::kListTooLong;
   if (reason == kReasonDiskFull) return ReplyId::kStoreFull;
   // The client's next try has another id.
   if (reason == kReasonDeliveryVoided) return ReplyId::kStoreAway;

@@ -24,7 +24,6 @@ absl::StatusOr<Piece> PieceOf(v1::DeliverRequest& request) {
   Piece piece;
   if (request.has_envelope()) {
     ASSIGN_OR_RETURN(piece.envelope, FromProto(request.envelope()));
-    RETURN_IF_ERROR(SetResolved(request.resolved(), *piece.envelope));
     RETURN_IF_ERROR(CheckLogText("client_address", request.client_address()));
     piece.client_address = request.client_address();
     piece.grant = std::move(*request.mutable_grant());
@@ -49,7 +48,7 @@ Task<absl::Status> ResolveRecipient(Environment& environment, rpc::Call&,
 
 Task<absl::Status> Deliver(Environment& environment, rpc::Call& call, rpc::Reader<v1::DeliverRequest>& pieces,
                            v1::DeliverResponse& response) {
-  CO_ASSIGN_OR_RETURN(const Taken taken, co_await Receive(environment, call, pieces, PieceOf, kScope));
+  CO_ASSIGN_OR_RETURN(const Taken taken, co_await Receive(environment, call, pieces, PieceOf, kScope, Promise::kGiven));
   response.set_outcome(OutcomeOf(taken.receipt));
   ToProto(taken.receipt.deliver_time, *response.mutable_deliver_time());
   co_return absl::OkStatus();

@@ -218,8 +218,11 @@ Task<absl::Status> ResolveAddress(Environment& environment, rpc::Call&,
                                   const v1::ResolveAddressRequest& request,
                                   v1::ResolveAddressResponse& response) {
   if (request.message_bytes() < 0) co_return FieldError("message_bytes", "must not be negative");
-  co_return Give(co_await environment.core.recipients.Resolve(request.address(), request.message_bytes()),
-                 response);
+  ResolutionPath path;
+  CO_ASSIGN_OR_RETURN(const Resolution resolution, co_await environment.core.recipients.Resolve(
+                                                       request.address(), request.message_bytes(), &path));
+  ToProto(resolution, path, response);
+  co_return absl::OkStatus();
 }
 
 }  // namespace mailstead::stored

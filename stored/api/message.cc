@@ -68,6 +68,16 @@ void LogTaken(Environment& environment, const rpc::Call& call, const Intake& int
                              {"caller", call.caller().name},
                              {"client", client_address},
                              {"duration_ms", obs::Milliseconds(environment.core.clock.Now() - call.began())}});
+  for (const Taken::PassedOverBy& by : taken.passed_over) {
+    const PassedOver& targets = by.targets;
+    environment.counter.CountPassedOver(targets.unknown_count, targets.disabled_count, targets.too_small_count);
+    obs::LogWarning("passed_over",
+                    {{"session", call.session_id()},
+                     {"delivery", intake.envelope().delivery_id},
+                     {"recipient", by.recipient},
+                     {"count", targets.unknown_count + targets.disabled_count + targets.too_small_count},
+                     {"targets", absl::StrJoin(targets.named, ", ")}});
+  }
 }
 
 void LogNotTaken(const rpc::Call& call, const Intake& intake, const absl::Status& status) {
@@ -88,7 +98,7 @@ void LogDamage(AccountId account, MessageId message, const absl::Status& status)
 Task<absl::Status> DeliverMessage(Environment& environment, rpc::Call& call,
                                   rpc::Reader<v1::DeliverMessageRequest>& pieces,
                                   v1::DeliverMessageResponse& response) {
-  CO_ASSIGN_OR_RETURN(const Taken taken, co_await Receive(environment, call, pieces, PieceOf, "operator"));
+  CO_ASSIGN_OR_RETURN(const Taken taken, co_await Receive(environment, call, pieces, PieceOf, "operator", Promise::kNone));
   response.set_delivery_id(taken.delivery_id);
   response.set_outcome(OutcomeOf(taken.receipt));
   response.set_sha256(taken.receipt.sha256);

@@ -62,6 +62,13 @@ struct Metrics::Impl {
         deliveries(MakeCounter(registry, "mailstead_store_deliveries_total", "Messages stored")),
         repeated_deliveries(MakeCounter(registry, "mailstead_store_repeated_deliveries_total",
                                         "Deliver calls whose delivery had been stored before")),
+        passed_over(prometheus::BuildCounter()
+                        .Name("mailstead_store_passed_over_total")
+                        .Help("Targets of aliases, or recipients, that did not get a message which others got, by reason")
+                        .Register(registry)),
+        passed_over_unknown(passed_over.Add({{"reason", "unknown"}})),
+        passed_over_disabled(passed_over.Add({{"reason", "disabled"}})),
+        passed_over_quota(passed_over.Add({{"reason", "quota"}})),
         delivered_mailboxes(MakeCounter(registry, "mailstead_store_delivered_mailboxes_total",
                                         "Mailboxes that got a message, summed over the messages")),
         delivered_bytes(
@@ -102,6 +109,10 @@ struct Metrics::Impl {
   Family<Counter>& logins;
   Counter& deliveries;
   Counter& repeated_deliveries;
+  Family<Counter>& passed_over;
+  Counter& passed_over_unknown;
+  Counter& passed_over_disabled;
+  Counter& passed_over_quota;
   Counter& delivered_mailboxes;
   Counter& delivered_bytes;
   Counter& fetched_bytes;
@@ -160,6 +171,12 @@ void Metrics::CountDelivery(int64_t mailbox_count, int64_t size_bytes, bool alre
   impl_->delivered_mailboxes.Increment(static_cast<double>(mailbox_count));
   impl_->delivered_bytes.Increment(static_cast<double>(size_bytes));
   impl_->message_size.Observe(static_cast<double>(size_bytes));
+}
+
+void Metrics::CountPassedOver(size_t unknown_count, size_t disabled_count, size_t too_small_count) {
+  impl_->passed_over_unknown.Increment(static_cast<double>(unknown_count));
+  impl_->passed_over_disabled.Increment(static_cast<double>(disabled_count));
+  impl_->passed_over_quota.Increment(static_cast<double>(too_small_count));
 }
 
 void Metrics::CountLogin(LoginResult result) { impl_->LoginCounter(result).Increment(); }

@@ -81,8 +81,8 @@ Task<absl::StatusOr<Taken>> TakePieces(Environment& environment, rpc::Call& call
 // `scope`: delivery ids of different scopes never meet.
 template <typename Request>
 Task<absl::StatusOr<Taken>> Receive(Environment& environment, rpc::Call& call, rpc::Reader<Request>& pieces,
-                                    TakePiece<Request> take, std::string scope) {
-  Intake intake(environment.core.intake, std::move(scope));
+                                    TakePiece<Request> take, std::string scope, Promise promise) {
+  Intake intake(environment.core.intake, std::move(scope), promise);
   std::string client_address;
   absl::StatusOr<Taken> taken = co_await TakePieces(environment, call, pieces, take, intake, client_address);
   call.SetTarget(absl::StrCat("message ", intake.envelope().delivery_id));

@@ -3,13 +3,16 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
 #include "common/base/reason.h"
 #include "common/base/status.h"
+#include "common/mail/trace.h"
 #include "common/store/limits.h"
 #include "common/text/utf8.h"
 #include "stored/core/limits.h"
@@ -21,8 +24,22 @@ namespace {
 
 std::string RecipientField(size_t index) { return absl::StrCat("envelope.recipients[", index, "]"); }
 
-bool IsText(absl::string_view text, size_t max_bytes) {
-  return text.size() <= max_bytes && !HasControlCharacter(text) && IsValidUtf8(text);
+bool IsAscii(absl::string_view text) { return absl::c_all_of(text, absl::ascii_isascii); }
+
+// As ENVID gives it (RFC 3461 section 4.4): printable ASCII.
+bool IsEnvelopeId(absl::string_view text) {
+  return text.size() <= kMaxDsnEnvidBytes && IsAscii(text) && !HasControlCharacter(text);
+}
+
+// As ORCPT gives it (RFC 3461 section 4.2): addr-type;address, printable ASCII, or UTF-8 with the type of RFC 6533 section 3.
+bool IsOriginalRecipient(absl::string_view text) {
+  const size_t semicolon = text.find(';');
+  if (semicolon == absl::string_view::npos || text.size() > kMaxDsnOrcptBytes) return false;
+  const absl::string_view type = text.substr(0, semicolon);
+  const absl::string_view address = text.substr(semicolon + 1);
+  if (type.empty() || address.empty() || HasControlCharacter(address)) return false;
+  if (!absl::c_all_of(type, [](char c) { return absl::ascii_isalnum(c) || c == '-'; })) return false;
+  return absl::EqualsIgnoreCase(type, "utf-8") ? IsValidUtf8(address) : IsAscii(address);
 }
 
 absl::Status CheckRecipient(const EnvelopeRecipient& recipient, const std::string& field) {
@@ -31,9 +48,9 @@ absl::Status CheckRecipient(const EnvelopeRecipient& recipient, const std::strin
     if (!parsed.ok()) return FieldError(absl::StrCat(field, ".address"), parsed.message());
   }
   const std::string& original = recipient.original_recipient;
-  if (!IsText(original, kMaxDsnOrcptBytes) || (!original.empty() && !absl::StrContains(original, ';'))) {
+  if (!original.empty() && !IsOriginalRecipient(original)) {
     return FieldError(absl::StrCat(field, ".dsn_original_recipient"),
-                      "must be addr-type;address of at most 500 bytes");
+                      "must be addr-type;address of at most 500 printable characters");
   }
   return absl::OkStatus();
 }
@@ -42,19 +59,29 @@ absl::Status TooLarge(absl::string_view what) {
   return WithReason(absl::ResourceExhaustedError(what), kReasonTooLarge);
 }
 
+absl::Status TooManyMailboxes(absl::string_view what) {
+  return WithReason(absl::ResourceExhaustedError(what), kReasonTooManyMailboxes);
+}
+
+// RFC 5321 section 2.3.8.
+absl::Status BareLineEnd() {
+  return WithReason(FieldError("content", "must have lines that end with CRLF, and no CR or LF elsewhere"),
+                    kReasonBareLineEnd);
+}
+
 absl::Status RecipientError(absl::Status status, absl::string_view reason, size_t index) {
   return WithField(WithReason(std::move(status), reason), absl::StrCat(RecipientField(index), ".address"));
 }
 
-// Where an address leads that came without accounts.
-absl::StatusOr<std::vector<AccountId>> AccountsOf(absl::StatusOr<Resolution> resolution,
-                                                  const std::string& address, size_t index) {
-  if (!resolution.ok()) return std::move(resolution).status();
-  switch (resolution->outcome) {
+// Whether mail for an address goes somewhere here: FailedPrecondition or NotFound.
+absl::Status CheckDestination(const Resolution& resolution, Promise promise, const std::string& address,
+                              size_t index) {
+  switch (resolution.outcome) {
     case Resolution::Outcome::kAccount:
     case Resolution::Outcome::kAlias:
     case Resolution::Outcome::kOverQuota:
-      return std::move(resolution->accounts);
+    case Resolution::Outcome::kQuotaTooSmall:
+      return absl::OkStatus();
     case Resolution::Outcome::kRemote:
       return RecipientError(absl::FailedPreconditionError(absl::StrCat(address, " is not of a domain here")),
                             kReasonRecipientRemote, index);
@@ -62,10 +89,17 @@ absl::StatusOr<std::vector<AccountId>> AccountsOf(absl::StatusOr<Resolution> res
       return RecipientError(absl::NotFoundError(absl::StrCat("there is no mailbox ", address)),
                             kReasonRecipientUnknown, index);
     case Resolution::Outcome::kDisabled:
+      // It was not when the sender was told that its mail is taken.
+      if (promise == Promise::kGiven) return absl::OkStatus();
       return RecipientError(absl::NotFoundError(absl::StrCat("the mailbox ", address, " is disabled")),
                             kReasonRecipientDisabled, index);
   }
   CHECK(false);
+}
+
+bool HasAsciiAddresses(const Envelope& envelope) {
+  return IsAscii(envelope.reverse_path) &&
+         absl::c_all_of(envelope.recipients, [](const EnvelopeRecipient& to) { return IsAscii(to.address); });
 }
 
 // As addresses are compared.
@@ -74,7 +108,7 @@ std::string KeyOf(const std::string& address) {
   return checked.ok() ? checked->key : address;
 }
 
-// Makes the fields in front of each copy, and counts what they come to.
+// Makes the fields in front of each copy.
 class Prefixes {
  public:
   explicit Prefixes(const Envelope& envelope)
@@ -82,10 +116,8 @@ class Prefixes {
         return_path_(absl::StrCat("Return-Path: <", envelope.reverse_path, ">\r\n")),
         keys_(envelope.recipients.size()) {}
 
-  absl::StatusOr<std::string> Make(const std::string& account_address,
-                                   const std::vector<int32_t>& recipients) {
+  std::string Make(const std::string& account_address, const std::vector<int32_t>& recipients) {
     std::string prefix = absl::StrCat(return_path_, "Delivered-To: ", account_address, "\r\n");
-    const size_t own_bytes = prefix.size();
     std::string own_key;
     absl::flat_hash_set<absl::string_view> told;
     for (const int32_t index : recipients) {
@@ -98,11 +130,6 @@ class Prefixes {
       // SECURITY: an address that parses has no CR or LF.
       absl::StrAppend(&prefix, "X-Original-To: ", address, "\r\n");
     }
-    original_to_bytes_ += prefix.size() - own_bytes;
-    // SECURITY: many tags of a long list are recipients times mailboxes.
-    if (original_to_bytes_ > kMaxOriginalToBytes) {
-      return TooLarge("too many addresses of the envelope lead to the same mailboxes");
-    }
     return prefix;
   }
 
@@ -111,7 +138,6 @@ class Prefixes {
   const std::string return_path_;
   // By recipient; empty: not made yet.
   std::vector<std::string> keys_;
-  size_t original_to_bytes_ = 0;
 };
 
 }  // namespace
@@ -129,8 +155,8 @@ absl::Status CheckEnvelope(const Envelope& envelope) {
   for (size_t i = 0; i < envelope.recipients.size(); ++i) {
     RETURN_IF_ERROR(CheckRecipient(envelope.recipients[i], RecipientField(i)));
   }
-  if (!IsText(envelope.dsn_envelope_id, kMaxDsnEnvidBytes)) {
-    return FieldError("envelope.dsn_envelope_id", "must be text of at most 100 bytes");
+  if (!IsEnvelopeId(envelope.dsn_envelope_id)) {
+    return FieldError("envelope.dsn_envelope_id", "must be at most 100 printable ASCII characters");
   }
   return absl::OkStatus();
 }
@@ -169,25 +195,57 @@ Task<absl::Status> Intake::Begin(Envelope envelope) {
   CO_RETURN_IF_ERROR(CheckEnvelope(envelope));
   // Only now: what goes to the log has been checked.
   envelope_ = std::move(envelope);
-  for (size_t i = 0; i < envelope_.recipients.size(); ++i) {
-    EnvelopeRecipient& recipient = envelope_.recipients[i];
-    if (!recipient.accounts.empty()) continue;
-    absl::StatusOr<Resolution> resolution = co_await context_.recipients.Resolve(recipient.address, 0);
-    CO_ASSIGN_OR_RETURN(recipient.accounts, AccountsOf(std::move(resolution), recipient.address, i));
+  // RFC 6531 section 3.4: only with SMTPUTF8 such addresses go on.
+  envelope_.smtputf8 = envelope_.smtputf8 || !HasAsciiAddresses(envelope_);
+  absl::Status resolved = co_await Resolve();
+  const bool of_recipient = absl::IsNotFound(resolved) || absl::IsFailedPrecondition(resolved);
+  if (promise_ == Promise::kGiven && of_recipient) {
+    // This may be the repeat of a delivery that was stored while the recipient was there.
+    refusal_ = std::exchange(resolved, absl::OkStatus());
+    destinations_.clear();
   }
+  co_return resolved;
+}
+
+Task<absl::Status> Intake::Resolve() {
   absl::flat_hash_map<AccountId, size_t> places;
+  int64_t kept_bytes = 0;
   for (size_t i = 0; i < envelope_.recipients.size(); ++i) {
-    for (const AccountId account : envelope_.recipients[i].accounts) {
-      const auto [place, is_new] = places.try_emplace(account, destinations_.size());
-      if (is_new) destinations_.push_back({account, {}});
-      std::vector<int32_t>& recipients = destinations_[place->second].recipients;
-      const auto index = static_cast<int32_t>(i);
-      if (recipients.empty() || recipients.back() != index) recipients.push_back(index);
+    const EnvelopeRecipient& recipient = envelope_.recipients[i];
+    CO_ASSIGN_OR_RETURN(Resolution resolution,
+                        co_await context_.recipients.ResolveDestinations(recipient.address));
+    CO_RETURN_IF_ERROR(CheckDestination(resolution, promise_, recipient.address, i));
+    // SECURITY: many recipients that lead to the same long list are recipients times mailboxes, and strangers choose both.
+    kept_bytes += KeptBytes(recipient) * static_cast<int64_t>(resolution.accounts.size());
+    if (kept_bytes > store::kMaxKeptRecipientBytes) {
+      co_return TooManyMailboxes("too many recipients lead to the same mailboxes");
     }
-    if (destinations_.size() > kMaxDeliveryMailboxes)
-      co_return TooLarge("the recipients are more than 50000 mailboxes");
+    for (const AccountId account : resolution.accounts) {
+      const auto [place, is_new] = places.try_emplace(account, destinations_.size());
+      if (is_new) destinations_.push_back({account, static_cast<int32_t>(i), {}});
+      destinations_[place->second].recipients.push_back(static_cast<int32_t>(i));
+    }
+    if (destinations_.size() > static_cast<size_t>(store::kMaxDeliveryMailboxes)) {
+      co_return TooManyMailboxes("the recipients are more than 50000 mailboxes");
+    }
+    const bool is_passed_over = resolution.outcome != Resolution::Outcome::kDisabled && !resolution.passed_over.empty();
+    if (is_passed_over) passed_over_.push_back({recipient.address, std::move(resolution.passed_over)});
   }
   co_return absl::OkStatus();
+}
+
+absl::Status Intake::CheckContent(absl::string_view bytes) {
+  lines_.Feed(bytes);
+  if (lines_.saw_bare_line_end()) return BareLineEnd();
+  if (lines_.saw_nul()) {
+    return WithReason(FieldError("content", "must not have a NUL character"), kReasonNul);
+  }
+  if (!first_line_ended_) {
+    const size_t line_end = bytes.find('\n');
+    first_line_ended_ = line_end != absl::string_view::npos;
+    beginning_.Feed(first_line_ended_ ? bytes.substr(0, line_end + 1) : bytes);
+  }
+  return absl::OkStatus();
 }
 
 Task<absl::Status> Intake::Hash(const std::string& bytes) {
@@ -207,6 +265,7 @@ Task<absl::Status> Intake::Append(std::string bytes) {
   if (size > context_.max_message_bytes - size_bytes_) {
     co_return TooLarge(absl::StrCat("a message may have ", context_.max_message_bytes, " bytes"));
   }
+  CO_RETURN_IF_ERROR(CheckContent(bytes));
   CO_RETURN_IF_ERROR(co_await Hash(bytes));
   size_bytes_ += size;
   if (content_.staged == nullptr && size_bytes_ <= static_cast<int64_t>(store::kWholeMessageBytes)) {
@@ -236,15 +295,40 @@ Task<absl::StatusOr<std::vector<engine::NewCopy>>> Intake::MakeCopies() {
     if (address.empty() && recipient_gone_ < 0) recipient_gone_ = destination.recipients.front();
     engine::NewCopy copy;
     copy.account = destination.account;
-    CO_ASSIGN_OR_RETURN(copy.prefix, prefixes.Make(address, destination.recipients));
+    copy.prefix = prefixes.Make(address, destination.recipients);
     copy.recipients = std::move(destination.recipients);
     copies.push_back(std::move(copy));
   }
   co_return copies;
 }
 
+Task<absl::Status> Intake::TellLeftOut(Taken& taken) {
+  for (const size_t i : taken.receipt.left_out) {
+    const Destination& destination = destinations_[i];
+    const std::string& recipient = envelope_.recipients[static_cast<size_t>(destination.first_recipient)].address;
+    if (taken.passed_over.empty() || taken.passed_over.back().recipient != recipient) {
+      taken.passed_over.push_back({recipient, {}});
+    }
+    PassedOver& targets = taken.passed_over.back().targets;
+    ++targets.too_small_count;
+    if (targets.named.size() >= kMaxNamedTargets) continue;
+    CO_ASSIGN_OR_RETURN(const std::string address, co_await context_.recipients.AddressOf(destination.account));
+    targets.named.push_back(absl::StrCat(address, " has a smaller quota than the message"));
+  }
+  co_return absl::OkStatus();
+}
+
 Task<absl::StatusOr<Taken>> Intake::Finish(std::string trace) {
   CO_RETURN_IF_ERROR(CheckTrace(trace));
+  // RFC 5322 section 3.6: a message has fields.
+  if (size_bytes_ == 0 && trace.empty()) {
+    co_return WithReason(FieldError("content", "must not be empty"), kReasonEmptyMessage);
+  }
+  lines_.Finish();
+  if (lines_.saw_bare_line_end()) co_return BareLineEnd();
+  if (!lines_.at_line_start()) CO_RETURN_IF_ERROR(co_await Append("\r\n"));
+  beginning_.Finish();
+  EndTrace(beginning_, trace);
   engine::NewMessage message;
   CO_ASSIGN_OR_RETURN(message.copies, co_await MakeCopies());
   message.delivery_scope = scope_;
@@ -253,16 +337,25 @@ Task<absl::StatusOr<Taken>> Intake::Finish(std::string trace) {
   message.sha256 = sha256_.Finish();
   message.fingerprint = DeliveryFingerprint(message.sha256, envelope_);
   message.deliver_time = context_.clock.Now();
+  message.room_promised = promise_ == Promise::kGiven;
+  message.refusal = refusal_;
   Taken taken;
   taken.delivery_id = envelope_.delivery_id;
   taken.mailbox_count = static_cast<int64_t>(message.copies.size());
   absl::StatusOr<engine::Receipt> receipt =
       co_await context_.engine.Append(std::move(message), std::move(content_));
-  if (absl::IsNotFound(receipt.status())) {
+  if (absl::IsNotFound(receipt.status()) && refusal_.ok()) {
     co_return RecipientError(receipt.status(), kReasonRecipientUnknown, std::max(recipient_gone_, 0));
   }
   if (!receipt.ok()) co_return std::move(receipt).status();
   taken.receipt = *std::move(receipt);
+  taken.mailbox_count -= static_cast<int64_t>(taken.receipt.left_out.size());
+  if (taken.receipt.already_stored) co_return taken;
+  taken.passed_over = std::move(passed_over_);
+  if (!taken.receipt.left_out.empty()) {
+    // It is stored, whatever can be said of it.
+    (void)co_await TellLeftOut(taken);
+  }
   co_return taken;
 }
 

@@ -27,6 +27,8 @@
 #include "common/base/task.h"
 #include "common/base/worker_pool.h"
 #include "common/mail/envelope.h"
+#include "common/mail/header_reader.h"
+#include "common/text/line_check.h"
 #include "stored/core/digest.h"
 #include "stored/core/recipients.h"
 #include "stored/engine/engine.h"
@@ -53,24 +55,41 @@ struct IntakeContext {
   int64_t max_message_bytes = 0;
 };
 
+// Whether the sender was told of each recipient that its mail is taken (RCPT). Then a mailbox that is full by now takes it
+// all the same, and one that could never hold it is left out while another takes it.
+enum class Promise { kNone, kGiven };
+
 // A message that is on disk in every mailbox.
 struct Taken {
   std::string delivery_id;
   engine::Receipt receipt;
   int64_t mailbox_count = 0;
+  // Of recipients whose alias has targets that got nothing.
+  struct PassedOverBy {
+    std::string recipient;
+    PassedOver targets;
+  };
+  std::vector<PassedOverBy> passed_over;
 };
 
 // One message on its way in: Begin, Append for each piece, Finish. An error ends it. One Task at a time,
 // which it outlives; destroyed without Finish, nothing is stored. Up to kWholeMessageBytes the content waits
 // in memory; from then on it is staged with the engine as it comes.
+//
+// The content is held to what mail can carry, whoever brings it: InvalidArgument with kReasonBareLineEnd, kReasonNul, or
+// kReasonEmptyMessage when there are no trace fields either. A last line without a line end gets one, as RFC 5321 section
+// 4.1.1.4 asks of who passes such a message on: POP3 could not give it otherwise, and sizes are true then. Content that does
+// not begin with a header field gets an empty line in front, so that our fields are all of its header.
 class Intake {
  public:
   // `scope`: ids of different scopes never meet.
-  Intake(const IntakeContext& context, std::string scope) : context_(context), scope_(std::move(scope)) {}
+  Intake(const IntakeContext& context, std::string scope, Promise promise = Promise::kNone)
+      : context_(context), scope_(std::move(scope)), promise_(promise) {}
 
-  // Checks the envelope and resolves the recipients that came without accounts. The errors of RECIPIENT_*
-  // name the field "envelope.recipients[i].address". Whether a mailbox is over quota is left to the engine,
-  // which knows first whether this delivery id has been stored before.
+  // Checks the envelope and resolves its recipients. The errors of RECIPIENT_* name the field
+  // "envelope.recipients[i].address"; where a promise was given they come with Finish only, unless this delivery id has been
+  // stored before. So does what is said of quotas: the engine knows first. ResourceExhausted with kReasonTooManyMailboxes:
+  // the recipients lead to more than kMaxDeliveryMailboxes, or too many of them to the same ones (kMaxKeptRecipientBytes).
   Task<absl::Status> Begin(Envelope envelope);
   // ResourceExhausted with kReasonTooLarge; errors of the engine.
   Task<absl::Status> Append(std::string bytes);
@@ -81,22 +100,35 @@ class Intake {
   const Envelope& envelope() const { return envelope_; }
 
  private:
+  Task<absl::Status> Resolve();
+  absl::Status CheckContent(absl::string_view bytes);
   Task<absl::StatusOr<std::vector<engine::NewCopy>>> MakeCopies();
+  // Names what the engine has left out.
+  Task<absl::Status> TellLeftOut(Taken& taken);
   Task<absl::Status> Hash(const std::string& bytes);
 
   // A mailbox that the message goes to.
   struct Destination {
     AccountId account;
+    int32_t first_recipient = 0;
     std::vector<int32_t> recipients;
   };
 
   const IntakeContext& context_;
   const std::string scope_;
+  const Promise promise_;
   Envelope envelope_;
   std::vector<Destination> destinations_;
+  std::vector<Taken::PassedOverBy> passed_over_;
+  // Why it cannot be stored, unless it has been.
+  absl::Status refusal_;
   // Of the first destination whose account is not there any more; -1: none.
   int32_t recipient_gone_ = -1;
   int64_t size_bytes_ = 0;
+  LineCheck lines_;
+  // Shown the first line of the content only.
+  HeaderReader beginning_;
+  bool first_line_ended_ = false;
   Sha256Stream sha256_;
   engine::Content content_;
 };

@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "absl/time/time.h"
+
 namespace mailstead::stored {
 
 // proto: Password. Longer ones only make hashing expensive.
@@ -30,18 +32,23 @@ inline constexpr size_t kMaxPageBytes = 1 << 20;
 inline constexpr size_t kPageStepItems = 32;
 
 inline constexpr size_t kMaxBatchAccounts = 1000;
+// Of one alias.
 inline constexpr size_t kMaxAliasTargets = 1000;
+// Of all aliases that one address leads through: a list of ten thousand made of lists.
+inline constexpr size_t kMaxFollowedTargets = 20'000;
+// Targets that a log line names, and steps that ResolveAddress tells.
+inline constexpr size_t kMaxNamedTargets = 10;
+inline constexpr size_t kMaxToldSteps = 2000;
 // Where mail for an address goes, and what accounts are called, kept in memory: at most some 600 bytes each.
-// An address that leads to more mailboxes is looked up each time.
+// What leads to more mailboxes is remembered by its alias, for a second, and all of that together has so many members of
+// some 150 bytes: a thousand recipients that lead to a list of ten thousand read it once.
 inline constexpr size_t kMaxRememberedAddresses = 100'000;
 inline constexpr size_t kMaxRememberedMailboxes = 16;
+inline constexpr size_t kMaxRememberedMembers = 100'000;
+inline constexpr absl::Duration kWideMemory = absl::Seconds(1);
 // An alias that leads to an alias that leads to ...
 inline constexpr int kMaxAliasDepth = 8;
 
-// One commit writes one index row for each.
-inline constexpr size_t kMaxDeliveryMailboxes = 50'000;
-// X-Original-To fields of one message, all mailboxes together: recipients times mailboxes may be many.
-inline constexpr size_t kMaxOriginalToBytes = 4 << 20;
 // Of one piece, hashed on the thread that serves the calls; all others wait for it.
 inline constexpr size_t kMaxHashedAtOnceBytes = 64 << 10;
 // The fields that a front-end puts in front of a message.

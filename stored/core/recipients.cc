@@ -10,6 +10,7 @@
 #include "common/base/status.h"
 #include "stored/core/limits.h"
 #include "stored/core/names.h"
+#include "stored/rules/mailbox.h"
 
 namespace mailstead::stored {
 namespace {
@@ -63,10 +64,8 @@ absl::Status AliasTooDeep(const Address& address, absl::string_view what) {
                     kReasonAliasTooDeep);
 }
 
-bool IsOverQuota(const engine::Account& account, int64_t message_bytes) {
-  if (account.quota_bytes != 0 && message_bytes > account.quota_bytes) return true;
-  return (account.quota_bytes != 0 && account.usage.message_bytes >= account.quota_bytes) ||
-         (account.quota_messages != 0 && account.usage.message_count >= account.quota_messages);
+absl::string_view WhyPassedOver(ResolutionStep::Kind kind) {
+  return kind == ResolutionStep::Kind::kDisabled ? " is disabled" : " has a smaller quota than the message";
 }
 
 }  // namespace
@@ -76,27 +75,67 @@ bool IsPostmaster(absl::string_view text) { return absl::EqualsIgnoreCase(text, 
 // ---- Following aliases
 
 struct RecipientResolver::Following {
+  // An address that is to be looked up.
+  struct Open {
+    Address address;
+    // Of the alias whose target it is, in the path.
+    int led_by = -1;
+  };
+
   Expansion expansion;
+  // May be null.
+  ResolutionPath* path = nullptr;
   absl::flat_hash_set<std::string> seen_aliases;
   absl::flat_hash_set<AccountId> seen_accounts;
   size_t followed = 0;
   // The addresses of the present depth, and of the next.
-  std::vector<Address> level;
-  std::vector<Address> next_level;
+  std::vector<Open> level;
+  std::vector<Open> next_level;
+  // That the address itself leads to; empty: none.
+  std::string first_alias;
 
-  void Take(engine::Account account) {
-    if (seen_accounts.insert(account.id).second) expansion.accounts.push_back(std::move(account));
+  // The index of the step, by which its targets name it.
+  int Tell(const Open& open, ResolutionStep::Kind kind, absl::string_view found_as = "", AccountId account = {}) {
+    if (path == nullptr) return -1;
+    if (path->steps.size() >= kMaxToldSteps) {
+      ++path->further_count;
+      return -1;
+    }
+    path->steps.push_back({open.address.ToString(), open.led_by, kind, std::string(found_as), account});
+    return static_cast<int>(path->steps.size()) - 1;
   }
 
-  absl::Status Take(const engine::Alias& alias, const Address& from, int depth) {
+  void TakeUnknown(std::string address) {
+    ++expansion.unknown_count;
+    if (expansion.unknown.size() < kMaxNamedTargets) expansion.unknown.push_back(std::move(address));
+  }
+
+  void Take(engine::Account account, const Open& from) {
+    const bool is_new = seen_accounts.insert(account.id).second;
+    Tell(from, is_new ? ResolutionStep::Kind::kAccount : ResolutionStep::Kind::kKnown, account.address,
+         account.id);
+    if (!is_new) return;
+    expansion.members.push_back({account.id, std::move(account.address), account.disabled, account.quota_bytes,
+                                 account.quota_messages, account.usage});
+  }
+
+  absl::Status Take(const engine::Alias& alias, const Open& from, int depth) {
     expansion.through_alias = true;
-    if (!seen_aliases.insert(alias.address).second) return absl::OkStatus();
-    if (depth == kMaxAliasDepth) return AliasTooDeep(from, "is too deep");
+    if (depth == 0) first_alias = alias.address;
+    const bool is_new = seen_aliases.insert(alias.address).second;
+    const int step =
+        Tell(from, is_new ? ResolutionStep::Kind::kAlias : ResolutionStep::Kind::kKnown, alias.address);
+    if (!is_new) return absl::OkStatus();
+    if (depth == kMaxAliasDepth) return AliasTooDeep(from.address, "is too deep");
     for (const std::string& target : alias.targets) {
-      if (++followed > kMaxAliasTargets) return AliasTooDeep(from, "has too many targets");
+      if (++followed > kMaxFollowedTargets) return AliasTooDeep(from.address, "has too many targets");
       // Targets were checked when the alias was made; one that no longer parses leads nowhere.
       absl::StatusOr<Address> parsed = ParseAddress(target);
-      if (parsed.ok()) next_level.push_back(*std::move(parsed));
+      if (parsed.ok()) {
+        next_level.push_back({*std::move(parsed), step});
+      } else {
+        TakeUnknown(target);
+      }
     }
     return absl::OkStatus();
   }
@@ -104,9 +143,9 @@ struct RecipientResolver::Following {
   // The keys of the whole level in one list. Address literals have none: they lead away.
   absl::StatusOr<std::vector<std::string>> ToLookUp() const {
     std::vector<std::string> keys;
-    for (const Address& address : level) {
-      if (address.is_literal()) continue;
-      ASSIGN_OR_RETURN(Keys of_address, KeysOf(address));
+    for (const Open& open : level) {
+      if (open.address.is_literal()) continue;
+      ASSIGN_OR_RETURN(Keys of_address, KeysOf(open.address));
       keys.push_back(std::move(of_address.exact));
       if (!of_address.untagged.empty()) keys.push_back(std::move(of_address.untagged));
       keys.push_back(std::move(of_address.catch_all));
@@ -117,35 +156,45 @@ struct RecipientResolver::Following {
   // What the level's keys found.
   absl::Status Take(std::vector<engine::Place> places, int depth) {
     size_t i = 0;
-    for (const Address& address : level) {
+    for (const Open& open : level) {
       // SECURITY: the domain is what follows the last '@' of a parsed address, so that percent, bang and
       // quoted forms ("user%other.test@ours", "user@other.test"@ours) are just local parts here and open no
       // relay.
-      if (address.is_literal()) {
+      if (open.address.is_literal()) {
         expansion.leads_away = true;
+        Tell(open, ResolutionStep::Kind::kRemote);
         continue;
       }
       engine::Place& exact = places[i++];
-      engine::Place* const untagged = WithoutTag(address).has_value() ? &places[i++] : nullptr;
+      engine::Place* const untagged = WithoutTag(open.address).has_value() ? &places[i++] : nullptr;
       engine::Place& place = Choose(exact, untagged, places[i++]);
       if (!exact.domain.has_value()) {
         expansion.leads_away = true;
+        Tell(open, ResolutionStep::Kind::kRemote);
         continue;
       }
       if (depth == 0) expansion.ours = true;
       if (place.account.has_value()) {
-        Take(*std::move(place.account));
+        Take(*std::move(place.account), open);
       } else if (place.alias.has_value()) {
-        RETURN_IF_ERROR(Take(*place.alias, address, depth));
+        RETURN_IF_ERROR(Take(*place.alias, open, depth));
+      } else {
+        Tell(open, ResolutionStep::Kind::kUnknown);
+        if (depth > 0) TakeUnknown(open.address.ToString());
       }
     }
     return absl::OkStatus();
   }
 };
 
-Task<absl::StatusOr<RecipientResolver::Expansion>> RecipientResolver::Expand(Address address) {
+Task<absl::StatusOr<RecipientResolver::SharedExpansion>> RecipientResolver::Expand(Address address,
+                                                                                   ResolutionPath* path,
+                                                                                   int led_by) {
+  // Before anything is read.
+  const int64_t directory_version = engine_.Version();
   Following following;
-  following.level.push_back(std::move(address));
+  following.path = path;
+  following.level.push_back({std::move(address), led_by});
   for (int depth = 0; !following.level.empty(); ++depth) {
     CO_ASSIGN_OR_RETURN(std::vector<std::string> keys, following.ToLookUp());
     std::vector<engine::Place> places;
@@ -153,84 +202,167 @@ Task<absl::StatusOr<RecipientResolver::Expansion>> RecipientResolver::Expand(Add
       CO_ASSIGN_OR_RETURN(places, co_await engine_.LookUp(std::move(keys)));
     }
     CO_RETURN_IF_ERROR(following.Take(std::move(places), depth));
+    if (depth == 0 && path == nullptr && !following.first_alias.empty()) {
+      if (SharedExpansion wide = RememberedWide(following.first_alias)) co_return wide;
+    }
     following.level = std::exchange(following.next_level, {});
   }
-  co_return std::move(following.expansion);
+  auto expansion = std::make_shared<const Expansion>(std::move(following.expansion));
+  for (const Member& member : expansion->members) RememberName(member, directory_version);
+  if (!following.first_alias.empty()) RememberWide(following.first_alias, expansion, directory_version);
+  co_return expansion;
 }
 
-Resolution RecipientResolver::Judge(const Expansion& expansion, int64_t message_bytes) const {
+ResolutionStep::Kind RecipientResolver::JudgeMember(const Member& member, const Demand& demand) {
+  if (member.disabled) return ResolutionStep::Kind::kDisabled;
+  if (!demand.room) return ResolutionStep::Kind::kAccount;
+  if (rules::NeverTakes(member.quota_bytes, demand.message_bytes)) return ResolutionStep::Kind::kQuotaTooSmall;
+  const bool full = rules::IsFull(member.usage.message_bytes, member.usage.message_count, member.quota_bytes,
+                                  member.quota_messages);
+  return full ? ResolutionStep::Kind::kOverQuota : ResolutionStep::Kind::kAccount;
+}
+
+Resolution RecipientResolver::Judge(const Expansion& expansion, const Demand& demand) {
   Resolution resolution;
   if (expansion.leads_away) {
     resolution.outcome = Outcome::kRemote;
     return resolution;
   }
-  bool disabled = false;
-  std::vector<AccountId> full;
-  for (const engine::Account& account : expansion.accounts) {
-    if (account.disabled) {
-      disabled = true;
+  PassedOver& passed_over = resolution.passed_over;
+  passed_over.unknown_count = expansion.unknown_count;
+  for (const std::string& address : expansion.unknown) {
+    passed_over.named.push_back(absl::StrCat(address, " does not exist"));
+  }
+  bool full = false;
+  std::vector<AccountId> disabled;
+  for (const Member& member : expansion.members) {
+    const ResolutionStep::Kind kind = JudgeMember(member, demand);
+    if (kind == ResolutionStep::Kind::kAccount || kind == ResolutionStep::Kind::kOverQuota) {
+      full = full || kind == ResolutionStep::Kind::kOverQuota;
+      resolution.accounts.push_back(member.id);
+      continue;
+    }
+    if (kind == ResolutionStep::Kind::kDisabled) {
+      disabled.push_back(member.id);
+      ++passed_over.disabled_count;
     } else {
-      (IsOverQuota(account, message_bytes) ? full : resolution.accounts).push_back(account.id);
+      ++passed_over.too_small_count;
+    }
+    if (passed_over.named.size() < kMaxNamedTargets) {
+      passed_over.named.push_back(absl::StrCat(member.address, WhyPassedOver(kind)));
     }
   }
-  if (!resolution.accounts.empty()) {
-    resolution.outcome = expansion.through_alias ? Outcome::kAlias : Outcome::kAccount;
-  } else if (!full.empty()) {
+  if (full) {
     resolution.outcome = Outcome::kOverQuota;
-    resolution.accounts = std::move(full);
+  } else if (!resolution.accounts.empty()) {
+    resolution.outcome = expansion.through_alias ? Outcome::kAlias : Outcome::kAccount;
+  } else if (passed_over.too_small_count > 0) {
+    resolution.outcome = Outcome::kQuotaTooSmall;
+  } else if (!disabled.empty()) {
+    resolution.outcome = Outcome::kDisabled;
+    resolution.accounts = std::move(disabled);
   } else {
-    resolution.outcome = disabled ? Outcome::kDisabled : Outcome::kUnknown;
+    resolution.outcome = Outcome::kUnknown;
   }
   return resolution;
 }
 
+void RecipientResolver::JudgePath(const Expansion& expansion, const Demand& demand, ResolutionPath* path) {
+  if (path == nullptr) return;
+  absl::flat_hash_map<AccountId, ResolutionStep::Kind> kinds;
+  for (const Member& member : expansion.members) kinds[member.id] = JudgeMember(member, demand);
+  for (ResolutionStep& step : path->steps) {
+    if (step.kind != ResolutionStep::Kind::kAccount) continue;
+    if (const auto found = kinds.find(step.account); found != kinds.end()) step.kind = found->second;
+  }
+}
+
 // ---- Resolving
 
-Task<absl::StatusOr<Resolution>> RecipientResolver::Resolve(std::string address, int64_t message_bytes) {
-  if (std::optional<Resolution> remembered = Remembered(address)) co_return *std::move(remembered);
-  if (IsPostmaster(address)) co_return co_await ResolveAnyPostmaster(message_bytes);
+Task<absl::StatusOr<Resolution>> RecipientResolver::Resolve(std::string address, int64_t message_bytes,
+                                                            ResolutionPath* path) {
+  if (path == nullptr) {
+    if (std::optional<Resolution> remembered = Remembered(address)) co_return *std::move(remembered);
+  }
+  co_return co_await Resolve(std::move(address), Demand{message_bytes, /*room=*/true}, path);
+}
+
+Task<absl::StatusOr<Resolution>> RecipientResolver::ResolveDestinations(std::string address) {
+  if (const Destinations* remembered = FindRemembered(address)) co_return remembered->resolution;
+  co_return co_await Resolve(std::move(address), Demand{0, /*room=*/false}, nullptr);
+}
+
+Task<absl::StatusOr<Resolution>> RecipientResolver::Resolve(std::string address, Demand demand,
+                                                            ResolutionPath* path) {
+  if (IsPostmaster(address)) co_return co_await ResolveAnyPostmaster(demand, path);
   const absl::StatusOr<Address> parsed = ParseAddress(address);
   if (!parsed.ok()) co_return FieldError("address", parsed.status().message());
   // Before anything is read.
   const int64_t directory_version = engine_.Version();
-  CO_ASSIGN_OR_RETURN(const Expansion expansion, co_await Expand(*parsed));
-  const Resolution resolution = Judge(expansion, message_bytes);
-  Remember(address, expansion, resolution, directory_version);
-  if (!expansion.ours || !IsPostmaster(parsed->local_part) || Takes(resolution)) co_return resolution;
+  CO_ASSIGN_OR_RETURN(const SharedExpansion expansion, co_await Expand(*parsed, path));
+  JudgePath(*expansion, demand, path);
+  Resolution resolution = Judge(*expansion, demand);
+  Remember(address, *expansion, directory_version);
+  if (!expansion->ours || !IsPostmaster(parsed->local_part) || Takes(resolution)) co_return resolution;
   CO_ASSIGN_OR_RETURN(std::string domain, NormalizeDomain(parsed->domain));
-  CO_ASSIGN_OR_RETURN(Resolution fallback, co_await ResolvePostmaster(std::move(domain), message_bytes));
+  CO_ASSIGN_OR_RETURN(Resolution fallback, co_await ResolvePostmaster(std::move(domain), demand, path));
   co_return Takes(fallback) ? fallback : resolution;
 }
 
-std::optional<Resolution> RecipientResolver::Remembered(absl::string_view address) const {
+const RecipientResolver::Destinations* RecipientResolver::FindRemembered(absl::string_view address) const {
   const auto found = resolutions_.find(address);
-  if (found == resolutions_.end() || found->second.directory_version != engine_.Version())
-    return std::nullopt;
-  return found->second.value;
+  if (found == resolutions_.end() || found->second.directory_version != engine_.Version()) return nullptr;
+  return &found->second.value;
 }
 
-// Only what takes mail whatever its size and whatever is in the mailbox.
+std::optional<Resolution> RecipientResolver::Remembered(absl::string_view address) const {
+  const Destinations* const remembered = FindRemembered(address);
+  if (remembered == nullptr || remembered->has_quota) return std::nullopt;
+  return remembered->resolution;
+}
+
+// Only what takes mail, were there room.
 void RecipientResolver::Remember(const std::string& address, const Expansion& expansion,
-                                 const Resolution& resolution, int64_t directory_version) {
-  if (directory_version == 0 || !Takes(resolution)) return;
+                                 int64_t directory_version) {
+  if (directory_version == 0) return;
   // SECURITY: strangers choose tags and the local parts of a catch-all, as many as they like; with a list of
   // a thousand mailboxes behind each they would fill memory.
-  if (resolution.accounts.size() > kMaxRememberedMailboxes) return;
-  bool has_quota = false;
-  for (const engine::Account& account : expansion.accounts) {
-    RememberName(account, directory_version);
-    has_quota = has_quota || account.quota_bytes != 0 || account.quota_messages != 0;
+  if (expansion.members.size() > kMaxRememberedMailboxes) return;
+  Destinations destinations{Judge(expansion, Demand{0, /*room=*/false}), false};
+  if (!Takes(destinations.resolution)) return;
+  for (const Member& member : expansion.members) {
+    destinations.has_quota = destinations.has_quota || member.has_quota();
   }
-  if (has_quota) return;
   // Rare, and cheaper than to know which is the oldest.
   if (resolutions_.size() >= kMaxRememberedAddresses) resolutions_.clear();
-  resolutions_.insert_or_assign(address, Memory<Resolution>{directory_version, resolution});
+  resolutions_.insert_or_assign(address,
+                                Memory<Destinations>{directory_version, std::move(destinations)});
 }
 
-void RecipientResolver::RememberName(const engine::Account& account, int64_t directory_version) {
+void RecipientResolver::RememberWide(const std::string& alias, SharedExpansion expansion,
+                                     int64_t directory_version) {
+  const size_t members = expansion->members.size();
+  if (directory_version == 0 || members <= kMaxRememberedMailboxes) return;
+  wide_members_ += members;
+  if (wide_members_ > kMaxRememberedMembers) {
+    wide_.clear();
+    wide_members_ = members;
+  }
+  wide_.insert_or_assign(
+      alias, Memory<Wide>{directory_version, Wide{std::move(expansion), steady_.Now() + kWideMemory}});
+}
+
+RecipientResolver::SharedExpansion RecipientResolver::RememberedWide(const std::string& alias) const {
+  const auto found = wide_.find(alias);
+  if (found == wide_.end() || found->second.directory_version != engine_.Version()) return nullptr;
+  const Wide& wide = found->second.value;
+  return steady_.Now() < wide.until ? wide.expansion : nullptr;
+}
+
+void RecipientResolver::RememberName(const Member& member, int64_t directory_version) {
   if (directory_version == 0) return;
   if (names_.size() >= kMaxRememberedAddresses) names_.clear();
-  names_.insert_or_assign(account.id, Memory<std::string>{directory_version, account.address});
+  names_.insert_or_assign(member.id, Memory<std::string>{directory_version, member.address});
 }
 
 Task<absl::StatusOr<std::string>> RecipientResolver::AddressOf(AccountId account) {
@@ -242,48 +374,65 @@ Task<absl::StatusOr<std::string>> RecipientResolver::AddressOf(AccountId account
   absl::StatusOr<engine::Account> found = co_await engine_.FindAccount(account);
   if (absl::IsNotFound(found.status())) co_return std::string();
   if (!found.ok()) co_return std::move(found).status();
-  RememberName(*found, directory_version);
-  co_return std::move(found->address);
+  Member member;
+  member.id = account;
+  member.address = std::move(found->address);
+  RememberName(member, directory_version);
+  co_return std::move(member.address);
 }
 
 // ---- Postmaster
 
-Task<absl::StatusOr<Resolution>> RecipientResolver::ResolvePostmaster(std::string domain,
-                                                                      int64_t message_bytes) {
+Task<absl::StatusOr<Resolution>> RecipientResolver::ResolvePostmaster(std::string domain, Demand demand,
+                                                                      ResolutionPath* path) {
   if (const absl::StatusOr<Address> parsed = ParseAddress(postmaster_); parsed.ok()) {
-    CO_ASSIGN_OR_RETURN(const Expansion expansion, co_await Expand(*parsed));
-    Resolution resolution = Judge(expansion, message_bytes);
+    CO_ASSIGN_OR_RETURN(const SharedExpansion expansion,
+                        co_await Expand(*parsed, path, path == nullptr || path->steps.empty() ? -1 : 0));
+    JudgePath(*expansion, demand, path);
+    Resolution resolution = Judge(*expansion, demand);
     if (Takes(resolution)) co_return resolution;
   }
   if (!domain.empty()) {
-    CO_ASSIGN_OR_RETURN(Resolution resolution, co_await FirstAccount(std::move(domain), message_bytes));
+    CO_ASSIGN_OR_RETURN(Resolution resolution, co_await FirstAccount(std::move(domain), demand, path));
     if (Takes(resolution)) co_return resolution;
   }
-  co_return co_await FirstAccount("", message_bytes);
+  co_return co_await FirstAccount("", demand, path);
 }
 
-Task<absl::StatusOr<Resolution>> RecipientResolver::ResolveAnyPostmaster(int64_t message_bytes) {
+Task<absl::StatusOr<Resolution>> RecipientResolver::ResolveAnyPostmaster(Demand demand, ResolutionPath* path) {
   CO_ASSIGN_OR_RETURN(const std::vector<engine::Domain> domains,
                       co_await engine_.ListDomains("", kMaxPostmasterTries));
   if (postmaster_.empty()) {
     for (const engine::Domain& domain : domains) {
       Address address{"postmaster", domain.name};
-      CO_ASSIGN_OR_RETURN(const Expansion expansion, co_await Expand(std::move(address)));
-      Resolution resolution = Judge(expansion, message_bytes);
-      if (Takes(resolution)) co_return resolution;
+      ResolutionPath of_domain;
+      CO_ASSIGN_OR_RETURN(const SharedExpansion expansion,
+                          co_await Expand(std::move(address), path == nullptr ? nullptr : &of_domain));
+      Resolution resolution = Judge(*expansion, demand);
+      if (!Takes(resolution)) continue;
+      JudgePath(*expansion, demand, &of_domain);
+      if (path != nullptr) *path = std::move(of_domain);
+      co_return resolution;
     }
   }
-  co_return co_await ResolvePostmaster("", message_bytes);
+  co_return co_await ResolvePostmaster("", demand, path);
 }
 
-Task<absl::StatusOr<Resolution>> RecipientResolver::FirstAccount(std::string domain, int64_t message_bytes) {
+Task<absl::StatusOr<Resolution>> RecipientResolver::FirstAccount(std::string domain, Demand demand,
+                                                                 ResolutionPath* path) {
   CO_ASSIGN_OR_RETURN(std::vector<engine::Account> accounts,
                       co_await engine_.ListAccounts(std::move(domain), "", kMaxPostmasterTries));
   for (engine::Account& account : accounts) {
     Expansion only_this;
-    only_this.accounts.push_back(std::move(account));
-    Resolution resolution = Judge(only_this, message_bytes);
-    if (Takes(resolution)) co_return resolution;
+    only_this.members.push_back({account.id, account.address, account.disabled, account.quota_bytes,
+                                 account.quota_messages, account.usage});
+    Resolution resolution = Judge(only_this, demand);
+    if (!Takes(resolution)) continue;
+    if (path != nullptr) {
+      const int led_by = path->steps.empty() ? -1 : 0;
+      path->steps.push_back({account.address, led_by, ResolutionStep::Kind::kAccount, account.address, account.id});
+    }
+    co_return resolution;
   }
   co_return Resolution();
 }
@@ -295,8 +444,8 @@ Task<absl::StatusOr<bool>> RecipientResolver::MaySendAs(std::string account, std
   if (sender.empty()) co_return true;
   const absl::StatusOr<Address> parsed = ParseAddress(sender);
   if (!parsed.ok()) co_return FieldError("sender", parsed.status().message());
-  CO_ASSIGN_OR_RETURN(const Expansion expansion, co_await Expand(*parsed));
-  for (const engine::Account& reached : expansion.accounts) {
+  CO_ASSIGN_OR_RETURN(const SharedExpansion expansion, co_await Expand(*parsed));
+  for (const Member& reached : expansion->members) {
     const absl::StatusOr<DirectoryAddress> address = CheckAddress("account", reached.address);
     if (address.ok() && address->key == own.key) co_return true;
   }

@@ -106,10 +106,12 @@ class MessageEngine {
 
   virtual Task<absl::StatusOr<std::unique_ptr<BodyWriter>>> NewBody() = 0;
   // One message into all its mailboxes, stored once. A delivery id seen before in its scope gives its receipt,
-  // already_stored; AlreadyExists with kReasonDeliveryIdReused when the fingerprint differs. NotFound: a mailbox is gone.
-  // ResourceExhausted with kReasonOverQuota: a mailbox had reached its quota before. AlreadyExists: a given message id is
-  // not above all that its mailbox ever had (ids grow: messages are restored in their order). InvalidArgument, with the
-  // field: see rules::Check.
+  // already_stored; AlreadyExists with kReasonDeliveryIdReused when the fingerprint differs. Only then the message's
+  // refusal, if it has one. NotFound: a mailbox is gone. ResourceExhausted with kReasonOverQuota: a mailbox had reached its
+  // quota before, and room was not promised. A mailbox whose whole quota is smaller than the content never takes it: its
+  // copy is left out (rules::CheckLeftOut says when that is an error instead, kReasonQuotaTooSmall). AlreadyExists: a given
+  // message id is not above all that its mailbox ever had (ids grow: messages are restored in their order).
+  // InvalidArgument, with the field: see rules::Check.
   virtual Task<absl::StatusOr<Receipt>> Append(NewMessage message, Content content) = 0;
   // Oldest first, those after `after`. NotFound (account).
   virtual Task<absl::StatusOr<std::vector<MessageSummary>>> List(AccountId account, MessageId after,

@@ -146,6 +146,10 @@ struct NewMessage {
   // Of what makes two deliveries the same: content, sender and recipients; 32 bytes.
   std::string fingerprint;
   absl::Time deliver_time;
+  // The sender was told of each recipient that there is room: a mailbox that has reached its quota takes it all the same.
+  bool room_promised = false;
+  // Why it cannot be stored, unless it has been already: then there need be no copies.
+  absl::Status refusal;
 };
 
 struct Receipt {
@@ -153,6 +157,8 @@ struct Receipt {
   bool already_stored = false;
   std::string sha256;
   absl::Time deliver_time;
+  // Which copies were not stored, because the message is larger than the whole quota of their mailbox; indexes, ascending.
+  std::vector<size_t> left_out;
 };
 
 // What was known of a delivery when it was settled.
@@ -169,7 +175,7 @@ struct MessageSummary {
   absl::Time deliver_time;
   std::string delivery_id;
   std::string reverse_path;
-  std::vector<EnvelopeRecipient> recipients;  // those that led to this mailbox; without accounts
+  std::vector<EnvelopeRecipient> recipients;  // those that led to this mailbox
   std::string sha256;                         // of the content, 32 bytes
 };
 

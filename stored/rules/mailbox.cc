@@ -7,10 +7,19 @@
 
 namespace mailstead::rules {
 
+bool NeverTakes(int64_t quota_bytes, int64_t content_bytes) {
+  return quota_bytes > 0 && content_bytes > quota_bytes;
+}
+
+bool IsFull(int64_t message_bytes, int64_t message_count, int64_t quota_bytes, int64_t quota_messages) {
+  return (quota_bytes > 0 && message_bytes >= quota_bytes) ||
+         (quota_messages > 0 && message_count >= quota_messages);
+}
+
 absl::Status CheckRoom(const Mailbox& mailbox, absl::string_view address) {
-  const bool full = (mailbox.quota_bytes > 0 && mailbox.message_bytes >= mailbox.quota_bytes) ||
-                    (mailbox.quota_messages > 0 && mailbox.message_count >= mailbox.quota_messages);
-  if (!full) return absl::OkStatus();
+  if (!IsFull(mailbox.message_bytes, mailbox.message_count, mailbox.quota_bytes, mailbox.quota_messages)) {
+    return absl::OkStatus();
+  }
   return WithReason(absl::ResourceExhaustedError(absl::StrCat("the mailbox of ", address, " is full")),
                     kReasonOverQuota);
 }

@@ -34,6 +34,13 @@ struct Mailbox {
   bool operator==(const Mailbox&) const = default;
 };
 
+// Whether a mailbox with this quota in bytes (0: none) could never take content of so many bytes, however empty it is. The
+// content alone counts: what SIZE announces of it and what came in are judged alike.
+bool NeverTakes(int64_t quota_bytes, int64_t content_bytes);
+
+// Whether so many bytes and messages have reached the quota. The message that crosses it is taken.
+bool IsFull(int64_t message_bytes, int64_t message_count, int64_t quota_bytes, int64_t quota_messages);
+
 // ResourceExhausted with kReasonOverQuota when the mailbox has reached its quota. The message that crosses it is taken.
 absl::Status CheckRoom(const Mailbox& mailbox, absl::string_view address);
 

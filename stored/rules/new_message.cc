@@ -45,7 +45,7 @@ absl::Status Check(const engine::NewMessage& message) {
   if (message.envelope.delivery_id.empty()) return FieldError("envelope.delivery_id", "must not be empty");
   if (message.sha256.size() != kDigestBytes) return FieldError("sha256", "must have 32 bytes");
   if (message.fingerprint.size() != kDigestBytes) return FieldError("fingerprint", "must have 32 bytes");
-  if (message.copies.empty()) return FieldError("copies", "must not be empty");
+  if (message.copies.empty() && message.refusal.ok()) return FieldError("copies", "must not be empty");
   absl::flat_hash_set<AccountId> accounts;
   for (const engine::NewCopy& copy : message.copies) {
     if (!accounts.insert(copy.account).second) return FieldError("copies", "must name each mailbox once");
@@ -53,6 +53,36 @@ absl::Status Check(const engine::NewMessage& message) {
     if (copy.id.has_value() && copy.id->value < 1) return FieldError("copies.id", "must be positive");
     if (copy.unique_id.has_value() && !IsUniqueId(*copy.unique_id)) {
       return FieldError("copies.unique_id", "must have 1 to 70 printable ASCII characters");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckLeftOut(const engine::NewMessage& message, const std::vector<size_t>& left_out) {
+  if (left_out.empty()) return absl::OkStatus();
+  const auto too_small = [&](const std::string& address) {
+    return WithReason(absl::ResourceExhaustedError(absl::StrCat(
+                          "the message is larger than the whole quota of the mailbox of ", address)),
+                      kReasonQuotaTooSmall);
+  };
+  if (left_out.size() == message.copies.size()) {
+    return too_small(AddressOf(message, message.copies[left_out.front()]));
+  }
+  if (message.room_promised) return absl::OkStatus();
+  std::vector<bool> served(message.envelope.recipients.size());
+  auto next = left_out.begin();
+  for (size_t i = 0; i < message.copies.size(); ++i) {
+    if (next != left_out.end() && *next == i) {
+      ++next;
+      continue;
+    }
+    for (const int32_t index : message.copies[i].recipients) served[static_cast<size_t>(index)] = true;
+  }
+  for (const size_t i : left_out) {
+    for (const int32_t index : message.copies[i].recipients) {
+      if (!served[static_cast<size_t>(index)]) {
+        return too_small(message.envelope.recipients[static_cast<size_t>(index)].address);
+      }
     }
   }
   return absl::OkStatus();
@@ -88,7 +118,7 @@ Entry EntryOf(const engine::NewMessage& message, const engine::NewCopy& copy, in
     // Bcc stays hidden: no mailbox learns of the recipients that led elsewhere.
     const EnvelopeRecipient& recipient = envelope.recipients[static_cast<size_t>(index)];
     entry.envelope.recipients.push_back(
-        {recipient.address, recipient.notify, recipient.original_recipient, {}, recipient.remote});
+        {recipient.address, recipient.notify, recipient.original_recipient, recipient.remote});
   }
   return entry;
 }
@@ -106,7 +136,8 @@ engine::MessageSummary SummaryOf(MessageId id, const Entry& entry) {
 }
 
 engine::MaildropEntry MaildropEntryOf(MessageId id, const Entry& entry) {
-  return {id, entry.unique_id, entry.size_bytes()};
+  // RFC 1939 section 11: what is sent is counted, with its CRLFs.
+  return {id, entry.unique_id, entry.size_bytes() + (entry.unfinished ? 2 : 0)};
 }
 
 }  // namespace mailstead::rules

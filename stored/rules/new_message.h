@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -14,6 +15,11 @@ namespace mailstead::rules {
 
 // InvalidArgument names the field. What it refuses is a mistake of the caller's.
 absl::Status Check(const engine::NewMessage& message);
+
+// Whether the message goes into the other mailboxes when these copies (indexes, ascending) are left out, because it is larger
+// than the whole quota of their mailbox. ResourceExhausted with kReasonQuotaTooSmall: nobody is left who takes it, or, where
+// no room was promised, nobody for one of the recipients.
+absl::Status CheckLeftOut(const engine::NewMessage& message, const std::vector<size_t>& left_out);
 
 // For what is said about a copy: the first recipient that led to it.
 const std::string& AddressOf(const engine::NewMessage& message, const engine::NewCopy& copy);
@@ -29,8 +35,10 @@ struct Entry {
   std::string prefix;
   absl::Time deliver_time;
   std::string sha256;
-  // With those of its recipients that led to this mailbox, without accounts.
+  // With those of its recipients that led to this mailbox.
   Envelope envelope;
+  // Set by stores of earlier versions only: the last line has no end, and POP3 adds one.
+  bool unfinished = false;
 
   // As it is read: prefix, trace and content.
   int64_t size_bytes() const { return static_cast<int64_t>(prefix.size()) + trace_bytes + content_bytes; }

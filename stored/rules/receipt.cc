@@ -18,7 +18,7 @@ absl::StatusOr<std::optional<engine::Receipt>> DecideRepeat(const std::optional<
     return WithReason(absl::AlreadyExistsError("the delivery id was used for another message"),
                       kReasonDeliveryIdReused);
   }
-  return std::optional<engine::Receipt>({true, before->sha256, before->deliver_time});
+  return std::optional<engine::Receipt>({true, before->sha256, before->deliver_time, {}});
 }
 
 KeptReceipt ReceiptOf(const engine::NewMessage& message) {

@@ -75,7 +75,7 @@ std::string Describe(const Place& place) {
 }
 std::string Describe(const Receipt& receipt) {
   return absl::StrCat(receipt.already_stored, " ", absl::BytesToHexString(receipt.sha256), " ",
-                      Describe(receipt.deliver_time));
+                      Describe(receipt.deliver_time), " ", absl::StrJoin(receipt.left_out, ","));
 }
 std::string Describe(const Settlement& settlement) {
   return settlement.receipt.has_value() ? Describe(*settlement.receipt) : "void";
@@ -83,7 +83,7 @@ std::string Describe(const Settlement& settlement) {
 std::string Describe(const EnvelopeRecipient& recipient) {
   const DsnNotify& notify = recipient.notify;
   return absl::StrCat(recipient.address, "/", notify.given, notify.success, notify.failure, notify.delay, "/",
-                      recipient.original_recipient, "/", recipient.accounts.size());
+                      recipient.original_recipient);
 }
 std::string Describe(const MessageSummary& summary) {
   return absl::StrCat(summary.id.value, " ", summary.unique_id, " ", summary.size_bytes, " ",
@@ -274,7 +274,7 @@ class Comparison {
     Account account;
     account.address = Address();
     account.quota_messages = Below(4) == 0 ? 5 : 0;
-    account.quota_bytes = Below(4) == 0 ? 200'000 : 0;
+    account.quota_bytes = Below(4) == 0 ? (Below(2) == 0 ? 200'000 : 2000) : 0;
     account.create_time = clock_.Now();
     // Ids of deleted accounts are free again only once their messages are gone.
     if (Below(5) == 0) account.id = AccountId{last_account_ + Below(3)};
@@ -371,6 +371,8 @@ class Comparison {
     message.sha256 = Sha256(content);
     message.fingerprint = Sha256(absl::StrCat(message.envelope.delivery_id, Below(3)));
     message.deliver_time = clock_.Now();
+    message.room_promised = Below(2) == 0;
+    if (Below(20) == 0) message.refusal = absl::NotFoundError("refused before");
     return Same("Append " + message.envelope.delivery_id, [&](SyncEngine engine) -> absl::StatusOr<Receipt> {
       if (!staged) return engine.Append(message, Content{content, nullptr});
       auto body = engine.NewBody();

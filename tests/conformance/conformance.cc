@@ -54,7 +54,6 @@ NewMessage EngineConformance::NewDelivery(absl::string_view delivery_id,
   for (const AccountId account : accounts) {
     EnvelopeRecipient recipient;
     recipient.address = absl::StrCat("box", account.value, "@example.test");
-    recipient.accounts = {account};
     NewCopy copy;
     copy.account = account;
     copy.prefix = "Return-Path: <sender@example.org>\r\n";

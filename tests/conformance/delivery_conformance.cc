@@ -55,7 +55,6 @@ TEST_P(DeliveryConformance, AMessageIsKeptWithItsEnvelope) {
   EXPECT_EQ(messages[0].reverse_path, "sender@example.org");
   ASSERT_THAT(messages[0].recipients, SizeIs(1));
   EXPECT_EQ(messages[0].recipients[0].address, "A+tag@Example.Test");
-  EXPECT_THAT(messages[0].recipients[0].accounts, IsEmpty());
   EXPECT_EQ(messages[0].sha256, Sha256(content));
   EXPECT_EQ(Fetch(mailbox, messages[0].id).value(), kPrefix + content);
   const auto usage = engine().GetUsage(mailbox);
@@ -243,7 +242,7 @@ TEST_P(DeliveryConformance, OneMessageForManyMailboxes) {
 
 TEST_P(DeliveryConformance, AllMailboxesOrNone) {
   const AccountId good = NewMailbox("a@example.test");
-  const AccountId full = NewMailbox("full@example.test", /*quota_bytes=*/1);
+  const AccountId full = NewMailbox("full@example.test", 0, /*quota_messages=*/1);
   Put(full, "x");
   const auto gone = Append(NewDelivery("delivery-id-0001", {good, AccountId{999}}), "x");
   EXPECT_THAT(gone.status(), HasCode(StatusCode::kNotFound));
@@ -331,6 +330,70 @@ TEST_P(DeliveryConformance, AQuotaIsReachedAtItsVeryNumber) {
   EXPECT_OK(Append(NewDelivery("delivery-count-1", {count}), "").status());
   EXPECT_THAT(Append(NewDelivery("delivery-count-2", {count}), "").status(),
               HasReason(StatusCode::kResourceExhausted, kReasonOverQuota));
+}
+
+TEST_P(DeliveryConformance, WhereRoomWasPromisedAFullMailboxTakesIt) {
+  const AccountId full = NewMailbox("full@example.test", /*quota_bytes=*/100, /*quota_messages=*/1);
+  const AccountId other = NewMailbox("other@example.test");
+  Put(full, "x");
+  NewMessage message = NewDelivery("delivery-id-0001", {full, other});
+  EXPECT_THAT(Append(message, "x").status(), HasReason(StatusCode::kResourceExhausted, kReasonOverQuota));
+  message.room_promised = true;
+  ASSERT_OK(Append(message, "x"));
+  EXPECT_THAT(List(full), SizeIs(2));
+  EXPECT_THAT(List(other), SizeIs(1));
+}
+
+TEST_P(DeliveryConformance, AMailboxWhoseQuotaIsSmallerThanTheContentIsLeftOut) {
+  const AccountId small = NewMailbox("small@example.test", /*quota_bytes=*/100);
+  const AccountId other = NewMailbox("other@example.test");
+  const AccountId last = NewMailbox("last@example.test");
+  // The content counts, not our fields: 100 fit, whichever way they come.
+  for (const int64_t size : {100, 101}) {
+    const bool fits = size == 100;
+    NewMessage message = NewDelivery(absl::StrCat("delivery-size-", size), {other, small, last});
+    if (!fits) {
+      EXPECT_THAT(Append(message, std::string(101, 'x')).status(),
+                  HasReason(StatusCode::kResourceExhausted, kReasonQuotaTooSmall));
+    }
+    message.room_promised = true;
+    const auto receipt = AppendStaged(message, std::string(static_cast<size_t>(size), 'x'), 50);
+    ASSERT_OK(receipt);
+    if (fits) {
+      EXPECT_THAT(receipt->left_out, IsEmpty());
+    } else {
+      EXPECT_THAT(receipt->left_out, ElementsAre(1));
+      EXPECT_THAT(Append(message, std::string(101, 'x'))->left_out, IsEmpty()) << "a repeat";
+    }
+  }
+  EXPECT_THAT(List(small), SizeIs(1));
+  EXPECT_THAT(List(other), SizeIs(2));
+  EXPECT_THAT(List(last), SizeIs(2));
+  EXPECT_EQ(engine().Status()->message_count, 5);
+  NewMessage alone = NewDelivery("delivery-alone-1", {small});
+  alone.room_promised = true;
+  EXPECT_THAT(Append(alone, std::string(101, 'x')).status(),
+              HasReason(StatusCode::kResourceExhausted, kReasonQuotaTooSmall));
+  // The body that two mailboxes share goes with the last of them.
+  const MessageId shared = Ids(other).back();
+  ASSERT_EQ(engine().DeleteMessages(last, {Ids(last).back()}).value(), 1);
+  EXPECT_EQ(Fetch(other, shared).value(), kPrefix + std::string(101, 'x'));
+  ASSERT_EQ(engine().DeleteMessages(other, {shared}).value(), 1);
+  Restart();
+  EXPECT_EQ(engine().Verify(AccountId{}, [](auto, auto, const auto& error) { ADD_FAILURE() << error; }).value(), 3);
+}
+
+TEST_P(DeliveryConformance, ARefusalIsToldUnlessItWasStored) {
+  const AccountId mailbox = NewMailbox("a@example.test");
+  NewMessage message = NewDelivery("delivery-id-0001", {mailbox});
+  NewMessage refused = message;
+  refused.copies.clear();
+  refused.refusal = absl::NotFoundError("gone");
+  EXPECT_THAT(Append(refused, "x").status(), HasCode(StatusCode::kNotFound));
+  ASSERT_OK(Append(message, "x"));
+  const auto repeat = Append(refused, "x");
+  ASSERT_OK(repeat);
+  EXPECT_TRUE(repeat->already_stored);
 }
 
 TEST_P(DeliveryConformance, MessageNumbersGrowAndAreNeverUsedAgain) {

@@ -247,7 +247,7 @@ MessageId FakeStore::AddMessage(const std::string& address, const std::string& c
   message.delivery_scope = "test";
   message.envelope.delivery_id = RandomId(26);
   message.envelope.reverse_path = reverse_path;
-  message.envelope.recipients.push_back({.address = address, .accounts = {account}});
+  message.envelope.recipients.push_back({.address = address});
   engine::NewCopy copy;
   copy.account = account;
   copy.recipients = {0};

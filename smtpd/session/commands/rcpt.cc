@@ -1,6 +1,7 @@
 // RCPT: RFC 5321 section 4.1.1.3.
 #include <utility>
 
+#include "common/store/limits.h"
 #include "smtpd/session/commands/commands.h"
 #include "smtpd/session/store_replies.h"
 
@@ -27,6 +28,8 @@ ReplyId ReplyFor(const Dialog& dialog, Outcome outcome) {
       return ReplyId::kRecipientDisabled;
     case Outcome::kOverQuota:
       return ReplyId::kMailboxFull;
+    case Outcome::kQuotaTooSmall:
+      return ReplyId::kMailboxTooSmall;
   }
   return ReplyId::kUnknownRecipient;
 }
@@ -35,11 +38,34 @@ Parsed<RcptCommand> Parse(const Dialog& dialog, absl::string_view argument) {
   return ParseRcpt(argument, dialog.transaction->envelope.smtputf8, dialog.config.limits.max_path_bytes);
 }
 
-void Open(Transaction& transaction, RcptCommand rcpt) {
-  EnvelopeRecipient& recipient = transaction.open_recipients.emplace_back();
+EnvelopeRecipient RecipientOf(RcptCommand rcpt) {
+  EnvelopeRecipient recipient;
   recipient.address = rcpt.forward_path.ToString();
   recipient.notify = rcpt.notify;
   recipient.original_recipient = std::move(rcpt.original_recipient);
+  return recipient;
+}
+
+// False: the envelope has no room for it.
+bool Open(Transaction& transaction, RcptCommand rcpt) {
+  EnvelopeRecipient recipient = RecipientOf(std::move(rcpt));
+  const size_t bytes = EnvelopeBytes(recipient);
+  if (transaction.envelope_bytes + bytes > store::kMaxEnvelopeBytes) return false;
+  transaction.envelope_bytes += bytes;
+  transaction.open_recipients.push_back(std::move(recipient));
+  return true;
+}
+
+// Whether the store takes a message for this one and all before it. SECURITY: many recipients that lead to the same long
+// list cost recipients times mailboxes; who is told that it is too many sends to the rest in another transaction.
+bool Fits(Transaction& transaction, const EnvelopeRecipient& recipient, int64_t mailbox_count) {
+  const int64_t mailboxes = transaction.mailbox_count + mailbox_count;
+  const int64_t kept_bytes = transaction.kept_bytes + mailbox_count * KeptBytes(recipient);
+  const bool fits = mailboxes <= store::kMaxDeliveryMailboxes && kept_bytes <= store::kMaxKeptRecipientBytes;
+  if (!fits && !transaction.envelope.recipients.empty()) return false;
+  transaction.mailbox_count = mailboxes;
+  transaction.kept_bytes = kept_bytes;
+  return true;
 }
 
 Action Refuse(Dialog& dialog, const EnvelopeRecipient& recipient, ReplyId reply) {
@@ -65,7 +91,10 @@ Action Rcpt(Dialog& dialog, absl::string_view argument) {
     dialog.Say(ReplyId::kTooManyRecipients);
     return NextCommandAction{};
   }
-  Open(transaction, *std::move(rcpt));
+  if (!Open(transaction, *std::move(rcpt))) {
+    dialog.Say(ReplyId::kTooManyRecipients);
+    return NextCommandAction{};
+  }
   return ResolveRecipientsAction{};
 }
 
@@ -78,17 +107,25 @@ bool RcptAhead(Dialog& dialog, absl::string_view argument) {
     return false;
   Parsed<RcptCommand> rcpt = Parse(dialog, argument);
   if (!rcpt.ok()) return false;
-  Open(transaction, *std::move(rcpt));
-  return true;
+  return Open(transaction, *std::move(rcpt));
 }
 
 Action RcptResolved(Dialog& dialog, EnvelopeRecipient recipient,
                     const absl::StatusOr<store::Resolution>& resolution) {
-  if (!resolution.ok()) return Refuse(dialog, recipient, ReplyForStoreFailure(resolution.status()));
-  const ReplyId reply = ReplyFor(dialog, resolution->outcome);
-  if (reply != ReplyId::kRecipientOk) return Refuse(dialog, recipient, reply);
-  recipient.accounts = resolution->accounts;
-  dialog.transaction->envelope.recipients.push_back(std::move(recipient));
+  Transaction& transaction = *dialog.transaction;
+  ReplyId reply = ReplyId::kTooManyRecipients;
+  if (!resolution.ok()) {
+    reply = ReplyForStoreFailure(resolution.status());
+  } else if (resolution->outcome != Outcome::kAccount && resolution->outcome != Outcome::kAlias) {
+    reply = ReplyFor(dialog, resolution->outcome);
+  } else if (Fits(transaction, recipient, resolution->mailbox_count)) {
+    reply = ReplyId::kRecipientOk;
+  }
+  if (reply != ReplyId::kRecipientOk) {
+    transaction.envelope_bytes -= EnvelopeBytes(recipient);
+    return Refuse(dialog, recipient, reply);
+  }
+  transaction.envelope.recipients.push_back(std::move(recipient));
   dialog.Say(reply);
   return NextCommandAction{};
 }

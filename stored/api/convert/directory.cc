@@ -37,6 +37,34 @@ v1::ResolveAddressResponse::Outcome OutcomeOf(Resolution::Outcome outcome) {
       return v1::ResolveAddressResponse::OUTCOME_DISABLED;
     case Resolution::Outcome::kOverQuota:
       return v1::ResolveAddressResponse::OUTCOME_OVER_QUOTA;
+    case Resolution::Outcome::kQuotaTooSmall:
+      return v1::ResolveAddressResponse::OUTCOME_QUOTA_TOO_SMALL;
+  }
+  CHECK(false);
+}
+
+bool Takes(const Resolution& resolution) {
+  return resolution.outcome == Resolution::Outcome::kAccount || resolution.outcome == Resolution::Outcome::kAlias;
+}
+
+v1::ResolutionStep::Kind KindOf(ResolutionStep::Kind kind) {
+  switch (kind) {
+    case ResolutionStep::Kind::kAccount:
+      return v1::ResolutionStep::KIND_ACCOUNT;
+    case ResolutionStep::Kind::kAlias:
+      return v1::ResolutionStep::KIND_ALIAS;
+    case ResolutionStep::Kind::kRemote:
+      return v1::ResolutionStep::KIND_REMOTE;
+    case ResolutionStep::Kind::kUnknown:
+      return v1::ResolutionStep::KIND_UNKNOWN;
+    case ResolutionStep::Kind::kDisabled:
+      return v1::ResolutionStep::KIND_DISABLED;
+    case ResolutionStep::Kind::kOverQuota:
+      return v1::ResolutionStep::KIND_OVER_QUOTA;
+    case ResolutionStep::Kind::kQuotaTooSmall:
+      return v1::ResolutionStep::KIND_QUOTA_TOO_SMALL;
+    case ResolutionStep::Kind::kKnown:
+      return v1::ResolutionStep::KIND_KNOWN;
   }
   CHECK(false);
 }
@@ -85,16 +113,25 @@ void ToProto(const engine::Alias& alias, v1::Alias& proto) {
   SetState(alias, proto);
 }
 
-void ToProto(const Resolution& resolution, v1::ResolveAddressResponse& proto) {
+void ToProto(const Resolution& resolution, const ResolutionPath& path, v1::ResolveAddressResponse& proto) {
   proto.set_outcome(OutcomeOf(resolution.outcome));
-  if (resolution.outcome == Resolution::Outcome::kOverQuota) return;
-  for (const AccountId account : resolution.accounts) proto.add_account_ids(absl::StrCat(account.value));
+  if (Takes(resolution)) {
+    for (const AccountId account : resolution.accounts) proto.add_account_ids(absl::StrCat(account.value));
+  }
+  for (const ResolutionStep& step : path.steps) {
+    v1::ResolutionStep& to = *proto.add_steps();
+    to.set_address(step.address);
+    to.set_led_by(step.led_by + 1);
+    to.set_kind(KindOf(step.kind));
+    to.set_found_as(step.found_as);
+    if (step.account.value != 0) to.set_account_id(absl::StrCat(step.account.value));
+  }
+  proto.set_further_step_count(static_cast<int64_t>(path.further_count));
 }
 
 void ToProto(const Resolution& resolution, frontend::v1::ResolveRecipientResponse& proto) {
   proto.set_outcome(OutcomeOf(resolution.outcome));
-  if (resolution.outcome == Resolution::Outcome::kOverQuota) return;
-  for (const AccountId account : resolution.accounts) proto.add_account_ids(account.value);
+  if (Takes(resolution)) proto.set_mailbox_count(static_cast<int64_t>(resolution.accounts.size()));
 }
 
 absl::StatusOr<bool> FromProto(v1::PlusAddressing plus_addressing, bool if_unspecified) {

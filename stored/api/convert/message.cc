@@ -94,18 +94,4 @@ absl::StatusOr<Envelope> FromProto(const v1::Envelope& envelope) {
   return result;
 }
 
-absl::Status SetResolved(const google::protobuf::RepeatedPtrField<frontend::v1::Resolved>& resolved,
-                         Envelope& envelope) {
-  if (static_cast<size_t>(resolved.size()) > envelope.recipients.size()) {
-    return FieldError("resolved", "must not have more entries than the envelope has recipients");
-  }
-  for (int i = 0; i < resolved.size(); ++i) {
-    for (const int64_t account : resolved[i].account_ids()) {
-      if (account < 1) return FieldError(absl::StrCat("resolved[", i, "].account_ids"), "must be 1 or more");
-      envelope.recipients[i].accounts.push_back(AccountId{account});
-    }
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace mailstead::stored

@@ -1,12 +1,8 @@
 // Messages and envelopes between the API and core.
 #pragma once
 
-#include <google/protobuf/repeated_ptr_field.h>
-
-#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/mail/envelope.h"
-#include "mailstead/frontend/v1/delivery.pb.h"
 #include "mailstead/store/v1/message.pb.h"
 #include "stored/engine/types.h"
 
@@ -17,8 +13,5 @@ store::v1::DeliverOutcome OutcomeOf(const engine::Receipt& receipt);
 
 // FieldError "envelope.…" for enums; the rest is CheckEnvelope's.
 absl::StatusOr<Envelope> FromProto(const store::v1::Envelope& envelope);
-// Puts where each recipient leads into the envelope. FieldError "resolved[i]".
-absl::Status SetResolved(const google::protobuf::RepeatedPtrField<frontend::v1::Resolved>& resolved,
-                         Envelope& envelope);
 
 }  // namespace mailstead::stored

@@ -80,19 +80,31 @@ absl::StatusOr<Receipt> Store(MemoryShared& shared, const NewMessage& message, s
   if (it != state.receipts.end()) before = it->second.receipt;
   ASSIGN_OR_RETURN(const std::optional<Receipt> repeated, rules::DecideRepeat(before, message));
   if (repeated.has_value()) return *repeated;
+  RETURN_IF_ERROR(message.refusal);
 
-  std::vector<MessageId> ids;
-  for (const NewCopy& copy : message.copies) {
+  const int64_t content_bytes = static_cast<int64_t>(content.size());
+  std::vector<size_t> left_out;
+  std::vector<MessageId> ids(message.copies.size());
+  for (size_t i = 0; i < message.copies.size(); ++i) {
+    const NewCopy& copy = message.copies[i];
     const KeptAccount* account = state.Find(copy.account);
     const std::string& address = rules::AddressOf(message, copy);
     if (account == nullptr) return rules::NoMailbox(address);
-    RETURN_IF_ERROR(rules::CheckRoom(account->mailbox, address));
-    ASSIGN_OR_RETURN(const MessageId id, rules::ChooseMessageId(account->mailbox, copy.id));
-    ids.push_back(id);
+    if (rules::NeverTakes(account->mailbox.quota_bytes, content_bytes)) {
+      left_out.push_back(i);
+      continue;
+    }
+    if (!message.room_promised) RETURN_IF_ERROR(rules::CheckRoom(account->mailbox, address));
+    ASSIGN_OR_RETURN(ids[i], rules::ChooseMessageId(account->mailbox, copy.id));
   }
-  const int64_t content_bytes = static_cast<int64_t>(content.size());
+  RETURN_IF_ERROR(rules::CheckLeftOut(message, left_out));
   const auto body = std::make_shared<const KeptBody>(KeptBody{std::move(content), message.trace});
+  auto next_left_out = left_out.begin();
   for (size_t i = 0; i < message.copies.size(); ++i) {
+    if (next_left_out != left_out.end() && *next_left_out == i) {
+      ++next_left_out;
+      continue;
+    }
     const NewCopy& copy = message.copies[i];
     KeptAccount& account = *state.Find(copy.account);
     rules::Entry entry = rules::EntryOf(message, copy, content_bytes, RandomId(kUniqueIdChars));
@@ -101,7 +113,7 @@ absl::StatusOr<Receipt> Store(MemoryShared& shared, const NewMessage& message, s
   }
   const rules::KeptReceipt receipt = rules::ReceiptOf(message);
   state.receipts[key] = {receipt, shared.Now()};
-  return Receipt{false, receipt.sha256, receipt.deliver_time};
+  return Receipt{false, receipt.sha256, receipt.deliver_time, std::move(left_out)};
 }
 
 }  // namespace

@@ -30,6 +30,7 @@ class RocksDbEngine final : public Engine {
 
   absl::Status Open() {
     RETURN_IF_ERROR(shared_.Open());
+    RETURN_IF_ERROR(shared_.MarkUnfinishedMessages());
     RETURN_IF_ERROR(leases_.Load());
     upkeep_.Begin();
     return absl::OkStatus();

@@ -35,6 +35,9 @@ class RocksDbShared {
   // Nothing is written any more. The readers end what they have.
   void Close();
 
+  // Of a store that an earlier program has written, once, before anything is asked of it. Blocks.
+  absl::Status MarkUnfinishedMessages();
+
   const RocksDbOptions& options() const { return options_; }
   const Clock& clock() const { return clock_; }
   Health& health() { return health_; }

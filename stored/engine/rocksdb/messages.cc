@@ -50,7 +50,10 @@ class AppendChange final : public Change {
  public:
   AppendChange(RocksDbShared& shared, NewMessage message) : shared_(shared), message_(std::move(message)) {
     unique_ids_.reserve(message_.copies.size());
-    for (size_t i = 0; i < message_.copies.size(); ++i) unique_ids_.push_back(RandomId(kUniqueIdChars));
+    for (const NewCopy& copy : message_.copies) {
+      unique_ids_.push_back(RandomId(kUniqueIdChars));
+      copies_bytes_ += copy.prefix.size() + copy.recipients.size() * sizeof(int32_t);
+    }
   }
 
   const NewMessage& message() const { return message_; }
@@ -68,7 +71,7 @@ class AppendChange final : public Change {
   size_t record_count() const override { return 8 + 3 * message_.copies.size(); }
   size_t size_bytes() const override {
     return (staged_ != nullptr ? staged_->memory_bytes() : whole_->memory_bytes()) +
-           message_.copies.size() * (sizeof(NewCopy) + 64);
+           message_.copies.size() * (sizeof(NewCopy) + 64) + copies_bytes_;
   }
 
   absl::Status Apply(Batch& batch) override {
@@ -80,6 +83,8 @@ class AppendChange final : public Change {
       receipt_ = *repeated;
       return absl::OkStatus();
     }
+    RETURN_IF_ERROR(message_.refusal);
+    left_out_.clear();
     std::vector<rules::Mailbox> mailboxes;
     std::vector<MessageId> ids;
     RETURN_IF_ERROR(FindMailboxes(batch, mailboxes, ids));
@@ -87,7 +92,7 @@ class AppendChange final : public Change {
     PutEntries(batch, body, mailboxes, ids);
     const rules::KeptReceipt receipt = rules::ReceiptOf(message_);
     PutReceipt(shared_, batch, scope, delivery_id, receipt);
-    receipt_ = {false, receipt.sha256, receipt.deliver_time};
+    receipt_ = {false, receipt.sha256, receipt.deliver_time, left_out_};
     return absl::OkStatus();
   }
 
@@ -100,24 +105,28 @@ class AppendChange final : public Change {
  private:
   // All of them, before anything is written.
   absl::Status FindMailboxes(const Batch& batch, std::vector<rules::Mailbox>& mailboxes,
-                             std::vector<MessageId>& ids) const {
+                             std::vector<MessageId>& ids) {
     mailboxes.reserve(message_.copies.size());
-    ids.reserve(message_.copies.size());
-    for (const NewCopy& copy : message_.copies) {
+    ids.resize(message_.copies.size());
+    for (size_t i = 0; i < message_.copies.size(); ++i) {
+      const NewCopy& copy = message_.copies[i];
       ASSIGN_OR_RETURN(auto mailbox,
                        FindRecord<rules::Mailbox>(batch, Family::kMailbox, MailboxKey(copy.account)));
       const std::string& address = rules::AddressOf(message_, copy);
       if (!mailbox.has_value()) return rules::NoMailbox(address);
-      RETURN_IF_ERROR(rules::CheckRoom(*mailbox, address));
-      ASSIGN_OR_RETURN(const MessageId id, rules::ChooseMessageId(*mailbox, copy.id));
+      if (rules::NeverTakes(mailbox->quota_bytes, content_bytes_)) {
+        left_out_.push_back(i);
+      } else {
+        if (!message_.room_promised) RETURN_IF_ERROR(rules::CheckRoom(*mailbox, address));
+        ASSIGN_OR_RETURN(ids[i], rules::ChooseMessageId(*mailbox, copy.id));
+      }
       mailboxes.push_back(*std::move(mailbox));
-      ids.push_back(id);
     }
-    return absl::OkStatus();
+    return rules::CheckLeftOut(message_, left_out_);
   }
 
   absl::StatusOr<int64_t> PutBody(Batch& batch) {
-    const int64_t mailbox_count = static_cast<int64_t>(message_.copies.size());
+    const int64_t mailbox_count = static_cast<int64_t>(message_.copies.size() - left_out_.size());
     if (staged_ != nullptr) {
       RETURN_IF_ERROR(staged_->Commit(batch, mailbox_count));
       return staged_->id();
@@ -128,7 +137,12 @@ class AppendChange final : public Change {
 
   void PutEntries(Batch& batch, int64_t body, std::vector<rules::Mailbox>& mailboxes,
                   const std::vector<MessageId>& ids) {
+    auto next_left_out = left_out_.begin();
     for (size_t i = 0; i < mailboxes.size(); ++i) {
+      if (next_left_out != left_out_.end() && *next_left_out == i) {
+        ++next_left_out;
+        continue;
+      }
       const NewCopy& copy = message_.copies[i];
       const MessageRecord record{body, rules::EntryOf(message_, copy, content_bytes_, unique_ids_[i])};
       const int64_t size_bytes = record.entry.size_bytes();
@@ -143,7 +157,11 @@ class AppendChange final : public Change {
   RocksDbShared& shared_;
   const NewMessage message_;
   std::vector<std::string> unique_ids_;
+  // What the copies hold beside the message.
+  size_t copies_bytes_ = 0;
   int64_t content_bytes_ = 0;
+  // Copies that are not stored (rules::NeverTakes).
+  std::vector<size_t> left_out_;
   // One of the two.
   std::unique_ptr<StagedBody> staged_;
   std::optional<WholeBody> whole_;

@@ -32,6 +32,7 @@
 //                 recipient* dsn_return:number dsn_envelope_id:string parameters:number
 //                                               dsn_return: 0 not given, 1 FULL, 2 HDRS
 //                                               parameters: 1 BODY=8BITMIME, 2 SMTPUTF8, 4 REQUIRETLS, added up
+//                                               3 in place of 2: of an earlier store, and its last line has no end
 //   recipient = address:string notify:number original_recipient:string remote:flag
 //                                               notify: 1 given, 2 SUCCESS, 4 FAILURE, 8 DELAY, added up
 //   body_ref  = 1 mailbox_count:number size_bytes:number
@@ -283,6 +284,10 @@ DsnNotify NotifyOf(int64_t bits) {
   return {(bits & kGiven) != 0, (bits & kSuccess) != 0, (bits & kFailure) != 0, (bits & kDelay) != 0};
 }
 
+// Versions of a message record.
+constexpr uint8_t kFinishedMessage = 2;
+constexpr uint8_t kUnfinishedMessage = 3;
+
 constexpr int64_t kEightBitMime = 1;
 constexpr int64_t kSmtpUtf8 = 2;
 constexpr int64_t kRequireTls = 4;
@@ -504,7 +509,7 @@ absl::Status Decode(absl::string_view bytes, Runs& runs) {
 std::string Encode(const MessageRecord& message) {
   const rules::Entry& entry = message.entry;
   const Envelope& envelope = entry.envelope;
-  Encoder encoder(2);
+  Encoder encoder(entry.unfinished ? kUnfinishedMessage : kFinishedMessage);
   encoder.Number(message.body)
       .Number(entry.content_bytes)
       .Number(entry.trace_bytes)
@@ -528,9 +533,10 @@ std::string Encode(const MessageRecord& message) {
 }
 
 absl::Status Decode(absl::string_view bytes, MessageRecord& message) {
-  Decoder decoder("message", bytes, 2);
+  Decoder decoder("message", bytes, kUnfinishedMessage);
   rules::Entry& entry = message.entry;
   Envelope& envelope = entry.envelope;
+  entry.unfinished = decoder.version() == kUnfinishedMessage;
   envelope.recipients.clear();
   if (decoder.version() == 1) {
     DecodeOldMessage(decoder, message);
@@ -558,8 +564,12 @@ absl::Status Decode(absl::string_view bytes, MessageRecord& message) {
   return decoder.Finish();
 }
 
+bool IsOldMessage(absl::string_view bytes) {
+  return !bytes.empty() && static_cast<uint8_t>(bytes[0]) < kFinishedMessage;
+}
+
 absl::Status DecodeListed(absl::string_view bytes, MaildropEntry& entry) {
-  Decoder decoder("message", bytes, 2);
+  Decoder decoder("message", bytes, kUnfinishedMessage);
   int64_t body;
   if (decoder.version() == 1) {
     decoder.Number(body).Number(entry.size_bytes, kMostBytes).String(entry.unique_id);
@@ -573,7 +583,8 @@ absl::Status DecodeListed(absl::string_view bytes, MaildropEntry& entry) {
       .Number(trace_bytes, kMostBytes)
       .SkipString(prefix_bytes)
       .String(entry.unique_id);
-  entry.size_bytes = content_bytes + trace_bytes + prefix_bytes;
+  // As rules::MaildropEntryOf.
+  entry.size_bytes = content_bytes + trace_bytes + prefix_bytes + (decoder.version() == kUnfinishedMessage ? 2 : 0);
   return decoder.Outcome();
 }
 

@@ -95,6 +95,9 @@ absl::Status Decode(absl::string_view bytes, rules::KeptReceipt& receipt);
 absl::Status Decode(absl::string_view bytes, rules::Lease& lease);
 absl::Status Decode(absl::string_view bytes, rules::Lock& lock);
 
+// Whether a message record was written by a store before schema version 3, and has not been written since.
+bool IsOldMessage(absl::string_view bytes);
+
 // Of a message record only what a maildrop's listing shows: its unique id and size. Cheaper, for thousands of them.
 absl::Status DecodeListed(absl::string_view bytes, MaildropEntry& entry);
 

@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
@@ -14,8 +15,10 @@
 namespace mailstead::engine {
 namespace {
 
-// One line: the version, and " new" until the database has been made.
+// One line: the version, and " new" until the database has been made, or " old messages" until the messages of an earlier
+// version have been looked through.
 constexpr absl::string_view kNewMark = " new";
+constexpr absl::string_view kOldMessagesMark = " old messages";
 
 std::string SchemaFile(const std::string& path) { return path + "/schema"; }
 
@@ -49,6 +52,7 @@ absl::StatusOr<SchemaState> CheckSchema(rocksdb::Env& env, const std::string& pa
 
   absl::string_view line = absl::StripSuffix(text, "\n");
   const bool is_new = absl::ConsumeSuffix(&line, kNewMark);
+  absl::ConsumeSuffix(&line, kOldMessagesMark);
   uint32_t version;
   if (!absl::SimpleAtoi(line, &version)) {
     return absl::DataLossError(absl::StrCat(SchemaFile(path), " does not hold a version"));
@@ -62,10 +66,16 @@ absl::StatusOr<SchemaState> CheckSchema(rocksdb::Env& env, const std::string& pa
     return absl::DataLossError(absl::StrCat("the database of the store in ", path, " is missing"));
   }
   if (version != kSchemaVersion) {
-    RETURN_IF_ERROR(WriteSchema(env, path, absl::StrCat(kSchemaVersion, is_new ? kNewMark : "")));
+    RETURN_IF_ERROR(WriteSchema(env, path, absl::StrCat(kSchemaVersion, is_new ? kNewMark : kOldMessagesMark)));
     obs::LogInfo("schema_taken_on", {{"from", version}, {"to", kSchemaVersion}, {"path", path}});
   }
   return is_new ? SchemaState::kNew : SchemaState::kReady;
+}
+
+absl::StatusOr<bool> HasOldMessages(rocksdb::Env& env, const std::string& path) {
+  std::string text;
+  RETURN_IF_ERROR(FromRocksDb(rocksdb::ReadFileToString(&env, SchemaFile(path), &text)));
+  return absl::EndsWith(absl::StripSuffix(text, "\n"), kOldMessagesMark);
 }
 
 absl::Status MarkSchemaReady(rocksdb::Env& env, const std::string& path) {

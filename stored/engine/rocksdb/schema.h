@@ -32,7 +32,10 @@ enum class SchemaState {
 // or its database is gone.
 absl::StatusOr<SchemaState> CheckSchema(rocksdb::Env& env, const std::string& path,
                                         const std::string& db_path);
-// The database has been made.
+// Whether the folder was taken on from an earlier version, and its messages have not been looked through since
+// (RocksDbShared::MarkUnfinishedMessages).
+absl::StatusOr<bool> HasOldMessages(rocksdb::Env& env, const std::string& path);
+// The database has been made, or its old messages have been looked through.
 absl::Status MarkSchemaReady(rocksdb::Env& env, const std::string& path);
 
 }  // namespace mailstead::engine

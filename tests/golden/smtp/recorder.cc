@@ -132,7 +132,6 @@ std::unique_ptr<rpc::CallStream> Recorder::Open(absl::string_view method, rpc::C
 void Recorder::Keep(const std::vector<fv1::DeliverRequest>& pieces) {
   Stored message;
   message.envelope = pieces.front().envelope();
-  message.resolved.assign(pieces.front().resolved().begin(), pieces.front().resolved().end());
   for (const fv1::DeliverRequest& piece : pieces) message.content += piece.content();
   message.trace = pieces.back().end().trace();
   message.piece_count = static_cast<int>(pieces.size());

@@ -18,8 +18,6 @@ class Recorder final : public rpc::Transport {
   // A message that is on disk.
   struct Stored {
     mailstead::store::v1::Envelope envelope;
-    // Where each recipient leads, in their order.
-    std::vector<mailstead::frontend::v1::Resolved> resolved;
     std::string content;
     std::string trace;
     // How many pieces it came in.

@@ -2,8 +2,8 @@
 // (tests/support/fake_store.h), a clock that stands still and identifiers that count.
 //
 // Its directory: example.test is ours, with the accounts postmaster, alice (password "secret"), bob and ünï
-// (and plus addressing), the alias team (alice and bob), closed (disabled, password "secret") and full (over
-// quota). alice may send as herself and as team. Every other domain is remote. A dialog that speaks of
+// (and plus addressing), the alias team (alice and bob), closed (disabled, password "secret"), full (over
+// quota), small (may have 50 bytes), and the aliases mixed (alice and small) and waiting (alice and full). alice may send as herself and as team. Every other domain is remote. A dialog that speaks of
 // user1@example.test has a thousand such aliases of one account.
 //
 // Directives beside those of tests/support/chat.h:
@@ -19,7 +19,7 @@
 //   ! tries N                              so many times the store was asked to take a message
 //   ! settled N                            so many times it was asked what became of one
 //   ! abandoned N                          so many messages in pieces ended without their last piece
-//   ! envelope TEXT                        of the last message: from=<> to=<>[accounts],<> and what else is
+//   ! envelope TEXT                        of the last message: from=<> to=<>,<> and what else is
 //                                          not empty
 //   ! trace TEXT                           of the last message, what stands in front of its content; \r\n as
 //                                          in C+
@@ -176,6 +176,10 @@ class SmtpServer : public test::ChatServer {
     store_.AddAccount("full@example.test");
     store_.AddMessage("full@example.test", "more than it may hold");
     store_.SetQuota("full@example.test", /*bytes=*/1, /*messages=*/0);
+    store_.AddAccount("small@example.test");
+    store_.SetQuota("small@example.test", /*bytes=*/50, /*messages=*/0);
+    store_.AddAlias("mixed@example.test", {"alice@example.test", "small@example.test"});
+    store_.AddAlias("waiting@example.test", {"alice@example.test", "full@example.test"});
     store_.AddAlias("\"b o b\"@example.test", {"bob@example.test"});
     store_.AddAlias("team@example.test", {"alice@example.test", "bob@example.test"});
   }
@@ -352,10 +356,8 @@ class SmtpServer : public test::ChatServer {
     return line.WireBytes();
   }
 
-  static std::string Describe(const v1::EnvelopeRecipient& recipient,
-                              const mailstead::frontend::v1::Resolved& resolved) {
-    std::string text =
-        absl::StrCat("<", recipient.address(), ">[", absl::StrJoin(resolved.account_ids(), "+"), "]");
+  static std::string Describe(const v1::EnvelopeRecipient& recipient) {
+    std::string text = absl::StrCat("<", recipient.address(), ">");
     std::vector<absl::string_view> notify;
     for (const int wish : recipient.dsn_notify()) {
       notify.push_back(
@@ -372,7 +374,7 @@ class SmtpServer : public test::ChatServer {
     const v1::Envelope& envelope = message.envelope;
     std::vector<std::string> recipients;
     for (int i = 0; i < envelope.recipients_size(); ++i) {
-      recipients.push_back(Describe(envelope.recipients(i), message.resolved[static_cast<size_t>(i)]));
+      recipients.push_back(Describe(envelope.recipients(i)));
     }
     std::string text =
         absl::StrCat("from=<", envelope.reverse_path(), "> to=", absl::StrJoin(recipients, ","));

@@ -104,7 +104,7 @@ TEST(CommandTableTest, HelpShowsSynopsisOptionsAndExample) {
 }
 
 TEST(CommandTableTest, Synopsis) {
-  EXPECT_EQ(Synopsis(*FindCommand("alias", "add")), "mailctl alias add ADDRESS TARGET...");
+  EXPECT_EQ(Synopsis(*FindCommand("alias", "add")), "mailctl alias add ADDRESS TARGET... [options]");
   EXPECT_EQ(Synopsis(*FindCommand("account", "list")), "mailctl account list [DOMAIN]");
   EXPECT_EQ(Synopsis(*FindCommand("message", "remove")), "mailctl message remove ADDRESS [ID...] [options]");
 }

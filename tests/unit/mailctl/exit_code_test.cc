@@ -29,6 +29,8 @@ TEST(ExitCodeTest, Numbers) {
   EXPECT_EQ(CodeOf(WithReason(absl::ResourceExhaustedError("x"), kReasonDiskFull)), 5);
   EXPECT_EQ(CodeOf(WithReason(absl::ResourceExhaustedError("x"), kReasonOverQuota)), 5);
   EXPECT_EQ(CodeOf(WithReason(absl::ResourceExhaustedError("x"), kReasonTooLarge)), 1);
+  EXPECT_EQ(CodeOf(WithReason(absl::ResourceExhaustedError("x"), kReasonQuotaTooSmall)), 1);
+  EXPECT_EQ(CodeOf(WithReason(absl::ResourceExhaustedError("x"), kReasonTooManyMailboxes)), 1);
   EXPECT_EQ(CodeOf(ReaderGoneError()), 141);
 }
 

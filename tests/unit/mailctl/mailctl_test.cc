@@ -218,6 +218,7 @@ TEST_F(MailctlTest, AnAccountKeepsWhatItHasWhenItsAddressChanges) {
 
 TEST_F(MailctlTest, AChangeOfSomebodyElseIsNotLost) {
   AddDemo();
+  store_.AddAccount("other@example.test");
   ASSERT_EQ(Mailctl({"alias", "add", "sales@example.test", "demo@example.test"}), 0) << err_;
   // Between what a command reads and what it changes.
   for (const Words& words : {Words{"account", "set", "demo@example.test", "--quota_messages=7"},
@@ -350,6 +351,7 @@ TEST_F(MailctlTest, ImportOfAMissingFile) {
 
 TEST_F(MailctlTest, AliasLife) {
   store_.AddDomain("example.test");
+  for (const char* address : {"a@example.test", "b@example.test", "c@example.test"}) store_.AddAccount(address);
   EXPECT_EQ(Mailctl({"alias", "add", "sales@example.test", "a@example.test", "b@example.test"}), 0) << err_;
   EXPECT_THAT(store_.Alias("sales@example.test").targets, ElementsAre("a@example.test", "b@example.test"));
   EXPECT_EQ(Mailctl({"alias", "set", "sales@example.test", "c@example.test"}), 0) << err_;
@@ -360,6 +362,67 @@ TEST_F(MailctlTest, AliasLife) {
   EXPECT_THAT(out_, HasSubstr("target:   c@example.test\n"));
   EXPECT_EQ(Mailctl({"alias", "remove", "sales@example.test"}), 0);
   EXPECT_EQ(Mailctl({"alias", "show", "sales@example.test"}), 3);
+}
+
+TEST_F(MailctlTest, AnAliasWithATargetThatTakesNoMailIsForced) {
+  AddDemo();
+  store_.AddAccount("off@example.test");
+  store_.SetDisabled("off@example.test", true);
+  store_.AddAccount("full@example.test");
+  store_.SetQuota("full@example.test", 0, 1);
+  store_.AddMessage("full@example.test", "x\r\n");
+  EXPECT_EQ(Mailctl({"alias", "add", "team@example.test", "demo@example.test", "misspelt@example.test"}), 1);
+  EXPECT_EQ(err_,
+            "mailctl: nobody gets mail for misspelt@example.test: it does not exist (--force takes it all the same)\n");
+  EXPECT_EQ(Mailctl({"alias", "add", "team@example.test", "off@example.test"}), 1);
+  EXPECT_THAT(err_, HasSubstr("off@example.test: it is disabled"));
+  EXPECT_EQ(Mailctl({"alias", "show", "team@example.test"}), 3);
+  // A full one has room again some day.
+  EXPECT_EQ(Mailctl({"alias", "add", "team@example.test", "demo@example.test", "full@example.test"}), 0) << err_;
+  EXPECT_EQ(Mailctl({"alias", "set", "team@example.test", "off@example.test"}), 1);
+  EXPECT_EQ(Mailctl({"alias", "set", "team@example.test", "demo@example.test", "off@example.test", "no@example.test", "--force"}),
+            0)
+      << err_;
+  EXPECT_EQ(Mailctl({"alias", "add", "bad@example.test", "no address"}), 1) << "the store says why";
+  EXPECT_THAT(err_, HasSubstr("alias.targets[0]"));
+  // An alias of such ones alone is one itself; a tag leads to its account.
+  EXPECT_EQ(Mailctl({"alias", "add", "none@example.test", "off@example.test", "--force"}), 0) << err_;
+  EXPECT_EQ(Mailctl({"alias", "add", "outer@example.test", "none@example.test"}), 1);
+  EXPECT_EQ(Mailctl({"alias", "add", "outer@example.test", "demo+tag@example.test"}), 0) << err_;
+
+  EXPECT_EQ(Mailctl({"resolve", "team+x@example.test"}), 0) << err_;
+  EXPECT_EQ(out_,
+            "team+x@example.test leads to an alias or catch-all here: mailbox 1\n"
+            "  team+x@example.test as team@example.test: alias\n"
+            "    demo@example.test: account 1\n"
+            "    off@example.test: account 2 is disabled: passed over while another takes the mail\n"
+            "    no@example.test: does not exist: passed over while another takes the mail\n");
+}
+
+TEST_F(MailctlTest, DeliverOfWhatBeginsWithABlankAddsAnEmptyLine) {
+  AddDemo();
+  const std::string file = WriteFile("blank.eml", " not a header\nSubject: x\n\nno end");
+  EXPECT_EQ(Mailctl({"deliver", file, "--to=demo@example.test"}), 0) << err_;
+  EXPECT_THAT(store_.Messages("demo@example.test"),
+              ElementsAre("Return-Path: <>\r\nDelivered-To: demo@example.test\r\n\r\n not a header\r\nSubject: "
+                          "x\r\n\r\nno end\r\n"));
+  EXPECT_EQ(Mailctl({"deliver", WriteFile("empty.eml", ""), "--to=demo@example.test"}), 1);
+  EXPECT_THAT(err_, HasSubstr("must not be empty"));
+}
+
+// Ids go in calls of 10,000: none is forgotten at the border.
+TEST_F(MailctlTest, MessageRemoveOfMoreThanOneCallTakesThemAll) {
+  AddDemo();
+  Words words = {"message", "remove", "demo@example.test"};
+  for (int id = 1; id <= 10'001; ++id) words.push_back(absl::StrCat(id));
+  EXPECT_EQ(Mailctl(words), 3) << "none of them is there";
+  const auto seen = store_.way().seen("DeleteMessages");
+  ASSERT_EQ(seen.size(), 2u);
+  const auto first = seen[0].As<store::v1::DeleteMessagesRequest>();
+  const auto second = seen[1].As<store::v1::DeleteMessagesRequest>();
+  ASSERT_EQ(first.message_ids_size(), 10'000);
+  for (int i = 0; i < 10'000; ++i) ASSERT_EQ(first.message_ids(i), i + 1);
+  EXPECT_THAT(second.message_ids(), ElementsAre(10'001));
 }
 
 TEST_F(MailctlTest, DeliverAndFetch) {

@@ -199,7 +199,7 @@ int64_t PopStore::Deliver(AccountId account, std::string content) {
   message.delivery_scope = "test";
   message.envelope.delivery_id = absl::StrCat("delivery-number-", number);
   message.envelope.reverse_path = "sender@elsewhere.test";
-  message.envelope.recipients.push_back({.address = accounts_.at(account), .accounts = {account}});
+  message.envelope.recipients.push_back({.address = accounts_.at(account)});
   engine::NewCopy& copy = message.copies.emplace_back();
   copy.account = account;
   copy.recipients = {0};

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/reason.h"
 #include "gmock/gmock.h"
+#include "common/store/limits.h"
 #include "gtest/gtest.h"
 #include "smtpd/session/store_replies.h"
 
@@ -68,7 +69,7 @@ class SessionTest : public testing::Test {
   std::string Said(Session& session) { return std::exchange(session.output(), ""); }
 
   static store::Resolution Local() {
-    return {.outcome = store::Resolution::Outcome::kAccount, .accounts = {AccountId{7}}};
+    return {.outcome = store::Resolution::Outcome::kAccount, .mailbox_count = 1};
   }
   static store::Resolution Unknown() { return {.outcome = store::Resolution::Outcome::kUnknown}; }
   static Action Resolve(Session& session, std::vector<absl::StatusOr<store::Resolution>> resolutions) {
@@ -117,7 +118,6 @@ TEST_F(SessionTest, AsksTheStoreForEachRecipient) {
   EXPECT_EQ(envelope.dsn_envelope_id, "e");
   ASSERT_EQ(envelope.recipients.size(), 1u);
   EXPECT_EQ(envelope.recipients[0].address, "Alice@example.test");
-  EXPECT_EQ(envelope.recipients[0].accounts, std::vector<AccountId>{AccountId{7}});
   EXPECT_EQ(envelope.recipients[0].notify, (DsnNotify{.given = true, .delay = true}));
   EXPECT_EQ(envelope.recipients[0].original_recipient, "rfc822;x");
   session.OnStored("id");
@@ -211,6 +211,75 @@ TEST_F(SessionTest, NoMoreRecipientsAheadThanATransactionTakes) {
   Resolve(*session, {Local()});
   session->OnLine("RCPT TO:<c@example.test>");
   EXPECT_EQ(journal_.of(ReplyId::kTooManyRecipients), 1);
+}
+
+// What recipients cost the store is counted by transaction: one always fits, and who is told that it is too many sends to
+// the rest in another one.
+TEST_F(SessionTest, RecipientsThatLeadToManyMailboxesAreBounded) {
+  const auto rcpt = [&](Session& session, int64_t mailbox_count, const std::string& parameters = "") {
+    session.OnLine(absl::StrCat("RCPT TO:<list@example.test>", parameters));
+    Resolve(session, {store::Resolution{.outcome = store::Resolution::Outcome::kAlias, .mailbox_count = mailbox_count}});
+    return Said(session).substr(0, 9);
+  };
+  auto session = WithOpenRecipient();
+  Resolve(*session, {Local()});
+  Said(*session);
+  EXPECT_EQ(rcpt(*session, store::kMaxDeliveryMailboxes - 2), "250 2.1.5");
+  EXPECT_EQ(rcpt(*session, 2), "452 4.5.3");
+  EXPECT_EQ(rcpt(*session, 1), "250 2.1.5");
+  EXPECT_EQ(rcpt(*session, 1), "452 4.5.3");
+  // The next transaction begins anew.
+  session->OnLine("RSET");
+  session->OnLine("MAIL FROM:<a@b.test>");
+  Said(*session);
+  // A single one is the store's to judge.
+  EXPECT_EQ(rcpt(*session, store::kMaxDeliveryMailboxes + 1), "250 2.1.5");
+  EXPECT_EQ(rcpt(*session, 1), "452 4.5.3");
+  // What each mailbox keeps of its recipients counts too.
+  session->OnLine("RSET");
+  session->OnLine("MAIL FROM:<a@b.test>");
+  Said(*session);
+  EnvelopeRecipient recipient;
+  recipient.address = "list@example.test";
+  recipient.original_recipient = "rfc822;" + std::string(400, 'o');
+  const std::string orcpt = absl::StrCat(" ORCPT=", recipient.original_recipient);
+  const int64_t fitting = store::kMaxKeptRecipientBytes / (1000 * KeptBytes(recipient));
+  for (int64_t i = 0; i < fitting; ++i) ASSERT_EQ(rcpt(*session, 1000, orcpt), "250 2.1.5") << i;
+  EXPECT_EQ(rcpt(*session, 1000, orcpt), "452 4.5.3");
+  EXPECT_EQ(session->dialog().transaction->envelope.recipients.size(), static_cast<size_t>(fitting));
+}
+
+TEST_F(SessionTest, AnEnvelopeHasABound) {
+  config_.limits.max_recipients = 100'000;
+  config_.limits.max_commands = 0;
+  const auto session = WithOpenRecipient();
+  Resolve(*session, {Unknown()});
+  Said(*session);
+  EnvelopeRecipient recipient;
+  recipient.address = "list@example.test";
+  recipient.original_recipient = "rfc822;" + std::string(400, 'o');
+  const std::string line = absl::StrCat("RCPT TO:<", recipient.address, "> ORCPT=", recipient.original_recipient);
+  const size_t fitting = store::kMaxEnvelopeBytes / EnvelopeBytes(recipient);
+  for (size_t i = 0; i < fitting; i += 1 + (i + 1 < fitting ? 1 : 0)) {
+    ASSERT_TRUE(std::holds_alternative<ResolveRecipientsAction>(session->OnLine(line))) << i;
+    // One ahead, as far as they fit.
+    std::vector<absl::StatusOr<store::Resolution>> resolutions = {Local()};
+    if (i + 1 < fitting) {
+      ASSERT_TRUE(session->TakeRecipientAhead(line));
+      resolutions.push_back(Local());
+    }
+    Resolve(*session, std::move(resolutions));
+  }
+  EXPECT_EQ(session->dialog().transaction->envelope.recipients.size(), fitting);
+  Said(*session);
+  EXPECT_TRUE(std::holds_alternative<NextCommandAction>(session->OnLine(line)));
+  EXPECT_EQ(Said(*session).substr(0, 9), "452 4.5.3");
+  // A shorter one fits yet, and what is refused gives its room back.
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(std::holds_alternative<ResolveRecipientsAction>(session->OnLine("RCPT TO:<a@example.test>")));
+    EXPECT_FALSE(session->TakeRecipientAhead(line));
+    Resolve(*session, {Unknown()});
+  }
 }
 
 TEST_F(SessionTest, TheLimitOfCommandsCutsBetweenRecipients) {

@@ -7,7 +7,7 @@ namespace mailstead::smtp {
 namespace {
 
 // A message the client gave in good order must not bounce because something of ours is broken: whatever the
-// store says, but for its size, is temporary.
+// store says, but for its size and the number of its mailboxes, is temporary.
 TEST(ReplyForStoreFailure, IsTemporaryForEveryCode) {
   for (int code = 1; code <= 16; ++code) {
     const absl::Status status(static_cast<absl::StatusCode>(code), "x");
@@ -22,6 +22,9 @@ TEST(ReplyForStoreFailure, ObeysTheReason) {
   EXPECT_EQ(reply(kReasonTooLarge), ReplyId::kMessageTooBig);
   EXPECT_EQ(reply(kReasonOverQuota), ReplyId::kMailboxFull);
   EXPECT_EQ(reply(kReasonDiskFull), ReplyId::kStoreFull);
+  EXPECT_EQ(reply(kReasonQuotaTooSmall), ReplyId::kMailboxTooSmall);
+  EXPECT_EQ(reply(kReasonTooManyMailboxes), ReplyId::kTooManyMailboxes);
+  EXPECT_EQ(reply(kReasonAliasTooDeep), ReplyId::kListTooLong);
   EXPECT_EQ(reply("SOMETHING_NEW"), ReplyId::kStoreAway);
 }
 

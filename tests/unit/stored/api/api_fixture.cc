@@ -285,7 +285,10 @@ int64_t ApiTest::AddAccount(const std::string& address, const std::string& passw
   if (!password.empty()) request.mutable_password()->set_plain(password);
   const auto account = AsOperator<store::v1::Account>("DirectoryService/CreateAccount", request);
   EXPECT_TRUE(account.ok()) << account.status();
-  return account.ok() ? std::stoll(account->account_id()) : 0;
+  if (!account.ok()) return 0;
+  const int64_t id = std::stoll(account->account_id());
+  addresses_[id] = address;
+  return id;
 }
 
 frontend::v1::DeliverRequest ApiTest::DeliverTo(int64_t account, const std::string& delivery_id,
@@ -294,8 +297,8 @@ frontend::v1::DeliverRequest ApiTest::DeliverTo(int64_t account, const std::stri
   store::v1::Envelope& envelope = *request.mutable_envelope();
   envelope.set_delivery_id(delivery_id);
   envelope.set_reverse_path("sender@elsewhere.test");
-  envelope.add_recipients()->set_address("someone@example.test");
-  request.add_resolved()->add_account_ids(account);
+  const auto known = addresses_.find(account);
+  envelope.add_recipients()->set_address(known == addresses_.end() ? "someone@example.test" : known->second);
   request.set_content(content);
   request.mutable_end();
   return request;

@@ -6,6 +6,7 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -115,8 +116,8 @@ class ApiTest : public testing::TestWithParam<TestDoor> {
 
   // Domain example.test is there. Returns the id.
   int64_t AddAccount(const std::string& address, const std::string& password = "");
-  // To an account, resolved.
-  static frontend::v1::DeliverRequest DeliverTo(int64_t account, const std::string& delivery_id,
+  // To an account that AddAccount made; to nobody, when it made none.
+  frontend::v1::DeliverRequest DeliverTo(int64_t account, const std::string& delivery_id,
                                                 const std::string& content);
   void Deliver(int64_t account, const std::string& delivery_id, const std::string& content);
   void RenewLease(const std::string& lease = kLease);
@@ -151,6 +152,9 @@ class ApiTest : public testing::TestWithParam<TestDoor> {
 
  protected:
   engine::Engine& engine();
+
+  // Of accounts, by their ids.
+  std::map<int64_t, std::string> addresses_;
 
  private:
   std::unique_ptr<Server> server_;

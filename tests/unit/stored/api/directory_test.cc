@@ -105,6 +105,7 @@ TEST_P(DirectoryApiTest, Accounts) {
   update.mutable_update()->clear_state();
   EXPECT_EQ(FieldOf(Ask<v1::Account>("UpdateAccount", update).status()), "update.state");
 
+  addresses_[1] = "demo@example.test";
   Deliver(1, "0123456789abcdef", "hello");
   v1::GetAccountRequest get;
   get.set_account("demo@example.test");

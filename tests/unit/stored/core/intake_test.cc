@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <map>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -19,10 +20,9 @@ namespace {
 
 using testing::ElementsAre;
 
-EnvelopeRecipient To(std::string address, std::vector<AccountId> accounts = {}) {
+EnvelopeRecipient To(std::string address) {
   EnvelopeRecipient recipient;
   recipient.address = std::move(address);
-  recipient.accounts = std::move(accounts);
   return recipient;
 }
 
@@ -30,7 +30,7 @@ Envelope Valid() {
   Envelope envelope;
   envelope.delivery_id = "0123456789abcdef";
   envelope.reverse_path = "sender@elsewhere.test";
-  envelope.recipients = {To("a@example.test", {AccountId{1}})};
+  envelope.recipients = {To("a@example.test")};
   return envelope;
 }
 
@@ -62,6 +62,9 @@ TEST(Envelope, EveryFieldIsChecked) {
   EXPECT_EQ(FieldAfter([](Envelope& e) { e.dsn_envelope_id = std::string(100, 'x'); }), "");
   EXPECT_EQ(FieldAfter([](Envelope& e) { e.dsn_envelope_id = std::string(101, 'x'); }),
             "envelope.dsn_envelope_id");
+  for (const char* bad : {"a\r\nX: y", "a\x7f", "a\tb", "\xff", "ü"}) {
+    EXPECT_EQ(FieldAfter([&](Envelope& e) { e.dsn_envelope_id = bad; }), "envelope.dsn_envelope_id") << bad;
+  }
 }
 
 TEST(Envelope, OriginalRecipients) {
@@ -72,6 +75,14 @@ TEST(Envelope, OriginalRecipients) {
   EXPECT_EQ(original("a@example.test"), "envelope.recipients[0].dsn_original_recipient");
   EXPECT_EQ(original("rfc822;" + std::string(493, 'x')), "");
   EXPECT_EQ(original("rfc822;" + std::string(494, 'x')), "envelope.recipients[0].dsn_original_recipient");
+  EXPECT_EQ(original("rfc822;a b+c"), "");
+  EXPECT_EQ(original("utf-8;ü@example.test"), "");
+  EXPECT_EQ(original("UTF-8;ü@example.test"), "");
+  // What ORCPT cannot say (RFC 3461 section 4.2, RFC 6533 section 3) no other door may say either.
+  for (const char* bad : {"rfc822;a\r\nX: y", "rfc822;a\x7f", "rfc822;\xff", "utf-8;\xff", "rfc822;ü@example.test", "rfc822;",
+                          ";a", "r c;a", "rfc822:a"}) {
+    EXPECT_EQ(original(bad), "envelope.recipients[0].dsn_original_recipient") << bad;
+  }
 }
 
 TEST(Trace, IsWholeLines) {
@@ -116,12 +127,36 @@ class IntakeTest : public StoreTest {
     return directory_.CreateAccount(account)->id;
   }
 
+  // Knows lists of 10,000 mailboxes each, one@example.test, and nothing that changes.
+  class WideDirectory : public AwayDirectory {
+   public:
+    Task<absl::StatusOr<std::vector<engine::Place>>> LookUp(std::vector<std::string> addresses) override {
+      std::vector<engine::Place> places;
+      for (const std::string& address : addresses) {
+        engine::Place& place = places.emplace_back();
+        place.domain.emplace().plus_addressing = true;
+        if (absl::StartsWith(address, "list") && !absl::StrContains(address, '+')) {
+          engine::Alias& alias = place.alias.emplace();
+          alias.address = address;
+          for (int i = 0; i < 10'000; ++i) alias.targets.push_back(absl::StrCat("m", i, ".", address));
+        } else if (absl::StartsWith(address, "m") || absl::StartsWith(address, "one")) {
+          place.account.emplace().id = AccountId{ids_.try_emplace(address, ids_.size() + 1).first->second};
+          place.account->address = address;
+        }
+      }
+      co_return places;
+    }
+
+   private:
+    std::map<std::string, int64_t> ids_;
+  };
+
   Intake NewIntake(std::string scope = "smtp") { return Intake(context_, std::move(scope)); }
 
   // The whole of it in one.
-  absl::StatusOr<Taken> Take(Envelope envelope, std::string content = "content", std::string trace = "",
-                             std::string scope = "smtp") {
-    Intake intake(context_, std::move(scope));
+  absl::StatusOr<Taken> Take(Envelope envelope, std::string content = "content: x\r\n", std::string trace = "",
+                             std::string scope = "smtp", Promise promise = Promise::kNone) {
+    Intake intake(context_, std::move(scope), promise);
     absl::Status status = BlockOn(intake.Begin(std::move(envelope)));
     if (status.ok()) status = BlockOn(intake.Append(std::move(content)));
     if (!status.ok()) return status;
@@ -154,7 +189,8 @@ TEST_F(IntakeTest, OurFieldsGoInFrontAndTheTraceBehindThem) {
   envelope.reverse_path = "";
   envelope.delivery_id = "another-delivery";
   ASSERT_TRUE(Take(envelope, "no field at all", "").ok());
-  EXPECT_EQ(Fetch(a_, MessageId{2}), "Return-Path: <>\r\nDelivered-To: a@example.test\r\nno field at all");
+  EXPECT_EQ(Fetch(a_, MessageId{2}),
+            "Return-Path: <>\r\nDelivered-To: a@example.test\r\n\r\nno field at all\r\n");
 }
 
 TEST_F(IntakeTest, EachMailboxOnceWithAllAddressesThatLedToItAndNoOther) {
@@ -168,10 +204,10 @@ TEST_F(IntakeTest, EachMailboxOnceWithAllAddressesThatLedToItAndNoOther) {
   EXPECT_EQ(taken->mailbox_count, 2);
   EXPECT_EQ(Fetch(a_),
             "Return-Path: <sender@elsewhere.test>\r\nDelivered-To: a@example.test\r\n"
-            "X-Original-To: team@example.test\r\nX-Original-To: a+tag@example.test\r\ncontent");
+            "X-Original-To: team@example.test\r\nX-Original-To: a+tag@example.test\r\ncontent: x\r\n");
   EXPECT_EQ(Fetch(b_),
             "Return-Path: <sender@elsewhere.test>\r\nDelivered-To: b@example.test\r\n"
-            "X-Original-To: team@example.test\r\nX-Original-To: secret@example.test\r\ncontent");
+            "X-Original-To: team@example.test\r\nX-Original-To: secret@example.test\r\ncontent: x\r\n");
   const auto messages = BlockOn(engine_->messages().List(a_, MessageId{}, 10));
   ASSERT_TRUE(messages.ok()) << messages.status();
   ASSERT_EQ(messages->size(), 1u);
@@ -217,10 +253,10 @@ TEST_F(IntakeTest, RecipientsThatDoNotLeadHereAreNamedByTheirIndex) {
   EXPECT_EQ(FieldOf(status), "envelope.recipients[1].address");
 }
 
-TEST_F(IntakeTest, AccountsThatAFrontEndNamesMustBeThere) {
+TEST_F(IntakeTest, RecipientsThatWerePromisedMustBeThere) {
   Envelope envelope = Valid();
-  envelope.recipients = {To("a@example.test", {a_}), To("gone@example.test", {AccountId{999}})};
-  const absl::Status status = Take(envelope).status();
+  envelope.recipients = {To("a@example.test"), To("gone@example.test")};
+  const absl::Status status = Take(envelope, "x\r\n", "", "smtp", Promise::kGiven).status();
   EXPECT_TRUE(absl::IsNotFound(status));
   EXPECT_EQ(ReasonOf(status), kReasonRecipientUnknown);
   EXPECT_EQ(FieldOf(status), "envelope.recipients[1].address");
@@ -229,10 +265,11 @@ TEST_F(IntakeTest, AccountsThatAFrontEndNamesMustBeThere) {
 
 TEST_F(IntakeTest, ARepeatFindsItsReceiptAlsoWhenTheAccountIsGone) {
   Envelope envelope = Valid();
-  envelope.recipients = {To("a@example.test", {a_}), To("b@example.test", {b_})};
-  ASSERT_TRUE(Take(envelope).ok());
+  envelope.recipients = {To("a@example.test"), To("b@example.test")};
+  const auto take = [&] { return Take(envelope, "x: y\r\n", "", "smtp", Promise::kGiven); };
+  ASSERT_TRUE(take().ok());
   ASSERT_TRUE(directory_.DeleteAccount("b@example.test").ok());
-  const auto repeat = Take(envelope);
+  const auto repeat = take();
   ASSERT_TRUE(repeat.ok()) << repeat.status();
   EXPECT_TRUE(repeat->receipt.already_stored);
 }
@@ -245,14 +282,14 @@ TEST_F(IntakeTest, AnIdUsedAgainForSomethingElseIsRefused) {
   const auto reason = [&](const Envelope& changed, const std::string& content) {
     return ReasonOf(Take(changed, content).status());
   };
-  EXPECT_EQ(reason(envelope, "another content"), kReasonDeliveryIdReused);
+  EXPECT_EQ(reason(envelope, "another content\r\n"), kReasonDeliveryIdReused);
   Envelope other = envelope;
   other.reverse_path = "other@elsewhere.test";
-  EXPECT_EQ(reason(other, "content"), kReasonDeliveryIdReused);
+  EXPECT_EQ(reason(other, "content: x\r\n"), kReasonDeliveryIdReused);
   other = envelope;
   other.recipients = {To("b@example.test")};
-  EXPECT_EQ(reason(other, "content"), kReasonDeliveryIdReused);
-  EXPECT_TRUE(absl::IsAlreadyExists(Take(other, "content").status()));
+  EXPECT_EQ(reason(other, "content: x\r\n"), kReasonDeliveryIdReused);
+  EXPECT_TRUE(absl::IsAlreadyExists(Take(other).status()));
   // Another role's ids are others.
   const auto operators = Take(other, "another content", "", "operator");
   ASSERT_TRUE(operators.ok()) << operators.status();
@@ -261,12 +298,12 @@ TEST_F(IntakeTest, AnIdUsedAgainForSomethingElseIsRefused) {
 
 TEST_F(IntakeTest, QuotaIsLeftToTheEngineSoThatARepeatFindsItsReceipt) {
   AccountUpdate update{"a@example.test"};
-  update.quota_bytes = 1;
+  update.quota_bytes = 10;
   ASSERT_TRUE(directory_.UpdateAccount(update).ok());
   Envelope envelope = Valid();
   envelope.recipients = {To("a@example.test")};
   for (const bool already_stored : {false, true}) {
-    const auto taken = Take(envelope, "fills it");
+    const auto taken = Take(envelope, "fills: it");
     ASSERT_TRUE(taken.ok()) << taken.status();
     EXPECT_EQ(taken->receipt.already_stored, already_stored);
   }
@@ -277,7 +314,7 @@ TEST_F(IntakeTest, QuotaIsLeftToTheEngineSoThatARepeatFindsItsReceipt) {
 TEST_F(IntakeTest, SmallMessagesAreNeverStaged) {
   Intake intake = NewIntake();
   ASSERT_TRUE(BlockOn(intake.Begin(Valid())).ok());
-  const std::string half(store::kWholeMessageBytes / 2, 'x');
+  const std::string half = "x:" + std::string(store::kWholeMessageBytes / 2 - 4, 'x') + "\r\n";
   ASSERT_TRUE(BlockOn(intake.Append(half)).ok());
   ASSERT_TRUE(BlockOn(intake.Append(half)).ok());
   EXPECT_EQ(store_->staged_bytes(), 0);
@@ -290,7 +327,7 @@ TEST_F(IntakeTest, SmallMessagesAreNeverStaged) {
 TEST_F(IntakeTest, LargerMessagesAreStagedFromTheFirstByte) {
   Intake intake = NewIntake();
   ASSERT_TRUE(BlockOn(intake.Begin(Valid())).ok());
-  const std::string chunk(40'000, 'y');
+  const std::string chunk = "y:" + std::string(39'996, 'y') + "\r\n";
   for (int i = 0; i < 3; ++i) ASSERT_TRUE(BlockOn(intake.Append(chunk)).ok());
   EXPECT_EQ(store_->staged_bytes(), 120'000);
   EXPECT_EQ(intake.size_bytes(), 120'000);
@@ -304,7 +341,7 @@ TEST_F(IntakeTest, LargerMessagesAreStagedFromTheFirstByte) {
 TEST_F(IntakeTest, AGreatPieceIsHashedElsewhere) {
   Intake intake = NewIntake();
   ASSERT_TRUE(BlockOn(intake.Begin(Valid())).ok());
-  const std::string piece(kMaxHashedAtOnceBytes + 1, 'z');
+  const std::string piece = std::string(kMaxHashedAtOnceBytes, 'z') + "\r\n";
   // While the pool is busy the piece waits for it, and goes on by one wake-up.
   absl::Notification busy;
   for (int i = 0; i < 2; ++i) ASSERT_TRUE(hash_pool_.Submit([&busy] { busy.WaitForNotification(); }));
@@ -346,17 +383,124 @@ TEST_F(IntakeTest, TheSizeIsLimited) {
 
 // Recipients times mailboxes is what our fields cost, and strangers choose both.
 TEST_F(IntakeTest, FieldsInFrontHaveABoundOnTheirSum) {
-  std::vector<AccountId> members;
-  for (int i = 0; i < 1000; ++i) members.push_back(Add(absl::StrCat("m", i, "@example.test")));
+  std::vector<std::string> members;
+  for (int i = 0; i < 1000; ++i) {
+    members.push_back(absl::StrCat("m", i, "@example.test"));
+    Add(members.back());
+  }
+  ASSERT_TRUE(directory_.CreateAlias("list@example.test", members).ok());
   Envelope envelope = Valid();
   envelope.recipients.clear();
-  for (int i = 0; i < 100; ++i)
-    envelope.recipients.push_back(To(absl::StrCat("list+", i, "@example.test"), members));
-  EXPECT_TRUE(Take(envelope).ok());
-  for (int i = 100; i < 200; ++i)
-    envelope.recipients.push_back(To(absl::StrCat("list+", i, "@example.test"), members));
+  int64_t kept_bytes = 0;
+  for (int i = 0; true; ++i) {
+    EnvelopeRecipient recipient = To(absl::StrCat("list+", i, "@example.test"));
+    recipient.original_recipient = "rfc822;" + std::string(400, 'o');
+    kept_bytes += 1000 * KeptBytes(recipient);
+    if (kept_bytes > store::kMaxKeptRecipientBytes) break;
+    envelope.recipients.push_back(std::move(recipient));
+  }
+  const auto taken = Take(envelope);
+  ASSERT_TRUE(taken.ok()) << taken.status();
+  EXPECT_EQ(taken->mailbox_count, 1000) << "each mailbox once";
+  envelope.recipients.push_back(envelope.recipients.back());
   envelope.delivery_id = "another-delivery";
-  EXPECT_EQ(ReasonOf(Take(envelope).status()), kReasonTooLarge);
+  EXPECT_EQ(ReasonOf(Take(envelope).status()), kReasonTooManyMailboxes);
+}
+
+// Of whole aliases, by a resolver that reads nothing: a message may go to as many mailboxes as are allowed, and no more.
+TEST_F(IntakeTest, TheNumberOfMailboxesIsLimited) {
+  WideDirectory wide;
+  RecipientResolver resolver(wide, "");
+  const IntakeContext context{engine_->messages(), resolver, hash_pool_, executor_, clock_, 1 << 20};
+  Envelope envelope = Valid();
+  envelope.recipients.clear();
+  // Lists of 10,000 and of one.
+  for (int i = 0; i < 5; ++i) envelope.recipients.push_back(To(absl::StrCat("list", i, "@example.test")));
+  Intake at_limit(context, "smtp");
+  EXPECT_TRUE(BlockOn(at_limit.Begin(envelope)).ok());
+  // Reached again they count once.
+  envelope.recipients.push_back(To("list4+tag@example.test"));
+  Intake again(context, "smtp");
+  EXPECT_TRUE(BlockOn(again.Begin(envelope)).ok());
+  envelope.recipients.push_back(To("one@example.test"));
+  Intake over_limit(context, "smtp");
+  EXPECT_EQ(ReasonOf(BlockOn(over_limit.Begin(envelope))), kReasonTooManyMailboxes);
+}
+
+// What RCPT has said yes to is stored: the mailbox that became full since, and the one that was disabled.
+TEST_F(IntakeTest, WhatWasPromisedIsStored) {
+  AccountUpdate update{"a@example.test"};
+  update.quota_messages = 1;
+  ASSERT_TRUE(directory_.UpdateAccount(update).ok());
+  AccountUpdate off{"b@example.test"};
+  off.disabled = true;
+  ASSERT_TRUE(directory_.UpdateAccount(off).ok());
+  Envelope envelope = Valid();
+  envelope.recipients = {To("a@example.test"), To("b@example.test")};
+  for (int64_t i = 1; i <= 2; ++i) {
+    envelope.delivery_id = absl::StrCat("delivery-number-", i);
+    const auto taken = Take(envelope, "x: y\r\n", "", "smtp", Promise::kGiven);
+    ASSERT_TRUE(taken.ok()) << taken.status();
+    EXPECT_EQ(taken->mailbox_count, 2);
+    EXPECT_THAT(taken->passed_over, testing::IsEmpty());
+  }
+  EXPECT_EQ(BlockOn(engine_->messages().List(a_, MessageId{}, 10))->size(), 2u);
+  envelope.delivery_id = "delivery-without-promise";
+  envelope.recipients = {To("a@example.test")};
+  EXPECT_EQ(ReasonOf(Take(envelope).status()), kReasonOverQuota);
+}
+
+TEST_F(IntakeTest, AMailboxThatCanNeverHoldItIsNamedWhileOthersGetIt) {
+  AccountUpdate update{"b@example.test"};
+  update.quota_bytes = 5;
+  ASSERT_TRUE(directory_.UpdateAccount(update).ok());
+  ASSERT_TRUE(directory_.CreateAlias("both@example.test", {"a@example.test", "b@example.test"}).ok());
+  for (const Promise promise : {Promise::kNone, Promise::kGiven}) {
+    const std::string scope = promise == Promise::kGiven ? "smtp" : "operator";
+    Envelope envelope = Valid();
+    envelope.recipients = {To("both@example.test")};
+    auto taken = Take(envelope, "x: y\r\n", "", scope, promise);
+    ASSERT_TRUE(taken.ok()) << taken.status();
+    EXPECT_EQ(taken->mailbox_count, 1);
+    ASSERT_EQ(taken->passed_over.size(), 1u);
+    EXPECT_EQ(taken->passed_over[0].recipient, "both@example.test");
+    EXPECT_EQ(taken->passed_over[0].targets.too_small_count, 1u);
+    EXPECT_THAT(taken->passed_over[0].targets.named,
+                ElementsAre("b@example.test has a smaller quota than the message"));
+    // A repeat says nothing anew.
+    EXPECT_THAT(Take(envelope, "x: y\r\n", "", scope, promise)->passed_over, testing::IsEmpty());
+    // As a recipient of its own: smtpd's message goes to the others, an operator is told.
+    envelope.delivery_id = "another-delivery";
+    envelope.recipients = {To("a@example.test"), To("b@example.test")};
+    taken = Take(envelope, "x: y\r\n", "", scope, promise);
+    EXPECT_EQ(taken.ok(), promise == Promise::kGiven) << taken.status();
+    if (!taken.ok()) EXPECT_EQ(ReasonOf(taken.status()), kReasonQuotaTooSmall);
+    envelope.delivery_id = "one-more-delivery";
+    envelope.recipients = {To("b@example.test")};
+    EXPECT_EQ(ReasonOf(Take(envelope, "x: y\r\n", "", scope, promise).status()), kReasonQuotaTooSmall);
+    envelope.delivery_id = "a-smaller-delivery";
+    EXPECT_TRUE(Take(envelope, ":\r\n", "", scope, promise).ok());
+  }
+}
+
+TEST_F(IntakeTest, TargetsThatGetNothingAreNamed) {
+  AccountUpdate off{"b@example.test"};
+  off.disabled = true;
+  ASSERT_TRUE(directory_.UpdateAccount(off).ok());
+  ASSERT_TRUE(directory_.CreateAlias("team@example.test", {"a@example.test", "b@example.test", "c@example.test"}).ok());
+  Envelope envelope = Valid();
+  envelope.recipients = {To("team@example.test")};
+  // Also when it is remembered.
+  for (int i = 0; i < 2; ++i) {
+    envelope.delivery_id = absl::StrCat("delivery-number-", i);
+    const auto taken = Take(envelope);
+    ASSERT_TRUE(taken.ok()) << taken.status();
+    ASSERT_EQ(taken->passed_over.size(), 1u);
+    EXPECT_EQ(taken->passed_over[0].targets.unknown_count, 1u);
+    EXPECT_EQ(taken->passed_over[0].targets.disabled_count, 1u);
+    EXPECT_THAT(taken->passed_over[0].targets.named,
+                ElementsAre("c@example.test does not exist", "b@example.test is disabled"));
+  }
 }
 
 TEST_F(IntakeTest, AnEngineThatIsAwayIsAnError) {
@@ -367,16 +511,16 @@ TEST_F(IntakeTest, AnEngineThatIsAwayIsAnError) {
   Envelope envelope = Valid();
   envelope.recipients = {To("a@example.test")};
   EXPECT_TRUE(absl::IsUnavailable(BlockOn(intake.Begin(envelope))));
-  Intake resolved(context, "smtp");
-  ASSERT_TRUE(BlockOn(resolved.Begin(Valid())).ok()) << "nothing to look up";
-  ASSERT_TRUE(BlockOn(resolved.Append("x")).ok());
-  EXPECT_TRUE(absl::IsUnavailable(BlockOn(resolved.Finish("")).status()));
+  Intake promised(context, "smtp", Promise::kGiven);
+  EXPECT_TRUE(absl::IsUnavailable(BlockOn(promised.Begin(Valid()))));
 }
 
 TEST_F(IntakeTest, AnEmptyMessageIsAMessage) {
-  const auto taken = Take(Valid(), "");
+  const auto taken = Take(Valid(), "", "Received: here\r\n");
   ASSERT_TRUE(taken.ok());
   EXPECT_EQ(taken->receipt.sha256, Sha256(""));
+  // Without any field it is none.
+  EXPECT_EQ(ReasonOf(Take(Valid(), "").status()), kReasonEmptyMessage);
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include "common/base/reason.h"
 #include "stored/core/digest.h"
 #include "stored/core/limits.h"
+#include "tests/support/faulty_engine.h"
 #include "tests/unit/stored/core/store_fixture.h"
 
 namespace mailstead::stored {
@@ -173,14 +174,29 @@ TEST_F(RecipientsTest, AliasesAreEightDeepAtMost) {
   EXPECT_TRUE(absl::IsResourceExhausted(ResolveError("d9@example.test")));
 }
 
-TEST_F(RecipientsTest, AliasesHaveAThousandTargetsAtMostInAll) {
-  std::vector<std::string> targets;
-  for (size_t i = 0; i < kMaxAliasTargets; ++i) targets.push_back(absl::StrCat("u", i, "@example.test"));
-  Add("u999@example.test");
+// A list of ten thousand is one of lists, since an alias has a thousand targets.
+TEST_F(RecipientsTest, AliasesHaveTwentyThousandTargetsAtMostInAll) {
+  Add("u@example.test");
+  std::vector<std::string> lists;
+  size_t followed = 0;
+  for (int list = 0; followed + kMaxAliasTargets < kMaxFollowedTargets; ++list) {
+    std::vector<std::string> targets;
+    for (size_t i = 0; i < kMaxAliasTargets; ++i) targets.push_back("u@example.test");
+    lists.push_back(absl::StrCat("list", list, "@example.test"));
+    AddAlias(lists.back(), targets);
+    followed += targets.size() + 1;
+  }
+  std::vector<std::string> targets = lists;
+  while (followed < kMaxFollowedTargets) {
+    targets.push_back("u@example.test");
+    ++followed;
+  }
   AddAlias("wide@example.test", targets);
   EXPECT_EQ(Resolve("wide@example.test").outcome, Outcome::kAlias);
   AddAlias("wider@example.test", {"wide@example.test"});
-  EXPECT_TRUE(absl::IsResourceExhausted(ResolveError("wider@example.test")));
+  const absl::Status status = ResolveError("wider@example.test");
+  EXPECT_TRUE(absl::IsResourceExhausted(status));
+  EXPECT_EQ(ReasonOf(status), kReasonAliasTooDeep);
 }
 
 TEST_F(RecipientsTest, CatchAllTakesTheRest) {
@@ -223,7 +239,7 @@ TEST_F(RecipientsTest, OverQuotaOnceItIsReached) {
   EXPECT_EQ(Resolve("full@example.test").outcome, Outcome::kAccount)
       << "the message that crosses it is taken";
   EXPECT_EQ(Resolve("full@example.test", 100).outcome, Outcome::kAccount);
-  EXPECT_EQ(Resolve("full@example.test", 101).outcome, Outcome::kOverQuota) << "could never fit";
+  EXPECT_EQ(Resolve("full@example.test", 101).outcome, Outcome::kQuotaTooSmall) << "could never fit";
   Fill(full, 1);
   EXPECT_EQ(Resolve("full@example.test").outcome, Outcome::kOverQuota);
 }
@@ -236,15 +252,77 @@ TEST_F(RecipientsTest, QuotaOfMessages) {
   EXPECT_EQ(Resolve("few@example.test").outcome, Outcome::kOverQuota);
 }
 
-TEST_F(RecipientsTest, OneFullMailboxDoesNotStopAList) {
-  const AccountId a = Add("a@example.test");
+// As for the mailbox itself: the sender tries again, and no copy is lost.
+TEST_F(RecipientsTest, OneFullMailboxMakesAListWait) {
+  Add("a@example.test");
   Fill(Add("full@example.test", false, 10), 10);
   AddAlias("list@example.test", {"full@example.test", "a@example.test"});
   AddAlias("only.full@example.test", {"full@example.test", "nobody@example.test"});
-  const Resolution resolution = Resolve("list@example.test");
-  EXPECT_EQ(resolution.outcome, Outcome::kAlias);
-  EXPECT_THAT(resolution.accounts, ElementsAre(a));
+  EXPECT_EQ(Resolve("list@example.test").outcome, Outcome::kOverQuota);
   EXPECT_EQ(Resolve("only.full@example.test").outcome, Outcome::kOverQuota);
+}
+
+TEST_F(RecipientsTest, ATargetThatCanNeverHoldTheMessageIsPassedOver) {
+  const AccountId a = Add("a@example.test");
+  const AccountId small = Add("small@example.test", false, 10);
+  Add("off@example.test", true);
+  AddAlias("list@example.test", {"small@example.test", "a@example.test", "off@example.test", "no@example.test"});
+  AddAlias("only.small@example.test", {"small@example.test", "off@example.test"});
+  const Resolution fits = Resolve("list@example.test", 10);
+  EXPECT_EQ(fits.outcome, Outcome::kAlias);
+  EXPECT_THAT(fits.accounts, UnorderedElementsAre(small, a));
+  EXPECT_THAT(fits.passed_over.named, ElementsAre("no@example.test does not exist", "off@example.test is disabled"));
+  const Resolution too_large = Resolve("list@example.test", 11);
+  EXPECT_EQ(too_large.outcome, Outcome::kAlias);
+  EXPECT_THAT(too_large.accounts, ElementsAre(a));
+  EXPECT_EQ(too_large.passed_over.too_small_count, 1u);
+  EXPECT_EQ(Resolve("only.small@example.test", 11).outcome, Outcome::kQuotaTooSmall);
+  EXPECT_EQ(Resolve("only.small@example.test", 10).outcome, Outcome::kAlias);
+}
+
+TEST_F(RecipientsTest, ATargetThatCannotBeReadIsAnError) {
+  Add("a@example.test");
+  AddAlias("list@example.test", {"a@example.test"});
+  FaultyEngine faulty(*engine_);
+  // The alias is found, and its target is damaged.
+  faulty.Fail("Directory.LookUp", FaultyEngine::When::kBefore, absl::DataLossError("damaged"), /*nth=*/2);
+  RecipientResolver resolver(faulty.directory(), "");
+  EXPECT_TRUE(absl::IsDataLoss(BlockOn(resolver.Resolve("list@example.test", 0)).status()));
+}
+
+TEST_F(RecipientsTest, TheWayIsTold) {
+  using Kind = ResolutionStep::Kind;
+  const AccountId a = Add("a@example.test");
+  Add("off@example.test", true);
+  Fill(Add("full@example.test", false, 10), 10);
+  AddAlias("team@example.test", {"a+tag@example.test", "more@example.test", "full@example.test"});
+  AddAlias("more@example.test", {"team@example.test", "off@example.test", "no@example.test", "x@elsewhere.test"});
+  RecipientResolver resolver(engine_->directory(), "");
+  ResolutionPath path;
+  ASSERT_TRUE(BlockOn(resolver.Resolve("team+x@example.test", 0, &path)).ok());
+  struct Step {
+    const char* address;
+    int led_by;
+    Kind kind;
+    const char* found_as;
+  };
+  const std::vector<Step> expected = {{"team+x@example.test", -1, Kind::kAlias, "team@example.test"},
+                                      {"a+tag@example.test", 0, Kind::kAccount, "a@example.test"},
+                                      {"more@example.test", 0, Kind::kAlias, "more@example.test"},
+                                      {"full@example.test", 0, Kind::kOverQuota, "full@example.test"},
+                                      {"team@example.test", 2, Kind::kKnown, "team@example.test"},
+                                      {"off@example.test", 2, Kind::kDisabled, "off@example.test"},
+                                      {"no@example.test", 2, Kind::kUnknown, ""},
+                                      {"x@elsewhere.test", 2, Kind::kRemote, ""}};
+  ASSERT_EQ(path.steps.size(), expected.size());
+  for (size_t i = 0; i < expected.size(); ++i) {
+    EXPECT_EQ(path.steps[i].address, expected[i].address);
+    EXPECT_EQ(path.steps[i].led_by, expected[i].led_by) << expected[i].address;
+    EXPECT_EQ(path.steps[i].kind, expected[i].kind) << expected[i].address;
+    EXPECT_EQ(path.steps[i].found_as, expected[i].found_as);
+  }
+  EXPECT_EQ(path.steps[1].account, a);
+  EXPECT_EQ(path.further_count, 0u);
 }
 
 TEST_F(RecipientsTest, PostmasterIsAlwaysTakenWhereThereIsAnAccount) {
@@ -416,6 +494,72 @@ TEST_F(RecipientMemoryTest, NeverWhatLeadsToManyMailboxes) {
   Add(targets.back());
   AddAlias("over-limit@example.test", targets);
   EXPECT_FALSE(RememberedAfterResolving("over-limit@example.test").has_value());
+}
+
+// A thousand recipients that lead to one long list read it once, whatever tag they have.
+TEST_F(RecipientMemoryTest, ALongListIsRememberedForAMoment) {
+  std::vector<std::string> targets;
+  for (size_t i = 0; i <= kMaxRememberedMailboxes; ++i) {
+    targets.push_back(absl::StrCat("a", i, "@example.test"));
+    Add(targets.back(), false, 1000);
+  }
+  AddAlias("list@example.test", targets);
+  CountingDirectory counting(engine_->directory());
+  FakeClock steady;
+  RecipientResolver resolver(counting, "", steady);
+  const auto look_ups = [&](const std::string& address) {
+    const int before = counting.look_ups;
+    const auto resolved = BlockOn(resolver.Resolve(address, 0));
+    EXPECT_TRUE(resolved.ok()) << resolved.status();
+    EXPECT_EQ(resolved->accounts.size(), targets.size());
+    return counting.look_ups - before;
+  };
+  EXPECT_EQ(look_ups("list@example.test"), 2);
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(look_ups(absl::StrCat("list+", i, "@example.test")), 1);
+  steady.Advance(kWideMemory);
+  EXPECT_EQ(look_ups("list@example.test"), 2);
+  // Any change of the directory forgets it.
+  Add("b@example.test");
+  EXPECT_EQ(look_ups("list@example.test"), 2);
+}
+
+// Where a message goes is remembered, quota or not: what is in the mailboxes is the engine's to judge.
+TEST_F(RecipientMemoryTest, DestinationsAreRememberedWithQuotasToo) {
+  const AccountId full = Add("full@example.test", false, 100);
+  Fill(full, 100);
+  CountingDirectory counting(engine_->directory());
+  RecipientResolver resolver(counting, "");
+  EXPECT_EQ(BlockOn(resolver.Resolve("full@example.test", 0))->outcome, Outcome::kOverQuota);
+  const auto destinations = BlockOn(resolver.ResolveDestinations("full@example.test"));
+  EXPECT_EQ(destinations->outcome, Outcome::kAccount);
+  EXPECT_THAT(destinations->accounts, ElementsAre(full));
+  EXPECT_EQ(counting.look_ups, 1);
+}
+
+// A change between the look-up and the remembering: what was found may be untrue by then.
+TEST_F(RecipientMemoryTest, WhatWasFoundBeforeAChangeIsNotRemembered) {
+  class ChangingDirectory final : public CountingDirectory {
+   public:
+    using CountingDirectory::CountingDirectory;
+    Task<absl::StatusOr<std::vector<engine::Place>>> LookUp(std::vector<std::string> addresses) override {
+      auto found = co_await CountingDirectory::LookUp(std::move(addresses));
+      if (then) then();
+      co_return found;
+    }
+    std::function<void()> then;
+  };
+  Add("a@example.test");
+  ChangingDirectory changing(engine_->directory());
+  RecipientResolver resolver(changing, "");
+  int changes = 0;
+  changing.then = [&] { Add(absl::StrCat("b", ++changes, "@example.test")); };
+  ASSERT_TRUE(BlockOn(resolver.Resolve("a@example.test", 0)).ok());
+  EXPECT_FALSE(resolver.Remembered("a@example.test").has_value());
+  EXPECT_EQ(BlockOn(resolver.AddressOf(AccountId{1})).value(), "a@example.test");
+  EXPECT_EQ(changing.finds, 1) << "nor its name";
+  changing.then = nullptr;
+  ASSERT_TRUE(BlockOn(resolver.Resolve("a@example.test", 0)).ok());
+  EXPECT_TRUE(resolver.Remembered("a@example.test").has_value());
 }
 
 TEST_F(RecipientMemoryTest, NeverWhatTakesNoMail) {

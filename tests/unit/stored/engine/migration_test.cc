@@ -138,7 +138,7 @@ TEST_F(MigrationTest, TheDirectoryIsThere) {
   EXPECT_EQ(status->domain_count, 2);
   EXPECT_EQ(status->account_count, 3);
   EXPECT_EQ(status->alias_count, 2);
-  EXPECT_EQ(status->message_count, 10);
+  EXPECT_EQ(status->message_count, 12);
   // The store is the same from now on.
   OpenEngine();
   EXPECT_EQ(engine().Status()->incarnation, status->incarnation);
@@ -147,14 +147,14 @@ TEST_F(MigrationTest, TheDirectoryIsThere) {
 TEST_F(MigrationTest, EveryMessageIsWhole) {
   EXPECT_EQ(
       engine().Verify(AccountId{0}, [](auto, auto, const auto& error) { ADD_FAILURE() << error; }).value(),
-      10);
+      12);
   const auto of_ann = engine().ListMessages(kAnn, MessageId{0}, 100);
   const auto of_bob = engine().ListMessages(kBob, MessageId{0}, 100);
   const auto of_carol = engine().ListMessages(kCarol, MessageId{0}, 100);
   ASSERT_TRUE(of_ann.ok() && of_bob.ok() && of_carol.ok());
   ASSERT_THAT(*of_ann, SizeIs(5));
   ASSERT_THAT(*of_bob, SizeIs(4));
-  ASSERT_THAT(*of_carol, SizeIs(1));
+  ASSERT_THAT(*of_carol, SizeIs(3));
   const std::string front = "Return-Path: <sender@example.org>\r\n";
   const std::string large = Text(4000, 2);
   const std::string huge = Text(50000, 3);
@@ -216,8 +216,37 @@ TEST_F(MigrationTest, LocksOfFrontEndsOfThenAreGone) {
   EXPECT_EQ(committed->deleted_count, 2);
   OpenEngine();
   EXPECT_EQ(engine().FindAccount(kBob)->usage.message_count, 2);
-  EXPECT_EQ(engine().Status()->message_count, 8);
+  EXPECT_EQ(engine().Status()->message_count, 10);
   EXPECT_EQ(Fetch(kAnn, MessageId{2}), "Return-Path: <sender@example.org>\r\n" + Text(4000, 2));
+}
+
+// POP3 ends the last line where the message does not: a listing says so much, and nothing else is changed.
+TEST_F(MigrationTest, WhatHasNoEndOfItsLastLineIsListedWithIt) {
+  ASSERT_TRUE(engine().RenewLease("lease", "front-end", absl::Seconds(60)).ok());
+  for (int round = 0; round < 2; ++round) {
+    OpenRequest request;
+    request.account = kCarol;
+    request.session_id = "session-1";
+    request.lease_id = "lease";
+    const auto opened = engine().OpenMaildrop(request);
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    ASSERT_THAT(opened->entries, SizeIs(3));
+    const auto summaries = engine().ListMessages(kCarol, MessageId{0}, 100);
+    ASSERT_TRUE(summaries.ok());
+    for (size_t i = 0; i < 3; ++i) {
+      const std::string message = Fetch(kCarol, opened->entries[i].id);
+      const bool has_end = message.ends_with("\r\n");
+      EXPECT_EQ(has_end, i == 0);
+      EXPECT_EQ(opened->entries[i].size_bytes, static_cast<int64_t>(message.size()) + (has_end ? 0 : 2)) << i;
+      EXPECT_EQ((*summaries)[i].size_bytes, static_cast<int64_t>(message.size())) << i;
+    }
+    std::ifstream schema(path_ + "/rocksdb/schema");
+    std::string line;
+    std::getline(schema, line);
+    EXPECT_EQ(line, "3") << "looked through";
+    OpenEngine();
+  }
+  EXPECT_TRUE(Fetch(kCarol, MessageId{2}).ends_with("7 line 0 of 1\r\nno end"));
 }
 
 TEST_F(MigrationTest, ADeliveryThatWasStoredIsNotStoredAgain) {

@@ -269,6 +269,15 @@ TEST(Records, EarlierRecordsAreRead) {
 
 TEST(Records, AListingShowsWhatTheRecordHolds) {
   MaildropEntry listed;
+  MessageRecord unfinished = SampleMessage();
+  unfinished.entry.unfinished = true;
+  ASSERT_TRUE(DecodeListed(Encode(unfinished), listed).ok());
+  EXPECT_EQ(listed.size_bytes, unfinished.entry.size_bytes() + 2);
+  EXPECT_EQ(listed.size_bytes, rules::MaildropEntryOf(MessageId{1}, unfinished.entry).size_bytes);
+  MessageRecord decoded;
+  ASSERT_TRUE(Decode(Encode(unfinished), decoded).ok());
+  EXPECT_TRUE(decoded.entry.unfinished);
+  EXPECT_FALSE(IsOldMessage(Encode(unfinished)));
   ASSERT_TRUE(DecodeListed(Encode(SampleMessage()), listed).ok());
   EXPECT_EQ(listed.unique_id, SampleMessage().entry.unique_id);
   EXPECT_EQ(listed.size_bytes, SampleMessage().entry.size_bytes());

@@ -35,6 +35,13 @@ TEST(Mailbox, HasRoomUntilItsQuotaIsReached) {
   }
 }
 
+TEST(Mailbox, NeverTakesWhatIsLargerThanItsWholeQuota) {
+  EXPECT_FALSE(NeverTakes(0, 1'000'000));
+  EXPECT_FALSE(NeverTakes(100, 99));
+  EXPECT_FALSE(NeverTakes(100, 100));
+  EXPECT_TRUE(NeverTakes(100, 101));
+}
+
 TEST(Mailbox, NumbersGrow) {
   Mailbox mailbox;
   EXPECT_EQ(ChooseMessageId(mailbox, std::nullopt)->value, 1);

@@ -21,7 +21,7 @@ engine::NewMessage Message() {
   message.envelope.reverse_path = "s@example.org";
   message.envelope.recipients.resize(3);
   message.envelope.recipients[0] = {
-      "a@example.test", {true, true, false, false}, "rfc822;o@x", {AccountId{1}}, false};
+      "a@example.test", {true, true, false, false}, "rfc822;o@x", false};
   message.envelope.recipients[1].address = "hidden@example.test";
   message.envelope.recipients[2].address = "alias@example.test";
   message.envelope.recipients[2].remote = true;
@@ -37,6 +37,32 @@ engine::NewMessage Message() {
   message.fingerprint = std::string(32, 'f');
   message.deliver_time = absl::FromUnixNanos(1'234'567);
   return message;
+}
+
+// Recipients 0 and 2 lead to the first mailbox, 1 to the second.
+TEST(NewMessage, CopiesAreLeftOutWhileSomebodyTakesIt) {
+  engine::NewMessage message = Message();
+  EXPECT_TRUE(CheckLeftOut(message, {}).ok());
+  // Nobody was promised anything: each recipient must be served.
+  EXPECT_EQ(ReasonOf(CheckLeftOut(message, {1})), kReasonQuotaTooSmall);
+  EXPECT_EQ(ReasonOf(CheckLeftOut(message, {0})), kReasonQuotaTooSmall);
+  EXPECT_EQ(CheckLeftOut(message, {1}).code(), absl::StatusCode::kResourceExhausted);
+  // The other mailbox serves it too.
+  message.copies[0].recipients = {0, 1, 2};
+  EXPECT_TRUE(CheckLeftOut(message, {1}).ok());
+  EXPECT_EQ(ReasonOf(CheckLeftOut(message, {0})), kReasonQuotaTooSmall);
+  message = Message();
+  message.room_promised = true;
+  EXPECT_TRUE(CheckLeftOut(message, {0}).ok());
+  EXPECT_TRUE(CheckLeftOut(message, {1}).ok());
+  EXPECT_EQ(ReasonOf(CheckLeftOut(message, {0, 1})), kReasonQuotaTooSmall);
+}
+
+TEST(NewMessage, WithARefusalThereNeedBeNoCopies) {
+  engine::NewMessage message = Message();
+  message.copies.clear();
+  message.refusal = absl::NotFoundError("gone");
+  EXPECT_TRUE(Check(message).ok());
 }
 
 TEST(NewMessage, WhatNoCallerMayGetWrong) {
@@ -98,7 +124,6 @@ TEST(NewMessage, AMailboxKeepsWhatIsItsOwn) {
   EXPECT_EQ(first.envelope.recipients[0].address, "a@example.test");
   EXPECT_EQ(first.envelope.recipients[0].notify, (DsnNotify{true, true, false, false}));
   EXPECT_EQ(first.envelope.recipients[0].original_recipient, "rfc822;o@x");
-  EXPECT_THAT(first.envelope.recipients[0].accounts, IsEmpty());
   EXPECT_FALSE(first.envelope.recipients[0].remote);
   EXPECT_EQ(first.envelope.recipients[1].address, "alias@example.test");
   EXPECT_TRUE(first.envelope.recipients[1].remote);
