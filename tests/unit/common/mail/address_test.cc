@@ -185,6 +185,17 @@ TEST(AddressTest, AddressesHaveAtMost254BytesInALabelsToo) {
   ExpectRefused(std::string(64, 'x') + "@" + domain + domain + "test");
 }
 
+// 25 labels "ü" have 74 bytes, and 199 in their A-label form: the local part has what is left of 254.
+TEST(AddressTest, TheLengthOfTheALabelsIsWhatCounts) {
+  std::string domain = "ü";
+  for (int i = 1; i < 25; ++i) domain += ".ü";
+  ASSERT_EQ(domain.size(), 74u);
+  EXPECT_TRUE(ParseAddress(std::string(50, 'a') + "@" + domain).ok());
+  EXPECT_TRUE(ParseAddress(std::string(54, 'a') + "@" + domain).ok());
+  EXPECT_FALSE(ParseAddress(std::string(55, 'a') + "@" + domain).ok());
+  EXPECT_FALSE(ParseAddress(std::string(64, 'a') + "@" + domain).ok());
+}
+
 TEST(AddressTest, NormalFormsAreTheirOwnNormalForm) {
   for (const absl::string_view text :
        {"A@B", "\"A B\"@C.", "\"a\\\"\\\\\"@[IPv6:::1]", "\xc3\xbc@\xc3\xbc.test", "a@[1.2.3.4]"}) {
