@@ -101,9 +101,11 @@ class Window {
   const int64_t size_;
 };
 
-Task<void> Append(Engine& engine, NewMessage message, std::string content) {
-  const auto receipt =
-      co_await engine.messages().Append(std::move(message), Content{std::move(content), nullptr});
+Task<void> Append(Engine& engine, NewMessage message, std::string bytes) {
+  // Named: g++ 12 destroys an aggregate twice that is made within a co_await expression.
+  Content content;
+  content.whole = std::move(bytes);
+  const auto receipt = co_await engine.messages().Append(std::move(message), std::move(content));
   CHECK(receipt.ok());
 }
 
