@@ -255,6 +255,10 @@ TEST_F(LeaseKeeperTest, ALeaseThatSessionsHoldIsRenewedWhateverBecomesOfTheNewOn
     const int before = renewals(held->id);
     time_.Advance(kTtl / 3);
     ASSERT_TRUE(Until([&] { return renewals(held->id) > before && beats() == i + 1; }));
+    ASSERT_TRUE(Until([&] {
+      const std::vector<engine::LeaseInfo> leases = store_.Leases();
+      return leases.size() == 1 && leases[0].remaining == kTtl;
+    }));
   }
   EXPECT_FALSE(keeper_->Health().ok());
   EXPECT_TRUE(store_.IsLocked(kUser));
