@@ -298,7 +298,7 @@ TEST_F(IntakeTest, AnIdUsedAgainForSomethingElseIsRefused) {
 
 TEST_F(IntakeTest, QuotaIsLeftToTheEngineSoThatARepeatFindsItsReceipt) {
   AccountUpdate update{"a@example.test"};
-  update.quota_bytes = 10;
+  update.quota_bytes = 11;
   ASSERT_TRUE(directory_.UpdateAccount(update).ok());
   Envelope envelope = Valid();
   envelope.recipients = {To("a@example.test")};

@@ -477,7 +477,7 @@ TEST_F(RecipientMemoryTest, NeverWhereAQuotaMayBeReached) {
   SetQuotaOfOneMessage("free@example.test");
   EXPECT_FALSE(RememberedAfterResolving("free@example.test").has_value());
   // So that a mailbox that fills up is found full.
-  Fill(full, 200);
+  Fill(full, 100);
   EXPECT_EQ(BlockOn(resolver_.Resolve("full@example.test", 0))->outcome, Outcome::kOverQuota);
   EXPECT_FALSE(resolver_.Remembered("full@example.test").has_value());
 }
