@@ -24,6 +24,7 @@ std::shared_ptr<const rpc::Caller> Admission::Identify(const rpc::Credentials& c
 
 absl::Status Admission::Admit(rpc::ServedCall& call) {
   RETURN_IF_ERROR(CheckCaller(call));
+  RETURN_IF_ERROR(TakePlace(call));
   RETURN_IF_ERROR(CheckDeadline(call));
   if (call.revision().empty()) return absl::OkStatus();
   int revision = 0;
@@ -36,15 +37,7 @@ absl::Status Admission::Admit(rpc::ServedCall& call) {
 absl::Status Admission::CheckCaller(const rpc::ServedCall& call) {
   const unsigned may = call.method().roles;
   const unsigned is = call.caller().roles;
-  if (may == 0) {
-    if (is != 0) return absl::OkStatus();
-    if (unknown_calls_.size() >= options_.max_unknown_calls) {
-      return WithReason(absl::ResourceExhaustedError("too many calls without a known token or certificate"),
-                        kReasonBusy);
-    }
-    unknown_calls_.insert(&call);
-    return absl::OkStatus();
-  }
+  if (may == 0) return absl::OkStatus();
   absl::Status status;
   if (is == 0) {
     status = WithReason(absl::UnauthenticatedError("a token or client certificate of a known role is needed"),
@@ -56,6 +49,28 @@ absl::Status Admission::CheckCaller(const rpc::ServedCall& call) {
   }
   if (!status.ok()) audit_.Refused(call, status);
   return status;
+}
+
+absl::Status Admission::TakePlace(const rpc::ServedCall& call) {
+  if (call.door() == rpc::Door::kBatch) return absl::OkStatus();
+  if (call.caller().roles != 0) {
+    if (known_calls_.size() >= options_.max_known_calls) {
+      return WithReason(absl::ResourceExhaustedError("too many calls at the same time"), kReasonBusy);
+    }
+    known_calls_.insert(&call);
+    return absl::OkStatus();
+  }
+  // SECURITY: a connection is one peer of gRPC's, with its port.
+  const auto of_connection = unknown_calls_of_.find(call.caller().peer);
+  const size_t count = of_connection == unknown_calls_of_.end() ? 0 : of_connection->second;
+  if (unknown_calls_.size() >= options_.max_unknown_calls ||
+      count >= options_.max_unknown_calls_of_connection) {
+    return WithReason(absl::ResourceExhaustedError("too many calls without a known token or certificate"),
+                      kReasonBusy);
+  }
+  unknown_calls_.insert(&call);
+  unknown_calls_of_[call.caller().peer] = count + 1;
+  return absl::OkStatus();
 }
 
 absl::Status Admission::CheckDeadline(rpc::ServedCall& call) const {
@@ -72,7 +87,12 @@ absl::Status Admission::CheckDeadline(rpc::ServedCall& call) const {
 }
 
 void Admission::Ended(const rpc::ServedCall& call, const absl::Status& status) {
-  unknown_calls_.erase(&call);
+  if (unknown_calls_.erase(&call) > 0) {
+    const auto of_connection = unknown_calls_of_.find(call.caller().peer);
+    if (--of_connection->second == 0) unknown_calls_of_.erase(of_connection);
+  } else {
+    known_calls_.erase(&call);
+  }
   const rpc::Method& method = call.method();
   if (method.counted) metrics_.CountCall(ShortName(method.name), call.door(), status.code(), call.Took());
   const std::string reason = ReasonOf(status);

@@ -1,7 +1,8 @@
 // What the store asks of every call before it begins, whatever its door.
 //
 // A method without roles is open to all. Callers that nobody knows may have a bounded number of such calls under way, all
-// together.
+// together and by one connection; these bounds are apart from that of known callers, whom no stranger can keep out. Calls in a
+// batch have no place of their own: what they hold is bounded by their stream.
 //
 // A call in a batch or of a unary method has max_unary_time, or less by a deadline of its own: what waited longer is not
 // begun. A streaming call of a known caller must have a deadline, at most max_stream_time ahead (INVALID_ARGUMENT
@@ -11,7 +12,9 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -27,6 +30,9 @@ struct AdmissionOptions {
   absl::Duration max_unary_time = absl::Minutes(1);
   absl::Duration max_stream_time = absl::Hours(24);
   size_t max_unknown_calls = 256;
+  size_t max_unknown_calls_of_connection = 64;
+  // Front-ends with 10,000 sessions have a call or none for each.
+  size_t max_known_calls = 32'768;
 };
 
 // The thread of the methods.
@@ -43,6 +49,8 @@ class Admission final : public rpc::Admission {
 
  private:
   absl::Status CheckCaller(const rpc::ServedCall& call);
+  // Counts the call among those under way. ResourceExhausted with kReasonBusy: there are too many.
+  absl::Status TakePlace(const rpc::ServedCall& call);
   absl::Status CheckDeadline(rpc::ServedCall& call) const;
 
   const Callers& callers_;
@@ -50,8 +58,11 @@ class Admission final : public rpc::Admission {
   const Clock& clock_;
   Audit audit_;
   const AdmissionOptions options_;
-  // Of callers that nobody knows, under way.
+  // Under way, but for those in batches.
+  absl::flat_hash_set<const rpc::ServedCall*> known_calls_;
   absl::flat_hash_set<const rpc::ServedCall*> unknown_calls_;
+  // Of the latter, how many of each connection.
+  absl::flat_hash_map<std::string, size_t> unknown_calls_of_;
 };
 
 }  // namespace mailstead::stored

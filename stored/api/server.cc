@@ -11,8 +11,8 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "common/base/status.h"
-#include "common/rpc/grpc_log.h"
 #include "common/rpc/server/batch_door.h"
 #include "common/rpc/server/bind.h"
 #include "common/rpc/server/draining.h"
@@ -20,6 +20,7 @@
 #include "common/rpc/server/served_call.h"
 #include "common/store/limits.h"
 #include "mailstead/frontend/v1/batch.pb.h"
+#include "stored/api/acceptor.h"
 #include "stored/api/health.h"
 #include "stored/api/reflection.h"
 #include "stored/api/roles.h"
@@ -27,8 +28,13 @@
 namespace mailstead::stored {
 namespace {
 
-// What gRPC may still send when the store has drained: the last answers.
-constexpr std::chrono::seconds kFarewell(1);
+// How long calls are still answered, with Unavailable, when the store has drained: so that who calls hears of it. Then the
+// connections are cut off. gRPC's own farewell answers calls that come during it with Cancelled, which is nobody's word for
+// a store that is away.
+constexpr absl::Duration kFarewell = absl::Milliseconds(200);
+// How long a peer may take for the handshakes of TLS and HTTP/2, and stay without a call.
+constexpr int kHandshakeMs = 10'000;
+constexpr int kMaxIdleMs = 300'000;
 // A front-end with 10,000 sessions has one call or none for each.
 constexpr int kMaxConcurrentStreams = 20'000;
 // What a peer may send before it is read, per stream: 1,000 uploads at once are 64 MiB, whatever their sizes.
@@ -71,6 +77,8 @@ void SetLimits(grpc::ServerBuilder& builder, const ServerOptions& options) {
   // A fixed window: the probe would open it to megabytes on a fast link.
   builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, kStreamWindowBytes);
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, kHandshakeMs);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, kMaxIdleMs);
   // Clients may ping as they like, also without calls; and we ping, so that the calls of a front-end that
   // vanished without a word end within seconds.
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
@@ -78,8 +86,6 @@ void SetLimits(grpc::ServerBuilder& builder, const ServerOptions& options) {
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 20'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
-  // Two stores on one port would be two stores.
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   if (options.minimal_stack) builder.AddChannelArgument(GRPC_ARG_MINIMAL_STACK, 1);
   grpc::ResourceQuota quota("stored");
   quota.Resize(static_cast<size_t>(options.max_rpc_memory_bytes));
@@ -103,7 +109,7 @@ struct StoreServer::Impl {
   }
 
   std::string listen;
-  int port = 0;
+  uint16_t port = 0;
   rpc::MethodTable methods;
   const rpc::Service service;
   rpc::Draining draining;
@@ -111,12 +117,16 @@ struct StoreServer::Impl {
   Reflection reflection;
   rpc::BatchDoor batches;
   rpc::GrpcDoor door;
+  // Where connections that were accepted go.
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> connections;
   std::unique_ptr<grpc::Server> server;
+  std::unique_ptr<Acceptor> acceptor;
 };
 
 StoreServer::StoreServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 StoreServer::~StoreServer() {
+  impl_->acceptor->Stop();
   impl_->server->Shutdown(std::chrono::system_clock::now());
   impl_->door.Stop();
 }
@@ -126,24 +136,27 @@ absl::StatusOr<std::unique_ptr<StoreServer>> StoreServer::Start(const ServerOpti
                                                                 rpc::Admission& admission, const Clock& clock,
                                                                 rpc::Loop& loop) {
   ASSIGN_OR_RETURN(const std::shared_ptr<grpc::ServerCredentials> credentials, MakeCredentials(options));
+  ASSIGN_OR_RETURN(std::unique_ptr<Acceptor> acceptor, Acceptor::Listen(options.listen));
   auto impl = std::make_unique<Impl>(std::move(methods), admission, clock, loop);
   impl->listen = options.listen;
+  impl->port = acceptor->port();
+  impl->acceptor = std::move(acceptor);
   grpc::ServerBuilder& builder = loop.builder();
   SetLimits(builder, options);
-  builder.AddListeningPort(options.listen, credentials, &impl->port);
+  using External = grpc::ServerBuilder::experimental_type::ExternalConnectionType;
+  impl->connections = builder.experimental().AddExternalConnectionAcceptor(External::FROM_FD, credentials);
   impl->server = builder.BuildAndStart();
-  if (impl->server == nullptr || (impl->port == 0 && !absl::StartsWith(options.listen, "unix:"))) {
-    if (impl->server != nullptr) impl->server->Shutdown();
-    // The builder itself does not say why.
-    const std::string cause = rpc::LastGrpcCause();
-    return absl::UnavailableError(
-        absl::StrCat("cannot listen on ", options.listen, cause.empty() ? "" : ": ", cause));
-  }
+  if (impl->server == nullptr) return absl::UnavailableError("the gRPC server does not start");
   impl->door.Open();
+  impl->acceptor->Start([&connections = *impl->connections](int descriptor) {
+    grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
+    connection.fd = descriptor;
+    connections.HandleNewConnection(&connection);
+  });
   return std::unique_ptr<StoreServer>(new StoreServer(std::move(impl)));
 }
 
-uint16_t StoreServer::port() const { return static_cast<uint16_t>(impl_->port); }
+uint16_t StoreServer::port() const { return impl_->port; }
 
 std::string StoreServer::address() const {
   if (absl::StartsWith(impl_->listen, "unix:")) return impl_->listen;
@@ -154,7 +167,9 @@ void StoreServer::SetServing(bool serving) { impl_->health.SetServing(serving); 
 
 void StoreServer::Drain(absl::Duration timeout) {
   impl_->door.Drain(timeout);
-  impl_->server->Shutdown(std::chrono::system_clock::now() + kFarewell);
+  absl::SleepFor(kFarewell);
+  impl_->acceptor->Stop();
+  impl_->server->Shutdown(std::chrono::system_clock::now());
 }
 
 }  // namespace mailstead::stored

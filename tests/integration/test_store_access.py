@@ -1,8 +1,10 @@
 """Who may call the store: tokens with roles, or certificates. A wrong one is said clearly, and readiness is red."""
 
 import re
+import resource
 import secrets
 import shutil
+import socket
 import unittest
 
 from mailstead.ctl import Mailctl
@@ -32,6 +34,23 @@ class TokenTest(StackCase):
         self.assertEqual(0, self.stack.stored.terminate())
         self.stack.stored.restart()
         self.assertEqual(tokens, [self.stack.token(role).read_text(encoding="ascii").strip() for role in ROLES])
+        self.stack.ctl.json("domain", "list")
+
+    def test_strangers_who_only_connect_use_up_no_descriptors(self):
+        process = self.stack.stored.process
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (300, 300))
+        host, port = self.stack.stored.address.split(":")
+        strangers = []
+        try:
+            for _ in range(400):
+                strangers.append(socket.create_connection((host, int(port)), timeout=10))
+            process.wait_for_event("connection_refused", level="warning")
+            # For files, and for what else it needs.
+            self.assertLess(process.descriptor_count(), 250)
+        finally:
+            for stranger in strangers:
+                stranger.close()
+        # It has not become deaf.
         self.stack.ctl.json("domain", "list")
 
     def assert_says_why(self, server):

@@ -9,7 +9,10 @@
 #include <prometheus/text_serializer.h>
 
 #include <atomic>
+#include <fstream>
+#include <map>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -17,6 +20,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "common/base/reason.h"
 #include "common/store/revision.h"
@@ -383,6 +387,144 @@ TEST_F(HurriedServerTest, CallersThatNobodyKnowsHaveABoundedNumberOfCalls) {
   EXPECT_TRUE(AwaitCondition([&] { return check("").ok(); }));
 }
 
+// Streams that say nothing, of any method.
+class IdleStreams {
+ public:
+  explicit IdleStreams(std::shared_ptr<grpc::Channel> channel) : stub_(std::move(channel)) {}
+  ~IdleStreams() {
+    for (const auto& each : streams_) each->context.TryCancel();
+    for (const auto& each : streams_) {
+      each->call->Finish(&each->status, each.get());
+      Next();
+    }
+    queue_.Shutdown();
+    void* tag;
+    bool ok;
+    while (queue_.Next(&tag, &ok)) {
+    }
+  }
+
+  void Open(absl::string_view method, absl::string_view token, int count) {
+    for (int i = 0; i < count; ++i) {
+      auto stream = std::make_unique<Stream>();
+      if (!token.empty()) stream->context.AddMetadata("authorization", absl::StrCat("Bearer ", token));
+      stream->context.set_deadline(std::chrono::system_clock::now() + std::chrono::minutes(5));
+      stream->call = stub_.PrepareCall(&stream->context, absl::StrCat("/", method), &queue_);
+      stream->call->StartCall(stream.get());
+      EXPECT_TRUE(Next());
+      streams_.push_back(std::move(stream));
+    }
+  }
+
+ private:
+  struct Stream {
+    grpc::ClientContext context;
+    std::unique_ptr<grpc::GenericClientAsyncReaderWriter> call;
+    grpc::Status status;
+  };
+
+  bool Next() {
+    void* tag = nullptr;
+    bool ok = false;
+    return queue_.Next(&tag, &ok) && ok;
+  }
+
+  grpc::GenericStub stub_;
+  grpc::CompletionQueue queue_;
+  std::vector<std::unique_ptr<Stream>> streams_;
+};
+
+// A line of /proc/self/status.
+int64_t OfThisProcess(absl::string_view name) {
+  std::ifstream file("/proc/self/status");
+  std::string line;
+  while (std::getline(file, line)) {
+    if (!absl::StartsWith(line, name)) continue;
+    int64_t value = 0;
+    std::istringstream(line.substr(name.size() + 1)) >> value;
+    return value;
+  }
+  return 0;
+}
+
+TEST_F(StoreServerTest, IdleStreamsHaveNoThreadAndLittleMemory) {
+  AddDomain("example.test");
+  struct Kind {
+    const char* method;
+    const char* token;
+  };
+  const Kind kinds[] = {
+      {"grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", kOperatorToken},
+      {"grpc.health.v1.Health/Watch", kSmtpToken},
+      {"mailstead.frontend.v1.BatchService/Calls", kSmtpToken},
+      {"mailstead.frontend.v1.AuthService/Authenticate", kPopToken},
+      {"mailstead.frontend.v1.DeliveryService/Deliver", kSmtpToken},
+      {"mailstead.frontend.v1.MaildropService/FetchMessage", kPopToken},
+      {"mailstead.store.v1.MessageService/DeliverMessage", kOperatorToken},
+      {"mailstead.store.v1.MessageService/FetchMessage", kOperatorToken},
+      {"mailstead.store.v1.AdminService/VerifyMessages", kOperatorToken},
+      {"no.Such/Method", kOperatorToken},
+  };
+  constexpr int kStreams = 1000;
+  const auto open = [&](IdleStreams& streams, bool known) {
+    for (const Kind& kind : kinds) {
+      streams.Open(kind.method, known ? kind.token : "", kStreams / static_cast<int>(std::size(kinds)));
+    }
+    EXPECT_TRUE(GetDomain(AsOperator().get()).ok());
+    EXPECT_TRUE(Resolve(AsSmtp().get()).ok());
+  };
+  // What gRPC makes for itself is there then, at both ends.
+  { IdleStreams(channel_).Open(kinds[0].method, "", 1); }
+  const int64_t threads = OfThisProcess("Threads:");
+  const int64_t kilobytes = OfThisProcess("VmRSS:");
+  {
+    IdleStreams known(channel_);
+    open(known, true);
+    IdleStreams unknown(channel_);
+    open(unknown, false);
+    // Both ends of 2,000 streams are in this process.
+    EXPECT_LE(OfThisProcess("Threads:"), threads + 4);
+    EXPECT_LE(OfThisProcess("VmRSS:"), kilobytes + (128 << 10));
+  }
+  EXPECT_TRUE(AwaitCondition([&] { return GetDomain(AsOperator().get()).ok(); }));
+}
+
+class BoundedServerTest : public StoreServerTest {
+ protected:
+  BoundedServerTest()
+      : StoreServerTest(
+            {.max_unknown_calls = 5, .max_unknown_calls_of_connection = 3, .max_known_calls = 2}) {}
+
+  absl::Status Check(const std::shared_ptr<grpc::Channel>& channel, absl::string_view token) {
+    HealthCheckResponse response;
+    return Read(grpc::health::v1::Health::NewStub(channel)->Check(As(token).get(), {}, &response));
+  }
+  // A connection of its own.
+  std::shared_ptr<grpc::Channel> NewChannel() {
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    return grpc::CreateCustomChannel(socket_, grpc::InsecureChannelCredentials(), arguments);
+  }
+};
+
+TEST_F(BoundedServerTest, KnownCallersHaveABoundTooAndStrangersAnother) {
+  constexpr char kWatch[] = "grpc.health.v1.Health/Watch";
+  {
+    IdleStreams known(channel_);
+    known.Open(kWatch, kSmtpToken, 2);
+    const auto busy = [&] { return Check(channel_, kSmtpToken); };
+    ASSERT_TRUE(AwaitCondition([&] { return !busy().ok(); }));
+    EXPECT_TRUE(absl::IsResourceExhausted(busy())) << busy();
+    EXPECT_EQ(ReasonOf(busy()), kReasonBusy);
+    EXPECT_TRUE(Check(channel_, "").ok());
+  }
+  EXPECT_TRUE(AwaitCondition([&] { return Check(channel_, kSmtpToken).ok(); }));
+  IdleStreams strangers(channel_);
+  strangers.Open(kWatch, "", 5);
+  ASSERT_TRUE(AwaitCondition([&] { return !Check(channel_, "").ok(); }));
+  EXPECT_TRUE(Check(channel_, kSmtpToken).ok());
+}
+
 TEST_F(StoreServerTest, ATokenThatIsWithdrawnEndsAtOnceAlsoInABatch) {
   const auto context = AsSmtp();
   const auto stream = batch_stub_->Calls(context.get());
@@ -491,6 +633,71 @@ TEST_F(StoreServerTest, TlsFilesMustBeReadable) {
   const absl::Status status = parts.Start(options);
   EXPECT_TRUE(absl::IsInvalidArgument(status));
   EXPECT_NE(status.message().find("/no/such"), absl::string_view::npos);
+}
+
+// What callers hear of a store that ends while they call: their answer, or that it is away.
+TEST_F(StoreServerTest, WhoCallsWhileTheStoreEndsGetsAnAnswerOrUnavailable) {
+  AddDomain("example.test");
+  std::atomic<bool> stop = false;
+  std::atomic<int> ok = 0;
+  std::atomic<int> unavailable = 0;
+  absl::Mutex mutex;
+  std::map<std::string, int> others;
+  const auto note = [&](const grpc::Status& status) {
+    if (status.ok()) {
+      ++ok;
+    } else if (status.error_code() == grpc::StatusCode::UNAVAILABLE) {
+      ++unavailable;
+    } else {
+      absl::MutexLock lock(&mutex);
+      ++others[absl::StrCat(status.error_code(), " ", status.error_message())];
+    }
+  };
+  const auto connect = [&] {
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    return grpc::CreateCustomChannel(socket_, grpc::InsecureChannelCredentials(), arguments);
+  };
+  std::vector<std::thread> callers;
+  for (int i = 0; i < 8; ++i) {
+    callers.emplace_back([&] {
+      const auto stub = store::v1::DirectoryService::NewStub(connect());
+      while (!stop) {
+        store::v1::GetDomainRequest request;
+        store::v1::Domain domain;
+        request.set_name("example.test");
+        note(stub->GetDomain(AsOperator().get(), request, &domain));
+      }
+    });
+    callers.emplace_back([&] {
+      // Three messages of 1 MB: refused for its recipient, when it comes to the store.
+      const auto stub = store::v1::MessageService::NewStub(connect());
+      while (!stop) {
+        store::v1::DeliverMessageResponse response;
+        const auto context = AsOperator();
+        const auto writer = stub->DeliverMessage(context.get(), &response);
+        store::v1::DeliverMessageRequest piece;
+        piece.mutable_envelope()->set_delivery_id("0123456789abcdef");
+        piece.mutable_envelope()->add_recipients()->set_address("nobody@example.test");
+        piece.set_content(std::string(1 << 20, 'x'));
+        bool more = writer->Write(piece);
+        piece.clear_envelope();
+        for (int left = 2; more && left > 0; --left) more = writer->Write(piece);
+        writer->WritesDone();
+        const grpc::Status status = writer->Finish();
+        note(status.error_code() == grpc::StatusCode::NOT_FOUND ? grpc::Status::OK : status);
+      }
+    });
+  }
+  ASSERT_TRUE(AwaitCondition([&] { return ok > 200; }));
+  parts_.server->Drain(absl::Seconds(10));
+  parts_.server.reset();
+  const int seen = unavailable;
+  EXPECT_TRUE(AwaitCondition([&] { return unavailable > seen + 50; }));
+  stop = true;
+  for (std::thread& caller : callers) caller.join();
+  absl::MutexLock lock(&mutex);
+  EXPECT_THAT(others, testing::IsEmpty());
 }
 
 TEST_F(StoreServerTest, DrainLetsCallsEndAndThenEndsThem) {
