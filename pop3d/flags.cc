@@ -33,7 +33,7 @@ config::Options OptionsOf(Flags& flags) {
       Flag("listing_cache_bytes", flags.listing_cache_bytes, Between(0, int64_t{1} << 40),
            "what is remembered of listings between sessions, so that a login is sent only what changed; 0: "
            "nothing"),
-      Flag("listing_memory", flags.listing_memory, Between(int64_t{2} << 20, int64_t{1} << 40),
+      Flag("listing_memory", flags.listing_memory, Between(kMinListingMemory, int64_t{1} << 40),
            "all listings together: of open maildrops, and remembered ones, which go first; beyond it logins "
            "are refused"),
       Flag("max_maildrop_messages", flags.max_maildrop_messages, Between(1, 1'000'000'000),
@@ -62,7 +62,8 @@ Flags ReadFlags(int argc, char** argv) {
   check.That(!flags.pop3_listen.empty() || !flags.pop3s_listen.empty(), "pop3_listen",
              "this and --pop3s_listen are both empty");
   check.That(
-      flags.max_maildrop_messages <= (flags.listing_memory - kListingPagesBytes) / kMaxListedMessageBytes,
+      flags.listing_memory < kMinListingMemory ||
+          flags.max_maildrop_messages <= (flags.listing_memory - kListingPagesBytes) / kMaxListedMessageBytes,
       "max_maildrop_messages",
       "needs 88 bytes of --listing_memory for each message, and 704,000 beside them");
   check.That(flags.login_delay == absl::Trunc(flags.login_delay, absl::Seconds(1)), "login_delay",

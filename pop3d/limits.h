@@ -31,6 +31,8 @@ inline constexpr size_t kListingCacheBytes = size_t{64} << 20;
 inline constexpr size_t kListingMemoryBytes = size_t{256} << 20;
 // What a message costs in a listing at most: 16 bytes, the longest unique-id, and a mark.
 inline constexpr size_t kMaxListedMessageBytes = 88;
+// The least that --listing_memory may be: the pages of two logins on their way.
+inline constexpr int64_t kMinListingMemory = int64_t{2} << 20;
 // The pages of a long listing that are here at one moment: one that is put into it, and the next one as it came.
 inline constexpr size_t kListingPagesBytes = 2 * store::kMaxMaildropPageEntries * kMaxListedMessageBytes;
 

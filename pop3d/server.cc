@@ -35,8 +35,8 @@ ConnectionContext Server::MakeContext(bool implicit_tls, const Flags& flags, fro
                            .listings = listings_,
                            .read_ahead = read_ahead_,
                            .metrics = metrics,
-                           .max_maildrop_messages = flags.max_maildrop_messages,
-                           .logins = &daemon.logins()};
+                           .logins = &daemon.logins(),
+                           .max_maildrop_messages = flags.max_maildrop_messages};
 }
 
 std::vector<frontend::Listening> Server::listening() const {

@@ -36,6 +36,8 @@ namespace {
 
 // The value, or the end of the program with one line that names the flag.
 void OkOrExit(absl::string_view flag, const absl::Status& status) {
+  // The reason is the last line.
+  if (!status.ok()) obs::FlushLog();
   config::Checker check;
   check.Ok(flag, status);
   check.ExitIfBad("stored");

@@ -36,6 +36,8 @@ constexpr absl::Duration kEndTimeout = absl::Seconds(5);
 // Ends the program with a line when there is no value.
 template <typename T>
 T OrExit(const std::string& program, absl::string_view flag, absl::StatusOr<T> value) {
+  // The reason is the last line.
+  if (!value.ok()) obs::FlushLog();
   config::Checker check;
   check.Ok(flag, value.status());
   check.ExitIfBad(program);

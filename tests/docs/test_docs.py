@@ -118,7 +118,7 @@ class EventsTest(unittest.TestCase):
     """The table of log events in operations.md."""
 
     # The first argument of a function that logs, or what a function named EventOf gives.
-    LOGGED = re.compile(r'\bLog\w*\(\s*(?:[^"{};]*?,\s*)?"([a-z][a-z0-9_]*)"')
+    LOGGED = re.compile(r'\b(?:FormatLogLine|Log\w*)\(\s*(?:[^"{};]*?,\s*)?"([a-z][a-z0-9_]*)"')
     CHOSEN = re.compile(r"\bEventOf\([^;{]*\) \{\n(.*?)\n\}", re.DOTALL)
 
     def in_sources(self):

@@ -41,7 +41,7 @@ class AuditTest(StackCase):
         self.ctl.add_domain(mark)
         process.wait_for_line(lambda line: "event=audit" in line and mark in line, start=before, what="the next audit line")
         lines = [got for got in map(parse_logfmt, process.lines[before:]) if got.get("event") == "audit"]
-        return lines[:next(index for index, got in enumerate(lines) if mark in got["target"])]
+        return lines[:next(index for index, got in enumerate(lines) if mark in got.get("target", ""))]
 
     def assert_one(self, action, target, run, result="OK", caller="operator"):
         """`run` leaves one audit line, and it is this."""

@@ -50,7 +50,7 @@ class MailctlTest(StackCase):
         self.assertEqual("PLUS_ADDRESSING_ENABLED", self.ctl.json("domain", "show", "second.test")["plus_addressing"])
         self.ctl.add_account("a@second.test", "one two")
         self.assert_exit(REFUSED, "domain", "remove", "second.test")
-        self.assert_exit(DONE, "account", "remove", "a@second.test")
+        self.assert_exit(DONE, "account", "remove", "a@second.test", "--yes")
         self.assert_exit(DONE, "domain", "remove", "second.test")
         self.assert_exit(NOT_FOUND, "domain", "show", "second.test")
         self.assert_exit(NOT_FOUND, "domain", "remove", "second.test")

@@ -73,7 +73,7 @@ class PasswordChangeTest(PasswordCase):
 
     def test_removing_ends_the_cached_login_at_once(self):
         self.assertEqual("+OK", self.answer(self.user, PASSWORD))
-        self.stack.ctl.run("account", "remove", self.user)
+        self.stack.ctl.run("account", "remove", self.user, "--yes")
         self.assertTrue(self.answer(self.user, PASSWORD).startswith("-ERR"))
 
 

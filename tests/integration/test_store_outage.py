@@ -19,7 +19,7 @@ class StoreOutageTest(StackCase):
         self.stack = stack = self.new_stack()
         stack.add_stored()
         stack.add_smtpd(store_retry_for="1s", store_timeout="3s")
-        stack.add_pop3d(store_timeout="3s")
+        stack.add_pop3d(store_timeout="3s", outcome_timeout="3s")
         self.user, self.other = stack.add_accounts("user", "other")
 
     def transaction(self, session):

@@ -17,6 +17,7 @@
 #include "common/store/blocking.h"
 #include "mailctl/connect.h"
 #include "mailstead/store/v1/directory.pb.h"
+#include "mailstead/store/v1/message.pb.h"
 #include "tests/support/fake_store.h"
 #include "tests/support/fake_time.h"
 

@@ -13,6 +13,7 @@
 #include "common/store/blocking.h"
 #include "common/store/limits.h"
 #include "common/store/methods.h"
+#include "common/store/revision.h"
 #include "mailstead/frontend/v1/auth.pb.h"
 #include "mailstead/frontend/v1/batch.pb.h"
 #include "mailstead/frontend/v1/delivery.pb.h"
@@ -86,7 +87,7 @@ class ProbeTest : public StoreApiTest {
 TEST_F(ProbeTest, SpeaksForTheStore) {
   const absl::Status status = Get(api_.Probe({}));
   EXPECT_TRUE(status.ok()) << status;
-  EXPECT_EQ(store_.way().seen("Probe")[0].As<fv1::ProbeRequest>().revision(), 1);
+  EXPECT_EQ(store_.way().seen("Probe")[0].As<fv1::ProbeRequest>().revision(), kRevision);
   store_.SetServing(false);
   EXPECT_TRUE(absl::IsUnavailable(Get(api_.Probe({}))));
 }
@@ -328,12 +329,13 @@ TEST_F(SettlingTest, WhatWasNeverSentIsGivenUpWithPatience) {
 TEST_F(SettlingTest, WhatWasPerhapsSentIsAskedForUntilTheStoreIsBack) {
   store_.way().Fail("Deliver", When::kAfter, absl::UnavailableError("killed"));
   const auto pending = Start(api_.Deliver(envelope_, "192.0.2.1", mail_, trace_, context_));
+  ASSERT_TRUE(Until([&] { return store_.Messages(kUser).size() == 1 && time_.waiting_count() > 0; }));
   store_.way().SetAway(rpc::NotSent(absl::UnavailableError("gone")));
   const absl::Time begin = time_.Now();
   while (time_.Now() - begin < absl::Minutes(4)) {
-    ASSERT_FALSE(pending->has_value());
-    if (!time_.AdvanceToNext()) continue;
     ASSERT_TRUE(Until([&] { return pending->has_value() || time_.waiting_count() > 0; }));
+    ASSERT_FALSE(pending->has_value());
+    time_.AdvanceToNext();
   }
   store_.way().SetAway(absl::OkStatus());
   time_.AdvanceToNext();
@@ -405,7 +407,7 @@ TEST_F(UploadTest, StoresTheWhole) {
   const absl::Status status = Get(upload->Finish("end\r\n", "Received: by us\r\n"));
   ASSERT_TRUE(status.ok()) << status;
   EXPECT_THAT(store_.Messages(kUser),
-              ElementsAre(EndsWith(absl::StrCat("Received: by us\r\n", piece_, piece_, piece_, "end\r\n"))));
+              ElementsAre(EndsWith(absl::StrCat("Received: by us\r\n\r\n", piece_, piece_, piece_, "end\r\n"))));
   const std::vector<test::SeenCall> seen = store_.way().seen("Deliver");
   ASSERT_THAT(seen, SizeIs(1));
   EXPECT_EQ(seen[0].session_id, "s1");

@@ -89,7 +89,7 @@ TEST_P(AdminApiTest, MetricsCountCallsByMethodAndCode) {
         std::string("mailstead_store_call_seconds_count{method=\"DeliveryService/Deliver\"} 2"),
         std::string("mailstead_store_deliveries_total 1"),
         std::string("mailstead_store_repeated_deliveries_total 1"),
-        std::string("mailstead_store_delivered_bytes_total 5"),
+        std::string("mailstead_store_delivered_bytes_total 7"),
         std::string("mailstead_store_logins_total{result=\"ok\"} 0")}) {
     EXPECT_TRUE(absl::StrContains(text, line)) << line << "\n" << text;
   }
