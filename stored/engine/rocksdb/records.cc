@@ -477,10 +477,10 @@ absl::Status Decode(absl::string_view bytes, Deletion& deletion) {
 std::string Encode(const Runs& runs) {
   Encoder encoder(1);
   encoder.Number(static_cast<int64_t>(runs.runs.size()));
-  int64_t behind = 0;
+  int64_t last = -1;
   for (const MessageRun& run : runs.runs) {
-    encoder.Number(run.first.value - behind).Number(run.last.value - run.first.value);
-    behind = run.last.value + 1;
+    encoder.Number(run.first.value - 1 - last).Number(run.last.value - run.first.value);
+    last = run.last.value;
   }
   return encoder.Take();
 }
