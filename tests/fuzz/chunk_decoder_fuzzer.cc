@@ -2,6 +2,7 @@
 #include <string>
 
 #include "common/base/check.h"
+#include "common/text/line_check.h"
 #include "smtpd/inbound/pipeline/chunk_decoder.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -21,12 +22,15 @@ Decoded Decode(BareLineEnds bare_line_ends, absl::string_view input, size_t piec
   Decoded decoded;
   ForPieces(input, piece_bytes, [&](absl::string_view piece) { decoder.Decode(piece, decoded.text); });
   decoder.Finish(decoded.text);
-  decoded.bare = decoder.saw_bare_line_end();
-  decoded.nul = decoder.saw_nul();
+  LineCheck check;
+  check.Feed(decoded.text);
+  check.Finish();
+  decoded.bare = check.saw_bare_line_end();
+  decoded.nul = check.saw_nul();
   return decoded;
 }
 
-// The slow and obvious way: every CRLF, CR and LF is a line end.
+// The slow and obvious way: every CRLF, CR and LF is a line end, and so is CR CR LF.
 std::string Normalize(absl::string_view text, bool& has_bare) {
   std::string normal;
   for (size_t i = 0; i < text.size(); ++i) {
@@ -35,6 +39,11 @@ std::string Normalize(absl::string_view text, bool& has_bare) {
       continue;
     }
     normal += "\r\n";
+    if (text.substr(i, 3) == "\r\r\n") {
+      has_bare = true;
+      i += 2;
+      continue;
+    }
     const bool is_whole = text[i] == '\r' && i + 1 < text.size() && text[i + 1] == '\n';
     if (is_whole) ++i;
     has_bare |= !is_whole;

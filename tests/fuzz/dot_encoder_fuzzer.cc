@@ -5,6 +5,7 @@
 #include "absl/strings/strip.h"
 #include "common/base/check.h"
 #include "common/text/dot_codec.h"
+#include "common/text/line_check.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace mailstead::fuzz {
@@ -44,7 +45,10 @@ void Run(absl::string_view input) {
   CHECK(result.done && result.consumed == encoded.size());
   // Byte for byte but for the CRLF that a message without a last line end gets.
   const bool ended = input.empty() || absl::EndsWith(input, "\r\n");
-  if (!decoder.saw_bare_line_end()) CHECK(decoded == std::string(input) + (ended ? "" : "\r\n"));
+  LineCheck check;
+  check.Feed(decoded);
+  check.Finish();
+  if (!check.saw_bare_line_end()) CHECK(decoded == std::string(input) + (ended ? "" : "\r\n"));
 }
 
 }  // namespace mailstead::fuzz

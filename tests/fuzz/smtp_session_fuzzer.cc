@@ -105,12 +105,12 @@ class Client {
     for (const EnvelopeRecipient& recipient : session_.open_recipients()) {
       CHECK(!recipient.address.empty() && IsValidUtf8(recipient.address));
       const uint8_t choice = TakeChoice(choices_);
-      if (choice % 8 > 5) {
+      if (choice % 8 > 6) {
         resolutions.push_back(Failure(choice));
         continue;
       }
       const auto outcome = static_cast<store::Resolution::Outcome>(choice % 8);
-      resolutions.push_back(store::Resolution{.outcome = outcome, .accounts = {AccountId{choice}}});
+      resolutions.push_back(store::Resolution{.outcome = outcome, .mailbox_count = choice});
       if (outcome <= store::Resolution::Outcome::kAlias) ++local_count;
     }
     CHECK(!resolutions.empty());
@@ -146,7 +146,7 @@ class Client {
   }
   Action StepAuth() {
     const uint8_t choice = TakeChoice(choices_);
-    const Action action = choice % 8 > 5    ? session_.OnLoginFailed()
+    const Action action = choice % 8 > 6    ? session_.OnLoginFailed()
                           : choice % 8 == 0 ? session_.OnLoginChallenge("challenge")
                           : choice % 8 == 1
                               ? session_.OnLoggedIn("demo@example.test")
