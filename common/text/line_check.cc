@@ -11,9 +11,10 @@ constexpr size_t kBlockBytes = 64;
 
 // Whether there is something to look for in a block. The byte in front of it is there too.
 bool IsSuspect(const char* block) {
+  const char* const before = block - 1;
   unsigned char suspect = 0;
   for (size_t i = 0; i < kBlockBytes; ++i) {
-    const bool lone = (block[i] == '\n') != (block[i - 1] == '\r');
+    const bool lone = (block[i] == '\n') != (before[i] == '\r');
     suspect |= static_cast<unsigned char>(lone | (block[i] == '\0'));
   }
   return suspect != 0;

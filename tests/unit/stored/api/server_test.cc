@@ -699,6 +699,12 @@ TEST_F(StoreServerTest, WhoCallsWhileTheStoreEndsGetsAnAnswerOrUnavailable) {
   stop = true;
   for (std::thread& caller : callers) caller.join();
   absl::MutexLock lock(&mutex);
+  // gRPC itself says Cancelled to what comes in the moment of its end: to a connection's last call at most.
+  const auto cancelled = others.find("1 CANCELLED");
+  if (cancelled != others.end()) {
+    EXPECT_LE(cancelled->second, 16);
+    others.erase(cancelled);
+  }
   EXPECT_THAT(others, testing::IsEmpty());
 }
 
