@@ -17,11 +17,18 @@ namespace {
 
 using Outcome = Resolution::Outcome;
 
-// How many accounts or domains are tried in search of one that takes mail for postmaster.
+// How many accounts or domains are tried in search of a postmaster.
 constexpr size_t kMaxPostmasterTries = 100;
 
 bool Takes(const Resolution& resolution) {
   return resolution.outcome == Outcome::kAccount || resolution.outcome == Outcome::kAlias;
+}
+
+// Whether the search for a postmaster ends here. A full mailbox is its answer: the sender is told to try again, and the
+// mail does not move to somebody else until there is room.
+bool Settles(const Resolution& resolution) {
+  return Takes(resolution) || resolution.outcome == Outcome::kOverQuota ||
+         resolution.outcome == Outcome::kQuotaTooSmall;
 }
 
 std::optional<Address> WithoutTag(const Address& address) {
@@ -95,7 +102,8 @@ struct RecipientResolver::Following {
   std::string first_alias;
 
   // The index of the step, by which its targets name it.
-  int Tell(const Open& open, ResolutionStep::Kind kind, absl::string_view found_as = "", AccountId account = {}) {
+  int Tell(const Open& open, ResolutionStep::Kind kind, absl::string_view found_as = "",
+           AccountId account = {}) {
     if (path == nullptr) return -1;
     if (path->steps.size() >= kMaxToldSteps) {
       ++path->further_count;
@@ -115,8 +123,8 @@ struct RecipientResolver::Following {
     Tell(from, is_new ? ResolutionStep::Kind::kAccount : ResolutionStep::Kind::kKnown, account.address,
          account.id);
     if (!is_new) return;
-    expansion.members.push_back({account.id, std::move(account.address), account.disabled, account.quota_bytes,
-                                 account.quota_messages, account.usage});
+    expansion.members.push_back({account.id, std::move(account.address), account.disabled,
+                                 account.quota_bytes, account.quota_messages, account.usage});
   }
 
   absl::Status Take(const engine::Alias& alias, const Open& from, int depth) {
@@ -216,7 +224,8 @@ Task<absl::StatusOr<RecipientResolver::SharedExpansion>> RecipientResolver::Expa
 ResolutionStep::Kind RecipientResolver::JudgeMember(const Member& member, const Demand& demand) {
   if (member.disabled) return ResolutionStep::Kind::kDisabled;
   if (!demand.room) return ResolutionStep::Kind::kAccount;
-  if (rules::NeverTakes(member.quota_bytes, demand.message_bytes)) return ResolutionStep::Kind::kQuotaTooSmall;
+  if (rules::NeverTakes(member.quota_bytes, demand.message_bytes))
+    return ResolutionStep::Kind::kQuotaTooSmall;
   const bool full = rules::IsFull(member.usage.message_bytes, member.usage.message_count, member.quota_bytes,
                                   member.quota_messages);
   return full ? ResolutionStep::Kind::kOverQuota : ResolutionStep::Kind::kAccount;
@@ -303,10 +312,10 @@ Task<absl::StatusOr<Resolution>> RecipientResolver::Resolve(std::string address,
   JudgePath(*expansion, demand, path);
   Resolution resolution = Judge(*expansion, demand);
   Remember(address, *expansion, directory_version);
-  if (!expansion->ours || !IsPostmaster(parsed->local_part) || Takes(resolution)) co_return resolution;
+  if (!expansion->ours || !IsPostmaster(parsed->local_part) || Settles(resolution)) co_return resolution;
   CO_ASSIGN_OR_RETURN(std::string domain, NormalizeDomain(parsed->domain));
   CO_ASSIGN_OR_RETURN(Resolution fallback, co_await ResolvePostmaster(std::move(domain), demand, path));
-  co_return Takes(fallback) ? fallback : resolution;
+  co_return Settles(fallback) ? fallback : resolution;
 }
 
 const RecipientResolver::Destinations* RecipientResolver::FindRemembered(absl::string_view address) const {
@@ -335,8 +344,7 @@ void RecipientResolver::Remember(const std::string& address, const Expansion& ex
   }
   // Rare, and cheaper than to know which is the oldest.
   if (resolutions_.size() >= kMaxRememberedAddresses) resolutions_.clear();
-  resolutions_.insert_or_assign(address,
-                                Memory<Destinations>{directory_version, std::move(destinations)});
+  resolutions_.insert_or_assign(address, Memory<Destinations>{directory_version, std::move(destinations)});
 }
 
 void RecipientResolver::RememberWide(const std::string& alias, SharedExpansion expansion,
@@ -390,16 +398,17 @@ Task<absl::StatusOr<Resolution>> RecipientResolver::ResolvePostmaster(std::strin
                         co_await Expand(*parsed, path, path == nullptr || path->steps.empty() ? -1 : 0));
     JudgePath(*expansion, demand, path);
     Resolution resolution = Judge(*expansion, demand);
-    if (Takes(resolution)) co_return resolution;
+    if (Settles(resolution)) co_return resolution;
   }
   if (!domain.empty()) {
     CO_ASSIGN_OR_RETURN(Resolution resolution, co_await FirstAccount(std::move(domain), demand, path));
-    if (Takes(resolution)) co_return resolution;
+    if (Settles(resolution)) co_return resolution;
   }
   co_return co_await FirstAccount("", demand, path);
 }
 
-Task<absl::StatusOr<Resolution>> RecipientResolver::ResolveAnyPostmaster(Demand demand, ResolutionPath* path) {
+Task<absl::StatusOr<Resolution>> RecipientResolver::ResolveAnyPostmaster(Demand demand,
+                                                                         ResolutionPath* path) {
   CO_ASSIGN_OR_RETURN(const std::vector<engine::Domain> domains,
                       co_await engine_.ListDomains("", kMaxPostmasterTries));
   if (postmaster_.empty()) {
@@ -409,7 +418,7 @@ Task<absl::StatusOr<Resolution>> RecipientResolver::ResolveAnyPostmaster(Demand 
       CO_ASSIGN_OR_RETURN(const SharedExpansion expansion,
                           co_await Expand(std::move(address), path == nullptr ? nullptr : &of_domain));
       Resolution resolution = Judge(*expansion, demand);
-      if (!Takes(resolution)) continue;
+      if (!Settles(resolution)) continue;
       JudgePath(*expansion, demand, &of_domain);
       if (path != nullptr) *path = std::move(of_domain);
       co_return resolution;
@@ -427,10 +436,11 @@ Task<absl::StatusOr<Resolution>> RecipientResolver::FirstAccount(std::string dom
     only_this.members.push_back({account.id, account.address, account.disabled, account.quota_bytes,
                                  account.quota_messages, account.usage});
     Resolution resolution = Judge(only_this, demand);
-    if (!Takes(resolution)) continue;
+    if (!Settles(resolution)) continue;
     if (path != nullptr) {
       const int led_by = path->steps.empty() ? -1 : 0;
-      path->steps.push_back({account.address, led_by, ResolutionStep::Kind::kAccount, account.address, account.id});
+      path->steps.push_back(
+          {account.address, led_by, ResolutionStep::Kind::kAccount, account.address, account.id});
     }
     co_return resolution;
   }

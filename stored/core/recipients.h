@@ -20,7 +20,8 @@
 // Postmaster (RFC 5321 section 4.5.1): mail for postmaster, without a domain or in any domain of ours, is
 // taken as long as there is an account that takes mail. It goes to what the address leads to; else to the
 // operator's --postmaster; else to the first account of the domain; else to the first account of all. "First"
-// is by domain, then local part.
+// is by domain, then local part, of those that are not disabled. A mailbox that is full keeps its place: mail for
+// postmaster waits for room in it like all its mail, and never goes to somebody else meanwhile.
 #pragma once
 
 #include <cstddef>

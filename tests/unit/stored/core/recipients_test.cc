@@ -340,15 +340,37 @@ TEST_F(RecipientsTest, PostmasterIsAlwaysTakenWhereThereIsAnAccount) {
   EXPECT_EQ(Resolve("postmaster@elsewhere.test").outcome, Outcome::kRemote);
 }
 
-TEST_F(RecipientsTest, PostmasterSkipsThoseWhoTakeNoMail) {
+TEST_F(RecipientsTest, PostmasterSkipsThoseWhoAreDisabled) {
   Add("a@example.test", true);
-  Fill(Add("b@example.test", false, 1), 1);
   const AccountId c = Add("c@example.test");
   EXPECT_THAT(Resolve("postmaster@example.test").accounts, ElementsAre(c));
   AddAlias("postmaster@example.test", {"a@example.test"});
   EXPECT_THAT(Resolve("postmaster@example.test").accounts, ElementsAre(c));
   AddAlias("postmaster@plain.test", {"someone@elsewhere.test"});
   EXPECT_THAT(Resolve("postmaster@plain.test").accounts, ElementsAre(c));
+}
+
+TEST_F(RecipientsTest, PostmasterMailNeverMovesBecauseAMailboxIsFull) {
+  Add("z@example.test");
+  // By default, by --postmaster, by alias, by account: whoever it is stays it.
+  const AccountId first = Add("a@example.test", false, 1);
+  EXPECT_THAT(Resolve("postmaster@example.test").accounts, ElementsAre(first));
+  Fill(first, 1);
+  for (const char* address : {"postmaster@example.test", "postmaster@plain.test", "postmaster"}) {
+    EXPECT_EQ(Resolve(address).outcome, Outcome::kOverQuota) << address;
+  }
+  postmaster_ = "p@plain.test";
+  const AccountId named = Add("p@plain.test", false, 1000);
+  EXPECT_THAT(Resolve("postmaster@example.test", 1000).accounts, ElementsAre(named));
+  EXPECT_EQ(Resolve("postmaster@example.test", 1001).outcome, Outcome::kQuotaTooSmall);
+  Fill(named, 1000);
+  for (const char* address : {"postmaster@example.test", "postmaster"}) {
+    EXPECT_EQ(Resolve(address).outcome, Outcome::kOverQuota) << address;
+  }
+  AddAlias("postmaster@example.test", {"a@example.test"});
+  EXPECT_EQ(Resolve("postmaster@example.test").outcome, Outcome::kOverQuota);
+  Fill(Add("postmaster@plain.test", false, 1), 1);
+  EXPECT_EQ(Resolve("postmaster@plain.test").outcome, Outcome::kOverQuota);
 }
 
 TEST_F(RecipientsTest, BarePostmasterFindsADomainsOwn) {
