@@ -2,21 +2,13 @@
 
 #include <utility>
 
-#include "absl/strings/cord.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "mailctl/diagnosis.h"
+#include "mailctl/field_words.h"
 
 namespace mailstead::ctl {
 namespace {
-
-// The same code, reason and field with other words.
-absl::Status Reworded(const absl::Status& status, absl::string_view message) {
-  absl::Status reworded(status.code(), message);
-  status.ForEachPayload(
-      [&](absl::string_view url, const absl::Cord& payload) { reworded.SetPayload(url, payload); });
-  return reworded;
-}
 
 // gRPC's own words when there is no connection.
 bool IsUnreachable(const absl::Status& status) {
@@ -40,7 +32,7 @@ store::CallContext Client::ContextFor(absl::Duration timeout) const {
   return {.timeout = timeout_ > absl::ZeroDuration() ? timeout_ : timeout};
 }
 
-absl::Status Client::Explain(const absl::Status& status) const {
+absl::Status Client::Explain(const absl::Status& status, const google::protobuf::Message& request) const {
   if (IsUnreachable(status)) {
     const std::string why = Diagnose(channel_);
     return Reworded(status, absl::StrCat("the store at ", channel_.target, " cannot be reached",
@@ -56,7 +48,8 @@ absl::Status Client::Explain(const absl::Status& status) const {
     case absl::StatusCode::kPermissionDenied:
       return Reworded(status, absl::StrCat("the store refuses this caller: ", status.message()));
     default:
-      return status.message().empty() ? Reworded(status, absl::StatusCodeToString(status.code())) : status;
+      return status.message().empty() ? Reworded(status, absl::StatusCodeToString(status.code()))
+                                      : InTypedWords(status, request);
   }
 }
 

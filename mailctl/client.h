@@ -39,10 +39,10 @@ class Client {
   // One try. --timeout goes before `timeout`.
   template <typename Request, typename Response>
   absl::StatusOr<Response> Call(store::Method<Request, Response> method,
-                                std::type_identity_t<Request> request,
+                                const std::type_identity_t<Request>& request,
                                 absl::Duration timeout = kCallTimeout) {
-    absl::StatusOr<Response> response = store_.Call(method, std::move(request), ContextFor(timeout));
-    if (!response.ok()) return Explain(response.status());
+    absl::StatusOr<Response> response = store_.Call(method, request, ContextFor(timeout));
+    if (!response.ok()) return Explain(response.status(), request);
     return response;
   }
 
@@ -67,18 +67,23 @@ class Client {
         : client_(client), stream_(std::move(stream)) {}
     // False: the call has ended, and Read says why.
     bool Write(const Request& request, bool last) {
+      if (!written_) first_ = request;
+      written_ = true;
       return client_.store_.Run(stream_.Write(request, last)).ok();
     }
     // True: `response` is the next one. False: the end, in order.
     absl::StatusOr<bool> Read(Response& response) {
       absl::StatusOr<bool> more = client_.store_.Run(stream_.Read(response));
-      if (!more.ok()) return client_.Explain(more.status());
+      if (!more.ok()) return client_.Explain(more.status(), first_);
       return more;
     }
 
    private:
     Client& client_;
     store::TypedStream<Request, Response> stream_;
+    // The request that says what is wanted; those behind it are pieces of a message.
+    Request first_;
+    bool written_ = false;
   };
   template <typename Request, typename Response>
   Stream<Request, Response> Open(store::Method<Request, Response> method, absl::Duration timeout) {
@@ -102,8 +107,8 @@ class Client {
 
  private:
   store::CallContext ContextFor(absl::Duration timeout) const;
-  // What a call ended with, in words for a person.
-  absl::Status Explain(const absl::Status& status) const;
+  // What the call of `request` ended with, in words for a person.
+  absl::Status Explain(const absl::Status& status, const google::protobuf::Message& request) const;
 
   // The most a List method gives at once.
   static constexpr int kPageSize = 1000;

@@ -38,8 +38,8 @@ ExitCode ExitCodeOf(const absl::Status& status) {
       // A message over the size limit or over a mailbox's whole quota stays over it; a full disk or mailbox may have room
       // later.
       const std::string reason = ReasonOf(status);
-      const bool permanent = reason == kReasonTooLarge || reason == kReasonQuotaTooSmall ||
-                             reason == kReasonTooManyMailboxes;
+      const bool permanent =
+          reason == kReasonTooLarge || reason == kReasonQuotaTooSmall || reason == kReasonTooManyMailboxes;
       return permanent ? ExitCode::kRefused : ExitCode::kTemporary;
     }
     case absl::StatusCode::kUnavailable:

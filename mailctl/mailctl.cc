@@ -64,16 +64,10 @@ ExitCode Run(const std::vector<std::string>& words, const Surroundings& surround
   const absl::StatusOr<CommandLine> line = ParseCommandLine(words);
   if (!line.ok()) {
     const bool json = std::find(words.begin(), words.end(), "--json") != words.end();
-    Output(streams.out, streams.err, json).Error(line.status());
-    return ExitCodeOf(line.status());
+    return ExitCodeOf(Output(streams.out, streams.err, json).Finish(line.status()));
   }
   RunContext context(line->arguments, surroundings, streams);
-  absl::Status status = RunCommandLine(*line, context);
-  // What was printed before an error is shown before it.
-  const absl::Status written = context.output().Finish();
-  if (status.ok()) status = written;
-  if (!status.ok() && !IsReaderGone(status)) context.output().Error(status);
-  return ExitCodeOf(status);
+  return ExitCodeOf(context.output().Finish(RunCommandLine(*line, context)));
 }
 
 }  // namespace mailstead::ctl

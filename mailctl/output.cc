@@ -7,10 +7,14 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <memory>
 #include <utility>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/strip.h"
 #include "common/base/check.h"
 #include "common/base/reason.h"
 #include "common/text/utf8.h"
@@ -18,6 +22,8 @@
 
 namespace mailstead::ctl {
 namespace {
+
+using google::protobuf::FieldDescriptor;
 
 // "INVALID_ARGUMENT" and so on: the names of gRPC.
 std::string CodeName(const absl::Status& status) { return absl::StatusCodeToString(status.code()); }
@@ -41,11 +47,50 @@ google::protobuf::util::JsonPrintOptions JsonOptions(bool pretty) {
   return options;
 }
 
+// Makes each SHA-256 one that is printed in hex. The mapping to JSON writes bytes in base64, and hex text is base64, of
+// other bytes: those are put in its place.
+void ShowDigestsInHex(google::protobuf::Message& message) {
+  const google::protobuf::Reflection& reflection = *message.GetReflection();
+  std::vector<const FieldDescriptor*> fields;
+  reflection.ListFields(message, &fields);
+  for (const FieldDescriptor* const field : fields) {
+    if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
+      const int count = field->is_repeated() ? reflection.FieldSize(message, field) : 0;
+      for (int i = 0; i < count; ++i)
+        ShowDigestsInHex(*reflection.MutableRepeatedMessage(&message, field, i));
+      if (!field->is_repeated()) ShowDigestsInHex(*reflection.MutableMessage(&message, field));
+    }
+    if (field->type() != FieldDescriptor::TYPE_BYTES || field->is_repeated() || field->name() != "sha256")
+      continue;
+    std::string printed_so;
+    if (absl::Base64Unescape(absl::BytesToHexString(reflection.GetString(message, field)), &printed_so)) {
+      reflection.SetString(&message, field, printed_so);
+    }
+  }
+}
+
 std::string ToJson(const google::protobuf::Message& message, bool pretty) {
+  const std::unique_ptr<google::protobuf::Message> shown(message.New());
+  shown->CopyFrom(message);
+  ShowDigestsInHex(*shown);
   std::string text;
   // Only a message with a broken Any fails, and the API has none.
-  CHECK(google::protobuf::util::MessageToJsonString(message, &text, JsonOptions(pretty)).ok());
+  CHECK(google::protobuf::util::MessageToJsonString(*shown, &text, JsonOptions(pretty)).ok());
   return text;
+}
+
+// The members of an error, as an object.
+std::string ErrorJson(const absl::Status& status) {
+  std::string members =
+      absl::StrCat("\"code\": ", JsonQuote(CodeName(status)), ", \"message\": ", JsonQuote(status.message()),
+                   ", \"exit_code\": ", static_cast<int>(ExitCodeOf(status)));
+  if (const std::string field = FieldOf(status); !field.empty()) {
+    absl::StrAppend(&members, ", \"field\": ", JsonQuote(field));
+  }
+  if (const std::string reason = ReasonOf(status); !reason.empty()) {
+    absl::StrAppend(&members, ", \"reason\": ", JsonQuote(reason));
+  }
+  return absl::StrCat("{", members, "}");
 }
 
 }  // namespace
@@ -61,11 +106,18 @@ void Output::Line(absl::string_view text) {
 }
 
 void Output::Json(const google::protobuf::Message& message) {
-  if (json_) Raw(ToJson(message, /*pretty=*/true));
+  if (json_) JsonText(ToJson(message, /*pretty=*/true));
 }
 
-void Output::JsonText(absl::string_view text) {
-  if (json_) Raw(absl::StrCat(text, "\n"));
+void Output::JsonText(absl::string_view object) {
+  if (!json_) return;
+  CHECK(document_end_.empty());
+  object = absl::StripTrailingAsciiWhitespace(object);
+  // With the line end in front of it, if there is one.
+  const size_t end = absl::StripTrailingAsciiWhitespace(absl::StripSuffix(object, "}")).size();
+  const size_t written = end == 1 ? 0 : end;
+  Raw(object.substr(0, written));
+  document_end_ = absl::StrCat(object.substr(written), "\n");
 }
 
 void Output::Result(const google::protobuf::Message& message, absl::string_view line) {
@@ -74,33 +126,34 @@ void Output::Result(const google::protobuf::Message& message, absl::string_view 
 }
 
 void Output::Warning(absl::string_view text) {
-  err_ << absl::StrCat("mailctl: ", Printable(text), "\n") << std::flush;
+  if (!json_) err_ << absl::StrCat("mailctl: ", Printable(text), "\n") << std::flush;
 }
 
 void Output::Error(const absl::Status& status) {
-  if (!json_) {
-    Warning(status.message());
-    return;
-  }
-  std::string members =
-      absl::StrCat("\"code\": ", JsonQuote(CodeName(status)), ", \"message\": ", JsonQuote(status.message()),
-                   ", \"exit_code\": ", static_cast<int>(ExitCodeOf(status)));
-  if (const std::string field = FieldOf(status); !field.empty()) {
-    absl::StrAppend(&members, ", \"field\": ", JsonQuote(field));
-  }
-  if (const std::string reason = ReasonOf(status); !reason.empty()) {
-    absl::StrAppend(&members, ", \"reason\": ", JsonQuote(reason));
-  }
-  err_ << absl::StrCat("{\"error\": {", members, "}}\n") << std::flush;
+  Warning(status.message());
+  if (json_) err_ << absl::StrCat("{\"error\": ", ErrorJson(status), "}\n") << std::flush;
 }
 
-absl::Status Output::Finish() {
+absl::Status Output::Finish(absl::Status status) {
+  const bool has_document = !document_end_.empty();
+  if (has_document) {
+    const std::string error = absl::StrCat("\"error\": ", ErrorJson(status));
+    Raw(status.ok()                    ? document_end_
+        : document_end_ == "{}\n"      ? absl::StrCat("{", error, "}\n")
+        : document_end_.front() == '}' ? absl::StrCat(", ", error, document_end_)
+                                       : absl::StrCat(",\n ", error, document_end_));
+  }
   errno = 0;
   out_.flush();
   NoteFailure();
-  if (out_.good()) return absl::OkStatus();
-  return write_error_ == EPIPE ? ReaderGoneError()
-                               : absl::UnavailableError("standard output could not be written");
+  const bool told = has_document && out_.good();
+  if (!out_.good() && status.ok()) {
+    status = write_error_ == EPIPE ? ReaderGoneError()
+                                   : absl::UnavailableError("standard output could not be written");
+  }
+  // What was printed before an error is shown before it.
+  if (!status.ok() && !IsReaderGone(status) && !told) Error(status);
+  return status;
 }
 
 // A stream does not keep the cause; nothing has overwritten errno yet.
@@ -113,6 +166,10 @@ void JsonList::Begin() {
   begun_ = true;
 }
 
+JsonList::~JsonList() {
+  if (begun_ && !finished_) Finish();
+}
+
 void JsonList::Add(const google::protobuf::Message& element) {
   if (!output_.json()) return;
   Begin();
@@ -123,7 +180,8 @@ void JsonList::Add(const google::protobuf::Message& element) {
 void JsonList::Finish(absl::string_view members) {
   if (!output_.json()) return;
   Begin();
-  output_.Raw(absl::StrCat(any_ ? "\n]" : "]", members.empty() ? "" : ", ", members, "}\n"));
+  finished_ = true;
+  output_.JsonText(absl::StrCat(any_ ? "\n]" : "]", members.empty() ? "" : ", ", members, "}"));
 }
 
 void Table::Row(std::vector<std::string> cells) {
@@ -189,6 +247,8 @@ std::string JsonQuote(absl::string_view text) {
   }
   return quoted + "\"";
 }
+
+std::string JsonNumber(uint64_t number) { return JsonQuote(absl::StrCat(number)); }
 
 std::string JsonOf(const google::protobuf::Message& message) { return ToJson(message, /*pretty=*/false); }
 

@@ -1,4 +1,7 @@
 // What commands print: text for a person, or one JSON document with the field names of the store API.
+//
+// With --json a command prints one document, whatever becomes of it. Its result goes to standard output; an error behind
+// that is the document's last member, "error". When there is no result, {"error": {...}} goes to standard error.
 #pragma once
 
 #include <cstdint>
@@ -28,39 +31,46 @@ class Output {
   void Raw(absl::string_view bytes);
   // A line for a person; nothing with --json.
   void Line(absl::string_view text);
-  // A document; nothing without --json.
+  // The document; nothing without --json. Once at most.
   void Json(const google::protobuf::Message& message);
-  // The same from JSON text that is ready.
-  void JsonText(absl::string_view text);
+  // The same from the text of a JSON object.
+  void JsonText(absl::string_view object);
   // A resource: the document with --json, the line without.
   void Result(const google::protobuf::Message& message, absl::string_view line);
-  // To standard error, behind "mailctl: ". With --json too.
+  // To standard error, behind "mailctl: "; nothing with --json.
   void Warning(absl::string_view text);
-  // One line on standard error; with --json {"error": {...}} instead.
-  void Error(const absl::Status& status);
-  // Flushes. ReaderGoneError when standard output is a pipe that was closed at the other end, Unavailable
-  // when it took not everything for another reason (full disk).
-  absl::Status Finish();
+  // The end: writes what is left, and the error, if there is one. Gives `status` again, or what became of the output:
+  // ReaderGoneError when standard output is a pipe that was closed at the other end, Unavailable when it took not
+  // everything for another reason (full disk).
+  absl::Status Finish(absl::Status status);
 
  private:
+  // One line on standard error; with --json {"error": {...}} instead.
+  void Error(const absl::Status& status);
   // After each use of out_: why it failed first.
   void NoteFailure();
 
   std::ostream& out_;
   std::ostream& err_;
   const bool json_;
+  // The end of the document, which is not written yet so that an error can still get in; empty when there is no document.
+  std::string document_end_;
   // errno of the first write that failed; 0 when none did.
   int write_error_ = 0;
 };
 
 // One JSON document with a list in it, written element by element: {"accounts": [...]}. Prints nothing
-// without --json.
+// without --json. Left before Finish, it ends the document as it is.
 class JsonList {
  public:
   // The document begins with the first element, or with Finish: an error before leaves standard output empty.
   JsonList(Output& output, absl::string_view name) : output_(output), name_(name) {}
+  ~JsonList();
+  JsonList(const JsonList&) = delete;
+  JsonList& operator=(const JsonList&) = delete;
+
   void Add(const google::protobuf::Message& element);
-  // Ends the document. `members` is more JSON for it: "\"checked_count\": 3"; may be empty.
+  // Ends the document. `members` is more JSON for it: "\"checked_count\": \"3\""; may be empty.
   void Finish(absl::string_view members = "");
 
  private:
@@ -70,6 +80,7 @@ class JsonList {
   const absl::string_view name_;
   bool begun_ = false;
   bool any_ = false;
+  bool finished_ = false;
 };
 
 // Aligned columns for a person.
@@ -103,7 +114,10 @@ class FieldList {
 
 // `text` in JSON quotes. Bytes that are not UTF-8 become U+FFFD.
 std::string JsonQuote(absl::string_view text);
-// The document of a message with the field names of the .proto file and zero values included, on one line.
+// A 64-bit number, as Protocol Buffers map it to JSON: "\"3\"".
+std::string JsonNumber(uint64_t number);
+// The document of a message with the field names of the .proto file and zero values included, on one line. A SHA-256 is
+// in hex, as sha256sum prints it.
 std::string JsonOf(const google::protobuf::Message& message);
 
 // "512 B", "1.5 MiB".

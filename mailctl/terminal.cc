@@ -103,4 +103,10 @@ absl::Status Terminal::Confirm(absl::string_view question) {
   return absl::CancelledError("cancelled: nothing was removed");
 }
 
+absl::StatusOr<std::string> Terminal::Answer(absl::string_view question) {
+  WriteAll(prompt_fd_, absl::StrCat(question, ": "));
+  ASSIGN_OR_RETURN(const std::string answer, ReadLine());
+  return std::string(absl::StripAsciiWhitespace(answer));
+}
+
 }  // namespace mailstead::ctl

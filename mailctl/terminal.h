@@ -27,6 +27,8 @@ class Terminal {
   // "question [y/N] ": OK for y and yes, Cancelled for anything else. A usage error when nobody is there to answer: what
   // runs without a person says --yes.
   absl::Status Confirm(absl::string_view question);
+  // The answer to a question, without blanks around it; may be empty, as on Ctrl-D. Only when interactive.
+  absl::StatusOr<std::string> Answer(absl::string_view question);
 
  private:
   absl::StatusOr<std::string> Ask(absl::string_view prompt);

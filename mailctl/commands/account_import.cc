@@ -10,9 +10,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "common/base/status.h"
+#include "common/rpc/errors.h"
 #include "mailctl/client.h"
 #include "mailctl/exit_code.h"
+#include "mailctl/field_words.h"
 #include "mailctl/import_file.h"
 #include "mailctl/input.h"
 #include "mailctl/output.h"
@@ -64,6 +67,12 @@ absl::Status UpdatePassword(Client& store, const v1::CreateAccountRequest& reque
   return store.Call(store::kSetPassword, change).status();
 }
 
+// What the store says against one account. The line of the report begins with its address.
+std::string Complaint(const absl::Status& status, const v1::CreateAccountRequest& request) {
+  const absl::Status in_words = InTypedWords(status, request);
+  return std::string(absl::StripPrefix(in_words.message(), absl::StrCat(request.account().address(), ": ")));
+}
+
 void TakeExisting(Client& store, Existing existing, const v1::CreateAccountRequest& request, uint64_t line,
                   const std::string& error, Tally& tally) {
   absl::Status status = absl::AlreadyExistsError(error);
@@ -102,7 +111,8 @@ Tally SendBatch(Client& store, Existing existing, const Batch& batch) {
     } else if (code == absl::StatusCode::kAlreadyExists) {
       TakeExisting(store, existing, request, batch.lines[i], result.message(), tally);
     } else {
-      tally.failures.push_back({batch.lines[i], request.account().address(), result.message()});
+      tally.failures.push_back(
+          {batch.lines[i], request.account().address(), Complaint(rpc::FromProto(result), request)});
     }
   }
   if (!response.ok()) tally.broken = response.status();
@@ -177,13 +187,14 @@ class Import {
 std::string JsonOfTally(const Tally& tally) {
   std::vector<std::string> failures;
   for (const Failure& failure : tally.failures) {
-    failures.push_back(absl::StrCat("  {\"line\": ", failure.line,
+    failures.push_back(absl::StrCat("  {\"line\": ", JsonNumber(failure.line),
                                     ", \"address\": ", JsonQuote(failure.address),
                                     ", \"error\": ", JsonQuote(failure.error), "}"));
   }
-  return absl::StrCat("{\"added\": ", tally.added, ", \"updated\": ", tally.updated,
-                      ", \"skipped\": ", tally.skipped, ", \"failed\": ", tally.failures.size(),
-                      ", \"failures\": [", failures.empty() ? "" : "\n", absl::StrJoin(failures, ",\n"),
+  return absl::StrCat("{\"added\": ", JsonNumber(tally.added), ", \"updated\": ", JsonNumber(tally.updated),
+                      ", \"skipped\": ", JsonNumber(tally.skipped),
+                      ", \"failed\": ", JsonNumber(tally.failures.size()), ", \"failures\": [",
+                      failures.empty() ? "" : "\n", absl::StrJoin(failures, ",\n"),
                       failures.empty() ? "" : "\n", "]}");
 }
 

@@ -9,6 +9,7 @@
 #include "mailctl/client.h"
 #include "mailctl/commands/commands.h"
 #include "mailctl/exit_code.h"
+#include "mailctl/field_words.h"
 #include "mailctl/input.h"
 #include "mailctl/line_ends.h"
 #include "mailctl/output.h"
@@ -61,8 +62,7 @@ absl::StatusOr<v1::DeliverMessageResponse> Send(Client& store, const v1::Envelop
   while (open) {
     RETURN_IF_ERROR(input.Read(store::kPieceBytes, &piece));
     request.Clear();
-    RETURN_IF_ERROR(piece.empty() ? line_ends.Finish()
-                                  : line_ends.Convert(piece, request.mutable_content()));
+    RETURN_IF_ERROR(piece.empty() ? line_ends.Finish() : line_ends.Convert(piece, request.mutable_content()));
     request.set_last(piece.empty());
     open = stream.Write(request, request.last()) && !request.last();
   }
@@ -81,17 +81,16 @@ absl::Status Deliver(const Arguments& arguments, Context& context) {
   ASSIGN_OR_RETURN(Client * store, context.Store());
   const absl::StatusOr<v1::DeliverMessageResponse> response = Send(*store, envelope, *input);
   if (!response.ok()) {
-    if (ExitCodeOf(response.status()) == ExitCode::kTemporary) {
-      context.output().Warning(
-          absl::StrCat("it is safe to try again with --delivery_id=", envelope.delivery_id()));
-    }
-    return response.status();
+    const absl::Status& status = response.status();
+    if (ExitCodeOf(status) != ExitCode::kTemporary) return status;
+    return Reworded(status, absl::StrCat(status.message(), "; it is safe to try again with --delivery_id=",
+                                         envelope.delivery_id()));
   }
   context.output().Result(
       *response,
-      absl::StrCat(response->outcome() == v1::DELIVER_OUTCOME_ALREADY_STORED ? "already delivered "
-                                                                             : "delivered ",
-                   response->delivery_id(), " to ", Plural(envelope.recipients_size(), "recipient")));
+      absl::StrCat(
+          response->outcome() == v1::DELIVER_OUTCOME_ALREADY_STORED ? "already delivered " : "delivered ",
+          response->delivery_id(), " to ", Plural(envelope.recipients_size(), "recipient")));
   return absl::OkStatus();
 }
 
@@ -108,7 +107,8 @@ std::vector<Command> DeliverCommands() {
         {"delivery_id", "ID", "16 to 64 of [A-Za-z0-9_-]: a second delivery with this id stores nothing."}},
        "\"-\" reads standard input. Line ends that are LF become CRLF; nothing else is changed or added but "
        "the\n"
-       "Return-Path, Delivered-To and X-Original-To lines in front. The message is stored for all recipients or "
+       "Return-Path, Delivered-To and X-Original-To lines in front. The message is stored for all recipients "
+       "or "
        "for none.",
        "mailctl deliver hello.eml --to=demo@example.test --from=ann@example.test",
        Deliver},

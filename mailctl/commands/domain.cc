@@ -1,8 +1,15 @@
+#include <optional>
+#include <string>
+
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "mailctl/client.h"
 #include "mailctl/commands/commands.h"
+#include "mailctl/commands/postmaster.h"
 #include "mailctl/exit_code.h"
+#include "mailctl/field_words.h"
 #include "mailctl/output.h"
+#include "mailctl/terminal.h"
 
 namespace mailstead::ctl {
 namespace {
@@ -24,15 +31,38 @@ absl::StatusOr<v1::Domain> Get(Client& store, const std::string& name) {
   return store.Call(store::kGetDomain, request);
 }
 
+// Whom the operator names for the domain's postmaster; empty: nobody yet.
+absl::StatusOr<std::string> AskForPostmaster(const Arguments& arguments, Context& context) {
+  if (arguments.Has("postmaster") || context.output().json() || !context.terminal().interactive()) {
+    return arguments.Get("postmaster");
+  }
+  return context.terminal().Answer(absl::StrCat("Who gets mail for ",
+                                                Printable(PostmasterOf(arguments.positional(0))),
+                                                "? An address, or nothing to name it later"));
+}
+
+// Makes the alias that leads there, which may come before the account.
+absl::Status SetPostmaster(Client& store, const std::string& domain, const std::string& address) {
+  if (absl::EqualsIgnoreCase(address, PostmasterOf(domain))) return absl::OkStatus();
+  v1::CreateAliasRequest request;
+  request.mutable_alias()->set_address(PostmasterOf(domain));
+  request.mutable_alias()->add_targets(address);
+  const absl::Status status = store.Call(store::kCreateAlias, request).status();
+  if (status.ok()) return status;
+  return Reworded(status,
+                  absl::StrCat("domain ", domain, " is added, its postmaster is not: ", status.message()));
+}
+
 absl::Status Add(const Arguments& arguments, Context& context) {
   ASSIGN_OR_RETURN(const std::optional<bool> plus_addressing, arguments.GetBool("plus_addressing"));
   ASSIGN_OR_RETURN(Client * store, context.Store());
   v1::CreateDomainRequest request;
   request.mutable_domain()->set_name(arguments.positional(0));
   request.mutable_domain()->set_plus_addressing(ToProto(plus_addressing.value_or(true)));
-  ASSIGN_OR_RETURN(const v1::Domain domain,
-                   store->Call(store::kCreateDomain, request));
+  ASSIGN_OR_RETURN(const v1::Domain domain, store->Call(store::kCreateDomain, request));
   context.output().Result(domain, absl::StrCat("domain ", domain.name(), " added"));
+  ASSIGN_OR_RETURN(const std::string postmaster, AskForPostmaster(arguments, context));
+  if (!postmaster.empty()) RETURN_IF_ERROR(SetPostmaster(*store, domain.name(), postmaster));
   return absl::OkStatus();
 }
 
@@ -46,8 +76,7 @@ absl::Status List(const Arguments&, Context& context) {
       table.Row({domain.name(), YesNo(HasPlusAddressing(domain)), FormatTime(domain.create_time())});
     }
   };
-  RETURN_IF_ERROR(
-      store->Pages(store::kListDomains, v1::ListDomainsRequest(), take));
+  RETURN_IF_ERROR(store->Pages(store::kListDomains, v1::ListDomainsRequest(), take));
   json.Finish();
   if (!context.output().json()) context.output().Raw(table.empty() ? "no domains\n" : table.Text());
   return absl::OkStatus();
@@ -58,9 +87,11 @@ absl::Status Show(const Arguments& arguments, Context& context) {
   ASSIGN_OR_RETURN(const v1::Domain domain, Get(*store, arguments.positional(0)));
   context.output().Json(domain);
   if (context.output().json()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const Postmaster postmaster, FindPostmaster(*store, domain.name()));
   FieldList fields;
   fields.Add("domain", domain.name());
   fields.Add("plus addressing", YesNo(HasPlusAddressing(domain)));
+  fields.Add("postmaster", postmaster.text);
   fields.Add("created", FormatTime(domain.create_time()));
   context.output().Raw(fields.Text());
   return absl::OkStatus();
@@ -75,8 +106,7 @@ absl::Status Set(const Arguments& arguments, Context& context) {
   ASSIGN_OR_RETURN(*request.mutable_domain(), Get(*store, arguments.positional(0)));
   request.mutable_domain()->set_plus_addressing(ToProto(*plus_addressing));
   request.mutable_update_mask()->add_paths("plus_addressing");
-  ASSIGN_OR_RETURN(const v1::Domain domain,
-                   store->Call(store::kUpdateDomain, request));
+  ASSIGN_OR_RETURN(const v1::Domain domain, store->Call(store::kUpdateDomain, request));
   context.output().Result(domain, absl::StrCat("domain ", domain.name(), " changed"));
   return absl::OkStatus();
 }
@@ -85,8 +115,7 @@ absl::Status Remove(const Arguments& arguments, Context& context) {
   ASSIGN_OR_RETURN(Client * store, context.Store());
   v1::DeleteDomainRequest request;
   request.set_name(arguments.positional(0));
-  ASSIGN_OR_RETURN(const v1::DeleteDomainResponse response,
-                   store->Call(store::kDeleteDomain, request));
+  ASSIGN_OR_RETURN(const v1::DeleteDomainResponse response, store->Call(store::kDeleteDomain, request));
   context.output().Result(response, absl::StrCat("domain ", request.name(), " removed"));
   return absl::OkStatus();
 }
@@ -99,9 +128,14 @@ std::vector<Command> DomainCommands() {
        "add",
        "Take mail for a domain.",
        {{"DOMAIN"}},
-       {kPlusAddressing},
-       "Plus addressing is on unless it is turned off. Internationalised names may be given in UTF-8.",
-       "mailctl domain add example.test",
+       {{"postmaster", "ADDRESS",
+         "Who gets mail for its postmaster, by an alias that is made. Asked for at a terminal."},
+        kPlusAddressing},
+       "Plus addressing is on unless it is turned off. Internationalised names may be given in UTF-8.\n"
+       "While nobody is named, mail for postmaster goes to the address in --postmaster of stored, or else to "
+       "the\n"
+       "domain's first account.",
+       "mailctl domain add example.test --postmaster=ann@example.test",
        Add},
       {"domain", "list", "List all domains.", {}, {}, "", "mailctl domain list --json", List},
       {"domain", "show", "Show a domain.", {{"DOMAIN"}}, {}, "", "mailctl domain show example.test", Show},

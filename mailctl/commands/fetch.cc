@@ -81,7 +81,7 @@ absl::Status Fetch(const Arguments& arguments, Context& context) {
                    Receive(*store, request, [&](const std::string& piece) { file.Write(piece); }));
   RETURN_IF_ERROR(file.Keep());
   context.output().JsonText(
-      absl::StrCat("{\"file\": ", JsonQuote(path), ", \"size_bytes\": \"", bytes, "\"}"));
+      absl::StrCat("{\"file\": ", JsonQuote(path), ", \"size_bytes\": ", JsonNumber(bytes), "}"));
   context.output().Line(absl::StrCat(bytes, " bytes written to ", Printable(path)));
   return absl::OkStatus();
 }

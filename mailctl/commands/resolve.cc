@@ -13,26 +13,41 @@ namespace {
 
 using Response = v1::ResolveAddressResponse;
 
-std::string Outcome(const Response& response) {
+// What becomes of mail for an address.
+struct Verdict {
+  // Where it goes.
+  std::string text;
+  // What smtpd answers to RCPT: its code and enhanced code (RFC 3463).
+  absl::string_view reply;
+  // How the command ends.
+  absl::StatusCode code;
+};
+
+Verdict Judge(const Response& response) {
   const std::string mailboxes = absl::StrCat(response.account_ids_size() == 1 ? "mailbox " : "mailboxes ",
                                              absl::StrJoin(response.account_ids(), ", "));
   switch (response.outcome()) {
     case Response::OUTCOME_ACCOUNT:
-      return absl::StrCat("an account here: ", mailboxes);
+      return {absl::StrCat("an account here: ", mailboxes), "250 2.1.5", absl::StatusCode::kOk};
     case Response::OUTCOME_ALIAS:
-      return absl::StrCat("an alias or catch-all here: ", mailboxes);
+      return {absl::StrCat("an alias or catch-all here: ", mailboxes), "250 2.1.5", absl::StatusCode::kOk};
     case Response::OUTCOME_REMOTE:
-      return "another host: its domain is not one of this server, or an alias leads there";
+      return {response.steps_size() > 1 ? "another host: an alias leads there"
+                                        : "another host: its domain is not one of this server",
+              "550 5.7.1, or 550 5.4.4 to who has logged in", absl::StatusCode::kFailedPrecondition};
     case Response::OUTCOME_UNKNOWN:
-      return "nobody: the domain is one of this server, the mailbox does not exist";
+      return {"nobody: the domain is one of this server, the mailbox does not exist", "550 5.1.1",
+              absl::StatusCode::kNotFound};
     case Response::OUTCOME_DISABLED:
-      return "nobody: the account is disabled";
+      return {"nobody: the account is disabled", "550 5.2.1", absl::StatusCode::kFailedPrecondition};
     case Response::OUTCOME_OVER_QUOTA:
-      return "nobody for now: a mailbox is over its quota";
+      return {"nobody for now: a mailbox is over its quota", "452 4.2.2", absl::StatusCode::kUnavailable};
     case Response::OUTCOME_QUOTA_TOO_SMALL:
-      return "nobody: the message is larger than the mailbox's whole quota";
+      return {"nobody: the message is larger than the mailbox's whole quota", "552 5.2.2",
+              absl::StatusCode::kFailedPrecondition};
     default:
-      return "unknown";
+      return {"what this mailctl does not know", "nothing that this mailctl knows",
+              absl::StatusCode::kUnimplemented};
   }
 }
 
@@ -47,9 +62,11 @@ std::string KindText(const v1::ResolutionStep& step) {
     case v1::ResolutionStep::KIND_UNKNOWN:
       return "does not exist: passed over while another takes the mail";
     case v1::ResolutionStep::KIND_DISABLED:
-      return absl::StrCat("account ", step.account_id(), " is disabled: passed over while another takes the mail");
+      return absl::StrCat("account ", step.account_id(),
+                          " is disabled: passed over while another takes the mail");
     case v1::ResolutionStep::KIND_OVER_QUOTA:
-      return absl::StrCat("account ", step.account_id(), " is over its quota: no mail for any of them is taken now");
+      return absl::StrCat("account ", step.account_id(),
+                          " is over its quota: no mail for any of them is taken now");
     case v1::ResolutionStep::KIND_QUOTA_TOO_SMALL:
       return absl::StrCat("account ", step.account_id(),
                           " has a smaller quota than the message: passed over while another takes the mail");
@@ -60,15 +77,24 @@ std::string KindText(const v1::ResolutionStep& step) {
   }
 }
 
+// By which rule an address was found that is not there as it was given.
+std::string RuleText(const v1::ResolutionStep& step) {
+  const std::string& found_as = step.found_as();
+  if (found_as.empty() || absl::EqualsIgnoreCase(found_as, step.address())) return "";
+  const bool untagged = absl::StrContains(step.address(), '+') && !absl::StrContains(found_as, '+');
+  return absl::StrCat(found_as.front() == '@' ? ", by the catch-all "
+                      : untagged              ? ", without its tag "
+                                              : ", as ",
+                      Printable(found_as));
+}
+
 // "  team@example.test: alias" and below it, further to the right, what it leads to.
-void AppendSteps(const Response& response, const std::vector<std::vector<int>>& targets, int led_by, int depth,
-                 std::string& text) {
+void AppendSteps(const Response& response, const std::vector<std::vector<int>>& targets, int led_by,
+                 int depth, std::string& text) {
   for (const int index : targets[static_cast<size_t>(led_by)]) {
     const v1::ResolutionStep& step = response.steps(index);
     absl::StrAppend(&text, "\n", std::string(static_cast<size_t>(depth) * 2, ' '), Printable(step.address()));
-    if (!step.found_as().empty() && !absl::EqualsIgnoreCase(step.found_as(), step.address())) {
-      absl::StrAppend(&text, " as ", Printable(step.found_as()));
-    }
+    absl::StrAppend(&text, RuleText(step));
     absl::StrAppend(&text, ": ", KindText(step));
     AppendSteps(response, targets, index + 1, depth + 1, text);
   }
@@ -77,7 +103,8 @@ void AppendSteps(const Response& response, const std::vector<std::vector<int>>& 
 // The way there, where there is more to it than one account of that name.
 std::string Way(const Response& response) {
   std::string text;
-  if (response.steps_size() < 2) return text;
+  if (response.steps_size() == 0) return text;
+  if (response.steps_size() == 1 && RuleText(response.steps(0)).empty()) return text;
   // By the step that led to them, counted from 1.
   std::vector<std::vector<int>> targets(static_cast<size_t>(response.steps_size()) + 1);
   for (int i = 0; i < response.steps_size(); ++i) {
@@ -96,14 +123,14 @@ absl::Status Resolve(const Arguments& arguments, Context& context) {
   ASSIGN_OR_RETURN(Client * store, context.Store());
   v1::ResolveAddressRequest request;
   request.set_address(arguments.positional(0));
-  ASSIGN_OR_RETURN(const Response response,
-                   store->Call(store::kResolveAddress, request));
-  context.output().Result(response,
-                          absl::StrCat(Printable(request.address()), " leads to ", Outcome(response), Way(response)));
-  if (response.outcome() == Response::OUTCOME_UNKNOWN) {
-    return absl::NotFoundError(absl::StrCat("no mailbox for ", request.address()));
-  }
-  return absl::OkStatus();
+  ASSIGN_OR_RETURN(const Response response, store->Call(store::kResolveAddress, request));
+  const Verdict verdict = Judge(response);
+  const std::string address = Printable(request.address());
+  context.output().Result(response, absl::StrCat(address, " leads to ", verdict.text, Way(response),
+                                                 "\nsmtpd answers ", verdict.reply));
+  if (verdict.code == absl::StatusCode::kOk) return absl::OkStatus();
+  return absl::Status(verdict.code,
+                      absl::StrCat("mail for ", request.address(), " is not taken: ", verdict.reply));
 }
 
 }  // namespace
@@ -115,9 +142,13 @@ std::vector<Command> ResolveCommands() {
        "Show where mail for an address goes.",
        {{"ADDRESS"}},
        {},
-       "The answer is the one that smtpd gets for RCPT. Where aliases lead on, each address on the way is shown "
+       "The answer is the one that smtpd gets for RCPT. Where aliases lead on, each address on the way is "
+       "shown "
        "with what\n"
-       "becomes of mail for it. The exit code is 3 when nobody has the address.",
+       "becomes of mail for it, and the rule by which it was found. The exit code tells what smtpd answers: "
+       "0 for "
+       "250, 3 for a\n"
+       "mailbox that does not exist, 5 for one that is full, 1 for any other refusal.",
        "mailctl resolve demo+shopping@example.test",
        Resolve},
   };

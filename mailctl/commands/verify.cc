@@ -19,13 +19,14 @@ absl::Status Verify(const Arguments& arguments, Context& context) {
     if (!response.has_damage()) return;
     const v1::VerifyMessagesResponse::Damage& damage = response.damage();
     json.Add(damage);
-    context.output().Line(absl::StrCat("mailbox ", damage.account_id(), " message ", damage.message_id(), ": ",
-                                       Printable(damage.error().message())));
+    context.output().Line(absl::StrCat("mailbox ", damage.account_id(), " message ", damage.message_id(),
+                                       ": ", Printable(damage.error().message())));
   };
   RETURN_IF_ERROR(store->ReadAll(store::kVerifyMessages, request, kVerifyTimeout, take));
   const auto checked = static_cast<uint64_t>(summary.checked_count());
   const auto damaged = static_cast<uint64_t>(summary.damaged_count());
-  json.Finish(absl::StrCat("\"checked_count\": \"", checked, "\", \"damaged_count\": \"", damaged, "\""));
+  json.Finish(
+      absl::StrCat("\"checked_count\": ", JsonNumber(checked), ", \"damaged_count\": ", JsonNumber(damaged)));
   context.output().Line(absl::StrCat(Plural(checked, "message"), " checked, ", damaged, " damaged"));
   if (damaged == 0) return absl::OkStatus();
   return absl::DataLossError(absl::StrCat(Plural(damaged, "message"), " of ", checked, " are damaged"));

@@ -34,37 +34,90 @@ TEST(OutputTest, ResultIsALineOrADocument) {
   EXPECT_EQ(person.out.str(), "domain example.test added\n");
   Printed script;
   script.json.Result(Example(), "domain example.test added");
-  EXPECT_EQ(script.out.str(), "{\n \"name\": \"example.test\",\n \"plus_addressing\": \"PLUS_ADDRESSING_UNSPECIFIED\",\n"
+  EXPECT_TRUE(script.json.Finish(absl::OkStatus()).ok());
+  EXPECT_EQ(script.out.str(),
+            "{\n \"name\": \"example.test\",\n \"plus_addressing\": \"PLUS_ADDRESSING_UNSPECIFIED\",\n"
             " \"etag\": \"\"\n}\n");
 }
 
 TEST(OutputTest, Errors) {
   Printed person;
-  person.text.Error(FieldError("account.address", "is empty"));
+  EXPECT_TRUE(absl::IsInvalidArgument(person.text.Finish(FieldError("account.address", "is empty"))));
   EXPECT_EQ(person.err.str(), "mailctl: account.address: is empty\n");
   EXPECT_EQ(person.out.str(), "");
   Printed script;
-  script.json.Error(WithReason(absl::AbortedError("in \"use\""), kReasonMaildropInUse));
+  EXPECT_TRUE(absl::IsAborted(
+      script.json.Finish(WithReason(absl::AbortedError("in \"use\""), kReasonMaildropInUse))));
   EXPECT_EQ(script.err.str(),
             "{\"error\": {\"code\": \"ABORTED\", \"message\": \"in \\\"use\\\"\", \"exit_code\": 5, "
             "\"reason\": \"MAILDROP_IN_USE\"}}\n");
   Printed field;
-  field.json.Error(FieldError("domain.name", "is empty"));
+  EXPECT_FALSE(field.json.Finish(FieldError("domain.name", "is empty")).ok());
   EXPECT_NE(field.err.str().find("\"field\": \"domain.name\""), std::string::npos);
+}
+
+TEST(OutputTest, AnErrorBehindAResultIsInItsDocument) {
+  Printed whole;
+  whole.json.Result(Example(), "");
+  EXPECT_TRUE(absl::IsUnavailable(whole.json.Finish(absl::UnavailableError("away"))));
+  EXPECT_EQ(whole.out.str(),
+            "{\n \"name\": \"example.test\",\n \"plus_addressing\": \"PLUS_ADDRESSING_UNSPECIFIED\",\n "
+            "\"etag\": \"\",\n"
+            " \"error\": {\"code\": \"UNAVAILABLE\", \"message\": \"away\", \"exit_code\": 5}\n}\n");
+  EXPECT_EQ(whole.err.str(), "");
+  // A list that broke off.
+  Printed part;
+  {
+    JsonList list(part.json, "domains");
+    list.Add(Example());
+  }
+  EXPECT_TRUE(absl::IsUnavailable(part.json.Finish(absl::UnavailableError("away"))));
+  EXPECT_EQ(
+      part.out.str(),
+      "{\"domains\": [\n"
+      "  {\"name\":\"example.test\",\"plus_addressing\":\"PLUS_ADDRESSING_UNSPECIFIED\",\"etag\":\"\"}\n"
+      "], \"error\": {\"code\": \"UNAVAILABLE\", \"message\": \"away\", \"exit_code\": 5}}\n");
+  EXPECT_EQ(part.err.str(), "");
+  // For a person it is a line behind what was printed.
+  Printed person;
+  person.text.Result(Example(), "domain example.test added");
+  EXPECT_TRUE(absl::IsUnavailable(person.text.Finish(absl::UnavailableError("away"))));
+  EXPECT_EQ(person.out.str(), "domain example.test added\n");
+  EXPECT_EQ(person.err.str(), "mailctl: away\n");
+}
+
+TEST(OutputTest, AnEmptyDocument) {
+  Printed printed;
+  printed.json.Json(store::v1::DeleteDomainResponse());
+  EXPECT_TRUE(printed.json.Finish(absl::OkStatus()).ok());
+  EXPECT_EQ(printed.out.str(), "{}\n");
+  Printed failed;
+  failed.json.Json(store::v1::DeleteDomainResponse());
+  EXPECT_FALSE(failed.json.Finish(absl::UnavailableError("away")).ok());
+  EXPECT_EQ(failed.out.str(),
+            "{\"error\": {\"code\": \"UNAVAILABLE\", \"message\": \"away\", \"exit_code\": 5}}\n");
+}
+
+TEST(OutputTest, AWarningIsForAPerson) {
+  Printed printed;
+  printed.text.Warning("beware");
+  EXPECT_EQ(printed.err.str(), "mailctl: beware\n");
+  printed.json.Warning("beware");
+  EXPECT_EQ(printed.err.str(), "mailctl: beware\n");
 }
 
 TEST(OutputTest, ErrorsAreOneLine) {
   Printed person;
-  person.text.Error(absl::NotFoundError("one\ntwo"));
+  EXPECT_TRUE(absl::IsNotFound(person.text.Finish(absl::NotFoundError("one\ntwo"))));
   EXPECT_EQ(person.err.str(), "mailctl: one\\x0atwo\n");
 }
 
 TEST(OutputTest, FailedWriteIsReported) {
   Printed printed;
   printed.text.Line("x");
-  EXPECT_TRUE(printed.text.Finish().ok());
+  EXPECT_TRUE(printed.text.Finish(absl::OkStatus()).ok());
   printed.out.setstate(std::ios::badbit);
-  EXPECT_TRUE(absl::IsUnavailable(printed.text.Finish()));
+  EXPECT_TRUE(absl::IsUnavailable(printed.text.Finish(absl::OkStatus())));
 }
 
 // Takes `room` bytes and fails with `error` then, as a descriptor does.
@@ -94,13 +147,13 @@ TEST(OutputTest, AReaderThatWentAwayIsToldFromAFullDisk) {
     std::ostringstream err;
     Output output(out, err, /*json=*/false);
     output.Raw("0123456789");
-    EXPECT_TRUE(output.Finish().ok());
+    EXPECT_TRUE(output.Finish(absl::OkStatus()).ok());
     output.Raw("0");
     // What goes wrong elsewhere later does not hide it.
     errno = EAGAIN;
     output.Raw("1");
-    EXPECT_EQ(IsReaderGone(output.Finish()), error == EPIPE);
-    EXPECT_EQ(absl::IsUnavailable(output.Finish()), error == ENOSPC);
+    EXPECT_EQ(IsReaderGone(output.Finish(absl::OkStatus())), error == EPIPE);
+    EXPECT_EQ(absl::IsUnavailable(output.Finish(absl::OkStatus())), error == ENOSPC);
   }
 }
 
@@ -111,16 +164,19 @@ TEST(JsonListTest, Document) {
   list.Add(Example());
   list.Add(Example());
   list.Finish("\"more\": 1");
-  EXPECT_EQ(printed.out.str(),
-            "{\"domains\": [\n"
-            "  {\"name\":\"example.test\",\"plus_addressing\":\"PLUS_ADDRESSING_UNSPECIFIED\",\"etag\":\"\"},\n"
-            "  {\"name\":\"example.test\",\"plus_addressing\":\"PLUS_ADDRESSING_UNSPECIFIED\",\"etag\":\"\"}\n"
-            "], \"more\": 1}\n");
+  EXPECT_TRUE(printed.json.Finish(absl::OkStatus()).ok());
+  EXPECT_EQ(
+      printed.out.str(),
+      "{\"domains\": [\n"
+      "  {\"name\":\"example.test\",\"plus_addressing\":\"PLUS_ADDRESSING_UNSPECIFIED\",\"etag\":\"\"},\n"
+      "  {\"name\":\"example.test\",\"plus_addressing\":\"PLUS_ADDRESSING_UNSPECIFIED\",\"etag\":\"\"}\n"
+      "], \"more\": 1}\n");
 }
 
 TEST(JsonListTest, EmptyAndText) {
   Printed printed;
   JsonList(printed.json, "domains").Finish();
+  EXPECT_TRUE(printed.json.Finish(absl::OkStatus()).ok());
   EXPECT_EQ(printed.out.str(), "{\"domains\": []}\n");
   Printed person;
   JsonList list(person.text, "domains");

@@ -131,7 +131,19 @@ TEST_F(PersonTest, OnlyYesIsYes) {
     Terminal terminal(terminal_, terminal_);
     screen_.clear();
     Type({{"Remove? [y/N] ", answer}});
-    EXPECT_EQ(terminal.Confirm("Remove?").code(), yes ? absl::StatusCode::kOk : absl::StatusCode::kCancelled) << answer;
+    EXPECT_EQ(terminal.Confirm("Remove?").code(), yes ? absl::StatusCode::kOk : absl::StatusCode::kCancelled)
+        << answer;
+    typing_.join();
+  }
+}
+
+TEST_F(PersonTest, AnAnswerMayBeEmpty) {
+  for (const auto& [typed, answer] :
+       {std::pair<const char*, const char*>{" ann@example.test \n", "ann@example.test"}, {"\n", ""}}) {
+    Terminal terminal(terminal_, terminal_);
+    screen_.clear();
+    Type({{"Who?: ", typed}});
+    EXPECT_EQ(terminal.Answer("Who?").value(), answer);
     typing_.join();
   }
 }
