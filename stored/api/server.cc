@@ -32,6 +32,9 @@ namespace {
 // connections are cut off. gRPC's own farewell answers calls that come during it with Cancelled, which is nobody's word for
 // a store that is away.
 constexpr absl::Duration kFarewell = absl::Milliseconds(200);
+// A request of more than kMaxReceivedBytes hears TOO_LARGE up to here; gRPC itself refuses what is larger still, with words
+// of its own and no reason.
+constexpr int kMaxTransportBytes = 4 << 20;
 // How long a peer may take for the handshakes of TLS and HTTP/2, and stay without a call.
 constexpr int kHandshakeMs = 10'000;
 constexpr int kMaxIdleMs = 300'000;
@@ -72,7 +75,7 @@ absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> MakeCredentials(const S
 }
 
 void SetLimits(grpc::ServerBuilder& builder, const ServerOptions& options) {
-  builder.SetMaxReceiveMessageSize(static_cast<int>(store::kMaxReceivedBytes));
+  builder.SetMaxReceiveMessageSize(kMaxTransportBytes);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxConcurrentStreams);
   // A fixed window: the probe would open it to megabytes on a fast link.
   builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
