@@ -116,10 +116,7 @@ class Mailstead(Server):
     def fill_mailbox(self, name, messages, **flags):
         """Adds very many small messages to an account's mailbox by the engine itself; stored is stopped meanwhile, and
         calm again afterwards. `flags`: further ones of the program fill_mailbox."""
-        stored = next(process for process in self.processes if process.pid == self.pids["stored"])
-        stored.terminate()
-        stored.wait(60)
-        self.processes.remove(stored)
+        self._stop("stored")
         maker = self.programs / "fill_mailbox"
         argv = [str(maker if maker.exists() else BIN / "fill_mailbox"), f"--data_dir={self.folder}/store",
                 f"--account={name}@example.test", f"--messages={messages}"]
@@ -130,6 +127,17 @@ class Mailstead(Server):
         for front_end in self.pids:
             self._wait_until_ready(front_end)
         self.wait_until_calm()
+
+    def _stop(self, name):
+        process = next(process for process in self.processes if process.pid == self.pids[name])
+        process.terminate()
+        process.wait(60)
+        self.processes.remove(process)
+
+    def forget_listings(self):
+        """A pop3d that knows no maildrop yet."""
+        self._stop("pop3d")
+        self._run("pop3d")
 
     def wait_until_calm(self, seconds=120):
         """Until the store has nothing left to do: less than a tenth of a core for a second."""
