@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <prometheus/registry.h>
 
+#include <future>
 #include <map>
 #include <optional>
 #include <utility>
@@ -11,13 +12,17 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "asio/awaitable.hpp"
+#include "asio/co_spawn.hpp"
+#include "asio/io_context.hpp"
+#include "asio/use_future.hpp"
 #include "common/base/check.h"
 #include "common/base/random.h"
 #include "common/base/status.h"
 #include "common/rpc/server/draining.h"
 #include "common/rpc/server/in_process_transport.h"
 #include "common/sasl/step.h"
-#include "common/store/blocking.h"
+#include "common/store/store_api.h"
 #include "stored/api/admission.h"
 #include "stored/api/callers.h"
 #include "stored/api/environment.h"
@@ -142,8 +147,19 @@ struct FakeStore::Impl {
     return BlockOn(On(executor, std::move(task)));
   }
 
+  // Waits for a call by NewWay, on the test's thread.
+  template <typename T>
+  T Await(asio::awaitable<T> call) {
+    io.restart();
+    std::future<T> result = asio::co_spawn(io, std::move(call), asio::use_future);
+    io.run();
+    return result.get();
+  }
+
   const Options options;
   const Clock& clock;
+  // Where calls of ours wait: before the executor, whose thread wakes them.
+  asio::io_context io{1};
   ThreadExecutor executor;
   const std::shared_ptr<engine::MemoryStore> kept;
   const std::unique_ptr<engine::Engine> memory;
@@ -172,8 +188,10 @@ FakeStore::~FakeStore() {
   // Calls that were given up still run to their end.
   while (!impl_->admission.AwaitNone(absl::Milliseconds(1))) impl_->core.timers.RunAllNow();
   // A call is counted before its last steps: they are behind us when these are.
-  for (int i = 0; i < 3; ++i) impl_->Do(Nothing());
+  for (int i = 0; i < 3; ++i) AwaitThread();
 }
+
+void FakeStore::AwaitThread() { impl_->Do(Nothing()); }
 
 FaultyTransport& FakeStore::way() { return impl_->way; }
 FaultyEngine& FakeStore::engine() { return impl_->faulty; }
@@ -231,12 +249,12 @@ size_t FakeStore::account_count() {
 
 bool FakeStore::LogsIn(const std::string& address, const std::string& password) {
   const std::unique_ptr<rpc::Transport> way = NewWay(TokenOf(kSmtp));
-  store::BlockingStore store(*way);
-  const std::unique_ptr<store::Login> login = store.api().StartLogin({});
+  store::StoreApi api(*way);
+  const std::unique_ptr<store::Login> login = api.StartLogin({});
   const sasl::Start start{.mechanism = "PLAIN",
                           .initial_response = sasl::PlainMessage(address, password),
                           .client_address = "192.0.2.200"};
-  const absl::StatusOr<store::LoginStep> step = store.Run(login->Begin(start, std::nullopt));
+  const absl::StatusOr<store::LoginStep> step = impl_->Await(login->Begin(start, std::nullopt));
   return std::holds_alternative<store::LoggedIn>(ValueOf(step, address));
 }
 

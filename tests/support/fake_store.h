@@ -57,6 +57,9 @@ class FakeStore {
   FaultyEngine& engine();
   // A way of its own, for whoever shows this token; nothing goes wrong on it. Empty: no token.
   std::unique_ptr<rpc::Transport> NewWay(const std::string& token);
+  // Waits until the store's thread has done what it was given: before a caller's io_context goes that does not outlive the
+  // store (common/rpc/server/in_process_transport.h).
+  void AwaitThread();
   // The token of a role.
   static std::string TokenOf(stored::Role role);
   // What the health service says; it serves at first.

@@ -19,6 +19,9 @@ struct InProcessOptions {
   int64_t max_whole_response_bytes = int64_t{512} << 10;
 };
 
+// A call that has ended woke its caller from the executor's thread, which may still be at it when the caller goes on. So
+// what a caller runs on (its asio::io_context) outlives that thread, or is destroyed after the executor has resumed
+// something that it was given later.
 class InProcessTransport final : public Transport {
  public:
   // Methods run on `executor`. Both it and what `service` names outlive every call, also one that was given up.

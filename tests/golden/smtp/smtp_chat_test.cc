@@ -111,6 +111,7 @@ class SmtpServer : public test::ChatServer {
     dialog << std::ifstream(path, std::ios::binary).rdbuf();
     if (absl::StrContains(dialog.str(), "user")) AddUsers();
   }
+  ~SmtpServer() override { store_.AwaitThread(); }
 
   asio::io_context& io() override { return io_; }
 

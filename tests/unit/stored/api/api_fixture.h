@@ -157,10 +157,10 @@ class ApiTest : public testing::TestWithParam<TestDoor> {
   std::map<int64_t, std::string> addresses_;
 
  private:
+  // Where calls in process wait: before the server, whose thread wakes them.
+  asio::io_context io_;
   std::unique_ptr<Server> server_;
   std::shared_ptr<grpc::Channel> channel_;
-  // Where calls in process wait.
-  asio::io_context io_;
 };
 
 // Waits for something that another thread brings about; false when it does not within ten seconds.
