@@ -47,8 +47,10 @@ Parsed<std::vector<Parameter>> SplitParameters(absl::string_view text) {
     const absl::string_view keyword = word.substr(0, equals);
     if (parameter.has_value) parameter.value = word.substr(equals + 1);
     if (!IsKeyword(keyword)) return ParseError::kSyntax;
-    if (parameter.has_value && !IsValue(parameter.value)) return ParseError::kBadParameter;
     parameter.keyword = absl::AsciiStrToUpper(keyword);
+    // Some clients write AUTH= and mean AUTH=<>: no one in particular (RFC 4954 section 5).
+    const bool says_nobody = parameter.keyword == "AUTH" && parameter.value.empty();
+    if (parameter.has_value && !says_nobody && !IsValue(parameter.value)) return ParseError::kBadParameter;
     const bool twice = std::any_of(parameters.begin(), parameters.end(), [&](const Parameter& other) {
       return other.keyword == parameter.keyword;
     });

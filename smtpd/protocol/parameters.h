@@ -28,7 +28,7 @@ struct MailCommand {
 };
 
 // ParseMail parses `argument`, "FROM:<...> ...". With `allow_auth` AUTH= is a parameter (RFC 4954 section 5);
-// its value is checked and dropped. `max_path_bytes` is that of ParsePath.
+// its value is checked and dropped, and nothing at all is read as <>. `max_path_bytes` is that of ParsePath.
 Parsed<MailCommand> ParseMail(absl::string_view argument, bool allow_auth,
                               size_t max_path_bytes = kMaxPathBytes);
 

@@ -67,6 +67,16 @@ TEST(ParseMail, SaysWhatIsWrong) {
 
 TEST(ParseMail, TakesAuthWhereItIsOffered) {
   EXPECT_TRUE(ParseMail("FROM:<a@b.test> AUTH=<>", true).ok());
+  EXPECT_TRUE(ParseMail("FROM:<a@b.test> AUTH=", true).ok()) << "some clients mean <> by it";
+  EXPECT_EQ(ParseMail("FROM:<a@b.test> auth= SIZE=5", true)->size_bytes, 5u);
+  EXPECT_EQ(ParseMail("FROM:<a@b.test> AUTH", true).error(), ParseError::kBadParameter);
+  EXPECT_EQ(ParseMail("FROM:<a@b.test> AUTH= AUTH=", true).error(), ParseError::kBadParameter);
+  EXPECT_EQ(ParseMail("FROM:<a@b.test> AUTH==", true).error(), ParseError::kBadParameter);
+  EXPECT_EQ(ParseMail("FROM:<a@b.test> AUTH=", false).error(), ParseError::kUnknownParameter);
+  for (const char* other : {"SIZE=", "BODY=", "RET=", "ENVID=", "SMTPUTF8="}) {
+    EXPECT_EQ(ParseMail(absl::StrCat("FROM:<a@b.test> ", other), true).error(), ParseError::kBadParameter)
+        << other;
+  }
   EXPECT_TRUE(ParseMail("FROM:<a@b.test> AUTH=e+3Dmc2@example.test", true).ok());
   EXPECT_EQ(ParseMail("FROM:<a@b.test> AUTH=+zz", true).error(), ParseError::kBadParameter);
 }
