@@ -60,6 +60,9 @@ config::Options OptionsOf(Flags& flags) {
       Flag("submissions_listen", flags.submissions_listen, CheckListen,
            "addresses for mail from users with TLS from the first byte, host:port, comma separated; empty: "
            "none"),
+      Flag("strict_ehlo", flags.strict_ehlo,
+           "refuse EHLO and HELO on --mx_listen that name neither a domain nor an address literal (501 "
+           "5.5.4)"),
       Flag("max_messages_per_account_per_hour", flags.max_messages_per_account_per_hour,
            Between(0, 1'000'000'000),
            "messages an account may send in an hour through this process; 0: no limit"),

@@ -21,6 +21,7 @@ ConnectionContext Server::MakeContext(ListenerKind kind, const Flags& flags, fro
   session.kind = kind;
   session.hostname = flags.frontend.hostname;
   session.limits = flags.limits;
+  session.strict_ehlo = flags.strict_ehlo;
   session.allow_plaintext_auth = flags.frontend.allow_plaintext_auth;
   session.sasl_mechanisms = flags.frontend.sasl_mechanisms;
   return ConnectionContext{.session = std::move(session),

@@ -40,4 +40,8 @@ absl::StatusOr<Address> ParseAddress(absl::string_view text);
 // "[ipv6:2001:db8::1]". InvalidArgument.
 absl::StatusOr<std::string> NormalizeDomain(absl::string_view domain);
 
+// Whether `name` is written as RFC 5321 sections 4.1.2 and 4.1.3 write a domain (in ASCII, without a trailing dot;
+// underscores are let through) or an address literal.
+bool IsDomainOrLiteral(absl::string_view name);
+
 }  // namespace mailstead

@@ -1,4 +1,4 @@
-// NormalizeDomain of address.h.
+// NormalizeDomain and IsDomainOrLiteral of address.h.
 #include <arpa/inet.h>
 #include <idn2.h>
 
@@ -84,6 +84,10 @@ absl::StatusOr<std::string> NormalizeDomain(absl::string_view domain) {
   for (const absl::string_view label : absl::StrSplit(name, '.')) RETURN_IF_ERROR(CheckLabel(label));
   absl::AsciiStrToLower(&name);
   return name;
+}
+
+bool IsDomainOrLiteral(absl::string_view name) {
+  return IsAscii(name) && !absl::EndsWith(name, ".") && NormalizeDomain(name).ok();
 }
 
 }  // namespace mailstead

@@ -2,6 +2,8 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/mail/address.h"
+#include "common/text/utf8.h"
 
 namespace mailstead {
 namespace {
@@ -16,6 +18,32 @@ std::string AddressLiteral(absl::string_view address) {
   return absl::StrCat(absl::StrContains(address, ':') ? "[IPv6:" : "[", address, "]");
 }
 
+// The inside of a comment (RFC 5322 section 3.2.2; with `utf8` RFC 6532 section 3.2) that shows `text`.
+// SECURITY: parentheses in it neither end the comment nor begin another one.
+std::string Comment(absl::string_view text, bool utf8) {
+  const bool is_utf8 = IsValidUtf8(text);
+  std::string comment;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '(' || c == ')' || c == '\\') {
+      absl::StrAppend(&comment, "\\", absl::string_view(&c, 1));
+    } else if (byte < 0x80 || (utf8 && is_utf8)) {
+      comment.push_back(c);
+    } else if (!is_utf8 || (byte & 0xc0) != 0x80) {
+      comment.push_back('?');
+    }
+  }
+  return comment;
+}
+
+// Extended-Domain of RFC 5321 section 4.4, and behind it the comment for what has no place in one.
+std::string From(const TraceInfo& info) {
+  const std::string literal = AddressLiteral(info.client_address);
+  if (IsDomainOrLiteral(info.helo)) return absl::StrCat(info.helo, " (", literal, ")");
+  return absl::StrCat(literal, " (", literal, ")\r\n\t(", info.esmtp ? "EHLO " : "HELO ",
+                      Comment(info.helo, info.smtputf8), ")");
+}
+
 }  // namespace
 
 std::string WithProtocol(const TraceInfo& info) {
@@ -26,8 +54,8 @@ std::string WithProtocol(const TraceInfo& info) {
 }
 
 std::string ReceivedField(const TraceInfo& info) {
-  std::string field = absl::StrCat("Received: from ", info.helo, " (", AddressLiteral(info.client_address),
-                                   ")\r\n\tby ", info.hostname, " with ", WithProtocol(info));
+  std::string field =
+      absl::StrCat("Received: from ", From(info), "\r\n\tby ", info.hostname, " with ", WithProtocol(info));
   if (!info.tls_version.empty())
     absl::StrAppend(&field, "\r\n\t(", info.tls_version, " ", info.tls_cipher, ")");
   absl::StrAppend(&field, "\r\n\tid ", info.delivery_id);

@@ -20,7 +20,7 @@ namespace mailstead {
 
 // How a message came to us.
 struct TraceInfo {
-  // What the client called itself; it has the characters of a domain or an address literal.
+  // What the client called itself: anything without control characters.
   std::string helo;
   // "192.0.2.1" or "2001:db8::1".
   std::string client_address;
@@ -41,7 +41,9 @@ struct TraceInfo {
   absl::Time time;
 };
 
-// "Received: ..." with its CRLF (RFC 5321 section 4.4).
+// "Received: ..." with its CRLF (RFC 5321 section 4.4). A client that called itself something else than a domain or an
+// address literal has its address in the place of its name, and the name in a comment of its own; of characters that the
+// field cannot have, which are those outside ASCII without SMTPUTF8 and bytes that are no UTF-8, each is a '?' there.
 std::string ReceivedField(const TraceInfo& info);
 // The protocol by which it came: SMTP, ESMTP, ESMTPS, ESMTPA, ESMTPSA (RFC 3848), UTF8SMTP... (RFC 6531
 // section 4.3).

@@ -5,13 +5,13 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
+#include "common/mail/address.h"
 #include "common/text/base64.h"
 #include "smtpd/protocol/limits.h"
 
 namespace mailstead::smtp {
 namespace {
 
-constexpr size_t kMaxHeloBytes = 255;  // RFC 5321 section 4.5.3.1.2.
 // Decimal digits that fit into 63 bits whatever they are.
 constexpr size_t kMaxChunkDigits = 18;
 
@@ -36,10 +36,11 @@ bool HasControlCharacters(absl::string_view line) {
 }
 
 bool IsHeloName(absl::string_view name) {
-  if (name.empty() || name.size() > kMaxHeloBytes) return false;
-  return std::all_of(name.begin(), name.end(), [](char c) {
-    return absl::ascii_isalnum(c) || c == '.' || c == '-' || c == '_' || c == ':' || c == '[' || c == ']';
-  });
+  if (name.empty() || name.size() > kMaxDomainBytes || HasControlCharacters(name)) return false;
+  // U+0080 to U+009F are control characters, too.
+  return std::adjacent_find(name.begin(), name.end(), [](unsigned char first, unsigned char second) {
+           return first == 0xc2 && second >= 0x80 && second < 0xa0;
+         }) == name.end();
 }
 
 bool IsOtherProtocol(absl::string_view line) {

@@ -24,8 +24,8 @@ CommandWords SplitCommand(absl::string_view line);
 // there.
 bool HasControlCharacters(absl::string_view line);
 
-// The argument of HELO and EHLO: a domain or an address literal, ASCII (RFC 5321 section 4.1.1.1). Host names
-// that are not registered, or have underscores, are taken: section 4.1.4 forbids to refuse mail for them.
+// Whether HELO and EHLO take it: anything printable, and no longer than a domain may be. Mail programs send the name of
+// their machine, whatever it is ("MY PC", "[IPv6:fe80::1%eth0]"), and section 4.1.4 of RFC 5321 forbids to refuse mail for it.
 bool IsHeloName(absl::string_view name);
 
 // True for the methods of HTTP and for TLS records sent in the clear.

@@ -1,5 +1,8 @@
 #include "smtpd/session/dialog.h"
 
+#include "common/mail/address.h"
+#include "smtpd/protocol/command.h"
+
 namespace mailstead::smtp {
 
 absl::string_view ListenerName(ListenerKind kind) {
@@ -18,6 +21,11 @@ void Dialog::Say(ReplyId id, absl::string_view detail) {
   AppendReply(id, detail, output);
   if (GetReply(id).code >= 500) ++error_count;
   journal.Replied(id);
+}
+
+bool Dialog::takes_name(absl::string_view name) const {
+  if (!IsHeloName(name)) return false;
+  return !config.strict_ehlo || config.is_submission() || IsDomainOrLiteral(name);
 }
 
 bool Dialog::offers_auth() const {

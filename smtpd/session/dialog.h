@@ -33,6 +33,8 @@ struct SessionConfig {
   // Our own name, in the greeting and in Received.
   std::string hostname;
   Limits limits;
+  // Set: on port 25 a client calls itself by a domain or an address literal. Never asked of who may log in later.
+  bool strict_ehlo = false;
   // Set for tests only: AUTH is offered without TLS.
   bool allow_plaintext_auth = false;
   // What AUTH takes, where it is offered at all.
@@ -62,6 +64,8 @@ struct Transaction {
 struct Dialog {
   Dialog(const SessionConfig& config, SessionJournal& journal) : config(config), journal(journal) {}
 
+  // Whether the client may call itself this in HELO or EHLO.
+  bool takes_name(absl::string_view name) const;
   // Gathers a reply to be sent.
   void Say(ReplyId id, absl::string_view detail = "");
   // True on a submission listener, under TLS or where plain text is allowed, while nobody is logged in.

@@ -2,7 +2,6 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "smtpd/protocol/command.h"
 #include "smtpd/session/commands/commands.h"
 
 namespace mailstead::smtp::commands {
@@ -37,7 +36,7 @@ std::string Offer(const Dialog& dialog) {
 }  // namespace
 
 Action Ehlo(Dialog& dialog, absl::string_view argument) {
-  if (!IsHeloName(argument)) {
+  if (!dialog.takes_name(argument)) {
     dialog.Say(ReplyId::kBadSyntax, "EHLO domain");
     return NextCommandAction{};
   }

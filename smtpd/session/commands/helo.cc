@@ -1,11 +1,10 @@
 // HELO: RFC 5321 section 4.1.1.1.
-#include "smtpd/protocol/command.h"
 #include "smtpd/session/commands/commands.h"
 
 namespace mailstead::smtp::commands {
 
 Action Helo(Dialog& dialog, absl::string_view argument) {
-  if (!IsHeloName(argument)) {
+  if (!dialog.takes_name(argument)) {
     dialog.Say(ReplyId::kBadSyntax, "HELO domain");
     return NextCommandAction{};
   }

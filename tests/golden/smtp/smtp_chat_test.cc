@@ -208,6 +208,7 @@ class SmtpServer : public test::ChatServer {
     session.kind = kind_;
     session.hostname = "mx.example.test";
     session.limits = limits_;
+    session.strict_ehlo = strict_ehlo_;
     session.allow_plaintext_auth = allow_plaintext_auth_;
     session.sasl_mechanisms = sasl_mechanisms_;
     return ConnectionContext{.session = std::move(session),
@@ -247,6 +248,10 @@ class SmtpServer : public test::ChatServer {
     }
     if (name == "sasl_mechanisms") {
       sasl_mechanisms_ = absl::StrSplit(value, ',');
+      return absl::OkStatus();
+    }
+    if (name == "strict_ehlo") {
+      strict_ehlo_ = value == "true";
       return absl::OkStatus();
     }
     if (name == "allow_plaintext_auth") {
@@ -407,6 +412,7 @@ class SmtpServer : public test::ChatServer {
   Limits limits_;
   ListenerKind kind_ = ListenerKind::kMx;
   std::vector<std::string> sasl_mechanisms_ = sasl::DefaultMechanisms();
+  bool strict_ehlo_ = false;
   bool allow_plaintext_auth_ = false;
   size_t max_connections_ = 0;
   size_t max_per_address_ = 0;

@@ -104,5 +104,17 @@ TEST(NormalizeDomainTest, RefusesMalformedLiterals) {
   EXPECT_EQ(Normal(absl::string_view("[192.0.2.1\0]", 12)), "refused");
 }
 
+TEST(IsDomainOrLiteralTest, WantsTheFormsOfRfc5321) {
+  for (const absl::string_view name : {"a", "localhost", "Client.Test", "my_pc.test", "192.0.2.1",
+                                       "[192.0.2.1]", "[IPv6:2001:db8::1]", "xn--mller-kva.test"}) {
+    EXPECT_TRUE(IsDomainOrLiteral(name)) << name;
+  }
+  for (const absl::string_view name :
+       {"", ".", "client.test.", "a..b", "MY PC", "m\xc3\xbcller.test", "fe80::1", "a:b",
+        "[IPv6:fe80::1%eth0]", "[192.0.2.1", "[fe80::1]", "(unknown)", "-a"}) {
+    EXPECT_FALSE(IsDomainOrLiteral(name)) << name;
+  }
+}
+
 }  // namespace
 }  // namespace mailstead

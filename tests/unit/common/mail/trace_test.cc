@@ -34,6 +34,46 @@ TEST(ReceivedField, HasTheFormOfRfc5321) {
       "ECDHE-RSA-AES256-GCM-SHA384)\r\n\tid abc\r\n\tfor <a@b.test>; Tue, 14 Nov 2023 22:13:20 +0000\r\n");
 }
 
+std::string FromClient(const TraceInfo& info) {
+  const std::string field = ReceivedField(info);
+  return field.substr(0, field.find("\r\n\tby "));
+}
+
+// RFC 5321 section 4.4 has no place for them: a comment has.
+TEST(ReceivedField, HasAnyNameOfAClientWithoutBreaking) {
+  struct {
+    const char* helo;
+    const char* comment;
+  } cases[] = {{"MY PC", "MY PC"},
+               {"[IPv6:fe80::1%eth0]", "[IPv6:fe80::1%eth0]"},
+               {"fe80::1%2", "fe80::1%2"},
+               {"client.test.", "client.test."},
+               {"(unknown)", "\\(unknown\\)"},
+               {"x) by mx.other.test (", "x\\) by mx.other.test \\("},
+               {"a\\", "a\\\\"},
+               {"\"a;b\" <c@d>", "\"a;b\" <c@d>"},
+               {"m\xc3\xbcller.test", "m?ller.test"},
+               {"M\xdcLLER PC", "M?LLER PC"}};
+  for (const auto& c : cases) {
+    TraceInfo info = Info();
+    info.helo = c.helo;
+    const std::string begin = "Received: from [192.0.2.1] ([192.0.2.1])\r\n\t";
+    EXPECT_EQ(FromClient(info), absl::StrCat(begin, "(HELO ", c.comment, ")"));
+    info.esmtp = true;
+    EXPECT_EQ(FromClient(info), absl::StrCat(begin, "(EHLO ", c.comment, ")"));
+  }
+  TraceInfo info = Info();
+  info.helo = "m\xc3\xbcller.test";
+  info.client_address = "2001:db8::1";
+  info.esmtp = true;
+  info.smtputf8 = true;
+  EXPECT_EQ(FromClient(info),
+            "Received: from [IPv6:2001:db8::1] ([IPv6:2001:db8::1])\r\n\t(EHLO m\xc3\xbcller.test)");
+  // Bytes that are no UTF-8 are nothing in any header.
+  info.helo = "m\xfcller";
+  EXPECT_EQ(FromClient(info), "Received: from [IPv6:2001:db8::1] ([IPv6:2001:db8::1])\r\n\t(EHLO m?ller)");
+}
+
 TEST(WithProtocol, IsOneOfTheRegisteredNames) {
   struct {
     bool tls, authenticated, utf8;

@@ -124,6 +124,34 @@ TEST_F(SessionTest, AsksTheStoreForEachRecipient) {
   EXPECT_EQ(session.dialog().transaction, nullptr);
 }
 
+// On port 25 it can be asked of a client to call itself as RFC 5321 wants it. Who may log in is never asked, also before it
+// has: then it is not known whether it will.
+TEST_F(SessionTest, AsksForAProperNameOnPort25OnlyAndWhereItIsToldTo) {
+  const auto said = [this](ListenerKind kind, bool strict, absl::string_view line) {
+    config_.kind = kind;
+    config_.strict_ehlo = strict;
+    Session session(config_, journal_);
+    session.OnLine(line);
+    return Said(session).substr(0, 3);
+  };
+  for (const char* name : {"MY PC", "[IPv6:fe80::1%eth0]", "fe80::1%2", "(unknown)", "m\xc3\xbcller.test", "a:b",
+                           "client.test.", "[192.0.2.1", "M\xdcLLER-PC"}) {
+    for (const char* verb : {"EHLO ", "HELO "}) {
+      const std::string line = absl::StrCat(verb, name);
+      EXPECT_EQ(said(ListenerKind::kMx, false, line), "250") << line;
+      EXPECT_EQ(said(ListenerKind::kMx, true, line), "501") << line;
+      EXPECT_EQ(said(ListenerKind::kSubmission, true, line), "250") << line;
+      EXPECT_EQ(said(ListenerKind::kSubmissions, true, line), "250") << line;
+    }
+  }
+  for (const char* name : {"client.test", "my_pc", "localhost", "[192.0.2.1]", "[IPv6:2001:db8::1]"}) {
+    EXPECT_EQ(said(ListenerKind::kMx, true, absl::StrCat("EHLO ", name)), "250") << name;
+  }
+  for (const std::string& name : {std::string(), std::string("a\tb"), std::string(256, 'a'), std::string("\xc2\x85")}) {
+    EXPECT_EQ(said(ListenerKind::kSubmissions, false, absl::StrCat("EHLO ", name)).substr(0, 2), "50") << name;
+  }
+}
+
 TEST_F(SessionTest, KeepsNoRecipientTheStoreDidNotTake) {
   const auto session = WithOpenRecipient();
   Resolve(*session, {absl::UnavailableError("away")});
