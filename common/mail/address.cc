@@ -1,5 +1,7 @@
 #include "common/mail/address.h"
 
+#include <algorithm>
+
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
@@ -23,6 +25,7 @@ bool IsQuotable(char c) {
   return byte >= 0x20 && byte != 0x7f;
 }
 
+// Dot-string of RFC 5321 section 4.1.2.
 bool IsDotString(absl::string_view text) {
   bool in_atom = false;
   for (const char c : text) {
@@ -49,7 +52,10 @@ absl::Status TakeQuoted(absl::string_view& text, std::string& local_part) {
 absl::Status TakeLocalPart(absl::string_view& text, std::string& local_part) {
   if (!text.empty() && text.front() == '"') return TakeQuoted(text, local_part);
   const absl::string_view atoms = text.substr(0, text.find('@'));
-  if (!atoms.empty() && !IsDotString(atoms)) return absl::InvalidArgumentError("malformed local part");
+  const auto may_stand = [](char c) { return c == '.' || IsAtomCharacter(c); };
+  if (!std::all_of(atoms.begin(), atoms.end(), may_stand)) {
+    return absl::InvalidArgumentError("malformed local part");
+  }
   local_part.assign(atoms.data(), atoms.size());
   text.remove_prefix(atoms.size());
   return absl::OkStatus();
@@ -92,6 +98,9 @@ absl::StatusOr<Address> ParseAddress(absl::string_view text) {
   if (text.empty() || text.front() != '@') return absl::InvalidArgumentError("address without a domain");
   text.remove_prefix(1);
   address.domain = std::string(text);
+  if (address.ToString().size() > kMaxAddressBytes) {
+    return absl::InvalidArgumentError("address is longer than 254 bytes with its quotes");
+  }
   // A-labels can be longer than the UTF-8 they stand for; both forms must fit.
   ASSIGN_OR_RETURN(const std::string normalized, address.Normalized());
   if (normalized.size() > kMaxAddressBytes) {

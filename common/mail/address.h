@@ -17,7 +17,8 @@ struct Address {
 
   bool is_literal() const { return !domain.empty() && domain.front() == '['; }
   bool is_ascii() const;
-  // local-part@domain, quoted again where it must be, and never longer than what was parsed.
+  // local-part@domain, quoted where it must be. Never longer than what was parsed, but for the quotes that a local part got
+  // which was written without them.
   std::string ToString() const;
   // The form that keys use: local part in ASCII lower case (quoted where it must be), domain through
   // NormalizeDomain. ParseAddress takes it and normalizes it to itself. InvalidArgument.
@@ -31,8 +32,10 @@ inline constexpr size_t kMaxDomainBytes = 255;
 inline constexpr size_t kMaxPathBytes = 256;
 
 // "local-part@domain" without angle brackets. InvalidArgument says what is wrong. UTF-8 is taken; callers
-// that must not take it ask is_ascii(). Not taken: source routes, comments, folding, an empty local part
-// ("").
+// that must not take it ask is_ascii(). Dots may stand anywhere in a local part without quotes: millions of phones have
+// addresses like a..b@docomo.test and ab.@docomo.test, which RFC 5321 section 4.1.2 wants quoted. They are read as if they
+// were, as "a..b"@docomo.test, and never as another address. Not taken: source routes, comments, folding, an empty local
+// part ("").
 absl::StatusOr<Address> ParseAddress(absl::string_view text);
 
 // Lower case A-labels without trailing dot (IDNA2008 through libidn2); underscores are let through, as hosts

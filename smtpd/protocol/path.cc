@@ -73,6 +73,7 @@ Parsed<PathAndRest> ParsePath(absl::string_view keyword, absl::string_view argum
   result.rest = rest;
   if (inside.empty()) return result;
   if (inside.size() + 2 > max_path_bytes || !StripSourceRoute(inside)) return ParseError::kBadAddress;
+  result.path.given = std::string(inside);
   if (absl::EqualsIgnoreCase(inside, "postmaster")) {
     result.path.kind = Path::Kind::kPostmaster;
     result.path.address.local_part = std::string(inside);

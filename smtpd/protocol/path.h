@@ -19,6 +19,8 @@ struct Path {
   Kind kind = Kind::kNull;
   // The mailbox; with kPostmaster only the local part is set, as written.
   Address address;
+  // As it was written, for people: without angle brackets and source route; "<>" for the null path.
+  std::string given = "<>";
 
   bool is_null() const { return kind == Kind::kNull; }
   // The path without angle brackets; empty for the null path.

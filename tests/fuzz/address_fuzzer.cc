@@ -26,7 +26,8 @@ void CheckAddress(absl::string_view text) {
 
   // Writing it and reading that gives the same address.
   const std::string written = address->ToString();
-  CHECK(written.size() <= text.size());
+  const bool got_quotes = written.front() == '"' && text.front() != '"';
+  CHECK(written.size() <= text.size() + (got_quotes ? 2 : 0) && written.size() <= kMaxPathBytes - 2);
   const absl::StatusOr<Address> read = ParseAddress(written);
   CHECK(read.ok() && read->local_part == address->local_part && read->domain == address->domain);
 

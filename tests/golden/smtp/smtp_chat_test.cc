@@ -181,6 +181,7 @@ class SmtpServer : public test::ChatServer {
     store_.SetQuota("small@example.test", /*bytes=*/50, /*messages=*/0);
     store_.AddAlias("mixed@example.test", {"alice@example.test", "small@example.test"});
     store_.AddAlias("waiting@example.test", {"alice@example.test", "full@example.test"});
+    store_.AddAccount("b..ob@example.test");
     store_.AddAlias("\"b o b\"@example.test", {"bob@example.test"});
     store_.AddAlias("team@example.test", {"alice@example.test", "bob@example.test"});
   }

@@ -34,6 +34,27 @@ TEST(ParsePath, KnowsQuotedLocalParts) {
   EXPECT_EQ(PathOf("FROM:<\"ab\"@b.test>"), "<ab@b.test>");
 }
 
+// Addresses of old phones: what RFC 5321 section 4.1.2 wants quoted is read as if it were.
+TEST(ParsePath, TakesDotsAnywhere) {
+  EXPECT_EQ(PathOf("FROM:<a..b@docomo.test>"), "<\"a..b\"@docomo.test>");
+  EXPECT_EQ(PathOf("FROM:<ab.@x.test> SIZE=1"), "<\"ab.\"@x.test>SIZE=1");
+  EXPECT_EQ(PathOf("FROM:<.ab@x.test>"), "<\".ab\"@x.test>");
+  EXPECT_EQ(PathOf("FROM:<@r.test:a..b@x.test>"), "<\"a..b\"@x.test>");
+  EXPECT_EQ(PathOf("FROM:<postmaster.>"), "error");
+}
+
+TEST(ParsePath, KeepsForPeopleWhatWasGiven) {
+  const auto given = [](absl::string_view argument) {
+    const Parsed<PathAndRest> parsed = ParsePath("FROM:", argument);
+    return parsed.ok() ? parsed->path.given : "error";
+  };
+  EXPECT_EQ(given("FROM:<a..b@docomo.test>"), "a..b@docomo.test");
+  EXPECT_EQ(given("FROM: <\"a..b\"@docomo.test> SIZE=1"), "\"a..b\"@docomo.test");
+  EXPECT_EQ(given("FROM:<@r.test:\"ab\"@x.test>"), "\"ab\"@x.test");
+  EXPECT_EQ(given("FROM:<Postmaster>"), "Postmaster");
+  EXPECT_EQ(given("FROM:<>"), "<>");
+}
+
 TEST(ParsePath, DropsSourceRoutes) {
   EXPECT_EQ(PathOf("FROM:<@x.test:a@b.test>"), "<a@b.test>");
   EXPECT_EQ(PathOf("FROM:<@x.test,@[IPv6:::1],@y.test:a@b.test> SIZE=1"), "<a@b.test>SIZE=1");
