@@ -383,6 +383,7 @@ Action Connection::MessageReceived(const Reception::Outcome& outcome, uint64_t c
       NoteStore("deliver", absl::OkStatus());
       if (reservation_.has_value()) reservation_->Keep();
       journal_.Stored({.envelope = envelope,
+                       .sender = session_.dialog().transaction->sender,
                        .account = session_.dialog().account,
                        .size_bytes = reception_->size_bytes(),
                        .total = outcome.total,
@@ -395,7 +396,7 @@ Action Connection::MessageReceived(const Reception::Outcome& outcome, uint64_t c
       NoteStore("deliver", outcome.status);
       return session_.OnStoreFailed(envelope.delivery_id, outcome.status);
     case Reception::Outcome::Kind::kCutShort:
-      journal_.MessageCutShort(outcome.status);
+      journal_.MessageCutShort(session_.dialog().transaction->sender, outcome.status);
       return EndAfter(outcome.status);
   }
   return CloseAction{};

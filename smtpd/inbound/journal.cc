@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "common/obs/log.h"
 #include "common/store/retry.h"
 #include "smtpd/inbound/metrics.h"
 #include "smtpd/session/store_replies.h"
@@ -32,20 +31,22 @@ Journal::~Journal() { metrics_.ConnectionClosed(listener_); }
 void Journal::Replied(ReplyId reply) { metrics_.Replied(reply); }
 
 void Journal::SenderRefused(absl::string_view sender, ReplyId reply) {
-  LogRefusal("sender_refused", reply, "sender", sender);
+  LogRefusal("sender_refused", reply, {"from", sender});
 }
 
-void Journal::RecipientRefused(absl::string_view recipient, ReplyId reply) {
-  LogRefusal("recipient_refused", reply, "recipient", recipient);
+void Journal::RecipientRefused(absl::string_view sender, absl::string_view recipient, ReplyId reply) {
+  LogRefusal("recipient_refused", reply, {"from", sender}, {"recipient", recipient});
 }
 
-void Journal::MessageRefused(absl::string_view delivery_id, ReplyId reply) {
-  LogRefusal("message_refused", reply, "delivery", delivery_id);
+void Journal::MessageRefused(absl::string_view sender, absl::string_view delivery_id, ReplyId reply) {
+  LogRefusal("message_refused", reply, {"from", sender}, {"delivery", delivery_id});
 }
 
-void Journal::MessageNotStored(absl::string_view delivery_id, ReplyId reply) {
-  obs::LogWarning("message_not_stored",
-                  {{"session", session_id_}, {"delivery", delivery_id}, {"reply", GetReply(reply).name}});
+void Journal::MessageNotStored(absl::string_view sender, absl::string_view delivery_id, ReplyId reply) {
+  obs::LogWarning("message_not_stored", {{"session", session_id_},
+                                         {"delivery", delivery_id},
+                                         {"from", sender},
+                                         {"reply", GetReply(reply).name}});
 }
 
 void Journal::Authenticated(absl::string_view mechanism, absl::string_view account) {
@@ -81,23 +82,23 @@ void Journal::LogVerdict(absl::string_view event, absl::string_view mechanism, a
       event, {{"session", session_id_}, {"client", client_}, {"mechanism", mechanism}, {"account", account}});
 }
 
-void Journal::LogRefusal(absl::string_view event, ReplyId reply, absl::string_view key,
-                         absl::string_view value) {
+void Journal::LogRefusal(absl::string_view event, ReplyId reply, obs::Field field, obs::Field other) {
   obs::LogInfo(event, {{"session", session_id_},
                        {"client", client_},
                        {"listener", ListenerName(listener_)},
                        {"reply", GetReply(reply).name},
-                       {key, value}});
+                       std::move(field),
+                       std::move(other)});
 }
 
 // ---- The connection
 
 void Journal::TooManyConnections(ReplyId reply, size_t count) {
-  LogRefusal("connection_refused", reply, "count", absl::StrCat(count));
+  LogRefusal("connection_refused", reply, {"count", absl::StrCat(count)});
 }
 
 void Journal::EarlyTalker(ReplyId reply, absl::Duration delay) {
-  LogRefusal("connection_refused", reply, "delay", absl::FormatDuration(delay));
+  LogRefusal("connection_refused", reply, {"delay", absl::FormatDuration(delay)});
 }
 
 void Journal::ProxyHeaderRefused(const absl::Status& why) {
@@ -119,9 +120,9 @@ void Journal::StoreFailed(absl::string_view call, const absl::Status& status) {
   obs::Log(level, "store_failed", {{"session", session_id_}, {"call", call}, {"error", status.ToString()}});
 }
 
-void Journal::MessageCutShort(const absl::Status& why) {
+void Journal::MessageCutShort(absl::string_view sender, const absl::Status& why) {
   obs::LogInfo("message_cut_short",
-               {{"session", session_id_}, {"client", client_}, {"error", why.message()}});
+               {{"session", session_id_}, {"client", client_}, {"from", sender}, {"error", why.message()}});
 }
 
 void Journal::Stored(const StoredMessage& message) {
@@ -132,7 +133,7 @@ void Journal::Stored(const StoredMessage& message) {
                              {"delivery", message.envelope.delivery_id},
                              {"client", client_},
                              {"account", message.account},
-                             {"from", ShownReversePath(message.envelope)},
+                             {"from", message.sender},
                              {"bytes", message.size_bytes},
                              {"recipients", message.envelope.recipients.size()},
                              {"duration_ms", obs::Milliseconds(message.total)},

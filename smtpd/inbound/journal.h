@@ -11,6 +11,7 @@
 #include "absl/time/time.h"
 #include "common/base/clock.h"
 #include "common/mail/envelope.h"
+#include "common/obs/log.h"
 #include "smtpd/session/dialog.h"
 #include "smtpd/session/journal.h"
 
@@ -32,9 +33,9 @@ class Journal : public SessionJournal {
   // What the session says.
   void Replied(ReplyId reply) override;
   void SenderRefused(absl::string_view sender, ReplyId reply) override;
-  void RecipientRefused(absl::string_view recipient, ReplyId reply) override;
-  void MessageRefused(absl::string_view delivery_id, ReplyId reply) override;
-  void MessageNotStored(absl::string_view delivery_id, ReplyId reply) override;
+  void RecipientRefused(absl::string_view sender, absl::string_view recipient, ReplyId reply) override;
+  void MessageRefused(absl::string_view sender, absl::string_view delivery_id, ReplyId reply) override;
+  void MessageNotStored(absl::string_view sender, absl::string_view delivery_id, ReplyId reply) override;
   void Authenticated(absl::string_view mechanism, absl::string_view account) override;
   void AuthenticationRefused(absl::string_view mechanism) override;
   void AuthenticationFailed(absl::string_view mechanism) override;
@@ -54,10 +55,12 @@ class Journal : public SessionJournal {
   // A call to the store has failed for good: "resolve", "check_sender", "deliver" or "auth".
   void StoreFailed(absl::string_view call, const absl::Status& status);
   // Without its end a message is nobody's promise: nothing is stored, the client still has it.
-  void MessageCutShort(const absl::Status& why);
+  void MessageCutShort(absl::string_view sender, const absl::Status& why);
   // A message is on disk.
   struct StoredMessage {
     const Envelope& envelope;
+    // As for the session's journal.
+    absl::string_view sender;
     absl::string_view account;
     uint64_t size_bytes = 0;
     // From the beginning of the message, and from its end, to the store's word.
@@ -71,8 +74,8 @@ class Journal : public SessionJournal {
   void Closed(const Dialog& dialog, absl::string_view tls_version, absl::string_view reason);
 
  private:
-  // A line `event` about a refusal, with one field more.
-  void LogRefusal(absl::string_view event, ReplyId reply, absl::string_view key, absl::string_view value);
+  // A line `event` about a refusal, with two fields more.
+  void LogRefusal(absl::string_view event, ReplyId reply, obs::Field field, obs::Field other = {"", ""});
   void LogVerdict(absl::string_view event, absl::string_view mechanism, absl::string_view account);
 
   Metrics& metrics_;

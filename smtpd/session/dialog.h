@@ -45,6 +45,8 @@ struct SessionConfig {
 
 // From MAIL to the end of the message or RSET.
 struct Transaction {
+  // The sender as MAIL gave it, for the log; "<>" for the null reverse-path.
+  std::string sender;
   // What was accepted so far. The connection takes it when the message begins, and gives it a delivery id.
   Envelope envelope;
   // SIZE of MAIL; 0 when it was not given.

@@ -14,14 +14,16 @@ class SessionJournal {
   // A reply was given.
   virtual void Replied(ReplyId reply) = 0;
 
+  // `sender` is as MAIL gave it, "<>" for the null reverse-path.
+
   // MAIL was refused for its sender, by the store's word or because there was none.
   virtual void SenderRefused(absl::string_view sender, ReplyId reply) = 0;
   // RCPT was refused by the store's word or because there was none.
-  virtual void RecipientRefused(absl::string_view recipient, ReplyId reply) = 0;
+  virtual void RecipientRefused(absl::string_view sender, absl::string_view recipient, ReplyId reply) = 0;
   // The message itself was refused, whatever the store would say.
-  virtual void MessageRefused(absl::string_view delivery_id, ReplyId reply) = 0;
+  virtual void MessageRefused(absl::string_view sender, absl::string_view delivery_id, ReplyId reply) = 0;
   // The store did not take the message.
-  virtual void MessageNotStored(absl::string_view delivery_id, ReplyId reply) = 0;
+  virtual void MessageNotStored(absl::string_view sender, absl::string_view delivery_id, ReplyId reply) = 0;
 
   // How an AUTH exchange ended: the account is logged in; the store said no; the store could not say; the
   // client gave up.

@@ -161,22 +161,22 @@ Action Session::OnStored(absl::string_view delivery_id) {
 
 Action Session::OnMessageRefused(absl::string_view delivery_id, MessageDefect defect) {
   const ReplyId reply = ReplyForDefect(defect);
-  dialog_.EndTransaction();
   dialog_.Say(reply, MaxMessageBytes());
-  dialog_.journal.MessageRefused(delivery_id, reply);
+  dialog_.journal.MessageRefused(dialog_.transaction->sender, delivery_id, reply);
+  dialog_.EndTransaction();
   return Bounded(NextCommandAction{});
 }
 
 Action Session::OnStoreFailed(absl::string_view delivery_id, const absl::Status& status) {
   if (IsLoginEnded(status)) {
-    dialog_.journal.MessageNotStored(delivery_id, ReplyId::kLoginEnded);
+    dialog_.journal.MessageNotStored(dialog_.transaction->sender, delivery_id, ReplyId::kLoginEnded);
     OnLoginEnded();
     return *LeaveWhenLoginEnded();
   }
   const ReplyId reply = ReplyForStoreFailure(status);
-  dialog_.EndTransaction();
   dialog_.Say(reply, MaxMessageBytes());
-  dialog_.journal.MessageNotStored(delivery_id, reply);
+  dialog_.journal.MessageNotStored(dialog_.transaction->sender, delivery_id, reply);
+  dialog_.EndTransaction();
   return Bounded(NextCommandAction{});
 }
 

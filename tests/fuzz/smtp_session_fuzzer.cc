@@ -37,9 +37,11 @@ class CheckingJournal : public smtp::SessionJournal {
  public:
   void Replied(ReplyId) override {}
   void SenderRefused(absl::string_view sender, ReplyId) override { CHECK(IsValidUtf8(sender)); }
-  void RecipientRefused(absl::string_view recipient, ReplyId) override { CHECK(IsValidUtf8(recipient)); }
-  void MessageRefused(absl::string_view, ReplyId) override {}
-  void MessageNotStored(absl::string_view, ReplyId) override {}
+  void RecipientRefused(absl::string_view sender, absl::string_view recipient, ReplyId) override {
+    CHECK(IsValidUtf8(sender) && IsValidUtf8(recipient));
+  }
+  void MessageRefused(absl::string_view sender, absl::string_view, ReplyId) override { CHECK(!sender.empty()); }
+  void MessageNotStored(absl::string_view sender, absl::string_view, ReplyId) override { CHECK(!sender.empty()); }
   void Authenticated(absl::string_view mechanism, absl::string_view) override { CheckMechanism(mechanism); }
   void AuthenticationRefused(absl::string_view mechanism) override { CheckMechanism(mechanism); }
   void AuthenticationFailed(absl::string_view mechanism) override { CheckMechanism(mechanism); }

@@ -105,6 +105,24 @@ class AddressingTest(SharedStackCase):
         self.assertEqual([1, 0, 0, 0], self.counts())
         self.assertEqual("2", str(self.ctl.json("account", "show", '"odd one"@example.test')["usage"]["messages"]))
 
+    def test_dots_anywhere_in_a_local_part(self):
+        """As old phones have them: mailboxes of their own, and in RFC 5321's form where they are written."""
+        self.ctl.add_account("d..ora.@example.test", "correct horse battery")
+        self.assertEqual('"d..ora."@example.test',
+                         self.ctl.json("account", "show", "d..ora.@example.test")["address"])
+        self.stack.send(["d..ora.@example.test"], MAIL, sender="a..b@docomo.test")
+        self.stack.send(['"d..ora."@example.test', "D..ora.+tag@example.test"], MAIL, sender="ab.@docomo.test")
+        self.assertEqual(550, self.rcpt("d.ora@example.test").code)
+        reply = self.rcpt("dora.@example.test")
+        self.assertEqual((550, "5.1.1"), (reply.code, reply.enhanced), reply)
+        first, second = self.stack.fetch_all("d..ora.@example.test")
+        self.assertIn(b'Return-Path: <"a..b"@docomo.test>\r\nDelivered-To: "d..ora."@example.test\r\n', first)
+        self.assertIn(b'for <"d..ora."@example.test>;', first)
+        self.assertIn(b'Return-Path: <"ab."@docomo.test>\r\n', second)
+        self.assertEqual([0, 0, 0, 0], self.counts())
+        senders = [got["from"] for got in self.stack.smtpd.process.events(event="delivered")]
+        self.assertIn("a..b@docomo.test", senders)
+
     def test_internationalised_domain(self):
         self.ctl.add_domain("bücher.test")
         self.ctl.add_account("leser@bücher.test", "correct horse battery")

@@ -25,8 +25,8 @@ class ObservabilityTest(SharedStackCase):
         self.stack.fetch_all(self.user)
         smtpd, stored, pop3d = self.stack.smtpd.process, self.stack.stored.process, self.stack.pop3d.process
         accepted = smtpd.wait_for_line(
-            lambda line: (lambda got: got if "delivery" in got and "session" in got else None)(parse_logfmt(line)),
-            what="a line with session and delivery")
+            lambda line: (lambda got: got if got.get("event") == "delivered" else None)(parse_logfmt(line)),
+            what="the delivery in smtpd's log")
         self.assertRegex(accepted["delivery"], r"^[A-Za-z0-9_-]{16,64}$")
         self.assertEqual("127.0.0.1", next(got["client"] for got in smtpd.events(session=accepted["session"])
                                            if "client" in got))
@@ -45,6 +45,25 @@ class ObservabilityTest(SharedStackCase):
             what="the retrieval in pop3d's log")
         self.assertEqual(accepted["delivery"], retrieved["delivery"])
         self.assertEqual(fetched["session"], retrieved["session"])
+
+    def test_a_refusal_names_the_sender(self):
+        """As MAIL gave it: who asks where mail from an address has gone finds it."""
+        looping = b"Received: from a by b\r\n" * 101 + MAIL
+        for sender, given in (("a..b@docomo.test", "a..b@docomo.test"), ("", "<>")):
+            with self.stack.mx() as session:
+                session.expect(250, f"MAIL FROM:<{sender}>")
+                session.expect(550, "RCPT TO:<nobody@example.test>")
+                session.expect(250, f"RCPT TO:<{self.user}>")
+                self.assertEqual(554, session.data(looping).code)
+            events = self.stack.smtpd.process.events
+            [refused] = events(event="recipient_refused", **{"from": given})
+            self.assertEqual(("unknown_recipient", "nobody@example.test"), (refused["reply"], refused["recipient"]))
+            [refused] = events(event="message_refused", **{"from": given})
+            self.assertEqual(("mail_loop", "mx"), (refused["reply"], refused["listener"]))
+        with self.stack.submission(self.user) as session:
+            session.expect(550, "MAIL FROM:<other@elsewhere.test>")
+        [refused] = events(event="sender_refused", **{"from": "other@elsewhere.test"})
+        self.assertEqual("sender_not_allowed", refused["reply"])
 
     def test_every_line_is_one_event(self):
         self.stack.send(self.user, MAIL)

@@ -11,6 +11,7 @@ namespace {
 
 std::unique_ptr<Transaction> MakeTransaction(MailCommand mail) {
   auto transaction = std::make_unique<Transaction>();
+  transaction->sender = mail.reverse_path.given;
   transaction->announced_bytes = mail.size_bytes.value_or(0);
   Envelope& envelope = transaction->envelope;
   envelope.reverse_path = mail.reverse_path.ToString();
@@ -68,7 +69,7 @@ Action MailSendReserved(Dialog& dialog, bool reserved) {
 
 Action MailSenderChecked(Dialog& dialog, const absl::StatusOr<bool>& allowed) {
   std::unique_ptr<Transaction> transaction = std::move(dialog.asked);
-  const std::string& sender = transaction->envelope.reverse_path;
+  const std::string& sender = transaction->sender;
   if (!allowed.ok()) return Refuse(dialog, sender, ReplyForStoreFailure(allowed.status()));
   if (!*allowed) return Refuse(dialog, sender, ReplyId::kSenderNotAllowed);
   return Accept(dialog, std::move(transaction));

@@ -70,7 +70,7 @@ bool Fits(Transaction& transaction, const EnvelopeRecipient& recipient, int64_t 
 
 Action Refuse(Dialog& dialog, const EnvelopeRecipient& recipient, ReplyId reply) {
   dialog.Say(reply);
-  dialog.journal.RecipientRefused(recipient.address, reply);
+  dialog.journal.RecipientRefused(dialog.transaction->sender, recipient.address, reply);
   return NextCommandAction{};
 }
 

@@ -24,14 +24,14 @@ class FakeJournal : public SessionJournal {
  public:
   void Replied(ReplyId reply) override { ++counts[static_cast<size_t>(reply)]; }
   void SenderRefused(absl::string_view sender, ReplyId reply) override { Tell("sender", sender, reply); }
-  void RecipientRefused(absl::string_view recipient, ReplyId reply) override {
-    Tell("recipient", recipient, reply);
+  void RecipientRefused(absl::string_view sender, absl::string_view recipient, ReplyId reply) override {
+    Tell("recipient", recipient, reply, sender);
   }
-  void MessageRefused(absl::string_view delivery_id, ReplyId reply) override {
-    Tell("message", delivery_id, reply);
+  void MessageRefused(absl::string_view sender, absl::string_view delivery_id, ReplyId reply) override {
+    Tell("message", delivery_id, reply, sender);
   }
-  void MessageNotStored(absl::string_view delivery_id, ReplyId reply) override {
-    Tell("not stored", delivery_id, reply);
+  void MessageNotStored(absl::string_view sender, absl::string_view delivery_id, ReplyId reply) override {
+    Tell("not stored", delivery_id, reply, sender);
   }
   void Authenticated(absl::string_view mechanism, absl::string_view account) override {
     told.push_back(absl::StrCat("ok ", mechanism, " ", account));
@@ -56,8 +56,9 @@ class FakeJournal : public SessionJournal {
   std::vector<std::string> told;
 
  private:
-  void Tell(absl::string_view what, absl::string_view which, ReplyId reply) {
-    told.push_back(absl::StrCat(what, " ", which, " ", GetReply(reply).name));
+  void Tell(absl::string_view what, absl::string_view which, ReplyId reply, absl::string_view sender = "") {
+    told.push_back(
+        absl::StrCat(what, " ", which, " ", GetReply(reply).name, sender.empty() ? "" : " from ", sender));
   }
 };
 
@@ -157,7 +158,7 @@ TEST_F(SessionTest, KeepsNoRecipientTheStoreDidNotTake) {
   Resolve(*session, {absl::UnavailableError("away")});
   EXPECT_TRUE(session->dialog().transaction->envelope.recipients.empty());
   EXPECT_EQ(journal_.of(ReplyId::kStoreAway), 1);
-  EXPECT_THAT(journal_.told, ElementsAre("recipient first@example.test store_away"));
+  EXPECT_THAT(journal_.told, ElementsAre("recipient first@example.test store_away from a@b.test"));
 }
 
 // ---- Recipients that a pipelining client has sent already (RFC 2920)
@@ -176,7 +177,8 @@ TEST_F(SessionTest, TakesRecipientsAheadInOrder) {
             "250 2.1.5 Recipient OK\r\n550 5.1.1 No such mailbox\r\n250 2.1.5 Recipient OK\r\n"
             "451 4.3.0 Temporary failure of the mail store; try again later\r\n250 2.1.5 Recipient OK\r\n");
   EXPECT_THAT(journal_.told,
-              ElementsAre("recipient a@example.test unknown_recipient", "recipient postmaster store_away"));
+              ElementsAre("recipient a@example.test unknown_recipient from a@b.test",
+                          "recipient postmaster store_away from a@b.test"));
   const Envelope envelope = session->TakeEnvelope();
   ASSERT_EQ(envelope.recipients.size(), 3u);
   EXPECT_EQ(envelope.recipients[1].address, "B@Example.Test");
@@ -539,12 +541,23 @@ TEST_F(SessionTest, TellsWhyAMessageIsNotStored) {
   session->OnLine("DATA");
   session->OnMessageRefused("id-1", MessageDefect::kLoop);
   EXPECT_FALSE(session->in_transaction());
-  session->OnLine("MAIL FROM:<a@b.test>");
+  session->OnLine("MAIL FROM:<>");
   session->OnLine("RCPT TO:<first@example.test>");
   Resolve(*session, {Local()});
   session->OnLine("DATA");
   session->OnStoreFailed("id-2", absl::UnavailableError("away"));
-  EXPECT_THAT(journal_.told, ElementsAre("message id-1 mail_loop", "not stored id-2 store_away"));
+  EXPECT_THAT(journal_.told, ElementsAre("message id-1 mail_loop from a@b.test", "not stored id-2 store_away from <>"));
+}
+
+// Who looks for a sender in the log looks for what was sent; what is kept is in the form of RFC 5321.
+TEST_F(SessionTest, TellsTheSenderAsItWasGiven) {
+  for (const char* sender : {"a..b@docomo.test", "Ab.@x.test", "\"a b\"@x.test", "\"ab\"@x.test"}) {
+    journal_.told.clear();
+    const auto session = WithOpenRecipient(absl::StrCat("MAIL FROM:<@route.test:", sender, "> SIZE=1"));
+    Resolve(*session, {Unknown()});
+    EXPECT_THAT(journal_.told, ElementsAre(absl::StrCat(
+                                   "recipient first@example.test unknown_recipient from ", sender)));
+  }
 }
 
 // BDAT goes on after the connection has taken the envelope.
