@@ -94,7 +94,9 @@ config::Options OptionsOf(Flags& flags) {
            "PEM file with the certificate chain, leaf first; empty: a self-signed one is made"),
       Flag("tls_key", flags.tls.key_file, "PEM file with its key"),
       Flag("tls_self_signed_dir", flags.tls.self_signed_dir,
-           "folder that keeps the self-signed certificate; empty: memory only"),
+           "without --tls_cert: folder with tls.crt and tls.key, where a self-signed pair is made when there "
+           "is none; empty: "
+           "memory only"),
       Flag("tls_ticket_key_file", flags.tls.ticket_key_file, CheckTicketKeyFile,
            "file of 48 or more bytes, shared by replicas, for session tickets"),
       Flag("proxy_networks", flags.proxy_networks_text,

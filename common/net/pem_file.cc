@@ -1,12 +1,16 @@
 #include "common/net/pem_file.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <openssl/pem.h>
+#include <openssl/x509v3.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
+#include <ctime>
+#include <utility>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
@@ -14,6 +18,8 @@
 
 namespace mailstead::net {
 namespace {
+
+using GeneralNamesPtr = std::unique_ptr<GENERAL_NAMES, OpenSslFree<GENERAL_NAMES_free>>;
 
 constexpr size_t kMaxFileBytes = 1 << 20;
 
@@ -31,6 +37,17 @@ FileStamp StampFrom(const struct stat& status) {
 
 BioPtr MemoryBio(absl::string_view bytes) {
   return BioPtr(BIO_new_mem_buf(bytes.data(), static_cast<int>(bytes.size())));
+}
+
+// Of 4 or 16 bytes; empty for others.
+std::string AddressText(const std::string& bytes) {
+  char text[INET6_ADDRSTRLEN] = {};
+  const int family = bytes.size() == 4 ? AF_INET : AF_INET6;
+  if ((bytes.size() != 4 && bytes.size() != 16) ||
+      inet_ntop(family, bytes.data(), text, sizeof text) == nullptr) {
+    return "";
+  }
+  return text;
 }
 
 // OpenSSL would ask for the password on the terminal.
@@ -74,6 +91,51 @@ X509Ptr FirstCertificate(absl::string_view pem) {
 bool IsSelfSigned(absl::string_view pem) {
   const X509Ptr certificate = FirstCertificate(pem);
   return certificate != nullptr && X509_self_signed(certificate.get(), /*verify_signature=*/0) == 1;
+}
+
+absl::Time ExpiryOf(absl::string_view pem) {
+  const X509Ptr certificate = FirstCertificate(pem);
+  std::tm end = {};
+  if (certificate == nullptr || ASN1_TIME_to_tm(X509_get0_notAfter(certificate.get()), &end) != 1) {
+    ERR_clear_error();
+    return absl::InfinitePast();
+  }
+  return absl::FromTM(end, absl::UTCTimeZone());
+}
+
+bool NamesHost(absl::string_view pem, const std::string& host) {
+  const X509Ptr certificate = FirstCertificate(pem);
+  if (certificate == nullptr) return false;
+  const bool named = X509_check_ip_asc(certificate.get(), host.c_str(), 0) == 1 ||
+                     X509_check_host(certificate.get(), host.data(), host.size(), 0, nullptr) == 1;
+  ERR_clear_error();
+  return named;
+}
+
+std::vector<std::string> NamesOf(absl::string_view pem) {
+  const X509Ptr certificate = FirstCertificate(pem);
+  if (certificate == nullptr) return {};
+  std::vector<std::string> names;
+  const GeneralNamesPtr general(static_cast<GENERAL_NAMES*>(
+      X509_get_ext_d2i(certificate.get(), NID_subject_alt_name, nullptr, nullptr)));
+  for (int i = 0; general != nullptr && i < sk_GENERAL_NAME_num(general.get()); ++i) {
+    int kind = 0;
+    const void* const value = GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(general.get(), i), &kind);
+    if (kind != GEN_DNS && kind != GEN_IPADD) continue;
+    const auto* const text = static_cast<const ASN1_STRING*>(value);
+    std::string name(reinterpret_cast<const char*>(ASN1_STRING_get0_data(text)),
+                     static_cast<size_t>(ASN1_STRING_length(text)));
+    if (kind == GEN_IPADD) name = AddressText(name);
+    if (!name.empty()) names.push_back(std::move(name));
+  }
+  if (names.empty()) {
+    char common_name[256] = {};
+    X509_NAME_get_text_by_NID(X509_get_subject_name(certificate.get()), NID_commonName, common_name,
+                              sizeof common_name);
+    if (common_name[0] != '\0') names.push_back(common_name);
+  }
+  ERR_clear_error();
+  return names;
 }
 
 absl::StatusOr<EvpKeyPtr> PrivateKey(const PemFile& file) {

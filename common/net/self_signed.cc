@@ -7,14 +7,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
+#include <vector>
 
 #include "absl/cleanup/cleanup.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "common/base/random.h"
 #include "common/base/status.h"
 #include "common/net/pem_file.h"
+#include "common/obs/log.h"
 
 namespace mailstead::net {
 namespace {
@@ -28,6 +35,15 @@ using OctetsPtr = std::unique_ptr<ASN1_OCTET_STRING, OpenSslFree<ASN1_OCTET_STRI
 // The upper bound of X.520 on a common name.
 constexpr size_t kMaxCommonNameBytes = 64;
 constexpr size_t kSerialBytes = 16;
+// Our mark in a certificate: the organization of its subject.
+constexpr absl::string_view kCertificateMark = "Mailstead self-signed";
+// Our mark in front of a key, where readers of PEM expect any text (RFC 7468 section 2); the digest stands behind it, so that
+// another's key which is put behind the mark does not become ours.
+constexpr absl::string_view kKeyMark = "Made by Mailstead, which may replace it. SHA-256 of the public key: ";
+// What programs of a host are called.
+constexpr const char* kLocalNames[] = {"localhost", "127.0.0.1", "::1"};
+// How many names a certificate has beside those: the newest ones of the programs that share its folder.
+constexpr size_t kMaxNames = 8;
 
 absl::Status OpenSslFailed(absl::string_view what) {
   return absl::InternalError(
@@ -47,13 +63,17 @@ bool SetSerial(X509* certificate) {
   return number != nullptr && BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(certificate)) != nullptr;
 }
 
+bool AddToSubject(X509_NAME* subject, const char* field, absl::string_view value) {
+  return X509_NAME_add_entry_by_txt(subject, field, MBSTRING_UTF8,
+                                    reinterpret_cast<const unsigned char*>(value.data()),
+                                    static_cast<int>(value.size()), -1, 0) == 1;
+}
+
 bool SetNames(X509* certificate, const std::string& name) {
   X509_NAME* const subject = X509_get_subject_name(certificate);
   const absl::string_view common_name =
       name.size() <= kMaxCommonNameBytes ? absl::string_view(name) : "mailstead";
-  return X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8,
-                                    reinterpret_cast<const unsigned char*>(common_name.data()),
-                                    static_cast<int>(common_name.size()), -1, 0) == 1 &&
+  return AddToSubject(subject, "O", kCertificateMark) && AddToSubject(subject, "CN", common_name) &&
          X509_set_issuer_name(certificate, subject) == 1;
 }
 
@@ -74,13 +94,16 @@ bool AddName(GENERAL_NAMES* names, const std::string& name) {
   return true;
 }
 
-// The host's own name, and what it is called by programs on it: who trusts the certificate can check these. Built by hand:
-// OpenSSL's textual form would read a comma in the name as a second one.
-bool AddAlternativeNames(X509* certificate, const std::string& host) {
+// `hosts`, and what a host is called by programs on it: who trusts the certificate can check these. Built by hand: OpenSSL's
+// textual form would read a comma in the name as a second one.
+bool AddAlternativeNames(X509* certificate, std::vector<std::string> hosts) {
+  for (const char* const local : kLocalNames) {
+    if (std::find(hosts.begin(), hosts.end(), local) == hosts.end()) hosts.push_back(local);
+  }
   const GeneralNamesPtr names(sk_GENERAL_NAME_new_null());
-  if (names == nullptr || !AddName(names.get(), host)) return false;
-  for (const char* const local : {"localhost", "127.0.0.1", "::1"}) {
-    if (host != local && !AddName(names.get(), local)) return false;
+  if (names == nullptr) return false;
+  for (const std::string& host : hosts) {
+    if (!AddName(names.get(), host)) return false;
   }
   return X509_add1_ext_i2d(certificate, NID_subject_alt_name, names.get(), 0, X509V3_ADD_DEFAULT) == 1;
 }
@@ -102,115 +125,260 @@ std::string BioText(BIO* bio) {
   return std::string(data, static_cast<size_t>(size));
 }
 
-// The files of the folder, as they are now.
-struct Pair {
-  std::string cert_path;
-  std::string key_path;
-};
-
-enum class PairState { kUsable, kToBeMade };
-
-// Whether the folder's files may be used, or replaced: InvalidArgument when they are the operator's and
-// unfit.
-absl::StatusOr<PairState> Look(const Pair& pair, absl::Time now) {
-  const absl::StatusOr<PemFile> certificate = ReadPemFile(pair.cert_path);
-  const absl::StatusOr<PemFile> key = ReadPemFile(pair.key_path);
-  if (absl::IsNotFound(certificate.status())) return PairState::kToBeMade;
-  if (!certificate.ok()) return certificate.status();
-  if (absl::IsNotFound(key.status())) return PairState::kToBeMade;
-  if (!key.ok()) return key.status();
-  if (SelfSignedNeedsRenewal(certificate->bytes, now)) return PairState::kToBeMade;
-  const absl::Status together = CheckPair(*certificate, *key);
-  if (together.ok()) return PairState::kUsable;
-  // A crash between the two renames of a renewal leaves a new key beside an old certificate; that is ours to
-  // mend.
-  if (IsSelfSigned(certificate->bytes)) return PairState::kToBeMade;
-  return together;
-}
-
-absl::Status WriteFile(const std::string& path, absl::string_view bytes, mode_t mode) {
-  // The lock is held, so one fixed temporary name is enough and a crash leaves at most one file behind.
-  const std::string temporary = path + ".new";
-  ::unlink(temporary.c_str());
-  const int file = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
-  if (file < 0) return FileFailed("create", temporary);
-  const auto close = absl::MakeCleanup([file] { ::close(file); });
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(file, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return FileFailed("write", temporary);
-    bytes.remove_prefix(static_cast<size_t>(written));
+std::string DigestOf(EVP_PKEY* key) {
+  unsigned char* der = nullptr;
+  const int size = i2d_PUBKEY(key, &der);
+  const absl::Cleanup free = [&der] { OPENSSL_free(der); };
+  std::string digest(EVP_MAX_MD_SIZE, '\0');
+  unsigned int digest_size = 0;
+  if (size <= 0 || EVP_Digest(der, static_cast<size_t>(size), reinterpret_cast<unsigned char*>(digest.data()),
+                              &digest_size, EVP_sha256(), nullptr) != 1) {
+    return "";
   }
-  // Whatever the umask is.
-  if (::fchmod(file, mode) != 0 || ::fsync(file) != 0) return FileFailed("write", temporary);
-  if (::rename(temporary.c_str(), path.c_str()) != 0) return FileFailed("rename", temporary);
-  return absl::OkStatus();
+  digest.resize(digest_size);
+  return absl::BytesToHexString(digest);
 }
 
-absl::Status MakePair(const Pair& pair, absl::string_view name, absl::Time now) {
-  ASSIGN_OR_RETURN(PemPair made, MakeSelfSigned(name, now));
-  absl::Status written = WriteFile(pair.key_path, made.key, 0600);
-  OPENSSL_cleanse(made.key.data(), made.key.size());
-  RETURN_IF_ERROR(written);
-  return WriteFile(pair.cert_path, made.certificate, 0644);
-}
-
-}  // namespace
-
-absl::StatusOr<PemPair> MakeSelfSigned(absl::string_view name, absl::Time now) {
-  const std::string host = name.empty() ? "localhost" : std::string(name);
-  const EvpKeyPtr key(EVP_EC_gen("P-256"));
-  if (key == nullptr) return OpenSslFailed("key");
+// `hosts` are not empty; the first is the subject.
+absl::StatusOr<std::string> MakeCertificate(EVP_PKEY* key, const std::vector<std::string>& hosts,
+                                            absl::Time now) {
   const X509Ptr certificate(X509_new());
   if (certificate == nullptr || X509_set_version(certificate.get(), X509_VERSION_3) != 1 ||
-      !SetSerial(certificate.get()) || !SetNames(certificate.get(), host) ||
-      !SetTimes(certificate.get(), now) || X509_set_pubkey(certificate.get(), key.get()) != 1) {
+      !SetSerial(certificate.get()) || !SetNames(certificate.get(), hosts.front()) ||
+      !SetTimes(certificate.get(), now) || X509_set_pubkey(certificate.get(), key) != 1) {
     return OpenSslFailed("fields");
   }
-  if (!AddAlternativeNames(certificate.get(), host) ||
+  if (!AddAlternativeNames(certificate.get(), hosts) ||
       !AddExtension(certificate.get(), NID_basic_constraints, "critical,CA:FALSE") ||
       !AddExtension(certificate.get(), NID_key_usage, "critical,digitalSignature") ||
       !AddExtension(certificate.get(), NID_ext_key_usage, "serverAuth")) {
     return OpenSslFailed("extensions");
   }
-  if (X509_sign(certificate.get(), key.get(), EVP_sha256()) == 0) return OpenSslFailed("signature");
-
-  const BioPtr certificate_bio(BIO_new(BIO_s_mem()));
-  const BioPtr key_bio(BIO_new(BIO_s_secmem()));
-  if (certificate_bio == nullptr || key_bio == nullptr ||
-      PEM_write_bio_X509(certificate_bio.get(), certificate.get()) != 1 ||
-      PEM_write_bio_PrivateKey(key_bio.get(), key.get(), nullptr, nullptr, 0, nullptr, nullptr) != 1) {
-    return OpenSslFailed("PEM");
-  }
-  return PemPair{BioText(certificate_bio.get()), BioText(key_bio.get())};
+  if (X509_sign(certificate.get(), key, EVP_sha256()) == 0) return OpenSslFailed("signature");
+  const BioPtr bio(BIO_new(BIO_s_mem()));
+  if (bio == nullptr || PEM_write_bio_X509(bio.get(), certificate.get()) != 1) return OpenSslFailed("PEM");
+  return BioText(bio.get());
 }
 
-absl::Status KeepSelfSigned(const std::string& dir, absl::string_view name, absl::Time now) {
-  if (::mkdir(dir.c_str(), 0700) != 0 && errno != EEXIST) return FileFailed("create", dir);
-  const Pair pair{absl::StrCat(dir, "/", kSelfSignedCertName), absl::StrCat(dir, "/", kSelfSignedKeyName)};
-  // Without the lock first: a folder that is read-only to us may hold a good pair.
-  const absl::StatusOr<PairState> found = Look(pair, now);
-  if (found.ok() && *found == PairState::kUsable) return absl::OkStatus();
+absl::StatusOr<EvpKeyPtr> MakeKey() {
+  EvpKeyPtr key(EVP_EC_gen("P-256"));
+  if (key == nullptr) return OpenSslFailed("key");
+  return key;
+}
 
-  // Look again under the lock: another program may have made the pair, or be in the middle of it.
-  const std::string lock_path = absl::StrCat(dir, "/tls.lock");
-  const int lock = ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (lock < 0) return FileFailed("create", lock_path);
+absl::StatusOr<std::string> KeyText(EVP_PKEY* key) {
+  const BioPtr bio(BIO_new(BIO_s_secmem()));
+  if (bio == nullptr || BIO_printf(bio.get(), "%s%s\n", kKeyMark.data(), DigestOf(key).c_str()) <= 0 ||
+      PEM_write_bio_PrivateKey(bio.get(), key, nullptr, nullptr, 0, nullptr, nullptr) != 1) {
+    return OpenSslFailed("PEM");
+  }
+  return BioText(bio.get());
+}
+
+struct Paths {
+  std::string cert;
+  std::string key;
+  std::string lock;
+};
+
+// What is to be done with a folder.
+struct Plan {
+  bool make_certificate = false;
+  bool make_key = false;
+  // The two files fit, so that they can be served though a certificate should be made.
+  bool usable = false;
+  // The file is there, and ours.
+  bool replace_certificate = false;
+  // Ours, when it is to be kept.
+  EvpKeyPtr key;
+  // Of the certificate that is replaced.
+  std::vector<std::string> names;
+};
+
+absl::Status Missing(const std::string& missing, const std::string& present) {
+  return absl::InvalidArgumentError(
+      absl::StrCat(missing, " is missing, and ", present,
+                   " is not one that Mailstead made: put the other half of the pair "
+                   "there, or take both away"));
+}
+
+// An empty text stands for a file that is not there.
+absl::StatusOr<PemFile> ReadIfThere(const std::string& path) {
+  absl::StatusOr<PemFile> file = ReadPemFile(path);
+  if (absl::IsNotFound(file.status())) return PemFile{};
+  return file;
+}
+
+bool IsThere(const PemFile& file) { return !file.path.empty(); }
+
+// Beside a key that is to be made, or is ours.
+absl::StatusOr<Plan> PlanForOurs(const SelfSignedOptions& options, const PemFile& certificate,
+                                 const PemFile& key, absl::Time now) {
+  Plan plan;
+  plan.make_key = !IsThere(key);
+  if (IsThere(key)) {
+    ASSIGN_OR_RETURN(plan.key, PrivateKey(key));
+  }
+  plan.replace_certificate = IsThere(certificate);
+  plan.usable = IsThere(certificate) && IsThere(key) && CheckPair(certificate, key).ok();
+  if (IsThere(certificate)) plan.names = NamesOf(certificate.bytes);
+  const bool name_is_asked = options.serving == Serving::kNothing;
+  plan.make_certificate = !plan.usable || SelfSignedNeedsRenewal(certificate.bytes, now) ||
+                          (name_is_asked && !NamesHost(certificate.bytes, options.name));
+  return plan;
+}
+
+absl::StatusOr<Plan> Look(const SelfSignedOptions& options, const Paths& paths, absl::Time now) {
+  ASSIGN_OR_RETURN(const PemFile certificate, ReadIfThere(paths.cert));
+  ASSIGN_OR_RETURN(PemFile key, ReadIfThere(paths.key));
+  const absl::Cleanup cleanse = [&key] { OPENSSL_cleanse(key.bytes.data(), key.bytes.size()); };
+  if (!IsThere(certificate) && !IsThere(key)) {
+    if (options.serving == Serving::kOperators) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(paths.cert, " and ", paths.key, " are missing: the pair that was there stays in use"));
+    }
+    return PlanForOurs(options, certificate, key, now);
+  }
+  const bool our_certificate = IsThere(certificate) && IsOurCertificate(certificate.bytes);
+  const bool our_key = IsThere(key) && IsOurKey(key.bytes);
+  if (!IsThere(certificate)) {
+    if (!our_key) return Missing(paths.cert, paths.key);
+    return PlanForOurs(options, certificate, key, now);
+  }
+  if (!IsThere(key)) {
+    if (!our_certificate) return Missing(paths.key, paths.cert);
+    return PlanForOurs(options, certificate, key, now);
+  }
+  // A key of ours that fits no certificate of ours is what a crash leaves between the two renames: ours to mend. Any other
+  // key beside a certificate of ours is the first half of what an operator is putting there.
+  if (our_certificate && (our_key || CheckPair(certificate, key).ok())) {
+    return PlanForOurs(options, certificate, key, now);
+  }
+  RETURN_IF_ERROR(CheckPair(certificate, key));
+  return Plan{.usable = true};
+}
+
+absl::Status WriteAll(int file, absl::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(file, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return absl::UnknownError("");
+    bytes.remove_prefix(static_cast<size_t>(written));
+  }
+  return absl::OkStatus();
+}
+
+// Puts `bytes` at `path`, all or nothing. Without `replace` a file that has come there meanwhile stays: it is not ours.
+absl::Status WriteFile(const std::string& path, absl::string_view bytes, mode_t mode, bool replace) {
+  // The lock is held, so one fixed temporary name is enough and a crash leaves at most one file behind. Whoever puts files
+  // here has names of his own.
+  const size_t name = path.rfind('/') + 1;
+  const std::string temporary = absl::StrCat(path.substr(0, name), ".mailstead-", path.substr(name));
+  ::unlink(temporary.c_str());
+  const int file = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+  if (file < 0) return FileFailed("create", temporary);
+  const auto close = absl::MakeCleanup([file] { ::close(file); });
+  // The mode is to be that whatever the umask is.
+  if (!WriteAll(file, bytes).ok() || ::fchmod(file, mode) != 0 || ::fsync(file) != 0) {
+    return FileFailed("write", temporary);
+  }
+  if (replace) {
+    if (::rename(temporary.c_str(), path.c_str()) != 0) return FileFailed("rename", temporary);
+    return absl::OkStatus();
+  }
+  const bool made = ::link(temporary.c_str(), path.c_str()) == 0;
+  absl::Status result = made ? absl::OkStatus() : FileFailed("create", path);
+  ::unlink(temporary.c_str());
+  return result;
+}
+
+// `name` first, then what the certificate of before had, the local names apart.
+std::vector<std::string> HostsOf(const std::string& name, std::vector<std::string> before) {
+  std::vector<std::string> hosts = {name.empty() ? "localhost" : name};
+  for (std::string& host : before) {
+    const bool local =
+        std::find(std::begin(kLocalNames), std::end(kLocalNames), host) != std::end(kLocalNames);
+    if (local || hosts.size() == kMaxNames) continue;
+    if (std::find(hosts.begin(), hosts.end(), host) == hosts.end()) hosts.push_back(std::move(host));
+  }
+  return hosts;
+}
+
+absl::Status Carry(Plan plan, const SelfSignedOptions& options, const Paths& paths, absl::Time now) {
+  if (plan.make_key) {
+    ASSIGN_OR_RETURN(plan.key, MakeKey());
+    ASSIGN_OR_RETURN(std::string text, KeyText(plan.key.get()));
+    absl::Status written = WriteFile(paths.key, text, 0600, /*replace=*/false);
+    OPENSSL_cleanse(text.data(), text.size());
+    RETURN_IF_ERROR(written);
+  }
+  const std::vector<std::string> hosts = HostsOf(options.name, std::move(plan.names));
+  ASSIGN_OR_RETURN(const std::string certificate, MakeCertificate(plan.key.get(), hosts, now));
+  return WriteFile(paths.cert, certificate, 0644, plan.replace_certificate);
+}
+
+// Under the lock, where no other program is in the middle of it.
+absl::Status LookAndCarry(const SelfSignedOptions& options, const Paths& paths, absl::Time now) {
+  const int lock = ::open(paths.lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (lock < 0) return FileFailed("create", paths.lock);
   const auto unlock = absl::MakeCleanup([lock] { ::close(lock); });
   while (::flock(lock, LOCK_EX) != 0) {
-    if (errno != EINTR) return FileFailed("lock", lock_path);
+    if (errno != EINTR) return FileFailed("lock", paths.lock);
   }
-  ASSIGN_OR_RETURN(const PairState state, Look(pair, now));
-  if (state == PairState::kUsable) return absl::OkStatus();
-  return MakePair(pair, name, now);
+  ASSIGN_OR_RETURN(Plan plan, Look(options, paths, now));
+  if (!plan.make_certificate) return absl::OkStatus();
+  return Carry(std::move(plan), options, paths, now);
+}
+
+}  // namespace
+
+absl::StatusOr<PemPair> MakeSelfSigned(absl::string_view name, absl::Time now) {
+  ASSIGN_OR_RETURN(const EvpKeyPtr key, MakeKey());
+  PemPair pair;
+  ASSIGN_OR_RETURN(pair.certificate, MakeCertificate(key.get(), HostsOf(std::string(name), {}), now));
+  ASSIGN_OR_RETURN(pair.key, KeyText(key.get()));
+  return pair;
+}
+
+bool IsOurCertificate(absl::string_view pem) {
+  const X509Ptr certificate = FirstCertificate(pem);
+  if (certificate == nullptr || X509_self_signed(certificate.get(), /*verify_signature=*/1) != 1) {
+    ERR_clear_error();
+    return false;
+  }
+  char organization[kCertificateMark.size() + 2] = {};
+  const int size = X509_NAME_get_text_by_NID(X509_get_subject_name(certificate.get()), NID_organizationName,
+                                             organization, sizeof organization);
+  return size == static_cast<int>(kCertificateMark.size()) && organization == kCertificateMark;
+}
+
+bool IsOurKey(absl::string_view pem) {
+  if (!absl::ConsumePrefix(&pem, kKeyMark)) return false;
+  const std::pair<absl::string_view, absl::string_view> parts = absl::StrSplit(pem, absl::MaxSplits('\n', 1));
+  PemFile file{.path = "key", .bytes = std::string(parts.second)};
+  const absl::Cleanup cleanse = [&file] { OPENSSL_cleanse(file.bytes.data(), file.bytes.size()); };
+  const absl::StatusOr<EvpKeyPtr> key = PrivateKey(file);
+  return key.ok() && DigestOf(key->get()) == parts.first;
+}
+
+absl::Status KeepSelfSigned(const SelfSignedOptions& options, absl::Time now) {
+  if (::mkdir(options.dir.c_str(), 0700) != 0 && errno != EEXIST) return FileFailed("create", options.dir);
+  const Paths paths{.cert = absl::StrCat(options.dir, "/", kSelfSignedCertName),
+                    .key = absl::StrCat(options.dir, "/", kSelfSignedKeyName),
+                    .lock = absl::StrCat(options.dir, "/tls.lock")};
+  // Without the lock first: a folder that is read-only to us may hold a good pair.
+  const absl::StatusOr<Plan> found = Look(options, paths, now);
+  if (found.ok() && !found->make_certificate) return absl::OkStatus();
+  // Look again under the lock: another program may have made the pair, or be in the middle of it.
+  const absl::Status made = LookAndCarry(options, paths, now);
+  if (made.ok() || options.serving != Serving::kNothing || !found.ok() || !found->usable) return made;
+  // Rather an old certificate than no mail.
+  obs::LogWarning("certificate_not_renewed", {{"cert", paths.cert}, {"error", made.message()}});
+  return absl::OkStatus();
 }
 
 bool SelfSignedNeedsRenewal(absl::string_view pem, absl::Time now) {
-  const X509Ptr certificate = FirstCertificate(pem);
-  if (certificate == nullptr || X509_self_signed(certificate.get(), /*verify_signature=*/0) != 1)
-    return false;
-  const std::time_t limit = absl::ToTimeT(now + kSelfSignedRenewBefore);
-  return ASN1_TIME_cmp_time_t(X509_get0_notAfter(certificate.get()), limit) < 0;
+  return IsOurCertificate(pem) && ExpiryOf(pem) < now + kSelfSignedRenewBefore;
 }
 
 }  // namespace mailstead::net

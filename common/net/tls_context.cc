@@ -8,6 +8,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "common/base/random.h"
@@ -28,6 +29,7 @@ constexpr char kTls12Ciphers[] =
     "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
 constexpr char kGroups[] = "X25519:P-256:P-384";
 constexpr absl::string_view kSessionContext = "mailstead";
+constexpr size_t kMaxLoggedNames = 20;
 constexpr long kTicketLifetimeSeconds = 2 * 60 * 60;
 
 // OpenSSL's layout: 16 bytes of name, 32 of HMAC key, 32 of AES key.
@@ -120,7 +122,11 @@ absl::StatusOr<PemFile> ReadRequired(const std::string& path) {
 struct TlsContext::Impl {
   explicit Impl(TlsOptions tls_options) : options(std::move(tls_options)) {}
 
+  // No certificate was named: ours, or what the operator has put into our folder.
   bool self_signed() const { return options.cert_file.empty(); }
+  Serving serving() const;
+  // Warns of a certificate that clients who check will refuse.
+  void NoteUnfit(const PemFile& certificate) const;
   // Finds the pair to be used now; makes it first when it is ours to make.
   absl::StatusOr<std::pair<PemFile, PemFile>> ReadPair();
   absl::StatusOr<std::pair<PemFile, PemFile>> MakeInMemory();
@@ -133,14 +139,34 @@ struct TlsContext::Impl {
   absl::Mutex load_mutex;
   // The files in use and what they were like.
   std::vector<std::pair<std::string, FileStamp>> files;
-  // The self-signed certificate in use, to see it expire.
-  std::string self_signed_pem;
+  // The certificate in use; empty before the first.
+  std::string pem;
   // The secret for tickets of a process without a ticket key file, kept over reloads.
   const std::string own_secret = RandomBytes(kMinTicketSecretBytes);
 
   mutable absl::Mutex mutex;
   std::shared_ptr<SSL_CTX> context ABSL_GUARDED_BY(mutex);
 };
+
+Serving TlsContext::Impl::serving() const {
+  if (pem.empty()) return Serving::kNothing;
+  return IsOurCertificate(pem) ? Serving::kOurs : Serving::kOperators;
+}
+
+void TlsContext::Impl::NoteUnfit(const PemFile& certificate) const {
+  const absl::Time end = ExpiryOf(certificate.bytes);
+  if (end < absl::Now()) {
+    obs::LogWarning("certificate_expired",
+                    {{"cert", certificate.path}, {"not_after", absl::FormatTime(end, absl::UTCTimeZone())}});
+  }
+  const std::string& hostname = options.self_signed_name;
+  if (hostname.empty() || IsOurCertificate(certificate.bytes) || NamesHost(certificate.bytes, hostname))
+    return;
+  std::vector<std::string> names = NamesOf(certificate.bytes);
+  if (names.size() > kMaxLoggedNames) names.resize(kMaxLoggedNames);
+  obs::LogWarning("certificate_without_hostname",
+                  {{"cert", certificate.path}, {"hostname", hostname}, {"names", absl::StrJoin(names, ",")}});
+}
 
 absl::StatusOr<std::pair<PemFile, PemFile>> TlsContext::Impl::MakeInMemory() {
   ASSIGN_OR_RETURN(PemPair made, MakeSelfSigned(options.self_signed_name, absl::Now()));
@@ -154,7 +180,9 @@ absl::StatusOr<std::pair<PemFile, PemFile>> TlsContext::Impl::ReadPair() {
   std::string key_path = options.key_file;
   if (self_signed()) {
     if (options.self_signed_dir.empty()) return MakeInMemory();
-    RETURN_IF_ERROR(KeepSelfSigned(options.self_signed_dir, options.self_signed_name, absl::Now()));
+    RETURN_IF_ERROR(KeepSelfSigned(
+        {.dir = options.self_signed_dir, .name = options.self_signed_name, .serving = serving()},
+        absl::Now()));
     cert_path = absl::StrCat(options.self_signed_dir, "/", kSelfSignedCertName);
     key_path = absl::StrCat(options.self_signed_dir, "/", kSelfSignedKeyName);
   }
@@ -187,7 +215,8 @@ absl::Status TlsContext::Impl::Load() {
     ASSIGN_OR_RETURN(std::shared_ptr<SSL_CTX> loaded,
                      BuildContext(pair.first, pair.second, std::move(ticket_keys)));
     OPENSSL_cleanse(pair.second.bytes.data(), pair.second.bytes.size());
-    self_signed_pem = self_signed() ? pair.first.bytes : "";
+    NoteUnfit(pair.first);
+    pem = std::move(pair.first.bytes);
     absl::MutexLock lock(&mutex);
     context.swap(loaded);
     return absl::OkStatus();
@@ -198,7 +227,7 @@ absl::Status TlsContext::Impl::Load() {
 }
 
 bool TlsContext::Impl::Changed() {
-  if (self_signed() && SelfSignedNeedsRenewal(self_signed_pem, absl::Now())) return true;
+  if (self_signed() && SelfSignedNeedsRenewal(pem, absl::Now())) return true;
   for (const auto& [path, stamp] : files) {
     const absl::StatusOr<FileStamp> now = StampOf(path);
     if (!now.ok() || *now != stamp) return true;

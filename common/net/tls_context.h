@@ -16,10 +16,10 @@ struct TlsOptions {
   // memory, with a warning.
   std::string cert_file;
   std::string key_file;
-  // The name in a self-signed certificate.
+  // The name in a self-signed certificate. A certificate of the operator that is not good for it is used, with a warning.
   std::string self_signed_name;
-  // The folder that keeps the self-signed pair (tls.crt, tls.key) for the next start, when cert_file is
-  // empty. Empty: memory only.
+  // The folder with the pair (tls.crt, tls.key) when cert_file is empty: the operator's, or a self-signed one that is
+  // made and kept there (KeepSelfSigned). Empty: memory only.
   std::string self_signed_dir;
   // A file of 48 or more bytes shared by all replicas, so that a session ticket of one resumes at another.
   // Empty: a secret of our own.

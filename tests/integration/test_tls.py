@@ -1,6 +1,7 @@
 """STARTTLS and STLS without injection, certificates that are reloaded, old protocol versions refused."""
 
 import hashlib
+import socket
 import ssl
 import unittest
 
@@ -155,6 +156,59 @@ class CertificateTest(StackCase):
         self.assertEqual(first, seen(smtpd.ports["submissions"]))
         with Pop3(pop3d.ports["pop3s"], tls="implicit", context=insecure_context()) as session:
             self.assertEqual(first, fingerprint(session))
+
+    def test_an_operators_pair_in_that_folder_is_never_replaced(self):
+        stack = self.new_stack()
+        stack.add_stored()
+        folder = stack.folder / "tls"
+        folder.mkdir()
+        cert, key = folder / "tls.crt", folder / "tls.key"
+        stack.authority.issue("other.test", into=(cert, key))
+        smtpd = stack.add_smtpd(tls_cert=None, tls_key=None, tls_self_signed_dir=folder)
+        noted = smtpd.process.wait_for_event("certificate_without_hostname", hostname=stack.hostname)
+        self.assertEqual("other.test,localhost,127.0.0.1", noted["names"])
+
+        def seen():
+            with Smtp(smtpd.ports["submissions"], tls="implicit", context=insecure_context()) as session:
+                return fingerprint(session)
+
+        before = seen()
+        # The steps of who replaces it by hand, each looked at.
+        for step, said in ((cert.unlink, "tls.crt is missing"), (key.unlink, "are missing")):
+            start = smtpd.process.line_count()
+            step()
+            smtpd.process.wait_for_line(lambda line: "event=certificate_not_reloaded" in line and said in line,
+                                        what=said, start=start)
+            self.assertEqual(before, seen())
+            self.assertFalse(cert.exists())
+        stack.authority.issue(stack.hostname, into=(cert, key))
+        wait_until(lambda: seen() != before, 30, "the new certificate", interval=0.2)
+
+        # At a start half a pair is no pair, and is left alone.
+        saved = cert.read_bytes()
+        key.unlink()
+        self.assertEqual(0, smtpd.terminate())
+        done = run_tool(program_argv("smtpd", {**smtpd.flags, "admin_listen": "127.0.0.1:0"}), timeout=20)
+        self.assertEqual(2, done.returncode, done.stderr)
+        self.assertIn(f"{key} is missing", done.stderr.decode())
+        self.assertFalse(key.exists())
+        self.assertEqual(saved, cert.read_bytes())
+
+    def test_another_hostname_is_added_to_a_self_signed_certificate(self):
+        stack = self.new_stack()
+        stack.add_stored()
+        folder = stack.folder / "self-signed"
+        smtpd = stack.add_smtpd(tls_cert=None, tls_key=None, tls_self_signed_dir=folder)
+        key = (folder / "tls.key").read_bytes()
+        self.assertEqual(0, smtpd.terminate())
+        smtpd.flags["hostname"] = "mail.example.test"
+        smtpd.restart()
+        self.assertEqual(key, (folder / "tls.key").read_bytes())
+        context = ssl.create_default_context(cafile=folder / "tls.crt")
+        for name in ("mail.example.test", stack.hostname):
+            with socket.create_connection(("127.0.0.1", smtpd.ports["submissions"]), timeout=30) as plain:
+                with context.wrap_socket(plain, server_hostname=name) as connection:
+                    self.assertTrue(connection.recv(100).startswith(b"220 mail.example.test"))
 
     def test_files_that_do_not_belong_together(self):
         stack = self.new_stack()

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include <functional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -31,6 +32,14 @@ PemPair Pair(absl::string_view name = "a.example.test", absl::Time now = absl::N
   return *pair;
 }
 
+std::string PemOf(X509* certificate) {
+  const BioPtr bio(BIO_new(BIO_s_mem()));
+  PEM_write_bio_X509(bio.get(), certificate);
+  char* data = nullptr;
+  const long size = BIO_get_mem_data(bio.get(), &data);
+  return std::string(data, static_cast<size_t>(size));
+}
+
 // The certificate of `pair` with another's name as its issuer: what an authority would give out.
 PemPair SignedByAnother(absl::Time now) {
   const PemPair leaf_pair = Pair("leaf.example.test", now);
@@ -41,21 +50,26 @@ PemPair SignedByAnother(absl::Time now) {
   X509_set_issuer_name(leaf.get(), X509_get_subject_name(issuer.get()));
   EXPECT_TRUE(issuer_key.ok()) << issuer_key.status();
   if (issuer_key.ok()) X509_sign(leaf.get(), issuer_key->get(), EVP_sha256());
-  const BioPtr bio(BIO_new(BIO_s_mem()));
-  PEM_write_bio_X509(bio.get(), leaf.get());
-  char* data = nullptr;
-  const long size = BIO_get_mem_data(bio.get(), &data);
-  return {std::string(data, static_cast<size_t>(size)), leaf_pair.key};
+  return {PemOf(leaf.get()), leaf_pair.key.substr(leaf_pair.key.find("-----BEGIN"))};
+}
+
+// What an operator makes who signs for himself: as ours, without our marks.
+PemPair WithoutMark(absl::Time now) {
+  PemPair pair = Pair("own.example.test", now);
+  const X509Ptr certificate = FirstCertificate(pair.certificate);
+  const absl::StatusOr<EvpKeyPtr> key = PrivateKey({.path = "", .bytes = pair.key});
+  EXPECT_TRUE(key.ok()) << key.status();
+  X509_NAME* const name = X509_get_subject_name(certificate.get());
+  X509_NAME_ENTRY_free(
+      X509_NAME_delete_entry(name, X509_NAME_get_index_by_NID(name, NID_organizationName, -1)));
+  X509_set_issuer_name(certificate.get(), name);
+  if (key.ok()) X509_sign(certificate.get(), key->get(), EVP_sha256());
+  return {PemOf(certificate.get()), pair.key.substr(pair.key.find("-----BEGIN"))};
 }
 
 // The certificate that connections would get, as PEM.
 std::string Served(const TlsContext& context) {
-  X509* const certificate = SSL_CTX_get0_certificate(context.current().get());
-  const BioPtr bio(BIO_new(BIO_s_mem()));
-  PEM_write_bio_X509(bio.get(), certificate);
-  char* data = nullptr;
-  const long size = BIO_get_mem_data(bio.get(), &data);
-  return std::string(data, static_cast<size_t>(size));
+  return PemOf(SSL_CTX_get0_certificate(context.current().get()));
 }
 
 class TlsContextTest : public ::testing::Test {
@@ -205,9 +219,13 @@ class SelfSignedDirTest : public ::testing::Test {
  protected:
   std::string Cert() { return FileText(dir.Path("tls.crt")); }
   std::string Key() { return FileText(dir.Path("tls.key")); }
-  absl::Status Keep(absl::Time now = absl::Now()) {
-    return KeepSelfSigned(dir.path(), "mx.example.test", now);
+  absl::Status Keep(absl::Time now = absl::Now(), Serving serving = Serving::kNothing) {
+    return KeepSelfSigned({.dir = dir.path(), .name = name, .serving = serving}, now);
   }
+  void Remove(absl::string_view file) { ASSERT_EQ(::unlink(dir.Path(file).c_str()), 0); }
+  bool Fits() { return CheckPair({.path = "c", .bytes = Cert()}, {.path = "k", .bytes = Key()}).ok(); }
+
+  std::string name = "mx.example.test";
 
   TempDir dir;
 };
@@ -225,12 +243,13 @@ TEST_F(SelfSignedDirTest, MakesAPairForItsOwnerOnlyAndUsesItAgain) {
   const std::string cert = Cert();
   ASSERT_TRUE(Keep().ok());
   EXPECT_EQ(Cert(), cert);
-  EXPECT_NE(::access(dir.Path("tls.crt.new").c_str(), F_OK), 0);
+  EXPECT_NE(::access(dir.Path(".mailstead-tls.crt").c_str(), F_OK), 0);
+  EXPECT_NE(::access(dir.Path(".mailstead-tls.key").c_str(), F_OK), 0);
 }
 
 TEST_F(SelfSignedDirTest, MakesTheFolder) {
   const std::string sub = dir.Path("tls");
-  ASSERT_TRUE(KeepSelfSigned(sub, "mx.example.test", absl::Now()).ok());
+  ASSERT_TRUE(KeepSelfSigned({.dir = sub, .name = name}, absl::Now()).ok());
   struct stat status;
   ASSERT_EQ(::stat(sub.c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777, 0700u);
@@ -242,65 +261,237 @@ TEST_F(SelfSignedDirTest, IsRenewedBeforeItExpires) {
   const absl::Time made = absl::Now();
   ASSERT_TRUE(Keep(made).ok());
   const std::string first = Cert();
-  ASSERT_TRUE(Keep(made + kSelfSignedLifetime - kSelfSignedRenewBefore - kDay).ok());
+  const std::string key = Key();
+  ASSERT_TRUE(Keep(made + kSelfSignedLifetime - kSelfSignedRenewBefore - kDay, Serving::kOurs).ok());
   EXPECT_EQ(Cert(), first);
-  ASSERT_TRUE(Keep(made + kSelfSignedLifetime - kSelfSignedRenewBefore + kDay).ok());
+  ASSERT_TRUE(Keep(made + kSelfSignedLifetime - kSelfSignedRenewBefore + kDay, Serving::kOurs).ok());
   EXPECT_NE(Cert(), first);
+  // TLSA records name the key.
+  EXPECT_EQ(Key(), key);
+  EXPECT_TRUE(Fits());
 }
 
 TEST_F(SelfSignedDirTest, HalfAPairOfOursIsMadeAgain) {
   ASSERT_TRUE(Keep().ok());
   const std::string first = Cert();
-  ASSERT_EQ(::unlink(dir.Path("tls.key").c_str()), 0);
-  ASSERT_TRUE(Keep().ok());
+  Remove("tls.key");
+  ASSERT_TRUE(Keep(absl::Now(), Serving::kOurs).ok());
   EXPECT_NE(Cert(), first);
+  EXPECT_TRUE(Fits());
 
-  // A crash between the renames: the new key is there, the old certificate still is.
-  const std::string second = Cert();
+  // A crash before the second rename: the key is there, and no certificate or another's.
+  const std::string key = Key();
+  Remove("tls.crt");
+  ASSERT_TRUE(Keep().ok());
+  EXPECT_EQ(Key(), key);
+  EXPECT_TRUE(Fits());
   dir.Write("tls.key", Pair().key);
   ASSERT_TRUE(Keep().ok());
-  EXPECT_NE(Cert(), second);
-  EXPECT_TRUE(CheckPair({.path = "c", .bytes = Cert()}, {.path = "k", .bytes = Key()}).ok());
+  EXPECT_TRUE(Fits());
+}
+
+TEST_F(SelfSignedDirTest, ANewNameMakesANewCertificateAtTheStartOnly) {
+  ASSERT_TRUE(Keep().ok());
+  const std::string first = Cert();
+  const std::string key = Key();
+  name = "pop.example.test";
+  ASSERT_TRUE(Keep(absl::Now(), Serving::kOurs).ok());
+  EXPECT_EQ(Cert(), first) << "programs with two names would take turns";
+  ASSERT_TRUE(Keep().ok());
+  EXPECT_TRUE(NamesHost(Cert(), "pop.example.test"));
+  EXPECT_TRUE(NamesHost(Cert(), "mx.example.test")) << "the other program would make it anew";
+  EXPECT_TRUE(NamesHost(Cert(), "127.0.0.1"));
+  EXPECT_EQ(Key(), key);
+  EXPECT_TRUE(Fits());
+  const std::string second = Cert();
+  name = "mx.example.test";
+  ASSERT_TRUE(Keep().ok());
+  EXPECT_EQ(Cert(), second);
+}
+
+TEST_F(SelfSignedDirTest, NamesOfLongAgoAreForgotten) {
+  for (int i = 0; i < 9; ++i) {
+    name = absl::StrCat("mx", i, ".example.test");
+    ASSERT_TRUE(Keep().ok());
+  }
+  EXPECT_THAT(NamesOf(Cert()), ::testing::ElementsAre(
+                                   "mx8.example.test", "mx7.example.test", "mx6.example.test",
+                                   "mx5.example.test", "mx4.example.test", "mx3.example.test",
+                                   "mx2.example.test", "mx1.example.test", "localhost", "127.0.0.1", "::1"));
 }
 
 TEST_F(SelfSignedDirTest, WhatTheOperatorPutThereIsNeverReplaced) {
-  // Expired long ago, but an authority's: that is for the operator to see and to mend.
-  const PemPair expired = SignedByAnother(absl::Now() - 2 * kSelfSignedLifetime);
-  dir.Write("tls.crt", expired.certificate);
-  dir.Write("tls.key", expired.key);
-  EXPECT_TRUE(Keep().ok());
-  EXPECT_EQ(Cert(), expired.certificate);
+  // Expired long ago: that is for the operator to see and to mend. One is an authority's; the other signed itself, as ours
+  // do.
+  const absl::Time long_ago = absl::Now() - 2 * kSelfSignedLifetime;
+  for (const PemPair& expired : {SignedByAnother(long_ago), WithoutMark(long_ago)}) {
+    for (const Serving serving : {Serving::kNothing, Serving::kOurs, Serving::kOperators}) {
+      dir.Write("tls.crt", expired.certificate);
+      dir.Write("tls.key", expired.key);
+      EXPECT_TRUE(Keep(absl::Now(), serving).ok());
+      EXPECT_EQ(Cert(), expired.certificate);
+      EXPECT_EQ(Key(), expired.key);
 
-  const std::string wrong_key = Pair().key;
-  dir.Write("tls.key", wrong_key);
+      // Of each half one that does not fit, whether ours or not, is damaged, or is not there.
+      for (const std::string& wrong :
+           {Pair().key, WithoutMark(absl::Now()).key, std::string(), expired.certificate}) {
+        dir.Write("tls.key", wrong);
+        const absl::Status status = Keep(absl::Now(), serving);
+        EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+        EXPECT_THAT(std::string(status.message()), HasSubstr(dir.Path("tls.key")));
+        EXPECT_EQ(Cert(), expired.certificate);
+        EXPECT_EQ(Key(), wrong);
+      }
+      Remove("tls.key");
+      absl::Status status = Keep(absl::Now(), serving);
+      EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+      EXPECT_THAT(std::string(status.message()), HasSubstr(dir.Path("tls.key") + " is missing"));
+      EXPECT_EQ(Cert(), expired.certificate);
+      EXPECT_NE(::access(dir.Path("tls.key").c_str(), F_OK), 0);
+
+      dir.Write("tls.key", expired.key);
+      for (const std::string& wrong :
+           {WithoutMark(absl::Now()).certificate, Pair().certificate, std::string()}) {
+        dir.Write("tls.crt", wrong);
+        EXPECT_EQ(Keep(absl::Now(), serving).code(), absl::StatusCode::kInvalidArgument);
+        EXPECT_EQ(Cert(), wrong);
+        EXPECT_EQ(Key(), expired.key);
+      }
+      Remove("tls.crt");
+      status = Keep(absl::Now(), serving);
+      EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+      EXPECT_THAT(std::string(status.message()), HasSubstr(dir.Path("tls.crt") + " is missing"));
+      EXPECT_NE(::access(dir.Path("tls.crt").c_str(), F_OK), 0);
+      EXPECT_EQ(Key(), expired.key);
+    }
+  }
+}
+
+TEST_F(SelfSignedDirTest, NothingIsPutInThePlaceOfAnOperatorsPairThatIsInUse) {
+  const absl::Status status = Keep(absl::Now(), Serving::kOperators);
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("stays in use"));
+  EXPECT_NE(::access(dir.Path("tls.crt").c_str(), F_OK), 0);
+  EXPECT_NE(::access(dir.Path("tls.key").c_str(), F_OK), 0);
+}
+
+TEST_F(SelfSignedDirTest, AnotherKeyBehindOurMarkIsNotOurs) {
+  ASSERT_TRUE(Keep().ok());
+  EXPECT_TRUE(IsOurKey(Key()));
+  EXPECT_TRUE(IsOurCertificate(Cert()));
+  const std::string mark = Key().substr(0, Key().find('\n') + 1);
+  const std::string pasted = mark + WithoutMark(absl::Now()).key;
+  EXPECT_FALSE(IsOurKey(pasted));
+  dir.Write("tls.key", pasted);
   EXPECT_EQ(Keep().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(Cert(), expired.certificate);
-  EXPECT_EQ(Key(), wrong_key);
+  EXPECT_EQ(Key(), pasted);
+  EXPECT_FALSE(IsOurKey(mark));
+  EXPECT_FALSE(IsOurKey(mark.substr(0, mark.size() - 1)));
+}
+
+// The old pair is better than none, but while the process runs it is told each time.
+TEST_F(SelfSignedDirTest, WhatCannotBeRenewedIsUsed) {
+  // As in a folder that is read-only, which is none to root.
+  ASSERT_EQ(::mkdir(dir.Path("tls.lock").c_str(), 0700), 0);
+  const PemPair old = Pair("old.example.test");
+  dir.Write("tls.crt", old.certificate);
+  dir.Write("tls.key", old.key);
+  ::testing::internal::CaptureStderr();
+  EXPECT_TRUE(Keep().ok());
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("event=certificate_not_renewed"));
+  EXPECT_EQ(Cert(), old.certificate);
+  EXPECT_EQ(Keep(absl::Now() + kSelfSignedLifetime, Serving::kOurs).code(),
+            absl::StatusCode::kInvalidArgument);
+  ::rmdir(dir.Path("tls.lock").c_str());
 }
 
 TEST_F(SelfSignedDirTest, AFolderThatCannotBeIsNamed) {
   const std::string file = dir.Write("file", "");
-  const absl::Status status = KeepSelfSigned(file + "/tls", "x", absl::Now());
+  const absl::Status status = KeepSelfSigned({.dir = file + "/tls", .name = "x"}, absl::Now());
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), HasSubstr(file));
 }
 
 TEST_F(SelfSignedDirTest, ProgramsThatStartAtOnceEndWithTheSamePair) {
   std::vector<std::thread> programs;
-  std::vector<std::string> served(8);
-  for (size_t i = 0; i < served.size(); ++i) {
+  std::vector<std::unique_ptr<TlsContext>> contexts(8);
+  // Two replicas each of programs with names of their own.
+  for (size_t i = 0; i < contexts.size(); ++i) {
     programs.emplace_back([&, i] {
       TlsOptions options;
       options.self_signed_dir = dir.path();
-      options.self_signed_name = absl::StrCat("name", i, ".example.test");
+      options.self_signed_name = absl::StrCat("name", i / 2, ".example.test");
       absl::StatusOr<std::unique_ptr<TlsContext>> context = TlsContext::Create(options);
       ASSERT_TRUE(context.ok()) << context.status();
-      served[i] = Served(**context);
+      contexts[i] = *std::move(context);
+    });
+  }
+  for (std::thread& program : programs) program.join();
+  const std::string last = Cert();
+  for (const std::unique_ptr<TlsContext>& context : contexts) {
+    ASSERT_NE(context, nullptr);
+    EXPECT_TRUE(context->ReloadIfChanged().ok());
+    EXPECT_EQ(Served(*context), last);
+  }
+  EXPECT_EQ(Cert(), last);
+  for (int i = 0; i < 4; ++i) EXPECT_TRUE(NamesHost(last, absl::StrCat("name", i, ".example.test")));
+}
+
+TEST_F(SelfSignedDirTest, ReplicasThatStartAtOnceServeTheSamePairAtOnce) {
+  std::vector<std::thread> programs;
+  std::vector<std::string> served(8);
+  for (std::string& one : served) {
+    programs.emplace_back([&] {
+      absl::StatusOr<std::unique_ptr<TlsContext>> context =
+          TlsContext::Create({.self_signed_name = "mx.example.test", .self_signed_dir = dir.path()});
+      ASSERT_TRUE(context.ok()) << context.status();
+      one = Served(**context);
     });
   }
   for (std::thread& program : programs) program.join();
   EXPECT_FALSE(served[0].empty());
   for (const std::string& one : served) EXPECT_EQ(one, served[0]);
+}
+
+TEST_F(SelfSignedDirTest, AnOperatorsPairMayBeReplacedInAnyOrder) {
+  const auto put = [&](absl::string_view file, const std::string& text) {
+    dir.Write("new", text);
+    ASSERT_EQ(::rename(dir.Path("new").c_str(), dir.Path(file).c_str()), 0);
+  };
+  const PemPair old = SignedByAnother(absl::Now());
+  const PemPair next = SignedByAnother(absl::Now());
+  put("tls.crt", old.certificate);
+  put("tls.key", old.key);
+  absl::StatusOr<std::unique_ptr<TlsContext>> context =
+      TlsContext::Create({.self_signed_name = "mx.example.test", .self_signed_dir = dir.path()});
+  ASSERT_TRUE(context.ok()) << context.status();
+  // Each step is looked at.
+  const std::vector<std::function<void()>> steps = {[&] { Remove("tls.crt"); }, [&] { Remove("tls.key"); },
+                                                    [&] { put("tls.key", next.key); }};
+  for (const auto& step : steps) {
+    step();
+    EXPECT_EQ((*context)->ReloadIfChanged().code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_EQ(Served(**context), old.certificate);
+  }
+  put("tls.crt", next.certificate);
+  EXPECT_TRUE((*context)->ReloadIfChanged().ok());
+  EXPECT_EQ(Served(**context), next.certificate);
+  EXPECT_EQ(Key(), next.key);
+}
+
+TEST_F(TlsContextTest, WarnsOfACertificateThatClientsWillRefuse) {
+  options.self_signed_name = "mx.example.test";
+  ::testing::internal::CaptureStderr();
+  ASSERT_TRUE(CreateFrom(SignedByAnother(absl::Now() - 2 * kSelfSignedLifetime)).ok());
+  const std::string log = ::testing::internal::GetCapturedStderr();
+  EXPECT_THAT(log, HasSubstr("event=certificate_expired"));
+  EXPECT_THAT(log, HasSubstr("event=certificate_without_hostname"));
+  EXPECT_THAT(log, HasSubstr("leaf.example.test,localhost,127.0.0.1,::1"));
+
+  options.self_signed_name = "leaf.example.test";
+  ::testing::internal::CaptureStderr();
+  ASSERT_TRUE(CreateFrom(SignedByAnother(absl::Now())).ok());
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), ::testing::Not(HasSubstr("event=certificate_")));
 }
 
 TEST(SelfSignedTest, HasWhatClientsLookFor) {
