@@ -16,11 +16,11 @@ class SessionJournal {
 
   // `sender` is as MAIL gave it, "<>" for the null reverse-path.
 
-  // MAIL was refused for its sender, by the store's word or because there was none.
+  // MAIL was refused for its sender: by the store's word, because there was none, or because the account has sent enough.
   virtual void SenderRefused(absl::string_view sender, ReplyId reply) = 0;
   // RCPT was refused by the store's word or because there was none.
   virtual void RecipientRefused(absl::string_view sender, absl::string_view recipient, ReplyId reply) = 0;
-  // The message itself was refused, whatever the store would say.
+  // The message itself was refused, whatever the store would say. `delivery_id`: empty when MAIL announced its size.
   virtual void MessageRefused(absl::string_view sender, absl::string_view delivery_id, ReplyId reply) = 0;
   // The store did not take the message.
   virtual void MessageNotStored(absl::string_view sender, absl::string_view delivery_id, ReplyId reply) = 0;

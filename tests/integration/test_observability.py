@@ -60,6 +60,10 @@ class ObservabilityTest(SharedStackCase):
             self.assertEqual(("unknown_recipient", "nobody@example.test"), (refused["reply"], refused["recipient"]))
             [refused] = events(event="message_refused", **{"from": given})
             self.assertEqual(("mail_loop", "mx"), (refused["reply"], refused["listener"]))
+        with self.stack.mx() as session:
+            session.expect(552, "MAIL FROM:<large@elsewhere.test> SIZE=99999999999")
+        [refused] = events(event="message_refused", **{"from": "large@elsewhere.test"})
+        self.assertEqual("message_too_big", refused["reply"])
         with self.stack.submission(self.user) as session:
             session.expect(550, "MAIL FROM:<other@elsewhere.test>")
         [refused] = events(event="sender_refused", **{"from": "other@elsewhere.test"})

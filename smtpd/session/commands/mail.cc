@@ -46,6 +46,7 @@ Action Mail(Dialog& dialog, absl::string_view argument) {
   // RFC 1870 section 6.1.
   if (mail->size_bytes.value_or(0) > dialog.config.limits.max_message_bytes) {
     dialog.Say(ReplyId::kMessageTooBig, absl::StrCat(dialog.config.limits.max_message_bytes));
+    dialog.journal.MessageRefused(mail->reverse_path.given, /*delivery_id=*/"", ReplyId::kMessageTooBig);
     return NextCommandAction{};
   }
   std::unique_ptr<Transaction> transaction = MakeTransaction(*std::move(mail));
@@ -56,10 +57,7 @@ Action Mail(Dialog& dialog, absl::string_view argument) {
 
 Action MailSendReserved(Dialog& dialog, bool reserved) {
   std::unique_ptr<Transaction> transaction = std::move(dialog.asked);
-  if (!reserved) {
-    dialog.Say(ReplyId::kTooManyMessages);
-    return NextCommandAction{};
-  }
+  if (!reserved) return Refuse(dialog, transaction->sender, ReplyId::kTooManyMessages);
   // A notification has no sender to check (section 4.5.5).
   if (transaction->envelope.reverse_path.empty()) return Accept(dialog, std::move(transaction));
   CheckSenderAction check{dialog.account, transaction->envelope.reverse_path};

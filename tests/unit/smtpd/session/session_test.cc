@@ -367,7 +367,8 @@ TEST_F(SessionTest, ReservesBeforeItAsksForTheSender) {
   EXPECT_TRUE(std::holds_alternative<NextCommandAction>(action));
   EXPECT_EQ(journal_.of(ReplyId::kSenderOk), 1);
   EXPECT_THAT(journal_.told,
-              ElementsAre("ok PLAIN alice@example.test", "sender alice@example.test sender_not_allowed"));
+              ElementsAre("ok PLAIN alice@example.test", "sender alice@example.test sender_not_allowed",
+                          "sender alice@example.test too_many_messages"));
 }
 
 TEST_F(SessionTest, TellsHowALoginEnds) {
@@ -547,6 +548,24 @@ TEST_F(SessionTest, TellsWhyAMessageIsNotStored) {
   session->OnLine("DATA");
   session->OnStoreFailed("id-2", absl::UnavailableError("away"));
   EXPECT_THAT(journal_.told, ElementsAre("message id-1 mail_loop from a@b.test", "not stored id-2 store_away from <>"));
+}
+
+// What a limit keeps from being sent is in the log, and not only told to the client.
+TEST_F(SessionTest, TellsWhatALimitRefuses) {
+  config_.kind = ListenerKind::kSubmissions;
+  Session session(config_, journal_);
+  session.OnTlsStarted(true);
+  session.OnLine("EHLO client.test");
+  session.OnLine("AUTH PLAIN AGEAYg==");
+  session.OnLoggedIn("alice@example.test");
+  journal_.told.clear();
+  session.OnLine("MAIL FROM:<alice@example.test> SIZE=100000000");
+  EXPECT_FALSE(session.in_transaction());
+  session.OnLine("MAIL FROM:<alice@example.test>");
+  session.OnSendReserved(false);
+  EXPECT_FALSE(session.in_transaction());
+  EXPECT_THAT(journal_.told, ElementsAre("message  message_too_big from alice@example.test",
+                                         "sender alice@example.test too_many_messages"));
 }
 
 // Who looks for a sender in the log looks for what was sent; what is kept is in the form of RFC 5321.
