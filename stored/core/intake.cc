@@ -108,12 +108,19 @@ std::string KeyOf(const std::string& address) {
   return checked.ok() ? checked->key : address;
 }
 
+// As a field has it: with quotes, where a local part needs them and came without (address.h). The null reverse-path and
+// "postmaster" are what they are.
+std::string InField(const std::string& address) {
+  const absl::StatusOr<Address> parsed = ParseAddress(address);
+  return parsed.ok() ? parsed->ToString() : address;
+}
+
 // Makes the fields in front of each copy.
 class Prefixes {
  public:
   explicit Prefixes(const Envelope& envelope)
       : envelope_(envelope),
-        return_path_(absl::StrCat("Return-Path: <", envelope.reverse_path, ">\r\n")),
+        return_path_(absl::StrCat("Return-Path: <", InField(envelope.reverse_path), ">\r\n")),
         keys_(envelope.recipients.size()) {}
 
   std::string Make(const std::string& account_address, const std::vector<int32_t>& recipients) {
@@ -128,7 +135,7 @@ class Prefixes {
       if (keys_[index].empty()) keys_[index] = KeyOf(address);
       if (keys_[index] == own_key || !told.insert(keys_[index]).second) continue;
       // SECURITY: an address that parses has no CR or LF.
-      absl::StrAppend(&prefix, "X-Original-To: ", address, "\r\n");
+      absl::StrAppend(&prefix, "X-Original-To: ", InField(address), "\r\n");
     }
     return prefix;
   }

@@ -1,11 +1,11 @@
-#include "smtpd/protocol/command.h"
-
 #include <string>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
+#include "common/mail/trace.h"
 #include "common/text/utf8.h"
+#include "smtpd/protocol/command.h"
 #include "smtpd/protocol/limits.h"
 #include "smtpd/protocol/parameters.h"
 #include "tests/fuzz/fuzz.h"
@@ -55,6 +55,36 @@ void CheckRcpt(absl::string_view argument) {
   CHECK(notify.given || !(notify.success || notify.failure || notify.delay));
 }
 
+// Whatever a client calls itself, the field that has it is one field, and its comments are closed.
+void CheckHeloName(absl::string_view name) {
+  if (!smtp::IsHeloName(name)) return;
+  for (const bool smtputf8 : {false, true}) {
+    TraceInfo info;
+    info.helo = std::string(name);
+    info.client_address = "192.0.2.1";
+    info.hostname = "mx.example.test";
+    info.delivery_id = "id";
+    info.smtputf8 = smtputf8;
+    const std::string field = ReceivedField(info);
+    CHECK(smtputf8 ? IsValidUtf8(field) : IsAscii(field));
+    const absl::string_view from =
+        absl::string_view(field).substr(0, field.find("\r\n\tby mx.example.test with SMTP\r\n"));
+    CHECK(from.size() < field.size());
+    int depth = 0;
+    for (size_t i = 0; i < from.size(); ++i) {
+      if (from[i] == '\\') {
+        CHECK(depth > 0 && ++i < from.size());
+      } else if (from[i] == '(' || from[i] == ')') {
+        depth += from[i] == '(' ? 1 : -1;
+        CHECK(depth == 0 || depth == 1);
+      } else if (from[i] == '\r' || from[i] == '\n') {
+        CHECK(depth == 0);
+      }
+    }
+    CHECK(depth == 0);
+  }
+}
+
 void CheckBdatAndAuth(absl::string_view argument) {
   if (const auto bdat = smtp::ParseBdat(argument); bdat.ok()) {
     const auto again = smtp::ParseBdat(absl::StrCat(bdat->size_bytes, bdat->last ? " LAST" : ""));
@@ -75,7 +105,7 @@ void Run(absl::string_view input) {
   const smtp::CommandWords words = smtp::SplitCommand(input);
   CHECK(words.verb.find(' ') == absl::string_view::npos);
   CHECK(!absl::StartsWith(words.argument, " ") && !absl::EndsWith(words.argument, " "));
-  (void)smtp::IsHeloName(words.argument);
+  CheckHeloName(words.argument);
   CheckMail(words.argument, false);
   CheckMail(words.argument, true);
   CheckRcpt(words.argument);

@@ -193,6 +193,18 @@ TEST_F(IntakeTest, OurFieldsGoInFrontAndTheTraceBehindThem) {
             "Return-Path: <>\r\nDelivered-To: a@example.test\r\n\r\nno field at all\r\n");
 }
 
+// A relay may bring addresses as it got them: in our fields they have the form of RFC 5321.
+TEST_F(IntakeTest, LocalPartsWithDotsAreQuotedInOurFields) {
+  ASSERT_TRUE(directory_.CreateAlias("@example.test", {"a@example.test"}).ok());
+  Envelope envelope = Valid();
+  envelope.reverse_path = "a..b@docomo.test";
+  envelope.recipients = {To("x..y@example.test")};
+  ASSERT_TRUE(Take(envelope).ok());
+  EXPECT_EQ(Fetch(a_),
+            "Return-Path: <\"a..b\"@docomo.test>\r\nDelivered-To: a@example.test\r\n"
+            "X-Original-To: \"x..y\"@example.test\r\ncontent: x\r\n");
+}
+
 TEST_F(IntakeTest, EachMailboxOnceWithAllAddressesThatLedToItAndNoOther) {
   ASSERT_TRUE(directory_.CreateAlias("team@example.test", {"a@example.test", "b@example.test"}).ok());
   ASSERT_TRUE(directory_.CreateAlias("@example.test", {"b@example.test"}).ok());
