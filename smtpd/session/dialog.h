@@ -59,6 +59,8 @@ struct Transaction {
   // these will keep of them (KeptBytes). Beyond a single recipient at most kMaxDeliveryMailboxes and kMaxKeptRecipientBytes.
   int64_t mailbox_count = 0;
   int64_t kept_bytes = 0;
+  // Set when a recipient was one too many: the journal has been told.
+  bool has_refused_more = false;
   // Set by the first BDAT: no more RCPT, no DATA (RFC 3030 section 2).
   bool chunking = false;
 };

@@ -46,9 +46,8 @@ EnvelopeRecipient RecipientOf(RcptCommand rcpt) {
   return recipient;
 }
 
-// False: the envelope has no room for it.
-bool Open(Transaction& transaction, RcptCommand rcpt) {
-  EnvelopeRecipient recipient = RecipientOf(std::move(rcpt));
+// Takes `recipient`. False: the envelope has no room for it, and it stays as it is.
+bool Open(Transaction& transaction, EnvelopeRecipient& recipient) {
   const size_t bytes = EnvelopeBytes(recipient);
   if (transaction.envelope_bytes + bytes > store::kMaxEnvelopeBytes) return false;
   transaction.envelope_bytes += bytes;
@@ -74,6 +73,15 @@ Action Refuse(Dialog& dialog, const EnvelopeRecipient& recipient, ReplyId reply)
   return NextCommandAction{};
 }
 
+// Says that the transaction takes no more. The first one is told of: a client may go on for thousands.
+Action RefuseMore(Dialog& dialog, const EnvelopeRecipient& recipient) {
+  if (!std::exchange(dialog.transaction->has_refused_more, true)) {
+    return Refuse(dialog, recipient, ReplyId::kTooManyRecipients);
+  }
+  dialog.Say(ReplyId::kTooManyRecipients);
+  return NextCommandAction{};
+}
+
 }  // namespace
 
 Action Rcpt(Dialog& dialog, absl::string_view argument) {
@@ -87,14 +95,9 @@ Action Rcpt(Dialog& dialog, absl::string_view argument) {
     SayParseError(dialog, rcpt.error(), ReplyId::kBadRecipient, "RCPT TO:<address> [parameters]");
     return NextCommandAction{};
   }
-  if (transaction.envelope.recipients.size() >= dialog.config.limits.max_recipients) {
-    dialog.Say(ReplyId::kTooManyRecipients);
-    return NextCommandAction{};
-  }
-  if (!Open(transaction, *std::move(rcpt))) {
-    dialog.Say(ReplyId::kTooManyRecipients);
-    return NextCommandAction{};
-  }
+  EnvelopeRecipient recipient = RecipientOf(*std::move(rcpt));
+  const bool full = transaction.envelope.recipients.size() >= dialog.config.limits.max_recipients;
+  if (full || !Open(transaction, recipient)) return RefuseMore(dialog, recipient);
   return ResolveRecipientsAction{};
 }
 
@@ -107,7 +110,8 @@ bool RcptAhead(Dialog& dialog, absl::string_view argument) {
     return false;
   Parsed<RcptCommand> rcpt = Parse(dialog, argument);
   if (!rcpt.ok()) return false;
-  return Open(transaction, *std::move(rcpt));
+  EnvelopeRecipient recipient = RecipientOf(*std::move(rcpt));
+  return Open(transaction, recipient);
 }
 
 Action RcptResolved(Dialog& dialog, EnvelopeRecipient recipient,
@@ -123,7 +127,8 @@ Action RcptResolved(Dialog& dialog, EnvelopeRecipient recipient,
   }
   if (reply != ReplyId::kRecipientOk) {
     transaction.envelope_bytes -= EnvelopeBytes(recipient);
-    return Refuse(dialog, recipient, reply);
+    return reply == ReplyId::kTooManyRecipients ? RefuseMore(dialog, recipient)
+                                                : Refuse(dialog, recipient, reply);
   }
   transaction.envelope.recipients.push_back(std::move(recipient));
   dialog.Say(reply);

@@ -239,8 +239,12 @@ TEST_F(SessionTest, NoMoreRecipientsAheadThanATransactionTakes) {
   EXPECT_TRUE(std::holds_alternative<ResolveRecipientsAction>(session->OnLine("RCPT TO:<b@example.test>")));
   EXPECT_FALSE(session->TakeRecipientAhead("RCPT TO:<c@example.test>"));
   Resolve(*session, {Local()});
+  journal_.told.clear();
   session->OnLine("RCPT TO:<c@example.test>");
-  EXPECT_EQ(journal_.of(ReplyId::kTooManyRecipients), 1);
+  session->OnLine("RCPT TO:<d@example.test>");
+  EXPECT_EQ(journal_.of(ReplyId::kTooManyRecipients), 2);
+  EXPECT_THAT(journal_.told, ElementsAre("recipient c@example.test too_many_recipients from a@b.test"))
+      << "once in a transaction";
 }
 
 // What recipients cost the store is counted by transaction: one always fits, and who is told that it is too many sends to
