@@ -14,6 +14,21 @@
 
 namespace mailstead::store {
 
+// Where one thread at a time waits. Contexts are lent and never destroyed: who ends a wait wakes it from a thread of its own,
+// which may still be at it when the waiter has gone on.
+class WaitingRoom {
+ public:
+  WaitingRoom();
+  ~WaitingRoom();
+  WaitingRoom(const WaitingRoom&) = delete;
+  WaitingRoom& operator=(const WaitingRoom&) = delete;
+
+  asio::io_context& context() { return *context_; }
+
+ private:
+  asio::io_context* const context_;
+};
+
 // Thread-safe.
 class BlockingStore {
  public:
@@ -23,7 +38,8 @@ class BlockingStore {
   // Runs `work` to its end on this thread. T is absl::Status, or a StatusOr.
   template <typename T>
   T Run(asio::awaitable<T> work) {
-    asio::io_context io{1};
+    WaitingRoom room;
+    asio::io_context& io = room.context();
     const auto guard = asio::make_work_guard(io);
     std::optional<T> result;
     const auto done = [&](std::exception_ptr error, T value) {
