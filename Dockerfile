@@ -26,7 +26,7 @@ FROM debian:bookworm-slim AS base
 RUN groupadd --gid 10001 mailstead && \
     useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin mailstead && \
     install -d -o mailstead -g mailstead -m 0700 /var/lib/mailstead /var/lib/mailstead/store \
-      /var/lib/mailstead/secrets /var/lib/mailstead/tls /var/lib/mailstead/tickets
+      /var/lib/mailstead/secrets /var/lib/mailstead/tls
 COPY deploy/docker/healthcheck /usr/local/bin/
 
 
@@ -39,11 +39,7 @@ USER mailstead
 WORKDIR /
 
 
-FROM runtime AS front-end
-COPY deploy/docker/front-end /usr/local/bin/
-
-
-FROM front-end AS smtpd
+FROM runtime AS smtpd
 COPY --from=builder /build/bin/smtpd /usr/local/bin/
 ENV SMTPD_ADMIN_LISTEN=0.0.0.0:9090 \
     SMTPD_STORE=stored:7070 \
@@ -51,10 +47,10 @@ ENV SMTPD_ADMIN_LISTEN=0.0.0.0:9090 \
     SMTPD_TLS_SELF_SIGNED_DIR=/var/lib/mailstead/tls
 EXPOSE 25 465 587 9090
 HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --start-interval=1s CMD ["healthcheck", "9090"]
-ENTRYPOINT ["front-end", "smtpd"]
+ENTRYPOINT ["smtpd"]
 
 
-FROM front-end AS pop3d
+FROM runtime AS pop3d
 COPY --from=builder /build/bin/pop3d /usr/local/bin/
 ENV POP3D_ADMIN_LISTEN=0.0.0.0:9090 \
     POP3D_STORE=stored:7070 \
@@ -62,7 +58,7 @@ ENV POP3D_ADMIN_LISTEN=0.0.0.0:9090 \
     POP3D_TLS_SELF_SIGNED_DIR=/var/lib/mailstead/tls
 EXPOSE 110 995 9090
 HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --start-interval=1s CMD ["healthcheck", "9090"]
-ENTRYPOINT ["front-end", "pop3d"]
+ENTRYPOINT ["pop3d"]
 
 
 FROM runtime AS stored

@@ -111,6 +111,10 @@ config::Options OptionsOf(Flags& flags) {
       Flag("credential_cache_ttl", flags.credential_cache_ttl, Between(absl::ZeroDuration(), absl::Hours(24)),
            "how long a right password costs no hashing; 0s: never"),
 
+      // RFC 9325 section 3.4: a key at least once a week.
+      Flag("ticket_key_period", flags.ticket_key_period, Between(absl::Seconds(1), absl::Hours(7 * 24)),
+           "how long replicas of a front-end use a key of TLS session tickets before they get another"),
+
       Flag("block_cache_bytes", flags.block_cache_bytes, Between(1 << 20, int64_t{1} << 40),
            "memory for what was read lately"),
       Flag("rpc_memory_bytes", flags.rpc_memory_bytes, Between(16 << 20, int64_t{1} << 40),

@@ -40,6 +40,7 @@ struct Flags {
 
   size_t block_cache_bytes = size_t{64} << 20;
   size_t rpc_memory_bytes = size_t{512} << 20;
+  absl::Duration ticket_key_period = absl::Hours(12);
   // 0: four for each core.
   size_t threads = 0;
   absl::Duration drain_timeout = absl::Seconds(10);

@@ -81,6 +81,7 @@ CoreOptions CoreOptionsOf(const Flags& flags) {
   // What strangers see of accounts that do not exist must be the same after a restart.
   options.decoy_secret = OwnSecret(flags, "decoy.key");
   options.grant_key = OwnSecret(flags, "grant.key");
+  options.ticket_key_period = flags.ticket_key_period;
   options.max_message_bytes = static_cast<int64_t>(flags.max_message_bytes);
   return options;
 }

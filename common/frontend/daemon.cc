@@ -15,6 +15,7 @@
 #include "common/config/privacy.h"
 #include "common/frontend/certificate_watch.h"
 #include "common/frontend/store_watch.h"
+#include "common/frontend/ticket_watch.h"
 #include "common/net/descriptor_limit.h"
 #include "common/net/shutdown.h"
 #include "common/obs/admin_server.h"
@@ -68,6 +69,7 @@ struct Daemon::Impl {
                 options.flags.trusted_networks),
         threads(options.flags.threads),
         logins(store, threads.first().get_executor()),
+        tickets(store, tls->tickets(), threads.first().get_executor()),
         listeners(threads, options.flags.peer_timeout),
         watch(threads.first().get_executor(), [this] { return ProbeStore(); }) {}
 
@@ -85,6 +87,7 @@ struct Daemon::Impl {
   net::ConnectionCounter counter;
   net::IoThreads threads;
   LoginWatch logins;
+  TicketWatch tickets;
   Listeners listeners;
   StoreWatch watch;
   Hooks hooks;
@@ -132,7 +135,8 @@ bool Daemon::Impl::End() {
     std::future<void> ended = asio::co_spawn(threads.first(), hooks.end(), asio::use_future);
     told = ended.wait_for(absl::ToChronoSeconds(kEndTimeout)) == std::future_status::ready;
   }
-  const bool watched = logins.Stop(kWatchEndTimeout) && watch.Stop(kWatchEndTimeout);
+  const bool watched =
+      logins.Stop(kWatchEndTimeout) && tickets.Stop(kWatchEndTimeout) && watch.Stop(kWatchEndTimeout);
   obs::LogInfo("stopped", {{"drained", drained}, {"store_hangs", !told || !watched}});
   return drained && told && watched;
 }
@@ -158,6 +162,7 @@ int Daemon::Run(const std::vector<Listening>& listening, Hooks hooks) {
   obs::LogInfo("started", {});
   impl_->watch.Start();
   impl_->logins.Start();
+  impl_->tickets.Start();
 
   const int signal = net::WaitForSignal([this] { impl_->Reload(); });
   obs::LogInfo("draining", {{"signal", signal}});

@@ -95,10 +95,9 @@ config::Options OptionsOf(Flags& flags) {
       Flag("tls_key", flags.tls.key_file, "PEM file with its key"),
       Flag("tls_self_signed_dir", flags.tls.self_signed_dir,
            "without --tls_cert: folder with tls.crt and tls.key, where a self-signed pair is made when there "
-           "is none; empty: "
-           "memory only"),
+           "is none; empty: memory only"),
       Flag("tls_ticket_key_file", flags.tls.ticket_key_file, CheckTicketKeyFile,
-           "file of 48 or more bytes, shared by replicas, for session tickets"),
+           "file of 48 or more bytes, shared by replicas, for session tickets; empty: keys of the store"),
       Flag("proxy_networks", flags.proxy_networks_text,
            "networks whose connections must begin with a PROXY header (v1, v2), comma separated, as "
            "10.0.0.0/8"),

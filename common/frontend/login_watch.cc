@@ -5,9 +5,7 @@
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
-#include "asio/co_spawn.hpp"
 #include "asio/post.hpp"
-#include "asio/use_future.hpp"
 #include "common/base/status.h"
 #include "common/obs/log.h"
 #include "common/store/limits.h"
@@ -45,24 +43,10 @@ LoginWatch::Login::~Login() {
 LoginWatch::LoginWatch(store::StoreApi& store, asio::any_io_executor executor, absl::Duration period,
                        Timers& timers)
     : store_(store),
-      executor_(std::move(executor)),
       period_(period),
-      clock_(timers),
-      timer_(timers.NewTimer(executor_)) {}
+      recurring_(
+          std::move(executor), period, [this] { return Turn(); }, timers) {}
 LoginWatch::~LoginWatch() = default;
-
-void LoginWatch::Start() { ended_ = asio::co_spawn(executor_, Run(), asio::use_future); }
-
-bool LoginWatch::Stop(absl::Duration timeout) {
-  if (!ended_.valid()) return true;
-  asio::post(executor_, [this] {
-    stopping_ = true;
-    timer_->Cancel();
-  });
-  if (ended_.wait_for(absl::ToChronoMilliseconds(timeout)) != std::future_status::ready) return false;
-  ended_.get();
-  return true;
-}
 
 std::unique_ptr<LoginWatch::Login> LoginWatch::Watch(AccountId account, std::string grant,
                                                      asio::any_io_executor executor,
@@ -77,14 +61,10 @@ std::unique_ptr<LoginWatch::Login> LoginWatch::Watch(AccountId account, std::str
   return std::unique_ptr<Login>(new Login(*this, id, std::move(entry)));
 }
 
-asio::awaitable<void> LoginWatch::Run() {
-  while (!stopping_) {
-    co_await timer_->WaitUntil(clock_.Now() + period_);
-    if (stopping_) co_return;
-    const absl::Status status = co_await Ask();
-    if (stopping_) co_return;
-    Note(status);
-  }
+asio::awaitable<absl::Duration> LoginWatch::Turn() {
+  const absl::Status status = co_await Ask();
+  if (!recurring_.stopping()) Note(status);
+  co_return period_;
 }
 
 asio::awaitable<absl::Status> LoginWatch::Ask() {

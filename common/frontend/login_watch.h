@@ -6,7 +6,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <future>
 #include <memory>
 #include <string>
 #include <vector>
@@ -19,6 +18,7 @@
 #include "asio/any_io_executor.hpp"
 #include "asio/awaitable.hpp"
 #include "common/base/timers.h"
+#include "common/frontend/recurring.h"
 #include "common/store/ids.h"
 #include "common/store/store_api.h"
 
@@ -54,10 +54,10 @@ class LoginWatch {
   ~LoginWatch();
 
   // Begins to ask. Once.
-  void Start();
+  void Start() { recurring_.Start(); }
   // Asks no more. False when the question that is under way has no answer within `timeout`: what it uses must
   // stay. Not on the executor's thread.
-  bool Stop(absl::Duration timeout);
+  bool Stop(absl::Duration timeout) { return recurring_.Stop(timeout); }
 
   // `ended` is called at most once, on the session's `executor`, and never after the Login is gone. Thread-safe.
   std::unique_ptr<Login> Watch(AccountId account, std::string grant, asio::any_io_executor executor,
@@ -66,7 +66,7 @@ class LoginWatch {
  private:
   using Entries = std::vector<std::shared_ptr<Entry>>;
 
-  asio::awaitable<void> Run();
+  asio::awaitable<absl::Duration> Turn();
   asio::awaitable<absl::Status> Ask();
   asio::awaitable<absl::Status> Check(const Entries& entries);
   // Those that a change concerns, and those that the store was not asked about yet.
@@ -74,23 +74,18 @@ class LoginWatch {
   void Note(const absl::Status& status);
 
   store::StoreApi& store_;
-  const asio::any_io_executor executor_;
   const absl::Duration period_;
-  const Clock& clock_;
   // Used on the executor only, down to told_.
-  const std::unique_ptr<Timer> timer_;
-  // Set by Stop, never cleared.
-  bool stopping_ = false;
   // Of the last answer. Empty when nothing was watched then: what is new is asked about anyway.
   std::string cursor_;
   // Set while questions fail, so that the log has one line of it.
   bool told_ = false;
-  // Valid between Start and Stop.
-  std::future<void> ended_;
 
   absl::Mutex mutex_;
   uint64_t next_id_ ABSL_GUARDED_BY(mutex_) = 1;
   absl::flat_hash_map<uint64_t, std::shared_ptr<Entry>> entries_ ABSL_GUARDED_BY(mutex_);
+
+  Recurring recurring_;
 };
 
 }  // namespace mailstead::frontend

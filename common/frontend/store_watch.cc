@@ -3,9 +3,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "asio/co_spawn.hpp"
-#include "asio/post.hpp"
-#include "asio/use_future.hpp"
 #include "common/base/reason.h"
 #include "common/obs/log.h"
 
@@ -28,33 +25,16 @@ absl::string_view EventOf(const absl::Status& status) {
 }  // namespace
 
 StoreWatch::StoreWatch(asio::any_io_executor executor, Probe probe, absl::Duration period, Timers& timers)
-    : executor_(std::move(executor)),
-      probe_(std::move(probe)),
+    : probe_(std::move(probe)),
       period_(period),
-      clock_(timers),
-      timer_(timers.NewTimer(executor_)),
-      health_(absl::UnavailableError("the store has not answered yet")) {}
+      health_(absl::UnavailableError("the store has not answered yet")),
+      recurring_(
+          std::move(executor), absl::ZeroDuration(), [this] { return Ask(); }, timers) {}
 
-void StoreWatch::Start() { ended_ = asio::co_spawn(executor_, Run(), asio::use_future); }
-
-bool StoreWatch::Stop(absl::Duration timeout) {
-  if (!ended_.valid()) return true;
-  asio::post(executor_, [this] {
-    stopping_ = true;
-    timer_->Cancel();
-  });
-  if (ended_.wait_for(absl::ToChronoMilliseconds(timeout)) != std::future_status::ready) return false;
-  ended_.get();
-  return true;
-}
-
-asio::awaitable<void> StoreWatch::Run() {
-  while (!stopping_) {
-    const absl::Status status = co_await probe_();
-    if (stopping_) co_return;
-    Note(status);
-    co_await timer_->WaitUntil(clock_.Now() + period_);
-  }
+asio::awaitable<absl::Duration> StoreWatch::Ask() {
+  const absl::Status status = co_await probe_();
+  if (!recurring_.stopping()) Note(status);
+  co_return period_;
 }
 
 void StoreWatch::Note(const absl::Status& status) {

@@ -3,8 +3,6 @@
 #pragma once
 
 #include <functional>
-#include <future>
-#include <memory>
 #include <string>
 
 #include "absl/base/thread_annotations.h"
@@ -14,6 +12,7 @@
 #include "asio/any_io_executor.hpp"
 #include "asio/awaitable.hpp"
 #include "common/base/timers.h"
+#include "common/frontend/recurring.h"
 
 namespace mailstead::frontend {
 
@@ -28,33 +27,27 @@ class StoreWatch {
              Timers& timers = Timers::Steady());
 
   // Begins to ask. Once.
-  void Start();
+  void Start() { recurring_.Start(); }
   // Asks no more. False when the question that is under way has no answer within `timeout`: what it uses must
   // stay. Not on the executor's thread.
-  bool Stop(absl::Duration timeout);
+  bool Stop(absl::Duration timeout) { return recurring_.Stop(timeout); }
 
   // What the store said last: Unavailable before the first answer. Thread-safe.
   absl::Status Health() const;
 
  private:
-  asio::awaitable<void> Run();
+  asio::awaitable<absl::Duration> Ask();
   void Note(const absl::Status& status);
 
-  const asio::any_io_executor executor_;
   const Probe probe_;
   const absl::Duration period_;
-  const Clock& clock_;
-  // Used on the executor only.
-  const std::unique_ptr<Timer> timer_;
-  // Set by Stop, never cleared. Used on the executor only.
-  bool stopping_ = false;
-  // Valid between Start and Stop.
-  std::future<void> ended_;
   // What the log was told last: the event, with the reason of a refusal. Empty at first.
   std::string told_;
 
   mutable absl::Mutex mutex_;
   absl::Status health_ ABSL_GUARDED_BY(mutex_);
+
+  Recurring recurring_;
 };
 
 }  // namespace mailstead::frontend

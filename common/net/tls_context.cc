@@ -1,6 +1,5 @@
 #include "common/net/tls_context.h"
 
-#include <openssl/kdf.h>
 #include <openssl/pem.h>
 
 #include <utility>
@@ -11,17 +10,16 @@
 #include "absl/strings/str_join.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
-#include "common/base/random.h"
 #include "common/base/status.h"
 #include "common/net/openssl.h"
 #include "common/net/pem_file.h"
 #include "common/net/self_signed.h"
+#include "common/net/ticket_life.h"
+#include "common/net/ticket_ring.h"
 #include "common/obs/log.h"
 
 namespace mailstead::net {
 namespace {
-
-using KeyContextPtr = std::unique_ptr<EVP_PKEY_CTX, OpenSslFree<EVP_PKEY_CTX_free>>;
 
 // Forward secrecy and authenticated encryption only (RFC 9325 section 4.2); TLS 1.3 has nothing else.
 constexpr char kTls12Ciphers[] =
@@ -30,28 +28,7 @@ constexpr char kTls12Ciphers[] =
 constexpr char kGroups[] = "X25519:P-256:P-384";
 constexpr absl::string_view kSessionContext = "mailstead";
 constexpr size_t kMaxLoggedNames = 20;
-constexpr long kTicketLifetimeSeconds = 2 * 60 * 60;
-
-// OpenSSL's layout: 16 bytes of name, 32 of HMAC key, 32 of AES key.
-constexpr size_t kTicketKeyBytes = 80;
 constexpr size_t kMinTicketSecretBytes = 48;
-constexpr absl::string_view kTicketKeyInfo = "mailstead tls session tickets v1";
-
-absl::StatusOr<std::string> DeriveTicketKeys(absl::string_view secret) {
-  const KeyContextPtr context(EVP_PKEY_CTX_new_id(EVP_PKEY_HKDF, nullptr));
-  std::string keys(kTicketKeyBytes, '\0');
-  size_t size = keys.size();
-  const auto* const secret_bytes = reinterpret_cast<const unsigned char*>(secret.data());
-  const auto* const info = reinterpret_cast<const unsigned char*>(kTicketKeyInfo.data());
-  if (context == nullptr || EVP_PKEY_derive_init(context.get()) != 1 ||
-      EVP_PKEY_CTX_set_hkdf_md(context.get(), EVP_sha256()) != 1 ||
-      EVP_PKEY_CTX_set1_hkdf_key(context.get(), secret_bytes, static_cast<int>(secret.size())) != 1 ||
-      EVP_PKEY_CTX_add1_hkdf_info(context.get(), info, static_cast<int>(kTicketKeyInfo.size())) != 1 ||
-      EVP_PKEY_derive(context.get(), reinterpret_cast<unsigned char*>(keys.data()), &size) != 1) {
-    return absl::InternalError(absl::StrCat("cannot derive ticket keys: ", TakeOpenSslError()));
-  }
-  return keys;
-}
 
 absl::Status UseCertificateChain(SSL_CTX* context, const PemFile& file) {
   const X509Ptr leaf = FirstCertificate(file.bytes);
@@ -85,7 +62,7 @@ bool SetPolicy(SSL_CTX* context) {
   // Sessions live in the client's ticket only: replicas share no memory, and ours is not spent on those who
   // never return.
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-  SSL_CTX_set_timeout(context, kTicketLifetimeSeconds);
+  SSL_CTX_set_timeout(context, absl::ToInt64Seconds(kTicketLife));
   return SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1 &&
          SSL_CTX_set_cipher_list(context, kTls12Ciphers) == 1 &&
          SSL_CTX_set1_groups_list(context, kGroups) == 1 && SSL_CTX_set_num_tickets(context, 1) == 1 &&
@@ -95,12 +72,12 @@ bool SetPolicy(SSL_CTX* context) {
 }
 
 absl::StatusOr<std::shared_ptr<SSL_CTX>> BuildContext(const PemFile& certificate, const PemFile& key,
-                                                      std::string ticket_keys) {
+                                                      TicketRing& tickets) {
   const std::shared_ptr<SSL_CTX> context(SSL_CTX_new(TLS_server_method()), SSL_CTX_free);
-  if (context == nullptr || !SetPolicy(context.get()) ||
-      SSL_CTX_set_tlsext_ticket_keys(context.get(), ticket_keys.data(), ticket_keys.size()) != 1) {
+  if (context == nullptr || !SetPolicy(context.get())) {
     return absl::InternalError(absl::StrCat("cannot set up TLS: ", TakeOpenSslError()));
   }
+  RETURN_IF_ERROR(tickets.UseFor(context.get()));
   RETURN_IF_ERROR(CheckPair(certificate, key));
   RETURN_IF_ERROR(UseCertificateChain(context.get(), certificate));
   ASSIGN_OR_RETURN(const EvpKeyPtr private_key, PrivateKey(key));
@@ -120,7 +97,7 @@ absl::StatusOr<PemFile> ReadRequired(const std::string& path) {
 }  // namespace
 
 struct TlsContext::Impl {
-  explicit Impl(TlsOptions tls_options) : options(std::move(tls_options)) {}
+  Impl(TlsOptions tls_options, const Clock& clock) : options(std::move(tls_options)), tickets(clock) {}
 
   // No certificate was named: ours, or what the operator has put into our folder.
   bool self_signed() const { return options.cert_file.empty(); }
@@ -130,7 +107,8 @@ struct TlsContext::Impl {
   // Finds the pair to be used now; makes it first when it is ours to make.
   absl::StatusOr<std::pair<PemFile, PemFile>> ReadPair();
   absl::StatusOr<std::pair<PemFile, PemFile>> MakeInMemory();
-  absl::StatusOr<std::string> TicketKeys();
+  // The secret in the ticket key file.
+  absl::StatusOr<std::string> TicketSecretInFile();
   absl::Status Load();
   bool Changed();
 
@@ -141,8 +119,8 @@ struct TlsContext::Impl {
   std::vector<std::pair<std::string, FileStamp>> files;
   // The certificate in use; empty before the first.
   std::string pem;
-  // The secret for tickets of a process without a ticket key file, kept over reloads.
-  const std::string own_secret = RandomBytes(kMinTicketSecretBytes);
+  // Kept over reloads.
+  TicketRing tickets;
 
   mutable absl::Mutex mutex;
   std::shared_ptr<SSL_CTX> context ABSL_GUARDED_BY(mutex);
@@ -196,24 +174,27 @@ absl::StatusOr<std::pair<PemFile, PemFile>> TlsContext::Impl::ReadPair() {
   return std::make_pair(std::move(certificate), std::move(key));
 }
 
-absl::StatusOr<std::string> TlsContext::Impl::TicketKeys() {
-  if (options.ticket_key_file.empty()) return DeriveTicketKeys(own_secret);
-  ASSIGN_OR_RETURN(const PemFile secret, ReadRequired(options.ticket_key_file));
+absl::StatusOr<std::string> TlsContext::Impl::TicketSecretInFile() {
+  ASSIGN_OR_RETURN(PemFile secret, ReadRequired(options.ticket_key_file));
   if (secret.bytes.size() < kMinTicketSecretBytes) {
     return absl::InvalidArgumentError(
         absl::StrCat(secret.path, ": must hold at least ", kMinTicketSecretBytes, " random bytes"));
   }
   files.emplace_back(secret.path, secret.stamp);
-  return DeriveTicketKeys(secret.bytes);
+  return std::move(secret.bytes);
 }
 
 absl::Status TlsContext::Impl::Load() {
   const auto files_before = std::exchange(files, {});
   const absl::Status status = [this]() -> absl::Status {
     ASSIGN_OR_RETURN(auto pair, ReadPair());
-    ASSIGN_OR_RETURN(std::string ticket_keys, TicketKeys());
-    ASSIGN_OR_RETURN(std::shared_ptr<SSL_CTX> loaded,
-                     BuildContext(pair.first, pair.second, std::move(ticket_keys)));
+    std::string ticket_secret;
+    if (!options.ticket_key_file.empty()) {
+      ASSIGN_OR_RETURN(ticket_secret, TicketSecretInFile());
+    }
+    ASSIGN_OR_RETURN(std::shared_ptr<SSL_CTX> loaded, BuildContext(pair.first, pair.second, tickets));
+    if (!ticket_secret.empty()) RETURN_IF_ERROR(tickets.Fix(ticket_secret));
+    OPENSSL_cleanse(ticket_secret.data(), ticket_secret.size());
     OPENSSL_cleanse(pair.second.bytes.data(), pair.second.bytes.size());
     NoteUnfit(pair.first);
     pem = std::move(pair.first.bytes);
@@ -235,11 +216,12 @@ bool TlsContext::Impl::Changed() {
   return false;
 }
 
-absl::StatusOr<std::unique_ptr<TlsContext>> TlsContext::Create(const TlsOptions& options) {
+absl::StatusOr<std::unique_ptr<TlsContext>> TlsContext::Create(const TlsOptions& options,
+                                                               const Clock& clock) {
   if (options.cert_file.empty() != options.key_file.empty()) {
     return absl::InvalidArgumentError("the certificate file and the key file are needed together");
   }
-  auto impl = std::make_unique<Impl>(options);
+  auto impl = std::make_unique<Impl>(options, clock);
   {
     absl::MutexLock lock(&impl->load_mutex);
     RETURN_IF_ERROR(impl->Load());
@@ -253,6 +235,10 @@ TlsContext::~TlsContext() = default;
 std::shared_ptr<SSL_CTX> TlsContext::current() const {
   absl::MutexLock lock(&impl_->mutex);
   return impl_->context;
+}
+
+TicketRing* TlsContext::tickets() {
+  return impl_->options.ticket_key_file.empty() ? &impl_->tickets : nullptr;
 }
 
 absl::Status TlsContext::ReloadIfChanged() {

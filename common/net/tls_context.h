@@ -6,10 +6,13 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/base/clock.h"
 
 typedef struct ssl_ctx_st SSL_CTX;
 
 namespace mailstead::net {
+
+class TicketRing;
 
 struct TlsOptions {
   // The PEM files of the chain, leaf first, and of its key. Both empty: a self-signed certificate is made in
@@ -21,8 +24,8 @@ struct TlsOptions {
   // The folder with the pair (tls.crt, tls.key) when cert_file is empty: the operator's, or a self-signed one that is
   // made and kept there (KeepSelfSigned). Empty: memory only.
   std::string self_signed_dir;
-  // A file of 48 or more bytes shared by all replicas, so that a session ticket of one resumes at another.
-  // Empty: a secret of our own.
+  // A file of 48 or more bytes shared by all replicas, so that a session ticket of one resumes at another. Empty: what
+  // tickets() is given, and a key of our own before that.
   std::string ticket_key_file;
 };
 
@@ -31,11 +34,16 @@ class TlsContext {
  public:
   // InvalidArgument when the files are unreadable, not PEM, or do not belong together; the message names the
   // file.
-  static absl::StatusOr<std::unique_ptr<TlsContext>> Create(const TlsOptions& options);
+  // `clock`, which outlives it, is for the ages of ticket keys.
+  static absl::StatusOr<std::unique_ptr<TlsContext>> Create(const TlsOptions& options,
+                                                            const Clock& clock = Clock::Steady());
   ~TlsContext();
 
   // The current SSL_CTX; connections made before a reload keep theirs.
   std::shared_ptr<SSL_CTX> current() const;
+
+  // The keys of session tickets, for who gets them from the store; null when they are those of a file.
+  TicketRing* tickets();
 
   // Loads the files again when they have changed; OK also when they have not. On error the old pair stays in
   // use. Called every few seconds by the program.

@@ -20,6 +20,7 @@
 #include "mailstead/frontend/v1/batch.pb.h"
 #include "mailstead/frontend/v1/delivery.pb.h"
 #include "mailstead/frontend/v1/maildrop.pb.h"
+#include "mailstead/frontend/v1/tls.pb.h"
 
 namespace mailstead::store {
 namespace {
@@ -32,6 +33,7 @@ constexpr absl::string_view kAuthenticate = "mailstead.frontend.v1.AuthService/A
 constexpr absl::string_view kCheckSender = "mailstead.frontend.v1.AuthService/CheckSender";
 constexpr absl::string_view kListLoginChanges = "mailstead.frontend.v1.AuthService/ListLoginChanges";
 constexpr absl::string_view kCheckLogins = "mailstead.frontend.v1.AuthService/CheckLogins";
+constexpr absl::string_view kListTicketKeys = "mailstead.frontend.v1.TlsService/ListTicketKeys";
 constexpr absl::string_view kResolveRecipient = "mailstead.frontend.v1.DeliveryService/ResolveRecipient";
 constexpr absl::string_view kDeliver = "mailstead.frontend.v1.DeliveryService/Deliver";
 constexpr absl::string_view kSettleDelivery = "mailstead.frontend.v1.DeliveryService/SettleDelivery";
@@ -48,6 +50,10 @@ constexpr absl::string_view kEndLease = "mailstead.frontend.v1.LeaseService/EndL
 void SetDuration(absl::Duration from, google::protobuf::Duration& to) {
   to.set_seconds(absl::IDivDuration(from, absl::Seconds(1), &from));
   to.set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(from)));
+}
+
+absl::Duration ToDuration(const google::protobuf::Duration& from) {
+  return absl::Seconds(from.seconds()) + absl::Nanoseconds(from.nanos());
 }
 
 Resolution::Outcome ToOutcome(v1::ResolveAddressResponse::Outcome outcome) {
@@ -575,6 +581,18 @@ asio::awaitable<absl::StatusOr<std::vector<size_t>>> StoreApi::CheckLogins(std::
     ended.push_back(static_cast<size_t>(place));
   }
   co_return ended;
+}
+
+asio::awaitable<absl::StatusOr<TicketKeys>> StoreApi::ListTicketKeys(CallContext context) {
+  const fv1::ListTicketKeysRequest request;
+  fv1::ListTicketKeysResponse response;
+  CO_RETURN_IF_ERROR(co_await CallByName(kListTicketKeys, request, response, std::move(context)));
+  TicketKeys keys;
+  for (fv1::TicketKey& key : *response.mutable_keys()) {
+    keys.keys.push_back({std::move(*key.mutable_secret()), ToDuration(key.open_for())});
+  }
+  keys.ask_again_after = ToDuration(response.ask_again_after());
+  co_return keys;
 }
 
 asio::awaitable<absl::Status> StoreApi::RenewLease(std::string lease_id, std::string holder,

@@ -135,6 +135,17 @@ struct LoginChanges {
   std::vector<AccountId> accounts;
 };
 
+// The keys of session tickets that replicas share (mailstead.frontend.v1.TlsService).
+struct TicketKeys {
+  struct Key {
+    std::string secret;
+    absl::Duration open_for;
+  };
+  // The first one seals.
+  std::vector<Key> keys;
+  absl::Duration ask_again_after;
+};
+
 // What comes of a step of a SASL exchange: a challenge for the client, a login, or the end without one (never kOk).
 struct Challenge {
   std::string bytes;
@@ -264,6 +275,7 @@ class StoreApi {
   // Which of at most kMaxCheckedLogins logins have ended, by their place.
   asio::awaitable<absl::StatusOr<std::vector<size_t>>> CheckLogins(std::vector<std::string> grants,
                                                                    CallContext context);
+  asio::awaitable<absl::StatusOr<TicketKeys>> ListTicketKeys(CallContext context);
   // It waits behind no other call, and is not tried again: the next heartbeat is.
   asio::awaitable<absl::Status> RenewLease(std::string lease_id, std::string holder, absl::Duration ttl,
                                            CallContext context);

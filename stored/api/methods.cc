@@ -15,6 +15,7 @@
 #include "stored/api/message.h"
 #include "stored/api/probe.h"
 #include "stored/api/roles.h"
+#include "stored/api/tls.h"
 
 namespace mailstead::stored {
 namespace {
@@ -103,6 +104,7 @@ void AddMethods(Environment& environment, rpc::MethodTable& table) {
   frontend("MaildropService/ReleaseMaildrop", kPop, kBatched, kSmallCost, ReleaseMaildrop);
   frontend("LeaseService/RenewLease", kSmtp | kPop, kBatched, kSmallCost, RenewLease);
   frontend("LeaseService/EndLease", kSmtp | kPop, kBatched, kSmallCost, EndLease);
+  frontend("TlsService/ListTicketKeys", kSmtp | kPop, kBatched, kSmallCost, ListTicketKeys);
   frontend("BatchService/Probe", kAnyFrontend, kUncounted, kSmallCost, Probe);
 }
 

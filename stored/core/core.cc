@@ -32,6 +32,7 @@ Core::Core(engine::Engine& engine, Executor& executor, const Clock& clock, CoreO
                     {options.scram_iterations, std::move(options.decoy_secret)}),
       grants(engine.directory(), engine.maildrops(), clock, std::move(options.grant_key)),
       maildrops(engine.maildrops(), engine.leases(), timers, executor, Clock::Steady(), options.in_use_wait),
+      ticket_keys(Clock::Steady(), options.ticket_key_period),
       removal_wait(options.removal_wait),
       intake{engine.messages(), recipients, hash_pool, executor, clock, options.max_message_bytes} {}
 

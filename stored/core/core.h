@@ -17,6 +17,7 @@
 #include "stored/core/maildrops.h"
 #include "stored/core/recipients.h"
 #include "stored/core/throttle.h"
+#include "stored/core/ticket_keys.h"
 #include "stored/core/timer_queue.h"
 #include "stored/engine/engine.h"
 
@@ -37,6 +38,8 @@ struct CoreOptions {
   absl::Duration in_use_wait = absl::Seconds(1);
   // How long the removal of an account waits for the sessions that it ends to leave the maildrop.
   absl::Duration removal_wait = absl::Seconds(3);
+  // How long a key of TLS session tickets seals.
+  absl::Duration ticket_key_period = absl::Hours(12);
   // Threads that hash; 0: two more than there are cores.
   size_t hash_threads = 0;
 };
@@ -59,6 +62,7 @@ struct Core {
   Authenticator authenticator;
   Grants grants;
   Maildrops maildrops;
+  TicketKeys ticket_keys;
   const absl::Duration removal_wait;
   IntakeContext intake;
 };

@@ -10,7 +10,8 @@ WRONG = {
     "stored": [
         ("no_such_flag", "1"), ("listen", "nonsense"), ("listen", "127.0.0.1:99999"), ("admin_listen", "nowhere:x"),
         ("log_format", "xml"), ("log_level", "loud"), ("drain_timeout", "soon"), ("threads", "-1"),
-        ("scram_iterations", "4095"), ("scram_iterations", "many"), ("credential_cache_ttl", "-1s"),
+        ("ticket_key_period", "0s"), ("ticket_key_period", "169h"), ("scram_iterations", "4095"), ("scram_iterations", "many"),
+        ("credential_cache_ttl", "-1s"),
         ("max_message_bytes", "-5"), ("engine", "paper"), ("tls_cert", "/no/such/file"), ("data_dir", ""),
     ],
     "smtpd": [

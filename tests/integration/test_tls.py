@@ -1,8 +1,10 @@
 """STARTTLS and STLS without injection, certificates that are reloaded, old protocol versions refused."""
 
 import hashlib
+import os
 import socket
 import ssl
+import time
 import unittest
 
 from mailstead.certs import insecure_context
@@ -225,6 +227,116 @@ class CertificateTest(StackCase):
                 self.assertEqual(2, done.returncode, done.stderr)
                 self.assertIn(named, done.stderr.decode())
                 self.assertEqual(1, len(done.stderr.decode().strip().splitlines()), done.stderr)
+
+
+class TicketTest(StackCase):
+    """Sessions that are resumed at another replica, by keys that the store makes and changes."""
+
+    # Of stored: a key seals so long, and opens as long afterwards.
+    PERIOD = 6
+
+    def connect(self, port, context, session=None):
+        """Whether the session was resumed, and one to resume next."""
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as plain:
+            with context.wrap_socket(plain, server_hostname="localhost", session=session) as connection:
+                # Under TLS 1.3 the ticket comes with the first bytes.
+                connection.recv(100)
+                return connection.session_reused, connection.session
+
+    def contexts(self, stack):
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            context = stack.authority.client_context()
+            context.minimum_version = context.maximum_version = version
+            yield version, context
+
+    def shared(self, *servers):
+        for server in servers:
+            server.process.wait_for_event("ticket_keys_shared")
+
+    def test_a_session_resumes_at_another_replica(self):
+        stack = self.new_stack()
+        stored = stack.add_stored()
+        one, two, pop3d = stack.add_smtpd(), stack.add_smtpd(), stack.add_pop3d()
+        self.shared(one, two, pop3d)
+        port, other = one.ports["submissions"], two.ports["submissions"]
+        for version, context in self.contexts(stack):
+            with self.subTest(version):
+                _, session = self.connect(port, context)
+                self.assertTrue(self.connect(other, context, session)[0])
+                # pop3d has keys of its own.
+                self.assertFalse(self.connect(pop3d.ports["pop3s"], context, session)[0])
+
+                # While the store is away, and when it is back with other keys.
+                stored.kill()
+                self.assertTrue(self.connect(other, context, session)[0])
+                self.assertTrue(self.connect(other, context, self.connect(port, context)[1])[0])
+                stored.restart()
+                one.wait_ready()
+                two.wait_ready()
+                self.assertTrue(self.connect(other, context, session)[0])
+
+        # One that comes now has the new key only, and so have the others once they have asked.
+        three = stack.add_smtpd()
+        self.shared(three)
+        for version, context in self.contexts(stack):
+            with self.subTest(version):
+                wait_until(lambda: self.connect(three.ports["submissions"], context, self.connect(port, context)[1])[0],
+                           60, "the key of the new store", interval=0.5)
+
+    def test_without_the_store_a_key_of_its_own(self):
+        stack = self.new_stack()
+        stored = stack.add_stored()
+        stored.kill()
+        stored.keep_ports()
+        smtpd = stack.add_smtpd(ready=False)
+        smtpd.process.wait_for_event("ticket_keys_not_shared")
+        for _, context in self.contexts(stack):
+            _, session = self.connect(smtpd.ports["submissions"], context)
+            self.assertTrue(self.connect(smtpd.ports["submissions"], context, session)[0])
+        stored.start()
+        self.shared(smtpd)
+
+    def test_an_old_key_opens_for_a_while(self):
+        stack = self.new_stack()
+        stored = stack.add_stored(ticket_key_period=f"{self.PERIOD}s")
+        one, two = stack.add_smtpd(), stack.add_smtpd()
+        self.shared(one, two)
+
+        def next_key(start):
+            stored.process.wait_for_event("ticket_key_made", start=start)
+            return stored.process.line_count()
+
+        made = next_key(stored.process.line_count())
+        # It seals an eighth of the period later, and all have asked by then.
+        time.sleep(self.PERIOD / 4)
+        sessions = [(version, context, self.connect(one.ports["submissions"], context)[1])
+                    for version, context in self.contexts(stack)]
+        made = next_key(made)
+        time.sleep(self.PERIOD / 4)
+        for version, context, session in sessions:
+            with self.subTest(version, after="one rotation"):
+                self.assertTrue(self.connect(two.ports["submissions"], context, session)[0])
+        # The third after it is made when its own time is over.
+        made = next_key(next_key(made))
+        for version, context, session in sessions:
+            with self.subTest(version, after="its age"):
+                self.assertFalse(self.connect(two.ports["submissions"], context, session)[0])
+
+    def test_a_file_overrides_the_store(self):
+        stack = self.new_stack()
+        stack.add_stored()
+        key = stack.folder / "ticket.key"
+        key.write_bytes(os.urandom(48))
+        key.chmod(0o600)
+        one = stack.add_smtpd(tls_ticket_key_file=key)
+        two, other = stack.add_pop3d(tls_ticket_key_file=key), stack.add_smtpd()
+        self.shared(other)
+        for version, context in self.contexts(stack):
+            with self.subTest(version):
+                _, session = self.connect(one.ports["submissions"], context)
+                self.assertTrue(self.connect(two.ports["pop3s"], context, session)[0])
+                self.assertFalse(self.connect(other.ports["submissions"], context, session)[0])
+        self.assertEqual([], one.process.events(event="ticket_keys_shared"))
 
 
 if __name__ == "__main__":

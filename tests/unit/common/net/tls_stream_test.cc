@@ -3,11 +3,15 @@
 #include <csignal>
 #include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "common/base/random.h"
 #include "common/net/self_signed.h"
 #include "common/net/shutdown.h"
 #include "common/net/stream.h"
+#include "common/net/ticket_life.h"
+#include "common/net/ticket_ring.h"
 #include "common/net/tls_context.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -20,11 +24,12 @@ namespace {
 constexpr absl::Duration kLong = absl::Seconds(10);
 constexpr absl::Duration kShort = absl::Milliseconds(100);
 
-std::unique_ptr<TlsContext> SelfSigned(const std::string& ticket_key_file = "") {
+std::unique_ptr<TlsContext> SelfSigned(const std::string& ticket_key_file = "",
+                                       const Clock& clock = Clock::Steady()) {
   TlsOptions options;
   options.self_signed_name = "mx.example.test";
   options.ticket_key_file = ticket_key_file;
-  absl::StatusOr<std::unique_ptr<TlsContext>> context = TlsContext::Create(options);
+  absl::StatusOr<std::unique_ptr<TlsContext>> context = TlsContext::Create(options, clock);
   EXPECT_TRUE(context.ok()) << context.status();
   return std::move(context).value();
 }
@@ -371,6 +376,135 @@ TEST_P(TlsResumptionTest, TicketsOutliveAReloadOfTheCertificate) {
   ConnectOnce(*server, GetParam(), session.get(), &resumed);
   EXPECT_TRUE(resumed);
 }
+
+// A secret of a ticket key that leaked is out of use when it is taken out of the file.
+TEST_P(TlsResumptionTest, AKeyThatIsReplacedInItsFileOpensNoMore) {
+  TempDir dir;
+  const std::string key_file = dir.Write("ticket.key", RandomBytes(48));
+  const std::unique_ptr<TlsContext> server = SelfSigned(key_file);
+  EXPECT_EQ(server->tickets(), nullptr);
+  bool resumed = true;
+  const SessionPtr session = ConnectOnce(*server, GetParam(), nullptr, &resumed);
+  dir.Write("ticket.key", RandomBytes(64));
+  ASSERT_TRUE(server->ReloadIfChanged().ok());
+  ConnectOnce(*server, GetParam(), session.get(), &resumed);
+  EXPECT_FALSE(resumed);
+}
+
+// Two replicas whose keys come from elsewhere, and a clock that the test moves.
+class TicketRingTest : public ::testing::TestWithParam<int> {
+ protected:
+  // A session that begins at `server`.
+  SessionPtr Begin(TlsContext& server) {
+    bool resumed = true;
+    SessionPtr session = ConnectOnce(server, GetParam(), nullptr, &resumed);
+    EXPECT_FALSE(resumed);
+    return session;
+  }
+  // Whether `session` is resumed at `server`; `next` is then what resumes the next time.
+  bool Resumes(TlsContext& server, const SessionPtr& session, SessionPtr* next = nullptr) {
+    bool resumed = false;
+    // OpenSSL notes in a session that it was used.
+    const SessionPtr copy(SSL_SESSION_dup(session.get()));
+    SessionPtr got = ConnectOnce(server, GetParam(), copy.get(), &resumed);
+    if (next != nullptr) *next = std::move(got);
+    return resumed;
+  }
+  static TicketSecret Secret(char letter, absl::Duration open_for = absl::Hours(14)) {
+    return {std::string(32, letter), open_for};
+  }
+  void UpdateBoth(const std::vector<TicketSecret>& secrets) {
+    for (const auto& replica : {one.get(), two.get()}) ASSERT_TRUE(replica->tickets()->Update(secrets).ok());
+  }
+
+  FakeClock clock;
+  const std::unique_ptr<TlsContext> one = SelfSigned("", clock);
+  const std::unique_ptr<TlsContext> two = SelfSigned("", clock);
+};
+
+TEST_P(TicketRingTest, ASessionResumesAtAnotherReplica) {
+  UpdateBoth({Secret('a')});
+  EXPECT_TRUE(Resumes(*two, Begin(*one)));
+  // One that has heard of the next key only as one that opens.
+  ASSERT_TRUE(one->tickets()->Update({Secret('b'), Secret('a')}).ok());
+  EXPECT_FALSE(Resumes(*two, Begin(*one)));
+  ASSERT_TRUE(two->tickets()->Update({Secret('a'), Secret('b')}).ok());
+  EXPECT_TRUE(Resumes(*two, Begin(*one)));
+}
+
+TEST_P(TicketRingTest, AnOldKeyOpensForAsLongAsWasSaid) {
+  UpdateBoth({Secret('a')});
+  const SessionPtr session = Begin(*one);
+  UpdateBoth({Secret('b'), Secret('a', absl::Hours(1))});
+  // What was resumed has a ticket of the new key.
+  SessionPtr renewed;
+  EXPECT_TRUE(Resumes(*two, session, &renewed));
+  clock.Advance(absl::Hours(1) - absl::Milliseconds(1));
+  EXPECT_TRUE(Resumes(*two, session));
+  clock.Advance(absl::Milliseconds(1));
+  EXPECT_FALSE(Resumes(*two, session));
+  EXPECT_TRUE(Resumes(*two, renewed));
+}
+
+TEST_P(TicketRingTest, WhileTheStoreIsAwayTheLastKeyGoesOn) {
+  UpdateBoth({Secret('a', absl::Hours(1))});
+  clock.Advance(absl::Hours(100));
+  EXPECT_TRUE(Resumes(*two, Begin(*one)));
+}
+
+TEST_P(TicketRingTest, TheOwnKeyOfBeforeTheFirstOpensWhatItSealed) {
+  const SessionPtr session = Begin(*one);
+  EXPECT_TRUE(Resumes(*one, session));
+  EXPECT_FALSE(Resumes(*two, session));
+  UpdateBoth({Secret('a')});
+  clock.Advance(kTicketLife - absl::Milliseconds(1));
+  EXPECT_TRUE(Resumes(*one, session));
+  clock.Advance(absl::Milliseconds(1));
+  EXPECT_FALSE(Resumes(*one, session));
+}
+
+// The store has started anew and has forgotten its keys.
+TEST_P(TicketRingTest, KeysThatAreNotListedAnyMoreEndWithTheirTickets) {
+  UpdateBoth({Secret('a', absl::Hours(14)), Secret('b', absl::Minutes(10))});
+  const SessionPtr session = Begin(*one);
+  UpdateBoth({Secret('c')});
+  clock.Advance(kTicketLife - absl::Milliseconds(1));
+  UpdateBoth({Secret('c')});
+  EXPECT_TRUE(Resumes(*two, session));
+  clock.Advance(absl::Milliseconds(1));
+  EXPECT_FALSE(Resumes(*two, session));
+  UpdateBoth({Secret('b'), Secret('c')});
+  EXPECT_FALSE(Resumes(*two, session));
+}
+
+TEST_P(TicketRingTest, KeysThatCannotBeAreRefused) {
+  UpdateBoth({Secret('a')});
+  const SessionPtr session = Begin(*one);
+  const std::vector<TicketSecret> most(TicketRing::kMaxKeys, Secret('b'));
+  std::vector<TicketSecret> too_many = most;
+  too_many.push_back(Secret('b'));
+  const std::vector<std::vector<TicketSecret>> bad = {
+      {}, {{std::string(31, 'x'), absl::Hours(1)}}, {Secret('b'), {"", absl::Hours(1)}}, too_many};
+  for (const std::vector<TicketSecret>& secrets : bad) {
+    EXPECT_EQ(one->tickets()->Update(secrets).code(), absl::StatusCode::kInvalidArgument);
+  }
+  EXPECT_TRUE(Resumes(*two, Begin(*one))) << "the key of before seals on";
+  EXPECT_TRUE(Resumes(*one, session));
+  EXPECT_TRUE(one->tickets()->Update(most).ok());
+}
+
+TEST_P(TicketRingTest, NotMoreKeysAreKeptThanThereMayBe) {
+  UpdateBoth({Secret('a')});
+  const SessionPtr session = Begin(*one);
+  for (size_t i = 1; i < TicketRing::kMaxKeys; ++i) {
+    ASSERT_TRUE(one->tickets()->Update({{RandomBytes(32), absl::Hours(14)}}).ok());
+  }
+  EXPECT_TRUE(Resumes(*one, session));
+  ASSERT_TRUE(one->tickets()->Update({{RandomBytes(32), absl::Hours(14)}}).ok());
+  EXPECT_FALSE(Resumes(*one, session));
+}
+
+INSTANTIATE_TEST_SUITE_P(Versions, TicketRingTest, ::testing::Values(TLS1_2_VERSION, TLS1_3_VERSION));
 
 INSTANTIATE_TEST_SUITE_P(Versions, TlsResumptionTest, ::testing::Values(TLS1_2_VERSION, TLS1_3_VERSION));
 

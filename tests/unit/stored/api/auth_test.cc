@@ -6,6 +6,7 @@
 #include "common/base/reason.h"
 #include "common/sasl/step.h"
 #include "common/store/revision.h"
+#include "mailstead/frontend/v1/tls.pb.h"
 #include "tests/unit/stored/api/api_fixture.h"
 #include "tests/unit/stored/sasl_client.h"
 
@@ -372,6 +373,23 @@ TEST_P(AuthApiTest, ADisabledAccountGetsNeitherGrantNorMaildrop) {
   EXPECT_EQ(verdict.grant(), "");
   EXPECT_FALSE(verdict.has_maildrop());
   EXPECT_FALSE(verdict.has_maildrop_error());
+}
+
+TEST_P(AuthApiTest, ReplicasGetTheSameTicketKeysAndOtherFrontEndsOthers) {
+  const v1::ListTicketKeysRequest request;
+  const auto smtp = [&] { return AsSmtp<v1::ListTicketKeysResponse>("TlsService/ListTicketKeys", request); };
+  const auto one = smtp();
+  ASSERT_TRUE(one.ok()) << one.status();
+  ASSERT_EQ(one->keys_size(), 1);
+  EXPECT_EQ(one->keys(0).secret().size(), 32u);
+  EXPECT_GT(one->keys(0).open_for().seconds(), 12 * 60 * 60);
+  EXPECT_EQ(one->ask_again_after().seconds(), 30);
+  EXPECT_EQ(smtp()->keys(0).secret(), one->keys(0).secret());
+  const auto pop = AsPop<v1::ListTicketKeysResponse>("TlsService/ListTicketKeys", "", request);
+  ASSERT_TRUE(pop.ok()) << pop.status();
+  EXPECT_NE(pop->keys(0).secret(), one->keys(0).secret());
+  Restart();
+  EXPECT_NE(smtp()->keys(0).secret(), one->keys(0).secret());
 }
 
 TEST_P(AuthApiTest, AProbeSaysWhichProgramIsTooOld) {

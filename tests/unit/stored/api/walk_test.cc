@@ -65,6 +65,7 @@ constexpr Row kTable[] = {
     {"frontend.v1.MaildropService/ReleaseMaildrop", kPop, true},
     {"frontend.v1.LeaseService/RenewLease", kSmtp | kPop},
     {"frontend.v1.LeaseService/EndLease", kSmtp | kPop},
+    {"frontend.v1.TlsService/ListTicketKeys", kSmtp | kPop},
     {"frontend.v1.BatchService/Probe", kSmtp | kPop | kRelay},
 };
 
