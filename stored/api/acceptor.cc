@@ -175,9 +175,8 @@ void Acceptor::AcceptFrom(int listener) {
   if (connection < 0 && !none_left) return;
   const int max_descriptor = MaxDescriptor();
   if (none_left || connection >= max_descriptor) {
-    thread_local absl::Time told = absl::InfinitePast();
-    if (absl::Now() - told > kTellPeriod) {
-      told = absl::Now();
+    if (absl::Now() - told_ > kTellPeriod) {
+      told_ = absl::Now();
       obs::LogWarning("connection_refused", {{"listener", "store"}, {"descriptors", max_descriptor}});
     }
     if (none_left) return absl::SleepFor(kPause);

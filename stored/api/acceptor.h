@@ -12,6 +12,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 
 namespace mailstead::stored {
 
@@ -46,6 +47,8 @@ class Acceptor {
   // Written to by Stop.
   int wake_[2] = {-1, -1};
   Take take_;
+  // When the log was last told of a connection that was refused. Used on the acceptor's thread only.
+  absl::Time told_ = absl::InfinitePast();
   std::thread thread_;
 };
 
