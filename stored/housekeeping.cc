@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/base/task.h"
+#include "common/net/pem_file.h"
 #include "common/obs/log.h"
 
 namespace mailstead::stored {
@@ -42,14 +43,18 @@ Routine::~Routine() {
   thread_.join();
 }
 
-Housekeeping::Housekeeping(engine::Engine& engine, Metrics& metrics, TokenFiles& tokens, StoreServer& server,
-                           absl::Duration receipt_age)
-    : engine_(engine), metrics_(metrics), tokens_(tokens), server_(server), receipt_age_(receipt_age) {
+Housekeeping::Housekeeping(engine::Engine& engine, Metrics& metrics, prometheus::Registry& registry,
+                           TokenFiles& tokens, StoreServer& server, Options options)
+    : engine_(engine), metrics_(metrics), tokens_(tokens), server_(server), options_(std::move(options)) {
+  if (!options_.tls_cert_file.empty()) certificate_.emplace(registry);
   watch_.emplace(kHealthPeriod, [this] {
     WatchHealth();
     WatchTokens();
   });
-  gauges_.emplace(kStatusPeriod, [this] { SetGauges(); });
+  gauges_.emplace(kStatusPeriod, [this] {
+    SetCertificateEnd();
+    SetGauges();
+  });
   sweeps_.emplace(kSweepPeriod, [this] { Sweep(); });
 }
 
@@ -60,8 +65,17 @@ void Housekeeping::SetGauges() {
   if (status.ok()) metrics_.SetEngine(*status);
 }
 
+void Housekeeping::SetCertificateEnd() {
+  if (!certificate_.has_value()) return;
+  const absl::StatusOr<net::PemFile> file = net::ReadPemFile(options_.tls_cert_file);
+  if (!file.ok()) return;
+  // What has no certificate in it is not taken into use either.
+  const absl::Time end = net::ExpiryOf(file->bytes);
+  if (end != absl::InfinitePast()) certificate_->Set(end);
+}
+
 void Housekeeping::Sweep() {
-  const absl::Status swept = Wait(engine_.upkeep().Sweep(receipt_age_));
+  const absl::Status swept = Wait(engine_.upkeep().Sweep(options_.receipt_age));
   // Cancelled: the store is about to end, and a sweep goes on where it was.
   if (swept.ok() || absl::IsCancelled(swept)) return;
   obs::LogWarning("sweep_failed", {{"error", swept.ToString()}});

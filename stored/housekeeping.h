@@ -4,11 +4,13 @@
 
 #include <functional>
 #include <optional>
+#include <string>
 #include <thread>
 
 #include "absl/status/status.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
+#include "common/obs/certificate_metric.h"
 #include "stored/api/callers.h"
 #include "stored/api/metrics.h"
 #include "stored/api/server.h"
@@ -33,9 +35,16 @@ class Routine {
 // Until it is destroyed.
 class Housekeeping {
  public:
-  // All that is given by reference outlives it. Receipts older than `receipt_age` are forgotten.
-  Housekeeping(engine::Engine& engine, Metrics& metrics, TokenFiles& tokens, StoreServer& server,
-               absl::Duration receipt_age);
+  struct Options {
+    // Receipts older than this are forgotten.
+    absl::Duration receipt_age;
+    // The certificate of the API, whose end is a metric; empty: there is none.
+    std::string tls_cert_file;
+  };
+
+  // All that is given by reference outlives it.
+  Housekeeping(engine::Engine& engine, Metrics& metrics, prometheus::Registry& registry, TokenFiles& tokens,
+               StoreServer& server, Options options);
   // Stops the engine's upkeep, so that no sweep is waited for longer than one step of it.
   ~Housekeeping();
 
@@ -43,13 +52,16 @@ class Housekeeping {
   void WatchHealth();
   void WatchTokens();
   void SetGauges();
+  void SetCertificateEnd();
   void Sweep();
 
   engine::Engine& engine_;
   Metrics& metrics_;
   TokenFiles& tokens_;
   StoreServer& server_;
-  const absl::Duration receipt_age_;
+  const Options options_;
+  // Where TLS is served.
+  std::optional<obs::CertificateMetric> certificate_;
   // What was seen last.
   bool was_healthy_ = true;
   bool were_tokens_read_ = true;

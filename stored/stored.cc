@@ -159,7 +159,9 @@ void Stored::Parts::Open() {
   server = OrExit("listen", StoreServer::Start(ServerOptionsOf(flags), std::move(methods), admission,
                                                Clock::System(), loop));
   LogListening(*server);
-  housekeeping.emplace(*engine, metrics, tokens, *server, flags.receipt_age);
+  housekeeping.emplace(
+      *engine, metrics, *registry, tokens, *server,
+      Housekeeping::Options{.receipt_age = flags.receipt_age, .tls_cert_file = flags.tls_cert_file});
   if (!flags.address_file.empty()) {
     OkOrExit("address_file",
              WriteFileAtOnce(flags.address_file, absl::StrCat(server->address(), "\n"), 0644));

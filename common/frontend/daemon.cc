@@ -19,6 +19,7 @@
 #include "common/net/descriptor_limit.h"
 #include "common/net/shutdown.h"
 #include "common/obs/admin_server.h"
+#include "common/obs/certificate_metric.h"
 #include "common/obs/log.h"
 #include "common/rpc/channel.h"
 #include "common/rpc/grpc_transport.h"
@@ -61,7 +62,8 @@ void PrepareProcess() {
 struct Daemon::Impl {
   explicit Impl(DaemonOptions given)
       : options(std::move(given)),
-        tls(OrExit(options.program, TlsFlag(options.flags.tls), net::TlsContext::Create(options.flags.tls))),
+        certificate(*options.registry),
+        tls(OrExit(options.program, TlsFlag(options.flags.tls), net::TlsContext::Create(Tls()))),
         channel(OrExit(options.program, "store", rpc::StoreChannel::Create(options.flags.store))),
         transport(*channel, {.streams = options.flags.store.connections, .revision = store::kRevision}),
         store(transport, options.observer),
@@ -73,6 +75,7 @@ struct Daemon::Impl {
         listeners(threads, options.flags.peer_timeout),
         watch(threads.first().get_executor(), [this] { return ProbeStore(); }) {}
 
+  net::TlsOptions Tls();
   asio::awaitable<absl::Status> ProbeStore();
   absl::Status Ready() const;
   void Open(const std::vector<Listening>& listening);
@@ -80,6 +83,7 @@ struct Daemon::Impl {
   bool End();
 
   const DaemonOptions options;
+  obs::CertificateMetric certificate;
   const std::unique_ptr<net::TlsContext> tls;
   const std::unique_ptr<rpc::StoreChannel> channel;
   rpc::GrpcTransport transport;
@@ -95,6 +99,12 @@ struct Daemon::Impl {
   std::atomic<bool> draining = false;
   std::unique_ptr<obs::AdminServer> admin;
 };
+
+net::TlsOptions Daemon::Impl::Tls() {
+  net::TlsOptions tls_options = options.flags.tls;
+  tls_options.in_use = [this](absl::Time not_after) { certificate.Set(not_after); };
+  return tls_options;
+}
 
 asio::awaitable<absl::Status> Daemon::Impl::ProbeStore() {
   store::CallContext context;

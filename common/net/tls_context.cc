@@ -197,6 +197,7 @@ absl::Status TlsContext::Impl::Load() {
     OPENSSL_cleanse(ticket_secret.data(), ticket_secret.size());
     OPENSSL_cleanse(pair.second.bytes.data(), pair.second.bytes.size());
     NoteUnfit(pair.first);
+    if (options.in_use) options.in_use(ExpiryOf(pair.first.bytes));
     pem = std::move(pair.first.bytes);
     absl::MutexLock lock(&mutex);
     context.swap(loaded);

@@ -1,11 +1,13 @@
 // The server's certificate and key, shared by all connections and reloaded when the files change.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "common/base/clock.h"
 
 typedef struct ssl_ctx_st SSL_CTX;
@@ -27,6 +29,8 @@ struct TlsOptions {
   // A file of 48 or more bytes shared by all replicas, so that a session ticket of one resumes at another. Empty: what
   // tickets() is given, and a key of our own before that.
   std::string ticket_key_file;
+  // Told when the certificate ends, whenever one is put into use. Of one call at a time; may be empty.
+  std::function<void(absl::Time not_after)> in_use;
 };
 
 // Thread-safe. TLS 1.2 and 1.3 only (RFC 8314, RFC 9325).

@@ -82,7 +82,8 @@ class MetricsTest(unittest.TestCase):
 
     def in_sources(self):
         names = set()
-        for path in ("smtpd/inbound/metrics.cc", "pop3d/metrics.cc", "stored/api/metrics.cc", "common/obs/process_metrics.cc"):
+        for path in ("smtpd/inbound/metrics.cc", "pop3d/metrics.cc", "stored/api/metrics.cc", "common/obs/process_metrics.cc",
+                     "common/obs/certificate_metric.cc"):
             names |= set(re.findall(r'"((?:mailstead|smtpd|pop3d|stored|process)_[a-z0-9_]+)"',
                                     (REPOSITORY / path).read_text(encoding="utf-8")))
         return names

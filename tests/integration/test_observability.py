@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import time
 import unittest
 
 from mailstead.process import Process, parse_logfmt, run_tool, program_argv
@@ -130,6 +131,27 @@ class ObservabilityTest(SharedStackCase):
             self.assertTrue(any(name.startswith(("mailstead_", f"{server.program}_")) for name in names), names)
             grown = {name for (name, labels), value in other.items() if value > one.get((name, labels), 0)}
             self.assertGreaterEqual(len(grown), 3, f"{server.name}: {grown}")
+
+    def test_probes_are_no_traffic(self):
+        """Front-ends ask for the store's health every second."""
+        def called(metrics):
+            return {dict(labels)["method"]: value for (name, labels), value in metrics.items()
+                    if name == "mailstead_store_calls_total"}
+        before = called(self.stack.stored.metrics())
+        time.sleep(2.5)
+        after = called(self.stack.stored.metrics())
+        self.assertTrue(after)
+        for method in {*before, *after}:
+            self.assertNotRegex(method, "Health|Probe|Reflection")
+        # What is left is the heartbeat of pop3d, and what front-ends ask about keys and logins.
+        grown = {method for method, value in after.items() if value > before.get(method, 0)}
+        self.assertLessEqual(grown, {"LeaseService/RenewLease", "TlsService/ListTicketKeys", "BatchService/Calls",
+                                     "AuthService/ListLoginChanges", "AuthService/CheckLogins"})
+
+    def test_what_serves_no_tls_has_no_end_of_a_certificate(self):
+        for server, has in ((self.stack.smtpd, True), (self.stack.pop3d, True), (self.stack.stored, False)):
+            names = {name for name, _ in server.metrics()}
+            self.assertEqual(has, "mailstead_certificate_not_after_seconds" in names, server.name)
 
     def test_health(self):
         for server in self.stack.servers:

@@ -7,6 +7,8 @@ import shutil
 import socket
 import unittest
 
+from mailstead import admin
+from mailstead.certs import not_after
 from mailstead.ctl import Mailctl
 from mailstead.process import wait_until
 from mailstead.stack import ROLES, StackCase
@@ -128,6 +130,8 @@ class MutualTlsTest(StackCase):
         authority = stack.authority
         store_cert, store_key = authority.issue("store")
         stack.add_stored(tls_cert=store_cert, tls_key=store_key, tls_client_ca=authority.cert)
+        wait_until(lambda: admin.total(stack.stored.metrics(), "mailstead_certificate_not_after_seconds") ==
+                   not_after(store_cert), what="the end of the certificate")
         operator_cert, operator_key = authority.issue("operator")
         smtp_cert, smtp_key = authority.issue("smtp")
         pop_cert, pop_key = authority.issue("pop")

@@ -7,7 +7,8 @@ import ssl
 import time
 import unittest
 
-from mailstead.certs import insecure_context
+from mailstead import admin
+from mailstead.certs import insecure_context, not_after
 from mailstead.pop3 import Pop3
 from mailstead.process import program_argv, run_tool, wait_until
 from mailstead.smtp import Smtp
@@ -112,7 +113,13 @@ class CertificateTest(StackCase):
         for client, port in self.ports(stack):
             old[port] = client(port, tls="implicit", context=stack.context)
         before = fingerprint(next(iter(old.values())))
-        stack.authority.issue("mx.example.test", into=(stack.tls_cert, stack.tls_key))
+
+        def ends(server):
+            return admin.total(server.metrics(), "mailstead_certificate_not_after_seconds")
+
+        for server in (stack.smtpd, stack.pop3d):
+            self.assertEqual(not_after(stack.tls_cert), ends(server))
+        stack.authority.issue("mx.example.test", into=(stack.tls_cert, stack.tls_key), days=7)
 
         def changed(client, port):
             with client(port, tls="implicit", context=stack.context) as session:
@@ -123,6 +130,8 @@ class CertificateTest(StackCase):
         for session in old.values():
             session.quit()
         for server in (stack.smtpd, stack.pop3d):
+            self.assertEqual(not_after(stack.tls_cert), ends(server))
+            self.assertAlmostEqual(time.time() + 7 * 86400, ends(server), delta=600)
             self.assertEqual([], server.process.events(event="started")[1:], "it was not started again for that")
 
     def test_broken_files_leave_the_old_pair_in_use(self):

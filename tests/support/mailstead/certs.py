@@ -26,8 +26,8 @@ class Authority:
                  "-subj", "/CN=Mailstead test authority", "-addext", "basicConstraints=critical,CA:TRUE",
                  "-addext", "keyUsage=critical,keyCertSign,cRLSign", "-keyout", self.key, "-out", self.cert)
 
-    def issue(self, name, names=("localhost",), addresses=("127.0.0.1",), into=None):
-        """A certificate with CN `name`. Gives the paths (cert, key). `into` replaces an existing pair in place."""
+    def issue(self, name, names=("localhost",), addresses=("127.0.0.1",), into=None, days=30):
+        """A certificate with CN `name`, for so many days. Gives the paths (cert, key). `into` replaces an existing pair in place."""
         cert, key = into or (self.folder / f"{name}.crt", self.folder / f"{name}.key")
         request = self.folder / f"{name}.csr"
         extensions = self.folder / f"{name}.ext"
@@ -39,13 +39,19 @@ class Authority:
         _openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}",
                  "-keyout", new_key, "-out", request)
         _openssl("x509", "-req", "-in", request, "-CA", self.cert, "-CAkey", self.key, "-CAcreateserial",
-                 "-days", "30", "-extfile", extensions, "-out", new_cert)
+                 "-days", days, "-extfile", extensions, "-out", new_cert)
         new_key.replace(key)
         new_cert.replace(cert)
         return cert, key
 
     def client_context(self):
         return ssl.create_default_context(cafile=str(self.cert))
+
+
+def not_after(cert):
+    """When the certificate in a file ends, in seconds since 1970."""
+    text = _openssl("x509", "-in", cert, "-noout", "-enddate").decode()
+    return ssl.cert_time_to_seconds(text.strip().removeprefix("notAfter="))
 
 
 def insecure_context():
