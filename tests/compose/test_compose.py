@@ -183,6 +183,12 @@ class EdgeTest(ComposeCase):
         with contextlib.closing(pop3(address)) as session:
             self.assertIn(f"[{client}]", strip_trace(session.retr(1)).received.decode())
 
+    def test_logs_are_bounded(self):
+        for service in ("stored", "smtpd", "pop3d", "edge"):
+            for container in composition.replicas(service):
+                log = composition.inspect(container)["HostConfig"]["LogConfig"]
+                self.assertEqual({"Type": "json-file", "Config": {"max-size": "50m", "max-file": "10"}}, log, service)
+
     def test_replicas_share_certificate_and_tickets(self):
         context = certs.insecure_context()
         # In TLS 1.2 the ticket is part of the handshake; in 1.3 it comes with the first bytes of the server.
