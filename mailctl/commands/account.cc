@@ -235,8 +235,10 @@ std::vector<Command> AccountCommands() {
        "Show an account.",
        {{"ADDRESS"}},
        {},
-       "",
-       "mailctl account show demo@example.test",
+       "Every command takes the number of the mailbox (MAILBOX in account list) instead of the address:\n"
+       "an account keeps it when its address changes.",
+       "mailctl account show demo@example.test\n"
+       "mailctl account show 17",
        Show},
       {"account",
        "set",

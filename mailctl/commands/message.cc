@@ -113,6 +113,14 @@ absl::StatusOr<std::vector<int64_t>> MessagesToRemove(const Arguments& arguments
   return ids;
 }
 
+// Those that fit in a line.
+std::string FirstOf(const google::protobuf::RepeatedField<int64_t>& ids) {
+  constexpr int kMaxNamed = 20;
+  std::string text = absl::StrJoin(ids.begin(), ids.begin() + std::min(ids.size(), kMaxNamed), ", ");
+  if (ids.size() > kMaxNamed) absl::StrAppend(&text, " and ", ids.size() - kMaxNamed, " more");
+  return text;
+}
+
 absl::Status Remove(const Arguments& arguments, Context& context) {
   const bool has_ids = arguments.positionals().size() > 1;
   if (has_ids == arguments.Has("all")) return UsageError("give either message ids or --all");
@@ -136,11 +144,13 @@ absl::Status Remove(const Arguments& arguments, Context& context) {
     ASSIGN_OR_RETURN(const v1::DeleteMessagesResponse response,
                      store->Call(store::kDeleteMessages, request));
     total.set_deleted_count(total.deleted_count() + response.deleted_count());
+    // With --all they were there a moment ago, and somebody else has deleted them.
+    if (has_ids) total.mutable_missing_message_ids()->MergeFrom(response.missing_message_ids());
   }
   context.output().Result(total, absl::StrCat(Plural(total.deleted_count(), "message"), " removed"));
-  if (has_ids && total.deleted_count() == 0)
-    return absl::NotFoundError("none of these messages is in the mailbox");
-  return absl::OkStatus();
+  if (total.missing_message_ids().empty()) return absl::OkStatus();
+  return absl::NotFoundError(
+      absl::StrCat("no message ", FirstOf(total.missing_message_ids()), " in ", arguments.positional(0)));
 }
 
 }  // namespace
@@ -169,9 +179,8 @@ std::vector<Command> MessageCommands() {
        {{"ADDRESS"}, {"ID", /*optional=*/true, /*repeated=*/true}},
        {{"all", "", "Delete every message of the account."},
         {"yes", "", "Do not ask before --all. Needed where there is no terminal to ask at."}},
-       "Ids that do not exist are passed over; when none exists the exit code is 3. Refused with exit code 5 "
-       "while a\n"
-       "POP3 session holds the mailbox.",
+       "Those that exist are deleted; ids that do not are named, and the exit code is 3. Refused with\n"
+       "exit code 5 while a POP3 session holds the mailbox.",
        "mailctl message remove demo@example.test 17 18",
        Remove},
   };

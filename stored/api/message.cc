@@ -154,9 +154,10 @@ Task<absl::Status> DeleteMessages(Environment& environment, rpc::Call& call,
   CO_ASSIGN_OR_RETURN(const engine::Account account,
                       co_await environment.core.directory.GetAccount(request.account()));
   call.SetTarget(absl::StrCat(count, " messages of account ", account.id.value, " ", account.address));
-  CO_ASSIGN_OR_RETURN(const int64_t deleted,
+  CO_ASSIGN_OR_RETURN(const engine::DeletedMessages deleted,
                       co_await environment.core.engine.messages().Delete(account.id, std::move(messages)));
-  response.set_deleted_count(deleted);
+  response.set_deleted_count(deleted.count);
+  for (const MessageId message : deleted.missing) response.add_missing_message_ids(message.value);
   co_return absl::OkStatus();
 }
 

@@ -118,8 +118,9 @@ class MessageEngine {
                                                                  size_t limit) = 0;
   // NotFound.
   virtual Task<absl::StatusOr<std::unique_ptr<MessageReader>>> Open(AccountId account, MessageId message) = 0;
-  // How many existed. NotFound (account). Aborted with kReasonMaildropInUse.
-  virtual Task<absl::StatusOr<int64_t>> Delete(AccountId account, std::vector<MessageId> messages) = 0;
+  // Those that exist. NotFound (account). Aborted with kReasonMaildropInUse.
+  virtual Task<absl::StatusOr<DeletedMessages>> Delete(AccountId account,
+                                                       std::vector<MessageId> messages) = 0;
   // The receipt of a delivery; without one the id is void from now on, for as long as receipts are kept: FailedPrecondition
   // with kReasonDeliveryVoided for an Append that comes later, or is under way and not yet committed.
   virtual Task<absl::StatusOr<Settlement>> Settle(std::string delivery_scope, std::string delivery_id) = 0;

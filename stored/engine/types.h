@@ -229,6 +229,13 @@ struct CommittedMaildrop {
   std::string version;
 };
 
+// What came of a deletion of messages.
+struct DeletedMessages {
+  int64_t count = 0;
+  // Those that were not there: ascending, each once.
+  std::vector<MessageId> missing;
+};
+
 // Who holds a maildrop.
 struct LockInfo {
   AccountId account;

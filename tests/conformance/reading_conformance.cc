@@ -9,6 +9,7 @@ namespace mailstead::engine {
 namespace {
 
 using absl::StatusCode;
+using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::SizeIs;
 
@@ -25,6 +26,26 @@ TEST_P(ReadingConformance, WhatIsNotThere) {
               HasCode(StatusCode::kNotFound));
   EXPECT_EQ(engine().DeleteMessages(mailbox, {MessageId{1}, MessageId{0}}).value(), 0);
   EXPECT_EQ(engine().GetUsage(mailbox)->message_count, 0);
+}
+
+TEST_P(ReadingConformance, WhatWasNotThereToBeDeletedIsTold) {
+  // Some at once, more in steps.
+  for (const int count : {3, 40}) {
+    const AccountId mailbox = NewMailbox(absl::StrCat(count, "@example.test"));
+    for (int i = 0; i < count; ++i) Put(mailbox, "x");
+    const std::vector<MessageId> all = Ids(mailbox);
+    ASSERT_OK(engine().DeleteAndTell(mailbox, {all[1]}));
+    std::vector<MessageId> asked = {MessageId{999}, MessageId{500}, MessageId{999}};
+    asked.insert(asked.end(), all.begin(), all.end());
+    const auto deleted = engine().DeleteAndTell(mailbox, asked);
+    ASSERT_OK(deleted);
+    EXPECT_EQ(deleted->count, count - 1);
+    EXPECT_THAT(deleted->missing, ElementsAre(all[1], MessageId{500}, MessageId{999})) << count;
+    const auto again = engine().DeleteAndTell(mailbox, all);
+    ASSERT_OK(again);
+    EXPECT_EQ(again->count, 0);
+    EXPECT_EQ(again->missing, all) << count;
+  }
 }
 
 TEST_P(ReadingConformance, MessagesAreListedInPages) {

@@ -269,7 +269,7 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
       if (!reader.ok()) co_return reader;
       co_return std::unique_ptr<engine::MessageReader>(std::make_unique<Reader>(faults_, *std::move(reader)));
     }
-    Result<int64_t> Delete(AccountId account, std::vector<MessageId> messages) override {
+    Result<engine::DeletedMessages> Delete(AccountId account, std::vector<MessageId> messages) override {
       return faults_.Run("Messages.Delete", behind_.Delete(account, std::move(messages)));
     }
 

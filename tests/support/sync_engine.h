@@ -91,8 +91,13 @@ class SyncEngine {
   absl::StatusOr<std::unique_ptr<MessageReader>> OpenMessage(AccountId account, MessageId message) {
     return BlockOn(engine_.messages().Open(account, message));
   }
-  absl::StatusOr<int64_t> DeleteMessages(AccountId account, std::vector<MessageId> messages) {
+  absl::StatusOr<DeletedMessages> DeleteAndTell(AccountId account, std::vector<MessageId> messages) {
     return BlockOn(engine_.messages().Delete(account, std::move(messages)));
+  }
+  // How many there were.
+  absl::StatusOr<int64_t> DeleteMessages(AccountId account, std::vector<MessageId> messages) {
+    ASSIGN_OR_RETURN(const DeletedMessages deleted, DeleteAndTell(account, std::move(messages)));
+    return deleted.count;
   }
   absl::StatusOr<MailboxUsage> GetUsage(AccountId account) {
     ASSIGN_OR_RETURN(const Account found, FindAccount(account));

@@ -1,6 +1,7 @@
 // Mail coming in, and messages on their way out.
 #include <algorithm>
 #include <limits>
+#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/random.h"
@@ -202,8 +203,9 @@ Task<absl::StatusOr<std::unique_ptr<MessageReader>>> MemoryMessages::Open(Accoun
   co_return reader;
 }
 
-Task<absl::StatusOr<int64_t>> MemoryMessages::Delete(AccountId account, std::vector<MessageId> messages) {
-  absl::StatusOr<int64_t> deleted = rules::NoAccount(absl::StrCat(account.value));
+Task<absl::StatusOr<DeletedMessages>> MemoryMessages::Delete(AccountId account,
+                                                             std::vector<MessageId> messages) {
+  absl::StatusOr<DeletedMessages> deleted = rules::NoAccount(absl::StrCat(account.value));
   {
     State& state = shared_.state();
     absl::MutexLock lock(&state.mutex);
@@ -211,7 +213,13 @@ Task<absl::StatusOr<int64_t>> MemoryMessages::Delete(AccountId account, std::vec
       if (rules::IsHeld(shared_.StateOf(*kept))) {
         deleted = rules::InUse();
       } else {
-        deleted = RemoveMessages(*kept, messages);
+        DeletedMessages result;
+        const std::set<MessageId> named(messages.begin(), messages.end());
+        for (const MessageId message : named) {
+          if (!kept->messages.contains(message)) result.missing.push_back(message);
+        }
+        result.count = RemoveMessages(*kept, messages);
+        deleted = std::move(result);
       }
     }
   }

@@ -1,6 +1,7 @@
 #include "stored/engine/rocksdb/deletions.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <limits>
 #include <utility>
 
@@ -246,7 +247,7 @@ absl::Status StagedDeletion::StageStep(AccountId account, const std::vector<Mess
   const auto visit = [&](MessageId message, absl::string_view value) -> absl::StatusOr<bool> {
     stopped = true;
     ++looked_at;
-    while (next < messages.size() && messages[next] < message) ++next;
+    while (next < messages.size() && messages[next] < message) missing_.push_back(messages[next++]);
     if (next == messages.size()) return false;
     if (messages[next] != message) {
       if (run_.has_value()) RETURN_IF_ERROR(EndRun(use));
@@ -271,7 +272,9 @@ absl::Status StagedDeletion::StageStep(AccountId account, const std::vector<Mess
     const MessageId from = run_.has_value() ? MessageId{run_->last.value + 1} : messages[next];
     RETURN_IF_ERROR(view.Scan(from, 0, visit));
     // The mailbox ends here: none of the others exists.
-    if (!stopped) next = messages.size();
+    if (stopped) continue;
+    missing_.insert(missing_.end(), messages.begin() + static_cast<std::ptrdiff_t>(next), messages.end());
+    next = messages.size();
   }
   return absl::OkStatus();
 }
@@ -320,6 +323,7 @@ size_t DeletingChange::record_count() const {
 absl::Status DeletingChange::Apply(Batch& batch) {
   must_stage_ = used_staged_ = leaves_work_ = false;
   deleted_count_ = 0;
+  missing_.clear();
   const std::string key = MailboxKey(account_);
   ASSIGN_OR_RETURN(auto mailbox, FindRecord<rules::Mailbox>(batch, Family::kMailbox, key));
   ASSIGN_OR_RETURN(const bool wanted, Decide(batch, mailbox.has_value() ? &*mailbox : nullptr));
@@ -331,6 +335,7 @@ absl::Status DeletingChange::Apply(Batch& batch) {
     RETURN_IF_ERROR(DeleteAtOnce(batch, *mailbox));
   } else if (staged_ != nullptr && staged_->IsTrue(batch, *mailbox)) {
     deleted_count_ = staged_->Commit(batch, *mailbox);
+    missing_ = staged_->missing();
     used_staged_ = leaves_work_ = deleted_count_ > 0;
   } else {
     must_stage_ = true;
@@ -345,7 +350,10 @@ absl::Status DeletingChange::DeleteAtOnce(Batch& batch, rules::Mailbox& mailbox)
   for (const MessageId message : messages_) {
     const std::string key = MessageKey(account_, message);
     ASSIGN_OR_RETURN(const auto record, FindRecord<MessageRecord>(batch, Family::kMessage, key));
-    if (!record.has_value()) continue;
+    if (!record.has_value()) {
+      missing_.push_back(message);
+      continue;
+    }
     ASSIGN_OR_RETURN(const bool leaves_chunks, UnrefBody(batch, record->body));
     leaves_work_ = leaves_work_ || leaves_chunks;
     batch.Delete(Family::kMessage, key);

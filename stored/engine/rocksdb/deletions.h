@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
@@ -114,6 +115,8 @@ class StagedDeletion {
   // Within the commit: counts the messages off `mailbox`, which the caller writes when it is more than none, and hides
   // them. How many there were.
   int64_t Commit(Batch& batch, rules::Mailbox& mailbox);
+  // What of the messages does not exist, ascending; as true as the rest.
+  const std::vector<MessageId>& missing() const { return missing_; }
   // The commit was written, or may have been: what is staged stays.
   void Keep() { staged_ = false; }
 
@@ -130,6 +133,7 @@ class StagedDeletion {
   int64_t message_count_ = 0;
   int64_t message_bytes_ = 0;
   MessageId first_;
+  std::vector<MessageId> missing_;
   // Up to one more than a mailbox remembers of a commit.
   Removal removal_;
   std::optional<MessageRun> run_;
@@ -153,6 +157,8 @@ class DeletingChange : public Change {
   // co_await change.Run(): through the writer, staged where that must be.
   Task<absl::Status> Run();
   int64_t deleted_count() const { return deleted_count_; }
+  // What did not exist: ascending, each once.
+  std::vector<MessageId> TakeMissing() { return std::move(missing_); }
 
  protected:
   // Whether the deletions are to be made; false: OK without them. `mailbox` is null when the account is gone.
@@ -176,6 +182,7 @@ class DeletingChange : public Change {
   bool used_staged_ = false;
   bool leaves_work_ = false;
   int64_t deleted_count_ = 0;
+  std::vector<MessageId> missing_;
 };
 
 }  // namespace mailstead::engine

@@ -152,7 +152,7 @@ class RocksDbMessages final : public MessageEngine {
   Task<absl::StatusOr<std::vector<MessageSummary>>> List(AccountId account, MessageId after,
                                                          size_t limit) override;
   Task<absl::StatusOr<std::unique_ptr<MessageReader>>> Open(AccountId account, MessageId message) override;
-  Task<absl::StatusOr<int64_t>> Delete(AccountId account, std::vector<MessageId> messages) override;
+  Task<absl::StatusOr<DeletedMessages>> Delete(AccountId account, std::vector<MessageId> messages) override;
 
  private:
   RocksDbShared& shared_;

@@ -264,10 +264,11 @@ Task<absl::StatusOr<std::unique_ptr<MessageReader>>> RocksDbMessages::Open(Accou
   co_return co_await shared_.InMemoryFirst(read);
 }
 
-Task<absl::StatusOr<int64_t>> RocksDbMessages::Delete(AccountId account, std::vector<MessageId> messages) {
+Task<absl::StatusOr<DeletedMessages>> RocksDbMessages::Delete(AccountId account,
+                                                              std::vector<MessageId> messages) {
   DeleteChange change(shared_, account, std::move(messages));
   CO_RETURN_IF_ERROR(co_await change.Run());
-  co_return change.deleted_count();
+  co_return DeletedMessages{change.deleted_count(), change.TakeMissing()};
 }
 
 }  // namespace mailstead::engine

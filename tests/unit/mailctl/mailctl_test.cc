@@ -522,6 +522,7 @@ TEST_F(MailctlTest, MessageRemoveOfMoreThanOneCallTakesThemAll) {
   Words words = {"message", "remove", "demo@example.test"};
   for (int id = 1; id <= 10'001; ++id) words.push_back(absl::StrCat(id));
   EXPECT_EQ(Mailctl(words), 3) << "none of them is there";
+  EXPECT_THAT(err_, EndsWith(", 19, 20 and 9981 more in demo@example.test\n"));
   const auto seen = store_.way().seen("DeleteMessages");
   ASSERT_EQ(seen.size(), 2u);
   const auto first = seen[0].As<store::v1::DeleteMessagesRequest>();
@@ -629,15 +630,20 @@ TEST_F(MailctlTest, Messages) {
   EXPECT_THAT(out_, Not(HasSubstr("body")));
   EXPECT_EQ(Mailctl({"message", "show", "demo@example.test", "6"}), 3);
 
-  EXPECT_EQ(Mailctl({"message", "remove", "demo@example.test", "2", "4", "77"}), 0) << err_;
+  EXPECT_EQ(Mailctl({"message", "remove", "demo@example.test", "2", "4"}), 0) << err_;
   EXPECT_EQ(out_, "2 messages removed\n");
-  EXPECT_EQ(Mailctl({"message", "remove", "demo@example.test", "2"}), 3);
+  EXPECT_EQ(Mailctl({"message", "remove", "demo@example.test", "77", "2", "77"}), 3);
+  EXPECT_EQ(out_, "0 messages removed\n");
+  EXPECT_EQ(err_, "mailctl: no message 2, 77 in demo@example.test\n");
+  const auto removed = Json({"message", "remove", "demo@example.test", "3", "4"}, 3);
+  EXPECT_EQ(removed.fields().at("deleted_count").string_value(), "1");
+  EXPECT_EQ(removed.fields().at("missing_message_ids").list_value().values(0).string_value(), "4");
   EXPECT_EQ(Mailctl({"message", "remove", "demo@example.test"}), 2);
   EXPECT_EQ(Mailctl({"message", "remove", "demo@example.test", "1", "--all"}), 2);
   EXPECT_EQ(Mailctl({"message", "remove", "demo@example.test", "--all"}), 2);
   EXPECT_THAT(err_, HasSubstr("--yes"));
   EXPECT_EQ(Mailctl({"message", "remove", "demo@example.test", "--all", "--yes"}), 0) << err_;
-  EXPECT_EQ(out_, "3 messages removed\n");
+  EXPECT_EQ(out_, "2 messages removed\n");
   EXPECT_TRUE(store_.List("demo@example.test").empty());
   EXPECT_EQ(Mailctl({"message", "remove", "demo@example.test", "--all", "--yes"}), 0) << err_;
   EXPECT_EQ(Mailctl({"message", "list", "nobody@example.test"}), 3);

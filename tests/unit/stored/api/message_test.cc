@@ -397,7 +397,11 @@ TEST_P(MessageApiTest, MessagesAreListedInPagesAndDeleted) {
   };
   EXPECT_EQ(FieldOf(removed().status()), "message_ids");
   for (const int64_t id : {1, 3, 99}) remove.add_message_ids(id);
-  EXPECT_EQ(removed()->deleted_count(), 2);
+  const auto first = removed();
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_EQ(first->deleted_count(), 2);
+  EXPECT_THAT(first->missing_message_ids(), testing::ElementsAre(99));
+  EXPECT_THAT(removed()->missing_message_ids(), testing::ElementsAre(1, 3, 99));
   remove.add_message_ids(0);
   EXPECT_EQ(FieldOf(removed().status()), "message_ids[3]");
   for (int i = 0; i < 9998; ++i) remove.add_message_ids(7);
