@@ -43,9 +43,14 @@ Routine::~Routine() {
   thread_.join();
 }
 
-Housekeeping::Housekeeping(engine::Engine& engine, Metrics& metrics, prometheus::Registry& registry,
-                           TokenFiles& tokens, StoreServer& server, Options options)
-    : engine_(engine), metrics_(metrics), tokens_(tokens), server_(server), options_(std::move(options)) {
+Housekeeping::Housekeeping(engine::Engine& engine, LoginThrottle& throttle, Metrics& metrics,
+                           prometheus::Registry& registry, TokenFiles& tokens, StoreServer& server, Options options)
+    : engine_(engine),
+      throttle_(throttle),
+      metrics_(metrics),
+      tokens_(tokens),
+      server_(server),
+      options_(std::move(options)) {
   if (!options_.tls_cert_file.empty()) certificate_.emplace(registry);
   watch_.emplace(kHealthPeriod, [this] {
     WatchHealth();
@@ -63,6 +68,7 @@ Housekeeping::~Housekeeping() { engine_.upkeep().Stop(); }
 void Housekeeping::SetGauges() {
   const absl::StatusOr<engine::EngineStatus> status = Wait(engine_.upkeep().Status());
   if (status.ok()) metrics_.SetEngine(*status);
+  metrics_.SetLockouts(throttle_.CountLockouts());
 }
 
 void Housekeeping::SetCertificateEnd() {

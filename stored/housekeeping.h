@@ -14,6 +14,7 @@
 #include "stored/api/callers.h"
 #include "stored/api/metrics.h"
 #include "stored/api/server.h"
+#include "stored/core/throttle.h"
 #include "stored/engine/engine.h"
 
 namespace mailstead::stored {
@@ -43,8 +44,8 @@ class Housekeeping {
   };
 
   // All that is given by reference outlives it.
-  Housekeeping(engine::Engine& engine, Metrics& metrics, prometheus::Registry& registry, TokenFiles& tokens,
-               StoreServer& server, Options options);
+  Housekeeping(engine::Engine& engine, LoginThrottle& throttle, Metrics& metrics, prometheus::Registry& registry,
+               TokenFiles& tokens, StoreServer& server, Options options);
   // Stops the engine's upkeep, so that no sweep is waited for longer than one step of it.
   ~Housekeeping();
 
@@ -56,6 +57,7 @@ class Housekeeping {
   void Sweep();
 
   engine::Engine& engine_;
+  LoginThrottle& throttle_;
   Metrics& metrics_;
   TokenFiles& tokens_;
   StoreServer& server_;

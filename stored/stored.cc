@@ -160,7 +160,7 @@ void Stored::Parts::Open() {
                                                Clock::System(), loop));
   LogListening(*server);
   housekeeping.emplace(
-      *engine, metrics, *registry, tokens, *server,
+      *engine, core->throttle, metrics, *registry, tokens, *server,
       Housekeeping::Options{.receipt_age = flags.receipt_age, .tls_cert_file = flags.tls_cert_file});
   if (!flags.address_file.empty()) {
     OkOrExit("address_file",

@@ -38,6 +38,7 @@ inline constexpr absl::string_view kReasonGrantInvalid = "GRANT_INVALID";
 inline constexpr absl::string_view kReasonDomainNotFound = "DOMAIN_NOT_FOUND";
 inline constexpr absl::string_view kReasonAliasNotFound = "ALIAS_NOT_FOUND";
 inline constexpr absl::string_view kReasonMessageNotFound = "MESSAGE_NOT_FOUND";
+inline constexpr absl::string_view kReasonLockoutNotFound = "LOCKOUT_NOT_FOUND";
 inline constexpr absl::string_view kReasonAddressTaken = "ADDRESS_TAKEN";
 inline constexpr absl::string_view kReasonBusy = "BUSY";
 inline constexpr absl::string_view kReasonAliasTooDeep = "ALIAS_TOO_DEEP";

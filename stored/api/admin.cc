@@ -1,7 +1,9 @@
 #include "stored/api/admin.h"
 
+#include <cstddef>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/reason.h"
@@ -11,6 +13,7 @@
 #include "stored/api/convert/admin.h"
 #include "stored/api/convert/values.h"
 #include "stored/core/offload.h"
+#include "stored/core/paging.h"
 
 namespace mailstead::stored {
 namespace {
@@ -73,6 +76,8 @@ Task<absl::Status> Verify(Environment& environment, rpc::Call& call, AccountId a
   co_return absl::OkStatus();
 }
 
+constexpr absl::string_view kLockoutsListing = "lockouts";
+
 }  // namespace
 
 Task<absl::Status> GetStatus(Environment& environment, rpc::Call&, const v1::GetStatusRequest&,
@@ -104,6 +109,42 @@ Task<absl::Status> VerifyMessages(Environment& environment, rpc::Call& call,
   v1::VerifyMessagesResponse last;
   CO_RETURN_IF_ERROR(co_await Verify(environment, call, account, findings, *last.mutable_summary()));
   co_return co_await findings.WriteLast(last);
+}
+
+Task<absl::Status> ListLockouts(Environment& environment, rpc::Call&, const v1::ListLockoutsRequest& request,
+                                v1::ListLockoutsResponse& response) {
+  CO_ASSIGN_OR_RETURN(const size_t page_size, CheckPageSize(request.page_size()));
+  CO_ASSIGN_OR_RETURN(const std::string after, ReadPageToken(kLockoutsListing, request.page_token()));
+  // All of a page at once, since every count is looked at; each is small.
+  std::vector<Lockout> lockouts = environment.core.throttle.List(after, page_size + 1);
+  if (lockouts.size() > page_size) {
+    lockouts.pop_back();
+    response.set_next_page_token(MakePageToken(kLockoutsListing, KeyOf(lockouts.back())));
+  }
+  for (const Lockout& lockout : lockouts) ToProto(lockout, *response.add_lockouts());
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> ClearLockouts(Environment& environment, rpc::Call& call,
+                                 const v1::ClearLockoutsRequest& request,
+                                 v1::ClearLockoutsResponse& response) {
+  const std::string account = AccountKey(request.account());
+  if (account.empty() && request.network().empty()) {
+    co_return FieldError("account", "must be set, or network");
+  }
+  std::string network;
+  if (!request.network().empty()) {
+    CO_ASSIGN_OR_RETURN(network, NamedNetwork("network", request.network()));
+  }
+  const std::string whose = absl::StrCat(account, account.empty() || network.empty() ? "" : " in ", network);
+  call.SetTarget(absl::StrCat("lockouts of ", whose));
+  const ClearedLockouts cleared = environment.core.throttle.Clear(account, network);
+  if (cleared.count == 0) {
+    co_return WithReason(absl::NotFoundError(absl::StrCat("no wrong passwords are counted for ", whose)),
+                         kReasonLockoutNotFound);
+  }
+  response.set_lockout_count(cleared.locked_out_count);
+  co_return absl::OkStatus();
 }
 
 }  // namespace mailstead::stored

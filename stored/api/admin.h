@@ -15,5 +15,11 @@ Task<absl::Status> GetStatus(Environment& environment, rpc::Call& call,
 Task<absl::Status> VerifyMessages(Environment& environment, rpc::Call& call,
                                   const store::v1::VerifyMessagesRequest& request,
                                   rpc::Writer<store::v1::VerifyMessagesResponse>& findings);
+Task<absl::Status> ListLockouts(Environment& environment, rpc::Call& call,
+                                const store::v1::ListLockoutsRequest& request,
+                                store::v1::ListLockoutsResponse& response);
+Task<absl::Status> ClearLockouts(Environment& environment, rpc::Call& call,
+                                 const store::v1::ClearLockoutsRequest& request,
+                                 store::v1::ClearLockoutsResponse& response);
 
 }  // namespace mailstead::stored

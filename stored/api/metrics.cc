@@ -64,7 +64,8 @@ struct Metrics::Impl {
                                         "Deliver calls whose delivery had been stored before")),
         passed_over(prometheus::BuildCounter()
                         .Name("mailstead_store_passed_over_total")
-                        .Help("Targets of aliases, or recipients, that did not get a message which others got, by reason")
+                        .Help("Targets of aliases, or recipients, that did not get a message which others "
+                              "got, by reason")
                         .Register(registry)),
         passed_over_unknown(passed_over.Add({{"reason", "unknown"}})),
         passed_over_disabled(passed_over.Add({{"reason", "disabled"}})),
@@ -96,6 +97,14 @@ struct Metrics::Impl {
         hidden_deletions(MakeGauge(registry, "mailstead_store_hidden_deletions",
                                    "Deletions of many messages that are still being taken away")),
         leases(MakeGauge(registry, "mailstead_store_leases", "Front-ends that hold a lease")),
+        lockouts(prometheus::BuildGauge()
+                     .Name("mailstead_store_lockouts")
+                     .Help("Lock-outs after wrong passwords that have not ended, by what is locked out")
+                     .Register(registry)),
+        lockouts_total(prometheus::BuildCounter()
+                           .Name("mailstead_store_lockouts_total")
+                           .Help("Lock-outs after wrong passwords, by what is locked out")
+                           .Register(registry)),
         healthy(MakeGauge(registry, "mailstead_store_healthy", "1 when writes succeed")) {
     // So that a rate is 0 before it first happens, not absent.
     for (int result = 0; result <= static_cast<int>(kLastLoginResult); ++result)
@@ -129,6 +138,8 @@ struct Metrics::Impl {
   Gauge& open_maildrops;
   Gauge& hidden_deletions;
   Gauge& leases;
+  Family<Gauge>& lockouts;
+  Family<Counter>& lockouts_total;
   Gauge& healthy;
 
   absl::Mutex mutex;
@@ -201,6 +212,17 @@ void Metrics::SetEngine(const engine::EngineStatus& status) {
   impl_->open_maildrops.Set(static_cast<double>(status.open_maildrop_count));
   impl_->hidden_deletions.Set(static_cast<double>(status.hidden_deletion_count));
   impl_->leases.Set(static_cast<double>(status.leases.size()));
+}
+
+void Metrics::SetLockouts(const LockoutCounts& counts) {
+  for (const LockoutScope scope :
+       {LockoutScope::kNetwork, LockoutScope::kAccountInNetwork, LockoutScope::kKnownAccountInNetwork}) {
+    const size_t place = static_cast<size_t>(scope) - 1;
+    const prometheus::Labels labels = {{"scope", std::string(NameOf(scope))}};
+    impl_->lockouts.Add(labels).Set(static_cast<double>(counts.now[place]));
+    Counter& total = impl_->lockouts_total.Add(labels);
+    total.Increment(static_cast<double>(counts.total[place]) - total.Value());
+  }
 }
 
 void Metrics::SetHealthy(bool healthy) { impl_->healthy.Set(healthy ? 1 : 0); }

@@ -9,6 +9,7 @@
 #include "absl/time/time.h"
 #include "common/rpc/server/served_call.h"
 #include "stored/api/method_counter.h"
+#include "stored/core/throttle.h"
 #include "stored/engine/types.h"
 
 namespace prometheus {
@@ -31,6 +32,7 @@ class Metrics final : public MethodCounter {
   void CountFetchedBytes(int64_t size_bytes) override;
   void CountCommit(int64_t deleted_count) override;
   void SetEngine(const engine::EngineStatus& status);
+  void SetLockouts(const LockoutCounts& counts);
   void SetHealthy(bool healthy);
 
  private:

@@ -40,12 +40,6 @@ int SetProperty(Gsasl_session* session, Gsasl_property property, const std::stri
   return gsasl_property_set(session, property, value.c_str());
 }
 
-// How names are compared and counted. What is no address is counted as it is.
-std::string AccountKey(absl::string_view name) {
-  const absl::StatusOr<DirectoryAddress> address = CheckAddress("authcid", name);
-  return address.ok() ? address->key : absl::AsciiStrToLower(name.substr(0, kMaxPathBytes));
-}
-
 // One step of libgsasl's.
 struct Stepped {
   int code = GSASL_OK;
@@ -130,6 +124,11 @@ bool BindsToAnotherKind(absl::string_view client_first) {
 }
 
 }  // namespace
+
+std::string AccountKey(absl::string_view name) {
+  const absl::StatusOr<DirectoryAddress> address = CheckAddress("authcid", name);
+  return address.ok() ? address->key : absl::AsciiStrToLower(name.substr(0, kMaxPathBytes));
+}
 
 absl::string_view NameOf(LoginResult result) {
   switch (result) {

@@ -35,6 +35,9 @@ typedef struct Gsasl_session Gsasl_session;
 
 namespace mailstead::stored {
 
+// How the names of logins are compared and counted. What is no address is counted as it is.
+std::string AccountKey(absl::string_view name);
+
 // How a login ended, for logs and metrics. The client is told less: a Verdict.
 enum class LoginResult {
   kOk,

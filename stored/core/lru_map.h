@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <iterator>
 #include <list>
 #include <string>
 #include <utility>
@@ -42,6 +43,25 @@ class LruMap {
     const auto entry = found->second;
     index_.erase(found);
     entries_.erase(entry);
+  }
+
+  // Calls `visit(key, value)` with each, in the order of the last touch, which it is none of.
+  template <typename Visit>
+  void ForEach(Visit visit) const {
+    for (const auto& [key, value] : entries_) visit(absl::string_view(key), value);
+  }
+
+  // Takes away those of which `is_wanted(key, value)` says so.
+  template <typename Test>
+  void EraseIf(Test is_wanted) {
+    for (auto entry = entries_.begin(); entry != entries_.end();) {
+      const auto next = std::next(entry);
+      if (is_wanted(absl::string_view(entry->first), entry->second)) {
+        index_.erase(entry->first);
+        entries_.erase(entry);
+      }
+      entry = next;
+    }
   }
 
   size_t size() const { return entries_.size(); }

@@ -6,10 +6,18 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <iterator>
 #include <limits>
+#include <map>
+#include <utility>
 
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "common/base/check.h"
 #include "common/base/reason.h"
+#include "common/text/utf8.h"
 #include "stored/core/digest.h"
 
 namespace mailstead::stored {
@@ -24,9 +32,33 @@ bool Reaches(double failures, int limit) { return failures >= limit - 0.5; }
 // Names that are longer stand for themselves as their SHA-256: strangers choose them, and tables are of bounded size.
 constexpr size_t kMaxNameBytes = 64;
 
+constexpr absl::string_view kDigestMark = "sha256:";
+
+// Longer than a name that stands for itself, and so never taken for one.
 std::string ShortName(absl::string_view account) {
-  return account.size() <= kMaxNameBytes ? std::string(account) : Sha256(account);
+  if (account.size() <= kMaxNameBytes && IsValidUtf8(account)) return std::string(account);
+  return absl::StrCat(kDigestMark, absl::BytesToHexString(Sha256(account)));
 }
+
+// As an operator gives it: as it was listed, or as a client would.
+std::string NamedAccount(absl::string_view account) {
+  const bool is_listed = absl::StartsWith(account, kDigestMark) && account.size() > kMaxNameBytes;
+  return is_listed ? std::string(account) : ShortName(account);
+}
+
+// Of an account in a network.
+struct Pair {
+  absl::string_view account;
+  absl::string_view network;
+};
+
+// A network has no spaces.
+Pair PairOf(absl::string_view pair_key) {
+  const size_t space = pair_key.find(' ');
+  return {pair_key.substr(space + 1), pair_key.substr(0, space)};
+}
+
+constexpr absl::string_view kIpv6Prefix = "/64";
 
 }  // namespace
 
@@ -46,7 +78,30 @@ absl::StatusOr<std::string> ClientNetwork(absl::string_view field, absl::string_
   // One customer has at least a /64 and may take a new address for every guess.
   std::memset(&v6.s6_addr[8], 0, 8);
   inet_ntop(AF_INET6, &v6, shown, sizeof(shown));
-  return absl::StrCat(shown, "/64");
+  return absl::StrCat(shown, kIpv6Prefix);
+}
+
+absl::StatusOr<std::string> NamedNetwork(absl::string_view field, absl::string_view text) {
+  if (absl::StrContains(text, ':')) absl::ConsumeSuffix(&text, kIpv6Prefix);
+  return ClientNetwork(field, text);
+}
+
+absl::string_view NameOf(LockoutScope scope) {
+  switch (scope) {
+    case LockoutScope::kNetwork:
+      return "network";
+    case LockoutScope::kAccountInNetwork:
+      return "account_in_network";
+    case LockoutScope::kKnownAccountInNetwork:
+      return "known_account_in_network";
+    case LockoutScope::kAccount:
+      return "account";
+  }
+  CHECK(false);
+}
+
+std::string KeyOf(const Lockout& lockout) {
+  return absl::StrCat(static_cast<int>(lockout.scope), lockout.network, " ", lockout.account);
 }
 
 LoginThrottle::LoginThrottle(const Clock& clock, const ThrottleOptions& options)
@@ -86,11 +141,13 @@ absl::Duration LoginThrottle::Doubled(double failures) const {
 
 absl::Duration LoginThrottle::DelayFor(absl::string_view pair_key, absl::string_view account,
                                        absl::string_view network) {
-  // Many people may share a network, so its count weighs as much less as its limit is higher.
-  const double network_weight =
-      static_cast<double>(options_.lockout_failures) / options_.network_lockout_failures;
   return Doubled(std::max({Failures(pairs_.Find(pair_key)), Failures(accounts_.Find(ShortName(account))),
-                           Failures(networks_.Find(network)) * network_weight}));
+                           Failures(networks_.Find(network)) * NetworkWeight()}));
+}
+
+double LoginThrottle::NetworkWeight() const {
+  // Many people may share a network, so its count weighs as much less as its limit is higher.
+  return static_cast<double>(options_.lockout_failures) / options_.network_lockout_failures;
 }
 
 bool LoginThrottle::IsShut(absl::string_view pair_key, absl::string_view network) {
@@ -125,12 +182,14 @@ absl::Duration LoginThrottle::Failure(absl::string_view account, absl::string_vi
     // Only those who are known are listened to now.
     // SECURITY: their guesses are counted apart, where they change no delay: it would tell who is known.
     Known* const known = FindKnown(pair_key);
-    if (known != nullptr && is_new(known->guesses))
-      Add(known->guesses, fingerprint, options_.network_lockout_failures);
+    if (known != nullptr && is_new(known->guesses) &&
+        Add(known->guesses, fingerprint, options_.network_lockout_failures)) {
+      NoteLockout(LockoutScope::kKnownAccountInNetwork);
+    }
   } else if (Count& pair = pairs_[pair_key]; is_new(pair)) {
-    Add(pair, fingerprint, options_.lockout_failures);
+    if (Add(pair, fingerprint, options_.lockout_failures)) NoteLockout(LockoutScope::kAccountInNetwork);
     Add(accounts_[ShortName(account)], "", std::numeric_limits<int>::max());
-    Add(networks_[network], "", options_.network_lockout_failures);
+    if (Add(networks_[network], "", options_.network_lockout_failures)) NoteLockout(LockoutScope::kNetwork);
   }
   return DelayFor(pair_key, account, network);
 }
@@ -156,6 +215,140 @@ void LoginThrottle::Success(absl::string_view account, absl::string_view network
   // SECURITY: a lock-out goes on for others, who would see by its end that somebody has logged in.
   if (!IsShut(pair_key, network)) pairs_.Erase(pair_key);
   known_[pair_key].since = clock_.Now();
+}
+
+// ---- For operators
+
+void LoginThrottle::NoteLockout(LockoutScope scope) { ++lockouts_[static_cast<size_t>(scope) - 1]; }
+
+bool LoginThrottle::Describe(const Count& count, double weight, Lockout& lockout) const {
+  // From which on Doubled gives more than the first delay.
+  const double delayed_from = options_.failures_before_delay + 0.5;
+  lockout.locked_out = clock_.Now() < count.locked_until;
+  if (!lockout.locked_out && count.failures * weight < delayed_from) return false;
+  const double failures = Failures(&count);
+  lockout.failure_count = static_cast<int>(std::round(failures));
+  lockout.until = count.locked_until;
+  if (lockout.locked_out) return true;
+  if (failures * weight < delayed_from) return false;
+  lockout.until = clock_.Now() + options_.half_life * std::log2(failures * weight / delayed_from);
+  return true;
+}
+
+class LoginThrottle::Gathering {
+ public:
+  Gathering(absl::string_view after, size_t limit) : after_(after), limit_(limit) {}
+
+  void Add(Lockout lockout) {
+    std::string key = KeyOf(lockout);
+    if (key <= after_) return;
+    first_.emplace(std::move(key), std::move(lockout));
+    if (first_.size() > limit_) first_.erase(std::prev(first_.end()));
+  }
+
+  std::vector<Lockout> Take() {
+    std::vector<Lockout> lockouts;
+    for (auto& [key, lockout] : first_) lockouts.push_back(std::move(lockout));
+    return lockouts;
+  }
+
+ private:
+  const absl::string_view after_;
+  const size_t limit_;
+  std::map<std::string, Lockout> first_;
+};
+
+std::vector<Lockout> LoginThrottle::List(absl::string_view after, size_t limit) {
+  Gathering gathering(after, limit);
+  const auto add = [&](LockoutScope scope, Pair of, const Count& count, double weight) {
+    Lockout lockout;
+    if (!Describe(count, weight, lockout)) return;
+    lockout.scope = scope;
+    lockout.account = std::string(of.account);
+    lockout.network = std::string(of.network);
+    gathering.Add(std::move(lockout));
+  };
+  absl::MutexLock lock(&mutex_);
+  networks_.ForEach([&](absl::string_view network, const Count& count) {
+    add(LockoutScope::kNetwork, {"", network}, count, NetworkWeight());
+  });
+  pairs_.ForEach([&](absl::string_view key, const Count& count) {
+    add(LockoutScope::kAccountInNetwork, PairOf(key), count, 1);
+  });
+  // They delay nothing.
+  known_.ForEach([&](absl::string_view key, const Known& known) {
+    add(LockoutScope::kKnownAccountInNetwork, PairOf(key), known.guesses, 0);
+  });
+  accounts_.ForEach([&](absl::string_view account, const Count& count) {
+    add(LockoutScope::kAccount, {account, ""}, count, 1);
+  });
+  return gathering.Take();
+}
+
+ClearedLockouts LoginThrottle::Clear(absl::string_view account, absl::string_view network) {
+  const std::string name = account.empty() ? "" : NamedAccount(account);
+  ClearedLockouts cleared;
+  const auto note = [&](const Count& count) {
+    if (count.failures == 0) return;
+    ++cleared.count;
+    if (clock_.Now() < count.locked_until) ++cleared.locked_out_count;
+  };
+  const auto is_meant = [&](absl::string_view key) {
+    const Pair pair = PairOf(key);
+    return (name.empty() || pair.account == name) && (network.empty() || pair.network == network);
+  };
+  const auto erase = [&](LruMap<Count>& counts, absl::string_view key) {
+    const Count* const count = counts.Find(key);
+    if (count == nullptr) return;
+    note(*count);
+    counts.Erase(key);
+  };
+  // It stays known there.
+  const auto forgive = [&](Known& known) {
+    note(known.guesses);
+    known.guesses = Count();
+  };
+  absl::MutexLock lock(&mutex_);
+  if (!name.empty() && !network.empty()) {
+    const std::string pair_key = absl::StrCat(network, " ", name);
+    erase(pairs_, pair_key);
+    if (Known* const known = known_.Find(pair_key)) forgive(*known);
+    return cleared;
+  }
+  erase(name.empty() ? networks_ : accounts_, name.empty() ? network : absl::string_view(name));
+  pairs_.EraseIf([&](absl::string_view key, const Count& count) {
+    if (!is_meant(key)) return false;
+    note(count);
+    return true;
+  });
+  known_.EraseIf([&](absl::string_view key, Known& known) {
+    if (is_meant(key)) forgive(known);
+    return false;
+  });
+  return cleared;
+}
+
+LockoutCounts LoginThrottle::CountLockouts() {
+  LockoutCounts counts;
+  const absl::Time time = clock_.Now();
+  const auto add = [&](LockoutScope scope, const Count& count) {
+    if (time < count.locked_until) ++counts.now[static_cast<size_t>(scope) - 1];
+  };
+  // One after the other: logins wait while one is looked at.
+  {
+    absl::MutexLock lock(&mutex_);
+    networks_.ForEach([&](absl::string_view, const Count& count) { add(LockoutScope::kNetwork, count); });
+  }
+  {
+    absl::MutexLock lock(&mutex_);
+    pairs_.ForEach([&](absl::string_view, const Count& count) { add(LockoutScope::kAccountInNetwork, count); });
+  }
+  absl::MutexLock lock(&mutex_);
+  known_.ForEach([&](absl::string_view, const Known& known) {
+    add(LockoutScope::kKnownAccountInNetwork, known.guesses);
+  });
+  counts.total = lockouts_;
+  return counts;
 }
 
 }  // namespace mailstead::stored

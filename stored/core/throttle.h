@@ -20,8 +20,11 @@
 // counts are of this process and start anew with it.
 #pragma once
 
+#include <array>
 #include <cstddef>
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
@@ -53,6 +56,52 @@ struct ThrottleOptions {
 // neither.
 absl::StatusOr<std::string> ClientNetwork(absl::string_view field, absl::string_view client_address);
 
+// The network that an operator means: an address in it, or as ClientNetwork gives it. FieldError `field`.
+absl::StatusOr<std::string> NamedNetwork(absl::string_view field, absl::string_view text);
+
+// What wrong passwords are counted for. Lock-outs are listed in this order.
+enum class LockoutScope {
+  kNetwork = 1,
+  kAccountInNetwork,
+  // An account that is known there: its guesses while others are locked out.
+  kKnownAccountInNetwork,
+  // Never locked out.
+  kAccount,
+};
+inline constexpr size_t kLockoutScopes = 4;
+// "account_in_network".
+absl::string_view NameOf(LockoutScope scope);
+
+// A count that has consequences.
+struct Lockout {
+  LockoutScope scope = LockoutScope::kNetwork;
+  // As it is counted: a name that is long, or no UTF-8, as "sha256:" and hexadecimal digits.
+  std::string account;
+  std::string network;
+  // Else wrong passwords are answered later than the first.
+  bool locked_out = false;
+  int failure_count = 0;
+  // When that ends, without further failures.
+  absl::Time until;
+};
+
+// Where it stands among others.
+std::string KeyOf(const Lockout& lockout);
+
+struct LockoutCounts {
+  // By scope, less 1.
+  std::array<int64_t, kLockoutScopes> now = {};
+  // Since the process began.
+  std::array<int64_t, kLockoutScopes> total = {};
+};
+
+// What was forgotten.
+struct ClearedLockouts {
+  // Counts of failures, and those of them that were locked out.
+  int count = 0;
+  int locked_out_count = 0;
+};
+
 // Thread-safe.
 class LoginThrottle {
  public:
@@ -76,6 +125,15 @@ class LoginThrottle {
   // SECURITY: not those of the network, or one known account would be enough to guess at others without end.
   void Success(absl::string_view account, absl::string_view network);
 
+  // For operators: who is locked out or answered late, sorted by KeyOf, those behind `after`, at most `limit`. Looks at
+  // every count.
+  std::vector<Lockout> List(absl::string_view after, size_t limit);
+  // Forgets the failures of an account from a network; where one of the two is empty, from every network, or of every account
+  // there. `account` is a name or as List gives it. Looks at every count unless both are given.
+  ClearedLockouts Clear(absl::string_view account, absl::string_view network);
+  // Looks at every count.
+  LockoutCounts CountLockouts();
+
  private:
   struct Count {
     double failures = 0;
@@ -90,7 +148,14 @@ class LoginThrottle {
     Count guesses;
   };
 
+  // The first lock-outs of a list that is asked for.
+  class Gathering;
+
   static std::string PairKey(absl::string_view account, absl::string_view network);
+  // `weight`: as much as one failure counts against failures_before_delay. What follows from the count; false: nothing.
+  bool Describe(const Count& count, double weight, Lockout& lockout) const;
+  double NetworkWeight() const;
+  void NoteLockout(LockoutScope scope) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   double Failures(const Count* count) const;
   // Counts a guess, unless it is the last one again. True: `limit` is reached, and the count locked out.
   bool Add(Count& count, absl::string_view fingerprint, int limit) const;
@@ -111,6 +176,8 @@ class LoginThrottle {
   // By pair, as pairs_.
   LruMap<Count> oddities_ ABSL_GUARDED_BY(mutex_);
   LruMap<Known> known_ ABSL_GUARDED_BY(mutex_);
+  // Lock-outs since the process began, by scope, less 1.
+  std::array<int64_t, kLockoutScopes> lockouts_ ABSL_GUARDED_BY(mutex_) = {};
 };
 
 }  // namespace mailstead::stored

@@ -98,6 +98,7 @@ class AuditTest(StackCase):
             self.ctl.json("account", "list")
             self.ctl.json("message", "list", self.user)
             self.ctl.json("status")
+            self.ctl.json("lockout", "list")
             self.ctl.run("resolve", self.user)
             self.stack.fetch_all(self.user, delete=False)
         self.assertEqual([], self.lines_of(read))

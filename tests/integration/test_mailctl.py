@@ -6,8 +6,9 @@ import subprocess
 import time
 import unittest
 
+from mailstead import pop3
 from mailstead.ctl import CtlError
-from mailstead.process import clean_environment, program_argv
+from mailstead.process import clean_environment, program_argv, wait_until
 from mailstead.stack import PASSWORD, StackCase
 from mailstead.trace import strip_trace
 
@@ -84,6 +85,16 @@ class MailctlTest(StackCase):
         self.assert_exit(DONE, "account", "remove", "ann@example.test", "--yes")
         self.assert_exit(NOT_FOUND, "account", "remove", "ann@example.test", "--yes")
         self.assertEqual([], self.ctl.json("account", "list")["accounts"])
+
+    def test_lists_of_what_is_not_there(self):
+        self.stack.add_accounts("ann")
+        for noun in "account", "alias":
+            done = self.assert_exit(NOT_FOUND, noun, "list", "nodomain.test")
+            self.assertEqual(b"", done.stdout)
+            self.assertIn(b"nodomain.test", done.stderr)
+        for arguments in ("message", "list"), ("verify",):
+            self.assert_exit(NOT_FOUND, *arguments, "nobody@example.test")
+        self.assert_exit(DONE, "alias", "list", "example.test")
 
     def test_aliases(self):
         self.stack.add_accounts("ann", "bob")
@@ -258,7 +269,8 @@ class MailctlTest(StackCase):
         for command in ("domain add", "domain list", "domain show", "domain set", "domain remove", "account add",
                         "account list", "account show", "account set", "account password", "account remove",
                         "account import", "alias add", "alias list", "alias show", "alias set", "alias remove",
-                        "message list", "message show", "message remove", "deliver", "fetch", "status", "verify",
+                        "message list", "message show", "message remove", "lockout list", "lockout clear",
+                        "deliver", "fetch", "status", "verify",
                         "resolve", "completion"):
             text = self.ctl.run("help", *command.split()).decode()
             self.assertIn(f"mailctl {command}", text.split("Example", 1)[1], command)
@@ -305,6 +317,45 @@ class MailctlTest(StackCase):
         [user] = self.stack.add_accounts("ann")
         for arguments in (("account", "show", user), ("account", "list"), ("account", "show", user, "--json")):
             self.assertNotIn(PASSWORD.encode(), self.ctl.run(*arguments))
+
+
+class LockoutTest(StackCase):
+
+    def setUp(self):
+        self.stack = stack = self.new_stack()
+        stack.add_stored(auth_failure_delay="100ms", auth_max_delay="200ms", auth_lockout_failures=4)
+        stack.add_pop3d()
+        self.ctl = stack.ctl
+
+    def refused(self, user, password):
+        with self.assertRaises(pop3.Refused):
+            self.stack.pop3(user, password=password)
+
+    def test_lockouts(self):
+        [user] = self.stack.add_accounts("ann")
+        self.assertEqual(b"no lockouts\n", self.ctl.run("lockout", "list"))
+        self.assertEqual(NOT_FOUND, self.ctl.raw("lockout", "clear", user).returncode)
+        self.assertEqual(USAGE, self.ctl.raw("lockout", "clear").returncode)
+        self.assertEqual(REFUSED, self.ctl.raw("lockout", "clear", "--network=example.test").returncode)
+        for i in range(4):
+            self.refused(user, f"wrong {i}")
+        self.refused(user, PASSWORD)
+        [locked] = [one for one in self.ctl.json("lockout", "list")["lockouts"] if one["state"] == "STATE_LOCKED_OUT"]
+        self.assertEqual(("SCOPE_ACCOUNT_IN_NETWORK", user, "127.0.0.1", 4),
+                         (locked["scope"], locked["account"], locked["network"], locked["failure_count"]))
+        self.assertIn(b"locked out", self.ctl.run("lockout", "list"))
+
+        def lockouts():
+            metrics = self.stack.stored.metrics()
+            return [metrics.get((name, (("scope", "account_in_network"),)))
+                    for name in ("mailstead_store_lockouts", "mailstead_store_lockouts_total")]
+        wait_until(lambda: lockouts() == [1, 1], 30, "the metrics of lock-outs")
+        cleared = self.ctl.run("lockout", "clear", user.upper(), "--network=127.0.0.1")
+        self.assertEqual(b"failures forgotten, 1 lockout ended\n", cleared)
+        self.stack.pop3(user).quit()
+        wait_until(lambda: lockouts() == [0, 1], 30, "the gauge of lock-outs")
+        self.assertTrue(any("ClearLockouts" in line and user in line for line in self.stack.stored.all_text().splitlines()
+                            if "event=audit" in line))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,23 @@
 #include "stored/api/convert/values.h"
 
 namespace mailstead::stored {
+namespace {
+
+store::v1::Lockout::Scope ToProto(LockoutScope scope) {
+  switch (scope) {
+    case LockoutScope::kNetwork:
+      return store::v1::Lockout::SCOPE_NETWORK;
+    case LockoutScope::kAccountInNetwork:
+      return store::v1::Lockout::SCOPE_ACCOUNT_IN_NETWORK;
+    case LockoutScope::kKnownAccountInNetwork:
+      return store::v1::Lockout::SCOPE_KNOWN_ACCOUNT_IN_NETWORK;
+    case LockoutScope::kAccount:
+      return store::v1::Lockout::SCOPE_ACCOUNT;
+  }
+  return store::v1::Lockout::SCOPE_UNSPECIFIED;
+}
+
+}  // namespace
 
 void ToProto(const engine::EngineStatus& status, store::v1::GetStatusResponse& proto) {
   proto.set_engine(status.engine);
@@ -22,6 +39,16 @@ void ToProto(const engine::EngineStatus& status, store::v1::GetStatusResponse& p
     entry.set_holder(lease.holder);
     ToProto(lease.remaining, *entry.mutable_remaining());
   }
+}
+
+void ToProto(const Lockout& lockout, store::v1::Lockout& proto) {
+  proto.set_scope(ToProto(lockout.scope));
+  proto.set_account(lockout.account);
+  proto.set_network(lockout.network);
+  proto.set_state(lockout.locked_out ? store::v1::Lockout::STATE_LOCKED_OUT
+                                     : store::v1::Lockout::STATE_DELAYED);
+  proto.set_failure_count(lockout.failure_count);
+  ToProto(lockout.until, *proto.mutable_end_time());
 }
 
 }  // namespace mailstead::stored

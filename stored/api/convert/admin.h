@@ -2,10 +2,12 @@
 #pragma once
 
 #include "mailstead/store/v1/admin.pb.h"
+#include "stored/core/throttle.h"
 #include "stored/engine/types.h"
 
 namespace mailstead::stored {
 
 void ToProto(const engine::EngineStatus& status, store::v1::GetStatusResponse& proto);
+void ToProto(const Lockout& lockout, store::v1::Lockout& proto);
 
 }  // namespace mailstead::stored

@@ -25,6 +25,7 @@
 namespace mailstead::ctl {
 namespace {
 
+using ::testing::ContainsRegex;
 using ::testing::ElementsAre;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
@@ -121,6 +122,21 @@ class MailctlTest : public ::testing::Test {
   void AddDemo() {
     ASSERT_EQ(Mailctl({"domain", "add", "example.test"}), 0) << err_;
     ASSERT_EQ(Mailctl({"account", "add", "demo@example.test", "--password_stdin"}, "secret\n"), 0) << err_;
+  }
+
+  // A POP3 session, by way of a front-end that holds a lease.
+  void LogIn(const std::string& password, const std::string& session,
+             const std::string& user = "demo@example.test") {
+    const auto frontend = store_.NewWay(FakeStore::TokenOf(stored::kPop));
+    store::BlockingStore pop(*frontend);
+    ASSERT_TRUE(
+        pop.Run(pop.api().RenewLease("abcdefghijklmnop", "host pop3d 42", absl::Seconds(30), {})).ok());
+    const auto login = pop.api().StartLogin({.session_id = session});
+    sasl::Start start{.mechanism = "PLAIN",
+                      .initial_response = sasl::PlainMessage(user, password),
+                      .client_address = "192.0.2.1"};
+    ASSERT_TRUE(
+        pop.Run(login->Begin(std::move(start), store::MaildropRequest{.lease_id = "abcdefghijklmnop"})).ok());
   }
 
   FakeTime time_;
@@ -647,6 +663,26 @@ TEST_F(MailctlTest, Messages) {
   EXPECT_TRUE(store_.List("demo@example.test").empty());
   EXPECT_EQ(Mailctl({"message", "remove", "demo@example.test", "--all", "--yes"}), 0) << err_;
   EXPECT_EQ(Mailctl({"message", "list", "nobody@example.test"}), 3);
+}
+
+TEST_F(MailctlTest, Lockouts) {
+  AddDemo();
+  ASSERT_EQ(Mailctl({"lockout", "list"}), 0) << err_;
+  EXPECT_EQ(out_, "no lockouts\n");
+  EXPECT_EQ(Mailctl({"lockout", "clear"}), 2);
+  EXPECT_EQ(Mailctl({"lockout", "clear", "demo@example.test"}), 3);
+  EXPECT_EQ(Mailctl({"lockout", "clear", "--network=nonsense"}), 1);
+  for (int i = 0; i < 12; ++i) LogIn(absl::StrCat("wrong ", i), "the-session");
+  for (int i = 0; i < 4; ++i) LogIn(absl::StrCat("wrong ", i), "the-session", "\x1b[2J");
+  ASSERT_EQ(Mailctl({"lockout", "list"}), 0) << err_;
+  EXPECT_THAT(out_, ContainsRegex("demo@example.test +192.0.2.1 +locked out +12 "));
+  EXPECT_THAT(out_, ContainsRegex("demo@example.test +all +delayed +12 "));
+  EXPECT_THAT(out_, HasSubstr("\\x1b[2j"));
+  EXPECT_EQ(Json({"lockout", "list"}).fields().at("lockouts").list_value().values_size(), 4);
+  EXPECT_EQ(Mailctl({"lockout", "clear", "demo@example.test"}), 0) << err_;
+  EXPECT_EQ(out_, "failures forgotten, 1 lockout ended\n");
+  EXPECT_EQ(Mailctl({"lockout", "clear", "--network=192.0.2.1"}), 0) << err_;
+  EXPECT_EQ(out_, "failures forgotten, 0 lockouts ended\n");
 }
 
 TEST_F(MailctlTest, Resolve) {

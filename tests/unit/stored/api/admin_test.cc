@@ -72,6 +72,55 @@ TEST_P(AdminApiTest, VerifyNamesEveryDamagedMessageAndThenTheTotals) {
   EXPECT_EQ(ReasonOf(status), kReasonAccountNotFound);
 }
 
+TEST_P(AdminApiTest, LockoutsAreListedAndCleared) {
+  AddAccount("a@example.test", "pw");
+  for (int i = 0; i < 5; ++i) LogIn("A@example.test", absl::StrCat("wrong-", i), "s");
+  const auto list = [&](int page_size, const std::string& token) {
+    v1::ListLockoutsRequest request;
+    request.set_page_size(page_size);
+    request.set_page_token(token);
+    return AsOperator<v1::ListLockoutsResponse>("AdminService/ListLockouts", request);
+  };
+  const auto page = list(1, "");
+  ASSERT_TRUE(page.ok()) << page.status();
+  ASSERT_EQ(page->lockouts_size(), 1);
+  const v1::Lockout& lockout = page->lockouts(0);
+  EXPECT_EQ(lockout.scope(), v1::Lockout::SCOPE_ACCOUNT_IN_NETWORK);
+  EXPECT_EQ(lockout.account(), "a@example.test");
+  EXPECT_EQ(lockout.network(), "192.0.2.1");
+  EXPECT_EQ(lockout.state(), v1::Lockout::STATE_LOCKED_OUT);
+  EXPECT_EQ(lockout.failure_count(), 5);
+  EXPECT_EQ(lockout.end_time().seconds(), absl::ToUnixSeconds(clock_.Now() + absl::Minutes(10)));
+  const auto last = list(1, page->next_page_token());
+  ASSERT_TRUE(last.ok()) << last.status();
+  ASSERT_EQ(last->lockouts_size(), 1);
+  EXPECT_EQ(last->lockouts(0).scope(), v1::Lockout::SCOPE_ACCOUNT);
+  EXPECT_EQ(last->lockouts(0).network(), "");
+  EXPECT_EQ(last->lockouts(0).state(), v1::Lockout::STATE_DELAYED);
+  EXPECT_EQ(last->next_page_token(), "");
+  EXPECT_EQ(FieldOf(list(1, "nonsense").status()), "page_token");
+  EXPECT_EQ(FieldOf(list(-1, "").status()), "page_size");
+
+  const auto clear = [&](const std::string& account, const std::string& network) {
+    v1::ClearLockoutsRequest request;
+    request.set_account(account);
+    request.set_network(network);
+    return AsOperator<v1::ClearLockoutsResponse>("AdminService/ClearLockouts", request);
+  };
+  EXPECT_EQ(FieldOf(clear("", "").status()), "account");
+  EXPECT_EQ(FieldOf(clear("", "example.test").status()), "network");
+  EXPECT_EQ(ReasonOf(clear("b@example.test", "").status()), kReasonLockoutNotFound);
+  EXPECT_EQ(ReasonOf(clear("", "192.0.2.2").status()), kReasonLockoutNotFound);
+  EXPECT_NE(LogIn("a@example.test", "pw", "s").result(), frontend::v1::Verdict::RESULT_OK);
+  const auto cleared = clear("A@Example.Test", "192.0.2.1");
+  ASSERT_TRUE(cleared.ok()) << cleared.status();
+  EXPECT_EQ(cleared->lockout_count(), 1);
+  EXPECT_EQ(LogIn("a@example.test", "pw", "s").result(), frontend::v1::Verdict::RESULT_OK);
+  EXPECT_EQ(list(0, "")->lockouts_size(), 1);
+  EXPECT_EQ(clear("a@example.test", "")->lockout_count(), 0) << "late answers only";
+  EXPECT_EQ(list(0, "")->lockouts_size(), 0);
+}
+
 TEST_P(AdminApiTest, MetricsCountCallsByMethodAndCode) {
   const int64_t account = AddAccount("a@example.test");
   for (int i = 0; i < 2; ++i) Deliver(account, "0123456789abcdef", "hello");

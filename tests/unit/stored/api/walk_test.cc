@@ -51,6 +51,8 @@ constexpr Row kTable[] = {
     {"store.v1.MessageService/DeleteMessages", kOperator},
     {"store.v1.AdminService/GetStatus", kOperator},
     {"store.v1.AdminService/VerifyMessages", kOperator},
+    {"store.v1.AdminService/ListLockouts", kOperator},
+    {"store.v1.AdminService/ClearLockouts", kOperator},
     {"frontend.v1.AuthService/Authenticate", kSmtp | kPop},
     {"frontend.v1.AuthService/CheckSender", kSmtp},
     {"frontend.v1.AuthService/ListLoginChanges", kSmtp | kPop},
@@ -123,7 +125,8 @@ TEST_P(WalkTest, EveryMethodOfTheTableIsWalked) {
     const bool changes =
         absl::StrContains(method->name, "/Create") || absl::StrContains(method->name, "/Update") ||
         absl::StrContains(method->name, "/Delete") || absl::StrContains(method->name, "/SetPassword") ||
-        absl::StrContains(method->name, "/BatchCreate") || absl::EndsWith(method->name, "/DeliverMessage");
+        absl::StrContains(method->name, "/BatchCreate") || absl::EndsWith(method->name, "/DeliverMessage") ||
+        absl::EndsWith(method->name, "/ClearLockouts");
     EXPECT_EQ(method->audited, changes) << method->name;
     // A readiness probe has a call of its own, since it tests the way too.
     const bool batched = absl::StartsWith(method->name, "mailstead.frontend.v1.") &&

@@ -32,6 +32,21 @@ TEST(LruMap, ErasesAndTakesAgain) {
   EXPECT_EQ(map.size(), 1u);
 }
 
+TEST(LruMap, ErasesWhatIsNotWanted) {
+  LruMap<int> map(4);
+  for (int i = 0; i < 4; ++i) map[absl::StrCat(i)] = i;
+  map.EraseIf([](absl::string_view key, int value) { return key == "0" || value == 2; });
+  std::string seen;
+  map.ForEach([&](absl::string_view key, int) { absl::StrAppend(&seen, key); });
+  EXPECT_EQ(seen, "31") << "the latest first";
+  EXPECT_EQ(map.Find("0"), nullptr);
+  map["4"] = 4;
+  map["5"] = 5;
+  map["6"] = 6;
+  EXPECT_EQ(map.Find("1"), nullptr) << "seeing it was no touch";
+  EXPECT_EQ(map.size(), 4u);
+}
+
 TEST(LruMap, StaysBoundedUnderAFlood) {
   LruMap<int> map(10);
   for (int i = 0; i < 1000; ++i) map[absl::StrCat("key ", i)] = i;
