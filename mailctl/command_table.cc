@@ -8,8 +8,8 @@ const std::vector<Command>& AllCommands() {
   static const std::vector<Command> commands = [] {
     std::vector<Command> all;
     for (auto* part : {DomainCommands, AccountCommands, AliasCommands, MessageCommands, DeliverCommands,
-                       FetchCommands, ResolveCommands, LockoutCommands, StatusCommands, VerifyCommands,
-                       ProgramCommands}) {
+                       FetchCommands, ResolveCommands, SessionCommands, LockoutCommands, StatusCommands,
+                       VerifyCommands, ProgramCommands}) {
       for (Command& command : part()) all.push_back(command);
     }
     return all;
@@ -27,6 +27,7 @@ const std::vector<Noun>& AllNouns() {
       if (command.noun == "account") summary = "Accounts: an address with a mailbox and a password.";
       if (command.noun == "alias") summary = "Addresses that lead to other addresses, and catch-alls.";
       if (command.noun == "message") summary = "Messages in a mailbox.";
+      if (command.noun == "session") summary = "POP3 sessions that hold a mailbox.";
       if (command.noun == "lockout") summary = "Accounts and networks locked out after wrong passwords.";
       all.push_back({command.noun, summary});
     }

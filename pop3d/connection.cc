@@ -245,6 +245,9 @@ Connection::Next Connection::Perform(CloseAction close) {
     case CloseCause::kLoginEnded:
       End("login_ended");
       break;
+    case CloseCause::kSessionEnded:
+      End("session_ended");
+      break;
   }
   co_return NextCommandAction{};
 }
@@ -267,7 +270,8 @@ Connection::Next Connection::Perform(BeginAuthAction begin) {
   login_ = context_.store.StartLogin(
       {.session_id = journal_.session_id(),
        .timeout = timeouts.store_call + (interactive ? timeouts.challenges : absl::ZeroDuration())});
-  store::MaildropRequest maildrop = held_.Request(LoginName(begin.mechanism, begin.initial_response));
+  store::MaildropRequest maildrop =
+      held_.Request(LoginName(begin.mechanism, begin.initial_response), stream_.peer_address());
   sasl::Start start{.mechanism = std::move(begin.mechanism),
                     .initial_response = std::move(begin.initial_response),
                     .client_address = stream_.peer_address()};
@@ -312,11 +316,12 @@ Action Connection::Stepped(absl::StatusOr<store::LoginStep> step) {
 
 void Connection::WatchLogin(const store::LoggedIn& login) {
   if (context_.logins == nullptr) return;
-  watched_ = context_.logins->Watch(login.account, login.grant, executor(), [this] { LoginEnded(); });
+  watched_ = context_.logins->Watch(login.account, login.grant, executor(),
+                                    [this](store::LoginEnd why) { LoginEnded(why); });
 }
 
-void Connection::LoginEnded() {
-  session_.OnLoginEnded();
+void Connection::LoginEnded(store::LoginEnd why) {
+  session_.OnLoginEnded(why);
   // The maildrop is free at once, though the client may say nothing for minutes. At work the session leaves by itself.
   if (waiting_for_client_) ReleaseMaildrop();
 }

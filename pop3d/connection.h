@@ -78,7 +78,7 @@ class Connection final : public frontend::Connection {
   Action Stepped(absl::StatusOr<store::LoginStep> step);
   void WatchLogin(const store::LoggedIn& login);
   // The account was changed: what it may do here is over.
-  void LoginEnded();
+  void LoginEnded(store::LoginEnd why);
   asio::awaitable<void> Send(const SendMessageAction& wanted, OpenedMessage& message);
   void ReleaseMaildrop();
   // Appends at least one byte to input_.

@@ -53,10 +53,12 @@ store::CallContext HeldMaildrop::Call() const {
 store::MaildropRequest HeldMaildrop::RequestWith(const std::optional<KnownListing>& known) const {
   return {.lease_id = lease_->id,
           .min_interval = context_.session.login_delay,
-          .known_version = known.has_value() ? known->version : ""};
+          .known_version = known.has_value() ? known->version : "",
+          .client_address = client_address_};
 }
 
-store::MaildropRequest HeldMaildrop::Request(std::string name) {
+store::MaildropRequest HeldMaildrop::Request(std::string name, std::string client_address) {
+  client_address_ = std::move(client_address);
   // The session stays with the lease under which it may hold a maildrop already.
   if (lease_ == nullptr) lease_ = context_.leases.lease();
   opening_ = std::make_unique<Opening>();

@@ -33,8 +33,8 @@ class HeldMaildrop {
   HeldMaildrop(const HeldMaildrop&) = delete;
   HeldMaildrop& operator=(const HeldMaildrop&) = delete;
 
-  // What a login asks to be opened. `name`: of who logs in; empty while it is not known.
-  store::MaildropRequest Request(std::string name);
+  // What a login from this address asks to be opened. `name`: of who logs in; empty while it is not known.
+  store::MaildropRequest Request(std::string name, std::string client_address);
   // The login came to nothing. The status is that of the way to the store, if that was why.
   void Forget(const absl::Status& status = absl::OkStatus());
   // The login has succeeded. An account that the session held before is released.
@@ -88,6 +88,7 @@ class HeldMaildrop {
   std::unique_ptr<Opening> opening_;
   // Under which the maildrop is held, or may be: from the first login to the end.
   std::shared_ptr<const store::Lease> lease_;
+  std::string client_address_;
   AccountId account_;
   std::string grant_;
   // For the commit.

@@ -8,6 +8,10 @@ namespace {
 
 constexpr size_t kSessionIdSize = 20;
 
+absl::string_view EventOf(store::LoginEnd why) {
+  return why == store::LoginEnd::kSessionEnded ? "session_ended" : "login_ended";
+}
+
 }  // namespace
 
 Journal::Journal(Metrics& metrics, const net::Stream& stream)
@@ -77,8 +81,8 @@ void Journal::OpenRefused(const LoginName& login, ReplyId reply, const absl::Sta
                                    {"error", why.ToString()}});
 }
 
-void Journal::LoginEnded(const LoginName& login) {
-  obs::LogInfo("login_ended", {{"session", session_id_}, {"client", client()}, {"account", login.address}});
+void Journal::LoginEnded(const LoginName& login, store::LoginEnd why) {
+  obs::LogInfo(EventOf(why), {{"session", session_id_}, {"client", client()}, {"account", login.address}});
 }
 
 void Journal::LoggedIn(const LoginName& login, const Maildrop& maildrop) {

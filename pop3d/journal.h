@@ -58,7 +58,7 @@ class Journal final : public SessionJournal {
 
   void Replied(ReplyId reply) override { metrics_.CountReply(reply); }
   void LoginRefused(absl::string_view mechanism, ReplyId reply) override;
-  void LoginEnded(const LoginName& login) override;
+  void LoginEnded(const LoginName& login, store::LoginEnd why) override;
   void LoggedIn(const LoginName& login, const Maildrop& maildrop) override;
   void OpenRefused(const LoginName& login, ReplyId reply, const absl::Status& why) override;
   void Committed(const LoginName& login, size_t deleted_count) override;

@@ -54,7 +54,7 @@ Metrics::Metrics(prometheus::Registry& registry)
       commits_family_(
           CounterFamily(registry, "mailstead_pop3_commits_total", "Deletions by QUIT, by result")),
       // mailstead_pop3_sessions_closed_total{reason}: quit, vanished, timeout, write_timeout, errors, login_ended,
-      // login_failures, tls_failed, proxy_failed, refused, store_failed, shutdown.
+      // session_ended, login_failures, tls_failed, proxy_failed, refused, store_failed, shutdown.
       closed_family_(
           CounterFamily(registry, "mailstead_pop3_sessions_closed_total", "Ended sessions, by reason")) {
   const auto last = static_cast<size_t>(kLastReplyId);

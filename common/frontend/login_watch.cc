@@ -29,7 +29,7 @@ struct LoginWatch::Entry {
   const std::string grant;
   const asio::any_io_executor executor;
   // Used on `executor` only. Empty when the Login is gone, or has been told.
-  std::function<void()> ended;
+  std::function<void(store::LoginEnd)> ended;
   // Set when the store has said that the login is good, cleared when that may have changed. Used by the watch only.
   bool checked = false;
 };
@@ -50,7 +50,7 @@ LoginWatch::~LoginWatch() = default;
 
 std::unique_ptr<LoginWatch::Login> LoginWatch::Watch(AccountId account, std::string grant,
                                                      asio::any_io_executor executor,
-                                                     std::function<void()> ended) {
+                                                     std::function<void(store::LoginEnd)> ended) {
   std::shared_ptr<Entry> entry(new Entry{account, std::move(grant), std::move(executor), std::move(ended)});
   uint64_t id = 0;
   {
@@ -102,13 +102,13 @@ asio::awaitable<absl::Status> LoginWatch::Check(const Entries& entries) {
     std::vector<std::string> grants;
     for (size_t i = begin; i < end; ++i) grants.push_back(entries[i]->grant);
     store::CallContext context = Context();
-    CO_ASSIGN_OR_RETURN(const std::vector<size_t> ended,
+    CO_ASSIGN_OR_RETURN(const std::vector<store::EndedLogin> ended,
                         co_await store_.CheckLogins(std::move(grants), std::move(context)));
     for (size_t i = begin; i < end; ++i) entries[i]->checked = true;
-    for (const size_t place : ended) {
-      const std::shared_ptr<Entry>& entry = entries[begin + place];
-      asio::post(entry->executor, [entry] {
-        if (entry->ended) std::exchange(entry->ended, nullptr)();
+    for (const store::EndedLogin& login : ended) {
+      const std::shared_ptr<Entry>& entry = entries[begin + login.place];
+      asio::post(entry->executor, [entry, why = login.why] {
+        if (entry->ended) std::exchange(entry->ended, nullptr)(why);
       });
     }
   }

@@ -1,5 +1,5 @@
-// Ends what accounts may do in the sessions that are open when they are disabled, removed or renamed, or get another
-// password: while sessions are logged in, the store is asked twice a second what has changed (a question of a few bytes),
+// Ends what accounts may do in the sessions that are open when they are disabled, removed or renamed, get another
+// password, or an operator ends a session: while sessions are logged in, the store is asked twice a second what has changed (a question of a few bytes),
 // and then about the sessions that it may concern. A command costs nothing, nor does a session that ends before the next
 // question.
 #pragma once
@@ -61,7 +61,7 @@ class LoginWatch {
 
   // `ended` is called at most once, on the session's `executor`, and never after the Login is gone. Thread-safe.
   std::unique_ptr<Login> Watch(AccountId account, std::string grant, asio::any_io_executor executor,
-                               std::function<void()> ended);
+                               std::function<void(store::LoginEnd)> ended);
 
  private:
   using Entries = std::vector<std::shared_ptr<Entry>>;

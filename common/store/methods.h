@@ -70,6 +70,10 @@ inline constexpr Method<v1::GetStatusRequest, v1::GetStatusResponse> kGetStatus{
 // Several responses.
 inline constexpr Method<v1::VerifyMessagesRequest, v1::VerifyMessagesResponse> kVerifyMessages{
     "mailstead.store.v1.AdminService/VerifyMessages"};
+inline constexpr Method<v1::ListSessionsRequest, v1::ListSessionsResponse> kListSessions{
+    "mailstead.store.v1.AdminService/ListSessions"};
+inline constexpr Method<v1::EndSessionRequest, v1::EndSessionResponse> kEndSession{
+    "mailstead.store.v1.AdminService/EndSession"};
 inline constexpr Method<v1::ListLockoutsRequest, v1::ListLockoutsResponse> kListLockouts{
     "mailstead.store.v1.AdminService/ListLockouts"};
 inline constexpr Method<v1::ClearLockoutsRequest, v1::ClearLockoutsResponse> kClearLockouts{

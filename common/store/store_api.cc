@@ -567,18 +567,21 @@ asio::awaitable<absl::StatusOr<LoginChanges>> StoreApi::ListLoginChanges(std::st
   co_return changes;
 }
 
-asio::awaitable<absl::StatusOr<std::vector<size_t>>> StoreApi::CheckLogins(std::vector<std::string> grants,
-                                                                           CallContext context) {
+asio::awaitable<absl::StatusOr<std::vector<EndedLogin>>> StoreApi::CheckLogins(
+    std::vector<std::string> grants, CallContext context) {
   const size_t count = grants.size();
   fv1::CheckLoginsRequest request;
   for (std::string& grant : grants) request.add_grants(std::move(grant));
   fv1::CheckLoginsResponse response;
   CO_RETURN_IF_ERROR(co_await CallByName(kCheckLogins, request, response, std::move(context)));
-  std::vector<size_t> ended;
+  const auto& of_sessions = response.sessions_ended();
+  std::vector<EndedLogin> ended;
   for (const int32_t place : response.ended()) {
     if (place < 0 || static_cast<size_t>(place) >= count)
       co_return absl::InternalError("the store ended a login that it was not asked about");
-    ended.push_back(static_cast<size_t>(place));
+    const bool session_ended = std::find(of_sessions.begin(), of_sessions.end(), place) != of_sessions.end();
+    ended.push_back(
+        {static_cast<size_t>(place), session_ended ? LoginEnd::kSessionEnded : LoginEnd::kAccountChanged});
   }
   co_return ended;
 }
@@ -620,6 +623,7 @@ asio::awaitable<absl::StatusOr<OpenedMaildrop>> StoreApi::OpenMaildrop(std::stri
                                                                        MaildropRequest maildrop,
                                                                        CallContext context) {
   fv1::OpenMaildropRequest request;
+  request.set_client_address(maildrop.client_address);
   FillMaildropRequest(std::move(maildrop), request);
   request.set_grant(std::move(grant));
   fv1::OpenMaildropResponse response;

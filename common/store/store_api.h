@@ -24,6 +24,7 @@
 #include "common/rpc/transport.h"
 #include "common/sasl/step.h"
 #include "common/store/ids.h"
+#include "common/store/login_end.h"
 #include "common/store/resolution.h"
 
 namespace mailstead::store {
@@ -51,6 +52,8 @@ struct MaildropRequest {
   absl::Duration min_interval;
   // Of a listing that is remembered; empty: none.
   std::string known_version;
+  // For operators. Where a login brings the request it is that of the login.
+  std::string client_address = "";
 };
 
 struct MaildropEntry {
@@ -126,7 +129,7 @@ struct LoggedIn {
   absl::StatusOr<OpenedMaildrop> maildrop = absl::NotFoundError("no maildrop was asked for");
 };
 
-// Accounts that were disabled, removed or renamed, or got another password.
+// Accounts that were disabled, removed or renamed, got another password, or had a session ended by an operator.
 struct LoginChanges {
   // For the next question.
   std::string cursor;
@@ -144,6 +147,13 @@ struct TicketKeys {
   // The first one seals.
   std::vector<Key> keys;
   absl::Duration ask_again_after;
+};
+
+// A login that has ended, by its place among those that were asked about.
+struct EndedLogin {
+  size_t place = 0;
+  LoginEnd why = LoginEnd::kAccountChanged;
+  bool operator==(const EndedLogin&) const = default;
 };
 
 // What comes of a step of a SASL exchange: a challenge for the client, a login, or the end without one (never kOk).
@@ -272,9 +282,9 @@ class StoreApi {
   std::unique_ptr<Login> StartLogin(CallContext context);
   // What has changed since the answer that had this cursor; empty: from now on.
   asio::awaitable<absl::StatusOr<LoginChanges>> ListLoginChanges(std::string cursor, CallContext context);
-  // Which of at most kMaxCheckedLogins logins have ended, by their place.
-  asio::awaitable<absl::StatusOr<std::vector<size_t>>> CheckLogins(std::vector<std::string> grants,
-                                                                   CallContext context);
+  // Which of at most kMaxCheckedLogins logins have ended.
+  asio::awaitable<absl::StatusOr<std::vector<EndedLogin>>> CheckLogins(std::vector<std::string> grants,
+                                                                       CallContext context);
   asio::awaitable<absl::StatusOr<TicketKeys>> ListTicketKeys(CallContext context);
   // It waits behind no other call, and is not tried again: the next heartbeat is.
   asio::awaitable<absl::Status> RenewLease(std::string lease_id, std::string holder, absl::Duration ttl,

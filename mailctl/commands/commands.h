@@ -14,6 +14,7 @@ std::vector<Command> MessageCommands();
 std::vector<Command> DeliverCommands();
 std::vector<Command> FetchCommands();
 std::vector<Command> ResolveCommands();
+std::vector<Command> SessionCommands();
 std::vector<Command> LockoutCommands();
 std::vector<Command> StatusCommands();
 std::vector<Command> VerifyCommands();

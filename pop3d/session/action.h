@@ -16,7 +16,7 @@ namespace mailstead::pop3 {
 struct NextCommandAction {};
 
 // Send what is gathered and close.
-enum class CloseCause { kQuit, kErrors, kLoginFailures, kLoginEnded };
+enum class CloseCause { kQuit, kErrors, kLoginFailures, kLoginEnded, kSessionEnded };
 struct CloseAction {
   CloseCause cause = CloseCause::kQuit;
 };

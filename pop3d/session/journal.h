@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "common/store/ids.h"
+#include "common/store/login_end.h"
 #include "pop3d/session/maildrop.h"
 #include "pop3d/session/replies.h"
 
@@ -29,8 +30,8 @@ class SessionJournal {
   virtual void Replied(ReplyId reply) = 0;
   // LoginRefused: a SASL exchange has ended with this reply, and not in a login.
   virtual void LoginRefused(absl::string_view mechanism, ReplyId reply) = 0;
-  // LoginEnded: what the account may do in this session is over, since it was changed.
-  virtual void LoginEnded(const LoginName& login) = 0;
+  // LoginEnded: what the account may do in this session is over, since it was changed, or an operator has ended the session.
+  virtual void LoginEnded(const LoginName& login, store::LoginEnd why) = 0;
   // LoggedIn: the login has its maildrop.
   virtual void LoggedIn(const LoginName& login, const Maildrop& maildrop) = 0;
   // OpenRefused: the login was right, and its maildrop could not be opened.

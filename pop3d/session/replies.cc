@@ -96,6 +96,10 @@ constexpr Entry kCatalogue[] = {
      "Konto ist gesperrt"},
     {ReplyId::kLoginEnded, kError, "login_ended", "AUTH", "the account was changed: log in again, closing",
      "das Konto wurde geändert: bitte neu anmelden, die Verbindung wird beendet"},
+    // RFC 3206 section 4: the same login will do, so it is none of the credentials.
+    {ReplyId::kSessionEnded, kError, "session_ended", "SYS/TEMP",
+     "the administrator has ended the session, nothing was deleted, closing",
+     "der Betreiber hat die Sitzung beendet, nichts wurde gelöscht, die Verbindung wird beendet"},
     {ReplyId::kInUse, kError, "in_use", "IN-USE", "maildrop is in use by another session",
      "das Postfach ist durch eine andere Sitzung belegt"},
     {ReplyId::kLoginDelay, kError, "login_delay", "LOGIN-DELAY", "at least $0 seconds between logins",

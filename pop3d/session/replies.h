@@ -60,6 +60,7 @@ enum class ReplyId {
   kBadCredentialsClosing,
   kAccountDisabled,
   kLoginEnded,
+  kSessionEnded,
   kInUse,
   kLoginDelay,  // seconds
   // -ERR: what is not the client's fault

@@ -54,14 +54,15 @@ void Session::Greet() { Say(ReplyId::kGreeting, {config_->hostname}); }
 
 // --- Lines
 
-Action Session::LeaveAfterLoginEnded() {
-  journal_->LoginEnded(login_);
-  Say(ReplyId::kLoginEnded);
-  return CloseAction{CloseCause::kLoginEnded};
+Action Session::LeaveAfterLoginEnded(store::LoginEnd why) {
+  journal_->LoginEnded(login_, why);
+  const bool by_operator = why == store::LoginEnd::kSessionEnded;
+  Say(by_operator ? ReplyId::kSessionEnded : ReplyId::kLoginEnded);
+  return CloseAction{by_operator ? CloseCause::kSessionEnded : CloseCause::kLoginEnded};
 }
 
 Action Session::OnLine(absl::string_view line) {
-  if (login_ended_) return LeaveAfterLoginEnded();
+  if (login_end_.has_value()) return LeaveAfterLoginEnded(*login_end_);
   mistaken_ = false;
   return Bounded(in_auth_ ? AuthResponse(line) : Dispatch(line));
 }
@@ -71,7 +72,7 @@ Action Session::OnLineTooLong() { return Garbled(ReplyId::kLineTooLong); }
 Action Session::OnBareLineEnd() { return Garbled(ReplyId::kBareLineEnd); }
 
 Action Session::Garbled(ReplyId reply) {
-  if (login_ended_) return LeaveAfterLoginEnded();
+  if (login_end_.has_value()) return LeaveAfterLoginEnded(*login_end_);
   mistaken_ = false;
   Mistake(reply);
   if (std::exchange(in_auth_, false)) return Bounded(EndAuthAction{});
@@ -225,7 +226,8 @@ void Session::OnMessageOpened(const SendMessageAction& action) {
 
 Action Session::OnMessageRefused(const absl::Status& status) {
   const ReplyId reply = ReplyForFailedFetch(status);
-  if (reply == ReplyId::kLoginEnded) return LeaveAfterLoginEnded();
+  if (reply == ReplyId::kLoginEnded) return LeaveAfterLoginEnded(store::LoginEnd::kAccountChanged);
+  if (reply == ReplyId::kSessionEnded) return LeaveAfterLoginEnded(store::LoginEnd::kSessionEnded);
   return Say(reply);
 }
 

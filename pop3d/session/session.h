@@ -16,6 +16,7 @@
 #include "common/sasl/mechanisms.h"
 #include "common/sasl/step.h"
 #include "common/store/ids.h"
+#include "common/store/login_end.h"
 #include "pop3d/limits.h"
 #include "pop3d/protocol/language.h"
 #include "pop3d/session/action.h"
@@ -80,8 +81,8 @@ class Session {
   Action OnLoggedIn(std::string address, AccountId account);
   Action OnLoginRefused(sasl::Verdict verdict);
   Action OnLoginFailed(const absl::Status& status);
-  // The account was disabled, removed or renamed, or has another password: the next line is answered with that.
-  void OnLoginEnded() { login_ended_ = true; }
+  // What the account may do in this session is over: the next line is answered with that.
+  void OnLoginEnded(store::LoginEnd why) { login_end_ = why; }
   Action OnMaildropOpened(Maildrop maildrop);
   Action OnMaildropRefused(const absl::Status& status);
   // The store has begun to give the message that SendMessageAction asked for.
@@ -143,7 +144,7 @@ class Session {
   Action RefuseLogin(ReplyId reply);
   // An exchange has ended without a verdict; too many of these close as wrong passwords do.
   Action ExchangeGivenUp();
-  Action LeaveAfterLoginEnded();
+  Action LeaveAfterLoginEnded(store::LoginEnd why);
 
   const SessionConfig* config_;
   SessionJournal* journal_;
@@ -154,7 +155,7 @@ class Session {
   bool utf8_mode_ = false;
   bool in_auth_ = false;
   // Set when what the account may do here is over, for good.
-  bool login_ended_ = false;
+  std::optional<store::LoginEnd> login_end_;
   // What is being handled is a mistake: set by Mistake, cleared before each line.
   bool mistaken_ = false;
   int errors_in_a_row_ = 0;

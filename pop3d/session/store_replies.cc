@@ -29,6 +29,7 @@ ReplyId ReplyForFailedFetch(const absl::Status& status) {
   CHECK(!status.ok());
   if (absl::IsNotFound(status)) return ReplyId::kMessageGone;
   if (ReasonOf(status) == kReasonGrantExpired) return ReplyId::kLoginEnded;
+  if (ReasonOf(status) == kReasonSessionEnded) return ReplyId::kSessionEnded;
   // DataLoss too: the operator has the alarm, and a restored message has the same id.
   return ReplyId::kMessageUnreadable;
 }
@@ -37,6 +38,8 @@ ReplyId ReplyForFailedCommit(const absl::Status& status) {
   CHECK(!status.ok());
   const std::string reason = ReasonOf(status);
   if (reason == kReasonFenced) return ReplyId::kLockLost;
+  // A session that had committed held no maildrop that could be taken from it: nothing was deleted.
+  if (reason == kReasonSessionEnded) return ReplyId::kSessionEnded;
   // Silence is no proof: the commit may have happened, so the reply does not say that nothing was deleted.
   // Nor is a grant that has ended: it ends with the lock, and a commit whose answer was lost has ended that.
   if (IsTemporary(status) || reason == kReasonGrantExpired) return ReplyId::kCommitUnconfirmed;

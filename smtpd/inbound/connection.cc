@@ -305,7 +305,8 @@ Action Connection::LoginStepped(const absl::StatusOr<store::LoginStep>& step) {
 void Connection::WatchLogin(const store::LoggedIn& login) {
   grant_ = login.grant;
   if (context_.logins == nullptr) return;
-  watched_ = context_.logins->Watch(login.account, grant_, executor(), [this] { session_.OnLoginEnded(); });
+  watched_ = context_.logins->Watch(login.account, grant_, executor(),
+                                    [this](store::LoginEnd) { session_.OnLoginEnded(); });
 }
 
 asio::awaitable<Action> Connection::Perform(EndAuthAction) {

@@ -3,8 +3,10 @@
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/reason.h"
 #include "common/base/status.h"
@@ -12,6 +14,8 @@
 #include "common/rpc/errors.h"
 #include "stored/api/convert/admin.h"
 #include "stored/api/convert/values.h"
+#include "stored/core/limits.h"
+#include "stored/core/names.h"
 #include "stored/core/offload.h"
 #include "stored/core/paging.h"
 
@@ -76,7 +80,42 @@ Task<absl::Status> Verify(Environment& environment, rpc::Call& call, AccountId a
   co_return absl::OkStatus();
 }
 
+constexpr absl::string_view kSessionsListing = "sessions";
 constexpr absl::string_view kLockoutsListing = "lockouts";
+
+// What a session holds, beside some numbers and times; its address and holder are found when the page is whole.
+size_t SizeOf(const engine::LockInfo& lock) {
+  return sizeof(lock) + lock.session_id.size() + lock.lease_id.size() + lock.client_address.size() +
+         kMaxPathBytes + kMaxLogTextBytes;
+}
+
+// Those that hold a maildrop, behind the page before.
+Task<absl::StatusOr<Gathered<engine::LockInfo>>> GatherSessions(Environment& environment,
+                                                                const v1::ListSessionsRequest& request) {
+  CO_ASSIGN_OR_RETURN(const size_t page_size, CheckPageSize(request.page_size()));
+  CO_ASSIGN_OR_RETURN(const std::string token, ReadPageToken(kSessionsListing, request.page_token()));
+  AccountId after;
+  if (!token.empty() && !absl::SimpleAtoi(token, &after.value)) {
+    co_return FieldError("page_token", "must be the next_page_token of the page before");
+  }
+  const auto list = [&environment](AccountId behind, size_t limit) {
+    return environment.core.maildrops.ListLocks(behind, limit);
+  };
+  const auto key = [](const engine::LockInfo& lock) { return lock.account; };
+  co_return co_await Gather<engine::LockInfo>(after, page_size, list, key, SizeOf);
+}
+
+// The one that holds this account's maildrop, if there is one.
+Task<absl::StatusOr<Gathered<engine::LockInfo>>> FindSession(Environment& environment,
+                                                             const std::string& account) {
+  CO_ASSIGN_OR_RETURN(const engine::Account found, co_await environment.core.directory.GetAccount(account));
+  absl::StatusOr<engine::LockInfo> lock = co_await environment.core.maildrops.FindLock(found.id);
+  Gathered<engine::LockInfo> page;
+  if (absl::IsNotFound(lock.status())) co_return page;
+  if (!lock.ok()) co_return std::move(lock).status();
+  page.items.push_back(*std::move(lock));
+  co_return page;
+}
 
 }  // namespace
 
@@ -109,6 +148,50 @@ Task<absl::Status> VerifyMessages(Environment& environment, rpc::Call& call,
   v1::VerifyMessagesResponse last;
   CO_RETURN_IF_ERROR(co_await Verify(environment, call, account, findings, *last.mutable_summary()));
   co_return co_await findings.WriteLast(last);
+}
+
+Task<absl::Status> ListSessions(Environment& environment, rpc::Call&, const v1::ListSessionsRequest& request,
+                                v1::ListSessionsResponse& response) {
+  absl::StatusOr<Gathered<engine::LockInfo>> page;
+  if (request.account().empty()) {
+    page = co_await GatherSessions(environment, request);
+  } else {
+    page = co_await FindSession(environment, request.account());
+  }
+  if (!page.ok()) co_return std::move(page).status();
+  for (const engine::LockInfo& lock : page->items) {
+    const auto account = co_await environment.core.engine.directory().FindAccount(lock.account);
+    // It has gone meanwhile, and the session with it.
+    if (absl::IsNotFound(account.status())) continue;
+    if (!account.ok()) co_return account.status();
+    v1::Session& session = *response.add_sessions();
+    ToProto(lock, session);
+    session.set_address(account->address);
+    session.set_holder(environment.core.engine.leases().HolderOf(lock.lease_id));
+  }
+  if (page->more) {
+    response.set_next_page_token(
+        MakePageToken(kSessionsListing, absl::StrCat(page->items.back().account.value)));
+  }
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> EndSession(Environment& environment, rpc::Call& call, const v1::EndSessionRequest& request,
+                              v1::EndSessionResponse& response) {
+  call.SetTarget(absl::StrCat("session of account ", request.account()));
+  CO_RETURN_IF_ERROR(CheckLogText("session_id", request.session_id()));
+  CO_ASSIGN_OR_RETURN(const engine::Account account,
+                      co_await environment.core.directory.GetAccount(request.account()));
+  call.SetTarget(absl::StrCat("session of account ", account.id.value, " ", account.address));
+  CO_ASSIGN_OR_RETURN(const engine::LockInfo ended,
+                      co_await environment.core.maildrops.End(account.id, request.session_id()));
+  call.SetTarget(
+      absl::StrCat("session ", ended.session_id, " of account ", account.id.value, " ", account.address));
+  environment.core.grants.EndSession(account.id, ended.session_id);
+  environment.core.login_changes.Note(account.id);
+  ToProto(ended, *response.mutable_session());
+  response.mutable_session()->set_address(account.address);
+  co_return absl::OkStatus();
 }
 
 Task<absl::Status> ListLockouts(Environment& environment, rpc::Call&, const v1::ListLockoutsRequest& request,

@@ -15,6 +15,12 @@ Task<absl::Status> GetStatus(Environment& environment, rpc::Call& call,
 Task<absl::Status> VerifyMessages(Environment& environment, rpc::Call& call,
                                   const store::v1::VerifyMessagesRequest& request,
                                   rpc::Writer<store::v1::VerifyMessagesResponse>& findings);
+Task<absl::Status> ListSessions(Environment& environment, rpc::Call& call,
+                                const store::v1::ListSessionsRequest& request,
+                                store::v1::ListSessionsResponse& response);
+Task<absl::Status> EndSession(Environment& environment, rpc::Call& call,
+                              const store::v1::EndSessionRequest& request,
+                              store::v1::EndSessionResponse& response);
 Task<absl::Status> ListLockouts(Environment& environment, rpc::Call& call,
                                 const store::v1::ListLockoutsRequest& request,
                                 store::v1::ListLockoutsResponse& response);

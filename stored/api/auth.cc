@@ -93,6 +93,8 @@ class Dialog {
   const AuthExchange* unlogged() const { return logged_ ? nullptr : exchange_.get(); }
   // The maildrop that is to be opened, when one was asked for.
   const std::optional<v1::OpenMaildropRequest>& maildrop() const { return maildrop_; }
+  // Once it has run.
+  const std::string& client_address() const { return exchange_->start().client_address; }
 
  private:
   Task<absl::Status> ReadStep() {
@@ -119,11 +121,12 @@ class Dialog {
 };
 
 // What a login of a POP3 session gets beside the verdict.
-Task<void> GiveMaildrop(Environment& environment, rpc::Call& call, const AuthStep& step,
-                        const std::optional<v1::OpenMaildropRequest>& maildrop, v1::Verdict& verdict) {
+Task<void> GiveMaildrop(Environment& environment, rpc::Call& call, const AuthStep& step, const Dialog& dialog,
+                        v1::Verdict& verdict) {
+  const std::optional<v1::OpenMaildropRequest>& maildrop = dialog.maildrop();
   if (!maildrop.has_value()) co_return;
-  const absl::Status opened =
-      co_await OpenFor(environment, call, step.account->id, *maildrop, *verdict.mutable_maildrop());
+  const absl::Status opened = co_await OpenFor(environment, call, step.account->id, *maildrop,
+                                               dialog.client_address(), *verdict.mutable_maildrop());
   if (opened.ok()) co_return;
   verdict.clear_maildrop();
   rpc::ToProto(WithAnyReason(opened), *verdict.mutable_maildrop_error());
@@ -150,7 +153,7 @@ Task<absl::Status> Authenticate(Environment& environment, rpc::Call& call,
     verdict.set_grant(environment.core.grants.Issue(pops ? GrantUse::kMaildrop : GrantUse::kSending,
                                                     *step->account, call.session_id(),
                                                     step->directory_version));
-    if (pops) co_await GiveMaildrop(environment, call, *step, dialog.maildrop(), verdict);
+    if (pops) co_await GiveMaildrop(environment, call, *step, dialog, verdict);
   }
   co_return co_await answers.WriteLast(response);
 }
@@ -189,7 +192,9 @@ Task<absl::Status> CheckLogins(Environment& environment, rpc::Call&, const v1::C
     co_return FieldError("grants", absl::StrCat("must be at most ", store::kMaxCheckedLogins));
   for (int i = 0; i < request.grants_size(); ++i) {
     CO_ASSIGN_OR_RETURN(const bool ended, co_await environment.core.grants.HasEnded(request.grants(i)));
-    if (ended) response.add_ended(i);
+    if (!ended) continue;
+    response.add_ended(i);
+    if (environment.core.grants.IsSessionEnded(request.grants(i))) response.add_sessions_ended(i);
   }
   co_return absl::OkStatus();
 }

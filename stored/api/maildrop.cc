@@ -94,10 +94,12 @@ void LogCommit(Environment& environment, const rpc::Call& call, AccountId accoun
 }  // namespace
 
 Task<absl::Status> OpenFor(Environment& environment, rpc::Call& call, AccountId account,
-                           const v1::OpenMaildropRequest& request, v1::OpenMaildropResponse& response) {
+                           const v1::OpenMaildropRequest& request, const std::string& client_address,
+                           v1::OpenMaildropResponse& response) {
   if (call.session_id().empty())
     co_return FieldError("session_id", "must be set: a lock is held in its name");
   CO_RETURN_IF_ERROR(CheckIdentifier("lease_id", request.lease_id()));
+  CO_RETURN_IF_ERROR(CheckLogText("client_address", client_address));
   engine::OpenRequest open;
   CO_ASSIGN_OR_RETURN(open.min_interval, FromProto("min_interval", request.min_interval()));
   open.account = account;
@@ -105,6 +107,7 @@ Task<absl::Status> OpenFor(Environment& environment, rpc::Call& call, AccountId 
   open.lease_id = request.lease_id();
   open.known_version = request.known_version();
   open.page_limit = store::kMaildropPageEntries;
+  open.client_address = client_address;
   std::function<absl::Status()> still_wanted = [&call] { return call.StillWanted(); };
   const auto opened = co_await environment.core.maildrops.Open(std::move(open), std::move(still_wanted));
   LogOpen(call, account, opened);
@@ -118,7 +121,7 @@ Task<absl::Status> OpenMaildrop(Environment& environment, rpc::Call& call,
   CO_RETURN_IF_ERROR(CheckGiven(request.grant()));
   CO_ASSIGN_OR_RETURN(const Grant grant, co_await environment.core.grants.Check(request.grant()));
   CO_RETURN_IF_ERROR(CheckSession(call, grant));
-  co_return co_await OpenFor(environment, call, grant.account, request, response);
+  co_return co_await OpenFor(environment, call, grant.account, request, request.client_address(), response);
 }
 
 Task<absl::Status> ListMaildrop(Environment& environment, rpc::Call& call,

@@ -1,6 +1,8 @@
 // mailstead.frontend.v1.MaildropService. Every function but OpenFor is a method, told in its .proto.
 #pragma once
 
+#include <string>
+
 #include "absl/status/status.h"
 #include "common/base/task.h"
 #include "common/rpc/server/method.h"
@@ -13,7 +15,7 @@ namespace mailstead::stored {
 // Locks the account's maildrop for the call's session: what OpenMaildrop does, and a login that asks for it.
 Task<absl::Status> OpenFor(Environment& environment, rpc::Call& call, AccountId account,
                            const frontend::v1::OpenMaildropRequest& request,
-                           frontend::v1::OpenMaildropResponse& response);
+                           const std::string& client_address, frontend::v1::OpenMaildropResponse& response);
 
 Task<absl::Status> OpenMaildrop(Environment& environment, rpc::Call& call,
                                 const frontend::v1::OpenMaildropRequest& request,

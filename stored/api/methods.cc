@@ -89,6 +89,8 @@ void AddMethods(Environment& environment, rpc::MethodTable& table) {
   store("MessageService/DeleteMessages", kAudited, kSmallCost, DeleteMessages);
   store("AdminService/GetStatus", kPlain, kSmallCost, GetStatus);
   store("AdminService/VerifyMessages", kPlain, kSmallCost, VerifyMessages);
+  store("AdminService/ListSessions", kPlain, kListingCost, ListSessions);
+  store("AdminService/EndSession", kAudited, kSmallCost, EndSession);
   store("AdminService/ListLockouts", kPlain, kListingCost, ListLockouts);
   store("AdminService/ClearLockouts", kAudited, kSmallCost, ClearLockouts);
 

@@ -42,6 +42,14 @@ absl::Status LoginEnded() {
   return Refused("the login has ended, since its account was changed: log in again", kReasonGrantExpired);
 }
 
+absl::Status SessionEnded() {
+  return Refused("an operator has ended the session: log in again", kReasonSessionEnded);
+}
+
+std::string SessionKey(AccountId account, absl::string_view session_id) {
+  return absl::StrCat(account.value, " ", session_id);
+}
+
 }  // namespace
 
 Grants::Grants(engine::DirectoryEngine& directory, engine::MaildropEngine& maildrops, const Clock& clock,
@@ -50,7 +58,8 @@ Grants::Grants(engine::DirectoryEngine& directory, engine::MaildropEngine& maild
       maildrops_(maildrops),
       clock_(clock),
       key_(std::move(key)),
-      memory_(kMaxRemembered) {}
+      memory_(kMaxRemembered),
+      ended_sessions_(kMaxEndedSessions) {}
 
 std::string Grants::Mac(absl::string_view bytes) const {
   return HmacSha256(key_, bytes).substr(0, kMacBytes);
@@ -107,6 +116,7 @@ absl::StatusOr<Grant> Grants::Read(absl::string_view bytes) const {
 
 Task<absl::StatusOr<Grant>> Grants::CheckLogin(GrantUse use, const std::string& bytes) {
   CO_ASSIGN_OR_RETURN(Parsed parsed, Parse(use, bytes));
+  if (IsSessionEnded(parsed.grant)) co_return SessionEnded();
   if (!IsLoginRemembered(parsed)) {
     CO_ASSIGN_OR_RETURN(const bool logged_in, co_await HasLogin(parsed));
     if (!logged_in) co_return LoginEnded();
@@ -116,6 +126,7 @@ Task<absl::StatusOr<Grant>> Grants::CheckLogin(GrantUse use, const std::string& 
 
 Task<absl::StatusOr<Grant>> Grants::Check(const std::string& bytes) {
   CO_ASSIGN_OR_RETURN(Parsed parsed, Parse(GrantUse::kMaildrop, bytes));
+  if (IsSessionEnded(parsed.grant)) co_return SessionEnded();
   if (!IsLoginRemembered(parsed)) {
     CO_ASSIGN_OR_RETURN(const bool logged_in, co_await HasLogin(parsed));
     if (!logged_in) co_return LoginEnded();
@@ -128,10 +139,24 @@ Task<absl::StatusOr<Grant>> Grants::Check(const std::string& bytes) {
 
 Task<absl::StatusOr<bool>> Grants::HasEnded(const std::string& bytes) {
   const absl::StatusOr<Parsed> parsed = Parse(bytes);
-  if (!parsed.ok()) co_return true;
+  if (!parsed.ok() || IsSessionEnded(parsed->grant)) co_return true;
   if (IsLoginRemembered(*parsed)) co_return false;
   CO_ASSIGN_OR_RETURN(const bool logged_in, co_await HasLogin(*parsed));
   co_return !logged_in;
+}
+
+void Grants::EndSession(AccountId account, absl::string_view session_id) {
+  ended_sessions_[SessionKey(account, session_id)] = true;
+}
+
+bool Grants::IsSessionEnded(absl::string_view bytes) {
+  const absl::StatusOr<Parsed> parsed = Parse(bytes);
+  return parsed.ok() && IsSessionEnded(parsed->grant);
+}
+
+bool Grants::IsSessionEnded(const Grant& grant) {
+  if (ended_sessions_.size() == 0) return false;
+  return ended_sessions_.Find(SessionKey(grant.account, grant.session_id)) != nullptr;
 }
 
 bool Grants::IsLoginRemembered(const Parsed& parsed) {

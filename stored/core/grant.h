@@ -2,7 +2,7 @@
 // what it is for, and nothing else: with that account's maildrop what its methods do, or submit mail.
 //
 // A login ends when its account is disabled, removed or renamed, or gets another password: no grant of it is good
-// from then on. One for a maildrop is good for kGrantAge, and as long as the session that it names holds the
+// from then on, nor when an operator has ended its session. One for a maildrop is good for kGrantAge, and as long as the session that it names holds the
 // maildrop: a session outlives the first.
 //
 // Its bytes, big-endian:
@@ -31,6 +31,10 @@ inline constexpr absl::Duration kGrantAge = absl::Minutes(10);
 // What was found out about a grant is believed for so long: whether its session holds the maildrop, and
 // whether its login has ended where the directory's version is not known.
 inline constexpr absl::Duration kGrantBelief = absl::Seconds(1);
+
+// Sessions that an operator has ended, and that may not have heard of it. One that is forgotten has lost its maildrop all the
+// same: it can read, and deletes nothing.
+inline constexpr size_t kMaxEndedSessions = 4096;
 
 enum class GrantUse : char { kMaildrop = 2, kSending = 3 };
 
@@ -66,6 +70,12 @@ class Grants {
   // Whether the login of a grant for any use has ended; so has that of what is no grant. Errors of the engine.
   Task<absl::StatusOr<bool>> HasEnded(const std::string& bytes);
 
+  // An operator has ended a session, whose maildrop is free already: its grant is good for nothing from now on, for this
+  // process and the last kMaxEndedSessions of them. CheckLogin and Check: PermissionDenied with kReasonSessionEnded.
+  void EndSession(AccountId account, absl::string_view session_id);
+  // Whether that was done to the session of a grant. Never waits.
+  bool IsSessionEnded(absl::string_view bytes);
+
  private:
   struct Parsed {
     Grant grant;
@@ -90,6 +100,7 @@ class Grants {
   absl::StatusOr<Parsed> Parse(absl::string_view bytes) const;
   std::string Mac(absl::string_view bytes) const;
   absl::StatusOr<Parsed> Parse(GrantUse use, absl::string_view bytes) const;
+  bool IsSessionEnded(const Grant& grant);
   // Without waiting: false when that is not known.
   bool IsLoginRemembered(const Parsed& parsed);
   bool IsLockRemembered(const Parsed& parsed);
@@ -102,6 +113,8 @@ class Grants {
   const std::string key_;
   // By MAC. Looking something up in it moves it.
   mutable LruMap<Memory> memory_;
+  // By account and session id.
+  LruMap<bool> ended_sessions_;
 };
 
 }  // namespace mailstead::stored

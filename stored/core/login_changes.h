@@ -1,4 +1,5 @@
-// Which accounts have changed so that the logins to them may have ended: disabled, removed, renamed, another password.
+// Which accounts have changed so that the logins to them may have ended: disabled, removed, renamed, another password, or a
+// session that an operator has ended.
 // Front-ends ask now and then what is new, and then about the sessions that it concerns (Grants::HasEnded); a change
 // that is noted too often costs a question, one that is not noted leaves a session open until its next call with a grant.
 //

@@ -76,6 +76,12 @@ Task<absl::Status> Maildrops::Release(AccountId account, std::string session_id)
   co_return released;
 }
 
+Task<absl::StatusOr<engine::LockInfo>> Maildrops::End(AccountId account, std::string session_id) {
+  absl::StatusOr<engine::LockInfo> ended = co_await engine_.End(account, std::move(session_id));
+  if (ended.ok()) Released(account);
+  co_return ended;
+}
+
 Task<bool> Maildrops::WaitForRelease(AccountId account, absl::Duration at_most) {
   Waiter waiter(*this, account);
   co_return co_await waiter.Wait(at_most);

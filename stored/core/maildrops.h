@@ -49,6 +49,12 @@ class Maildrops {
   Task<absl::StatusOr<engine::CommittedMaildrop>> Commit(engine::CommitRequest request);
   Task<absl::Status> Release(AccountId account, std::string session_id);
 
+  Task<absl::StatusOr<std::vector<engine::LockInfo>>> ListLocks(AccountId after, size_t limit) {
+    return engine_.ListLocks(after, limit);
+  }
+  Task<absl::StatusOr<engine::LockInfo>> FindLock(AccountId account) { return engine_.FindLock(account); }
+  Task<absl::StatusOr<engine::LockInfo>> End(AccountId account, std::string session_id);
+
   // Until a session that holds the maildrop gives it back to this process, or the time is over.
   Task<bool> WaitForRelease(AccountId account, absl::Duration at_most);
 

@@ -149,6 +149,11 @@ class MaildropEngine {
   virtual Task<absl::Status> Release(AccountId account, std::string session_id) = 0;
   // Who holds it, under a live lease. NotFound: nobody.
   virtual Task<absl::StatusOr<LockInfo>> FindLock(AccountId account) = 0;
+  // What is held under live leases: sorted by account, those after `after`, at most `limit`.
+  virtual Task<absl::StatusOr<std::vector<LockInfo>>> ListLocks(AccountId after, size_t limit) = 0;
+  // Takes the lock from the session that holds it, or could still commit under it: from this one, unless it is empty. Gives
+  // what it was. NotFound with kReasonSessionNotFound: there is none.
+  virtual Task<absl::StatusOr<LockInfo>> End(AccountId account, std::string session_id) = 0;
 };
 
 // Heartbeats of front-ends. Never delayed by what other verbs wait for.
@@ -163,6 +168,8 @@ class LeaseEngine {
   virtual Task<absl::Status> End(std::string lease_id) = 0;
   // Whether it lives. Never waits.
   virtual bool IsLive(absl::string_view lease_id) const = 0;
+  // Empty for one that does not live. Never waits.
+  virtual std::string HolderOf(absl::string_view lease_id) const = 0;
 };
 
 class UpkeepEngine {

@@ -196,6 +196,8 @@ struct OpenRequest {
   std::string known_version;
   // At most so many entries in the answer.
   size_t page_limit = 1000;
+  // Kept with the lock, for people; may be empty.
+  std::string client_address;
 };
 
 // A maildrop that is locked, and the first page of what is in it.
@@ -243,6 +245,7 @@ struct LockInfo {
   std::string lease_id;
   LockToken token;
   absl::Time open_time;
+  std::string client_address;
 };
 
 struct LeaseInfo {

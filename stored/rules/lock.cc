@@ -48,8 +48,8 @@ absl::StatusOr<OpenDecision> DecideOpen(const OpenQuestion& question) {
     return WithReason(absl::AbortedError("the maildrop was opened too short a time ago"), kReasonLoginDelay);
   }
   OpenDecision decision;
-  decision.lock = {question.next_token, request.session_id, request.lease_id, question.lease_number, now,
-                   mailbox.next_message};
+  decision.lock = {question.next_token,  request.session_id,    request.lease_id, question.lease_number, now,
+                   mailbox.next_message, request.client_address};
   return decision;
 }
 
@@ -71,8 +71,18 @@ absl::StatusOr<CommitDecision> DecideCommit(const Mailbox* mailbox, const LockSt
 
 void MarkCommitted(Mailbox& mailbox, engine::LockToken token) { mailbox.last_committed_token = token; }
 
+absl::Status CheckEnd(const LockState& state, const std::string& session_id) {
+  if (state.lock.has_value() && HoldsIt(state, session_id.empty() ? state.lock->session_id : session_id)) {
+    return absl::OkStatus();
+  }
+  return WithReason(absl::NotFoundError(session_id.empty() ? "no session holds the maildrop"
+                                                           : absl::StrCat("session ", session_id,
+                                                                          " does not hold the maildrop")),
+                    kReasonSessionNotFound);
+}
+
 engine::LockInfo InfoOf(AccountId account, const Lock& lock) {
-  return {account, lock.session_id, lock.lease_id, lock.token, lock.open_time};
+  return {account, lock.session_id, lock.lease_id, lock.token, lock.open_time, lock.client_address};
 }
 
 }  // namespace mailstead::rules

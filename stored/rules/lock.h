@@ -24,6 +24,8 @@ struct Lock {
   absl::Time open_time;
   // The mailbox's next message when it was locked: the session's listing ends before it.
   int64_t listing_end = 1;
+  // For people; may be empty.
+  std::string client_address = {};
   bool operator==(const Lock&) const = default;
 };
 
@@ -77,6 +79,10 @@ enum class CommitDecision {
 absl::StatusOr<CommitDecision> DecideCommit(const Mailbox* mailbox, const LockState& state,
                                             const engine::CommitRequest& request);
 void MarkCommitted(Mailbox& mailbox, engine::LockToken token);
+
+// Whether an operator can end the session that holds the lock, or could still commit under it: this one, unless it is
+// empty. NotFound with kReasonSessionNotFound.
+absl::Status CheckEnd(const LockState& state, const std::string& session_id);
 
 engine::LockInfo InfoOf(AccountId account, const Lock& lock);
 

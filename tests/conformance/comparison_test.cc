@@ -103,7 +103,10 @@ std::string Describe(const CommittedMaildrop& committed) {
 }
 std::string Describe(const LockInfo& lock) {
   return absl::StrCat(lock.account.value, " ", lock.session_id, " ", lock.lease_id, " ",
-                      Describe(lock.open_time));
+                      Describe(lock.open_time), " ", lock.client_address);
+}
+std::string Describe(const DeletedMessages& deleted) {
+  return absl::StrCat(deleted.count, " ", Describe(deleted.missing));
 }
 std::string Describe(const EngineStatus& status) {
   std::vector<std::string> leases;
@@ -189,7 +192,7 @@ class Comparison {
       case 25:
         return Commit();
       case 26:
-        return Release();
+        return Below(3) == 0 ? End() : Release();
       case 27:
         clock_.Advance(absl::Milliseconds(Below(8000)));
         return true;
@@ -434,7 +437,7 @@ class Comparison {
     const AccountId account = AnAccount();
     const std::vector<MessageId> messages = SomeMessages(account);
     return Same(absl::StrCat("Delete messages of ", account.value),
-                [&](SyncEngine engine) { return engine.DeleteMessages(account, messages); });
+                [&](SyncEngine engine) { return engine.DeleteAndTell(account, messages); });
   }
 
   std::string LeaseId() { return absl::StrCat("lease-", Below(3)); }
@@ -452,6 +455,7 @@ class Comparison {
     request.account = session.account;
     request.session_id = session.id;
     request.lease_id = LeaseId();
+    request.client_address = absl::StrCat("192.0.2.", Below(3));
     request.min_interval = Below(4) == 0 ? absl::Seconds(2) : absl::ZeroDuration();
     request.page_limit = static_cast<size_t>(Below(3) == 0 ? Below(4) : 1000);
     const Version* known = nullptr;
@@ -537,6 +541,16 @@ class Comparison {
     return Same("Release by " + session.id,
                 [&](SyncEngine engine) { return engine.ReleaseMaildrop(session.account, session.id); }) &&
            Same("FindLock", [&](SyncEngine engine) { return engine.FindLock(session.account); });
+  }
+
+  bool End() {
+    const Session& session = ASession();
+    const std::string id = Below(2) == 0 ? session.id : "";
+    const AccountId after = AnAccount();
+    const size_t limit = static_cast<size_t>(Below(4));
+    return Same(absl::StrCat("End ", session.account.value, " ", id),
+                [&](SyncEngine engine) { return engine.End(session.account, id); }) &&
+           Same("ListLocks", [&](SyncEngine engine) { return engine.ListLocks(after, limit); });
   }
 
   bool Upkeep() {

@@ -489,6 +489,90 @@ TEST_P(MaildropConformance, ALockIsNamedByItsSession) {
   EXPECT_THAT(engine().FindLock(AccountId{999}).status(), HasCode(StatusCode::kNotFound));
 }
 
+TEST_P(MaildropConformance, ALockSaysWhereItsSessionCameFrom) {
+  const AccountId mailbox = NewMailbox("a@example.test");
+  ASSERT_OK(engine().RenewLease("lease", "front-end", kTtl));
+  OpenRequest request;
+  request.account = mailbox;
+  request.session_id = "session-a";
+  request.lease_id = "lease";
+  request.client_address = "2001:db8::1";
+  ASSERT_OK(engine().OpenMaildrop(request));
+  EXPECT_EQ(engine().FindLock(mailbox)->client_address, "2001:db8::1");
+  EXPECT_EQ(engine().HolderOf("lease"), "front-end");
+  EXPECT_EQ(engine().HolderOf("another"), "");
+  Restart();
+  EXPECT_EQ(engine().FindLock(mailbox)->client_address, "2001:db8::1");
+  EXPECT_EQ(engine().HolderOf("lease"), "front-end");
+  clock().Advance(kBeyond);
+  EXPECT_EQ(engine().HolderOf("lease"), "");
+}
+
+TEST_P(MaildropConformance, WhatIsHeldIsListedInPages) {
+  std::vector<AccountId> mailboxes;
+  for (int i = 0; i < 5; ++i) mailboxes.push_back(NewMailbox(absl::StrCat(i, "@example.test")));
+  ASSERT_OK(engine().RenewLease("lease", "front-end", absl::Hours(1)));
+  ASSERT_OK(engine().RenewLease("dead", "another", kTtl));
+  for (const int i : {4, 0, 2})
+    ASSERT_OK(OpenAs(absl::StrCat("session-", i), mailboxes[static_cast<size_t>(i)], "lease"));
+  ASSERT_OK(OpenAs("session-1", mailboxes[1], "dead"));
+  clock().Advance(kBeyond);
+  const auto list = [&](AccountId after, size_t limit) {
+    std::vector<std::string> sessions;
+    const auto locks = engine().ListLocks(after, limit);
+    EXPECT_OK(locks.status());
+    for (const LockInfo& lock : *locks) sessions.push_back(lock.session_id);
+    return sessions;
+  };
+  EXPECT_THAT(list(AccountId{0}, 10), ElementsAre("session-0", "session-2", "session-4"));
+  EXPECT_THAT(list(AccountId{0}, 2), ElementsAre("session-0", "session-2"));
+  EXPECT_THAT(list(mailboxes[2], 2), ElementsAre("session-4"));
+  EXPECT_THAT(list(mailboxes[4], 2), IsEmpty());
+  EXPECT_THAT(list(AccountId{0}, 0), IsEmpty());
+}
+
+TEST_P(MaildropConformance, AnEndedSessionHasLostItsLock) {
+  const AccountId mailbox = NewMailbox("a@example.test");
+  Put(mailbox, "one");
+  EXPECT_THAT(engine().End(mailbox, "").status(), HasReason(StatusCode::kNotFound, kReasonSessionNotFound));
+  EXPECT_THAT(engine().End(AccountId{999}, "").status(),
+              HasReason(StatusCode::kNotFound, kReasonSessionNotFound));
+  ASSERT_OK(engine().RenewLease("lease", "front-end", absl::Hours(1)));
+  const auto opened = OpenAs("session-a", mailbox, "lease");
+  ASSERT_OK(opened);
+  EXPECT_THAT(engine().End(mailbox, "session-b").status(),
+              HasReason(StatusCode::kNotFound, kReasonSessionNotFound));
+  EXPECT_OK(engine().FindLock(mailbox).status());
+  const auto ended = engine().End(mailbox, "session-a");
+  ASSERT_OK(ended);
+  EXPECT_EQ(ended->session_id, "session-a");
+  EXPECT_EQ(ended->token, opened->token);
+  EXPECT_THAT(engine().CommitMaildrop({mailbox, "session-a", opened->token, Ids(mailbox)}).status(),
+              HasReason(StatusCode::kAborted, kReasonFenced));
+  EXPECT_THAT(List(mailbox), SizeIs(1));
+  ASSERT_OK(OpenAs("session-b", mailbox, "lease"));
+  EXPECT_EQ(engine().End(mailbox, "")->session_id, "session-b");
+  Restart();
+  EXPECT_THAT(engine().FindLock(mailbox).status(), HasCode(StatusCode::kNotFound));
+}
+
+TEST_P(MaildropConformance, ASessionWhoseLeaseIsOverdueIsEndedToo) {
+  const AccountId mailbox = NewMailbox("a@example.test");
+  Put(mailbox, "one");
+  ASSERT_OK(engine().RenewLease("lease", "front-end", kTtl));
+  const auto opened = OpenAs("session-a", mailbox, "lease");
+  ASSERT_OK(opened);
+  clock().Advance(kBeyond);
+  ASSERT_OK(engine().End(mailbox, "session-a"));
+  EXPECT_THAT(engine().CommitMaildrop({mailbox, "session-a", opened->token, Ids(mailbox)}).status(),
+              HasReason(StatusCode::kAborted, kReasonFenced));
+  ASSERT_OK(engine().RenewLease("lease", "front-end", kTtl));
+  ASSERT_OK(OpenAs("session-b", mailbox, "lease"));
+  ASSERT_OK(engine().EndLease("lease"));
+  EXPECT_THAT(engine().End(mailbox, "").status(), HasReason(StatusCode::kNotFound, kReasonSessionNotFound))
+      << "a lock under an ended lease is void";
+}
+
 TEST_P(MaildropConformance, AListingComesInPages) {
   const AccountId mailbox = NewMailbox("a@example.test");
   NewMailbox("b@example.test");

@@ -318,6 +318,38 @@ TEST_F(EngineDiskFailure, ATokenThatAPowerCutForgotIsNotGivenOutAgain) {
   }
 }
 
+// Nor does one that was ended come back: its session could delete what it marked.
+TEST_F(EngineDiskFailure, AnEndedSessionStaysEndedAfterAPowerCut) {
+  ASSERT_TRUE(Append(engine(), "delivery-id-0001", {mailbox_}, "x").ok());
+  for (uint32_t seed = 1; seed <= 6; ++seed) {
+    ASSERT_TRUE(engine().RenewLease("lease", "one", absl::Minutes(1)).ok());
+    const auto maildrop = OpenMaildrop(engine(), mailbox_, "lease");
+    ASSERT_TRUE(maildrop.ok()) << maildrop.status();
+    ASSERT_TRUE(engine().End(mailbox_, "").ok());
+    files().Stop();
+    store_.Close();
+    files().CutPower(seed);
+    store_.Open();
+    EXPECT_TRUE(absl::IsNotFound(engine().FindLock(mailbox_).status())) << seed;
+    EXPECT_EQ(ReasonOf(CommitMaildrop(engine(), mailbox_, "lease", maildrop->token, {MessageId{1}})),
+              kReasonFenced);
+    EXPECT_EQ(DeliveryIds().size(), 1u);
+  }
+}
+
+// An end that cannot be written is none: the session still holds the maildrop.
+TEST_F(EngineDiskFailure, AnEndThatCannotBeWrittenIsNone) {
+  ASSERT_TRUE(engine().RenewLease("lease", "one", absl::Minutes(1)).ok());
+  ASSERT_TRUE(OpenMaildrop(engine(), mailbox_, "lease").ok());
+  files().SetFault([](Operation operation, const std::string&) {
+    return operation == Operation::kAppend ? IOStatus::IOError("broken") : IOStatus::OK();
+  });
+  EXPECT_EQ(engine().End(mailbox_, "").status().code(), StatusCode::kUnavailable);
+  files().SetFault(nullptr);
+  ASSERT_TRUE(store_.BecomesHealthy()) << engine().Health();
+  EXPECT_TRUE(engine().FindLock(mailbox_).ok());
+}
+
 // The note of what is synced replaces the one before: a name that reaches the disk before its content would keep the store
 // from starting.
 TEST_F(EngineDiskFailure, TheNoteOfWhatIsSyncedIsWholeAfterAPowerCut) {

@@ -39,7 +39,9 @@ class CheckingJournal : public pop3::SessionJournal {
   void LoginRefused(absl::string_view mechanism, pop3::ReplyId reply) override {
     CHECK(!mechanism.empty() && pop3::StatusOf(reply) == pop3::ReplyStatus::kError);
   }
-  void LoginEnded(const pop3::LoginName& login) override { CHECK(login.account == kAccount); }
+  void LoginEnded(const pop3::LoginName& login, store::LoginEnd) override {
+    CHECK(login.account == kAccount);
+  }
   void LoggedIn(const pop3::LoginName& login, const pop3::Maildrop& maildrop) override {
     CHECK(!login.mechanism.empty() && !login.address.empty() && login.account == kAccount);
     CHECK(maildrop.count() == static_cast<size_t>(kMessageCount));

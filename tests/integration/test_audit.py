@@ -91,6 +91,15 @@ class AuditTest(StackCase):
         self.assertEqual([], self.lines_of(lambda: self.stack.fetch_all(self.user)))
         self.stack.stored.process.wait_for_event("maildrop_committed")
 
+    def test_an_ended_session(self):
+        with self.stack.pop3(self.user) as session:
+            [held] = self.ctl.json("session", "list")["sessions"]
+            got = self.assert_one("EndSession", self.user, lambda: self.ctl.run("session", "end", self.user))
+            self.assertIn(held["session_id"], got["target"])
+            session.close()
+        self.assert_one("EndSession", self.user, lambda: self.ctl.raw("session", "end", self.user),
+                        "NOT_FOUND")
+
     def test_what_only_reads_leaves_no_line(self):
         self.stack.send(self.user, MAIL)
 
@@ -98,6 +107,7 @@ class AuditTest(StackCase):
             self.ctl.json("account", "list")
             self.ctl.json("message", "list", self.user)
             self.ctl.json("status")
+            self.ctl.json("session", "list")
             self.ctl.json("lockout", "list")
             self.ctl.run("resolve", self.user)
             self.stack.fetch_all(self.user, delete=False)

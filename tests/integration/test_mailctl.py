@@ -92,9 +92,10 @@ class MailctlTest(StackCase):
             done = self.assert_exit(NOT_FOUND, noun, "list", "nodomain.test")
             self.assertEqual(b"", done.stdout)
             self.assertIn(b"nodomain.test", done.stderr)
-        for arguments in ("message", "list"), ("verify",):
+        for arguments in ("message", "list"), ("session", "list"), ("verify",):
             self.assert_exit(NOT_FOUND, *arguments, "nobody@example.test")
         self.assert_exit(DONE, "alias", "list", "example.test")
+        self.assert_exit(DONE, "session", "list", "ann@example.test")
 
     def test_aliases(self):
         self.stack.add_accounts("ann", "bob")
@@ -161,6 +162,53 @@ class MailctlTest(StackCase):
         self.assertEqual([], self.ctl.json("message", "list", user)["messages"])
         self.assert_exit(DONE, "message", "remove", other, "--all", "--yes")
         self.assertEqual([], self.ctl.json("message", "list", other)["messages"])
+
+    def test_sessions(self):
+        self.with_front_ends()
+        user, other = self.stack.add_accounts("ann", "bob")
+        self.stack.send(user, MAIL)
+        self.assertEqual(b"no sessions\n", self.ctl.run("session", "list"))
+        self.assert_exit(NOT_FOUND, "session", "end", user)
+        session, bystander = self.stack.pop3(user), self.stack.pop3(other)
+        first, second = self.ctl.json("session", "list")["sessions"]
+        self.assertEqual((user, other), (first["address"], second["address"]))
+        self.assertEqual(("127.0.0.1", "127.0.0.1"), (first["client_address"], second["client_address"]))
+        self.assertEqual([second], self.ctl.json("session", "list", other)["sessions"])
+        [lease] = [lease for lease in self.ctl.json("status")["leases"] if lease["lease_id"] == first["lease_id"]]
+        self.assertEqual(lease["holder"], first["holder"])
+        self.assertIn(first["session_id"].encode(), self.ctl.run("session", "list", user))
+        session.ok("DELE 1")
+        self.assert_exit(NOT_FOUND, "session", "end", user, second["session_id"])
+        done = self.assert_exit(DONE, "session", "end", user, first["session_id"])
+        self.assertEqual(f"session {first['session_id']} of {user} ended\n".encode(), done.stdout)
+        # The maildrop is free at once, and the session is told by its next command.
+        with self.stack.pop3(user) as successor:
+            self.assertEqual({1}, set(successor.uidl()))
+            time.sleep(1)
+            with self.assertRaises(pop3.Refused) as caught:
+                session.ok("NOOP")
+            self.assertEqual("SYS/TEMP", caught.exception.response_code, caught.exception.line)
+            self.assertTrue(session.at_end())
+            successor.ok("NOOP")
+            successor.quit()
+        session.close()
+        bystander.quit()
+        self.assertEqual([], self.ctl.json("session", "list")["sessions"])
+
+    def test_a_session_that_commits_as_it_is_ended_deletes_nothing(self):
+        self.with_front_ends()
+        [user] = self.stack.add_accounts("ann")
+        self.stack.send(user, MAIL)
+        for command in "QUIT", "RETR 1":
+            session = self.stack.pop3(user)
+            if command == "QUIT":
+                session.ok("DELE 1")
+            self.assert_exit(DONE, "session", "end", user)
+            with self.assertRaises(pop3.Refused) as caught:
+                session.ok(command)
+            self.assertEqual("SYS/TEMP", caught.exception.response_code, caught.exception.line)
+            session.close()
+            self.assertEqual(1, len(self.ctl.json("message", "list", user)["messages"]))
 
     def test_deliver(self):
         self.with_front_ends()
@@ -269,8 +317,8 @@ class MailctlTest(StackCase):
         for command in ("domain add", "domain list", "domain show", "domain set", "domain remove", "account add",
                         "account list", "account show", "account set", "account password", "account remove",
                         "account import", "alias add", "alias list", "alias show", "alias set", "alias remove",
-                        "message list", "message show", "message remove", "lockout list", "lockout clear",
-                        "deliver", "fetch", "status", "verify",
+                        "message list", "message show", "message remove", "session list", "session end", "lockout list",
+                        "lockout clear", "deliver", "fetch", "status", "verify",
                         "resolve", "completion"):
             text = self.ctl.run("help", *command.split()).decode()
             self.assertIn(f"mailctl {command}", text.split("Example", 1)[1], command)

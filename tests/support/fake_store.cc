@@ -106,6 +106,12 @@ Task<T> On(Executor& executor, Task<T> task) {
 
 Task<int> Nothing() { co_return 0; }
 
+Task<int> NoteEnded(stored::Core& core, AccountId account, std::string session_id) {
+  core.grants.EndSession(account, session_id);
+  core.login_changes.Note(account);
+  co_return 0;
+}
+
 Task<absl::StatusOr<std::string>> ReadWhole(engine::MessageEngine& messages, AccountId account, MessageId id) {
   CO_ASSIGN_OR_RETURN(const std::unique_ptr<engine::MessageReader> reader, co_await messages.Open(account, id));
   std::string whole;
@@ -219,6 +225,10 @@ void FakeStore::SetDisabled(const std::string& address, bool disabled) {
   update.account = address;
   update.disabled = disabled;
   ValueOf(impl_->Do(impl_->core.directory.UpdateAccount(std::move(update))), address);
+}
+
+void FakeStore::EndSession(const std::string& address, const std::string& session_id) {
+  impl_->Do(NoteEnded(impl_->core, Account(address).id, session_id));
 }
 
 void FakeStore::SetQuota(const std::string& address, int64_t bytes, int64_t messages) {

@@ -72,6 +72,8 @@ class FakeStore {
   AccountId AddAccount(const std::string& address, const std::string& password = "");
   void AddAlias(const std::string& address, std::vector<std::string> targets);
   void SetDisabled(const std::string& address, bool disabled);
+  // As an operator does, of a session that need not hold the maildrop.
+  void EndSession(const std::string& address, const std::string& session_id);
   void SetQuota(const std::string& address, int64_t bytes, int64_t messages);
   engine::Domain Domain(const std::string& name);
   // As operators see it, by address or id. NotFound.

@@ -297,6 +297,12 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
     Result<engine::LockInfo> FindLock(AccountId account) override {
       return faults_.Run("Maildrops.FindLock", behind_.FindLock(account));
     }
+    Result<std::vector<engine::LockInfo>> ListLocks(AccountId after, size_t limit) override {
+      return faults_.Run("Maildrops.ListLocks", behind_.ListLocks(after, limit));
+    }
+    Result<engine::LockInfo> End(AccountId account, std::string session_id) override {
+      return faults_.Run("Maildrops.End", behind_.End(account, std::move(session_id)));
+    }
 
    private:
     EngineFaults& faults_;
@@ -313,6 +319,7 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
       return faults_.Run("Leases.End", behind_.End(std::move(lease_id)));
     }
     bool IsLive(absl::string_view lease_id) const override { return behind_.IsLive(lease_id); }
+    std::string HolderOf(absl::string_view lease_id) const override { return behind_.HolderOf(lease_id); }
 
    private:
     EngineFaults& faults_;

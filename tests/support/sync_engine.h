@@ -121,11 +121,18 @@ class SyncEngine {
   absl::StatusOr<LockInfo> FindLock(AccountId account) {
     return BlockOn(engine_.maildrops().FindLock(account));
   }
+  absl::StatusOr<std::vector<LockInfo>> ListLocks(AccountId after, size_t limit) {
+    return BlockOn(engine_.maildrops().ListLocks(after, limit));
+  }
+  absl::StatusOr<LockInfo> End(AccountId account, std::string session_id) {
+    return BlockOn(engine_.maildrops().End(account, std::move(session_id)));
+  }
   absl::Status RenewLease(std::string lease_id, std::string holder, absl::Duration ttl) {
     return BlockOn(engine_.leases().Renew(std::move(lease_id), std::move(holder), ttl));
   }
   absl::Status EndLease(std::string lease_id) { return BlockOn(engine_.leases().End(std::move(lease_id))); }
   bool IsLive(absl::string_view lease_id) { return engine_.leases().IsLive(lease_id); }
+  std::string HolderOf(absl::string_view lease_id) { return engine_.leases().HolderOf(lease_id); }
 
   // Upkeep.
   absl::Status Health() { return engine_.upkeep().Health(); }

@@ -1,5 +1,6 @@
 #include "stored/api/convert/admin.h"
 
+#include "absl/strings/str_cat.h"
 #include "stored/api/convert/values.h"
 
 namespace mailstead::stored {
@@ -39,6 +40,14 @@ void ToProto(const engine::EngineStatus& status, store::v1::GetStatusResponse& p
     entry.set_holder(lease.holder);
     ToProto(lease.remaining, *entry.mutable_remaining());
   }
+}
+
+void ToProto(const engine::LockInfo& lock, store::v1::Session& proto) {
+  proto.set_session_id(lock.session_id);
+  proto.set_account_id(absl::StrCat(lock.account.value));
+  proto.set_client_address(lock.client_address);
+  proto.set_lease_id(lock.lease_id);
+  ToProto(lock.open_time, *proto.mutable_open_time());
 }
 
 void ToProto(const Lockout& lockout, store::v1::Lockout& proto) {

@@ -8,6 +8,8 @@
 namespace mailstead::stored {
 
 void ToProto(const engine::EngineStatus& status, store::v1::GetStatusResponse& proto);
+// Without the account's address and the lease's holder.
+void ToProto(const engine::LockInfo& lock, store::v1::Session& proto);
 void ToProto(const Lockout& lockout, store::v1::Lockout& proto);
 
 }  // namespace mailstead::stored

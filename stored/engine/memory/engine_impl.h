@@ -161,6 +161,8 @@ class MemoryMaildrops final : public MaildropEngine {
   Task<absl::StatusOr<CommittedMaildrop>> Commit(CommitRequest request) override;
   Task<absl::Status> Release(AccountId account, std::string session_id) override;
   Task<absl::StatusOr<LockInfo>> FindLock(AccountId account) override;
+  Task<absl::StatusOr<std::vector<LockInfo>>> ListLocks(AccountId after, size_t limit) override;
+  Task<absl::StatusOr<LockInfo>> End(AccountId account, std::string session_id) override;
 
  private:
   MemoryShared& shared_;
@@ -172,6 +174,7 @@ class MemoryLeases final : public LeaseEngine {
   Task<absl::Status> Renew(std::string lease_id, std::string holder, absl::Duration ttl) override;
   Task<absl::Status> End(std::string lease_id) override;
   bool IsLive(absl::string_view lease_id) const override;
+  std::string HolderOf(absl::string_view lease_id) const override;
 
  private:
   MemoryShared& shared_;

@@ -34,4 +34,11 @@ bool MemoryLeases::IsLive(absl::string_view lease_id) const {
   return shared_.LiveNumber(std::string(lease_id)) != 0;
 }
 
+std::string MemoryLeases::HolderOf(absl::string_view lease_id) const {
+  const std::string id(lease_id);
+  MemoryStore::State& state = shared_.state();
+  absl::MutexLock lock(&state.mutex);
+  return shared_.LiveNumber(id) != 0 ? state.leases.at(id).holder : "";
+}
+
 }  // namespace mailstead::engine

@@ -143,4 +143,38 @@ Task<absl::StatusOr<LockInfo>> MemoryMaildrops::FindLock(AccountId account) {
   co_return found;
 }
 
+Task<absl::StatusOr<std::vector<LockInfo>>> MemoryMaildrops::ListLocks(AccountId after, size_t limit) {
+  std::vector<LockInfo> locks;
+  {
+    State& state = shared_.state();
+    absl::MutexLock hold(&state.mutex);
+    for (auto it = state.accounts.upper_bound(after); it != state.accounts.end() && locks.size() < limit;
+         ++it) {
+      if (rules::IsHeld(shared_.StateOf(it->second)))
+        locks.push_back(rules::InfoOf(it->first, *it->second.lock));
+    }
+  }
+  co_await shared_.End();
+  co_return locks;
+}
+
+Task<absl::StatusOr<LockInfo>> MemoryMaildrops::End(AccountId account, std::string session_id) {
+  absl::StatusOr<LockInfo> ended;
+  {
+    State& state = shared_.state();
+    absl::MutexLock hold(&state.mutex);
+    shared_.ForgetLeases();
+    KeptAccount* kept = state.Find(account);
+    const rules::LockState lock = kept != nullptr ? shared_.StateOf(*kept) : rules::LockState();
+    if (const absl::Status may_end = rules::CheckEnd(lock, session_id); !may_end.ok()) {
+      ended = may_end;
+    } else {
+      ended = rules::InfoOf(account, *lock.lock);
+      kept->lock.reset();
+    }
+  }
+  co_await shared_.End();
+  co_return ended;
+}
+
 }  // namespace mailstead::engine

@@ -168,6 +168,8 @@ class RocksDbMaildrops final : public MaildropEngine {
   Task<absl::StatusOr<CommittedMaildrop>> Commit(CommitRequest request) override;
   Task<absl::Status> Release(AccountId account, std::string session_id) override;
   Task<absl::StatusOr<LockInfo>> FindLock(AccountId account) override;
+  Task<absl::StatusOr<std::vector<LockInfo>>> ListLocks(AccountId after, size_t limit) override;
+  Task<absl::StatusOr<LockInfo>> End(AccountId account, std::string session_id) override;
 
  private:
   RocksDbShared& shared_;
@@ -180,6 +182,9 @@ class RocksDbLeases final : public LeaseEngine {
   Task<absl::Status> End(std::string lease_id) override;
   bool IsLive(absl::string_view lease_id) const override {
     return shared_.leases().LiveNumber(lease_id) != 0;
+  }
+  std::string HolderOf(absl::string_view lease_id) const override {
+    return shared_.leases().HolderOf(lease_id);
   }
 
   // For upkeep; these block.

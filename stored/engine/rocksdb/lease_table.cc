@@ -38,6 +38,12 @@ int64_t LeaseTable::LiveNumber(absl::string_view lease_id) const {
   return it != leases_.end() && clock_.Now() < it->second.deadline ? it->second.record.number : 0;
 }
 
+std::string LeaseTable::HolderOf(absl::string_view lease_id) const {
+  absl::MutexLock lock(&mutex_);
+  const auto it = leases_.find(lease_id);
+  return it != leases_.end() && clock_.Now() < it->second.deadline ? it->second.record.holder : "";
+}
+
 int64_t LeaseTable::NumberOf(absl::string_view lease_id) const {
   absl::MutexLock lock(&mutex_);
   const auto it = leases_.find(lease_id);

@@ -32,6 +32,8 @@ class LeaseTable {
 
   // The number of the live lease with this id, or 0.
   int64_t LiveNumber(absl::string_view lease_id) const;
+  // Of the live lease with this id, or empty.
+  std::string HolderOf(absl::string_view lease_id) const;
   // Of a lease whether live or not, or 0.
   int64_t NumberOf(absl::string_view lease_id) const;
   rules::LeaseState StateOf(absl::string_view lease_id, int64_t number) const;

@@ -261,4 +261,38 @@ Task<absl::StatusOr<LockInfo>> RocksDbMaildrops::FindLock(AccountId account) {
   co_return co_await shared_.InMemoryFirst(read);
 }
 
+Task<absl::StatusOr<std::vector<LockInfo>>> RocksDbMaildrops::ListLocks(AccountId after, size_t limit) {
+  const auto read = [this, after, limit](const Database::Use& use) -> absl::StatusOr<std::vector<LockInfo>> {
+    std::vector<LockInfo> locks;
+    if (limit == 0 || after.value == std::numeric_limits<int64_t>::max()) return locks;
+    const std::string first = MailboxKey(AccountId{after.value + 1});
+    RETURN_IF_ERROR(Scan(use, Family::kLock, first, "",
+                         [&](absl::string_view key, absl::string_view value) -> absl::StatusOr<bool> {
+                           rules::Lock lock;
+                           RETURN_IF_ERROR(Decode(value, lock));
+                           if (shared_.leases().StateOf(lock.lease_id, lock.lease_number) ==
+                               rules::LeaseState::kLive) {
+                             locks.push_back(rules::InfoOf(AccountOfKey(key), lock));
+                           }
+                           return locks.size() < limit;
+                         }));
+    return locks;
+  };
+  co_return co_await shared_.OnDisk(read);
+}
+
+Task<absl::StatusOr<LockInfo>> RocksDbMaildrops::End(AccountId account, std::string session_id) {
+  LockInfo ended;
+  const auto apply = [&](Batch& batch) -> absl::Status {
+    ASSIGN_OR_RETURN(const rules::LockState lock, FindLockState(batch, shared_.leases(), account));
+    RETURN_IF_ERROR(rules::CheckEnd(lock, session_id));
+    batch.Delete(Family::kLock, MailboxKey(account));
+    ended = rules::InfoOf(account, *lock.lock);
+    return absl::OkStatus();
+  };
+  // Synced: after a power cut the session would hold it again, and could delete what it marked.
+  CO_RETURN_IF_ERROR(co_await shared_.writer().Commit(apply, /*sync=*/true));
+  co_return ended;
+}
+
 }  // namespace mailstead::engine

@@ -39,7 +39,8 @@
 //   receipt   = 2 sha256:string deliver_time:time fingerprint:string
 //                                               sha256 and fingerprint are empty: the delivery is void
 //   lease     = 1 holder:string ttl:duration number:number
-//   lock      = 2 token:number lease_id:string lease_number:number session_id:string open_time:time listing_end:number
+//   lock      = 3 token:number lease_id:string lease_number:number session_id:string open_time:time listing_end:number
+//                 client_address:string         2 in place of 3: of an earlier store, and without client_address
 //
 // Records that a store of schema version 1 or 2 has left, and that are read until they are written again:
 //
@@ -620,27 +621,30 @@ absl::Status Decode(absl::string_view bytes, rules::Lease& lease) {
 }
 
 std::string Encode(const rules::Lock& lock) {
-  return Encoder(2)
+  return Encoder(3)
       .Number(lock.token.value)
       .String(lock.lease_id)
       .Number(lock.lease_number)
       .String(lock.session_id)
       .Time(lock.open_time)
       .Number(lock.listing_end)
+      .String(lock.client_address)
       .Take();
 }
 
 absl::Status Decode(absl::string_view bytes, rules::Lock& lock) {
-  Decoder decoder("lock", bytes, 2);
+  Decoder decoder("lock", bytes, 3);
   // Those of earlier stores are thrown away when they are taken on.
   if (decoder.version() == 1) decoder.Fail("unknown version");
-  return decoder.Number(lock.token.value)
+  decoder.Number(lock.token.value)
       .String(lock.lease_id)
       .Number(lock.lease_number)
       .String(lock.session_id)
       .Time(lock.open_time)
-      .Number(lock.listing_end)
-      .Finish();
+      .Number(lock.listing_end);
+  lock.client_address.clear();
+  if (decoder.version() >= 3) decoder.String(lock.client_address);
+  return decoder.Finish();
 }
 
 }  // namespace mailstead::engine

@@ -25,6 +25,7 @@ TEST(CommandTableTest, HasTheVerbsOfEveryNoun) {
   for (const char* verb : {"list", "show", "remove"})
     EXPECT_NE(FindCommand("message", verb), nullptr) << verb;
   EXPECT_NE(FindCommand("account", "import"), nullptr);
+  for (const char* verb : {"list", "end"}) EXPECT_NE(FindCommand("session", verb), nullptr) << verb;
   for (const char* verb : {"list", "clear"}) EXPECT_NE(FindCommand("lockout", verb), nullptr) << verb;
   EXPECT_NE(FindCommand("account", "password"), nullptr);
   for (const char* word :

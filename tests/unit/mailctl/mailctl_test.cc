@@ -665,6 +665,39 @@ TEST_F(MailctlTest, Messages) {
   EXPECT_EQ(Mailctl({"message", "list", "nobody@example.test"}), 3);
 }
 
+TEST_F(MailctlTest, Sessions) {
+  AddDemo();
+  ASSERT_EQ(Mailctl({"session", "list"}), 0) << err_;
+  EXPECT_EQ(out_, "no sessions\n");
+  EXPECT_EQ(Mailctl({"session", "end", "demo@example.test"}), 3);
+  LogIn("secret", "the-session");
+  ASSERT_EQ(Mailctl({"session", "list"}), 0) << err_;
+  for (const char* shown : {"demo@example.test", "192.0.2.1", "host pop3d 42", "the-session"}) {
+    EXPECT_THAT(out_, HasSubstr(shown));
+  }
+  const auto listed = Json({"session", "list", "1"}).fields().at("sessions").list_value();
+  ASSERT_EQ(listed.values_size(), 1);
+  EXPECT_EQ(listed.values(0).struct_value().fields().at("session_id").string_value(), "the-session");
+  EXPECT_EQ(Mailctl({"session", "list", "nobody@example.test"}), 3);
+  EXPECT_EQ(Mailctl({"session", "end", "demo@example.test", "another"}), 3);
+  EXPECT_THAT(err_, HasSubstr("another"));
+  EXPECT_TRUE(store_.IsLocked("demo@example.test"));
+  EXPECT_EQ(Mailctl({"session", "end", "demo@example.test", "the-session"}), 0) << err_;
+  EXPECT_EQ(out_, "session the-session of demo@example.test ended\n");
+  EXPECT_FALSE(store_.IsLocked("demo@example.test"));
+}
+
+TEST_F(MailctlTest, SessionsOverAllPages) {
+  AddDemo();
+  LogIn("secret", "session-0");
+  for (int i = 1; i < 5; ++i) {
+    const std::string address = absl::StrCat(i, "@example.test");
+    ASSERT_EQ(Mailctl({"account", "add", address, "--password_stdin"}, "secret\n"), 0) << err_;
+    LogIn("secret", absl::StrCat("session-", i), address);
+  }
+  EXPECT_EQ(Json({"session", "list"}).fields().at("sessions").list_value().values_size(), 5);
+}
+
 TEST_F(MailctlTest, Lockouts) {
   AddDemo();
   ASSERT_EQ(Mailctl({"lockout", "list"}), 0) << err_;

@@ -725,7 +725,7 @@ TEST_F(PollTest, NothingIsRememberedWithoutABudget) {
   DeliverMany(3);
   for (int i = 0; i < 2; ++i) {
     HeldMaildrop held(context, "session");
-    EXPECT_EQ(held.Request("demo@example.test").known_version, "");
+    EXPECT_EQ(held.Request("demo@example.test", "192.0.2.1").known_version, "");
   }
 }
 

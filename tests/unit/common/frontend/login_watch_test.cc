@@ -69,7 +69,12 @@ class LoginWatchTest : public test::Awaiting {
     ASSERT_TRUE(step.ok()) << step.status();
     const auto& logged_in = std::get<store::LoggedIn>(*step);
     sessions_[session] = watch_.Watch(logged_in.account, logged_in.grant, io_.get_executor(),
-                                      [this, session] { ended_.push_back(session); });
+                                      [this, session](store::LoginEnd why) { Note(session, why); });
+  }
+
+  void Note(const std::string& session, store::LoginEnd why) {
+    ended_.push_back(session);
+    if (why == store::LoginEnd::kSessionEnded) by_operator_.push_back(session);
   }
 
   int asked() { return store_.way().calls(kAsk); }
@@ -87,6 +92,8 @@ class LoginWatchTest : public test::Awaiting {
   LoginWatch watch_{api_, io_.get_executor(), kPeriod, time_};
   std::map<std::string, std::unique_ptr<LoginWatch::Login>> sessions_;
   std::vector<std::string> ended_;
+  // Those of them that an operator has ended.
+  std::vector<std::string> by_operator_;
 };
 
 TEST_F(LoginWatchTest, ASessionThatEndsBeforeTheQuestionCostsNone) {
@@ -126,6 +133,20 @@ TEST_F(LoginWatchTest, ASessionIsToldAtTheNextQuestion) {
   EXPECT_THAT(ended_, UnorderedElementsAre("one", "three")) << "once";
 }
 
+TEST_F(LoginWatchTest, ASessionIsToldThatAnOperatorHasEndedIt) {
+  LogIn("a", "one");
+  LogIn("a", "two");
+  Pass(kPeriod);
+  store_.EndSession(Address("a"), "two");
+  Pass(kPeriod);
+  EXPECT_THAT(ended_, ElementsAre("two"));
+  EXPECT_THAT(by_operator_, ElementsAre("two"));
+  store_.SetDisabled(Address("a"), true);
+  Pass(kPeriod);
+  EXPECT_THAT(ended_, ElementsAre("two", "one"));
+  EXPECT_THAT(by_operator_, ElementsAre("two"));
+}
+
 TEST_F(LoginWatchTest, AnotherAccountsChangeIsNobodysAffair) {
   LogIn("b", "two");
   Pass(kPeriod);
@@ -162,7 +183,7 @@ TEST_F(LoginWatchTest, ManyLoginsAreAskedAboutInSeveralQuestions) {
   for (int i = 0; i < 1000; ++i) {
     const std::string session = absl::StrCat("session-", i);
     sessions_[session] = watch_.Watch(AccountId{9}, "no grant", io_.get_executor(),
-                                      [this, session] { ended_.push_back(session); });
+                                      [this, session](store::LoginEnd why) { Note(session, why); });
   }
   Pass(kPeriod);
   EXPECT_THAT(Checked(), ElementsAre(500, 500, 1));

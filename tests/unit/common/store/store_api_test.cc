@@ -717,8 +717,11 @@ TEST_F(PopApiTest, AKnownListingIsMadeOfWhatCameAndWent) {
 TEST_F(PopApiTest, OpensWhatALoginDidNot) {
   store_.AddMessage(kUser, "one\r\n");
   const std::string grant = GrantOf("s1");
-  const auto opened = Get(api_.OpenMaildrop(grant, {.lease_id = kLease}, {.session_id = "s1"}));
+  const auto opened = Get(
+      api_.OpenMaildrop(grant, {.lease_id = kLease, .client_address = "192.0.2.7"}, {.session_id = "s1"}));
   ASSERT_TRUE(opened.ok()) << opened.status();
+  EXPECT_EQ(store_.way().seen("OpenMaildrop")[0].As<fv1::OpenMaildropRequest>().client_address(),
+            "192.0.2.7");
   EXPECT_EQ(opened->entries.size(), 1u);
   // A repeat gives the same lock.
   const auto again = Get(api_.OpenMaildrop(grant, {.lease_id = kLease}, {.session_id = "s1"}));
@@ -728,6 +731,15 @@ TEST_F(PopApiTest, OpensWhatALoginDidNot) {
       ReasonOf(Get(api_.OpenMaildrop(GrantOf("s2"), {.lease_id = "of-nobody-at-all"}, {.session_id = "s2"}))
                    .status()),
       kReasonNoLease);
+}
+
+TEST_F(PopApiTest, LoginsThatHaveEndedSayWhy) {
+  const std::string by_operator = GrantOf("s1");
+  store_.EndSession(kUser, "s1");
+  std::vector<std::string> grants = {"no grant", GrantOf("s2"), by_operator};
+  const auto ended = Get(api_.CheckLogins(std::move(grants), {}));
+  ASSERT_TRUE(ended.ok()) << ended.status();
+  EXPECT_EQ(*ended, (std::vector<EndedLogin>{{0, LoginEnd::kAccountChanged}, {2, LoginEnd::kSessionEnded}}));
 }
 
 TEST_F(PopApiTest, ALostAnswerOfOpenIsHarmless) {

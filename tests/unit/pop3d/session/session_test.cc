@@ -32,7 +32,7 @@ class RecordingJournal : public SessionJournal {
   void LoginRefused(absl::string_view mechanism, ReplyId reply) override {
     events.push_back(absl::StrCat("login refused ", mechanism, " ", NameOf(reply)));
   }
-  void LoginEnded(const LoginName& login) override {
+  void LoginEnded(const LoginName& login, store::LoginEnd) override {
     events.push_back(absl::StrCat("login ended ", login.address));
   }
   void LoggedIn(const LoginName& login, const Maildrop& maildrop) override {
@@ -469,11 +469,39 @@ TEST_F(SessionTest, TheEndOfALoginIsSaidToTheNextLine) {
     session_.reset();
     LogIn();
     Say("DELE 1");
-    session().OnLoginEnded();
+    session().OnLoginEnded(store::LoginEnd::kAccountChanged);
     EXPECT_EQ(Say(line), "-ERR [AUTH] the account was changed: log in again, closing\r\n") << line;
     ASSERT_TRUE(std::holds_alternative<CloseAction>(action_)) << line;
     EXPECT_EQ(std::get<CloseAction>(action_).cause, CloseCause::kLoginEnded) << line;
   }
+}
+
+constexpr char kSessionEnded[] =
+    "-ERR [SYS/TEMP] the administrator has ended the session, nothing was deleted, closing\r\n";
+
+TEST_F(SessionTest, TheEndOfASessionIsSaidToTheNextLine) {
+  for (const char* line : {"STAT", "DELE 1", "RETR 1", "NOOP", "QUIT", "nonsense", "RSET"}) {
+    session_.reset();
+    LogIn();
+    Say("DELE 1");
+    session().OnLoginEnded(store::LoginEnd::kSessionEnded);
+    EXPECT_EQ(Say(line), kSessionEnded) << line;
+    ASSERT_TRUE(std::holds_alternative<CloseAction>(action_)) << line;
+    EXPECT_EQ(std::get<CloseAction>(action_).cause, CloseCause::kSessionEnded) << line;
+  }
+}
+
+TEST_F(SessionTest, TheEndOfASessionThatTheStoreTellsFirst) {
+  const absl::Status ended = WithReason(absl::PermissionDeniedError("ended"), kReasonSessionEnded);
+  LogIn();
+  ActionOf<SendMessageAction>("RETR 1");
+  EXPECT_EQ(SaidOn(session().OnMessageRefused(ended)), kSessionEnded);
+  EXPECT_EQ(std::get<CloseAction>(action_).cause, CloseCause::kSessionEnded);
+  session_.reset();
+  LogIn();
+  Say("DELE 1");
+  ActionOf<CommitAction>("QUIT");
+  EXPECT_EQ(SaidOn(session().OnCommitted(ended)), kSessionEnded);
 }
 
 TEST_F(SessionTest, TooManyExchangesThatAreGivenUpClose) {

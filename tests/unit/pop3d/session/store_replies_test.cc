@@ -30,6 +30,8 @@ TEST(StoreReplies, Fetching) {
   EXPECT_EQ(ReplyForFailedFetch(absl::NotFoundError("")), ReplyId::kMessageGone);
   EXPECT_EQ(ReplyForFailedFetch(absl::UnavailableError("")), ReplyId::kMessageUnreadable);
   EXPECT_EQ(ReplyForFailedFetch(absl::DataLossError("")), ReplyId::kMessageUnreadable);
+  EXPECT_EQ(ReplyForFailedFetch(WithReason(absl::PermissionDeniedError(""), kReasonSessionEnded)),
+            ReplyId::kSessionEnded);
 }
 
 TEST(StoreReplies, Committing) {
@@ -41,6 +43,8 @@ TEST(StoreReplies, Committing) {
   // It ends with the lock, which a commit that was made has ended.
   EXPECT_EQ(ReplyForFailedCommit(WithReason(absl::PermissionDeniedError(""), kReasonGrantExpired)),
             ReplyId::kCommitUnconfirmed);
+  EXPECT_EQ(ReplyForFailedCommit(WithReason(absl::PermissionDeniedError(""), kReasonSessionEnded)),
+            ReplyId::kSessionEnded);
   EXPECT_EQ(ReplyForFailedCommit(absl::InvalidArgumentError("")), ReplyId::kCommitRefused);
 }
 

@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "absl/strings/match.h"
@@ -70,6 +71,103 @@ TEST_P(AdminApiTest, VerifyNamesEveryDamagedMessageAndThenTheTotals) {
   EXPECT_EQ(Verify(absl::StrCat(a), &status).size(), 1u);
   Verify("999", &status);
   EXPECT_EQ(ReasonOf(status), kReasonAccountNotFound);
+}
+
+TEST_P(AdminApiTest, SessionsAreListedAndEnded) {
+  in_use_wait_ = absl::Milliseconds(10);
+  Restart();
+  RenewLease();
+  const int64_t a = AddAccount("a@example.test", "pw");
+  AddAccount("b@example.test", "pw");
+  AddAccount("c@example.test", "pw");
+  Deliver(a, "delivery-number-1", "hello");
+  const frontend::v1::Verdict of_a = LogIn("a@example.test", "pw", "session-a", kLease);
+  ASSERT_TRUE(of_a.has_maildrop());
+  ASSERT_TRUE(LogIn("c@example.test", "pw", "session-c", kLease).has_maildrop());
+
+  const auto list = [&](int page_size, const std::string& token, const std::string& account = "") {
+    v1::ListSessionsRequest request;
+    request.set_page_size(page_size);
+    request.set_page_token(token);
+    request.set_account(account);
+    return AsOperator<v1::ListSessionsResponse>("AdminService/ListSessions", request);
+  };
+  const auto page = list(1, "");
+  ASSERT_TRUE(page.ok()) << page.status();
+  ASSERT_EQ(page->sessions_size(), 1);
+  const v1::Session& session = page->sessions(0);
+  EXPECT_EQ(session.session_id(), "session-a");
+  EXPECT_EQ(session.account_id(), absl::StrCat(a));
+  EXPECT_EQ(session.address(), "a@example.test");
+  EXPECT_EQ(session.client_address(), "192.0.2.1");
+  EXPECT_EQ(session.holder(), "test");
+  EXPECT_EQ(session.lease_id(), kLease);
+  EXPECT_EQ(session.open_time().seconds(), absl::ToUnixSeconds(clock_.Now()));
+  const auto next = list(1, page->next_page_token());
+  ASSERT_TRUE(next.ok()) << next.status();
+  ASSERT_EQ(next->sessions_size(), 1);
+  EXPECT_EQ(next->sessions(0).session_id(), "session-c");
+  EXPECT_EQ(next->next_page_token(), "");
+  EXPECT_EQ(FieldOf(list(1, "nonsense").status()), "page_token");
+  EXPECT_EQ(FieldOf(list(-1, "").status()), "page_size");
+  EXPECT_EQ(list(0, "", "c@example.test")->sessions_size(), 1);
+  EXPECT_EQ(list(0, "", "b@example.test")->sessions_size(), 0);
+  EXPECT_EQ(ReasonOf(list(0, "", "nobody@example.test").status()), kReasonAccountNotFound);
+
+  const auto end = [&](const std::string& account, const std::string& session_id) {
+    v1::EndSessionRequest request;
+    request.set_account(account);
+    request.set_session_id(session_id);
+    return AsOperator<v1::EndSessionResponse>("AdminService/EndSession", request);
+  };
+  frontend::v1::ListLoginChangesRequest changes;
+  changes.set_cursor(
+      AsPop<frontend::v1::ListLoginChangesResponse>("AuthService/ListLoginChanges", "", changes)->cursor());
+  EXPECT_EQ(ReasonOf(end("nobody@example.test", "").status()), kReasonAccountNotFound);
+  EXPECT_EQ(ReasonOf(end("b@example.test", "").status()), kReasonSessionNotFound);
+  EXPECT_EQ(ReasonOf(end("a@example.test", "session-c").status()), kReasonSessionNotFound);
+  EXPECT_EQ(FieldOf(end("a@example.test", "a\nb").status()), "session_id");
+  const auto ended = end(absl::StrCat(a), "session-a");
+  ASSERT_TRUE(ended.ok()) << ended.status();
+  EXPECT_EQ(ended->session().session_id(), "session-a");
+  EXPECT_EQ(ended->session().address(), "a@example.test");
+  EXPECT_EQ(list(0, "")->sessions_size(), 1);
+
+  // Its front-end hears of it, and can do nothing with it any more.
+  const auto changed =
+      AsPop<frontend::v1::ListLoginChangesResponse>("AuthService/ListLoginChanges", "", changes);
+  ASSERT_EQ(changed->account_ids_size(), 1);
+  EXPECT_EQ(changed->account_ids(0), a);
+  frontend::v1::CheckLoginsRequest check;
+  check.add_grants("no grant");
+  check.add_grants(of_a.grant());
+  check.add_grants(LogIn("a@example.test", "pw", "session-a-2").grant());
+  const auto checked = AsPop<frontend::v1::CheckLoginsResponse>("AuthService/CheckLogins", "", check);
+  EXPECT_THAT(checked->ended(), testing::ElementsAre(0, 1));
+  EXPECT_THAT(checked->sessions_ended(), testing::ElementsAre(1));
+  frontend::v1::CommitMaildropRequest commit;
+  commit.set_grant(of_a.grant());
+  commit.set_token(of_a.maildrop().token());
+  commit.add_message_ids(1);
+  EXPECT_EQ(ReasonOf(AsPop<frontend::v1::CommitMaildropResponse>("MaildropService/CommitMaildrop",
+                                                                 "session-a", commit)
+                         .status()),
+            kReasonSessionEnded);
+  frontend::v1::ReleaseMaildropRequest release;
+  release.set_grant(of_a.grant());
+  EXPECT_TRUE(
+      AsPop<frontend::v1::ReleaseMaildropResponse>("MaildropService/ReleaseMaildrop", "session-a", release)
+          .ok());
+
+  // Without its name, and of one that came after a restart: its token alone does not delete.
+  ASSERT_TRUE(LogIn("a@example.test", "pw", "session-a-3", kLease).has_maildrop());
+  EXPECT_EQ(end("a@example.test", "")->session().session_id(), "session-a-3");
+  EXPECT_EQ(ReasonOf(end("a@example.test", "").status()), kReasonSessionNotFound);
+  Restart();
+  EXPECT_EQ(ReasonOf(AsPop<frontend::v1::CommitMaildropResponse>("MaildropService/CommitMaildrop",
+                                                                 "session-a", commit)
+                         .status()),
+            kReasonFenced);
 }
 
 TEST_P(AdminApiTest, LockoutsAreListedAndCleared) {

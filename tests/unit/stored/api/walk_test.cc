@@ -51,6 +51,8 @@ constexpr Row kTable[] = {
     {"store.v1.MessageService/DeleteMessages", kOperator},
     {"store.v1.AdminService/GetStatus", kOperator},
     {"store.v1.AdminService/VerifyMessages", kOperator},
+    {"store.v1.AdminService/ListSessions", kOperator},
+    {"store.v1.AdminService/EndSession", kOperator},
     {"store.v1.AdminService/ListLockouts", kOperator},
     {"store.v1.AdminService/ClearLockouts", kOperator},
     {"frontend.v1.AuthService/Authenticate", kSmtp | kPop},
@@ -126,7 +128,7 @@ TEST_P(WalkTest, EveryMethodOfTheTableIsWalked) {
         absl::StrContains(method->name, "/Create") || absl::StrContains(method->name, "/Update") ||
         absl::StrContains(method->name, "/Delete") || absl::StrContains(method->name, "/SetPassword") ||
         absl::StrContains(method->name, "/BatchCreate") || absl::EndsWith(method->name, "/DeliverMessage") ||
-        absl::EndsWith(method->name, "/ClearLockouts");
+        absl::EndsWith(method->name, "/EndSession") || absl::EndsWith(method->name, "/ClearLockouts");
     EXPECT_EQ(method->audited, changes) << method->name;
     // A readiness probe has a call of its own, since it tests the way too.
     const bool batched = absl::StartsWith(method->name, "mailstead.frontend.v1.") &&

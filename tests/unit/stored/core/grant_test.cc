@@ -105,6 +105,33 @@ TEST_F(GrantTest, AnotherPasswordEndsItAndTheSessionThatIsOpen) {
   EXPECT_EQ(grants_.Read(open)->account, account_.id) << "it may still leave";
 }
 
+TEST_F(GrantTest, AnEndedSessionEndsItAlone) {
+  const std::string grant = Issue();
+  const std::string other = Issue("session-2");
+  EXPECT_FALSE(grants_.IsSessionEnded(grant));
+  grants_.EndSession(AccountId{account_.id.value + 1}, kSession);
+  EXPECT_EQ(Refusal(grant), "") << "the session of another account";
+  grants_.EndSession(account_.id, kSession);
+  EXPECT_EQ(Refusal(grant), kReasonSessionEnded);
+  EXPECT_EQ(ReasonOf(BlockOn(grants_.CheckLogin(GrantUse::kMaildrop, grant)).status()), kReasonSessionEnded);
+  EXPECT_TRUE(*BlockOn(grants_.HasEnded(grant)));
+  EXPECT_TRUE(grants_.IsSessionEnded(grant));
+  EXPECT_EQ(grants_.Read(grant)->account, account_.id) << "it may still leave";
+  EXPECT_EQ(Refusal(other), "");
+  EXPECT_FALSE(*BlockOn(grants_.HasEnded(other)));
+  EXPECT_FALSE(grants_.IsSessionEnded(other));
+  EXPECT_FALSE(grants_.IsSessionEnded("no grant"));
+}
+
+TEST_F(GrantTest, SoManyEndedSessionsAreRemembered) {
+  const std::string grant = Issue();
+  grants_.EndSession(account_.id, kSession);
+  for (size_t i = 1; i < kMaxEndedSessions; ++i) grants_.EndSession(account_.id, absl::StrCat("other-", i));
+  EXPECT_TRUE(grants_.IsSessionEnded(grant));
+  for (size_t i = 0; i < kMaxEndedSessions; ++i) grants_.EndSession(account_.id, absl::StrCat("another-", i));
+  EXPECT_FALSE(grants_.IsSessionEnded(grant));
+}
+
 TEST_F(GrantTest, ADisabledOrDeletedAccountEndsIt) {
   const std::string grant = Issue();
   AccountUpdate update{"a@example.test"};

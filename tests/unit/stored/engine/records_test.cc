@@ -182,14 +182,15 @@ TEST(Records, GoldenBytes) {
             "04686f7374"
             "80b6dc05"
             "05");
-  EXPECT_EQ(Hex(Encode(rules::Lock{LockToken{9}, "S", "L", 5, absl::FromUnixMicros(1), 7})),
-            "02"
+  EXPECT_EQ(Hex(Encode(rules::Lock{LockToken{9}, "S", "L", 5, absl::FromUnixMicros(1), 7, "C"})),
+            "03"
             "09"
             "014c"
             "05"
             "0153"
             "02"
-            "07");
+            "07"
+            "0143");
 }
 
 template <typename Record>
@@ -309,8 +310,11 @@ TEST(Records, ComeBackAsTheyWere) {
   EXPECT_EQ(Again(Alias{"@x", {"a", ""}, absl::UnixEpoch()}).targets, (std::vector<std::string>{"a", ""}));
   const Counters counters{kMost, 0, 1, kMost - 1, 127, 128, 16384};
   EXPECT_EQ(Again(counters), counters);
-  const rules::Lock lock{LockToken{9}, "S", "L", 5, absl::FromUnixMicros(1), 7};
+  const rules::Lock lock{LockToken{9}, "S", "L", 5, absl::FromUnixMicros(1), 7, "2001:db8::1"};
   EXPECT_EQ(Again(lock), lock);
+  rules::Lock of_earlier_store{LockToken{1}, "", "", 1, absl::UnixEpoch(), 1, "192.0.2.1"};
+  ASSERT_TRUE(Decode(absl::HexStringToBytes("0209014c0501530207"), of_earlier_store).ok());
+  EXPECT_EQ(of_earlier_store, (rules::Lock{LockToken{9}, "S", "L", 5, absl::FromUnixMicros(1), 7, ""}));
   EXPECT_EQ(Again(Deletion{MessageId{kMost}}).next.value, kMost);
   const std::vector<MessageRun> runs = {
       {MessageId{0}, MessageId{0}}, {MessageId{2}, MessageId{9}}, {MessageId{10}, MessageId{kMost - 1}}};

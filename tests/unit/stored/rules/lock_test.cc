@@ -69,6 +69,31 @@ TEST(Lock, WhatIsRefusedFirst) {
   EXPECT_EQ(Open(Request("mine"), nullptr, Free()), "NOT_FOUND");
 }
 
+TEST(Lock, WhoseSessionCanBeEnded) {
+  const auto may_end = [](const LockState& state, const char* session) {
+    const absl::Status status = CheckEnd(state, session);
+    EXPECT_EQ(ReasonOf(status), status.ok() ? "" : kReasonSessionNotFound);
+    EXPECT_EQ(absl::IsNotFound(status), !status.ok());
+    return status.ok();
+  };
+  for (const char* session : {"mine", ""}) {
+    EXPECT_TRUE(may_end(Held(LeaseState::kLive), session)) << session;
+    EXPECT_TRUE(may_end(Held(LeaseState::kOverdue), session)) << "it could still commit";
+    EXPECT_FALSE(may_end(Held(LeaseState::kGone), session)) << session;
+    EXPECT_FALSE(may_end(Free(), session)) << session;
+  }
+  EXPECT_FALSE(may_end(Held(LeaseState::kLive), "other"));
+}
+
+TEST(Lock, KeepsWhereItsSessionCameFrom) {
+  const Mailbox mailbox;
+  engine::OpenRequest request = Request("mine");
+  request.client_address = "192.0.2.1";
+  const auto decision = DecideOpen({request, &mailbox, Free(), 3, kNow, engine::LockToken{6}});
+  ASSERT_TRUE(decision.ok());
+  EXPECT_EQ(InfoOf(AccountId{1}, decision->lock).client_address, "192.0.2.1");
+}
+
 TEST(Lock, FollowsItsSessionToAnotherLease) {
   const Mailbox mailbox;
   engine::OpenRequest request = Request("mine");
