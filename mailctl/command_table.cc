@@ -9,7 +9,7 @@ const std::vector<Command>& AllCommands() {
     std::vector<Command> all;
     for (auto* part : {DomainCommands, AccountCommands, AliasCommands, MessageCommands, DeliverCommands,
                        FetchCommands, ResolveCommands, SessionCommands, LockoutCommands, StatusCommands,
-                       VerifyCommands, ProgramCommands}) {
+                       VerifyCommands, BackupCommands, ProgramCommands}) {
       for (Command& command : part()) all.push_back(command);
     }
     return all;
@@ -29,6 +29,7 @@ const std::vector<Noun>& AllNouns() {
       if (command.noun == "message") summary = "Messages in a mailbox.";
       if (command.noun == "session") summary = "POP3 sessions that hold a mailbox.";
       if (command.noun == "lockout") summary = "Accounts and networks locked out after wrong passwords.";
+      if (command.noun == "backup") summary = "Backups, which the store makes of itself while it serves.";
       all.push_back({command.noun, summary});
     }
     return all;

@@ -77,6 +77,8 @@ config::Options OptionsOf(Flags& flags) {
   config::Options options = {
       Flag("data_dir", flags.data_dir, "folder of all data; made when it is missing"),
       Flag("engine", flags.engine, "what keeps the data: rocksdb"),
+      Flag("backup_dir", flags.backup_dir,
+           "folder, which must exist, for the backups that mailctl backup makes; empty: none"),
       Flag("listen", flags.listen, "address of the API, host:port or unix:/path"),
       Flag("address_file", flags.address_file,
            "file that gets the bound address, host:port, after the start; empty: none"),

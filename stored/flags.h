@@ -15,6 +15,8 @@ namespace mailstead::stored {
 struct Flags {
   std::string data_dir = "/var/lib/mailstead/store";
   std::string engine = "rocksdb";
+  // Empty: no backups are made.
+  std::string backup_dir;
   // "127.0.0.1:7070", "[::]:7070", port 0 for any free one, "unix:/path".
   std::string listen = "127.0.0.1:7070";
   std::string address_file;

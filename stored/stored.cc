@@ -56,20 +56,40 @@ void MakeDataDir(const std::string& path) {
   check.ExitIfBad("stored");
 }
 
-std::unique_ptr<engine::Engine> OpenEngine(const Flags& flags, Executor& executor) {
+std::unique_ptr<engine::Engine> OpenEngine(const Flags& flags, Executor& executor, Metrics& metrics) {
   engine::RocksDbOptions options;
   options.path = absl::StrCat(flags.data_dir, "/rocksdb");
+  options.backup_path = flags.backup_dir;
   options.executor = &executor;
   options.block_cache_bytes = flags.block_cache_bytes;
   options.min_free_bytes = flags.min_free_bytes;
   const size_t cores = std::max(1u, std::thread::hardware_concurrency());
   options.reader_threads = flags.threads == 0 ? 4 * cores : flags.threads;
+  options.on_write = [&metrics](const engine::WriteWork& work) {
+    if (work.synced) metrics.ObserveCommit(work.took);
+  };
   return OrExit("data_dir", engine::OpenRocksDbEngine(std::move(options)));
 }
 
-// A secret of the store's own, which is the same after a restart.
+// Secrets of the store's own, which are the same after a restart.
+constexpr absl::string_view kDecoyKey = "decoy.key";
+constexpr absl::string_view kGrantKey = "grant.key";
+
+std::string PathOfOwn(const Flags& flags, absl::string_view name) {
+  return absl::StrCat(flags.data_dir, "/", name);
+}
+
 std::string OwnSecret(const Flags& flags, absl::string_view name) {
-  return OrExit("data_dir", ReadOrMakeSecretFile(absl::StrCat(flags.data_dir, "/", name)));
+  return OrExit("data_dir", ReadOrMakeSecretFile(PathOfOwn(flags, name)));
+}
+
+// All files with secrets that the store uses.
+std::vector<std::string> SecretFilesOf(const Flags& flags) {
+  std::vector<std::string> files = {PathOfOwn(flags, kDecoyKey), PathOfOwn(flags, kGrantKey),
+                                    flags.smtp_token_file,       flags.pop_token_file,
+                                    flags.operator_token_file,   flags.tls_key_file};
+  std::erase(files, "");
+  return files;
 }
 
 CoreOptions CoreOptionsOf(const Flags& flags) {
@@ -79,8 +99,8 @@ CoreOptions CoreOptionsOf(const Flags& flags) {
   options.credential_cache_ttl = flags.credential_cache_ttl;
   options.throttle = flags.throttle;
   // What strangers see of accounts that do not exist must be the same after a restart.
-  options.decoy_secret = OwnSecret(flags, "decoy.key");
-  options.grant_key = OwnSecret(flags, "grant.key");
+  options.decoy_secret = OwnSecret(flags, kDecoyKey);
+  options.grant_key = OwnSecret(flags, kGrantKey);
   options.ticket_key_period = flags.ticket_key_period;
   options.max_message_bytes = static_cast<int64_t>(flags.max_message_bytes);
   return options;
@@ -142,12 +162,13 @@ void Stored::Parts::Open() {
   MakeDataDir(flags.data_dir);
   OkOrExit("operator_token_file", tokens.Look());
   CoreOptions core_options = CoreOptionsOf(flags);
-  engine = OpenEngine(flags, loop);
+  engine = OpenEngine(flags, loop, metrics);
   core.emplace(*engine, loop, Clock::System(), std::move(core_options));
   environment.emplace(Environment{.core = *core,
                                   .counter = metrics,
                                   .version = std::string(config::Version()),
-                                  .start_time = start_time});
+                                  .start_time = start_time,
+                                  .secret_files = SecretFilesOf(flags)});
   if (!flags.admin_listen.empty()) {
     const auto ready = [this] {
       return draining ? absl::UnavailableError("shutting down") : engine->upkeep().Health();

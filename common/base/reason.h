@@ -45,6 +45,9 @@ inline constexpr absl::string_view kReasonAddressTaken = "ADDRESS_TAKEN";
 inline constexpr absl::string_view kReasonBusy = "BUSY";
 inline constexpr absl::string_view kReasonAliasTooDeep = "ALIAS_TOO_DEEP";
 inline constexpr absl::string_view kReasonInvalidField = "INVALID_FIELD";
+inline constexpr absl::string_view kReasonNoBackupDir = "NO_BACKUP_DIR";
+inline constexpr absl::string_view kReasonBackupNotFound = "BACKUP_NOT_FOUND";
+inline constexpr absl::string_view kReasonBackupExists = "BACKUP_EXISTS";
 inline constexpr absl::string_view kReasonRevisionTooOld = "REVISION_TOO_OLD";
 inline constexpr absl::string_view kReasonRevisionTooNew = "REVISION_TOO_NEW";
 

@@ -3,6 +3,7 @@
 
 #include "common/store/store_api.h"
 #include "mailstead/store/v1/admin.pb.h"
+#include "mailstead/store/v1/backup.pb.h"
 #include "mailstead/store/v1/directory.pb.h"
 #include "mailstead/store/v1/message.pb.h"
 
@@ -78,5 +79,18 @@ inline constexpr Method<v1::ListLockoutsRequest, v1::ListLockoutsResponse> kList
     "mailstead.store.v1.AdminService/ListLockouts"};
 inline constexpr Method<v1::ClearLockoutsRequest, v1::ClearLockoutsResponse> kClearLockouts{
     "mailstead.store.v1.AdminService/ClearLockouts"};
+
+// ---- BackupService
+
+// Several responses.
+inline constexpr Method<v1::CreateBackupRequest, v1::CreateBackupResponse> kCreateBackup{
+    "mailstead.store.v1.BackupService/CreateBackup"};
+inline constexpr Method<v1::ListBackupsRequest, v1::ListBackupsResponse> kListBackups{
+    "mailstead.store.v1.BackupService/ListBackups"};
+// Several responses.
+inline constexpr Method<v1::VerifyBackupRequest, v1::VerifyBackupResponse> kVerifyBackup{
+    "mailstead.store.v1.BackupService/VerifyBackup"};
+inline constexpr Method<v1::DeleteBackupRequest, v1::DeleteBackupResponse> kDeleteBackup{
+    "mailstead.store.v1.BackupService/DeleteBackup"};
 
 }  // namespace mailstead::store

@@ -18,6 +18,7 @@ std::vector<Command> SessionCommands();
 std::vector<Command> LockoutCommands();
 std::vector<Command> StatusCommands();
 std::vector<Command> VerifyCommands();
+std::vector<Command> BackupCommands();
 // completion, version, help
 std::vector<Command> ProgramCommands();
 

@@ -11,7 +11,6 @@
 #include "common/base/reason.h"
 #include "common/base/status.h"
 #include "common/obs/log.h"
-#include "common/rpc/errors.h"
 #include "stored/api/convert/admin.h"
 #include "stored/api/convert/values.h"
 #include "stored/core/limits.h"
@@ -42,15 +41,6 @@ class RunningVerification {
   Environment& environment_;
 };
 
-v1::VerifyMessagesResponse DamageOf(const engine::VerifyStep::Damage& damage) {
-  v1::VerifyMessagesResponse response;
-  v1::VerifyMessagesResponse::Damage& entry = *response.mutable_damage();
-  entry.set_account_id(absl::StrCat(damage.account.value));
-  entry.set_message_id(damage.message.value);
-  rpc::ToProto(WithAnyReason(damage.error), *entry.mutable_error());
-  return response;
-}
-
 // One step after another until all has been read. Stops between two of them when the caller has gone.
 Task<absl::Status> Verify(Environment& environment, rpc::Call& call, AccountId account,
                           rpc::Writer<v1::VerifyMessagesResponse>& findings,
@@ -68,7 +58,8 @@ Task<absl::Status> Verify(Environment& environment, rpc::Call& call, AccountId a
       obs::LogError("message_damaged", {{"mailbox", damage.account.value},
                                         {"message", damage.message.value},
                                         {"error", damage.error.ToString()}});
-      const v1::VerifyMessagesResponse response = DamageOf(damage);
+      v1::VerifyMessagesResponse response;
+      ToProto(damage, *response.mutable_damage());
       CO_RETURN_IF_ERROR(co_await findings.Write(response));
     }
     if (environment.core.clock.Now() < next_progress) continue;

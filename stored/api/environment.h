@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "stored/api/method_counter.h"
@@ -15,6 +16,8 @@ struct Environment {
   // Of the program.
   std::string version;
   absl::Time start_time;
+  // Paths of secrets that the program uses: what a backup names.
+  std::vector<std::string> secret_files;
   // VerifyMessages that run: they read for hours.
   int verifications = 0;
 };

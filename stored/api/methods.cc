@@ -8,6 +8,7 @@
 #include "common/store/limits.h"
 #include "stored/api/admin.h"
 #include "stored/api/auth.h"
+#include "stored/api/backup.h"
 #include "stored/api/delivery.h"
 #include "stored/api/directory.h"
 #include "stored/api/lease.h"
@@ -93,6 +94,10 @@ void AddMethods(Environment& environment, rpc::MethodTable& table) {
   store("AdminService/EndSession", kAudited, kSmallCost, EndSession);
   store("AdminService/ListLockouts", kPlain, kListingCost, ListLockouts);
   store("AdminService/ClearLockouts", kAudited, kSmallCost, ClearLockouts);
+  store("BackupService/CreateBackup", kAudited, kSmallCost, CreateBackup);
+  store("BackupService/ListBackups", kPlain, kListingCost, ListBackups);
+  store("BackupService/VerifyBackup", kPlain, kSmallCost, VerifyBackup);
+  store("BackupService/DeleteBackup", kAudited, kSmallCost, DeleteBackup);
 
   frontend("AuthService/Authenticate", kSmtp | kPop, kBatched, kListingCost, Authenticate);
   frontend("AuthService/CheckSender", kSmtp, kBatched, kSmallCost, CheckSender);

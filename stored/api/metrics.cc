@@ -33,6 +33,12 @@ Counter& MakeCounter(Registry& registry, const std::string& name, const std::str
   return prometheus::BuildCounter().Name(name).Help(help).Register(registry).Add({});
 }
 
+// To a total that somebody else counts and that does not fall.
+void RaiseTo(Counter& counter, double total) {
+  const double more = total - counter.Value();
+  if (more > 0) counter.Increment(more);
+}
+
 Gauge& MakeGauge(Registry& registry, const std::string& name, const std::string& help) {
   return prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add({});
 }
@@ -105,6 +111,20 @@ struct Metrics::Impl {
                            .Name("mailstead_store_lockouts_total")
                            .Help("Lock-outs after wrong passwords, by what is locked out")
                            .Register(registry)),
+        commit_seconds(
+            prometheus::BuildHistogram()
+                .Name("mailstead_store_commit_seconds")
+                .Help("How long the engine took to write and sync, for all changes of a commit together")
+                .Register(registry)
+                .Add({}, kSeconds)),
+        stall_seconds(prometheus::BuildCounter()
+                          .Name("mailstead_store_stall_seconds_total")
+                          .Help("How long the engine has slowed down or stopped writes, by condition")
+                          .Register(registry)),
+        slowed_seconds(stall_seconds.Add({{"condition", "slowed"}})),
+        stopped_seconds(stall_seconds.Add({{"condition", "stopped"}})),
+        stalled(MakeGauge(registry, "mailstead_store_stalled",
+                          "1 while the engine slows down writes, 2 while it stops them")),
         healthy(MakeGauge(registry, "mailstead_store_healthy", "1 when writes succeed")) {
     // So that a rate is 0 before it first happens, not absent.
     for (int result = 0; result <= static_cast<int>(kLastLoginResult); ++result)
@@ -140,6 +160,11 @@ struct Metrics::Impl {
   Gauge& leases;
   Family<Gauge>& lockouts;
   Family<Counter>& lockouts_total;
+  Histogram& commit_seconds;
+  Family<Counter>& stall_seconds;
+  Counter& slowed_seconds;
+  Counter& stopped_seconds;
+  Gauge& stalled;
   Gauge& healthy;
 
   absl::Mutex mutex;
@@ -201,6 +226,10 @@ void Metrics::CountCommit(int64_t deleted_count) {
   impl_->deletions.Increment(static_cast<double>(deleted_count));
 }
 
+void Metrics::ObserveCommit(absl::Duration took) {
+  impl_->commit_seconds.Observe(absl::ToDoubleSeconds(took));
+}
+
 void Metrics::SetEngine(const engine::EngineStatus& status) {
   impl_->domains.Set(static_cast<double>(status.domain_count));
   impl_->accounts.Set(static_cast<double>(status.account_count));
@@ -212,6 +241,9 @@ void Metrics::SetEngine(const engine::EngineStatus& status) {
   impl_->open_maildrops.Set(static_cast<double>(status.open_maildrop_count));
   impl_->hidden_deletions.Set(static_cast<double>(status.hidden_deletion_count));
   impl_->leases.Set(static_cast<double>(status.leases.size()));
+  impl_->stalled.Set(static_cast<double>(status.write_stall));
+  RaiseTo(impl_->slowed_seconds, absl::ToDoubleSeconds(status.writes_slowed));
+  RaiseTo(impl_->stopped_seconds, absl::ToDoubleSeconds(status.writes_stopped));
 }
 
 void Metrics::SetLockouts(const LockoutCounts& counts) {
@@ -220,8 +252,7 @@ void Metrics::SetLockouts(const LockoutCounts& counts) {
     const size_t place = static_cast<size_t>(scope) - 1;
     const prometheus::Labels labels = {{"scope", std::string(NameOf(scope))}};
     impl_->lockouts.Add(labels).Set(static_cast<double>(counts.now[place]));
-    Counter& total = impl_->lockouts_total.Add(labels);
-    total.Increment(static_cast<double>(counts.total[place]) - total.Value());
+    RaiseTo(impl_->lockouts_total.Add(labels), static_cast<double>(counts.total[place]));
   }
 }
 

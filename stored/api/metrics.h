@@ -31,6 +31,8 @@ class Metrics final : public MethodCounter {
   void CountLogin(LoginResult result) override;
   void CountFetchedBytes(int64_t size_bytes) override;
   void CountCommit(int64_t deleted_count) override;
+  // A commit, or whatever else was written and synced, has ended.
+  void ObserveCommit(absl::Duration took);
   void SetEngine(const engine::EngineStatus& status);
   void SetLockouts(const LockoutCounts& counts);
   void SetHealthy(bool healthy);

@@ -4,6 +4,8 @@
 #include <thread>
 #include <utility>
 
+#include "stored/core/digest.h"
+
 namespace mailstead::stored {
 namespace {
 
@@ -14,6 +16,12 @@ size_t HashThreads(size_t wanted) {
   // Logins and large messages are hashed while an import of accounts keeps as many threads busy as there are
   // cores.
   return wanted == 0 ? std::max(1u, std::thread::hardware_concurrency()) + 2 : wanted;
+}
+
+// SECURITY: what a store has granted means nothing in one that was opened from a backup of it: there an id or a number of
+// a lock may be given anew, to another account or session.
+std::string GrantKeyOf(engine::Engine& engine, absl::string_view key) {
+  return HmacSha256(key, engine.upkeep().Incarnation());
 }
 
 }  // namespace
@@ -30,7 +38,7 @@ Core::Core(engine::Engine& engine, Executor& executor, const Clock& clock, CoreO
       throttle(clock, options.throttle),
       authenticator(engine.directory(), verifier, credentials, throttle, hash_pool, executor,
                     {options.scram_iterations, std::move(options.decoy_secret)}),
-      grants(engine.directory(), engine.maildrops(), clock, std::move(options.grant_key)),
+      grants(engine.directory(), engine.maildrops(), clock, GrantKeyOf(engine, options.grant_key)),
       maildrops(engine.maildrops(), engine.leases(), timers, executor, Clock::Steady(), options.in_use_wait),
       ticket_keys(Clock::Steady(), options.ticket_key_period),
       removal_wait(options.removal_wait),

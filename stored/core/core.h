@@ -30,7 +30,8 @@ struct CoreOptions {
   uint32_t scram_iterations = 15'000;
   absl::Duration credential_cache_ttl = absl::Minutes(10);
   ThrottleOptions throttle;
-  // 32 random bytes or more each, which outlive the process and are the same for all that serve one store.
+  // 32 random bytes or more each, which outlive the process and are the same for all that serve one store. Grants are under
+  // a key of each incarnation of the store, which is derived from the second.
   std::string decoy_secret;
   std::string grant_key;
   int64_t max_message_bytes = 64 << 20;

@@ -179,19 +179,50 @@ class UpkeepEngine {
   // OK when writes succeed. Else why not; the engine tries to recover by itself. Never waits.
   virtual absl::Status Health() = 0;
   virtual Task<absl::StatusOr<EngineStatus>> Status() = 0;
+  // Names the history of the store: random, chosen when it was made, and another one from when it was opened from a backup.
+  // Whatever a caller remembers of another incarnation may never have been. Never waits.
+  virtual std::string Incarnation() const = 0;
   // Reads messages behind `from` (only of `account` unless its value is 0) and compares them with their SHA-256: a
   // bounded step; the next one begins at `next`.
   virtual Task<absl::StatusOr<VerifyStep>> Verify(AccountId account, VerifyCursor from) = 0;
   // Forgets receipts older than `receipt_age`, and frees what deletions left. Called now and then; takes long, in steps
   // that hold up no other verb. Cancelled: Stop came in between.
   virtual Task<absl::Status> Sweep(absl::Duration receipt_age) = 0;
-  // For the rest of the engine's life: sweeps that are under way, and what the engine does by itself to free what
-  // deletions left, end after their present step, and none begins. All other verbs go on.
+  // For the rest of the engine's life: sweeps and work on backups that are under way, and what the engine does by itself to
+  // free what deletions left, end after their present step, and none begins. All other verbs go on.
   virtual void Stop() = 0;
 };
 
+// A backup that is being made or verified, in bounded steps. One Step at a time, until one failed or was the last.
+// Destroyed earlier: of a backup that was still being copied nothing is left; one that was being verified stays as it was.
+class BackupWork {
+ public:
+  virtual ~BackupWork() = default;
+  // Cancelled: Stop came in between.
+  virtual Task<absl::StatusOr<BackupStep>> Step() = 0;
+};
+
+// Copies of the store, each in a folder of its own. Errors of all verbs: Unimplemented (this engine has none);
+// FailedPrecondition with kReasonNoBackupDir; InvalidArgument, with the field, for a name that rules::CheckBackupName
+// refuses; ResourceExhausted with kReasonBusy while another backup is made, verified or deleted.
+class BackupEngine {
+ public:
+  virtual ~BackupEngine() = default;
+
+  // Copies the store as it is at one moment, while everything else goes on, and then verifies the copy. Until its files are
+  // all there, synced, and have been opened, nothing has the name. AlreadyExists; ResourceExhausted with kReasonDiskFull.
+  virtual Task<absl::StatusOr<std::unique_ptr<BackupWork>>> Create(NewBackup backup) = 0;
+  // Reads every message and compares it with its SHA-256. NotFound. FailedPrecondition: of another schema version.
+  virtual Task<absl::StatusOr<std::unique_ptr<BackupWork>>> Verify(std::string name) = 0;
+  // Sorted by name, those after `after`, at most `limit`. Of one whose note cannot be read only the name is known. Never
+  // busy.
+  virtual Task<absl::StatusOr<std::vector<Backup>>> List(std::string after, size_t limit) = 0;
+  // NotFound.
+  virtual Task<absl::Status> Delete(std::string name) = 0;
+};
+
 // The facets of one engine, which live as long as it. All Tasks have ended, and all that the engine gave out (body
-// writers, message readers) is destroyed, before the engine.
+// writers, message readers, work on backups) is destroyed, before the engine.
 class Engine {
  public:
   virtual ~Engine() = default;
@@ -200,6 +231,7 @@ class Engine {
   virtual MaildropEngine& maildrops() = 0;
   virtual LeaseEngine& leases() = 0;
   virtual UpkeepEngine& upkeep() = 0;
+  virtual BackupEngine& backups() = 0;
 };
 
 }  // namespace mailstead::engine

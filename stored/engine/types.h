@@ -254,6 +254,9 @@ struct LeaseInfo {
   absl::Duration remaining;
 };
 
+// How the engine holds up writes, because what they wrote is not put into order as fast.
+enum class WriteStall { kNone, kSlowed, kStopped };
+
 struct EngineStatus {
   std::string engine;
   int32_t schema_version = 0;
@@ -268,6 +271,10 @@ struct EngineStatus {
   int64_t open_maildrop_count = 0;
   // Deletions of many messages whose messages are still being taken away.
   int64_t hidden_deletion_count = 0;
+  // Now, and for how long in all since the engine was opened.
+  WriteStall write_stall = WriteStall::kNone;
+  absl::Duration writes_slowed;
+  absl::Duration writes_stopped;
   std::vector<LeaseInfo> leases;
 };
 
@@ -286,6 +293,42 @@ struct VerifyStep {
   std::vector<Damage> damaged;
   // Absent: that was all.
   std::optional<VerifyCursor> next;
+};
+
+// A copy of the store as it was at one moment.
+struct Backup {
+  std::string name;
+  absl::Time create_time;
+  int32_t schema_version = 0;
+  // Of the store that it was made of.
+  std::string incarnation;
+  int64_t message_count = 0;
+  int64_t message_bytes = 0;
+  // Of its files, whether they are its own or shared with the store.
+  int64_t disk_bytes = 0;
+  // As NewBackup names them.
+  std::vector<std::string> secret_files;
+  // When all its messages were last read; InfinitePast: never. And how many were then not what had come in.
+  absl::Time verify_time = absl::InfinitePast();
+  int64_t damaged_count = 0;
+};
+
+struct NewBackup {
+  std::string name;
+  // Paths of secrets that the store is used with and that are not in the backup, so that who restores it knows of them.
+  std::vector<std::string> secret_files;
+};
+
+// How far a backup is that is being made or verified.
+struct BackupStep {
+  // Of its files; both 0 until it is known how many there are.
+  int64_t copied_bytes = 0;
+  int64_t total_bytes = 0;
+  // Messages that were read so far, and those that this step found damaged.
+  int64_t checked_count = 0;
+  std::vector<VerifyStep::Damage> damaged;
+  // Present: that was the last step.
+  std::optional<Backup> done;
 };
 
 }  // namespace mailstead::engine

@@ -502,5 +502,35 @@ TEST_F(EngineDiskFailure, OneProcessAtATime) {
   EXPECT_TRUE(Append(engine(), "delivery-id-0001", {mailbox_}, "x").ok());
 }
 
+TEST_F(EngineDiskFailure, WhatASlowDiskHoldsUpIsTold) {
+  absl::Notification disk_is_fast;
+  files().SetFault([&](Operation, const std::string& file) {
+    if (absl::EndsWith(file, ".sst") || absl::EndsWith(file, ".blob")) disk_is_fast.WaitForNotification();
+    return IOStatus::OK();
+  });
+  std::atomic<bool> delivered = false;
+  std::thread sender([&] {
+    for (int i = 0; i < 8; ++i) {
+      EXPECT_TRUE(
+          AppendStaged(engine(), absl::StrCat("delivery-number-", i), {mailbox_}, RandomText(1 << 20, 1))
+              .ok());
+    }
+    delivered = true;
+  });
+  WriteStall worst = WriteStall::kNone;
+  for (int i = 0; i < 2000 && worst != WriteStall::kStopped; ++i) {
+    absl::SleepFor(absl::Milliseconds(5));
+    worst = std::max(worst, engine().Status()->write_stall);
+  }
+  EXPECT_EQ(worst, WriteStall::kStopped);
+  EXPECT_FALSE(delivered);
+  disk_is_fast.Notify();
+  sender.join();
+  const auto status = engine().Status();
+  ASSERT_TRUE(status.ok());
+  EXPECT_GT(status->writes_stopped, absl::ZeroDuration());
+  files().SetFault(nullptr);
+}
+
 }  // namespace
 }  // namespace mailstead::engine

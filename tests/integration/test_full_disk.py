@@ -5,8 +5,8 @@ import os
 import shutil
 import unittest
 
-from mailstead.paths import tool
-from mailstead.process import run_tool, wait_until
+from mailstead.disk import Disk
+from mailstead.process import wait_until
 from mailstead.smtp import Refused
 from mailstead.stack import StackCase
 from mailstead.trace import sha256, strip_trace
@@ -14,24 +14,10 @@ from mailstead.trace import sha256, strip_trace
 MEBIBYTE = 1 << 20
 
 
-def as_root(*command):
-    return run_tool([*([] if os.geteuid() == 0 else [tool("sudo"), "-n"]), *command])
-
-
 class FullDiskTest(StackCase):
 
     def setUp(self):
         self.stack = self.new_stack()
-
-    def disk(self, megabytes):
-        """A file system of this size."""
-        folder = self.stack.folder / "disk"
-        folder.mkdir()
-        done = as_root("mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=0777", "tmpfs", folder)
-        self.assertEqual(0, done.returncode, "mount -t tmpfs is not permitted here: run the tests as root or with sudo, or "
-                         f"in a container that may mount: {done.stderr.decode()}")
-        self.addCleanup(lambda: as_root("umount", "--lazy", folder))
-        return folder
 
     def start(self, **flags):
         self.stack.add_stored(**flags)
@@ -61,9 +47,9 @@ class FullDiskTest(StackCase):
         self.assertEqual("HEALTH_FAILING", json.loads(status.stdout)["health"])
 
     def test_the_disk_fills_up(self):
-        disk = self.disk(96)
+        disk = Disk(self, 96)
         # Nothing is kept free, so that it is the writes that fail.
-        self.start(data_dir=disk / "store", min_free_bytes=0)
+        self.start(data_dir=disk.folder / "store", min_free_bytes=0)
         accepted = []
         for number in range(300):
             reply, content = self.send(number)
@@ -79,8 +65,7 @@ class FullDiskTest(StackCase):
             reply = session.command("PASS correct horse battery")
             self.assertTrue(reply.startswith(("+OK", "-ERR [SYS/TEMP]")), reply)
         # The operator makes room.
-        done = as_root("mount", "-o", "remount,size=512m", disk)
-        self.assertEqual(0, done.returncode, done.stderr)
+        disk.resize(512)
         self.stack.stored.wait_ready(60)
         reply, content = wait_until(lambda: self.taken(1000), 30, "mail is taken again", interval=0.2)
         accepted.append(content)
@@ -100,7 +85,7 @@ class FullDiskTest(StackCase):
             return None
 
     def test_too_little_is_free(self):
-        disk = self.disk(400)
+        disk = Disk(self, 400).folder
         self.start(data_dir=disk / "store", min_free_bytes=128 * MEBIBYTE)
         first = [self.send(number) for number in range(2)]
         self.assertEqual([250, 250], [reply for reply, _ in first])

@@ -160,13 +160,15 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
         messages_(*this, behind),
         maildrops_(*this, behind),
         leases_(*this, behind),
-        upkeep_(*this, behind) {}
+        upkeep_(*this, behind),
+        backups_(behind.backups()) {}
 
   engine::DirectoryEngine& directory() override { return directory_; }
   engine::MessageEngine& messages() override { return messages_; }
   engine::MaildropEngine& maildrops() override { return maildrops_; }
   engine::LeaseEngine& leases() override { return leases_; }
   engine::UpkeepEngine& upkeep() override { return upkeep_; }
+  engine::BackupEngine& backups() override { return backups_; }
 
  private:
   template <typename T>
@@ -334,6 +336,7 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
       return health.ok() ? behind_.Health() : health;
     }
     Result<engine::EngineStatus> Status() override { return faults_.Run("Upkeep.Status", behind_.Status()); }
+    std::string Incarnation() const override { return behind_.Incarnation(); }
     Result<engine::VerifyStep> Verify(AccountId account, engine::VerifyCursor from) override {
       return faults_.Run("Upkeep.Verify", behind_.Verify(account, from));
     }
@@ -352,6 +355,7 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
   Maildrops maildrops_;
   Leases leases_;
   Upkeep upkeep_;
+  engine::BackupEngine& backups_;
 };
 
 }  // namespace mailstead

@@ -153,6 +153,26 @@ class SyncEngine {
     }
   }
 
+  // Backups. All steps of the work: the backup.
+  absl::StatusOr<Backup> Finish(absl::StatusOr<std::unique_ptr<BackupWork>> work) {
+    RETURN_IF_ERROR(work.status());
+    for (;;) {
+      ASSIGN_OR_RETURN(BackupStep step, BlockOn((*work)->Step()));
+      if (step.done.has_value()) return *std::move(step.done);
+    }
+  }
+  absl::StatusOr<std::unique_ptr<BackupWork>> BeginBackup(std::string name) {
+    return BlockOn(engine_.backups().Create({std::move(name), {}}));
+  }
+  absl::StatusOr<Backup> CreateBackup(std::string name) { return Finish(BeginBackup(std::move(name))); }
+  absl::StatusOr<Backup> VerifyBackup(std::string name) {
+    return Finish(BlockOn(engine_.backups().Verify(std::move(name))));
+  }
+  absl::StatusOr<std::vector<Backup>> ListBackups(std::string after = "", size_t limit = 1000) {
+    return BlockOn(engine_.backups().List(std::move(after), limit));
+  }
+  absl::Status DeleteBackup(std::string name) { return BlockOn(engine_.backups().Delete(std::move(name))); }
+
  private:
   template <typename Entry>
   static absl::StatusOr<Entry> As(absl::StatusOr<DirectoryEntry> result) {

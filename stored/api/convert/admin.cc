@@ -1,6 +1,8 @@
 #include "stored/api/convert/admin.h"
 
 #include "absl/strings/str_cat.h"
+#include "common/base/reason.h"
+#include "common/rpc/errors.h"
 #include "stored/api/convert/values.h"
 
 namespace mailstead::stored {
@@ -58,6 +60,12 @@ void ToProto(const Lockout& lockout, store::v1::Lockout& proto) {
                                      : store::v1::Lockout::STATE_DELAYED);
   proto.set_failure_count(lockout.failure_count);
   ToProto(lockout.until, *proto.mutable_end_time());
+}
+
+void ToProto(const engine::VerifyStep::Damage& damage, store::v1::VerifyMessagesResponse::Damage& proto) {
+  proto.set_account_id(absl::StrCat(damage.account.value));
+  proto.set_message_id(damage.message.value);
+  rpc::ToProto(WithAnyReason(damage.error), *proto.mutable_error());
 }
 
 }  // namespace mailstead::stored

@@ -11,5 +11,6 @@ void ToProto(const engine::EngineStatus& status, store::v1::GetStatusResponse& p
 // Without the account's address and the lease's holder.
 void ToProto(const engine::LockInfo& lock, store::v1::Session& proto);
 void ToProto(const Lockout& lockout, store::v1::Lockout& proto);
+void ToProto(const engine::VerifyStep::Damage& damage, store::v1::VerifyMessagesResponse::Damage& proto);
 
 }  // namespace mailstead::stored

@@ -25,6 +25,7 @@ class MemoryEngine final : public Engine {
   MaildropEngine& maildrops() override { return maildrops_; }
   LeaseEngine& leases() override { return leases_; }
   UpkeepEngine& upkeep() override { return upkeep_; }
+  BackupEngine& backups() override { return backups_; }
 
  private:
   MemoryShared shared_;
@@ -33,6 +34,7 @@ class MemoryEngine final : public Engine {
   MemoryMaildrops maildrops_;
   MemoryLeases leases_;
   MemoryUpkeep upkeep_;
+  MemoryBackups backups_;
 };
 
 }  // namespace

@@ -185,6 +185,7 @@ class MemoryUpkeep final : public UpkeepEngine {
   explicit MemoryUpkeep(MemoryShared& shared) : shared_(shared) {}
   absl::Status Health() override { return absl::OkStatus(); }
   Task<absl::StatusOr<EngineStatus>> Status() override;
+  std::string Incarnation() const override { return shared_.state().incarnation; }
   Task<absl::StatusOr<VerifyStep>> Verify(AccountId account, VerifyCursor from) override;
   Task<absl::Status> Sweep(absl::Duration receipt_age) override;
   void Stop() override { stopped_.store(true); }
@@ -192,6 +193,15 @@ class MemoryUpkeep final : public UpkeepEngine {
  private:
   MemoryShared& shared_;
   std::atomic<bool> stopped_{false};
+};
+
+// There is nothing that a copy would outlive.
+class MemoryBackups final : public BackupEngine {
+ public:
+  Task<absl::StatusOr<std::unique_ptr<BackupWork>>> Create(NewBackup backup) override;
+  Task<absl::StatusOr<std::unique_ptr<BackupWork>>> Verify(std::string name) override;
+  Task<absl::StatusOr<std::vector<Backup>>> List(std::string after, size_t limit) override;
+  Task<absl::Status> Delete(std::string name) override;
 };
 
 }  // namespace mailstead::engine

@@ -9,8 +9,11 @@
 
 #include "absl/strings/numbers.h"
 #include "common/base/check.h"
+#include "common/base/clock.h"
 #include "common/base/random.h"
+#include "common/obs/log.h"
 #include "stored/engine/rocksdb/acknowledged.h"
+#include "stored/engine/rocksdb/backup_note.h"
 #include "stored/engine/rocksdb/schema.h"
 #include "stored/engine/rocksdb/tuning.h"
 
@@ -36,13 +39,47 @@ class ErrorListener : public rocksdb::EventListener {
   Health& health_;
 };
 
+class StallListener : public rocksdb::EventListener {
+ public:
+  explicit StallListener(WriteStalls& stalls) : stalls_(stalls) {}
+  void OnStallConditionsChanged(const rocksdb::WriteStallInfo& info) override {
+    stalls_.Set(info.cf_name, StallOf(info.condition.cur));
+  }
+
+ private:
+  static WriteStall StallOf(rocksdb::WriteStallCondition condition) {
+    switch (condition) {
+      case rocksdb::WriteStallCondition::kNormal:
+        return WriteStall::kNone;
+      case rocksdb::WriteStallCondition::kDelayed:
+        return WriteStall::kSlowed;
+      case rocksdb::WriteStallCondition::kStopped:
+        return WriteStall::kStopped;
+    }
+    return WriteStall::kNone;
+  }
+
+  WriteStalls& stalls_;
+};
+
+// What leads to less than what was acknowledged has lost some of it.
+absl::Status CheckReached(const std::string& path, uint64_t reached, uint64_t noted) {
+  if (reached >= noted) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat("the log of the store in ", path,
+                                          " is damaged: it leads to change ", reached, ", but change ", noted,
+                                          " was acknowledged. Restore a backup, or delete ", path,
+                                          "/acknowledged to go on without what is lost"));
+}
+
 }  // namespace
 
-Database::Database(const RocksDbOptions& options, rocksdb::Env& env, Health& health)
+Database::Database(const RocksDbOptions& options, rocksdb::Env& env, Health& health, Access access)
     : options_(options),
       env_(env),
       health_(health),
-      cache_(rocksdb::NewLRUCache(options.block_cache_bytes)) {}
+      access_(access),
+      cache_(rocksdb::NewLRUCache(options.block_cache_bytes)),
+      stalls_(Clock::Steady()) {}
 
 Database::~Database() {
   absl::MutexLock lock(&gate_);
@@ -53,10 +90,18 @@ std::string Database::db_path() const { return options_.path + "/db"; }
 
 absl::StatusOr<std::unique_ptr<Database>> Database::Open(const RocksDbOptions& options, rocksdb::Env& env,
                                                          Health& health) {
-  std::unique_ptr<Database> database(new Database(options, env, health));
+  std::unique_ptr<Database> database(new Database(options, env, health, Access::kReadAndWrite));
   RETURN_IF_ERROR(FromRocksDb(env.CreateDirIfMissing(options.path)));
   absl::MutexLock lock(&database->gate_);
   RETURN_IF_ERROR(database->OpenFiles());
+  return database;
+}
+
+absl::StatusOr<std::unique_ptr<Database>> Database::OpenForReading(const RocksDbOptions& options,
+                                                                   rocksdb::Env& env, Health& health) {
+  std::unique_ptr<Database> database(new Database(options, env, health, Access::kRead));
+  absl::MutexLock lock(&database->gate_);
+  RETURN_IF_ERROR(database->OpenFilesForReading());
   return database;
 }
 
@@ -84,11 +129,37 @@ absl::Status Database::CheckLog(const rocksdb::DBOptions& db_options, const Desc
   const std::unique_ptr<rocksdb::DB> db(raw);
   const uint64_t reached = db->GetLatestSequenceNumber();
   for (rocksdb::ColumnFamilyHandle* handle : handles) db->DestroyColumnFamilyHandle(handle);
-  if (reached >= noted) return absl::OkStatus();
-  return absl::DataLossError(absl::StrCat("the log of the store in ", options_.path,
-                                          " is damaged: it leads to change ", reached, ", but change ", noted,
-                                          " was acknowledged. Restore a backup, or delete ", options_.path,
-                                          "/acknowledged to go on without what is lost"));
+  return CheckReached(options_.path, reached, noted);
+}
+
+Database::Descriptors Database::DescribeFamilies() const {
+  Descriptors descriptors;
+  for (size_t i = 0; i < kFamilyCount; ++i) {
+    const Family family = static_cast<Family>(i);
+    descriptors.emplace_back(FamilyName(family), FamilyOptions(family, options_, cache_));
+  }
+  return descriptors;
+}
+
+void Database::TakeDatabase(rocksdb::DB* db, const std::vector<rocksdb::ColumnFamilyHandle*>& handles) {
+  db_.reset(db);
+  for (size_t i = 0; i < kFamilyCount; ++i) families_[i] = handles[i];
+  ++generation_;
+}
+
+absl::Status Database::OpenFilesForReading() {
+  RETURN_IF_ERROR(CheckSchemaForReading(env_, options_.path));
+  ASSIGN_OR_RETURN(const uint64_t noted, ReadAcknowledged(env_, options_.path));
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  rocksdb::DB* db = nullptr;
+  RETURN_IF_ERROR(FromRocksDb(rocksdb::DB::OpenForReadOnly(DatabaseOptions(options_, env_), db_path(),
+                                                           DescribeFamilies(), &handles, &db)));
+  TakeDatabase(db, handles);
+  absl::Status status = CheckReached(options_.path, db_->GetLatestSequenceNumber(), noted);
+  if (status.ok()) status = LoadCounters();
+  if (status.ok()) status = LoadHiding();
+  if (!status.ok()) CloseFiles();
+  return status;
 }
 
 absl::Status Database::OpenFiles() {
@@ -96,18 +167,13 @@ absl::Status Database::OpenFiles() {
   rocksdb::DBOptions db_options = DatabaseOptions(options_, env_);
   db_options.create_if_missing = schema == SchemaState::kNew;
   db_options.listeners.push_back(std::make_shared<ErrorListener>(health_));
-  Descriptors descriptors;
-  for (size_t i = 0; i < kFamilyCount; ++i) {
-    const Family family = static_cast<Family>(i);
-    descriptors.emplace_back(FamilyName(family), FamilyOptions(family, options_, cache_));
-  }
+  db_options.listeners.push_back(std::make_shared<StallListener>(stalls_));
+  const Descriptors descriptors = DescribeFamilies();
   RETURN_IF_ERROR(CheckLog(db_options, descriptors));
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* db = nullptr;
   RETURN_IF_ERROR(FromRocksDb(rocksdb::DB::Open(db_options, db_path(), descriptors, &handles, &db)));
-  db_.reset(db);
-  for (size_t i = 0; i < kFamilyCount; ++i) families_[i] = handles[i];
-  ++generation_;
+  TakeDatabase(db, handles);
 
   absl::Status status = BeginEpoch();
   if (status.ok()) status = LoadIncarnation();
@@ -134,6 +200,7 @@ void Database::CloseFiles() {
   for (rocksdb::ColumnFamilyHandle* handle : families_) db_->DestroyColumnFamilyHandle(handle);
   families_.fill(nullptr);
   db_.reset();
+  stalls_.Clear();
 }
 
 // Ids that were given out before a power cut, without having reached the disk, are never given out again.
@@ -154,14 +221,19 @@ absl::Status Database::BeginEpoch() {
   return absl::OkStatus();
 }
 
-// A store has none when it is new, or was made before schema version 3. The locks and leases of the latter have another
-// form and their front-ends another language: they go, in the same commit, so that it happens once.
+// A store has none when it is new, or was made before schema version 3. A backup has that of the store that it was made of,
+// which went on without it, and gets one of its own. Locks and leases go, in the same commit, so that it happens once: those
+// of an old store have another form and their front-ends another language, and the sessions of a backup's are over.
 absl::Status Database::LoadIncarnation() {
+  ASSIGN_OR_RETURN(const bool is_backup, HasBackupNote(env_, options_.path));
   rocksdb::ColumnFamilyHandle* meta = families_[static_cast<size_t>(Family::kMeta)];
   const rocksdb::Status read =
       db_->Get(rocksdb::ReadOptions(), meta, ToSlice(kIncarnationKey), &incarnation_);
-  if (!read.IsNotFound()) return FromRocksDb(read);
-  incarnation_ = RandomId(kIncarnationChars);
+  if (!read.IsNotFound()) {
+    RETURN_IF_ERROR(FromRocksDb(read));
+    if (!is_backup) return absl::OkStatus();
+  }
+  const std::string before = std::exchange(incarnation_, RandomId(kIncarnationChars));
   rocksdb::WriteBatch batch;
   for (const Family family : {Family::kLease, Family::kLock}) {
     rocksdb::ColumnFamilyHandle* handle = families_[static_cast<size_t>(family)];
@@ -172,7 +244,12 @@ absl::Status Database::LoadIncarnation() {
   batch.Put(meta, ToSlice(kIncarnationKey), incarnation_);
   rocksdb::WriteOptions synced;
   synced.sync = true;
-  return FromRocksDb(db_->Write(synced, &batch));
+  RETURN_IF_ERROR(FromRocksDb(db_->Write(synced, &batch)));
+  if (!is_backup) return absl::OkStatus();
+  // Should the power fail before this has reached the disk, it gets another one, which nobody has heard of yet either.
+  RETURN_IF_ERROR(RemoveBackupNote(env_, options_.path));
+  obs::LogInfo("backup_opened", {{"path", options_.path}, {"from", before}, {"incarnation", incarnation_}});
+  return absl::OkStatus();
 }
 
 absl::StatusOr<bool> Database::AnyOldReceipts() const {
@@ -246,7 +323,9 @@ absl::Status Database::LoadHiding() {
     if (!deletions.contains(DeletionOfRunsKey(ToView(it->key())))) batch.Delete(reclaim, it->key());
   }
   RETURN_IF_ERROR(FromRocksDb(it->status()));
-  if (batch.Count() > 0) RETURN_IF_ERROR(FromRocksDb(db_->Write(rocksdb::WriteOptions(), &batch)));
+  if (batch.Count() > 0 && access_ == Access::kReadAndWrite) {
+    RETURN_IF_ERROR(FromRocksDb(db_->Write(rocksdb::WriteOptions(), &batch)));
+  }
   absl::MutexLock lock(&hiding_mutex_);
   hiding_ = std::move(hiding);
   hiding_generation_ = generation_;
@@ -416,12 +495,14 @@ absl::Status Database::Use::Write(rocksdb::WriteBatch& batch, bool sync) const {
 #endif
   // What comes before this batch in the log is synced with it, and it has a number for each of its entries.
   const uint64_t reaches = db().GetLatestSequenceNumber() + batch.Count();
+  const absl::Time began = Clock::Steady().Now();
   const rocksdb::Status written = db().Write(options, &batch);
   // It would have been held up, and is not done.
   if (options.no_slowdown && written.IsIncomplete()) return Outcome(written);
   const absl::Status status = FromRocksDb(written);
   if (database_.options_.on_write) {
-    database_.options_.on_write({static_cast<size_t>(batch.Count()), batch.GetDataSize()});
+    database_.options_.on_write(
+        {static_cast<size_t>(batch.Count()), batch.GetDataSize(), sync, Clock::Steady().Now() - began});
   }
   if (!status.ok()) {
     database_.health_.WriteFailed(status);
@@ -429,6 +510,38 @@ absl::Status Database::Use::Write(rocksdb::WriteBatch& batch, bool sync) const {
     database_.acknowledged_.store(reaches, std::memory_order_release);
   }
   return status;
+}
+
+Database::LiveFiles::LiveFiles(Database& database, const Use& use)
+    : database_(database), generation_(use.generation()), sequence_(use.db().GetLatestSequenceNumber()) {}
+
+absl::StatusOr<std::unique_ptr<Database::LiveFiles>> Database::LiveFiles::Hold(Database& database) {
+  std::unique_ptr<LiveFiles> held;
+  absl::Status found;
+  {
+    const Use use(database);
+    RETURN_IF_ERROR(use.status());
+    RETURN_IF_ERROR(FromRocksDb(use.db().DisableFileDeletions()));
+    held.reset(new LiveFiles(database, use));
+    found =
+        FromRocksDb(use.db().GetLiveFilesStorageInfo(rocksdb::LiveFilesStorageInfoOptions(), &held->files_));
+  }
+  RETURN_IF_ERROR(found);
+  return held;
+}
+
+Database::LiveFiles::~LiveFiles() {
+  const Use use(database_);
+  // A database that was opened again deletes what it likes.
+  if (use.generation() != generation_ || !use.status().ok()) return;
+  FromRocksDb(use.db().EnableFileDeletions(/*force=*/false)).IgnoreError();
+}
+
+absl::Status Database::LiveFiles::CheckHeld() const {
+  const Use use(database_);
+  RETURN_IF_ERROR(use.status());
+  if (use.generation() == generation_) return absl::OkStatus();
+  return absl::UnavailableError("the store recovered from a failure meanwhile");
 }
 
 Database::Snapshot::Snapshot(const Use& use)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <rocksdb/db.h>
+#include <rocksdb/metadata.h>
 #include <rocksdb/options.h>
 
 #include <array>
@@ -27,6 +28,7 @@
 #include "stored/engine/rocksdb/keys.h"
 #include "stored/engine/rocksdb/records.h"
 #include "stored/engine/rocksdb/rocksdb_engine.h"
+#include "stored/engine/rocksdb/write_stalls.h"
 
 namespace mailstead::engine {
 
@@ -66,11 +68,15 @@ class Database {
  public:
   static absl::StatusOr<std::unique_ptr<Database>> Open(const RocksDbOptions& options, rocksdb::Env& env,
                                                         Health& health);
+  // To be read only: nothing in the folder changes. It must not be open.
+  static absl::StatusOr<std::unique_ptr<Database>> OpenForReading(const RocksDbOptions& options,
+                                                                  rocksdb::Env& env, Health& health);
   ~Database();
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
 
   class Snapshot;
+  class LiveFiles;
 
   // Where a Use reads.
   enum class Tier {
@@ -142,6 +148,31 @@ class Database {
     const rocksdb::Snapshot* const snapshot_;
   };
 
+  // All files that together are the database at one moment, with everything in them that had been committed before. They
+  // stay as they are, but for what is appended, until it is destroyed, or the database is closed and opened again.
+  class LiveFiles {
+   public:
+    // Writes out what is in memory first, in the background, as RocksDB does from time to time.
+    static absl::StatusOr<std::unique_ptr<LiveFiles>> Hold(Database& database);
+    ~LiveFiles();
+    LiveFiles(const LiveFiles&) = delete;
+    LiveFiles& operator=(const LiveFiles&) = delete;
+
+    const std::vector<rocksdb::LiveFileStorageInfo>& files() const { return files_; }
+    // A sequence number of RocksDB that is in them.
+    uint64_t sequence() const { return sequence_; }
+    // Unavailable: the database was closed and opened again, and they may be gone.
+    absl::Status CheckHeld() const;
+
+   private:
+    LiveFiles(Database& database, const Use& use);
+
+    Database& database_;
+    const uint64_t generation_;
+    const uint64_t sequence_;
+    std::vector<rocksdb::LiveFileStorageInfo> files_;
+  };
+
   // After a write failed. OK when writes succeed again; else the engine tries again later.
   absl::Status Recover();
 
@@ -165,7 +196,7 @@ class Database {
   int64_t directory_version() const { return directory_version_.load(std::memory_order_acquire); }
   void DirectoryChanged() { directory_version_.fetch_add(1, std::memory_order_acq_rel); }
 
-  // Random, chosen when the store was made.
+  // Random, chosen when the store was made, or opened from a backup.
   const std::string& incarnation() const { return incarnation_; }
   // Whether receipts are left that a store of schema version 1 or 2 has made; looked up on opening, and again by
   // LookForOldReceipts.
@@ -195,13 +226,20 @@ class Database {
   // Bytes of all files.
   int64_t DiskBytes() const;
 
+  const WriteStalls& stalls() const { return stalls_; }
+
  private:
-  Database(const RocksDbOptions& options, rocksdb::Env& env, Health& health);
+  enum class Access { kReadAndWrite, kRead };
+  Database(const RocksDbOptions& options, rocksdb::Env& env, Health& health, Access access);
 
   using Descriptors = std::vector<rocksdb::ColumnFamilyDescriptor>;
 
   absl::Status CheckLog(const rocksdb::DBOptions& db_options, const Descriptors& families) const;
+  Descriptors DescribeFamilies() const;
   absl::Status OpenFiles() ABSL_EXCLUSIVE_LOCKS_REQUIRED(gate_);
+  absl::Status OpenFilesForReading() ABSL_EXCLUSIVE_LOCKS_REQUIRED(gate_);
+  void TakeDatabase(rocksdb::DB* db, const std::vector<rocksdb::ColumnFamilyHandle*>& handles)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(gate_);
   void CloseFiles() ABSL_EXCLUSIVE_LOCKS_REQUIRED(gate_);
   absl::Status BeginEpoch() ABSL_EXCLUSIVE_LOCKS_REQUIRED(gate_);
   absl::Status LoadIncarnation() ABSL_EXCLUSIVE_LOCKS_REQUIRED(gate_);
@@ -216,7 +254,9 @@ class Database {
   const RocksDbOptions options_;
   rocksdb::Env& env_;
   Health& health_;
+  const Access access_;
   std::shared_ptr<rocksdb::Cache> cache_;
+  WriteStalls stalls_;
 
   // Held shared by each Use, and exclusively to close and open again.
   absl::Mutex gate_;

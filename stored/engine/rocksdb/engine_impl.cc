@@ -5,6 +5,7 @@
 #include "common/base/check.h"
 #include "common/base/random.h"
 #include "common/base/status.h"
+#include "stored/engine/rocksdb/backups.h"
 #include "stored/engine/rocksdb/log_files.h"
 
 namespace mailstead::engine {
@@ -14,6 +15,11 @@ namespace {
 constexpr size_t kBackgroundThreads = 2;
 constexpr size_t kMaxWaitingBackground = 100;
 
+RocksDbOptions WithEnv(RocksDbOptions options) {
+  if (options.env == nullptr) options.env = rocksdb::Env::Default();
+  return options;
+}
+
 class RocksDbEngine final : public Engine {
  public:
   explicit RocksDbEngine(RocksDbOptions options)
@@ -22,7 +28,8 @@ class RocksDbEngine final : public Engine {
         messages_(shared_),
         maildrops_(shared_),
         leases_(shared_),
-        upkeep_(shared_, leases_) {}
+        upkeep_(shared_, leases_),
+        backups_(shared_) {}
   ~RocksDbEngine() override {
     upkeep_.End();
     shared_.Close();
@@ -41,6 +48,7 @@ class RocksDbEngine final : public Engine {
   MaildropEngine& maildrops() override { return maildrops_; }
   LeaseEngine& leases() override { return leases_; }
   UpkeepEngine& upkeep() override { return upkeep_; }
+  BackupEngine& backups() override { return backups_; }
 
  private:
   RocksDbShared shared_;
@@ -49,6 +57,7 @@ class RocksDbEngine final : public Engine {
   RocksDbMaildrops maildrops_;
   RocksDbLeases leases_;
   RocksDbUpkeep upkeep_;
+  RocksDbBackups backups_;
 };
 
 }  // namespace
@@ -61,11 +70,10 @@ absl::StatusOr<std::unique_ptr<Engine>> OpenRocksDbEngine(RocksDbOptions options
 }
 
 RocksDbShared::RocksDbShared(RocksDbOptions options)
-    : options_(std::move(options)),
+    : options_(WithEnv(std::move(options))),
       clock_(*options_.clock),
       lease_clock_(options_.lease_clock != nullptr ? *options_.lease_clock : steady_clock_),
-      env_(rocksdb::NewCompositeEnv(std::make_shared<LogFileSystem>(
-          (options_.env != nullptr ? options_.env : rocksdb::Env::Default())->GetFileSystem()))),
+      env_(rocksdb::NewCompositeEnv(std::make_shared<LogFileSystem>(options_.env->GetFileSystem()))),
       health_(*env_, options_.path, options_.min_free_bytes, lease_clock_),
       leases_(lease_clock_),
       listing_counter_(RandomBytes(8)) {}
@@ -75,6 +83,7 @@ absl::Status RocksDbShared::Open() {
   readers_ =
       std::make_unique<Readers>(*options_.executor, options_.reader_threads, options_.max_waiting_reads);
   background_ = std::make_unique<Readers>(*options_.executor, kBackgroundThreads, kMaxWaitingBackground);
+  backup_thread_ = std::make_unique<Readers>(*options_.executor, 1, kMaxWaitingBackground);
   writer_ = std::make_unique<Writer>(*database_, *options_.executor, options_.max_waiting_changes,
                                      options_.max_waiting_bytes);
   return absl::OkStatus();
@@ -82,6 +91,7 @@ absl::Status RocksDbShared::Open() {
 
 void RocksDbShared::Close() {
   if (writer_ != nullptr) writer_->Stop();
+  backup_thread_.reset();
   background_.reset();
   readers_.reset();
   writer_.reset();
@@ -116,6 +126,8 @@ bool RocksDbShared::long_work_stopped() {
   absl::MutexLock lock(&reclaim_mutex_);
   return long_work_stopped_;
 }
+
+absl::Status Stopped() { return absl::CancelledError("the engine is being closed"); }
 
 bool RocksDbShared::Rest(absl::Duration time) {
   const auto stopped = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(reclaim_mutex_) { return long_work_stopped_; };

@@ -47,6 +47,10 @@ class RocksDbShared {
   Readers& readers() { return *readers_; }
   // For what takes long.
   Readers& background() { return *background_; }
+  // For backups: a thread of their own, which nothing else waits for.
+  Readers& backup_thread() { return *backup_thread_; }
+  // The machine's files, or a test's. The database has them by way of LogFileSystem, which takes every log to be its own.
+  rocksdb::Env& files() const { return *options_.env; }
   // Versions of listings begin with it: another one for each opening, as what was written since may be lost when a backup
   // is put in the folder's place.
   const std::string& listing_counter() const { return listing_counter_; }
@@ -111,8 +115,12 @@ class RocksDbShared {
   std::unique_ptr<Database> database_;
   std::unique_ptr<Readers> readers_;
   std::unique_ptr<Readers> background_;
+  std::unique_ptr<Readers> backup_thread_;
   std::unique_ptr<Writer> writer_;
 };
+
+// What long work says after StopLongWork: Cancelled.
+absl::Status Stopped();
 
 // What lies between two keys of a family, in order: calls `visit` until it gives false. `end` empty: up to the last.
 absl::Status Scan(
@@ -195,12 +203,17 @@ class RocksDbLeases final : public LeaseEngine {
   RocksDbShared& shared_;
 };
 
+// A step of Verify, on a thread that may wait for the disk.
+absl::StatusOr<VerifyStep> VerifyNow(Database& database, Readers& readers, AccountId account,
+                                     VerifyCursor from);
+
 class RocksDbUpkeep final : public UpkeepEngine {
  public:
   RocksDbUpkeep(RocksDbShared& shared, RocksDbLeases& leases) : shared_(shared), leases_(leases) {}
   ~RocksDbUpkeep() override { End(); }
   absl::Status Health() override { return shared_.health().Get(); }
   Task<absl::StatusOr<EngineStatus>> Status() override;
+  std::string Incarnation() const override { return shared_.database().incarnation(); }
   Task<absl::StatusOr<VerifyStep>> Verify(AccountId account, VerifyCursor from) override;
   Task<absl::Status> Sweep(absl::Duration receipt_age) override;
   void Stop() override { shared_.StopLongWork(); }

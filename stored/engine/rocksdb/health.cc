@@ -20,6 +20,20 @@ absl::Status FromRocksDb(const rocksdb::Status& status) {
   return absl::UnavailableError(text);
 }
 
+uint64_t FreeBytes(rocksdb::Env& env, const std::string& path) {
+  uint64_t free = 0;
+  const rocksdb::IOStatus status =
+      env.GetFileSystem()->GetFreeSpace(path, rocksdb::IOOptions(), &free, nullptr);
+  return status.ok() ? free : std::numeric_limits<uint64_t>::max();
+}
+
+absl::Status CheckFreeBytes(uint64_t free, uint64_t needed) {
+  if (free >= needed) return absl::OkStatus();
+  return WithReason(absl::ResourceExhaustedError(
+                        absl::StrCat("disk is full: ", free, " bytes are free, ", needed, " are needed")),
+                    kReasonDiskFull);
+}
+
 Health::Health(rocksdb::Env& env, std::string path, uint64_t min_free_bytes, const Clock& clock)
     : env_(env), path_(std::move(path)), min_free_bytes_(min_free_bytes), clock_(clock) {}
 
@@ -40,22 +54,12 @@ uint64_t Health::free_bytes() {
   const int64_t now = absl::ToUnixNanos(clock_.Now());
   int64_t due = next_look_nanos_.load(std::memory_order_relaxed);
   if (now >= due && next_look_nanos_.compare_exchange_strong(due, now + 1'000'000'000)) {
-    uint64_t free = 0;
-    const rocksdb::IOStatus status =
-        env_.GetFileSystem()->GetFreeSpace(path_, rocksdb::IOOptions(), &free, nullptr);
-    // A file system that cannot tell is taken to have room: the write itself will say.
-    free_bytes_.store(status.ok() ? free : std::numeric_limits<uint64_t>::max(), std::memory_order_relaxed);
+    free_bytes_.store(FreeBytes(env_, path_), std::memory_order_relaxed);
   }
   return free_bytes_.load(std::memory_order_relaxed);
 }
 
-absl::Status Health::CheckSpace() {
-  const uint64_t free = free_bytes();
-  if (free >= min_free_bytes_) return absl::OkStatus();
-  return WithReason(absl::ResourceExhaustedError(absl::StrCat("disk is full: ", free, " bytes are free, ",
-                                                              min_free_bytes_, " are needed")),
-                    kReasonDiskFull);
-}
+absl::Status Health::CheckSpace() { return CheckFreeBytes(free_bytes(), min_free_bytes_); }
 
 absl::Status Health::Get() {
   if (write_failed()) {

@@ -21,6 +21,11 @@ namespace mailstead::engine {
 // kReasonDiskFull, Unavailable for all else. OK for OK.
 absl::Status FromRocksDb(const rocksdb::Status& status);
 
+// Of the file system that `path` is on. One that cannot tell is taken to have room: the write itself will say.
+uint64_t FreeBytes(rocksdb::Env& env, const std::string& path);
+// ResourceExhausted with kReasonDiskFull when less than `needed` are free.
+absl::Status CheckFreeBytes(uint64_t free, uint64_t needed);
+
 class Health {
  public:
   // `clock` only paces the look at the disk.

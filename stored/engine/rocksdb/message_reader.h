@@ -26,6 +26,8 @@ class RocksDbReader final : public MessageReader {
   absl::Status Start(const Database::Use& use);
   // As Read, on a thread that may wait for the disk.
   absl::StatusOr<std::string> ReadNow(int64_t offset, size_t max_bytes);
+  // On such a thread, when nothing more is read: gives back at once what the destructor has another thread give back.
+  void DropView() { snapshot_.reset(); }
   // Of what stands in front of the content: prefix and trace.
   int64_t front_bytes() const { return static_cast<int64_t>(front_.size()); }
 

@@ -25,6 +25,10 @@ struct WriteWork {
   // Keys that were put or deleted.
   size_t records = 0;
   size_t bytes = 0;
+  // It was reported when it was on disk.
+  bool synced = false;
+  // The sync, and whatever held it up, included.
+  absl::Duration took;
 };
 
 struct RocksDbOptions {
@@ -59,9 +63,12 @@ struct RocksDbOptions {
   const Clock* clock = &Clock::System();
   // For leases; null: a clock that never jumps.
   const Clock* lease_clock = nullptr;
+  // Where backups are, each in a folder that is named as it; empty: there are none. Must exist when one is made, so that a
+  // disk that is not mounted gets none. On the file system of `path` they share its files.
+  std::string backup_path;
   // Null: the machine's files. Outlives the engine.
   rocksdb::Env* env = nullptr;
-  // For tests: called after each write, on the thread that made it.
+  // Called after each write, on the thread that made it; quick.
   std::function<void(const WriteWork&)> on_write;
 };
 

@@ -2,14 +2,13 @@
 
 #include <rocksdb/env.h>
 
-#include <memory>
-
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/base/status.h"
 #include "common/obs/log.h"
+#include "stored/engine/rocksdb/files.h"
 #include "stored/engine/rocksdb/health.h"
 
 namespace mailstead::engine {
@@ -20,17 +19,35 @@ namespace {
 constexpr absl::string_view kNewMark = " new";
 constexpr absl::string_view kOldMessagesMark = " old messages";
 
-std::string SchemaFile(const std::string& path) { return path + "/schema"; }
+constexpr char kSchemaFile[] = "schema";
 
-// Written beside, synced and renamed: after a power cut the file is the old or the new one.
+std::string SchemaFile(const std::string& path) { return absl::StrCat(path, "/", kSchemaFile); }
+
 absl::Status WriteSchema(rocksdb::Env& env, const std::string& path, absl::string_view line) {
-  const std::string name = SchemaFile(path);
-  const std::string text = absl::StrCat(line, "\n");
-  RETURN_IF_ERROR(FromRocksDb(rocksdb::WriteStringToFile(&env, text, name + ".tmp", /*should_sync=*/true)));
-  RETURN_IF_ERROR(FromRocksDb(env.RenameFile(name + ".tmp", name)));
-  std::unique_ptr<rocksdb::Directory> directory;
-  RETURN_IF_ERROR(FromRocksDb(env.NewDirectory(path, &directory)));
-  return FromRocksDb(directory->Fsync());
+  return ReplaceFile(env, path, kSchemaFile, absl::StrCat(line, "\n"));
+}
+
+// What the file's line says.
+struct Schema {
+  uint32_t version = 0;
+  bool is_new = false;
+};
+
+// DataLoss: it holds no version. FailedPrecondition: one that this program does not know.
+absl::StatusOr<Schema> ParseSchema(const std::string& path, absl::string_view text) {
+  absl::string_view line = absl::StripSuffix(text, "\n");
+  Schema schema;
+  schema.is_new = absl::ConsumeSuffix(&line, kNewMark);
+  absl::ConsumeSuffix(&line, kOldMessagesMark);
+  if (!absl::SimpleAtoi(line, &schema.version)) {
+    return absl::DataLossError(absl::StrCat(SchemaFile(path), " does not hold a version"));
+  }
+  if (schema.version < kOldestSchemaVersion || schema.version > kSchemaVersion) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the store in ", path, " has schema version ", schema.version,
+                     "; this program reads and writes version ", kSchemaVersion));
+  }
+  return schema;
 }
 
 }  // namespace
@@ -50,18 +67,8 @@ absl::StatusOr<SchemaState> CheckSchema(rocksdb::Env& env, const std::string& pa
   }
   RETURN_IF_ERROR(FromRocksDb(read));
 
-  absl::string_view line = absl::StripSuffix(text, "\n");
-  const bool is_new = absl::ConsumeSuffix(&line, kNewMark);
-  absl::ConsumeSuffix(&line, kOldMessagesMark);
-  uint32_t version;
-  if (!absl::SimpleAtoi(line, &version)) {
-    return absl::DataLossError(absl::StrCat(SchemaFile(path), " does not hold a version"));
-  }
-  if (version < kOldestSchemaVersion || version > kSchemaVersion) {
-    return absl::FailedPreconditionError(absl::StrCat("the store in ", path, " has schema version ", version,
-                                                      "; this program reads and writes version ",
-                                                      kSchemaVersion));
-  }
+  ASSIGN_OR_RETURN(const Schema schema, ParseSchema(path, text));
+  const auto [version, is_new] = schema;
   if (!is_new && !database_exists) {
     return absl::DataLossError(absl::StrCat("the database of the store in ", path, " is missing"));
   }
@@ -76,6 +83,12 @@ absl::StatusOr<bool> HasOldMessages(rocksdb::Env& env, const std::string& path) 
   std::string text;
   RETURN_IF_ERROR(FromRocksDb(rocksdb::ReadFileToString(&env, SchemaFile(path), &text)));
   return absl::EndsWith(absl::StripSuffix(text, "\n"), kOldMessagesMark);
+}
+
+absl::Status CheckSchemaForReading(rocksdb::Env& env, const std::string& path) {
+  std::string text;
+  RETURN_IF_ERROR(FromRocksDb(rocksdb::ReadFileToString(&env, SchemaFile(path), &text)));
+  return ParseSchema(path, text).status();
 }
 
 absl::Status MarkSchemaReady(rocksdb::Env& env, const std::string& path) {

@@ -32,6 +32,8 @@ enum class SchemaState {
 // or its database is gone.
 absl::StatusOr<SchemaState> CheckSchema(rocksdb::Env& env, const std::string& path,
                                         const std::string& db_path);
+// Whether this program can read what the folder holds; changes nothing. FailedPrecondition, DataLoss as above.
+absl::Status CheckSchemaForReading(rocksdb::Env& env, const std::string& path);
 // Whether the folder was taken on from an earlier version, and its messages have not been looked through since
 // (RocksDbShared::MarkUnfinishedMessages).
 absl::StatusOr<bool> HasOldMessages(rocksdb::Env& env, const std::string& path);

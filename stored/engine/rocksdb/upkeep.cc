@@ -42,8 +42,6 @@ int64_t Property(const Database::Use& use, const std::string& name) {
   return use.db().GetIntProperty(use.family(Family::kBody), name, &value) ? static_cast<int64_t>(value) : 0;
 }
 
-absl::Status Stopped() { return absl::CancelledError("the engine is being closed"); }
-
 // Does steps until one says that it was the last, with a rest behind each, so that together they have a part of a core and
 // of the disk. Cancelled after Stop.
 absl::Status Repeat(RocksDbShared& shared, absl::FunctionRef<absl::StatusOr<bool>()> step) {
@@ -460,6 +458,9 @@ Task<absl::StatusOr<EngineStatus>> RocksDbUpkeep::Status() {
     status.hidden_deletion_count = database.hiding_count();
     status.disk_free_bytes = static_cast<int64_t>(
         std::min<uint64_t>(shared_.health().free_bytes(), std::numeric_limits<int64_t>::max()));
+    status.write_stall = database.stalls().now();
+    status.writes_slowed = database.stalls().total(WriteStall::kSlowed);
+    status.writes_stopped = database.stalls().total(WriteStall::kStopped);
     status.leases = shared_.leases().LiveLeases();
     RETURN_IF_ERROR(Scan(
         use, Family::kLock, "", "", [&](absl::string_view, absl::string_view value) -> absl::StatusOr<bool> {

@@ -59,12 +59,15 @@ absl::StatusOr<std::vector<VerifyCursor>> NextEntries(const Database::Use& use, 
   return entries;
 }
 
-// A bounded step, on a thread that may wait for the disk. The walk holds no view of the database while bodies are read.
-absl::StatusOr<VerifyStep> VerifyNow(RocksDbShared& shared, AccountId account, VerifyCursor from) {
+}  // namespace
+
+// The walk holds no view of the database while bodies are read.
+absl::StatusOr<VerifyStep> VerifyNow(Database& database, Readers& readers, AccountId account,
+                                     VerifyCursor from) {
   VerifyStep step;
   std::vector<VerifyCursor> entries;
   {
-    const Database::Use use(shared.database());
+    const Database::Use use(database);
     RETURN_IF_ERROR(use.status());
     ASSIGN_OR_RETURN(entries, NextEntries(use, account, from));
   }
@@ -76,14 +79,15 @@ absl::StatusOr<VerifyStep> VerifyNow(RocksDbShared& shared, AccountId account, V
       break;
     }
     const absl::StatusOr<OpenedMessage> opened = [&]() -> absl::StatusOr<OpenedMessage> {
-      const Database::Use use(shared.database());
+      const Database::Use use(database);
       RETURN_IF_ERROR(use.status());
-      return OpenMessage(use, shared.database(), shared.readers(), entry.account, entry.message);
+      return OpenMessage(use, database, readers, entry.account, entry.message);
     }();
     absl::Status status = opened.status();
     if (status.ok()) {
       bytes += opened->reader->size_bytes();
       status = HashContent(*opened->reader, opened->record.entry.sha256);
+      opened->reader->DropView();
     }
     from = entry;
     // Deleted meanwhile.
@@ -97,11 +101,9 @@ absl::StatusOr<VerifyStep> VerifyNow(RocksDbShared& shared, AccountId account, V
   return step;
 }
 
-}  // namespace
-
 Task<absl::StatusOr<VerifyStep>> RocksDbUpkeep::Verify(AccountId account, VerifyCursor from) {
   if (!co_await shared_.background().Enter()) co_return Readers::TooMany();
-  absl::StatusOr<VerifyStep> step = VerifyNow(shared_, account, from);
+  absl::StatusOr<VerifyStep> step = VerifyNow(shared_.database(), shared_.readers(), account, from);
   co_await shared_.background().Leave();
   co_return step;
 }

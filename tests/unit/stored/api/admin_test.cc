@@ -219,6 +219,29 @@ TEST_P(AdminApiTest, LockoutsAreListedAndCleared) {
   EXPECT_EQ(list(0, "")->lockouts_size(), 0);
 }
 
+TEST_P(AdminApiTest, AnEngineInMemoryHasNoBackups) {
+  std::vector<v1::CreateBackupResponse> created;
+  v1::CreateBackupRequest create;
+  create.set_name("a");
+  EXPECT_TRUE(absl::IsUnimplemented(
+      CallMany("mailstead.store.v1.BackupService/CreateBackup", {.role = kOperator}, create, created)));
+  std::vector<v1::VerifyBackupResponse> verified;
+  v1::VerifyBackupRequest verify;
+  verify.set_name("a");
+  EXPECT_TRUE(absl::IsUnimplemented(
+      CallMany("mailstead.store.v1.BackupService/VerifyBackup", {.role = kOperator}, verify, verified)));
+  v1::DeleteBackupRequest remove;
+  remove.set_name("a");
+  EXPECT_TRUE(absl::IsUnimplemented(
+      AsOperator<v1::DeleteBackupResponse>("BackupService/DeleteBackup", remove).status()));
+  EXPECT_TRUE(absl::IsUnimplemented(
+      AsOperator<v1::ListBackupsResponse>("BackupService/ListBackups", v1::ListBackupsRequest()).status()));
+  EXPECT_TRUE(
+      absl::IsPermissionDenied(Call<v1::ListBackupsResponse>("mailstead.store.v1.BackupService/ListBackups",
+                                                             {.role = kPop}, v1::ListBackupsRequest())
+                                   .status()));
+}
+
 TEST_P(AdminApiTest, MetricsCountCallsByMethodAndCode) {
   const int64_t account = AddAccount("a@example.test");
   for (int i = 0; i < 2; ++i) Deliver(account, "0123456789abcdef", "hello");

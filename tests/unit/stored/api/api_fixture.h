@@ -29,6 +29,7 @@
 #include "mailstead/frontend/v1/delivery.pb.h"
 #include "mailstead/frontend/v1/maildrop.pb.h"
 #include "mailstead/store/v1/admin.pb.h"
+#include "mailstead/store/v1/backup.pb.h"
 #include "mailstead/store/v1/directory.pb.h"
 #include "mailstead/store/v1/message.pb.h"
 #include "stored/api/roles.h"

@@ -2,8 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
+#include <string>
+
 #include "absl/strings/str_cat.h"
 #include "common/base/reason.h"
+#include "stored/core/core.h"
+#include "stored/engine/memory/memory_engine.h"
+#include "tests/support/block_on.h"
 #include "tests/unit/stored/core/store_fixture.h"
 
 namespace mailstead::stored {
@@ -68,6 +74,24 @@ TEST_F(GrantTest, WhatTheStoreDidNotMakeIsRefused) {
   }
   Grants others(engine_->directory(), engine_->maildrops(), clock_, std::string(32, 'o'));
   EXPECT_EQ(Refusal(others, grant), kReasonGrantInvalid);
+}
+
+TEST_F(GrantTest, IsGoodInOneIncarnationOfTheStoreOnly) {
+  CoreOptions options;
+  options.grant_key = kKey;
+  options.decoy_secret = std::string(32, 'd');
+  ThreadExecutor executor;
+  const std::unique_ptr<engine::Engine> other_engine = engine::OpenMemoryEngine();
+  std::string grant;
+  {
+    Core core(*engine_, executor, clock_, options);
+    grant = core.grants.Issue(GrantUse::kMaildrop, account_, kSession, engine_->directory().Version());
+    EXPECT_TRUE(core.grants.Read(grant).ok());
+  }
+  const Core restarted(*engine_, executor, clock_, options);
+  EXPECT_TRUE(restarted.grants.Read(grant).ok());
+  const Core other(*other_engine, executor, clock_, options);
+  EXPECT_EQ(ReasonOf(other.grants.Read(grant).status()), kReasonGrantInvalid);
 }
 
 TEST_F(GrantTest, ExpiresAfterTenMinutes) {
