@@ -189,8 +189,10 @@ Task<absl::Status> ListLockouts(Environment& environment, rpc::Call&, const v1::
                                 v1::ListLockoutsResponse& response) {
   CO_ASSIGN_OR_RETURN(const size_t page_size, CheckPageSize(request.page_size()));
   CO_ASSIGN_OR_RETURN(const std::string after, ReadPageToken(kLockoutsListing, request.page_token()));
-  // All of a page at once, since every count is looked at; each is small.
-  std::vector<Lockout> lockouts = environment.core.throttle.List(after, page_size + 1);
+  // All of a page at once, and by another thread, since every count is looked at; each item is small.
+  const auto list = [&] { return environment.core.throttle.List(after, page_size + 1); };
+  CO_ASSIGN_OR_RETURN(std::vector<Lockout> lockouts,
+                      co_await Offload(environment.core.hash_pool, environment.core.executor, list));
   if (lockouts.size() > page_size) {
     lockouts.pop_back();
     response.set_next_page_token(MakePageToken(kLockoutsListing, KeyOf(lockouts.back())));
@@ -212,7 +214,9 @@ Task<absl::Status> ClearLockouts(Environment& environment, rpc::Call& call,
   }
   const std::string whose = absl::StrCat(account, account.empty() || network.empty() ? "" : " in ", network);
   call.SetTarget(absl::StrCat("lockouts of ", whose));
-  const ClearedLockouts cleared = environment.core.throttle.Clear(account, network);
+  const auto clear = [&] { return environment.core.throttle.Clear(account, network); };
+  CO_ASSIGN_OR_RETURN(const ClearedLockouts cleared,
+                      co_await Offload(environment.core.hash_pool, environment.core.executor, clear));
   if (cleared.count == 0) {
     co_return WithReason(absl::NotFoundError(absl::StrCat("no wrong passwords are counted for ", whose)),
                          kReasonLockoutNotFound);

@@ -6,9 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <iterator>
 #include <limits>
-#include <map>
 #include <utility>
 
 #include "absl/strings/escaping.h"
@@ -100,8 +98,11 @@ absl::string_view NameOf(LockoutScope scope) {
   CHECK(false);
 }
 
+// The scope, and the key under which it is counted.
 std::string KeyOf(const Lockout& lockout) {
-  return absl::StrCat(static_cast<int>(lockout.scope), lockout.network, " ", lockout.account);
+  const bool is_of_pair = !lockout.network.empty() && lockout.scope != LockoutScope::kNetwork;
+  return absl::StrCat(static_cast<int>(lockout.scope), lockout.network, is_of_pair ? " " : "",
+                      lockout.account);
 }
 
 LoginThrottle::LoginThrottle(const Clock& clock, const ThrottleOptions& options)
@@ -221,68 +222,82 @@ void LoginThrottle::Success(absl::string_view account, absl::string_view network
 
 void LoginThrottle::NoteLockout(LockoutScope scope) { ++lockouts_[static_cast<size_t>(scope) - 1]; }
 
-bool LoginThrottle::Describe(const Count& count, double weight, Lockout& lockout) const {
-  // From which on Doubled gives more than the first delay.
-  const double delayed_from = options_.failures_before_delay + 0.5;
-  lockout.locked_out = clock_.Now() < count.locked_until;
-  if (!lockout.locked_out && count.failures * weight < delayed_from) return false;
-  const double failures = Failures(&count);
-  lockout.failure_count = static_cast<int>(std::round(failures));
-  lockout.until = count.locked_until;
-  if (lockout.locked_out) return true;
-  if (failures * weight < delayed_from) return false;
-  lockout.until = clock_.Now() + options_.half_life * std::log2(failures * weight / delayed_from);
-  return true;
+// From how many on Doubled gives more than the first delay.
+double LoginThrottle::DelayedFrom() const { return options_.failures_before_delay + 0.5; }
+
+bool LoginThrottle::HasConsequences(const Count& count, double weight, absl::Time now) const {
+  if (now < count.locked_until) return true;
+  // What is few already is not decayed first.
+  return count.failures * weight >= DelayedFrom() && Failures(&count) * weight >= DelayedFrom();
 }
 
-class LoginThrottle::Gathering {
- public:
-  Gathering(absl::string_view after, size_t limit) : after_(after), limit_(limit) {}
+Lockout LoginThrottle::Describe(LockoutScope scope, absl::string_view key, const Count& count,
+                                double weight) const {
+  Lockout lockout;
+  lockout.scope = scope;
+  const Pair of = scope == LockoutScope::kNetwork   ? Pair{"", key}
+                  : scope == LockoutScope::kAccount ? Pair{key, ""}
+                                                    : PairOf(key);
+  lockout.account = std::string(of.account);
+  lockout.network = std::string(of.network);
+  const double failures = Failures(&count);
+  lockout.failure_count = static_cast<int>(std::round(failures));
+  lockout.locked_out = clock_.Now() < count.locked_until;
+  lockout.until = lockout.locked_out
+                      ? count.locked_until
+                      : clock_.Now() + options_.half_life * std::log2(failures * weight / DelayedFrom());
+  return lockout;
+}
 
-  void Add(Lockout lockout) {
-    std::string key = KeyOf(lockout);
-    if (key <= after_) return;
-    first_.emplace(std::move(key), std::move(lockout));
-    if (first_.size() > limit_) first_.erase(std::prev(first_.end()));
-  }
-
-  std::vector<Lockout> Take() {
-    std::vector<Lockout> lockouts;
-    for (auto& [key, lockout] : first_) lockouts.push_back(std::move(lockout));
-    return lockouts;
-  }
-
- private:
-  const absl::string_view after_;
-  const size_t limit_;
-  std::map<std::string, Lockout> first_;
-};
+template <typename Value, typename CountOf>
+void LoginThrottle::ListScope(const LruMap<Value>& values, LockoutScope scope, CountOf count_of,
+                              double weight, absl::string_view after, size_t limit,
+                              std::vector<Lockout>& lockouts) {
+  const size_t room = limit - std::min(limit, lockouts.size());
+  const int place = after.empty() ? 0 : after[0] - '0';
+  if (room == 0 || static_cast<int>(scope) < place) return;
+  const bool goes_on = static_cast<int>(scope) == place;
+  if (goes_on) after.remove_prefix(1);
+  // The least keys so far, the greatest of them in front: nothing is copied of the others, of which there may be very many.
+  std::vector<std::pair<absl::string_view, const Count*>> first;
+  const absl::Time now = clock_.Now();
+  values.ForEach([&](absl::string_view key, const Value& value) {
+    if (goes_on && key <= after) return;
+    if (first.size() == room && key >= first.front().first) return;
+    const Count& count = count_of(value);
+    if (!HasConsequences(count, weight, now)) return;
+    if (first.size() == room) {
+      std::pop_heap(first.begin(), first.end());
+      first.pop_back();
+    }
+    first.emplace_back(key, &count);
+    std::push_heap(first.begin(), first.end());
+  });
+  std::sort_heap(first.begin(), first.end());
+  for (const auto& [key, count] : first) lockouts.push_back(Describe(scope, key, *count, weight));
+}
 
 std::vector<Lockout> LoginThrottle::List(absl::string_view after, size_t limit) {
-  Gathering gathering(after, limit);
-  const auto add = [&](LockoutScope scope, Pair of, const Count& count, double weight) {
-    Lockout lockout;
-    if (!Describe(count, weight, lockout)) return;
-    lockout.scope = scope;
-    lockout.account = std::string(of.account);
-    lockout.network = std::string(of.network);
-    gathering.Add(std::move(lockout));
-  };
+  const auto itself = [](const Count& count) -> const Count& { return count; };
+  const auto guesses = [](const Known& known) -> const Count& { return known.guesses; };
+  std::vector<Lockout> lockouts;
+  // One after the other: logins wait while one is looked at.
+  {
+    absl::MutexLock lock(&mutex_);
+    ListScope(networks_, LockoutScope::kNetwork, itself, NetworkWeight(), after, limit, lockouts);
+  }
+  {
+    absl::MutexLock lock(&mutex_);
+    ListScope(pairs_, LockoutScope::kAccountInNetwork, itself, 1, after, limit, lockouts);
+  }
+  {
+    absl::MutexLock lock(&mutex_);
+    // They delay nothing.
+    ListScope(known_, LockoutScope::kKnownAccountInNetwork, guesses, 0, after, limit, lockouts);
+  }
   absl::MutexLock lock(&mutex_);
-  networks_.ForEach([&](absl::string_view network, const Count& count) {
-    add(LockoutScope::kNetwork, {"", network}, count, NetworkWeight());
-  });
-  pairs_.ForEach([&](absl::string_view key, const Count& count) {
-    add(LockoutScope::kAccountInNetwork, PairOf(key), count, 1);
-  });
-  // They delay nothing.
-  known_.ForEach([&](absl::string_view key, const Known& known) {
-    add(LockoutScope::kKnownAccountInNetwork, PairOf(key), known.guesses, 0);
-  });
-  accounts_.ForEach([&](absl::string_view account, const Count& count) {
-    add(LockoutScope::kAccount, {account, ""}, count, 1);
-  });
-  return gathering.Take();
+  ListScope(accounts_, LockoutScope::kAccount, itself, 1, after, limit, lockouts);
+  return lockouts;
 }
 
 ClearedLockouts LoginThrottle::Clear(absl::string_view account, absl::string_view network) {

@@ -126,7 +126,7 @@ class LoginThrottle {
   void Success(absl::string_view account, absl::string_view network);
 
   // For operators: who is locked out or answered late, sorted by KeyOf, those behind `after`, at most `limit`. Looks at
-  // every count.
+  // every count until there are so many.
   std::vector<Lockout> List(absl::string_view after, size_t limit);
   // Forgets the failures of an account from a network; where one of the two is empty, from every network, or of every account
   // there. `account` is a name or as List gives it. Looks at every count unless both are given.
@@ -148,13 +148,17 @@ class LoginThrottle {
     Count guesses;
   };
 
-  // The first lock-outs of a list that is asked for.
-  class Gathering;
-
   static std::string PairKey(absl::string_view account, absl::string_view network);
-  // `weight`: as much as one failure counts against failures_before_delay. What follows from the count; false: nothing.
-  bool Describe(const Count& count, double weight, Lockout& lockout) const;
   double NetworkWeight() const;
+  double DelayedFrom() const;
+  // Whether it is locked out or delays answers. `weight`: as much as one failure counts against failures_before_delay.
+  bool HasConsequences(const Count& count, double weight, absl::Time now) const;
+  Lockout Describe(LockoutScope scope, absl::string_view key, const Count& count, double weight) const;
+  // Adds those of one scope, as List says; `count_of(value)` is the count.
+  template <typename Value, typename CountOf>
+  void ListScope(const LruMap<Value>& values, LockoutScope scope, CountOf count_of, double weight,
+                 absl::string_view after, size_t limit, std::vector<Lockout>& lockouts)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NoteLockout(LockoutScope scope) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   double Failures(const Count* count) const;
   // Counts a guess, unless it is the last one again. True: `limit` is reached, and the count locked out.
