@@ -6,13 +6,16 @@
 
 #include "common/base/status.h"
 #include "common/obs/log.h"
+#include "common/store/retry.h"
 
 namespace mailstead::frontend {
 namespace {
 
 // Of one question: the next one comes soon.
 constexpr absl::Duration kAskTimeout = absl::Seconds(1);
-constexpr absl::Duration kAskAfterFailure = absl::Seconds(1);
+constexpr absl::Duration kAskWhileAway = absl::Seconds(1);
+// By a store that refuses: it has been given another token, or is of a version without the method.
+constexpr absl::Duration kAskAfterRefusal = absl::Seconds(30);
 // Whatever the store says.
 constexpr absl::Duration kLeastWait = absl::Milliseconds(20);
 constexpr absl::Duration kLongestWait = absl::Minutes(10);
@@ -33,7 +36,7 @@ void TicketWatch::Start() {
 asio::awaitable<absl::Duration> TicketWatch::Turn() {
   const absl::StatusOr<absl::Duration> wait = co_await Ask();
   if (!recurring_.stopping()) Note(wait.status());
-  if (!wait.ok()) co_return kAskAfterFailure;
+  if (!wait.ok()) co_return store::WorthTryingAgain(wait.status()) ? kAskWhileAway : kAskAfterRefusal;
   co_return std::clamp(*wait, kLeastWait, kLongestWait);
 }
 

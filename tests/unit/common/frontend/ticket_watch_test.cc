@@ -83,6 +83,18 @@ TEST_F(TicketWatchTest, AsksEverySecondWhileTheStoreIsAwayAndSaysItOnce) {
   EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("event=ticket_keys_shared"));
 }
 
+// Each refusal is a line of the store's audit.
+TEST_F(TicketWatchTest, AsksSeldomWhereItIsRefused) {
+  store_.way().Fail(kAsk, test::When::kBefore, absl::PermissionDeniedError("wrong role"), 0);
+  Begin();
+  EXPECT_EQ(asked(), 1);
+  Pass(absl::Seconds(29));
+  EXPECT_EQ(asked(), 1);
+  store_.way().Release(kAsk);
+  Pass(absl::Seconds(1));
+  EXPECT_EQ(asked(), 2);
+}
+
 TEST_F(TicketWatchTest, AsksNothingWhenTheKeysAreThoseOfAFile) {
   TicketWatch watch(api_, nullptr, io_.get_executor(), time_);
   watch.Start();

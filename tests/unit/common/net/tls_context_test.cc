@@ -215,6 +215,37 @@ TEST_F(TlsContextTest, AllProtocolsBeforeTls12AreOff) {
   EXPECT_NE(SSL_CTX_get_options(raw) & SSL_OP_NO_RENEGOTIATION, 0u);
 }
 
+// As clients check it (RFC 9525): by the alternative names, or by the common name where there are none.
+TEST(PemFileTest, TheNamesOfACertificate) {
+  const PemPair pair = Pair("*.example.test");
+  EXPECT_TRUE(NamesHost(pair.certificate, "mx.example.test"));
+  EXPECT_FALSE(NamesHost(pair.certificate, "a.mx.example.test"));
+  EXPECT_FALSE(NamesHost(pair.certificate, "example.test"));
+  EXPECT_TRUE(NamesHost(pair.certificate, "127.0.0.1"));
+  EXPECT_FALSE(NamesHost(pair.certificate, "127.0.0.2"));
+  EXPECT_THAT(NamesOf(pair.certificate),
+              ::testing::ElementsAre("*.example.test", "localhost", "127.0.0.1", "::1"));
+
+  const X509Ptr certificate = FirstCertificate(Pair("mx.example.test").certificate);
+  X509_EXTENSION_free(
+      X509_delete_ext(certificate.get(), X509_get_ext_by_NID(certificate.get(), NID_subject_alt_name, -1)));
+  const absl::StatusOr<EvpKeyPtr> key = PrivateKey({.path = "", .bytes = pair.key});
+  ASSERT_TRUE(key.ok()) << key.status();
+  X509_sign(certificate.get(), key->get(), EVP_sha256());
+  const std::string old_style = PemOf(certificate.get());
+  EXPECT_TRUE(NamesHost(old_style, "mx.example.test"));
+  EXPECT_THAT(NamesOf(old_style), ::testing::ElementsAre("mx.example.test"));
+
+  EXPECT_FALSE(NamesHost("no PEM at all", "mx.example.test"));
+  EXPECT_THAT(NamesOf("no PEM at all"), ::testing::IsEmpty());
+}
+
+TEST(PemFileTest, TheEndOfACertificate) {
+  const absl::Time now = absl::FromUnixSeconds(1'800'000'000);
+  EXPECT_EQ(ExpiryOf(Pair("mx.example.test", now).certificate), now + kSelfSignedLifetime);
+  EXPECT_EQ(ExpiryOf("no PEM at all"), absl::InfinitePast());
+}
+
 class SelfSignedDirTest : public ::testing::Test {
  protected:
   std::string Cert() { return FileText(dir.Path("tls.crt")); }
