@@ -211,7 +211,9 @@ absl::StatusOr<PemFile> ReadIfThere(const std::string& path) {
 
 bool IsThere(const PemFile& file) { return !file.path.empty(); }
 
-// Beside a key that is to be made, or is ours.
+std::string HostOf(const std::string& name) { return name.empty() ? "localhost" : name; }
+
+// Of a folder whose files are ours, as far as they are there.
 absl::StatusOr<Plan> PlanForOurs(const SelfSignedOptions& options, const PemFile& certificate,
                                  const PemFile& key, absl::Time now) {
   Plan plan;
@@ -224,7 +226,7 @@ absl::StatusOr<Plan> PlanForOurs(const SelfSignedOptions& options, const PemFile
   if (IsThere(certificate)) plan.names = NamesOf(certificate.bytes);
   const bool name_is_asked = options.serving == Serving::kNothing;
   plan.make_certificate = !plan.usable || SelfSignedNeedsRenewal(certificate.bytes, now) ||
-                          (name_is_asked && !NamesHost(certificate.bytes, options.name));
+                          (name_is_asked && !NamesHost(certificate.bytes, HostOf(options.name)));
   return plan;
 }
 
@@ -258,17 +260,18 @@ absl::StatusOr<Plan> Look(const SelfSignedOptions& options, const Paths& paths, 
   return Plan{.usable = true};
 }
 
-absl::Status WriteAll(int file, absl::string_view bytes) {
+// False with errno.
+bool WriteAll(int file, absl::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t written = ::write(file, bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return absl::UnknownError("");
+    if (written <= 0) return false;
     bytes.remove_prefix(static_cast<size_t>(written));
   }
-  return absl::OkStatus();
+  return true;
 }
 
-// Puts `bytes` at `path`, all or nothing. Without `replace` a file that has come there meanwhile stays: it is not ours.
+// Puts `bytes` at `path`, all or nothing; with `replace` in the place of a certificate of ours, else where nothing is.
 absl::Status WriteFile(const std::string& path, absl::string_view bytes, mode_t mode, bool replace) {
   // The lock is held, so one fixed temporary name is enough and a crash leaves at most one file behind. Whoever puts files
   // here has names of his own.
@@ -279,10 +282,16 @@ absl::Status WriteFile(const std::string& path, absl::string_view bytes, mode_t 
   if (file < 0) return FileFailed("create", temporary);
   const auto close = absl::MakeCleanup([file] { ::close(file); });
   // The mode is to be that whatever the umask is.
-  if (!WriteAll(file, bytes).ok() || ::fchmod(file, mode) != 0 || ::fsync(file) != 0) {
+  if (!WriteAll(file, bytes) || ::fchmod(file, mode) != 0 || ::fsync(file) != 0) {
     return FileFailed("write", temporary);
   }
   if (replace) {
+    // The operator knows of no lock: what came since it was looked at stays.
+    const absl::StatusOr<PemFile> there = ReadPemFile(path);
+    if (!there.ok() || !IsOurCertificate(there->bytes)) {
+      ::unlink(temporary.c_str());
+      return absl::InvalidArgumentError(absl::StrCat(path, " was replaced in this moment"));
+    }
     if (::rename(temporary.c_str(), path.c_str()) != 0) return FileFailed("rename", temporary);
     return absl::OkStatus();
   }
@@ -294,7 +303,7 @@ absl::Status WriteFile(const std::string& path, absl::string_view bytes, mode_t 
 
 // `name` first, then what the certificate of before had, the local names apart.
 std::vector<std::string> HostsOf(const std::string& name, std::vector<std::string> before) {
-  std::vector<std::string> hosts = {name.empty() ? "localhost" : name};
+  std::vector<std::string> hosts = {HostOf(name)};
   for (std::string& host : before) {
     const bool local =
         std::find(std::begin(kLocalNames), std::end(kLocalNames), host) != std::end(kLocalNames);
@@ -304,7 +313,7 @@ std::vector<std::string> HostsOf(const std::string& name, std::vector<std::strin
   return hosts;
 }
 
-absl::Status Carry(Plan plan, const SelfSignedOptions& options, const Paths& paths, absl::Time now) {
+absl::Status CarryOut(Plan plan, const SelfSignedOptions& options, const Paths& paths, absl::Time now) {
   if (plan.make_key) {
     ASSIGN_OR_RETURN(plan.key, MakeKey());
     ASSIGN_OR_RETURN(std::string text, KeyText(plan.key.get()));
@@ -318,7 +327,7 @@ absl::Status Carry(Plan plan, const SelfSignedOptions& options, const Paths& pat
 }
 
 // Under the lock, where no other program is in the middle of it.
-absl::Status LookAndCarry(const SelfSignedOptions& options, const Paths& paths, absl::Time now) {
+absl::Status LookAndCarryOut(const SelfSignedOptions& options, const Paths& paths, absl::Time now) {
   const int lock = ::open(paths.lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (lock < 0) return FileFailed("create", paths.lock);
   const auto unlock = absl::MakeCleanup([lock] { ::close(lock); });
@@ -327,7 +336,7 @@ absl::Status LookAndCarry(const SelfSignedOptions& options, const Paths& paths, 
   }
   ASSIGN_OR_RETURN(Plan plan, Look(options, paths, now));
   if (!plan.make_certificate) return absl::OkStatus();
-  return Carry(std::move(plan), options, paths, now);
+  return CarryOut(std::move(plan), options, paths, now);
 }
 
 }  // namespace
@@ -370,7 +379,7 @@ absl::Status KeepSelfSigned(const SelfSignedOptions& options, absl::Time now) {
   const absl::StatusOr<Plan> found = Look(options, paths, now);
   if (found.ok() && !found->make_certificate) return absl::OkStatus();
   // Look again under the lock: another program may have made the pair, or be in the middle of it.
-  const absl::Status made = LookAndCarry(options, paths, now);
+  const absl::Status made = LookAndCarryOut(options, paths, now);
   if (made.ok() || options.serving != Serving::kNothing || !found.ok() || !found->usable) return made;
   // Rather an old certificate than no mail.
   obs::LogWarning("certificate_not_renewed", {{"cert", paths.cert}, {"error", made.message()}});

@@ -37,8 +37,7 @@ struct TlsOptions {
 class TlsContext {
  public:
   // InvalidArgument when the files are unreadable, not PEM, or do not belong together; the message names the
-  // file.
-  // `clock`, which outlives it, is for the ages of ticket keys.
+  // file. `clock`, which outlives it, is for the ages of ticket keys.
   static absl::StatusOr<std::unique_ptr<TlsContext>> Create(const TlsOptions& options,
                                                             const Clock& clock = Clock::Steady());
   ~TlsContext();

@@ -340,6 +340,14 @@ TEST_F(SelfSignedDirTest, ANewNameMakesANewCertificateAtTheStartOnly) {
   EXPECT_EQ(Cert(), second);
 }
 
+TEST_F(SelfSignedDirTest, WithoutANameItIsMadeOnce) {
+  name = "";
+  ASSERT_TRUE(Keep().ok());
+  const std::string first = Cert();
+  ASSERT_TRUE(Keep().ok());
+  EXPECT_EQ(Cert(), first);
+}
+
 TEST_F(SelfSignedDirTest, NamesOfLongAgoAreForgotten) {
   for (int i = 0; i < 9; ++i) {
     name = absl::StrCat("mx", i, ".example.test");
