@@ -117,12 +117,8 @@ struct Metrics::Impl {
                 .Help("How long the engine took to write and sync, for all changes of a commit together")
                 .Register(registry)
                 .Add({}, kSeconds)),
-        stall_seconds(prometheus::BuildCounter()
-                          .Name("mailstead_store_stall_seconds_total")
-                          .Help("How long the engine has slowed down or stopped writes, by condition")
-                          .Register(registry)),
-        slowed_seconds(stall_seconds.Add({{"condition", "slowed"}})),
-        stopped_seconds(stall_seconds.Add({{"condition", "stopped"}})),
+        stall_seconds(MakeCounter(registry, "mailstead_store_stall_seconds_total",
+                                  "How long the engine has slowed down or stopped writes")),
         stalled(MakeGauge(registry, "mailstead_store_stalled",
                           "1 while the engine slows down writes, 2 while it stops them")),
         healthy(MakeGauge(registry, "mailstead_store_healthy", "1 when writes succeed")) {
@@ -161,9 +157,7 @@ struct Metrics::Impl {
   Family<Gauge>& lockouts;
   Family<Counter>& lockouts_total;
   Histogram& commit_seconds;
-  Family<Counter>& stall_seconds;
-  Counter& slowed_seconds;
-  Counter& stopped_seconds;
+  Counter& stall_seconds;
   Gauge& stalled;
   Gauge& healthy;
 
@@ -242,8 +236,7 @@ void Metrics::SetEngine(const engine::EngineStatus& status) {
   impl_->hidden_deletions.Set(static_cast<double>(status.hidden_deletion_count));
   impl_->leases.Set(static_cast<double>(status.leases.size()));
   impl_->stalled.Set(static_cast<double>(status.write_stall));
-  RaiseTo(impl_->slowed_seconds, absl::ToDoubleSeconds(status.writes_slowed));
-  RaiseTo(impl_->stopped_seconds, absl::ToDoubleSeconds(status.writes_stopped));
+  RaiseTo(impl_->stall_seconds, absl::ToDoubleSeconds(status.writes_stalled));
 }
 
 void Metrics::SetLockouts(const LockoutCounts& counts) {

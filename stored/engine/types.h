@@ -271,10 +271,9 @@ struct EngineStatus {
   int64_t open_maildrop_count = 0;
   // Deletions of many messages whose messages are still being taken away.
   int64_t hidden_deletion_count = 0;
-  // Now, and for how long in all since the engine was opened.
+  // Now; and for how long writes were slowed down or stopped in all since the engine was opened.
   WriteStall write_stall = WriteStall::kNone;
-  absl::Duration writes_slowed;
-  absl::Duration writes_stopped;
+  absl::Duration writes_stalled;
   std::vector<LeaseInfo> leases;
 };
 

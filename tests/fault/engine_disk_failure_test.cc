@@ -528,7 +528,7 @@ TEST_F(EngineDiskFailure, WhatASlowDiskHoldsUpIsTold) {
   sender.join();
   const auto status = engine().Status();
   ASSERT_TRUE(status.ok());
-  EXPECT_GT(status->writes_stopped, absl::ZeroDuration());
+  EXPECT_GT(status->writes_stalled, absl::ZeroDuration());
   files().SetFault(nullptr);
 }
 

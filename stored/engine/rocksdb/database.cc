@@ -5,6 +5,8 @@
 #include <rocksdb/write_batch.h>
 
 #include <algorithm>
+#include <map>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/numbers.h"
@@ -39,28 +41,15 @@ class ErrorListener : public rocksdb::EventListener {
   Health& health_;
 };
 
-class StallListener : public rocksdb::EventListener {
- public:
-  explicit StallListener(WriteStalls& stalls) : stalls_(stalls) {}
-  void OnStallConditionsChanged(const rocksdb::WriteStallInfo& info) override {
-    stalls_.Set(info.cf_name, StallOf(info.condition.cur));
-  }
-
- private:
-  static WriteStall StallOf(rocksdb::WriteStallCondition condition) {
-    switch (condition) {
-      case rocksdb::WriteStallCondition::kNormal:
-        return WriteStall::kNone;
-      case rocksdb::WriteStallCondition::kDelayed:
-        return WriteStall::kSlowed;
-      case rocksdb::WriteStallCondition::kStopped:
-        return WriteStall::kStopped;
-    }
-    return WriteStall::kNone;
-  }
-
-  WriteStalls& stalls_;
-};
+// For how long writes have been held up since the database was opened. RocksDB's events of that come too late to be counted
+// by: that writes are stopped is told behind the write that waits for it.
+absl::Duration StalledTime(rocksdb::DB& db) {
+  std::map<std::string, std::string> stats;
+  int64_t micros = 0;
+  if (!db.GetMapProperty(rocksdb::DB::Properties::kDBStats, &stats)) return absl::ZeroDuration();
+  if (!absl::SimpleAtoi(stats["db.user_write_stall_micros"], &micros)) return absl::ZeroDuration();
+  return absl::Microseconds(micros);
+}
 
 // What leads to less than what was acknowledged has lost some of it.
 absl::Status CheckReached(const std::string& path, uint64_t reached, uint64_t noted) {
@@ -78,8 +67,7 @@ Database::Database(const RocksDbOptions& options, rocksdb::Env& env, Health& hea
       env_(env),
       health_(health),
       access_(access),
-      cache_(rocksdb::NewLRUCache(options.block_cache_bytes)),
-      stalls_(Clock::Steady()) {}
+      cache_(rocksdb::NewLRUCache(options.block_cache_bytes)) {}
 
 Database::~Database() {
   absl::MutexLock lock(&gate_);
@@ -167,7 +155,6 @@ absl::Status Database::OpenFiles() {
   rocksdb::DBOptions db_options = DatabaseOptions(options_, env_);
   db_options.create_if_missing = schema == SchemaState::kNew;
   db_options.listeners.push_back(std::make_shared<ErrorListener>(health_));
-  db_options.listeners.push_back(std::make_shared<StallListener>(stalls_));
   const Descriptors descriptors = DescribeFamilies();
   RETURN_IF_ERROR(CheckLog(db_options, descriptors));
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
@@ -199,8 +186,8 @@ void Database::CloseFiles() {
   }
   for (rocksdb::ColumnFamilyHandle* handle : families_) db_->DestroyColumnFamilyHandle(handle);
   families_.fill(nullptr);
+  stalled_before_ += StalledTime(*db_);
   db_.reset();
-  stalls_.Clear();
 }
 
 // Ids that were given out before a power cut, without having reached the disk, are never given out again.
@@ -482,6 +469,19 @@ absl::StatusOr<bool> Database::Use::FindAt(const rocksdb::Snapshot* snapshot, Fa
   const rocksdb::Status status = db().Get(options, this->family(family), ToSlice(key), &value);
   return Found(status, value);
 }
+
+WriteStall Database::Use::Stall() const {
+  uint64_t value = 0;
+  if (db().GetIntProperty(rocksdb::DB::Properties::kIsWriteStopped, &value) && value > 0)
+    return WriteStall::kStopped;
+  // 0 while writes are not slowed down.
+  if (db().GetIntProperty(rocksdb::DB::Properties::kActualDelayedWriteRate, &value) && value > 0) {
+    return WriteStall::kSlowed;
+  }
+  return WriteStall::kNone;
+}
+
+absl::Duration Database::Use::StalledFor() const { return database_.stalled_before_ + StalledTime(db()); }
 
 absl::Status Database::Use::Write(rocksdb::WriteBatch& batch, bool sync) const {
   rocksdb::WriteOptions options;

@@ -28,7 +28,6 @@
 #include "stored/engine/rocksdb/keys.h"
 #include "stored/engine/rocksdb/records.h"
 #include "stored/engine/rocksdb/rocksdb_engine.h"
-#include "stored/engine/rocksdb/write_stalls.h"
 
 namespace mailstead::engine {
 
@@ -118,6 +117,9 @@ class Database {
     absl::StatusOr<bool> FindAt(const rocksdb::Snapshot* snapshot, Family family, absl::string_view key,
                                 std::string& value) const;
     Counters counters() const { return database_.counters(); }
+    // How writes are held up now; and for how long they were in all, not counting one that waits.
+    WriteStall Stall() const;
+    absl::Duration StalledFor() const;
     Database& database() const { return database_; }
     // Reports a failure to Health.
     absl::Status Write(rocksdb::WriteBatch& batch, bool sync) const;
@@ -226,8 +228,6 @@ class Database {
   // Bytes of all files.
   int64_t DiskBytes() const;
 
-  const WriteStalls& stalls() const { return stalls_; }
-
  private:
   enum class Access { kReadAndWrite, kRead };
   Database(const RocksDbOptions& options, rocksdb::Env& env, Health& health, Access access);
@@ -256,13 +256,14 @@ class Database {
   Health& health_;
   const Access access_;
   std::shared_ptr<rocksdb::Cache> cache_;
-  WriteStalls stalls_;
 
   // Held shared by each Use, and exclusively to close and open again.
   absl::Mutex gate_;
   std::unique_ptr<rocksdb::DB> db_;
   std::array<rocksdb::ColumnFamilyHandle*, kFamilyCount> families_{};
   uint64_t generation_ = 0;
+  // Of databases that were closed.
+  absl::Duration stalled_before_;
 
   absl::Mutex snapshots_mutex_;
   absl::flat_hash_set<const rocksdb::Snapshot*> snapshots_ ABSL_GUARDED_BY(snapshots_mutex_);

@@ -458,9 +458,8 @@ Task<absl::StatusOr<EngineStatus>> RocksDbUpkeep::Status() {
     status.hidden_deletion_count = database.hiding_count();
     status.disk_free_bytes = static_cast<int64_t>(
         std::min<uint64_t>(shared_.health().free_bytes(), std::numeric_limits<int64_t>::max()));
-    status.write_stall = database.stalls().now();
-    status.writes_slowed = database.stalls().total(WriteStall::kSlowed);
-    status.writes_stopped = database.stalls().total(WriteStall::kStopped);
+    status.write_stall = use.Stall();
+    status.writes_stalled = use.StalledFor();
     status.leases = shared_.leases().LiveLeases();
     RETURN_IF_ERROR(Scan(
         use, Family::kLock, "", "", [&](absl::string_view, absl::string_view value) -> absl::StatusOr<bool> {

@@ -35,21 +35,18 @@ TEST_F(MetricsTest, CommitsByTheirTime) {
 
 TEST_F(MetricsTest, StallsByTheTimeThatTheEngineTells) {
   ExpectLine("mailstead_store_stalled 0");
-  ExpectLine("mailstead_store_stall_seconds_total{condition=\"slowed\"} 0");
+  ExpectLine("mailstead_store_stall_seconds_total 0");
   engine::EngineStatus status;
   status.write_stall = engine::WriteStall::kStopped;
-  status.writes_slowed = absl::Milliseconds(1500);
-  status.writes_stopped = absl::Seconds(2);
+  status.writes_stalled = absl::Milliseconds(1500);
   metrics_.SetEngine(status);
   ExpectLine("mailstead_store_stalled 2");
-  ExpectLine("mailstead_store_stall_seconds_total{condition=\"slowed\"} 1.5");
-  ExpectLine("mailstead_store_stall_seconds_total{condition=\"stopped\"} 2");
+  ExpectLine("mailstead_store_stall_seconds_total 1.5");
   status.write_stall = engine::WriteStall::kNone;
-  status.writes_stopped = absl::Seconds(3);
+  status.writes_stalled = absl::Seconds(3);
   metrics_.SetEngine(status);
   ExpectLine("mailstead_store_stalled 0");
-  ExpectLine("mailstead_store_stall_seconds_total{condition=\"slowed\"} 1.5");
-  ExpectLine("mailstead_store_stall_seconds_total{condition=\"stopped\"} 3");
+  ExpectLine("mailstead_store_stall_seconds_total 3");
 }
 
 }  // namespace
