@@ -4,7 +4,8 @@
 
 #include <atomic>
 #include <filesystem>
-#include <map>
+#include <fstream>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -151,6 +152,17 @@ TEST_F(EngineBackupTest, AStoreThatIsOpenedFromItHasAnotherHistory) {
     restored.reset();
     std::filesystem::remove_all(path);
   }
+}
+
+TEST_F(EngineBackupTest, AnEmptyMarkIsOneToo) {
+  Deliver(0);
+  const std::string original = engine().Status()->incarnation;
+  store_.Close();
+  std::ofstream(store_.path() + "/backup").close();
+  store_.Open();
+  EXPECT_NE(engine().Status()->incarnation, original);
+  EXPECT_FALSE(std::filesystem::exists(store_.path() + "/backup"));
+  EXPECT_THAT(UniqueIds(engine(), account_), SizeIs(1));
 }
 
 TEST_F(EngineBackupTest, MailComesInMeanwhile) {
