@@ -102,7 +102,7 @@ std::vector<Command> BackupCommands() {
        "compared with its SHA-256; the exit code is 1 when one is damaged. Interrupted, it leaves nothing, "
        "or a whole\n"
        "backup that is not verified.",
-       "mailctl backup create $(date +%Y-%m-%d)",
+       "mailctl backup create 2026-11-23",
        Create},
       {"backup", "list", "List all backups.", {}, {}, "", "mailctl backup list", List},
       {"backup",
