@@ -1,4 +1,4 @@
-// Messages of stores before schema version 3, whose last line may have no end. The store gives every message one when it
+// Messages of stores before schema version 4, whose last line may have no end. The store gives every message one when it
 // comes in (stored/core/intake.h); what an earlier one took in stays as it is, byte for byte, and POP3 adds the line end when
 // it sends it. A listing must say the size with it, so these messages are looked for once, and marked.
 #include <string>

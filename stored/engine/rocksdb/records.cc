@@ -566,7 +566,7 @@ absl::Status Decode(absl::string_view bytes, MessageRecord& message) {
 }
 
 bool IsOldMessage(absl::string_view bytes) {
-  return !bytes.empty() && static_cast<uint8_t>(bytes[0]) < kFinishedMessage;
+  return !bytes.empty() && static_cast<uint8_t>(bytes[0]) < kUnfinishedMessage;
 }
 
 absl::Status DecodeListed(absl::string_view bytes, MaildropEntry& entry) {

@@ -95,7 +95,8 @@ absl::Status Decode(absl::string_view bytes, rules::KeptReceipt& receipt);
 absl::Status Decode(absl::string_view bytes, rules::Lease& lease);
 absl::Status Decode(absl::string_view bytes, rules::Lock& lock);
 
-// Whether a message record was written by a store before schema version 3, and has not been written since.
+// Of a message that a store before schema version 4 took in: whether its record says nothing of its last line, which then
+// may have no end.
 bool IsOldMessage(absl::string_view bytes);
 
 // Of a message record only what a maildrop's listing shows: its unique id and size. Cheaper, for thousands of them.

@@ -15,9 +15,10 @@ class Env;
 namespace mailstead::engine {
 
 // 2: chunks of bodies may be zstd frames. 3: records of domains, accounts, aliases, mailboxes, messages, receipts and
-// locks have more fields; records of the versions before are read as they are, until they are written again. Folders of
-// versions 1 and 2 are taken on.
-inline constexpr uint32_t kSchemaVersion = 3;
+// locks have more fields; records of the versions before are read as they are, until they are written again. 4: deletions of
+// many messages are in a family of their own, a message may be marked as unfinished, and a lock has its client's address.
+// Folders of versions 1 to 3 are taken on.
+inline constexpr uint32_t kSchemaVersion = 4;
 inline constexpr uint32_t kOldestSchemaVersion = 1;
 
 enum class SchemaState {

@@ -133,7 +133,7 @@ TEST_F(MigrationTest, TheDirectoryIsThere) {
   EXPECT_THAT(engine().GetAlias("@example.test")->targets, ElementsAre("bob@example.test"));
   const auto status = engine().Status();
   ASSERT_TRUE(status.ok());
-  EXPECT_EQ(status->schema_version, 3);
+  EXPECT_EQ(status->schema_version, 4);
   EXPECT_FALSE(status->incarnation.empty());
   EXPECT_EQ(status->domain_count, 2);
   EXPECT_EQ(status->account_count, 3);
@@ -243,10 +243,31 @@ TEST_F(MigrationTest, WhatHasNoEndOfItsLastLineIsListedWithIt) {
     std::ifstream schema(path_ + "/rocksdb/schema");
     std::string line;
     std::getline(schema, line);
-    EXPECT_EQ(line, "3") << "looked through";
+    EXPECT_EQ(line, "4") << "looked through";
     OpenEngine();
   }
   EXPECT_TRUE(Fetch(kCarol, MessageId{2}).ends_with("7 line 0 of 1\r\nno end"));
+}
+
+// Version 3 wrote the record of today, and took such messages in, too.
+TEST_F(MigrationTest, AStoreOfVersion3IsLookedThroughAsWell) {
+  ASSERT_TRUE(Deliver(Repeat("operator", 99, "x: y\r\n\r\nno end"), "x: y\r\n\r\nno end").ok());
+  engine_.reset();
+  std::ofstream(path_ + "/rocksdb/schema") << "3\n";
+  OpenEngine();
+  ASSERT_TRUE(engine().RenewLease("lease", "front-end", absl::Seconds(60)).ok());
+  OpenRequest request;
+  request.account = kAnn;
+  request.session_id = "session-1";
+  request.lease_id = "lease";
+  const auto opened = engine().OpenMaildrop(request);
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  for (size_t i = 0; i < opened->entries.size(); ++i) {
+    const std::string message = Fetch(kAnn, opened->entries[i].id);
+    const int64_t end_bytes = message.ends_with("\r\n") ? 0 : 2;
+    EXPECT_EQ(end_bytes == 2, i + 1 == opened->entries.size()) << i;
+    EXPECT_EQ(opened->entries[i].size_bytes, static_cast<int64_t>(message.size()) + end_bytes) << i;
+  }
 }
 
 TEST_F(MigrationTest, ADeliveryThatWasStoredIsNotStoredAgain) {
@@ -295,7 +316,7 @@ TEST_F(MigrationTest, WhatIsChangedIsKeptInTheNewForm) {
 // One line, and nothing is touched.
 TEST_F(MigrationTest, AVersionThatCannotBeTakenIsRefused) {
   engine_.reset();
-  std::ofstream(path_ + "/rocksdb/schema") << "4\n";
+  std::ofstream(path_ + "/rocksdb/schema") << "5\n";
   RocksDbOptions options;
   options.path = path_ + "/rocksdb";
   options.executor = &executor_;
@@ -303,7 +324,7 @@ TEST_F(MigrationTest, AVersionThatCannotBeTakenIsRefused) {
   EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(std::string(refused.message()),
             absl::StrCat("the store in ", path_,
-                         "/rocksdb has schema version 4; this program reads and writes version 3"));
+                         "/rocksdb has schema version 5; this program reads and writes version 4"));
 }
 
 }  // namespace

@@ -47,32 +47,32 @@ class SchemaTest : public testing::Test {
 
 TEST_F(SchemaTest, AFreshStoreIsMarked) {
   ASSERT_TRUE(Open().ok());
-  EXPECT_EQ(Read(), "3\n");
+  EXPECT_EQ(Read(), "4\n");
   EXPECT_TRUE(Open().ok());
 }
 
 TEST_F(SchemaTest, AnotherVersionIsRefusedAndNotTouched) {
   ASSERT_TRUE(Open().ok());
-  for (const char* version : {"0\n", "4\n", "17\n", "4 new\n"}) {
+  for (const char* version : {"0\n", "5\n", "17\n", "5 new\n"}) {
     Write(version);
     const auto before = std::filesystem::last_write_time(path_ + "/db");
     const absl::Status refused = Open();
     EXPECT_EQ(refused.code(), StatusCode::kFailedPrecondition);
     EXPECT_THAT(std::string(refused.message()),
                 HasSubstr("version " + std::string(version, strcspn(version, " \n"))));
-    EXPECT_THAT(std::string(refused.message()), HasSubstr("this program reads and writes version 3"));
+    EXPECT_THAT(std::string(refused.message()), HasSubstr("this program reads and writes version 4"));
     EXPECT_EQ(Read(), version);
     EXPECT_EQ(std::filesystem::last_write_time(path_ + "/db"), before);
   }
-  Write("3\n");
+  Write("4\n");
   EXPECT_TRUE(Open().ok());
 }
 
 TEST_F(SchemaTest, EarlierVersionsAreTakenOn) {
   Write("1 new\n");
   ASSERT_TRUE(Open().ok());
-  EXPECT_EQ(Read(), "3\n");
-  for (const char* version : {"1", "2"}) {
+  EXPECT_EQ(Read(), "4\n");
+  for (const char* version : {"1", "2", "3"}) {
     Write(std::string(version) + "\n");
     testing::internal::CaptureStderr();
     const absl::Status opened = Open();
@@ -80,10 +80,10 @@ TEST_F(SchemaTest, EarlierVersionsAreTakenOn) {
     const std::string log = testing::internal::GetCapturedStderr();
     ASSERT_TRUE(opened.ok()) << opened;
     ASSERT_TRUE(again.ok()) << again;
-    EXPECT_EQ(Read(), "3\n");
+    EXPECT_EQ(Read(), "4\n");
     // Said when it happens, and never again.
     const std::string line =
-        std::string("level=info event=schema_taken_on from=") + version + " to=3 path=" + path_ + "\n";
+        std::string("level=info event=schema_taken_on from=") + version + " to=4 path=" + path_ + "\n";
     EXPECT_THAT(log, HasSubstr(line));
     EXPECT_EQ(log.find("schema_taken_on"), log.rfind("schema_taken_on")) << log;
   }
@@ -105,9 +105,9 @@ TEST_F(SchemaTest, AMissingDatabaseIsNotMadeAnew) {
 }
 
 TEST_F(SchemaTest, AFirstStartThatDidNotGetFarIsGoneOnWith) {
-  Write("3 new\n");
+  Write("4 new\n");
   EXPECT_TRUE(Open().ok());
-  EXPECT_EQ(Read(), "3\n");
+  EXPECT_EQ(Read(), "4\n");
 }
 
 TEST_F(SchemaTest, ADatabaseOfSomethingElseIsRefused) {
