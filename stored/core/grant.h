@@ -8,8 +8,9 @@
 // Its bytes, big-endian:
 //   use (1 byte: 2 maildrop, 3 sending)  account (8)  credential version (8)  begin of the SHA-256 of the
 //   account's address (8)  expiry, in seconds (8)  session id (the rest)  MAC (16)
-// The MAC is HMAC-SHA256 under a key that outlives the process and is the same for all that serve one store,
-// so that sessions live through a restart and are served by any of them.
+// The MAC is HMAC-SHA256 under a key that outlives the process and is the same for all that serve one incarnation of
+// a store, so that sessions live through a restart and are served by any of them, but not through the restore of a
+// backup.
 #pragma once
 
 #include <cstdint>
