@@ -66,20 +66,23 @@ USER root
 RUN --mount=type=cache,target=/var/cache/apt,sharing=locked --mount=type=cache,target=/var/lib/apt,sharing=locked \
     apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
       libargon2-1 libgsasl18 libnettle8 librocksdb7.8 >/dev/null && \
-    install -d -o mailstead -g mailstead -m 0700 /var/lib/mailstead/secrets/smtp /var/lib/mailstead/secrets/pop
+    install -d -o mailstead -g mailstead -m 0700 /var/lib/mailstead/secrets/smtp /var/lib/mailstead/secrets/pop \
+      /var/lib/mailstead/backups
 COPY --from=builder /build/bin/stored /build/bin/mailctl /usr/local/bin/
 USER mailstead
 # The operator's token lies with the data, where no front-end sees it, and those of smtpd and pop3d in a volume each.
 ENV STORED_ADMIN_LISTEN=0.0.0.0:9090 \
     STORED_LISTEN=0.0.0.0:7070 \
     STORED_DATA_DIR=/var/lib/mailstead/store/data \
+    STORED_BACKUP_DIR=/var/lib/mailstead/backups \
     STORED_OPERATOR_TOKEN_FILE=/var/lib/mailstead/store/operator.token \
     STORED_SMTP_TOKEN_FILE=/var/lib/mailstead/secrets/smtp/smtp.token \
     STORED_POP_TOKEN_FILE=/var/lib/mailstead/secrets/pop/pop.token \
     MAILCTL_STORE=127.0.0.1:7070 \
     MAILCTL_TOKEN_FILE=/var/lib/mailstead/store/operator.token
 EXPOSE 7070 9090
-VOLUME ["/var/lib/mailstead/store", "/var/lib/mailstead/secrets/smtp", "/var/lib/mailstead/secrets/pop"]
+VOLUME ["/var/lib/mailstead/store", "/var/lib/mailstead/secrets/smtp", "/var/lib/mailstead/secrets/pop", \
+        "/var/lib/mailstead/backups"]
 HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --start-interval=1s CMD ["healthcheck", "9090"]
 ENTRYPOINT ["stored"]
 

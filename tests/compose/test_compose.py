@@ -3,6 +3,7 @@
 import collections
 import concurrent.futures
 import contextlib
+import json
 import os
 import pathlib
 import re
@@ -182,6 +183,16 @@ class EdgeTest(ComposeCase):
             self.assertNotRegex(composition.logs(service), rf"client={re.escape(edge)}\b")
         with contextlib.closing(pop3(address)) as session:
             self.assertIn(f"[{client}]", strip_trace(session.retr(1)).received.decode())
+
+    def test_a_backup_is_made_while_it_serves(self):
+        address = self.new_account()
+        with smtp() as session:
+            session.deliver(SENDER, address, message("kept"))
+        composition.mailctl("backup", "create", "first")
+        [backup] = json.loads(composition.mailctl("backup", "list", "--json"))["backups"]
+        self.assertEqual("first", backup["name"])
+        self.assertGreater(int(backup["message_count"]), 0)
+        composition.mailctl("backup", "remove", "first", "--yes")
 
     def test_logs_are_bounded(self):
         for service in ("stored", "smtpd", "pop3d", "edge"):

@@ -120,7 +120,7 @@ class BackupTest(BackupCase):
             for verb in (["create"], ["verify"], ["remove", "--yes"]):
                 done = self.stack.ctl.raw("backup", *verb, "--", name)
                 self.assertEqual(1, done.returncode, (verb, name))
-                self.assertIn(b"name", done.stderr)
+                self.assertIn(f"{name}: must have 1 to 100 letters".encode(), done.stderr)
         self.assertEqual([], os.listdir(self.backups))
 
     def test_without_a_folder_none_are_made(self):
