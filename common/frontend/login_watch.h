@@ -1,7 +1,7 @@
 // Ends what accounts may do in the sessions that are open when they are disabled, removed or renamed, get another
-// password, or an operator ends a session: while sessions are logged in, the store is asked twice a second what has changed (a question of a few bytes),
-// and then about the sessions that it may concern. A command costs nothing, nor does a session that ends before the next
-// question.
+// password, or an operator ends a session: while sessions are logged in, the store is asked twice a second what has
+// changed (a question of a few bytes), and then about the sessions that it may concern. A command costs nothing, nor does a
+// session that ends before the next question.
 #pragma once
 
 #include <cstdint>

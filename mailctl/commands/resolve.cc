@@ -34,7 +34,7 @@ Verdict Judge(const Response& response) {
     case Response::OUTCOME_REMOTE:
       return {response.steps_size() > 1 ? "another host: an alias leads there"
                                         : "another host: its domain is not one of this server",
-              "550 5.7.1, or 550 5.4.4 to who has logged in", absl::StatusCode::kFailedPrecondition};
+              "550 5.7.1, or 550 5.4.4 to an account that sends", absl::StatusCode::kFailedPrecondition};
     case Response::OUTCOME_UNKNOWN:
       return {"nobody: the domain is one of this server, the mailbox does not exist", "550 5.1.1",
               absl::StatusCode::kNotFound};

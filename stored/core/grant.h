@@ -1,9 +1,9 @@
 // Grants: what a login allows. A grant names an account and the session that logged in; whoever shows it may do
 // what it is for, and nothing else: with that account's maildrop what its methods do, or submit mail.
 //
-// A login ends when its account is disabled, removed or renamed, or gets another password: no grant of it is good
-// from then on, nor when an operator has ended its session. One for a maildrop is good for kGrantAge, and as long as the session that it names holds the
-// maildrop: a session outlives the first.
+// A login ends when its account is disabled, removed or renamed, or gets another password, and when an operator ends its
+// session: no grant of it is good from then on. One for a maildrop is good for kGrantAge, and as long as the session that
+// it names holds the maildrop: a session outlives the first.
 //
 // Its bytes, big-endian:
 //   use (1 byte: 2 maildrop, 3 sending)  account (8)  credential version (8)  begin of the SHA-256 of the
