@@ -62,8 +62,10 @@ int64_t LineWriter::dropped_count() const {
 }
 
 void LineWriter::Run() {
+  bool wrote = false;
   while (true) {
-    const Batch batch = Take();
+    const Batch batch = Take(wrote);
+    wrote = true;
     const size_t left = WriteAll(batch);
     if (left == 0) continue;
     // A broken pipe, a full disk: the next line tries again.
@@ -75,9 +77,9 @@ void LineWriter::Run() {
   }
 }
 
-LineWriter::Batch LineWriter::Take() {
+LineWriter::Batch LineWriter::Take(bool wrote) {
   absl::MutexLock lock(&mutex_);
-  if (!waiting_.empty() && flushing_ == 0) more_.WaitWithTimeout(&mutex_, kLogGatherTime);
+  if (wrote && flushing_ == 0) more_.WaitWithTimeout(&mutex_, kLogGatherTime);
   while (waiting_.empty()) {
     idle_ = true;
     more_.Wait(&mutex_);

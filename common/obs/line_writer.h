@@ -16,7 +16,8 @@ namespace mailstead::obs {
 
 // What waits while nobody reads: about a thousand lines. Beyond it lines are dropped, and counted.
 inline constexpr size_t kMaxWaitingLogBytes = size_t{256} << 10;
-// Lines that come together go together: after a write the next one waits so long, unless the log was quiet before.
+// Lines that come together go together: after a write the thread rests so long, so that those that follow need not wake it. A
+// line that comes later goes at once.
 inline constexpr absl::Duration kLogGatherTime = absl::Milliseconds(5);
 
 // Thread-safe. It lives to the end of the process: threads may log until then.
@@ -48,8 +49,8 @@ class LineWriter {
   };
 
   void Run();
-  // Waits until there is something to write.
-  Batch Take();
+  // Waits until there is something to write; before that, while others may gather, when it `wrote` just now.
+  Batch Take(bool wrote);
   // What is left of the bytes when no more can be written.
   size_t WriteAll(const Batch& batch);
 
