@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <string>
@@ -11,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
 
 namespace mailstead::obs {
 namespace {
@@ -63,6 +65,29 @@ TEST_F(LineWriterTest, LinesComeInOrder) {
   writer.Write("");
   EXPECT_THAT(Read(6).back(), "");
   EXPECT_EQ(writer.dropped_count(), 0);
+}
+
+// Also when each has gone before the next one comes: to wake the thread costs more than to write.
+TEST(LineWriter, LinesThatFollowEachOtherGoTogether) {
+  constexpr int kLines = 40;
+  int ends[2];
+  // What one write sends is what one recv gets.
+  ASSERT_EQ(socketpair(AF_UNIX, SOCK_DGRAM, 0, ends), 0);
+  LineWriter& writer =
+      *new LineWriter(ends[1], kMaxWaitingLogBytes, [](int64_t) { return std::string("dropped"); });
+  const absl::Time begin = absl::Now();
+  for (int i = 0; i < kLines; ++i) {
+    writer.Write("line");
+    absl::SleepFor(absl::Microseconds(500));
+  }
+  const absl::Duration took = absl::Now() - begin;
+  ASSERT_TRUE(writer.Flush(kLong));
+  int writes = 0;
+  char bytes[4096];
+  while (recv(ends[0], bytes, sizeof bytes, MSG_DONTWAIT) > 0) ++writes;
+  // The first goes at once, and what is left with Flush.
+  EXPECT_LE(writes, took / kLogGatherTime + 2) << took;
+  close(ends[0]);
 }
 
 TEST_F(LineWriterTest, ALineByItselfNeedsNoFlush) {
