@@ -246,6 +246,46 @@ TEST_F(EngineDiskFailure, TablesAndBlobsFailInTheBackground) {
   for (const std::string& id : acknowledged) EXPECT_TRUE(found.contains(id)) << id;
 }
 
+// What the log holds is written anew when the files are opened: without room for that they stay as they are.
+TEST_F(EngineDiskFailure, WithoutRoomForTheLogReadsGoOn) {
+  constexpr uint64_t kContentBytes = 3'000'000;
+  ASSERT_TRUE(Append(engine(), "delivery-id-0001", {mailbox_}, RandomText(kContentBytes, 1)).ok());
+  files().SetFault([](Operation, const std::string&) { return IOStatus::NoSpace("full"); });
+  EXPECT_FALSE(Append(engine(), "delivery-id-0002", {mailbox_}, "x").ok());
+  // A little is free again.
+  files().SetFreeBytes(2'000'000);
+  files().SetFault(nullptr);
+  for (int i = 0; i < 10; ++i) {
+    absl::SleepFor(absl::Milliseconds(20));
+    EXPECT_EQ(ReasonOf(engine().Health()), kReasonDiskFull);
+    EXPECT_EQ(DeliveryIds(), std::set<std::string>{"delivery-id-0001"});
+  }
+  files().SetFreeBytes(2 * kContentBytes);
+  ASSERT_TRUE(store_.BecomesHealthy()) << engine().Health();
+  EXPECT_TRUE(Append(engine(), "delivery-id-0002", {mailbox_}, "x").ok());
+}
+
+TEST_F(EngineDiskFailure, WhatIsKnownIsToldWhileTheFilesCannotBeOpened) {
+  ASSERT_TRUE(Append(engine(), "delivery-id-0001", {mailbox_}, "x").ok());
+  files().SetFault([](Operation, const std::string& file) {
+    return absl::EndsWith(file, "/probe") ? IOStatus::OK() : IOStatus::IOError("broken");
+  });
+  EXPECT_FALSE(Append(engine(), "delivery-id-0002", {mailbox_}, "x").ok());
+  for (int i = 0; i < 3000 && engine().ListMessages(mailbox_, MessageId{0}, 10).ok(); ++i) {
+    absl::SleepFor(absl::Milliseconds(10));
+  }
+  ASSERT_EQ(engine().ListMessages(mailbox_, MessageId{0}, 10).status().code(), StatusCode::kUnavailable);
+  const auto status = engine().Status();
+  ASSERT_TRUE(status.ok()) << status.status();
+  EXPECT_EQ(status->message_count, 1);
+  EXPECT_GT(status->disk_bytes, 0);
+  EXPECT_EQ(status->open_maildrop_count, 0);
+  EXPECT_FALSE(engine().Health().ok());
+  files().SetFault(nullptr);
+  ASSERT_TRUE(store_.BecomesHealthy()) << engine().Health();
+  EXPECT_EQ(DeliveryIds(), std::set<std::string>{"delivery-id-0001"});
+}
+
 TEST_F(EngineDiskFailure, AReaderOutlivesTheRecovery) {
   const std::string large = RandomText(1'000'000, 4);
   ASSERT_TRUE(AppendStaged(engine(), "delivery-id-0001", {mailbox_}, large).ok());

@@ -56,18 +56,18 @@ class ObservabilityTest(SharedStackCase):
                 session.expect(550, "RCPT TO:<nobody@example.test>")
                 session.expect(250, f"RCPT TO:<{self.user}>")
                 self.assertEqual(554, session.data(looping).code)
-            events = self.stack.smtpd.process.events
-            [refused] = events(event="recipient_refused", **{"from": given})
+            event = self.stack.smtpd.process.wait_for_event
+            refused = event("recipient_refused", **{"from": given})
             self.assertEqual(("unknown_recipient", "nobody@example.test"), (refused["reply"], refused["recipient"]))
-            [refused] = events(event="message_refused", **{"from": given})
+            refused = event("message_refused", **{"from": given})
             self.assertEqual(("mail_loop", "mx"), (refused["reply"], refused["listener"]))
         with self.stack.mx() as session:
             session.expect(552, "MAIL FROM:<large@elsewhere.test> SIZE=99999999999")
-        [refused] = events(event="message_refused", **{"from": "large@elsewhere.test"})
+        refused = event("message_refused", **{"from": "large@elsewhere.test"})
         self.assertEqual("message_too_big", refused["reply"])
         with self.stack.submission(self.user) as session:
             session.expect(550, "MAIL FROM:<other@elsewhere.test>")
-        [refused] = events(event="sender_refused", **{"from": "other@elsewhere.test"})
+        refused = event("sender_refused", **{"from": "other@elsewhere.test"})
         self.assertEqual("sender_not_allowed", refused["reply"])
 
     def test_every_line_is_one_event(self):

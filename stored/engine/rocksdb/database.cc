@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "common/base/check.h"
 #include "common/base/clock.h"
@@ -402,6 +403,8 @@ absl::Status Database::Recover() {
 }
 
 absl::Status Database::ProbeDisk() const {
+  // Opening writes to new files what the logs hold.
+  RETURN_IF_ERROR(CheckFreeBytes(FreeBytes(env_, options_.path), BytesOfFiles(".log") + kProbeBytes));
   const std::string name = options_.path + "/probe";
   const absl::Status written = FromRocksDb(
       rocksdb::WriteStringToFile(&env_, std::string(kProbeBytes, '.'), name, /*should_sync=*/true));
@@ -417,11 +420,13 @@ absl::Status Database::NoteAcknowledged() {
   return absl::OkStatus();
 }
 
-int64_t Database::DiskBytes() const {
+uint64_t Database::BytesOfFiles(absl::string_view ending) const {
   std::vector<rocksdb::Env::FileAttributes> files;
-  int64_t total = 0;
+  uint64_t total = 0;
   if (!env_.GetChildrenFileAttributes(db_path(), &files).ok()) return 0;
-  for (const rocksdb::Env::FileAttributes& file : files) total += static_cast<int64_t>(file.size_bytes);
+  for (const rocksdb::Env::FileAttributes& file : files) {
+    if (absl::EndsWith(file.name, ending)) total += file.size_bytes;
+  }
   return total;
 }
 
@@ -481,7 +486,9 @@ WriteStall Database::Use::Stall() const {
   return WriteStall::kNone;
 }
 
-absl::Duration Database::Use::StalledFor() const { return database_.stalled_before_ + StalledTime(db()); }
+absl::Duration Database::Use::StalledFor() const {
+  return database_.stalled_before_ + (database_.db_ == nullptr ? absl::ZeroDuration() : StalledTime(db()));
+}
 
 absl::Status Database::Use::Write(rocksdb::WriteBatch& batch, bool sync) const {
   rocksdb::WriteOptions options;

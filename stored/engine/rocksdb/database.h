@@ -94,7 +94,7 @@ class Database {
     Use& operator=(const Use&) = delete;
 
     // Unavailable while a failure could not be mended, and for kMemory while the database is being opened again; nothing
-    // else may be called then.
+    // else may be called then, but StalledFor.
     absl::Status status() const;
     // Set once something was asked for that is not in memory, or a write would have been held up: what was read since is
     // worth nothing.
@@ -226,7 +226,7 @@ class Database {
   void StopCompacting();
 
   // Bytes of all files.
-  int64_t DiskBytes() const;
+  int64_t DiskBytes() const { return static_cast<int64_t>(BytesOfFiles("")); }
 
  private:
   enum class Access { kReadAndWrite, kRead };
@@ -248,6 +248,9 @@ class Database {
   absl::Status SweepStaged() ABSL_EXCLUSIVE_LOCKS_REQUIRED(gate_);
   absl::Status LoadHiding() ABSL_EXCLUSIVE_LOCKS_REQUIRED(gate_);
   void AwaitCompactions();
+  // Of the database's files whose names end so; 0 when they cannot be listed.
+  uint64_t BytesOfFiles(absl::string_view ending) const;
+  // Whether the disk takes writes, and has room for what opening the files writes.
   absl::Status ProbeDisk() const;
   std::string db_path() const;
 

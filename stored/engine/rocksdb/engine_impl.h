@@ -227,6 +227,7 @@ class RocksDbUpkeep final : public UpkeepEngine {
   void Maintain();
   void ReclaimAlways();
   void RecoverIfNeeded();
+  absl::StatusOr<EngineStatus> Look(const Database::Use& use);
   // These block; Cancelled after Stop.
   absl::Status Reclaim();
   absl::Status ReclaimMailbox(AccountId account);
@@ -248,7 +249,8 @@ class RocksDbUpkeep final : public UpkeepEngine {
   absl::Time swept_before_ ABSL_GUARDED_BY(sweep_mutex_) = absl::InfinitePast();
   std::string swept_receipts_ ABSL_GUARDED_BY(sweep_mutex_);
   std::string swept_old_receipts_ ABSL_GUARDED_BY(sweep_mutex_);
-  bool failure_logged_ = false;  // Maintain's
+  bool failure_logged_ = false;  // Maintain's, as is the next
+  bool waiting_logged_ = false;
   std::thread maintenance_;
   std::thread reclaiming_;
 };

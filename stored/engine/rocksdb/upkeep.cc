@@ -199,9 +199,14 @@ void RocksDbUpkeep::RecoverIfNeeded() {
   if (!shared_.health().write_failed()) return;
   if (!failure_logged_) obs::LogError("store_write_failed", {{"error", shared_.health().Get().ToString()}});
   failure_logged_ = true;
-  if (!shared_.database().Recover().ok()) return;
+  const absl::Status recovered = shared_.database().Recover();
+  if (!recovered.ok()) {
+    if (!waiting_logged_) obs::LogError("store_not_recovered", {{"error", recovered.ToString()}});
+    waiting_logged_ = true;
+    return;
+  }
   shared_.health().Recovered();
-  failure_logged_ = false;
+  failure_logged_ = waiting_logged_ = false;
   obs::LogWarning("store_recovered", {});
 }
 
@@ -441,37 +446,47 @@ absl::Status RocksDbUpkeep::SweepReceipts(char kind, absl::Time before, std::str
   return absl::OkStatus();
 }
 
+absl::StatusOr<EngineStatus> RocksDbUpkeep::Look(const Database::Use& use) {
+  const Database& database = shared_.database();
+  const Counters counters = database.counters();
+  EngineStatus status;
+  status.engine = "rocksdb";
+  status.schema_version = static_cast<int32_t>(kSchemaVersion);
+  status.incarnation = database.incarnation();
+  status.domain_count = counters.domain_count;
+  status.account_count = counters.account_count;
+  status.alias_count = counters.alias_count;
+  status.message_count = counters.message_count;
+  status.message_bytes = counters.message_bytes;
+  status.disk_bytes = database.DiskBytes();
+  status.hidden_deletion_count = database.hiding_count();
+  status.disk_free_bytes = static_cast<int64_t>(
+      std::min<uint64_t>(shared_.health().free_bytes(), std::numeric_limits<int64_t>::max()));
+  status.writes_stalled = use.StalledFor();
+  status.leases = shared_.leases().LiveLeases();
+  // Closed by a failure of the disk: that is when somebody asks. What stands in it is not known then.
+  if (!use.status().ok()) return status;
+  status.write_stall = use.Stall();
+  RETURN_IF_ERROR(Scan(
+      use, Family::kLock, "", "", [&](absl::string_view, absl::string_view value) -> absl::StatusOr<bool> {
+        rules::Lock lock;
+        RETURN_IF_ERROR(Decode(value, lock));
+        const rules::LeaseState lease = shared_.leases().StateOf(lock.lease_id, lock.lease_number);
+        if (lease == rules::LeaseState::kLive) ++status.open_maildrop_count;
+        return true;
+      }));
+  return status;
+}
+
 Task<absl::StatusOr<EngineStatus>> RocksDbUpkeep::Status() {
-  const auto read = [this](const Database::Use& use) -> absl::StatusOr<EngineStatus> {
-    const Database& database = shared_.database();
-    const Counters counters = database.counters();
-    EngineStatus status;
-    status.engine = "rocksdb";
-    status.schema_version = static_cast<int32_t>(kSchemaVersion);
-    status.incarnation = database.incarnation();
-    status.domain_count = counters.domain_count;
-    status.account_count = counters.account_count;
-    status.alias_count = counters.alias_count;
-    status.message_count = counters.message_count;
-    status.message_bytes = counters.message_bytes;
-    status.disk_bytes = database.DiskBytes();
-    status.hidden_deletion_count = database.hiding_count();
-    status.disk_free_bytes = static_cast<int64_t>(
-        std::min<uint64_t>(shared_.health().free_bytes(), std::numeric_limits<int64_t>::max()));
-    status.write_stall = use.Stall();
-    status.writes_stalled = use.StalledFor();
-    status.leases = shared_.leases().LiveLeases();
-    RETURN_IF_ERROR(Scan(
-        use, Family::kLock, "", "", [&](absl::string_view, absl::string_view value) -> absl::StatusOr<bool> {
-          rules::Lock lock;
-          RETURN_IF_ERROR(Decode(value, lock));
-          const rules::LeaseState lease = shared_.leases().StateOf(lock.lease_id, lock.lease_number);
-          if (lease == rules::LeaseState::kLive) ++status.open_maildrop_count;
-          return true;
-        }));
-    return status;
-  };
-  co_return co_await shared_.OnDisk(read);
+  if (!co_await shared_.readers().Enter()) co_return Readers::TooMany();
+  absl::StatusOr<EngineStatus> status;
+  {
+    const Database::Use use(shared_.database());
+    status = Look(use);
+  }
+  co_await shared_.readers().Leave();
+  co_return status;
 }
 
 // A deletion only hides a body. Its bytes are garbage once a compaction has met the deletion, and free once

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <functional>
 #include <map>
+#include <memory>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -355,8 +356,8 @@ TEST_F(IntakeTest, AGreatPieceIsHashedElsewhere) {
   ASSERT_TRUE(BlockOn(intake.Begin(Valid())).ok());
   const std::string piece = std::string(kMaxHashedAtOnceBytes, 'z') + "\r\n";
   // While the pool is busy the piece waits for it, and goes on by one wake-up.
-  absl::Notification busy;
-  for (int i = 0; i < 2; ++i) ASSERT_TRUE(hash_pool_.Submit([&busy] { busy.WaitForNotification(); }));
+  const auto busy = std::make_shared<absl::Notification>();
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(hash_pool_.Submit([busy] { busy->WaitForNotification(); }));
   const int wake_ups = executor_.wake_up_count();
   absl::Notification appended;
   const auto append = [&]() -> Task<> {
@@ -365,7 +366,7 @@ TEST_F(IntakeTest, AGreatPieceIsHashedElsewhere) {
   };
   Start(append());
   EXPECT_FALSE(appended.HasBeenNotified());
-  busy.Notify();
+  busy->Notify();
   appended.WaitForNotification();
   EXPECT_EQ(executor_.wake_up_count(), wake_ups + 1);
   EXPECT_EQ(BlockOn(intake.Finish(""))->receipt.sha256, Sha256(piece));
