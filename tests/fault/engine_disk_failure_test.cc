@@ -249,6 +249,10 @@ TEST_F(EngineDiskFailure, TablesAndBlobsFailInTheBackground) {
 // What the log holds is written anew when the files are opened: without room for that they stay as they are.
 TEST_F(EngineDiskFailure, WithoutRoomForTheLogReadsGoOn) {
   constexpr uint64_t kContentBytes = 3'000'000;
+  // Nothing leaves the log before that.
+  store_.Close();
+  store_.SetTweak([](RocksDbOptions& options) { options.write_buffer_bytes = size_t{64} << 20; });
+  store_.Open();
   ASSERT_TRUE(Append(engine(), "delivery-id-0001", {mailbox_}, RandomText(kContentBytes, 1)).ok());
   files().SetFault([](Operation, const std::string&) { return IOStatus::NoSpace("full"); });
   EXPECT_FALSE(Append(engine(), "delivery-id-0002", {mailbox_}, "x").ok());
