@@ -3,15 +3,11 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/mail/address.h"
+#include "common/mail/date_time.h"
 #include "common/text/utf8.h"
 
 namespace mailstead {
 namespace {
-
-// date-time of RFC 5322 section 3.3.
-std::string DateTime(absl::Time time) {
-  return absl::FormatTime("%a, %d %b %Y %H:%M:%S +0000", time, absl::UTCTimeZone());
-}
 
 // RFC 5321 section 4.1.3.
 std::string AddressLiteral(absl::string_view address) {

@@ -42,6 +42,14 @@ bool IsValidUtf8(absl::string_view text) {
   return true;
 }
 
+absl::string_view Utf8Prefix(absl::string_view text, size_t max_bytes) {
+  if (text.size() <= max_bytes) return text;
+  // A character has three bytes at most behind its first.
+  size_t end = max_bytes;
+  while (end > 0 && max_bytes - end < 3 && IsIn(static_cast<unsigned char>(text[end]), 0x80, 0xbf)) --end;
+  return text.substr(0, end);
+}
+
 std::string Utf8FromLatin1(absl::string_view text) {
   std::string utf8;
   utf8.reserve(2 * text.size());

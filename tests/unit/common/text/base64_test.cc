@@ -32,5 +32,23 @@ TEST(DecodeBase64, NothingElse) {
   }
 }
 
+TEST(EncodeBase64Lines, HasLinesOf76Characters) {
+  EXPECT_EQ(EncodeBase64Lines(""), "");
+  EXPECT_EQ(EncodeBase64Lines("A"), "QQ==\r\n");
+  for (const size_t size : {56, 57, 58, 114, 115}) {
+    const std::string bytes(size, '\xff');
+    std::string lines = EncodeBase64Lines(bytes);
+    std::string joined;
+    while (!lines.empty()) {
+      const size_t end = lines.find("\r\n");
+      ASSERT_NE(end, std::string::npos);
+      EXPECT_LE(end, 76u);
+      joined += lines.substr(0, end);
+      lines.erase(0, end + 2);
+    }
+    EXPECT_EQ(DecodeBase64(joined), bytes) << size;
+  }
+}
+
 }  // namespace
 }  // namespace mailstead

@@ -57,5 +57,24 @@ TEST(Utf8Test, TellsAscii) {
   EXPECT_FALSE(IsAscii("\xc3\xa4"));
 }
 
+TEST(Utf8Test, PrefixesEndWithACharacter) {
+  const std::string euro =
+      "a\xe2\x82\xac"
+      "b";
+  const char* expected[] = {"",
+                            "a",
+                            "a",
+                            "a",
+                            "a\xe2\x82\xac",
+                            "a\xe2\x82\xac"
+                            "b",
+                            "a\xe2\x82\xac"
+                            "b"};
+  for (size_t size = 0; size <= 6; ++size) EXPECT_EQ(Utf8Prefix(euro, size), expected[size]) << size;
+  EXPECT_EQ(Utf8Prefix("\xf0\x9f\x93\xa7", 3), "");
+  // What is no UTF-8 is cut near by.
+  EXPECT_GE(Utf8Prefix(std::string(100, '\xbf'), 50).size(), 47u);
+}
+
 }  // namespace
 }  // namespace mailstead
