@@ -63,6 +63,9 @@ config::Options OptionsOf(Flags& flags) {
       Flag("strict_ehlo", flags.strict_ehlo,
            "refuse EHLO and HELO on --mx_listen that name neither a domain nor an address literal (501 "
            "5.5.4)"),
+      Flag("check_from", flags.check_from,
+           "refuse submitted mail whose From or Sender has an address that the account may not send with "
+           "(550 5.7.1), or nothing that can be read as one (550 5.6.0)"),
       Flag("max_messages_per_account_per_hour", flags.max_messages_per_account_per_hour,
            Between(0, 1'000'000'000),
            "messages an account may send in an hour through this process; 0: no limit"),

@@ -22,6 +22,7 @@ struct Flags {
   std::vector<std::string> submissions_listen = {"[::]:465"};
   Limits limits;
   bool strict_ehlo = false;
+  bool check_from = true;
   // 0 means none.
   size_t max_messages_per_account_per_hour = 0;
   absl::Duration store_timeout = absl::Seconds(10);

@@ -22,6 +22,7 @@ ConnectionContext Server::MakeContext(ListenerKind kind, const Flags& flags, fro
   session.hostname = flags.frontend.hostname;
   session.limits = flags.limits;
   session.strict_ehlo = flags.strict_ehlo;
+  session.check_from = flags.check_from;
   session.allow_plaintext_auth = flags.frontend.allow_plaintext_auth;
   session.sasl_mechanisms = flags.frontend.sasl_mechanisms;
   return ConnectionContext{.session = std::move(session),

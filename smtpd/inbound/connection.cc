@@ -350,15 +350,16 @@ void Connection::BeginMessage() {
   Envelope envelope = session_.TakeEnvelope();
   envelope.delivery_id = context_.new_id(kDeliveryIdCharacters);
   TraceInfo trace = MakeTrace(envelope);
-  reception_ =
-      std::make_unique<Reception>(Reception::Options{.limits = context_.session.limits,
-                                                     .steady = context_.steady,
-                                                     .store = context_.store,
-                                                     .metrics = context_.metrics,
-                                                     .client_address = journal_.client(),
-                                                     .call = CallContext(),
-                                                     .add_missing_fields = context_.session.is_submission()},
-                                  std::move(envelope), std::move(trace));
+  const SessionConfig& config = context_.session;
+  Reception::Options options{.limits = config.limits,
+                             .steady = context_.steady,
+                             .store = context_.store,
+                             .metrics = context_.metrics,
+                             .client_address = journal_.client(),
+                             .call = CallContext(),
+                             .submitted = config.is_submission()};
+  if (config.check_from) options.from_account = session_.dialog().account;
+  reception_ = std::make_unique<Reception>(std::move(options), std::move(envelope), std::move(trace));
 }
 
 asio::awaitable<Action> Connection::Perform(ReceiveDataAction) {

@@ -13,7 +13,7 @@ MessageIntake::Options IntakeOptions(const Reception::Options& options, TraceInf
   return {.max_message_bytes = options.limits.max_message_bytes,
           .max_received_headers = options.limits.max_received_headers,
           .bare_line_ends = options.limits.bare_line_ends,
-          .add_missing_fields = options.add_missing_fields,
+          .submitted = options.submitted,
           .trace = std::move(trace)};
 }
 
@@ -110,11 +110,32 @@ asio::awaitable<Reception::Outcome> Reception::Finish() {
     co_return Outcome{.kind = Outcome::Kind::kRefused, .defect = intake_.defect()};
   }
   const absl::Time ended = options_.steady.Now();
+  const absl::StatusOr<MessageDefect> forged = co_await CheckOriginators();
+  if (!forged.ok() || *forged != MessageDefect::kNone) {
+    upload_.reset();
+    if (!forged.ok()) co_return Outcome{.kind = Outcome::Kind::kNotStored, .status = forged.status()};
+    co_return Outcome{.kind = Outcome::Kind::kRefused, .defect = *forged};
+  }
   absl::Status status = co_await Deliver();
   if (!status.ok()) co_return Outcome{.kind = Outcome::Kind::kNotStored, .status = std::move(status)};
   const absl::Time stored = options_.steady.Now();
   co_return Outcome{
       .kind = Outcome::Kind::kStored, .total = stored - deadline_.began(), .store_wait = stored - ended};
+}
+
+asio::awaitable<absl::StatusOr<MessageDefect>> Reception::CheckOriginators() {
+  if (options_.from_account.empty()) co_return MessageDefect::kNone;
+  const Originators& originators = intake_.originators();
+  if (!originators.readable()) co_return MessageDefect::kUnreadableFrom;
+  for (const std::string& address : originators.addresses()) {
+    // MAIL asked about that one, and most mail has no other.
+    if (address == envelope_.reverse_path) continue;
+    const absl::StatusOr<bool> allowed =
+        co_await options_.store.CheckSender(options_.from_account, address, options_.call);
+    if (!allowed.ok()) co_return allowed.status();
+    if (!*allowed) co_return MessageDefect::kForeignFrom;
+  }
+  co_return MessageDefect::kNone;
 }
 
 asio::awaitable<absl::Status> Reception::Deliver() {

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "asio/awaitable.hpp"
 #include "common/base/clock.h"
@@ -55,8 +56,10 @@ class Reception {
     // For a message that is one call; a greater one has the time of its client for its pieces besides, and
     // one try.
     store::CallContext call;
-    // Set for submitted mail: Date and Message-ID are added when they are missing.
-    bool add_missing_fields = false;
+    // As in MessageIntake::Options.
+    bool submitted = false;
+    // Who is logged in, where From and Sender must be addresses that the account may send with; else empty.
+    std::string from_account;
   };
   // `envelope` has its delivery id.
   Reception(Options options, Envelope envelope, TraceInfo trace);
@@ -92,6 +95,8 @@ class Reception {
   // A piece that is not the last. A failure is kept for the end: the client's bytes must be read to it first.
   asio::awaitable<void> Upload(std::string piece);
   asio::awaitable<Outcome> Finish();
+  // Whether the account may say that the message is from those that it names.
+  asio::awaitable<absl::StatusOr<MessageDefect>> CheckOriginators();
   // Gives what is left to the store. OK: the message is on disk.
   asio::awaitable<absl::Status> Deliver();
   void NoteUpload(const absl::Status& status);

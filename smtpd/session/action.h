@@ -54,7 +54,7 @@ using Action = std::variant<NextCommandAction, ResolveRecipientsAction, ReserveS
                             BeginAuthAction, ContinueAuthAction, EndAuthAction, StartTlsAction,
                             ReceiveDataAction, ReceiveChunkAction, SwallowChunkAction, CloseAction>;
 
-// Why a message is refused whatever the store would say.
-enum class MessageDefect { kNone, kTooBig, kBareLineEnd, kNul, kLoop };
+// Why a message is refused: for itself, or since its From or Sender is not the account's, or nobody's.
+enum class MessageDefect { kNone, kTooBig, kBareLineEnd, kNul, kLoop, kForeignFrom, kUnreadableFrom };
 
 }  // namespace mailstead::smtp

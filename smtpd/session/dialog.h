@@ -35,6 +35,8 @@ struct SessionConfig {
   Limits limits;
   // Set: on port 25 a client calls itself by a domain or an address literal. Never asked of who may log in later.
   bool strict_ehlo = false;
+  // Set: From and Sender of submitted mail are addresses that the account may send with.
+  bool check_from = true;
   // Set for tests only: AUTH is offered without TLS.
   bool allow_plaintext_auth = false;
   // What AUTH takes, where it is offered at all.

@@ -66,6 +66,8 @@ enum class ReplyId : unsigned char {
   kUnknownRecipient,
   kRecipientDisabled,
   kSenderNotAllowed,
+  kFromNotAllowed,
+  kFromUnreadable,
   kMessageBareLineEnd,
   kMessageNul,
   kMailboxTooSmall,

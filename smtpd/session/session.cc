@@ -22,6 +22,10 @@ ReplyId ReplyForDefect(MessageDefect defect) {
       return ReplyId::kMessageNul;
     case MessageDefect::kLoop:
       return ReplyId::kMailLoop;
+    case MessageDefect::kForeignFrom:
+      return ReplyId::kFromNotAllowed;
+    case MessageDefect::kUnreadableFrom:
+      return ReplyId::kFromUnreadable;
     case MessageDefect::kTooBig:
     case MessageDefect::kNone:
       break;

@@ -202,7 +202,7 @@ WrittenNotice Write(const Notice& notice) {
   sender.address = about.reverse_path;
   sender.notify.given = true;
   written.envelope.recipients.push_back(std::move(sender));
-  written.envelope.eight_bit_mime = eight_bit;
+  written.envelope.eight_bit_mime = !IsAscii(written.content);
   written.envelope.smtputf8 = utf8;
   written.envelope.require_tls = about.require_tls;
   return written;

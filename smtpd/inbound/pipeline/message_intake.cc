@@ -33,10 +33,10 @@ void MessageIntake::FinishChunks() {
 void MessageIntake::Inspect(size_t old_size) {
   if (defect_ == MessageDefect::kNone) {
     const absl::string_view added = absl::string_view(waiting_).substr(old_size);
-    size_bytes_ += added.size();
+    sent_bytes_ += added.size();
     lines_.Feed(added);
-    header_.Feed(added);
-    if (size_bytes_ > options_.max_message_bytes) {
+    InspectContent(old_size);
+    if (sent_bytes_ > options_.max_message_bytes) {
       defect_ = MessageDefect::kTooBig;
     } else if (lines_.saw_bare_line_end()) {
       defect_ = MessageDefect::kBareLineEnd;
@@ -49,9 +49,23 @@ void MessageIntake::Inspect(size_t old_size) {
   if (defect_ != MessageDefect::kNone) waiting_.clear();
 }
 
+void MessageIntake::InspectContent(size_t old_size) {
+  if (options_.submitted && !blind_copies_.ended()) {
+    const std::string added = waiting_.substr(old_size);
+    waiting_.resize(old_size);
+    blind_copies_.Filter(added, waiting_);
+  }
+  const absl::string_view content = absl::string_view(waiting_).substr(old_size);
+  size_bytes_ += content.size();
+  header_.Feed(content);
+}
+
 void MessageIntake::Finish() {
   if (defect_ != MessageDefect::kNone) return;
   lines_.Finish();
+  const size_t old_size = waiting_.size();
+  blind_copies_.Finish(waiting_);
+  InspectContent(old_size);
   header_.Finish();
   if (lines_.saw_bare_line_end()) {
     // A CR at its very end.
@@ -70,7 +84,7 @@ std::string MessageIntake::Take() {
 
 std::string MessageIntake::Trace() const {
   std::string trace = ReceivedField(options_.trace);
-  if (options_.add_missing_fields) submission_fields_.AppendMissing(options_.trace, trace);
+  if (options_.submitted) submission_fields_.AppendMissing(options_.trace, trace);
   EndTrace(header_, trace);
   return trace;
 }

@@ -8,12 +8,14 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "common/mail/field_remover.h"
 #include "common/mail/header_reader.h"
 #include "common/mail/trace.h"
 #include "common/text/dot_codec.h"
 #include "common/text/line_check.h"
 #include "smtpd/inbound/pipeline/chunk_decoder.h"
 #include "smtpd/inbound/pipeline/hops.h"
+#include "smtpd/inbound/pipeline/originators.h"
 #include "smtpd/limits.h"
 #include "smtpd/session/action.h"
 
@@ -25,8 +27,10 @@ class MessageIntake {
     uint64_t max_message_bytes = 0;
     size_t max_received_headers = 0;
     BareLineEnds bare_line_ends = BareLineEnds::kRefuse;
-    // Set for submitted mail: Date and Message-ID are added when they are missing (RFC 6409 section 8).
-    bool add_missing_fields = false;
+    // Set for submitted mail: Date and Message-ID are added when they are missing (RFC 6409 section 8), Bcc and
+    // Resent-Bcc are taken out (RFC 5322 section 3.6.3: else each recipient sees who was to be hidden), and
+    // originators() are looked for.
+    bool submitted = false;
     TraceInfo trace;
   };
   explicit MessageIntake(Options options);
@@ -44,16 +48,20 @@ class MessageIntake {
   MessageDefect defect() const { return defect_; }
   // True when enough has been decoded for a message on the stream to the store.
   bool has_full_piece() const { return waiting_.size() >= (taken_ ? kNextPieceBytes : kFirstPieceBytes); }
-  // What has been decoded since the last time: the content, as the client sent it.
+  // What has been decoded since the last time: the content, as the client sent it, without what is taken out.
   std::string Take();
   // The fields that stand in front of the content, once all of it has been fed.
   std::string Trace() const;
   // The size of the content so far.
   uint64_t size_bytes() const { return size_bytes_; }
+  // Of submitted mail, once all of it has been fed.
+  const Originators& originators() const { return originators_; }
 
  private:
   // Looks at what was appended to waiting_ since it had `old_size` bytes.
   void Inspect(size_t old_size);
+  // Takes what must not go on out of what was appended since then, and shows the rest to who looks at the content.
+  void InspectContent(size_t old_size);
   // The message has ended.
   void Finish();
 
@@ -63,8 +71,12 @@ class MessageIntake {
   LineCheck lines_;
   HopCounter hops_;
   SubmissionFields submission_fields_;
-  HeaderReader header_{&hops_, &submission_fields_};
+  Originators originators_;
+  FieldRemover blind_copies_{"Bcc", "Resent-Bcc"};
+  HeaderReader header_{&hops_, &submission_fields_, &originators_};
   std::string waiting_;
+  // What was sent, and what of it is content.
+  uint64_t sent_bytes_ = 0;
   uint64_t size_bytes_ = 0;
   // Set by the first Take.
   bool taken_ = false;

@@ -210,6 +210,7 @@ class SmtpServer : public test::ChatServer {
     session.hostname = "mx.example.test";
     session.limits = limits_;
     session.strict_ehlo = strict_ehlo_;
+    session.check_from = check_from_;
     session.allow_plaintext_auth = allow_plaintext_auth_;
     session.sasl_mechanisms = sasl_mechanisms_;
     return ConnectionContext{.session = std::move(session),
@@ -253,6 +254,10 @@ class SmtpServer : public test::ChatServer {
     }
     if (name == "strict_ehlo") {
       strict_ehlo_ = value == "true";
+      return absl::OkStatus();
+    }
+    if (name == "check_from") {
+      check_from_ = value == "true";
       return absl::OkStatus();
     }
     if (name == "allow_plaintext_auth") {
@@ -414,6 +419,7 @@ class SmtpServer : public test::ChatServer {
   ListenerKind kind_ = ListenerKind::kMx;
   std::vector<std::string> sasl_mechanisms_ = sasl::DefaultMechanisms();
   bool strict_ehlo_ = false;
+  bool check_from_ = true;
   bool allow_plaintext_auth_ = false;
   size_t max_connections_ = 0;
   size_t max_per_address_ = 0;

@@ -1,7 +1,9 @@
 #include "smtpd/inbound/pipeline/message_intake.h"
 
 #include <string>
+#include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 
@@ -78,7 +80,7 @@ TEST(MessageIntake, BoundsHopsExactly) {
 
 TEST(MessageIntake, AddsMissingFieldsOnTop) {
   MessageIntake::Options options = Options();
-  options.add_missing_fields = true;
+  options.submitted = true;
   MessageIntake intake(options);
   intake.FeedData("Subject: x\r\nMessage-ID: y\r\n\r\nbody\r\n.\r\n");
   EXPECT_EQ(intake.Take(), "Subject: x\r\nMessage-ID: y\r\n\r\nbody\r\n");
@@ -89,7 +91,7 @@ TEST(MessageIntake, AddsMissingFieldsOnTop) {
 TEST(MessageIntake, AddsWhatALongHeaderLacksAndNothingElse) {
   for (const bool has_date : {false, true}) {
     MessageIntake::Options options = Options();
-    options.add_missing_fields = true;
+    options.submitted = true;
     MessageIntake intake(options);
     const std::string field = absl::StrCat("X-Long: ", std::string(70'000, 'x'), "\r\n");
     intake.FeedData(field);
@@ -129,6 +131,70 @@ TEST(MessageIntake, ABareCrAtTheVeryEndOfChunksIsSeen) {
   EXPECT_EQ(intake.defect(), MessageDefect::kNone);
   intake.FinishChunks();
   EXPECT_EQ(intake.defect(), MessageDefect::kBareLineEnd);
+}
+
+MessageIntake::Options Submitted() {
+  MessageIntake::Options options = Options();
+  options.submitted = true;
+  return options;
+}
+
+TEST(MessageIntake, TakesBlindCopiesOutOfSubmittedMail) {
+  const std::string message =
+      "Bcc: x@y.test,\r\n z@y.test\r\nDate: d\r\nBCC : v@y.test\r\nMessage-ID: m\r\n\r\nBcc: text\r\n";
+  const std::string rest = "Date: d\r\nMessage-ID: m\r\n\r\nBcc: text\r\n";
+  for (size_t piece_bytes = 1; piece_bytes <= message.size(); ++piece_bytes) {
+    MessageIntake intake(Submitted());
+    MessageIntake chunks(Submitted());
+    for (size_t i = 0; i < message.size(); i += piece_bytes) {
+      intake.FeedData(absl::string_view(message).substr(i, piece_bytes));
+      chunks.FeedChunk(absl::string_view(message).substr(i, piece_bytes));
+    }
+    intake.FeedData(".\r\n");
+    chunks.FinishChunks();
+    EXPECT_EQ(intake.Take(), rest);
+    EXPECT_EQ(chunks.Take(), rest);
+    EXPECT_EQ(intake.size_bytes(), rest.size());
+    EXPECT_EQ(intake.Trace(), Received());
+  }
+  MessageIntake from_other_hosts(Options());
+  from_other_hosts.FeedData(message + ".\r\n");
+  EXPECT_EQ(from_other_hosts.Take(), message);
+}
+
+TEST(MessageIntake, LooksAtWhatItTakesOut) {
+  MessageIntake bare(Submitted());
+  bare.FeedData("Bcc: x\ny\r\n\r\n.\r\n");
+  EXPECT_EQ(bare.defect(), MessageDefect::kBareLineEnd);
+  MessageIntake nul(Submitted());
+  nul.FeedData(absl::string_view("Bcc: \0\r\n\r\n.\r\n", 13));
+  EXPECT_EQ(nul.defect(), MessageDefect::kNul);
+  MessageIntake::Options options = Submitted();
+  options.max_message_bytes = 100;
+  MessageIntake big(options);
+  big.FeedData(absl::StrCat("Bcc: ", std::string(94, 'x')));
+  EXPECT_EQ(big.defect(), MessageDefect::kNone);
+  big.FeedData("\r\n.\r\n");
+  EXPECT_EQ(big.defect(), MessageDefect::kTooBig);
+}
+
+TEST(MessageIntake, KeepsTheEndOfAHeaderWhoseLastFieldWentOut) {
+  MessageIntake text(Submitted());
+  text.FeedData("Bcc: x\r\nno field\r\n.\r\n");
+  EXPECT_EQ(text.Take(), "no field\r\n");
+  // The text must not become a line of the header.
+  EXPECT_TRUE(absl::EndsWith(text.Trace(), "\r\n\r\n"));
+  MessageIntake nothing(Submitted());
+  nothing.FeedData("Bcc: x\r\n.\r\n");
+  EXPECT_EQ(nothing.Take(), "");
+  EXPECT_EQ(nothing.size_bytes(), 0u);
+}
+
+TEST(MessageIntake, FindsOriginatorsOfSubmittedMail) {
+  MessageIntake intake(Submitted());
+  intake.FeedData("From: A <a@b.test>\r\n\r\n.\r\n");
+  EXPECT_TRUE(intake.originators().readable());
+  EXPECT_EQ(intake.originators().addresses(), std::vector<std::string>{"a@b.test"});
 }
 
 }  // namespace
