@@ -16,6 +16,8 @@ namespace {
 
 // Of a word that is too long for any line: leaves room for the name of a field in front of it.
 constexpr size_t kMaxWordBytes = 900;
+// Of blanks that stand together: no line may have nothing else (RFC 5322 section 3.2.2).
+constexpr size_t kMaxBlanks = 64;
 
 bool IsContinuation(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }
 
@@ -52,7 +54,11 @@ std::string Utf8Address(absl::string_view address, bool utf8) {
 
 // The next word with the blanks in front of it, or as much of it as fits into a line.
 absl::string_view TakeWord(absl::string_view& text) {
-  const size_t word = std::min(text.find_first_not_of(' '), text.size());
+  size_t word = std::min(text.find_first_not_of(' '), text.size());
+  if (word > kMaxBlanks) {
+    text.remove_prefix(word - 1);
+    word = 1;
+  }
   absl::string_view taken = text.substr(0, text.find(' ', word));
   if (taken.size() > kMaxWordBytes) taken = Utf8Prefix(taken, kMaxWordBytes);
   text.remove_prefix(taken.size());
@@ -82,7 +88,7 @@ std::string Printable(absl::string_view text, bool utf8) {
     const auto byte = static_cast<unsigned char>(c);
     // U+0080 to U+009F are control characters too.
     const bool is_c1 = well_formed && byte == 0xc2 && static_cast<unsigned char>(text[i + 1]) < 0xa0;
-    if (byte <= 0x20 || byte == 0x7f || is_c1) {
+    if (byte < 0x20 || byte == 0x7f || is_c1) {
       if (!absl::EndsWith(line, " ")) line.push_back(' ');
       if (is_c1) ++i;
     } else if (byte < 0x80 || (utf8 && well_formed)) {
@@ -115,14 +121,11 @@ std::vector<std::string> Wrap(absl::string_view text, size_t first_width, size_t
 }
 
 void AppendField(absl::string_view name, const std::vector<std::string>& lines, std::string& out) {
-  const size_t begin = out.size();
   absl::StrAppend(&out, name, ":");
   for (const std::string& line : lines) {
     if (&line != &lines.front()) out += "\r\n";
-    const size_t taken = out.size() - begin;
-    const size_t first_width =
-        &line == &lines.front() ? kGoodLineBytes - std::min(taken + 1, kGoodLineBytes) : kGoodLineBytes - 1;
-    const std::vector<std::string> pieces = Wrap(line, first_width, kGoodLineBytes);
+    const size_t in_front = &line == &lines.front() ? name.size() + 2 : 1;
+    const std::vector<std::string> pieces = Wrap(line, kGoodLineBytes - in_front, kGoodLineBytes);
     for (const std::string& piece : pieces) {
       if (&piece != &pieces.front()) out += "\r\n";
       // A blank, which a piece has unless it begins the line or was cut out of a word, makes it a part of the field.

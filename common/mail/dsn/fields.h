@@ -16,14 +16,16 @@ inline constexpr size_t kMaxLineBytes = 998;
 // Whether a line of `text` is longer than kMaxLineBytes, or has what no line may have: NUL, CR or LF by itself.
 bool HasBadLine(absl::string_view text);
 
-// One line of text: blanks and control characters that stand together are one blank, there is none at the ends, and
-// without `utf8`, or where the bytes are no UTF-8, each character outside ASCII is a '?'.
+// One line of text: control characters that stand together, or beside a blank, are one blank; there are none at the
+// ends; and without `utf8`, or where the bytes are no UTF-8, each character outside ASCII is a '?'. Printable text
+// stays what it is.
 std::string Printable(absl::string_view text, bool utf8);
 // The lines of a text, each as above; empty ones are left out. At most `max_bytes` of the text.
 std::vector<std::string> PrintableLines(absl::string_view text, bool utf8, size_t max_bytes);
 
-// Breaks printable text into lines of `width` at blanks; a word beyond that is a line of its own, and in pieces when
-// it is longer than kMaxLineBytes allows for. Each line but the first begins with the blank that it was broken at.
+// Breaks printable text into lines of `width` at blanks; a word beyond that is a line of its own, and in pieces when it
+// is longer than kMaxLineBytes allows for. Each line but the first begins with the blanks that it was broken at, unless
+// it was broken in a word.
 std::vector<std::string> Wrap(absl::string_view text, size_t first_width, size_t width);
 
 // "Name: value" with its CRLF, folded (RFC 5322 section 2.2.3). `lines` are printable; each begins a line.

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
@@ -24,7 +25,8 @@ TEST(Printable, IsOneLineOfText) {
     const char* utf8;
   } cases[] = {
       {"plain text", "plain text", "plain text"},
-      {"  two  blanks\t", "two blanks", "two blanks"},
+      {"  two  blanks\t", "two  blanks", "two  blanks"},
+      {"a \t\r\n b", "a  b", "a  b"},
       {"a\r\nBcc: b@c.test", "a Bcc: b@c.test", "a Bcc: b@c.test"},
       {absl::string_view("a\0b\x1b[1m\x7f", 8), "a b [1m", "a b [1m"},
       {"b\xc3\xb6se", "b?se", "b\xc3\xb6se"},
@@ -71,6 +73,18 @@ TEST(AppendField, UnfoldsToWhatItWas) {
   }
 }
 
+TEST(AppendField, HasNoLineOfBlanksAlone) {
+  for (size_t blanks : {1, 2, 63, 64, 65, 200, 2000}) {
+    const std::string value =
+        absl::StrCat(std::string(60, 'x'), std::string(blanks, ' '), std::string(60, 'y'));
+    const std::string field = Field("Name", {value});
+    EXPECT_EQ(std::vector<absl::string_view>(absl::StrSplit(field, "\r\n")).size(), 3u) << blanks;
+    const std::string unfolded = absl::StrReplaceAll(field, {{"\r\n", ""}});
+    EXPECT_TRUE(blanks > 64 || unfolded == absl::StrCat("Name: ", value)) << blanks;
+    EXPECT_FALSE(absl::StrContains(field, " \r\n"));
+  }
+}
+
 TEST(AppendField, BreaksWhatNoLineCanHave) {
   const std::string field = Field("Name", {std::string(3000, 'x')});
   const std::vector<std::string> lines = absl::StrSplit(field, "\r\n");
@@ -94,7 +108,7 @@ TEST(HasBadLine, LooksForWhatNoLineMayHave) {
 // RFC 3461 section 9.1, RFC 6533 section 3.
 TEST(TypedAddress, HasTheTypeOfItsCharacters) {
   EXPECT_EQ(TypedAddress("bob@remote.test", false), "rfc822; bob@remote.test");
-  EXPECT_EQ(TypedAddress("\"a b\"@remote.test", true), "rfc822; \"a b\"@remote.test");
+  EXPECT_EQ(TypedAddress("\"a  b\"@remote.test", true), "rfc822; \"a  b\"@remote.test");
   EXPECT_EQ(TypedAddress("b\xc3\xb6"
                          "b+x@\xe4\xbe\x8b.test",
                          false),
