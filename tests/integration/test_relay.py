@@ -117,6 +117,21 @@ class RelayTest(SharedStackCase):
                 self.assertEqual(code, reply.code, f"{sender}: {reply}")
                 session.expect(250, "RSET")
 
+    def test_submission_is_from_who_sends_it(self):
+        self.stack.ctl.add_alias("sales@example.test", self.user)
+        self.stack.fetch_all(self.other)
+        with self.stack.submission(self.user) as session:
+            for header, code in ((f"From: Me <{self.user}>", 250), (f"From: sales@EXAMPLE.test\r\nSender: {self.user}", 250),
+                                 (f'From: "{self.other}" <{self.user}>', 250), (f"From: {self.other}", 550),
+                                 (f"From: {self.user}\r\nSender: {self.other}", 550), ("From: a@elsewhere.test", 550)):
+                session.envelope(self.user, [self.other])
+                reply = session.data(f"{header}\r\nBcc: hidden@example.test\r\n\r\nHello\r\n".encode())
+                self.assertEqual(code, reply.code, f"{header}: {reply}")
+        kept = self.stack.fetch_all(self.other)
+        self.assertEqual(3, len(kept))
+        for message in kept:
+            self.assertNotIn(b"hidden@", message)
+
 
 if __name__ == "__main__":
     unittest.main()
