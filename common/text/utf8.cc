@@ -27,6 +27,18 @@ size_t SequenceLength(absl::string_view text) {
   return 0;
 }
 
+// `sequence` is well-formed.
+bool ActsOnItsReader(absl::string_view sequence) {
+  const auto lead = static_cast<unsigned char>(sequence.front());
+  if (sequence.size() == 1) return lead < 0x20 || lead == 0x7f;
+  const auto second = static_cast<unsigned char>(sequence[1]);
+  if (sequence.size() == 2) return lead == 0xc2 && second < 0xa0;
+  if (sequence.size() != 3 || lead != 0xe2) return false;
+  const auto third = static_cast<unsigned char>(sequence[2]);
+  if (second == 0x80) return IsIn(third, 0x8e, 0x8f) || IsIn(third, 0xa8, 0xae);
+  return second == 0x81 && IsIn(third, 0xa6, 0xa9);
+}
+
 }  // namespace
 
 bool IsAscii(absl::string_view text) {
@@ -63,6 +75,23 @@ std::string Utf8FromLatin1(absl::string_view text) {
     }
   }
   return utf8;
+}
+
+std::string PrintableUtf8(absl::string_view text, size_t max_bytes) {
+  std::string shown;
+  while (!text.empty()) {
+    const size_t length = SequenceLength(text);
+    absl::string_view character = length == 0 ? absl::string_view("?") : text.substr(0, length);
+    if (character == "\t") {
+      character = " ";
+    } else if (ActsOnItsReader(character)) {
+      character = "?";
+    }
+    if (shown.size() + character.size() > max_bytes) break;
+    shown.append(character.data(), character.size());
+    text.remove_prefix(length == 0 ? 1 : length);
+  }
+  return shown;
 }
 
 }  // namespace mailstead

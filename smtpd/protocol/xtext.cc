@@ -5,6 +5,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/strip.h"
 #include "common/text/utf8.h"
 
@@ -30,6 +31,23 @@ void AppendUtf8(uint32_t code, std::string& out) {
     out += static_cast<char>(0x80 | (code & 0x3f));
   }
 }
+
+// The code of the character at the front of `text`, which is valid UTF-8; takes it off.
+uint32_t TakeCharacter(absl::string_view& text) {
+  const auto lead = static_cast<unsigned char>(text.front());
+  text.remove_prefix(1);
+  if (lead < 0x80) return lead;
+  const size_t more = lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : 3;
+  uint32_t code = lead & (0x3f >> more);
+  for (size_t i = 0; i < more && !text.empty(); ++i) {
+    code = code << 6 | (static_cast<unsigned char>(text.front()) & 0x3f);
+    text.remove_prefix(1);
+  }
+  return code;
+}
+
+// xchar of RFC 3461 section 4.
+bool IsXchar(unsigned char c) { return c >= 0x21 && c <= 0x7e && c != '+' && c != '='; }
 
 bool IsCharacter(uint32_t code) {
   const bool surrogate = code >= 0xd800 && code <= 0xdfff;
@@ -61,6 +79,19 @@ Parsed<std::string> DecodeXtext(absl::string_view text) {
   return decoded;
 }
 
+std::string EncodeXtext(absl::string_view text) {
+  std::string encoded;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (IsXchar(byte)) {
+      encoded += c;
+    } else {
+      absl::StrAppendFormat(&encoded, "+%02X", byte);
+    }
+  }
+  return encoded;
+}
+
 Parsed<std::string> DecodeUtf8Address(absl::string_view text) {
   std::string decoded;
   while (!text.empty()) {
@@ -84,6 +115,19 @@ Parsed<std::string> DecodeUtf8Address(absl::string_view text) {
   }
   if (!IsValidUtf8(decoded)) return ParseError::kBadParameter;
   return decoded;
+}
+
+std::string EncodeUtf8Address(absl::string_view address) {
+  std::string encoded;
+  while (!address.empty()) {
+    const uint32_t code = TakeCharacter(address);
+    if (code < 0x80 && IsXchar(static_cast<unsigned char>(code)) && code != '\\') {
+      encoded += static_cast<char>(code);
+    } else {
+      absl::StrAppendFormat(&encoded, "\\x{%X}", code);
+    }
+  }
+  return encoded;
 }
 
 }  // namespace mailstead::smtp

@@ -76,5 +76,28 @@ TEST(Utf8Test, PrefixesEndWithACharacter) {
   EXPECT_GE(Utf8Prefix(std::string(100, '\xbf'), 50).size(), 47u);
 }
 
+TEST(PrintableUtf8Test, IsOneLineThatDoesNothingToItsReader) {
+  const auto shown = [](absl::string_view text) { return PrintableUtf8(text, 100); };
+  EXPECT_EQ(shown("a ~\xc3\xa4\xe2\x82\xac\xf0\x9f\x90\xb1"), "a ~\xc3\xa4\xe2\x82\xac\xf0\x9f\x90\xb1");
+  EXPECT_EQ(shown("a\tb"), "a b");
+  EXPECT_EQ(shown(absl::string_view("\0\r\n\x1b\x7f", 5)), "?????");
+  // C1, and the first that is none.
+  EXPECT_EQ(shown("\xc2\x80\xc2\x9f\xc2\xa0"), "??\xc2\xa0");
+  // Each byte that is no UTF-8.
+  EXPECT_EQ(shown("\xff\xc3\xed\xa0\x80z"), "?????z");
+  // U+200E, U+2028, U+202E, U+2066, U+2069 and their neighbours U+200D, U+2010, U+202F, U+2065, U+206A.
+  EXPECT_EQ(shown("\xe2\x80\x8e\xe2\x80\xa8\xe2\x80\xae\xe2\x81\xa6\xe2\x81\xa9"), "?????");
+  const absl::string_view neighbours = "\xe2\x80\x8d\xe2\x80\x90\xe2\x80\xaf\xe2\x81\xa5\xe2\x81\xaa";
+  EXPECT_EQ(shown(neighbours), neighbours);
+}
+
+TEST(PrintableUtf8Test, IsCutBetweenCharacters) {
+  EXPECT_EQ(PrintableUtf8("abc", 3), "abc");
+  EXPECT_EQ(PrintableUtf8("abc", 2), "ab");
+  EXPECT_EQ(PrintableUtf8("a\xe2\x82\xac", 4), "a\xe2\x82\xac");
+  EXPECT_EQ(PrintableUtf8("a\xe2\x82\xac", 3), "a");
+  EXPECT_EQ(PrintableUtf8("a", 0), "");
+}
+
 }  // namespace
 }  // namespace mailstead

@@ -41,5 +41,18 @@ TEST(DecodeUtf8Address, RefusesTheRest) {
   }
 }
 
+TEST(EncodeXtext, EncodesWhatCannotStandThere) {
+  EXPECT_EQ(EncodeXtext("!*,<>~aZ0"), "!*,<>~aZ0");
+  EXPECT_EQ(EncodeXtext("a+b=c d"), "a+2Bb+3Dc+20d");
+  EXPECT_EQ(EncodeXtext("\x7f\xc3\n"), "+7F+C3+0A");
+}
+
+TEST(EncodeUtf8Address, IsAsciiAndComesBack) {
+  const std::string address = "a+b=c\\d \xc3\xa9\xe2\x82\xac\xf0\x9f\x90\xb1@example.test";
+  const std::string encoded = EncodeUtf8Address(address);
+  EXPECT_EQ(encoded, "a\\x{2B}b\\x{3D}c\\x{5C}d\\x{20}\\x{E9}\\x{20AC}\\x{1F431}@example.test");
+  EXPECT_EQ(*DecodeUtf8Address(encoded), address);
+}
+
 }  // namespace
 }  // namespace mailstead::smtp
