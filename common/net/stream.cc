@@ -18,6 +18,7 @@
 #include "asio/use_awaitable.hpp"
 #include "common/base/check.h"
 #include "common/base/status.h"
+#include "common/net/client_tls.h"
 #include "common/net/openssl.h"
 #include "common/net/tls_context.h"
 
@@ -72,6 +73,7 @@ TlsInfo DescribeTls(SSL* ssl) {
   TlsInfo info;
   info.version = SSL_get_version(ssl);
   info.cipher = SSL_get_cipher_name(ssl);
+  info.resumed = SSL_session_reused(ssl) == 1;
   // SECURITY: without the extended master secret a TLS 1.2 exporter value can be the same on two connections,
   // and a man in the middle could pass a SCRAM exchange on (RFC 9266 section 3, RFC 7627).
   if (SSL_version(ssl) < TLS1_3_VERSION && SSL_get_extms_support(ssl) != 1) return info;
@@ -83,8 +85,16 @@ TlsInfo DescribeTls(SSL* ssl) {
                                  /*use_context=*/1) == 1) {
     info.tls_exporter.assign(reinterpret_cast<const char*>(value), sizeof(value));
   }
-  if (SSL_version(ssl) < TLS1_3_VERSION) info.tls_unique = TlsUnique(ssl);
+  if (SSL_version(ssl) < TLS1_3_VERSION && SSL_is_server(ssl)) info.tls_unique = TlsUnique(ssl);
   return info;
+}
+
+// "certificate verify failed" alone helps nobody.
+absl::Status WithCertificateError(const SSL* ssl, absl::Status status) {
+  const long error = SSL_get_verify_result(ssl);
+  if (SSL_is_server(ssl) || SSL_get_verify_mode(ssl) == SSL_VERIFY_NONE || error == X509_V_OK) return status;
+  return absl::Status(status.code(),
+                      absl::StrCat(status.message(), ": ", X509_verify_cert_error_string(error)));
 }
 
 }  // namespace
@@ -97,6 +107,8 @@ struct Stream::Impl : std::enable_shared_from_this<Stream::Impl> {
   Step TryPeek(absl::Span<char> into);
   Step TryWrite(absl::string_view bytes);
   Step TryHandshake();
+  // With `ssl` made for it, or null where that failed.
+  asio::awaitable<absl::Status> Handshake(absl::Duration timeout);
   // What came of an SSL_..._ex function, asked at once after it; `result` is what it returned.
   Step TlsStep(int result, size_t bytes);
   // OK when the socket is ready for what is wanted; the errors of the header otherwise.
@@ -224,6 +236,31 @@ Step Stream::Impl::TryHandshake() {
   return TlsStep(result, 0);
 }
 
+asio::awaitable<absl::Status> Stream::Impl::Handshake(absl::Duration timeout) {
+  if (closed) co_return ClosedByUs();
+  if (ssl == nullptr || SSL_set_fd(ssl.get(), socket.native_handle()) != 1) {
+    tls_failed = true;
+    co_return absl::UnavailableError(absl::StrCat("TLS: ", TakeOpenSslError()));
+  }
+  // One deadline for the handshake as a whole: a peer that trickles it does not hold the place for ever.
+  const SteadyTime until = DeadlineAfter(timeout);
+  Step step = TryHandshake();
+  while (step.want != Want::kNothing) {
+    absl::Status ready = co_await Wait(step.want, until);
+    if (!ready.ok()) {
+      tls_failed = true;
+      co_return ready;
+    }
+    step = TryHandshake();
+  }
+  if (!step.status.ok()) {
+    tls_failed = true;
+    co_return WithCertificateError(ssl.get(), std::move(step.status));
+  }
+  tls_info = std::make_unique<TlsInfo>(DescribeTls(ssl.get()));
+  co_return absl::OkStatus();
+}
+
 asio::awaitable<absl::Status> Stream::Impl::Wait(Want want, SteadyTime until) {
   if (closed) co_return ClosedByUs();
   // A peer that sends a byte in time for each wait must not put off the deadline for ever.
@@ -296,6 +333,7 @@ Stream::~Stream() { impl_->Close(); }
 
 asio::awaitable<absl::StatusOr<size_t>> Stream::ReadSome(absl::Span<char> into, absl::Duration timeout) {
   CHECK(!into.empty());
+  if (timeout <= absl::ZeroDuration()) impl_->drained = false;
   Step step = impl_->TryRead(into);
   if (step.want == Want::kNothing) {
     if (!step.status.ok()) co_return step.status;
@@ -316,6 +354,7 @@ asio::awaitable<absl::Status> Stream::ReadInto(absl::FunctionRef<void(absl::stri
   // One buffer for each thread: it is full only between one try and the taking.
   thread_local char buffer[kMaxReadBytes];
   CHECK(max_bytes > 0 && max_bytes <= kMaxReadBytes);
+  if (timeout <= absl::ZeroDuration()) impl_->drained = false;
   Step step = impl_->TryRead(absl::MakeSpan(buffer, max_bytes));
   if (step.want != Want::kNothing) {
     const SteadyTime deadline = DeadlineAfter(timeout);
@@ -378,30 +417,16 @@ asio::awaitable<absl::Status> Stream::Write(absl::string_view bytes, absl::Durat
 
 asio::awaitable<absl::Status> Stream::StartTls(const TlsContext& context, absl::Duration timeout) {
   CHECK(impl_->ssl == nullptr);
-  if (impl_->closed) co_return ClosedByUs();
   impl_->ssl.reset(SSL_new(context.current().get()));
-  if (impl_->ssl == nullptr || SSL_set_fd(impl_->ssl.get(), impl_->socket.native_handle()) != 1) {
-    impl_->tls_failed = true;
-    co_return absl::UnavailableError(absl::StrCat("TLS: ", TakeOpenSslError()));
-  }
-  SSL_set_accept_state(impl_->ssl.get());
-  // One deadline for the handshake as a whole: a peer that trickles it does not hold the place for ever.
-  const SteadyTime deadline = DeadlineAfter(timeout);
-  Step step = impl_->TryHandshake();
-  while (step.want != Want::kNothing) {
-    absl::Status ready = co_await impl_->Wait(step.want, deadline);
-    if (!ready.ok()) {
-      impl_->tls_failed = true;
-      co_return ready;
-    }
-    step = impl_->TryHandshake();
-  }
-  if (!step.status.ok()) {
-    impl_->tls_failed = true;
-    co_return step.status;
-  }
-  impl_->tls_info = std::make_unique<TlsInfo>(DescribeTls(impl_->ssl.get()));
-  co_return absl::OkStatus();
+  if (impl_->ssl != nullptr) SSL_set_accept_state(impl_->ssl.get());
+  return impl_->Handshake(timeout);
+}
+
+asio::awaitable<absl::Status> Stream::StartTls(ClientTls& tls, const ClientHandshake& wanted,
+                                               absl::Duration timeout) {
+  CHECK(impl_->ssl == nullptr);
+  impl_->ssl = tls.Begin(wanted);
+  return impl_->Handshake(timeout);
 }
 
 const TlsInfo* Stream::tls() const { return impl_->tls_info.get(); }

@@ -19,18 +19,22 @@
 
 namespace mailstead::net {
 
+class ClientTls;
+struct ClientHandshake;
 class TlsContext;
 
 // What a TLS handshake agreed on, for Received and the log.
 struct TlsInfo {
   std::string version;  // "TLSv1.3"
   std::string cipher;   // "TLS_AES_256_GCM_SHA384"
+  // It went on from an earlier session, by a ticket.
+  bool resumed = false;
   // The 32 bytes of RFC 9266 that bind a login to the connection (SCRAM-SHA-256-PLUS). Empty when the
   // handshake gives no unique value (TLS 1.2 without the extended master secret): the PLUS mechanisms must
   // not be offered then.
   std::string tls_exporter;
   // The 12 bytes of RFC 5929 section 3, by which clients bind under TLS 1.2. Set with tls_exporter, and empty under TLS
-  // 1.3, which has none.
+  // 1.3, which has none, and on the client's side, where we do not bind.
   std::string tls_unique;
 };
 
@@ -44,7 +48,7 @@ class Stream {
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
 
-  // Reads at least one byte into `into`. Waits until `timeout` has passed.
+  // Reads at least one byte into `into`. Waits until `timeout` has passed; with none, what is there now is read.
   asio::awaitable<absl::StatusOr<size_t>> ReadSome(absl::Span<char> into, absl::Duration timeout);
   // As ReadSome, without a buffer of the caller's: at most kMaxReadBytes are given to `take` when they are
   // there, and nothing is held while none are. `take` must live until then and must not suspend.
@@ -65,6 +69,10 @@ class Stream {
   // away. After an error the stream can only be closed. OpenSSL writes with write(2): the process must ignore
   // SIGPIPE (see BlockSignals).
   asio::awaitable<absl::Status> StartTls(const TlsContext& context, absl::Duration timeout);
+  // The client's handshake, in the same way. `tls` outlives the stream. Unavailable says what was wrong with the
+  // certificate, where that is why.
+  asio::awaitable<absl::Status> StartTls(ClientTls& tls, const ClientHandshake& wanted,
+                                         absl::Duration timeout);
   // What the handshake agreed on; null before StartTls.
   const TlsInfo* tls() const;
 

@@ -7,6 +7,7 @@
 #include <variant>
 
 #include "absl/time/time.h"
+#include "smtpd/outbound/outcome.h"
 
 namespace mailstead::smtp::outbound {
 
@@ -16,6 +17,8 @@ struct AwaitReplyAction {
   absl::Duration timeout;
   // It is first awaited now; false: a part of it has come.
   bool first = true;
+  // Of the command that is to be answered.
+  Stage stage = Stage::kGreeting;
 };
 // Shake hands; then OnTlsStarted or OnTlsFailed. SECURITY: bytes that can be read before the handshake begins are given to
 // OnBytes instead: the host waits for us now, so that they are somebody else's.

@@ -204,7 +204,7 @@ Action ClientSession::NotAReplyToThis(const PeerReply& reply) {
   return Broken(absl::StrCat("the host answered what does not fit: ", reply.code, " ", reply.Text()));
 }
 
-Action ClientSession::OnLost(const absl::Status& status) {
+Action ClientSession::OnLost(const absl::Status& status, absl::string_view last_words) {
   if (state_ == State::kClosed) return CloseAction{};
   if (absl::IsCancelled(status)) {
     Action action = End({.kind = ConnectionOutcome::Kind::kBroken,
@@ -214,9 +214,15 @@ Action ClientSession::OnLost(const absl::Status& status) {
     connection_.kind = ConnectionOutcome::Kind::kBroken;
     return action;
   }
-  const std::string words = absl::IsDeadlineExceeded(status)
-                                ? "the host did not answer in time"
-                                : absl::StrCat("the connection was lost: ", status.message());
+  std::string words = absl::IsDeadlineExceeded(status)
+                          ? "the host did not answer in time"
+                          : absl::StrCat("the connection was lost: ", status.message());
+  if (parser_.Feed(last_words).kind == ReplyParser::Kind::kReply) {
+    const PeerReply reply = parser_.Take();
+    if (reply.code == kServiceNotAvailable) return Refused(StageNow(), reply);
+    absl::StrAppend(&words, "; its last words: ", reply.code, " ", reply.enhanced,
+                    reply.enhanced.empty() ? "" : " ", reply.Text());
+  }
   return End({.kind = ConnectionOutcome::Kind::kBroken,
               .stage = StageNow(),
               .enhanced = "4.4.2",
@@ -266,7 +272,7 @@ Action ClientSession::Await(bool first) const {
       timeout = timeouts.reset;
       break;
   }
-  return AwaitReplyAction{.timeout = timeouts.Capped(timeout), .first = first};
+  return AwaitReplyAction{.timeout = timeouts.Capped(timeout), .first = first, .stage = StageNow()};
 }
 
 Action ClientSession::Begin() {

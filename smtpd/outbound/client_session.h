@@ -91,8 +91,9 @@ class ClientSession {
   // What the host has sent.
   Action OnBytes(absl::string_view bytes);
   // Unavailable: the host has closed; DeadlineExceeded: the time of the action, or of a write, is over; Cancelled: we shut
-  // down.
-  Action OnLost(const absl::Status& status);
+  // down. `last_words`: what the host has said while it did not take what was written. They are no answer, unless it is a
+  // 421; a reply is kept for people.
+  Action OnLost(const absl::Status& status, absl::string_view last_words = {});
 
   // The answers to actions.
 

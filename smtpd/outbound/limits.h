@@ -27,6 +27,9 @@ struct Timeouts {
   absl::Duration final_dot = absl::Minutes(10);  // section 4.5.3.2.6: less makes duplicates
   // The outcome of the transaction is known, and only the connection's use is at stake.
   absl::Duration reset = absl::Seconds(20);
+  // From MAIL to the end of the message, however little by little the host takes it; as long as our own server takes for one.
+  // The reply to the end has its own time behind it.
+  absl::Duration transaction = absl::Hours(1);
   // No one of them is longer than this.
   absl::Duration cap = absl::InfiniteDuration();
 
