@@ -293,9 +293,11 @@ TEST(ClientConnectionTest, TheSourceAddressIsUsed) {
 
 TEST(ClientConnectionTest, AHostMayEndAConnectionAtRest) {
   for (const absl::string_view end : {"421 4.4.2 idle for too long\r\n", "", "what?\r\n"}) {
+    std::atomic<bool> at_rest = false;
     std::atomic<bool> said = false;
     ScriptedHost host([&](HostConnection& peer) {
       peer.Greet("");
+      while (!at_rest) std::this_thread::yield();
       peer.Say(end);
       if (end.empty()) peer.Close();
       said = true;
@@ -303,7 +305,7 @@ TEST(ClientConnectionTest, AHostMayEndAConnectionAtRest) {
     });
     Connected client(host.port());
     ASSERT_EQ(client.Open(), "usable");
-    // It may come with the reply to EHLO or behind it; what was said before this is there.
+    at_rest = true;
     while (!said) std::this_thread::yield();
     const std::vector<std::string> recipients = client.Send();
     const std::string expected = absl::StartsWith(end, "421") ? "deferred 421 4.4.2 idle"
