@@ -15,8 +15,8 @@
 namespace mailstead::net {
 namespace {
 
-// The port is chosen when the other end is known: one local port serves many connections to different hosts, and sending
-// does not use up the ports of the source address.
+// The port is chosen when the other end is known: one local port serves many connections to different hosts, and
+// sending does not use up the ports of the source address.
 using BindAddressNoPort = asio::detail::socket_option::boolean<IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT>;
 
 }  // namespace

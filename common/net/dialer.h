@@ -27,8 +27,8 @@ class Dialer {
   Dialer(const Dialer&) = delete;
   Dialer& operator=(const Dialer&) = delete;
 
-  // Once. Errors: Unavailable (refused, unreachable), DeadlineExceeded, Cancelled, FailedPrecondition (this machine does not
-  // have the source address).
+  // Once. Errors: Unavailable (refused, unreachable), DeadlineExceeded, Cancelled, FailedPrecondition (this machine
+  // does not have the source address).
   asio::awaitable<absl::StatusOr<asio::ip::tcp::socket>> Dial(DialOptions options);
   // Ends Dial with Cancelled, also one that has not begun. From the dialer's own io_context only.
   void Cancel();

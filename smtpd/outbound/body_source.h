@@ -13,9 +13,9 @@ namespace mailstead::smtp::outbound {
 class BodySource {
  public:
   virtual ~BodySource() = default;
-  // The next octets, at most `max_bytes` (> 0) of them; empty at the end. It is asked for no more than Content::size_bytes in
-  // all, which must be the size of the message: what a longer one has behind that would be cut off. Asked when the piece
-  // before has been sent; what is not sent is nowhere but here.
+  // The next octets, at most `max_bytes` (> 0) of them; empty at the end. It is asked for no more than
+  // Content::size_bytes in all, which must be the size of the message: what a longer one has behind that would be cut
+  // off. Asked when the piece before has been sent; what is not sent is nowhere but here.
   virtual asio::awaitable<absl::StatusOr<std::string>> Next(size_t max_bytes) = 0;
 };
 

@@ -20,8 +20,8 @@ struct AwaitReplyAction {
   // Of the command that is to be answered.
   Stage stage = Stage::kGreeting;
 };
-// Shake hands; then OnTlsStarted or OnTlsFailed. SECURITY: bytes that can be read before the handshake begins are given to
-// OnBytes instead: the host waits for us now, so that they are somebody else's.
+// Shake hands; then OnTlsStarted or OnTlsFailed. SECURITY: bytes that can be read before the handshake begins are given
+// to OnBytes instead: the host waits for us now, so that they are somebody else's.
 struct ShakeHandsAction {
   absl::Duration timeout;
 };
@@ -40,7 +40,8 @@ struct EndAuthAction {};
 struct NextPieceAction {
   uint64_t max_bytes = 0;
 };
-// Nothing: a transaction or QUIT may follow, at any time. What comes from the host before is given to OnBytes or OnLost.
+// Nothing: a transaction or QUIT may follow, at any time. What comes from the host before is given to OnBytes or
+// OnLost.
 struct RestAction {};
 // Close the connection; connection() says why.
 struct CloseAction {};

@@ -53,9 +53,9 @@ class ClientConnection {
   // Connects, and goes as far as a transaction may follow. Once. Where it fails, outcome() says how.
   asio::awaitable<void> Open();
 
-  // Sends one message. `body` lives until then. Also when the connection is not usable any more, or turns out to be not:
-  // nothing was offered to the host then, and the recipients' outcomes are those of OutcomeWithoutTransaction, with kIdle
-  // where the host has ended a connection at rest: a new one may serve at once.
+  // Sends one message. `body` lives until then. Also when the connection is not usable any more, or turns out to be
+  // not: nothing was offered to the host then, and the recipients' outcomes are those of OutcomeWithoutTransaction,
+  // with kIdle where the host has ended a connection at rest: a new one may serve at once.
   asio::awaitable<TransactionOutcome> Send(Transaction transaction, BodySource& body);
 
   // Says QUIT if the connection is usable, and closes.

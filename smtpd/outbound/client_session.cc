@@ -467,6 +467,7 @@ Action ClientSession::BeginAuth() {
   }
   for (const std::string& mechanism : config_.auth_mechanisms) {
     if (!extensions_.OffersMechanism(mechanism)) continue;
+    mechanism_ = mechanism;
     state_ = State::kAuth;
     return BeginAuthAction{.mechanism = mechanism};
   }
@@ -479,10 +480,8 @@ Action ClientSession::OnAuthResponse(const std::optional<std::string>& response)
   if (auth_step_count_++ > 0) {
     AppendAuthResponse(response.value_or(""), line);
   } else {
-    const auto chosen =
-        std::find_if(config_.auth_mechanisms.begin(), config_.auth_mechanisms.end(),
-                     [this](const std::string& name) { return extensions_.OffersMechanism(name); });
-    CHECK(chosen != config_.auth_mechanisms.end() && AppendAuth(*chosen, response, line).ok());
+    // It is one of ours, not the host's word.
+    CHECK(AppendAuth(mechanism_, response, line).ok());
   }
   Command(line, Awaited::kAuth);
   return Await(/*first=*/true);
@@ -714,8 +713,8 @@ Action ClientSession::OnPiece(absl::string_view octets) {
   open_->lines.Feed(octets);
   if (open_->left_bytes == 0) open_->lines.Finish();
   if (open_->lines.saw_bare_line_end() || open_->lines.saw_nul()) {
-    // SECURITY: what was said of the content is not so. A bare CR or LF that gets out could end the message at a host that
-    // reads line ends loosely, and begin another (SMTP smuggling).
+    // SECURITY: what was said of the content is not so. A bare CR or LF that gets out could end the message at a host
+    // that reads line ends loosely, and begin another (SMTP smuggling).
     Settle(OurRefusal("5.6.0", "the message has a NUL, or a CR or LF that is not part of a CRLF"),
            /*accepted_only=*/true);
     return Broken("the message is not fit to be sent");

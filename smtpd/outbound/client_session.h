@@ -1,5 +1,6 @@
-// The client's side of one SMTP connection as a pure state machine (RFC 5321): bytes or an event in, bytes to write and one
-// action out. It has no socket, no clock and no secrets: client_connection.cc moves the bytes and performs the actions.
+// The client's side of one SMTP connection as a pure state machine (RFC 5321): bytes or an event in, bytes to write and
+// one action out. It has no socket, no clock and no secrets: client_connection.cc moves the bytes and performs the
+// actions.
 //
 //   ClientSession session(config);
 //   Action action = session.Begin();          // AwaitReplyAction: the greeting
@@ -49,8 +50,8 @@ struct ClientConfig {
   TlsPolicy tls;
   // The SASL mechanisms to log in by, the best first. Empty: we do not log in.
   std::vector<std::string> auth_mechanisms;
-  // Log in although nobody has authenticated the host. SECURITY: only for a host that is reached over loopback; a password
-  // or an exchange to guess it by would go to whoever answers.
+  // Log in although nobody has authenticated the host. SECURITY: only for a host that is reached over loopback; a
+  // password or an exchange to guess it by would go to whoever answers.
   bool allow_auth_without_verified_tls = false;
   // BDAT where the host offers CHUNKING. SECURITY: it leaves nothing for a host to misread as the end of the message.
   bool use_chunking = true;
@@ -76,7 +77,8 @@ class ClientSession {
   ClientSession(const ClientSession&) = delete;
   ClientSession& operator=(const ClientSession&) = delete;
 
-  // What is to be sent before the action is performed; the connection sends and clears it. One piece of the body at most.
+  // What is to be sent before the action is performed; the connection sends and clears it. One piece of the body at
+  // most.
   std::string& output() { return output_; }
   // How long one step of sending it may take.
   absl::Duration write_timeout() const;
@@ -90,9 +92,9 @@ class ClientSession {
 
   // What the host has sent.
   Action OnBytes(absl::string_view bytes);
-  // Unavailable: the host has closed; DeadlineExceeded: the time of the action, or of a write, is over; Cancelled: we shut
-  // down. `last_words`: what the host has said while it did not take what was written. They are no answer, unless it is a
-  // 421; a reply is kept for people.
+  // Unavailable: the host has closed; DeadlineExceeded: the time of the action, or of a write, is over; Cancelled: we
+  // shut down. `last_words`: what the host has said while it did not take what was written. They are no answer, unless
+  // it is a 421; a reply is kept for people.
   Action OnLost(const absl::Status& status, absl::string_view last_words = {});
 
   // The answers to actions.
@@ -198,12 +200,14 @@ class ClientSession {
   // In the order of their replies; at most kMaxPipelinedCommands.
   std::deque<Awaited> awaited_;
   Extensions extensions_;
-  // TLS is up, and the EHLO after it has been answered.
+  // TLS is up; the EHLO after it has been answered; the host's certificate was checked.
   bool tls_ = false;
   bool hello_since_tls_ = false;
   bool authenticated_tls_ = false;
   // STARTTLS was tried, and refused where that may be.
   bool clear_is_fine_ = false;
+  // Of the AUTH exchange: what it was begun with, how often we have answered, and why it was cancelled.
+  std::string mechanism_;
   int auth_step_count_ = 0;
   std::string auth_failure_;
   std::unique_ptr<OpenTransaction> open_;

@@ -11,9 +11,9 @@
 
 namespace mailstead::smtp::outbound {
 
-// SECURITY: a connection that is used again was protected as its first user asked, and logged in as its first user. Every
-// field is one by which two users could differ: a false match would send mail in the clear that must not be, or as somebody
-// else.
+// SECURITY: a connection that is used again was protected as its first user asked, and logged in as its first user.
+// Every field is one by which two users could differ: a false match would send mail in the clear that must not be, or
+// as somebody else.
 struct ConnectionKey {
   // Of the host, as text, and the port.
   std::string address;
@@ -36,8 +36,9 @@ struct ConnectionKey {
   }
 };
 
-// The key under which TLS session tickets of the host are kept. SECURITY: a session that is resumed shows no certificate:
-// one that began without a check of names must never be resumed where names are checked, nor for other names.
+// The key under which TLS session tickets of the host are kept. SECURITY: a session that is resumed shows no
+// certificate: one that began without a check of names must never be resumed where names are checked, nor for other
+// names.
 inline std::string TicketKey(const ConnectionKey& key) {
   return absl::StrCat(key.address, " ", key.port, " ", static_cast<int>(key.tls.level), " ",
                       key.tls.server_name, " ", absl::StrJoin(key.tls.names, ","));

@@ -13,21 +13,21 @@
 
 namespace mailstead::smtp::outbound {
 
-// What a host may make us compute for one login: RFC 7677 section 4 asks for 4096 at least, and half a second of a core is
-// more than any server uses for itself.
+// What a host may make us compute for one login: RFC 7677 section 4 asks for 4096 at least, and half a second of a core
+// is more than any server uses for itself.
 inline constexpr uint64_t kMaxScramIterations = 1'000'000;
 
 class GsaslClient : public SaslClient {
  public:
-  // Steps run on `pool`, which outlives this: SCRAM hashes the password thousands of times. The secret is wiped when the last
-  // step is done and this is gone.
+  // Steps run on `pool`, which outlives this: SCRAM hashes the password thousands of times. The secret is wiped when
+  // the last step is done and this is gone.
   GsaslClient(std::string user, std::string password, WorkerPool& pool);
   ~GsaslClient() override;
   GsaslClient(const GsaslClient&) = delete;
   GsaslClient& operator=(const GsaslClient&) = delete;
 
-  // InvalidArgument: not one of the three, or the host's words are wrong, or not those of somebody who knows the password;
-  // ResourceExhausted: the pool is full; DeadlineExceeded.
+  // InvalidArgument: not one of the three, or the host's words are wrong, or not those of somebody who knows the
+  // password; ResourceExhausted: the pool is full; DeadlineExceeded.
   asio::awaitable<absl::StatusOr<std::optional<std::string>>> Begin(std::string mechanism) override;
   asio::awaitable<absl::StatusOr<std::string>> Respond(std::string challenge) override;
   bool complete() const override;

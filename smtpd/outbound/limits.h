@@ -27,8 +27,8 @@ struct Timeouts {
   absl::Duration final_dot = absl::Minutes(10);  // section 4.5.3.2.6: less makes duplicates
   // The outcome of the transaction is known, and only the connection's use is at stake.
   absl::Duration reset = absl::Seconds(20);
-  // From MAIL to the end of the message, however little by little the host takes it; as long as our own server takes for one.
-  // The reply to the end has its own time behind it.
+  // From MAIL to the end of the message, however little by little the host takes it; as long as our own server takes
+  // for one. The reply to the end has its own time behind it.
   absl::Duration transaction = absl::Hours(1);
   // No one of them is longer than this.
   absl::Duration cap = absl::InfiniteDuration();
@@ -36,8 +36,8 @@ struct Timeouts {
   absl::Duration Capped(absl::Duration timeout) const { return std::min(timeout, cap); }
 };
 
-// Commands that wait for their replies (RFC 2920 section 3.1): what they are answered with, 64 lines of 512 octets, fits
-// into the buffers of any two hosts, so that neither waits for the other to read.
+// Commands that wait for their replies (RFC 2920 section 3.1): what they are answered with, 64 lines of 512 octets,
+// fits into the buffers of any two hosts, so that neither waits for the other to read.
 inline constexpr size_t kMaxPipelinedCommands = 64;
 // Of the body, in one piece.
 inline constexpr uint64_t kMaxPieceBytes = 65'536;

@@ -56,8 +56,8 @@ struct RecipientOutcome {
 struct TransactionOutcome {
   // In the order of the envelope.
   std::vector<RecipientOutcome> recipients;
-  // The end of the message was sent, and what the host made of it is not known: the accepted recipients are kDeferred, and
-  // a further attempt may deliver to them twice.
+  // The end of the message was sent, and what the host made of it is not known: the accepted recipients are kDeferred,
+  // and a further attempt may deliver to them twice.
   bool unknown = false;
   // The host offers DSN (RFC 3461): notices of success are its to make.
   bool dsn_passed_on = false;
@@ -69,10 +69,11 @@ struct ConnectionOutcome {
   enum class Kind : uint8_t {
     // A transaction may follow.
     kUsable,
-    // The host said no, to the connection or to our login: 4yz or 5yz. Also: we did not log in where it would not be safe.
+    // The host said no, to the connection or to our login: 4yz or 5yz. Also: we did not log in where it would not be
+    // safe.
     kRefused,
-    // TLS was needed and not offered or refused, or it failed between STARTTLS and the reply to the EHLO after it. Where
-    // the policy is kMay, a new connection in the clear may do better.
+    // TLS was needed and not offered or refused, or it failed between STARTTLS and the reply to the EHLO after it.
+    // Where the policy is kMay, a new connection in the clear may do better.
     kTlsBroken,
     // 421: the host closes.
     kClosing,
@@ -93,9 +94,9 @@ struct ConnectionOutcome {
   bool operator==(const ConnectionOutcome&) const = default;
 };
 
-// What a connection that never came to a transaction means for the mail that was to go over it. A 5yz to the greeting or to
-// EHLO is kFailed (RFC 5321 section 3.1, RFC 7504): whoever has further hosts to try tries them before believing it. One
-// to AUTH is about us, not about the mail: kDeferred, as all else.
+// What a connection that never came to a transaction means for the mail that was to go over it. A 5yz to the greeting
+// or to EHLO is kFailed (RFC 5321 section 3.1, RFC 7504): whoever has further hosts to try tries them before believing
+// it. One to AUTH is about us, not about the mail: kDeferred, as all else.
 RecipientOutcome OutcomeWithoutTransaction(const ConnectionOutcome& connection);
 
 }  // namespace mailstead::smtp::outbound

@@ -1,7 +1,7 @@
 // Commands as they are written to another host (RFC 5321 section 4.1.1). Pure.
 //
-// SECURITY: what is written is one line of the grammar, whatever the values are: each function refuses values with which it
-// would not be (a CR, LF or other control, an address that ParseAddress refuses), and writes nothing then.
+// SECURITY: what is written is one line of the grammar, whatever the values are: each function refuses values with
+// which it would not be (a CR, LF or other control, an address that ParseAddress refuses), and writes nothing then.
 #pragma once
 
 #include <cstdint>
@@ -55,7 +55,8 @@ struct RcptLine {
 };
 absl::Status AppendRcpt(const RcptLine& rcpt, std::string& out);
 
-// `mechanism` is of the grammar of RFC 4422 section 3.1. The initial response is encoded here; absent and empty ("=") differ.
+// `mechanism` is of the grammar of RFC 4422 section 3.1. The initial response is encoded here; absent and empty ("=")
+// differ.
 absl::Status AppendAuth(absl::string_view mechanism, const std::optional<std::string>& initial_response,
                         std::string& out);
 // A line of the exchange, encoded here.

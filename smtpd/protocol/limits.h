@@ -22,8 +22,8 @@ inline constexpr size_t kMaxMechanismBytes = 20;
 
 // ---- What other hosts answer
 
-// A reply of a peer, all its lines: far above the 512 octets of a line (RFC 5321 section 4.5.3.1.5) times the lines that
-// EHLO and a chatty refusal have.
+// A reply of a peer, all its lines: far above the 512 octets of a line (RFC 5321 section 4.5.3.1.5) times the lines
+// that EHLO and a chatty refusal have.
 inline constexpr size_t kMaxPeerReplyBytes = 32'768;
 // What is kept of its text: it stands in logs, the queue and bounces.
 inline constexpr size_t kMaxPeerTextBytes = 1'024;

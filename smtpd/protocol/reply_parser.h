@@ -1,14 +1,14 @@
-// Replies of other hosts, as values (RFC 5321 section 4.2, RFC 2034, RFC 3463). Pure; bounded; any split of the bytes gives
-// the same replies.
+// Replies of other hosts, as values (RFC 5321 section 4.2, RFC 2034, RFC 3463). Pure; bounded; any split of the bytes
+// gives the same replies.
 //
 //   reply       = *( code "-" text end ) code ( " " text end / end )
 //   code        = ( "2" / "3" / "4" / "5" ) 2DIGIT
 //   end         = [ CR ] LF
 //   text        = [ enhanced ( SP / end of text ) ] anything but LF
 //
-// A line may end in LF alone, which some hosts send: what a peer answers goes to nobody else, so that a line end cannot be
-// read in two ways. Lines of one reply should have one code (section 4.2.1). Where they differ, the last one counts as long
-// as all are of one class (first digit); a reply of two classes says nothing, and is malformed.
+// A line may end in LF alone, which some hosts send: what a peer answers goes to nobody else, so that a line end cannot
+// be read in two ways. Lines of one reply should have one code (section 4.2.1). Where they differ, the last one counts
+// as long as all are of one class (first digit); a reply of two classes says nothing, and is malformed.
 #pragma once
 
 #include <cstddef>
@@ -23,8 +23,8 @@ namespace mailstead::smtp {
 struct PeerReply {
   // 200 to 599.
   int code = 0;
-  // The enhanced status code of its first line ("5.1.1"). Empty: it has none, or one whose class is not that of the code,
-  // which then stays in the text.
+  // The enhanced status code of its first line ("5.1.1"). Empty: it has none, or one whose class is not that of the
+  // code, which then stays in the text.
   std::string enhanced;
   // The texts of its lines, without the enhanced code, as they came: any bytes but LF.
   std::vector<std::string> lines;

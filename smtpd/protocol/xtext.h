@@ -19,8 +19,8 @@ std::string EncodeXtext(absl::string_view text);
 // The address of "utf-8;address" in ORCPT: "\x{E9}" for a character, or the UTF-8 itself.
 Parsed<std::string> DecodeUtf8Address(absl::string_view text);
 
-// utf-8-addr-xtext of RFC 6533 section 3: ASCII only, so that it may be sent with and without SMTPUTF8. `address` is valid
-// UTF-8 without controls.
+// utf-8-addr-xtext of RFC 6533 section 3: ASCII only, so that it may be sent with and without SMTPUTF8. `address` is
+// valid UTF-8 without controls.
 std::string EncodeUtf8Address(absl::string_view address);
 
 }  // namespace mailstead::smtp

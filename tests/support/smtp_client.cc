@@ -1,7 +1,7 @@
 // A program for tests: delivers the file FILE to a host through smtpd/outbound, and says what became of it.
 //
-//   smtp_client ADDRESS:PORT FILE FROM TO... [--tls=none|may|require|verify] [--name=NAME] [--user=USER --password=PASSWORD]
-//               [--no_chunking] [--repeat=N] [--cap=SECONDS]
+//   smtp_client ADDRESS:PORT FILE FROM TO... [--tls=none|may|require|verify] [--name=NAME]
+//               [--user=USER --password=PASSWORD] [--no_chunking] [--repeat=N] [--cap=SECONDS]
 //
 // It writes a line for each recipient of each transaction, then one for the connection:
 //   delivered|failed|deferred CODE ENHANCED STAGE TEXT

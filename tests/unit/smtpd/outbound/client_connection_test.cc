@@ -54,14 +54,16 @@ net::ClientTls& SystemTls() {
 class Connected {
  public:
   explicit Connected(uint16_t port, ClientConfig config = TestConfig(), net::ClientTls* tls = nullptr,
-                     SaslClient* sasl = nullptr, std::optional<asio::ip::address> source = std::nullopt) {
+                     SaslClient* sasl = nullptr, std::optional<asio::ip::address> source = std::nullopt,
+                     const Clock& steady = Clock::Steady()) {
     if (tls == nullptr) tls = &SystemTls();
     connection = std::make_unique<ClientConnection>(
         context.get_executor(), ClientOptions{.session = std::move(config),
                                               .host = {asio::ip::address_v4::loopback(), port},
                                               .source = source,
                                               .tls = *tls,
-                                              .sasl = sasl});
+                                              .sasl = sasl,
+                                              .steady = steady});
   }
 
   std::string Open() {
@@ -432,6 +434,39 @@ TEST(ClientConnectionTest, ABodyThatEndsTooEarlyIsNotEnded) {
                 ElementsAre("deferred 0 4.3.0 body", "failed 550 5.1.1 rcpt"));
   }
   EXPECT_FALSE(absl::StrContains(seen, "|.|")) << seen;
+}
+
+// Takes two hours for each piece.
+class SlowSource : public StringSource {
+ public:
+  SlowSource(std::string message, FakeClock& clock) : StringSource(std::move(message)), clock_(clock) {}
+  asio::awaitable<absl::StatusOr<std::string>> Next(size_t max_bytes) override {
+    clock_.Advance(absl::Hours(2));
+    return StringSource::Next(max_bytes);
+  }
+
+ private:
+  FakeClock& clock_;
+};
+
+TEST(ClientConnectionTest, ATransactionHasAnEndButTheReplyToItsMessageIsAwaited) {
+  const std::string large = absl::StrCat("Subject: a\r\n\r\n", std::string(2 * kMaxPieceBytes, 'x'), "\r\n");
+  for (const std::string& message : {std::string(kMessage), large}) {
+    ScriptedHost host([](HostConnection& peer) {
+      LeadTo("data", peer);
+      peer.Say("354 go\r\n");
+      for (std::string line = peer.Line(); line != "." && line != "<end>";) line = peer.Line();
+      peer.Say("250 2.0.0 taken\r\n");
+      peer.AwaitEnd();
+    });
+    FakeClock clock;
+    Connected client(host.port(), TestConfig(), nullptr, nullptr, std::nullopt, clock);
+    ASSERT_EQ(client.Open(), "usable");
+    SlowSource source(message, clock);
+    EXPECT_THAT(client.Send(TestTransaction(message, {"a@example.test", "b@example.test"}), source),
+                ElementsAre(message == large ? "deferred 0 4.4.2 body" : "delivered 250 2.0.0 final_dot",
+                            "failed 550 5.1.1 rcpt"));
+  }
 }
 
 // ---- Shutdown

@@ -109,7 +109,8 @@ std::string Play(absl::string_view stage, absl::string_view fault, const StageSc
   return absl::StrCat(dialog.Connection(), " = ", absl::StrJoin(dialog.Recipients(), ", "));
 }
 
-// What becomes of the connection = what becomes of a@ and b@. Where it came to no transaction: of mail that was to go over it.
+// What becomes of the connection = what becomes of a@ and b@. Where it came to no transaction: of mail that was to go
+// over it.
 struct Row {
   absl::string_view stage;
   absl::string_view fault;
