@@ -11,6 +11,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/synchronization/notification.h"
 #include "asio/io_context.hpp"
 #include "asio/post.hpp"
 #include "gmock/gmock.h"
@@ -295,20 +296,20 @@ TEST(ClientConnectionTest, TheSourceAddressIsUsed) {
 
 TEST(ClientConnectionTest, AHostMayEndAConnectionAtRest) {
   for (const absl::string_view end : {"421 4.4.2 idle for too long\r\n", "", "what?\r\n"}) {
-    std::atomic<bool> at_rest = false;
-    std::atomic<bool> said = false;
+    absl::Notification at_rest;
+    absl::Notification said;
     ScriptedHost host([&](HostConnection& peer) {
       peer.Greet("");
-      while (!at_rest) std::this_thread::yield();
+      at_rest.WaitForNotification();
       peer.Say(end);
       if (end.empty()) peer.Close();
-      said = true;
+      said.Notify();
       if (!end.empty()) peer.AwaitEnd();
     });
     Connected client(host.port());
     ASSERT_EQ(client.Open(), "usable");
-    at_rest = true;
-    while (!said) std::this_thread::yield();
+    at_rest.Notify();
+    said.WaitForNotification();
     const std::vector<std::string> recipients = client.Send();
     const std::string expected = absl::StartsWith(end, "421") ? "deferred 421 4.4.2 idle"
                                  : end.empty()                ? "deferred 0 4.4.2 idle"
@@ -372,7 +373,8 @@ TEST(ClientConnectionTest, ALargeBodyToASlowReaderStaysWithinBounds) {
 
 TEST(ClientConnectionTest, AHostThatStopsReadingIsLeft) {
   StringSource source(std::string(64'000'000, 'x'));
-  ScriptedHost host([](HostConnection& peer) {
+  absl::Notification left;
+  ScriptedHost host([&left](HostConnection& peer) {
     peer.Greet("");
     peer.Await("MAIL");
     peer.Say("250 ok\r\n");
@@ -380,9 +382,8 @@ TEST(ClientConnectionTest, AHostThatStopsReadingIsLeft) {
     peer.Say("250 ok\r\n");
     peer.Await("DATA");
     peer.Say("354 go\r\n");
-    // Not a byte is read until the client has closed; then the rest of it.
-    pollfd gone{.fd = -1, .events = 0, .revents = 0};
-    ::poll(&gone, 1, 400);
+    // Not a byte is read until the client has given up.
+    left.WaitForNotification();
     peer.AwaitEnd();
   });
   ClientConfig config = TestConfig();
@@ -392,6 +393,7 @@ TEST(ClientConnectionTest, AHostThatStopsReadingIsLeft) {
   Transaction transaction = TestTransaction("", {"a@example.test"});
   transaction.content.size_bytes = 64'000'000;
   EXPECT_THAT(client.Send(std::move(transaction), source), ElementsAre("deferred 0 4.4.2 body"));
+  left.Notify();
   EXPECT_LT(source.given_bytes, 16'000'000u);
 }
 
@@ -474,16 +476,16 @@ TEST(ClientConnectionTest, ATransactionHasAnEndButTheReplyToItsMessageIsAwaited)
 TEST(ClientConnectionTest, ShutdownEndsWhatIsUnderWay) {
   for (const absl::string_view stage : {"ehlo", "mail", "data", "final dot"}) {
     Connected* closing = nullptr;
-    std::atomic<bool> ready = false;
+    absl::Notification ready;
     ScriptedHost host([&](HostConnection& peer) {
       LeadTo(stage, peer);
-      while (!ready) std::this_thread::yield();
+      ready.WaitForNotification();
       asio::post(closing->context, [closing] { closing->connection->Close(); });
       peer.AwaitEnd();
     });
     Connected client(host.port());
     closing = &client;
-    ready = true;
+    ready.Notify();
     std::string seen = client.Open();
     if (seen == "usable") seen = absl::StrJoin(client.Send(), ", ");
     EXPECT_EQ(seen, stage == "ehlo"   ? "broken 0 4.3.2 ehlo"
