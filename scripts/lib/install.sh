@@ -19,8 +19,8 @@ packages_run() {
 packages_test() {
   printf '%s\n' \
     clang libclang-rt-14-dev llvm \
-    ca-certificates curl fetchmail getmail6 gsasl haproxy iproute2 libnet-ssleay-perl mpop msmtp mutt neomutt nodejs \
-    openssl postfix procps swaks util-linux valgrind \
+    ca-certificates curl fetchmail getmail6 gsasl haproxy iproute2 ldnsutils libnet-ssleay-perl mpop msmtp mutt neomutt nodejs \
+    nsd openssl postfix procps swaks unbound util-linux valgrind \
     python3 python3-grpc-tools python3-grpcio python3-pip python3-protobuf
   # Node.js from elsewhere than Debian brings its own npm and does not go together with Debian's.
   command -v npm >/dev/null 2>&1 || echo npm

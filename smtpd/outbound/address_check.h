@@ -1,0 +1,47 @@
+// Which addresses mail may be sent to. What a stranger's DNS says must not lead to a service on this machine, to the network
+// around it, or back to us.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "asio/ip/address.hpp"
+#include "common/net/network_list.h"
+
+namespace mailstead::smtp {
+
+enum class AddressVerdict {
+  kAllowed,
+  // 0.0.0.0/8, "::".
+  kUnspecified,
+  kLoopback,
+  kLinkLocal,
+  // RFC 1918, RFC 6598, RFC 4193, site-local (RFC 3879) and the local NAT64 prefix (RFC 8215).
+  kPrivate,
+  kMulticast,
+  // 255.255.255.255.
+  kBroadcast,
+  // The rest of 240.0.0.0/4.
+  kReserved,
+  // One of our own.
+  kOurselves,
+};
+
+// "loopback".
+absl::string_view AddressVerdictText(AddressVerdict verdict);
+
+struct AddressRules {
+  // Where our own listeners are reached.
+  std::vector<asio::ip::address> own;
+  // Whether kPrivate is allowed.
+  bool allow_private = false;
+  // Allowed whatever they are.
+  net::NetworkList allowed;
+};
+
+// An IPv6 address that carries an IPv4 address to which it leads is what that is, if that is forbidden: IPv4-mapped and
+// IPv4-compatible (RFC 4291 section 2.5.5), NAT64 (RFC 6052 section 2.1), 6to4 (RFC 3056).
+AddressVerdict CheckAddress(const asio::ip::address& address, const AddressRules& rules);
+
+}  // namespace mailstead::smtp
