@@ -40,18 +40,21 @@ class CachingResolver::Impl : public std::enable_shared_from_this<Impl> {
   Impl(Resolver& behind, asio::any_io_executor executor, const CacheOptions& options, Timers& timers)
       : behind_(behind), executor_(std::move(executor)), options_(options), timers_(timers) {}
 
-  // What is known at once; otherwise `waiter` will be told.
+  // What is known at once; otherwise `waiter` will be told, by a post.
   std::optional<Answer> Find(const Question& question, const std::shared_ptr<Waiter>& waiter) {
-    absl::MutexLock lock(&mutex_);
-    if (std::optional<Answer> kept = FindKept(question)) return kept;
-    const auto open = open_.find(question);
-    if (open != open_.end()) {
-      ++shared_count_;
-      open->second.push_back(waiter);
-      return std::nullopt;
+    {
+      absl::MutexLock lock(&mutex_);
+      if (std::optional<Answer> kept = FindKept(question)) return kept;
+      const auto open = open_.find(question);
+      if (open != open_.end()) {
+        ++shared_count_;
+        open->second.push_back(waiter);
+        return std::nullopt;
+      }
+      if (open_.size() >= options_.max_open) return Failed(Failure::kBusy);
+      open_[question].push_back(waiter);
     }
-    if (open_.size() >= options_.max_open) return Failed(Failure::kBusy);
-    open_[question].push_back(waiter);
+    // Without the lock: on the executor's own thread it begins at once, and may even end.
     asio::co_spawn(executor_, AskBehind(shared_from_this(), question), asio::detached);
     return std::nullopt;
   }

@@ -23,12 +23,13 @@ absl::StatusOr<Response> Parse(const Packet& packet) {
 TEST(EncodeQueryTest, AsksForRecursionAuthenticDataAndDnssec) {
   const absl::StatusOr<std::string> query = EncodeQuery(0xabcd, {"Mail.example.TEST", Type::kAaaa});
   ASSERT_TRUE(query.ok());
-  EXPECT_EQ(absl::BytesToHexString(*query), absl::StrCat("abcd",              // ID
-                                                         "0120",              // RD, AD
-                                                         "0001000000000001",  // one question, one additional record
-                                                         "046d61696c076578616d706c65047465737400", "001c", "0001",
-                                                         // OPT: the root, 41, 1232 bytes, no error, version 0, DO, no data
-                                                         "00", "0029", "04d0", "0000", "8000", "0000"));
+  EXPECT_EQ(absl::BytesToHexString(*query),
+            absl::StrCat("abcd",              // ID
+                         "0120",              // RD, AD
+                         "0001000000000001",  // one question, one additional record
+                         "046d61696c076578616d706c65047465737400", "001c", "0001",
+                         // OPT: the root, 41, 1232 bytes, no error, version 0, DO, no data
+                         "00", "0029", "04d0", "0000", "8000", "0000"));
 }
 
 TEST(EncodeQueryTest, TakesNamesOfTheDnsOnly) {
@@ -40,8 +41,8 @@ TEST(EncodeQueryTest, TakesNamesOfTheDnsOnly) {
   }
   for (const std::string& name :
        {std::string(""), std::string("a..b"), std::string(".a"), std::string("a."), std::string("a b"),
-        std::string("a\\b"), std::string("a\\25"), std::string("a\\256"), std::string("\xc3\xa4"), std::string("a\0b", 3),
-        label63 + "a", longest + "a"}) {
+        std::string("a\\b"), std::string("a\\25"), std::string("a\\256"), std::string("\xc3\xa4"),
+        std::string("a\0b", 3), label63 + "a", longest + "a"}) {
     EXPECT_FALSE(EncodeQuery(1, {name, Type::kA}).ok()) << name;
   }
 }
@@ -81,14 +82,24 @@ TEST(ParseResponseTest, ReadsEachType) {
 
 TEST(ParseResponseTest, DataMustHaveTheLengthOfItsType) {
   const std::pair<unsigned, std::string> kRows[] = {
-      {kA, "abc"},           {kA, "abcde"},
-      {kAaaa, "0123456789abcde"}, {kAaaa, "0123456789abcdefg"},
-      {kCname, ""},          {kCname, Name("a") + "x"},
-      {kCname, "\x02" "a"},  {kMx, U16(1)},
-      {kMx, U8(1)},          {kMx, U16(1) + Name("a") + "x"},
-      {kTxt, ""},            {kTxt, U8(3) + "ab"},
-      {kTxt, U8(1) + "a" + U8(1)}, {kTlsa, "ab"},
-      {kSoa, SoaData(1) + "x"}, {kSoa, SoaData(1).substr(1)},
+      {kA, "abc"},
+      {kA, "abcde"},
+      {kAaaa, "0123456789abcde"},
+      {kAaaa, "0123456789abcdefg"},
+      {kCname, ""},
+      {kCname, Name("a") + "x"},
+      {kCname,
+       "\x02"
+       "a"},
+      {kMx, U16(1)},
+      {kMx, U8(1)},
+      {kMx, U16(1) + Name("a") + "x"},
+      {kTxt, ""},
+      {kTxt, U8(3) + "ab"},
+      {kTxt, U8(1) + "a" + U8(1)},
+      {kTlsa, "ab"},
+      {kSoa, SoaData(1) + "x"},
+      {kSoa, SoaData(1).substr(1)},
       {kSoa, Name("a") + Name("b") + U32(1)},
   };
   for (const auto& [type, data] : kRows) {
@@ -137,7 +148,8 @@ TEST(ParseResponseTest, NamesAreTheSameInAnyCase) {
 
 TEST(ParseResponseTest, BytesThatAreNoTextAreEscaped) {
   const std::string odd = U8(3) + std::string("a.b", 3) + U8(4) + std::string("\0\\\xff\n", 4) + U8(0);
-  const absl::StatusOr<Response> response = Parse(Packet{.answer = {Rr(ToQuestion(), kMx, 1, U16(10) + odd)}});
+  const absl::StatusOr<Response> response =
+      Parse(Packet{.answer = {Rr(ToQuestion(), kMx, 1, U16(10) + odd)}});
   ASSERT_TRUE(response.ok());
   const std::string& exchange = std::get<Mx>(response->records.front()).exchange;
   EXPECT_EQ(exchange, "a\\046b.\\000\\092\\255\\010");
@@ -204,9 +216,10 @@ TEST(ParseResponseTest, NamesHaveAtMost255Bytes) {
 }
 
 TEST(ParseResponseTest, FollowsAliases) {
-  Packet packet{.type = kA,
-                .answer = {Rr(Name("c.test"), kA, 300, "abcd"), Rr(ToQuestion(), kCname, 100, Name("B.test")),
-                           Rr(Name("b.test"), kCname, 200, Name("c.test")), Rr(Name("other.test"), kA, 5, "wxyz")}};
+  Packet packet{
+      .type = kA,
+      .answer = {Rr(Name("c.test"), kA, 300, "abcd"), Rr(ToQuestion(), kCname, 100, Name("B.test")),
+                 Rr(Name("b.test"), kCname, 200, Name("c.test")), Rr(Name("other.test"), kA, 5, "wxyz")}};
   const absl::StatusOr<Response> response = Parse(packet);
   ASSERT_TRUE(response.ok());
   EXPECT_EQ(response->canonical_name, "c.test");
@@ -252,7 +265,8 @@ TEST(ParseResponseTest, AliasesInACircleOrTooManyAreNoAnswer) {
 }
 
 TEST(ParseResponseTest, ANameHasOneAlias) {
-  Packet packet{.answer = {Rr(ToQuestion(), kCname, 1, Name("a.test")), Rr(ToQuestion(), kCname, 1, Name("b.test"))}};
+  Packet packet{
+      .answer = {Rr(ToQuestion(), kCname, 1, Name("a.test")), Rr(ToQuestion(), kCname, 1, Name("b.test"))}};
   EXPECT_FALSE(Parse(packet).ok());
   packet.answer.pop_back();
   packet.answer.push_back(Rr(ToQuestion(), kCname, 1, Name("A.test")));
@@ -261,8 +275,9 @@ TEST(ParseResponseTest, ANameHasOneAlias) {
 
 TEST(ParseResponseTest, WhoeverAsksForAnAliasGetsIt) {
   const absl::StatusOr<Response> response =
-      Parse(Packet{.type = kCname, .answer = {Rr(ToQuestion(), kCname, 1, Name("a.test")),
-                                              Rr(Name("a.test"), kCname, 1, Name("b.test"))}});
+      Parse(Packet{.type = kCname,
+                   .answer = {Rr(ToQuestion(), kCname, 1, Name("a.test")),
+                              Rr(Name("a.test"), kCname, 1, Name("b.test"))}});
   ASSERT_TRUE(response.ok());
   EXPECT_THAT(response->records, ElementsAre(Record(Alias{"a.test"})));
   EXPECT_EQ(response->canonical_name, "example.test");
@@ -270,11 +285,11 @@ TEST(ParseResponseTest, WhoeverAsksForAnAliasGetsIt) {
 
 TEST(ParseResponseTest, OtherRecordsAreLeftAlone) {
   const std::string other_class = absl::StrCat(ToQuestion(), U16(kMx), U16(3), U32(1), U16(1), "x");
-  const absl::StatusOr<Response> response =
-      Parse(Packet{.answer = {Rr(ToQuestion(), kRrsig, 1, "whatever"), other_class, Rr(ToQuestion(), kA, 1, "x"),
-                              Rr(Name("example.tes"), kMx, 1, U16(1) + Name("no.test"))},
-                   .authority = {Rr(ToQuestion(), 2, 1, "x")},
-                   .additional = {Rr(ToQuestion(), kA, 1, "x"), OptRr()}});
+  const absl::StatusOr<Response> response = Parse(
+      Packet{.answer = {Rr(ToQuestion(), kRrsig, 1, "whatever"), other_class, Rr(ToQuestion(), kA, 1, "x"),
+                        Rr(Name("example.tes"), kMx, 1, U16(1) + Name("no.test"))},
+             .authority = {Rr(ToQuestion(), 2, 1, "x")},
+             .additional = {Rr(ToQuestion(), kA, 1, "x"), OptRr()}});
   ASSERT_TRUE(response.ok()) << response.status();
   EXPECT_THAT(response->records, IsEmpty());
   EXPECT_FALSE(response->ttl_seconds.has_value());
@@ -287,14 +302,17 @@ TEST(ParseResponseTest, NegativeTtlIsThatOfAZoneAboveTheName) {
     uint32_t minimum;
     std::optional<uint32_t> want;
   } kRows[] = {
-      {"example.test", 600, 60, 60}, {"test", 60, 600, 60},
-      {".", 600, 60, 60},            {"xample.test", 600, 60, std::nullopt},
-      {"a.example.test", 600, 60, std::nullopt}, {"other.test", 600, 60, std::nullopt},
+      {"example.test", 600, 60, 60},
+      {"test", 60, 600, 60},
+      {".", 600, 60, 60},
+      {"xample.test", 600, 60, std::nullopt},
+      {"a.example.test", 600, 60, std::nullopt},
+      {"other.test", 600, 60, std::nullopt},
       {"test", 0x80000000, 60, 0},
   };
   for (const auto& row : kRows) {
-    const absl::StatusOr<Response> response =
-        Parse(Packet{.rcode = kNxDomain, .authority = {Rr(Name(row.zone), kSoa, row.ttl, SoaData(row.minimum))}});
+    const absl::StatusOr<Response> response = Parse(
+        Packet{.rcode = kNxDomain, .authority = {Rr(Name(row.zone), kSoa, row.ttl, SoaData(row.minimum))}});
     ASSERT_TRUE(response.ok());
     EXPECT_EQ(response->negative_ttl_seconds, row.want) << row.zone;
   }
@@ -304,7 +322,8 @@ TEST(ParseResponseTest, NegativeTtlIsThatOfAZoneAboveTheName) {
 }
 
 TEST(ParseResponseTest, ANameThatDoesNotExistHasNoRecords) {
-  EXPECT_FALSE(Parse(Packet{.type = kA, .rcode = kNxDomain, .answer = {Rr(ToQuestion(), kA, 1, "abcd")}}).ok());
+  EXPECT_FALSE(
+      Parse(Packet{.type = kA, .rcode = kNxDomain, .answer = {Rr(ToQuestion(), kA, 1, "abcd")}}).ok());
 }
 
 TEST(ParseResponseTest, ATtlWithItsHighestBitIsNone) {
@@ -361,15 +380,15 @@ TEST(ParseResponseTest, SaysWhatTheServerSays) {
 TEST(IsHostNameTest, Table) {
   const std::string label63(63, 'a');
   const std::string name253 = absl::StrCat(label63, ".", label63, ".", label63, ".", std::string(61, 'a'));
-  for (const std::string& name : {std::string("a"), std::string("mx.example.test"), std::string("a_b.test"),
-                                  std::string("_tcp.test"), std::string("xn--bcher-kva.test"), std::string("1.2.3.a"),
-                                  label63, name253}) {
+  for (const std::string& name :
+       {std::string("a"), std::string("mx.example.test"), std::string("a_b.test"), std::string("_tcp.test"),
+        std::string("xn--bcher-kva.test"), std::string("1.2.3.a"), label63, name253}) {
     EXPECT_TRUE(IsHostName(name)) << name;
   }
   for (const std::string& name :
        {std::string(""), std::string("."), std::string("a."), std::string("a..b"), std::string("-a.test"),
-        std::string("a-.test"), std::string("a\\046b"), std::string("*.test"), std::string("192.0.2.1"), std::string("1"),
-        std::string("a b"), std::string("\xc3\xa4.test"), label63 + "a", name253 + "a"}) {
+        std::string("a-.test"), std::string("a\\046b"), std::string("*.test"), std::string("192.0.2.1"),
+        std::string("1"), std::string("a b"), std::string("\xc3\xa4.test"), label63 + "a", name253 + "a"}) {
     EXPECT_FALSE(IsHostName(name)) << name;
   }
 }

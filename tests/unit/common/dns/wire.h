@@ -19,7 +19,8 @@ inline std::string U32(uint32_t number) { return U16(number >> 16) + U16(number 
 inline std::string Name(absl::string_view text) {
   std::string wire;
   if (text != ".") {
-    for (const absl::string_view label : absl::StrSplit(text, '.')) absl::StrAppend(&wire, U8(label.size()), label);
+    for (const absl::string_view label : absl::StrSplit(text, '.'))
+      absl::StrAppend(&wire, U8(label.size()), label);
   }
   return wire + U8(0);
 }
@@ -27,8 +28,8 @@ inline std::string PointerTo(unsigned at) { return U16(0xc000 | at); }
 // Where the name of the question is.
 inline std::string ToQuestion() { return PointerTo(12); }
 
-constexpr unsigned kA = 1, kCname = 5, kSoa = 6, kPtr = 12, kMx = 15, kTxt = 16, kAaaa = 28, kOpt = 41, kRrsig = 46,
-                   kTlsa = 52;
+constexpr unsigned kA = 1, kCname = 5, kSoa = 6, kPtr = 12, kMx = 15, kTxt = 16, kAaaa = 28, kOpt = 41,
+                   kRrsig = 46, kTlsa = 52;
 
 inline std::string Rr(absl::string_view owner_wire, unsigned type, uint32_t ttl, absl::string_view data) {
   return absl::StrCat(owner_wire, U16(type), U16(1), U32(ttl), U16(data.size()), data);
@@ -52,8 +53,9 @@ struct Packet {
   std::vector<std::string> additional = {OptRr()};
 
   std::string Wire() const {
-    std::string wire = absl::StrCat(U16(0x1234), U16(flags | rcode), U16(1), U16(answer.size()), U16(authority.size()),
-                                    U16(additional.size()), Name(name), U16(type), U16(1));
+    std::string wire =
+        absl::StrCat(U16(0x1234), U16(flags | rcode), U16(1), U16(answer.size()), U16(authority.size()),
+                     U16(additional.size()), Name(name), U16(type), U16(1));
     for (const auto* section : {&answer, &authority, &additional}) {
       for (const std::string& record : *section) wire += record;
     }
