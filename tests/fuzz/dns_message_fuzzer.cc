@@ -1,5 +1,3 @@
-#include "common/dns/message.h"
-
 #include <iterator>
 #include <string>
 #include <variant>
@@ -8,6 +6,7 @@
 #include "common/base/check.h"
 #include "common/dns/answer.h"
 #include "common/dns/limits.h"
+#include "common/dns/message.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace mailstead::fuzz {
@@ -58,7 +57,8 @@ void CheckAnswer(const absl::StatusOr<dns::Response>& response) {
   CHECK((answer.outcome == dns::Outcome::kFailed) == (answer.failure != dns::Failure::kNone));
   CHECK((answer.outcome == dns::Outcome::kAnswer) == !answer.records.empty());
   CHECK(answer.ttl >= dns::kMinTtl && answer.ttl <= dns::kMaxTtl);
-  if (answer.secure) CHECK(response.ok() && response->authentic_data && answer.outcome != dns::Outcome::kFailed);
+  if (answer.secure)
+    CHECK(response.ok() && response->authentic_data && answer.outcome != dns::Outcome::kFailed);
 }
 
 }  // namespace
@@ -77,8 +77,8 @@ void Run(absl::string_view input) {
   CheckName(response->canonical_name);
 
   // Read to its last byte, unless it says that nothing of use follows.
-  const bool whole = !response->truncated && (response->rcode == dns::kNoError || response->rcode == dns::kNxDomain ||
-                                              response->has_edns);
+  const bool whole = !response->truncated && (response->rcode == dns::kNoError ||
+                                              response->rcode == dns::kNxDomain || response->has_edns);
   if (whole) {
     CHECK(!dns::ParseResponse(input.substr(0, input.size() - 1), {"example.test", type}).ok());
     CHECK(!dns::ParseResponse(std::string(input) + '\0', {"example.test", type}).ok());

@@ -1,0 +1,347 @@
+// Against a server in the test's own process. tests/integration/test_dns.py asks real ones.
+#include "common/dns/ares_resolver.h"
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "asio/buffer.hpp"
+#include "asio/executor_work_guard.hpp"
+#include "asio/io_context.hpp"
+#include "asio/ip/tcp.hpp"
+#include "asio/ip/udp.hpp"
+#include "asio/post.hpp"
+#include "asio/read.hpp"
+#include "asio/write.hpp"
+#include "common/base/clock.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/support/begin.h"
+#include "tests/unit/common/dns/wire.h"
+
+namespace mailstead::dns {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::SizeIs;
+
+constexpr unsigned kResponseFlags = 0x81a0;  // QR, RD, RA, AD
+
+// The number of bytes of a query's header and question.
+size_t QuestionBytes(const std::string& query) {
+  size_t at = 12;
+  while (query[at] != 0) at += 1 + static_cast<uint8_t>(query[at]);
+  return at + 5;
+}
+
+// An answer to a query: what is in it, with one record in the additional section if `opt`.
+std::string Reply(const std::string& query, const std::vector<std::string>& answer,
+                  unsigned flags = kResponseFlags, bool opt = true) {
+  std::string reply = absl::StrCat(query.substr(0, 2), U16(flags), U16(1), U16(answer.size()), U16(0),
+                                   U16(opt ? 1 : 0), query.substr(12, QuestionBytes(query) - 12));
+  for (const std::string& record : answer) reply += record;
+  return opt ? reply + OptRr() : reply;
+}
+
+std::string Address(uint8_t last) { return Rr(ToQuestion(), kA, 300, std::string("\xc0\0\2", 3) + U8(last)); }
+
+// One UDP and one TCP port of the same number. An empty reply is none.
+class FakeServer {
+ public:
+  using Answer = std::function<std::string(const std::string& query)>;
+
+  FakeServer(asio::io_context& context, Answer over_udp, Answer over_tcp = nullptr)
+      : udp_(context, asio::ip::udp::endpoint(asio::ip::address_v4::loopback(), 0)),
+        acceptor_(context),
+        over_udp_(std::move(over_udp)),
+        over_tcp_(std::move(over_tcp)) {
+    const asio::ip::tcp::endpoint same(asio::ip::address_v4::loopback(), udp_.local_endpoint().port());
+    acceptor_.open(same.protocol());
+    acceptor_.set_option(asio::socket_base::reuse_address(true));
+    acceptor_.bind(same);
+    acceptor_.listen();
+    ReceiveUdp();
+    if (over_tcp_) Accept();
+  }
+
+  Server server() const { return {asio::ip::address_v4::loopback(), udp_.local_endpoint().port()}; }
+  const std::vector<std::string>& udp_queries() const { return udp_queries_; }
+  const std::vector<std::string>& tcp_queries() const { return tcp_queries_; }
+  void Close() {
+    udp_.close();
+    acceptor_.close();
+    if (connection_ != nullptr) connection_->close();
+  }
+
+ private:
+  void ReceiveUdp() {
+    udp_.async_receive_from(asio::buffer(buffer_), from_, [this](const asio::error_code& error, size_t size) {
+      if (error) return;
+      udp_queries_.emplace_back(buffer_.data(), size);
+      const std::string reply = over_udp_(udp_queries_.back());
+      if (!reply.empty()) udp_.send_to(asio::buffer(reply), from_);
+      ReceiveUdp();
+    });
+  }
+  void Accept() {
+    connection_ = std::make_unique<asio::ip::tcp::socket>(acceptor_.get_executor());
+    acceptor_.async_accept(*connection_, [this](const asio::error_code& error) {
+      if (error) return;
+      asio::async_read(
+          *connection_, asio::buffer(buffer_, 2), [this](const asio::error_code& failed, size_t) {
+            if (failed) return;
+            const size_t size = static_cast<uint8_t>(buffer_[0]) << 8 | static_cast<uint8_t>(buffer_[1]);
+            asio::async_read(
+                *connection_, asio::buffer(buffer_, size), [this, size](const asio::error_code& cut, size_t) {
+                  if (cut) return;
+                  tcp_queries_.emplace_back(buffer_.data(), size);
+                  const std::string reply = over_tcp_(tcp_queries_.back());
+                  asio::write(*connection_, asio::buffer(U16(static_cast<unsigned>(reply.size())) + reply));
+                });
+          });
+    });
+  }
+
+  asio::ip::udp::socket udp_;
+  asio::ip::tcp::acceptor acceptor_;
+  const Answer over_udp_;
+  const Answer over_tcp_;
+  asio::ip::udp::endpoint from_;
+  std::array<char, 4096> buffer_;
+  std::unique_ptr<asio::ip::tcp::socket> connection_;
+  std::vector<std::string> udp_queries_;
+  std::vector<std::string> tcp_queries_;
+};
+
+class AresResolverTest : public ::testing::Test {
+ protected:
+  std::unique_ptr<AresResolver> Start(AresOptions options) {
+    absl::StatusOr<std::unique_ptr<AresResolver>> resolver =
+        AresResolver::Start(context_.get_executor(), options);
+    EXPECT_TRUE(resolver.ok()) << resolver.status();
+    return *std::move(resolver);
+  }
+  std::unique_ptr<AresResolver> Start(const FakeServer& server) {
+    return Start({.servers = {server.server()}, .trusted = {server.server()}});
+  }
+  Begun<Answer> Begin(Resolver& resolver, const std::string& name,
+                      absl::Duration patience = absl::Seconds(30)) {
+    return mailstead::Begin(context_, resolver.Ask({name, Type::kA}, Clock::Steady().Now() + patience));
+  }
+  Answer End(const Begun<Answer>& begun) {
+    context_.restart();
+    while (!begun->has_value()) context_.run_one();
+    return **begun;
+  }
+  Answer Ask(Resolver& resolver, const std::string& name, absl::Duration patience = absl::Seconds(30)) {
+    return End(Begin(resolver, name, patience));
+  }
+  // Until nothing is open any more: nothing of the resolver may be left.
+  void Drain(FakeServer& server) {
+    server.Close();
+    context_.restart();
+    context_.run();
+  }
+
+  asio::io_context context_{1};
+};
+
+TEST_F(AresResolverTest, SendsOurQueryAndBelievesATrustedServer) {
+  FakeServer server(context_, [](const std::string& query) { return Reply(query, {Address(1)}); });
+  std::unique_ptr<AresResolver> resolver = Start(server);
+  EXPECT_TRUE(resolver->trusted());
+  EXPECT_THAT(resolver->servers(), ElementsAre(server.server()));
+  const Answer answer = Ask(*resolver, "Mail.Example.Test");
+  EXPECT_EQ(answer.outcome, Outcome::kAnswer) << FailureText(answer.failure);
+  EXPECT_TRUE(answer.secure);
+  EXPECT_THAT(answer.records, ElementsAre(Record(Ipv4Bytes{192, 0, 2, 1})));
+  ASSERT_THAT(server.udp_queries(), SizeIs(1));
+  const std::string& query = server.udp_queries().front();
+  EXPECT_EQ(query.substr(2), EncodeQuery(0, {"mail.example.test", Type::kA})->substr(2));
+  resolver.reset();
+  Drain(server);
+}
+
+TEST_F(AresResolverTest, DoesNotBelieveAnother) {
+  FakeServer server(context_, [](const std::string& query) { return Reply(query, {Address(1)}); });
+  std::unique_ptr<AresResolver> resolver = Start({.servers = {server.server()}});
+  EXPECT_FALSE(resolver->trusted());
+  EXPECT_FALSE(Ask(*resolver, "a.test").secure);
+  resolver.reset();
+  Drain(server);
+}
+
+TEST_F(AresResolverTest, AnAnswerToAnotherQuestionIsNone) {
+  // A wrong id, another name, from before: each is passed over, and the right one counts.
+  int sent = 0;
+  FakeServer server(context_, [&sent](const std::string& query) {
+    std::string reply = Reply(query, {Address(9)});
+    switch (sent++) {
+      case 0:
+        reply[0] = static_cast<char>(reply[0] + 1);
+        return reply;
+      case 1:
+        reply[13] = 'x';
+        return reply;
+      default:
+        return Reply(query, {Address(1)});
+    }
+  });
+  std::unique_ptr<AresResolver> resolver =
+      Start({.servers = {server.server()}, .try_timeout = absl::Milliseconds(50), .tries = 5});
+  EXPECT_THAT(Ask(*resolver, "a.test").records, ElementsAre(Record(Ipv4Bytes{192, 0, 2, 1})));
+  EXPECT_THAT(server.udp_queries(), SizeIs(3));
+  resolver.reset();
+  Drain(server);
+}
+
+TEST_F(AresResolverTest, ALongAnswerComesOverUdpAndATruncatedOneAgainOverTcp) {
+  const std::vector<std::string> long_answer(50, Address(7));
+  FakeServer whole(context_, [&](const std::string& query) { return Reply(query, long_answer); });
+  std::unique_ptr<AresResolver> resolver = Start(whole);
+  EXPECT_THAT(Ask(*resolver, "a.test").records, SizeIs(50));
+  EXPECT_THAT(whole.udp_queries(), SizeIs(1));
+  resolver.reset();
+  Drain(whole);
+
+  FakeServer truncating(
+      context_, [](const std::string& query) { return Reply(query, {}, kResponseFlags | 0x0200); },
+      [&](const std::string& query) { return Reply(query, std::vector<std::string>(200, Address(7))); });
+  resolver = Start(truncating);
+  EXPECT_THAT(Ask(*resolver, "a.test").records, SizeIs(200));
+  EXPECT_THAT(truncating.tcp_queries(), SizeIs(1));
+  resolver.reset();
+  Drain(truncating);
+}
+
+TEST_F(AresResolverTest, TruncatedOverTcpIsAFailure) {
+  const auto truncated = [](const std::string& query) { return Reply(query, {}, kResponseFlags | 0x0200); };
+  FakeServer server(context_, truncated, truncated);
+  std::unique_ptr<AresResolver> resolver = Start(server);
+  const Answer answer = Ask(*resolver, "a.test");
+  EXPECT_EQ(answer.outcome, Outcome::kFailed);
+  EXPECT_EQ(answer.failure, Failure::kTooLarge);
+  resolver.reset();
+  Drain(server);
+}
+
+TEST_F(AresResolverTest, AServerWithoutEdnsIsOfNoUseAndSpoilsNothing) {
+  bool old = true;
+  FakeServer server(context_, [&old](const std::string& query) {
+    const bool has_opt = query[11] != 0;
+    if (old && has_opt) return Reply(query, {}, kResponseFlags | 1, /*opt=*/false);
+    return Reply(query, {Address(1)}, kResponseFlags, has_opt);
+  });
+  std::unique_ptr<AresResolver> resolver = Start(server);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(Ask(*resolver, "a.test").failure, Failure::kNoEdns);
+  old = false;
+  const Answer answer = Ask(*resolver, "a.test");
+  EXPECT_EQ(answer.outcome, Outcome::kAnswer);
+  EXPECT_TRUE(answer.secure);
+  // The first query of each had OPT, and so has the last.
+  EXPECT_NE(server.udp_queries().back()[11], 0);
+  resolver.reset();
+  Drain(server);
+}
+
+TEST_F(AresResolverTest, AServerThatLeavesOptOutIsInsecure) {
+  FakeServer server(context_, [](const std::string& query) {
+    return Reply(query, {Address(1)}, kResponseFlags, /*opt=*/false);
+  });
+  std::unique_ptr<AresResolver> resolver = Start(server);
+  const Answer answer = Ask(*resolver, "a.test");
+  EXPECT_EQ(answer.outcome, Outcome::kAnswer);
+  EXPECT_FALSE(answer.secure);
+  resolver.reset();
+  Drain(server);
+}
+
+TEST_F(AresResolverTest, NamesThatTheDnsCannotHoldDoNotExist) {
+  FakeServer server(context_, [](const std::string& query) { return Reply(query, {Address(1)}); });
+  std::unique_ptr<AresResolver> resolver = Start(server);
+  for (const std::string& name : {std::string(""), std::string("a..test"), std::string(64, 'a') + ".test",
+                                  std::string("\xc3\xa4.test")}) {
+    EXPECT_EQ(Ask(*resolver, name).outcome, Outcome::kNoName) << name;
+  }
+  EXPECT_THAT(server.udp_queries(), SizeIs(0));
+  resolver.reset();
+  Drain(server);
+}
+
+TEST_F(AresResolverTest, NobodyWaitsLongerThanTheDeadline) {
+  FakeServer server(context_, [](const std::string&) { return std::string(); });
+  std::unique_ptr<AresResolver> resolver =
+      Start({.servers = {server.server()}, .try_timeout = absl::Milliseconds(200), .tries = 1});
+  EXPECT_EQ(Ask(*resolver, "a.test", -absl::Seconds(1)).failure, Failure::kTimeout);
+  EXPECT_THAT(server.udp_queries(), SizeIs(0));
+  EXPECT_EQ(Ask(*resolver, "a.test", absl::Milliseconds(20)).failure, Failure::kTimeout);
+  EXPECT_EQ(Ask(*resolver, "b.test").failure, Failure::kTimeout);
+  resolver.reset();
+  Drain(server);
+}
+
+TEST_F(AresResolverTest, OpenQuestionsAreBounded) {
+  FakeServer server(context_, [](const std::string&) { return std::string(); });
+  std::unique_ptr<AresResolver> resolver = Start(
+      {.servers = {server.server()}, .try_timeout = absl::Milliseconds(200), .tries = 1, .max_open = 2});
+  const Begun<Answer> first = Begin(*resolver, "a.test");
+  // Whoever gave up early counts as long as c-ares tries.
+  const Begun<Answer> second = Begin(*resolver, "b.test", absl::Milliseconds(1));
+  EXPECT_EQ(End(second).failure, Failure::kTimeout);
+  EXPECT_EQ(Ask(*resolver, "c.test").failure, Failure::kBusy);
+  EXPECT_EQ(End(first).failure, Failure::kTimeout);
+  const Begun<Answer> later = Begin(*resolver, "c.test");
+  EXPECT_EQ(End(later).failure, Failure::kTimeout);
+  resolver.reset();
+  Drain(server);
+}
+
+TEST_F(AresResolverTest, WhatIsOpenFailsWhenItIsDestroyed) {
+  FakeServer server(context_, [](const std::string&) { return std::string(); });
+  std::unique_ptr<AresResolver> resolver = Start(server);
+  std::vector<Begun<Answer>> begun;
+  for (int i = 0; i < 3; ++i) begun.push_back(Begin(*resolver, absl::StrCat("n", i, ".test")));
+  Poll(context_);
+  resolver.reset();
+  for (const auto& each : begun) EXPECT_EQ(End(each).failure, Failure::kStopped);
+  Drain(server);
+}
+
+TEST_F(AresResolverTest, IsAskedFromOtherThreads) {
+  FakeServer server(context_, [](const std::string& query) { return Reply(query, {Address(1)}); });
+  std::unique_ptr<AresResolver> resolver = Start(server);
+  constexpr int kThreads = 3;
+  constexpr int kQuestions = 50;
+  std::vector<int> answered(kThreads);
+  std::vector<std::thread> threads;
+  auto work = asio::make_work_guard(context_);
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&resolver, &answered, t] {
+      asio::io_context context{1};
+      const auto own_work = asio::make_work_guard(context);
+      for (int i = 0; i < kQuestions; ++i) {
+        const Begun<Answer> answer =
+            mailstead::Begin(context, resolver->Ask({absl::StrCat("t", t, "-", i, ".test"), Type::kA},
+                                                    Clock::Steady().Now() + absl::Seconds(30)));
+        while (!answer->has_value()) context.run_one();
+        if ((*answer)->secure) ++answered[t];
+      }
+    });
+  }
+  std::thread own([this] { context_.run(); });
+  for (std::thread& thread : threads) thread.join();
+  work.reset();
+  resolver.reset();
+  asio::post(context_, [&server] { server.Close(); });
+  own.join();
+  EXPECT_THAT(answered, ::testing::Each(kQuestions));
+}
+
+}  // namespace
+}  // namespace mailstead::dns
