@@ -259,6 +259,7 @@ class AresResolver::Impl : public std::enable_shared_from_this<Impl> {
     RETURN_IF_ERROR(InitializeLibrary());
     RETURN_IF_ERROR(OpenChannel());
     servers_ = channel_->Servers();
+    options_.servers = servers_;
     trusted_ = AllTrusted(servers_, options_.trusted);
     return absl::OkStatus();
   }
@@ -329,7 +330,7 @@ class AresResolver::Impl : public std::enable_shared_from_this<Impl> {
     }
   }
 
-  static void OnAnswer(void* argument, int status, int /*timeouts*/, unsigned char* packet, int size) {
+  static void OnAnswer(void* argument, int status, int timeouts, unsigned char* packet, int size) {
     const std::unique_ptr<Call> call(static_cast<Call*>(argument));
     const std::shared_ptr<Open> open = call->open;
     Impl& self = *call->self;
@@ -337,8 +338,10 @@ class AresResolver::Impl : public std::enable_shared_from_this<Impl> {
     // A channel is not destroyed within a call of its own.
     absl::Cleanup later = [&] { asio::post(self.executor_, [channel = std::move(open->channel)] {}); };
     if (status != ARES_SUCCESS || packet == nullptr) return open->Finish(Failed(FailureOf(status)));
+    if (timeouts > 0) self.BeginWithNext(open->channel, static_cast<size_t>(timeouts));
     const absl::string_view bytes(reinterpret_cast<const char*>(packet), static_cast<size_t>(size));
     const absl::StatusOr<Response> response = ParseResponse(bytes, open->question);
+    // One server without EDNS must not turn DNSSEC off for the others, nor for ever.
     if (response.ok() && !response->has_edns && !open->channel->UsesEdns()) {
       self.Replace(open->channel);
       return open->Finish(Failed(Failure::kNoEdns));
@@ -346,8 +349,16 @@ class AresResolver::Impl : public std::enable_shared_from_this<Impl> {
     open->Finish(MakeAnswer(response, self.trusted_));
   }
 
-  // One server without EDNS must not turn DNSSEC off for the others, and not for ever: what is open ends as it will, and the
-  // next question begins with EDNS again.
+  // c-ares asks the servers in the same order for every question, and would wait for a silent one each time.
+  void BeginWithNext(const std::shared_ptr<Channel>& channel, size_t silent_count) {
+    std::vector<Server>& servers = options_.servers;
+    if (channel_ != channel || servers.size() < 2) return;
+    std::rotate(servers.begin(), servers.begin() + static_cast<ptrdiff_t>(silent_count % servers.size()),
+                servers.end());
+    Replace(channel);
+  }
+
+  // What is open ends on the old channel; the next question begins on a new one.
   void Replace(const std::shared_ptr<Channel>& channel) {
     if (channel_ != channel) return;
     // Where that fails, the old one still answers.
@@ -355,7 +366,8 @@ class AresResolver::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   const asio::any_io_executor executor_;
-  const AresOptions options_;
+  // Its servers begin with the one to ask first.
+  AresOptions options_;
   std::vector<Server> servers_;
   bool trusted_ = false;
   // Null once stopped.

@@ -14,7 +14,8 @@
 namespace mailstead::dns {
 
 struct AresOptions {
-  // Asked in this order. Empty: the system's, of /etc/resolv.conf.
+  // Asked in this order, from the one on that answered when those before it were silent. Empty: the system's, of
+  // /etc/resolv.conf.
   std::vector<Server> servers;
   // An answer is secure only when every server that is used is among these.
   std::vector<Server> trusted;
@@ -37,7 +38,7 @@ class AresResolver final : public Resolver {
 
   asio::awaitable<Answer> Ask(Question question, absl::Time deadline) override;
 
-  // The servers that are used.
+  // The servers that are used, in the order of the options.
   const std::vector<Server>& servers() const;
   // Whether what they say about DNSSEC is believed.
   bool trusted() const;

@@ -29,8 +29,7 @@ struct Waiter {
 };
 
 bool MayBeKept(const Answer& answer) {
-  return answer.failure != Failure::kTimeout && answer.failure != Failure::kBusy &&
-         answer.failure != Failure::kStopped;
+  return answer.failure != Failure::kBusy && answer.failure != Failure::kStopped;
 }
 
 }  // namespace

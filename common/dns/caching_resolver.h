@@ -29,7 +29,8 @@ class CachingResolver final : public Resolver {
                   Timers& timers);
   ~CachingResolver() override;
 
-  // A failure is kept for a moment, too (kFailureTtl), but for those that are our own: kTimeout, kBusy and kStopped.
+  // A failure is kept for a moment, too (kFailureTtl), but for those that say nothing of the
+  // name: kBusy and kStopped.
   asio::awaitable<Answer> Ask(Question question, absl::Time deadline) override;
 
   // What is kept.

@@ -286,6 +286,21 @@ TEST_F(AresResolverTest, NobodyWaitsLongerThanTheDeadline) {
   Drain(server);
 }
 
+TEST_F(AresResolverTest, ASilentServerIsWaitedForOnce) {
+  FakeServer silent(context_, [](const std::string&) { return std::string(); });
+  FakeServer good(context_, [](const std::string& query) { return Reply(query, {Address(1)}); });
+  const std::vector<Server> servers = {silent.server(), good.server()};
+  std::unique_ptr<AresResolver> resolver =
+      Start({.servers = servers, .trusted = servers, .try_timeout = absl::Milliseconds(50)});
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(Ask(*resolver, absl::StrCat("n", i, ".test")).secure);
+  EXPECT_THAT(silent.udp_queries(), SizeIs(1));
+  EXPECT_THAT(good.udp_queries(), SizeIs(5));
+  EXPECT_EQ(resolver->servers(), servers);
+  resolver.reset();
+  silent.Close();
+  Drain(good);
+}
+
 TEST_F(AresResolverTest, OpenQuestionsAreBounded) {
   FakeServer server(context_, [](const std::string&) { return std::string(); });
   std::unique_ptr<AresResolver> resolver = Start(

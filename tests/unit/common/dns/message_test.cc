@@ -370,6 +370,14 @@ TEST(ParseResponseTest, OptHasTheUpperBitsOfTheCode) {
   EXPECT_FALSE(without->has_edns);
 }
 
+TEST(ParseResponseTest, TheRootIsANameToo) {
+  const absl::StatusOr<Response> response =
+      Parse(Packet{.name = ".", .type = kSoa, .answer = {Rr(Name("."), kSoa, 300, SoaData(60))}});
+  ASSERT_TRUE(response.ok());
+  EXPECT_EQ(response->canonical_name, ".");
+  EXPECT_THAT(response->records, ElementsAre(Record(Soa{"ns.test", "admin.test", 1, 2, 3, 4, 60})));
+}
+
 TEST(ParseResponseTest, SaysWhatTheServerSays) {
   const absl::StatusOr<Response> response = Parse(Packet{.flags = 0x8120});
   ASSERT_TRUE(response.ok());
