@@ -3,6 +3,7 @@
 #include <ares.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <cstring>
 #include <string>
@@ -273,7 +274,7 @@ class AresResolver::Impl : public std::enable_shared_from_this<Impl> {
   void Ask(Question question, absl::Time deadline, rpc::Resumption<Answer> done) {
     auto open = std::make_shared<Open>(executor_, std::move(question), std::move(done));
     if (stopped_ || channel_ == nullptr) return open->Finish(Failed(Failure::kStopped));
-    if (ids_.size() >= options_.max_open) return open->Finish(Failed(Failure::kBusy));
+    if (ids_.size() >= std::min(options_.max_open, kMaxOpenIds)) return open->Finish(Failed(Failure::kBusy));
     const absl::Duration left = deadline - Clock::Steady().Now();
     if (left <= absl::ZeroDuration()) return open->Finish(Failed(Failure::kTimeout));
     open->id = NewId();

@@ -24,7 +24,7 @@ struct AresOptions {
   // Rounds over all servers.
   int tries = 3;
   // Questions that may be open at a time, those included whose deadline has come but which c-ares still has; more fail with
-  // kBusy. Their ids have 16 bits, and there must be many to guess among.
+  // kBusy. At most kMaxOpenIds.
   size_t max_open = 4096;
 };
 

@@ -11,8 +11,8 @@ namespace mailstead::dns {
 // RFC 1035 section 2.3.4: of a name on the wire, with its length bytes and the root's.
 inline constexpr size_t kMaxNameBytes = 255;
 inline constexpr size_t kMaxLabelBytes = 63;
-// The longest answer over UDP: what every path carries unfragmented (RFC 9715 section 3.2 allows 1400; DNS Flag Day 2020
-// chose 1232). Longer ones are asked again over TCP.
+// The longest answer over UDP: what every path carries unfragmented (DNS Flag Day 2020 chose it; RFC 9715 wants no more than
+// 1400). Longer ones are asked again over TCP.
 inline constexpr uint16_t kUdpPayloadBytes = 1232;
 // Of one answer, records of the type that was asked for and aliases together. A stranger chooses how many; compressed names
 // make 64 KiB on the wire megabytes in memory. The largest sets of real mail domains have some dozens.
@@ -32,5 +32,7 @@ inline constexpr absl::Duration kFailureTtl = absl::Seconds(5);
 
 // Servers that an operator may name.
 inline constexpr size_t kMaxServers = 8;
+// Of the 65536 ids of queries, so many may be in use: a free one is found soon.
+inline constexpr size_t kMaxOpenIds = 32768;
 
 }  // namespace mailstead::dns

@@ -50,7 +50,7 @@ struct HostAddresses {
   std::vector<address> ipv4;
   bool secure = false;
   std::string canonical_name;
-  // Set when there is no address, and a failed question may be why.
+  // Set when there is no address of use, and a failed question may be why.
   std::optional<dns::Failure> failure;
   // The first address that was refused.
   std::optional<address> refused;
@@ -90,13 +90,13 @@ HostAddresses Combine(const Answer& ipv6, const Answer& ipv4, const AddressRules
   const bool has_ipv6 = !host.ipv6.empty();
   host.secure = (has_ipv6 && ipv6.secure) || (!host.ipv4.empty() && ipv4.secure);
   host.canonical_name = has_ipv6 ? ipv6.canonical_name : ipv4.canonical_name;
-  if (!has_ipv6 && host.ipv4.empty()) {
-    if (ipv6.outcome == Outcome::kFailed) host.failure = ipv6.failure;
-    if (ipv4.outcome == Outcome::kFailed) host.failure = ipv4.failure;
-  }
   if (rules != nullptr) {
     RefuseForbidden(*rules, &host.ipv6, &host);
     RefuseForbidden(*rules, &host.ipv4, &host);
+  }
+  if (host.ipv6.empty() && host.ipv4.empty()) {
+    if (ipv6.outcome == Outcome::kFailed) host.failure = ipv6.failure;
+    if (ipv4.outcome == Outcome::kFailed) host.failure = ipv4.failure;
   }
   return host;
 }

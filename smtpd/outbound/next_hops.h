@@ -70,7 +70,7 @@ struct NoNextHop {
   bool temporary() const { return reason == Reason::kLookupFailed; }
 };
 
-// RFC 3463 and RFC 7505 section 4: "5.1.10".
+// The enhanced status code (RFC 3463, RFC 7505): "5.1.10".
 absl::string_view EnhancedStatus(NoNextHop::Reason reason);
 
 using NextHopsResult = std::variant<NextHops, NoNextHop>;

@@ -238,7 +238,7 @@ TEST(ParseResponseTest, AliasesThatLeadNowhere) {
   EXPECT_EQ(response->canonical_name, "b.test");
   EXPECT_THAT(response->records, IsEmpty());
   EXPECT_EQ(response->negative_ttl_seconds, 60u);
-  // RFC 6604 section 2: the code is that of the last name.
+  // RFC 6604 section 3: the code is that of the last name.
   packet.rcode = kNxDomain;
   response = Parse(packet);
   ASSERT_TRUE(response.ok());

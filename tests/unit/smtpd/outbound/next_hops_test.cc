@@ -168,6 +168,8 @@ TEST_F(NextHopsTest, WhyThereIsNone) {
   dns_.Set("hostfail.test", Type::kA, Failed(Failure::kServFail));
   SetMx("half-inside.test", {Mx{10, "lan.test"}, Mx{20, "hostfail.test"}});
   dns_.Set("addressfail.test", Type::kAaaa, Failed(Failure::kServFail));
+  SetA("refused-and-fail.test", {Ipv4Bytes{127, 0, 0, 1}});
+  dns_.Set("refused-and-fail.test", Type::kAaaa, Failed(Failure::kServFail));
   const struct {
     const char* domain;
     const char* status;
@@ -190,6 +192,7 @@ TEST_F(NextHopsTest, WhyThereIsNone) {
       {"half.test", "4.4.3", Reason::kLookupFailed},
       {"half-inside.test", "4.4.3", Reason::kLookupFailed},
       {"addressfail.test", "4.4.3", Reason::kLookupFailed},
+      {"refused-and-fail.test", "4.4.3", Reason::kLookupFailed},
   };
   for (const auto& row : kRows) {
     const NoNextHop none = None(row.domain);
