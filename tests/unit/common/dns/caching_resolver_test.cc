@@ -146,6 +146,9 @@ TEST_F(CachingResolverTest, AKnownAnswerNeedsNoTime) {
   behind_.SetDelay(absl::Seconds(1));
   EXPECT_EQ(Begin("example.test", Type::kMx, -absl::Seconds(1))->value().outcome, Outcome::kAnswer);
   EXPECT_EQ(Begin("none.test", Type::kMx, -absl::Seconds(1))->value().failure, Failure::kTimeout);
+  // The question is still open, and is answered.
+  Advance(absl::Seconds(1));
+  EXPECT_EQ(cache_->entry_count(), 2u);
 }
 
 TEST_F(CachingResolverTest, OpenQuestionsAreBounded) {
