@@ -44,8 +44,8 @@ absl::Duration PositiveTtl(const Response& response) {
   return std::clamp(absl::Seconds(response.ttl_seconds.value_or(0)), kMinTtl, kMaxTtl);
 }
 
-// What is absent is so for as long as its zone says, and as the aliases lead there. RFC 2308 section 5: without a SOA it is
-// not to be kept, which is the least that we do.
+// What is absent is so for as long as its zone says, and as the aliases lead there. RFC 2308 section 5: without a SOA
+// it is not to be kept, which is the least that we do.
 absl::Duration NegativeTtl(const Response& response) {
   const uint32_t denial = response.negative_ttl_seconds.value_or(0);
   return std::clamp(absl::Seconds(std::min(denial, response.ttl_seconds.value_or(denial))), kMinTtl,

@@ -19,8 +19,8 @@ enum class Outcome {
   kNoData,
   // The name does not exist (NXDOMAIN).
   kNoName,
-  // Nobody knows: it may be any of the others. Whoever asks tries again later, and takes nothing for granted. What fails
-  // DNSSEC's validation is here, too.
+  // Nobody knows: it may be any of the others. Whoever asks tries again later, and takes nothing for granted. What
+  // fails DNSSEC's validation is here, too.
   kFailed,
 };
 
@@ -41,7 +41,8 @@ enum class Failure {
   kTooLarge,
   // The server does not resolve for us: what it did not find may exist.
   kNoRecursion,
-  // The server does not know EDNS (RFC 6891), and so nothing of DNSSEC: what it says would look insecure without being so.
+  // The server does not know EDNS (RFC 6891), and so nothing of DNSSEC: what it says would look insecure without being
+  // so.
   kNoEdns,
   // Too many questions at once.
   kBusy,
@@ -55,7 +56,8 @@ absl::string_view FailureText(Failure failure);
 struct Answer {
   Outcome outcome = Outcome::kFailed;
   Failure failure = Failure::kNone;
-  // DNSSEC proves the outcome, every alias on the way included, and a resolver said so that is trusted. Never when kFailed.
+  // DNSSEC proves the outcome, every alias on the way included, and a resolver said so that is trusted. Never when
+  // kFailed.
   bool secure = false;
   // Where the aliases led: the owner of the records, or the name that is missing or has none.
   std::string canonical_name;

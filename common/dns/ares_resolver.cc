@@ -49,7 +49,8 @@ Failure FailureOf(int status) {
   }
 }
 
-// A c-ares channel with its sockets and its timer on an executor. Used there only. It keeps itself while it has sockets open.
+// A c-ares channel with its sockets and its timer on an executor. Used there only. It keeps itself while it has sockets
+// open.
 class Channel : public std::enable_shared_from_this<Channel> {
  public:
   explicit Channel(const asio::any_io_executor& executor) : executor_(executor), timer_(executor) {}

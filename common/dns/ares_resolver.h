@@ -1,5 +1,5 @@
-// A resolver that asks the servers it is told, over UDP and, for long answers, TCP, by c-ares. It does not validate: of an
-// answer's DNSSEC state it believes the servers that are trusted.
+// A resolver that asks the servers it is told, over UDP and, for long answers, TCP, by c-ares. It does not validate: of
+// an answer's DNSSEC state it believes the servers that are trusted.
 #pragma once
 
 #include <memory>
@@ -23,8 +23,8 @@ struct AresOptions {
   absl::Duration try_timeout = absl::Seconds(2);
   // Rounds over all servers.
   int tries = 3;
-  // Questions that may be open at a time, those included whose deadline has come but which c-ares still has; more fail with
-  // kBusy. At most kMaxOpenIds.
+  // Questions that may be open at a time, those included whose deadline has come but which c-ares still has; more fail
+  // with kBusy. At most kMaxOpenIds.
   size_t max_open = 4096;
 };
 

@@ -179,7 +179,8 @@ asio::awaitable<Answer> CachingResolver::Ask(Question question, absl::Time deadl
   const auto waiter = std::make_shared<Waiter>(executor, impl->timers_);
   std::optional<Answer> known = impl->Find(question, waiter);
   if (known.has_value()) co_return *std::move(known);
-  // The executor's one thread is ours until we wait: the answer is not told before. A deadline that has passed gives true.
+  // The executor's one thread is ours until we wait: the answer is not told before. A deadline that has passed gives
+  // true.
   co_await waiter->timer->WaitUntil(deadline);
   if (!waiter->answer.has_value()) co_return Failed(Failure::kTimeout);
   co_return *std::move(waiter->answer);

@@ -1,8 +1,8 @@
 // DNS messages (RFC 1035 section 4): the queries that we send, and what we take of an answer. Pure.
 //
-// A name is text: labels in lower case with dots between them, without a dot at the end; the root is ".". Bytes of a label
-// other than letters, digits, "-" and "_" are written as \DDD (RFC 1035 section 5.1), dots within a label too, so that two
-// names are the same exactly when their texts are, and a text is safe in a log.
+// A name is text: labels in lower case with dots between them, without a dot at the end; the root is ".". Bytes of a
+// label other than letters, digits, "-" and "_" are written as \DDD (RFC 1035 section 5.1), dots within a label too, so
+// that two names are the same exactly when their texts are, and a text is safe in a log.
 #pragma once
 
 #include <array>
@@ -78,7 +78,8 @@ struct Mx {
   bool operator==(const Mx&) const = default;
 };
 struct Txt {
-  // The record's strings, one after the other without anything between them, as SPF, DKIM and MTA-STS read them. Any bytes.
+  // The record's strings, one after the other without anything between them, as SPF, DKIM and MTA-STS read them. Any
+  // bytes.
   std::string text;
   bool operator==(const Txt&) const = default;
 };
@@ -118,17 +119,18 @@ struct Response {
   std::optional<uint32_t> negative_ttl_seconds;
 };
 
-// A query with RD and AD set and one OPT record, last, that says DO and kUdpPayloadBytes (RFC 6840 section 5.7: AD asks for
-// AD). InvalidArgument: no name of the DNS.
+// A query with RD and AD set and one OPT record, last, that says DO and kUdpPayloadBytes (RFC 6840 section 5.7: AD asks
+// for AD). InvalidArgument: no name of the DNS.
 absl::StatusOr<std::string> EncodeQuery(uint16_t id, const Question& question);
 
-// Reads one whole message that answers `question`. Follows aliases inside it, at most kMaxAliases. InvalidArgument: it is no
-// answer to that, or a length, a pointer or anything else in it is wrong; ResourceExhausted: more than kMaxRecords.
-// After an `rcode` other than kNoError and kNxDomain, and when truncated, only header and question have been read.
+// Reads one whole message that answers `question`. Follows aliases inside it, at most kMaxAliases. InvalidArgument: it
+// is no answer to that, or a length, a pointer or anything else in it is wrong; ResourceExhausted: more than
+// kMaxRecords. After an `rcode` other than kNoError and kNxDomain, and when truncated, only header and question have
+// been read.
 absl::StatusOr<Response> ParseResponse(absl::string_view packet, const Question& question);
 
-// Whether a name can be that of a host: letters, digits, hyphens within a label, and underscores, as hosts with them exist;
-// at least one label, and the last not a number: that is an address in the wrong place.
+// Whether a name can be that of a host: letters, digits, hyphens within a label, and underscores, as hosts with them
+// exist; at least one label, and the last not a number: that is an address in the wrong place.
 bool IsHostName(absl::string_view name);
 
 }  // namespace mailstead::dns

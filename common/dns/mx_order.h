@@ -47,9 +47,9 @@ struct MxOrder {
 // More hosts than these are not tried: some domains have dozens, and no attempt comes that far.
 inline constexpr size_t kMaxExchangers = 16;
 
-// `answer` is that for the MX records of `domain`. Lowest preference first, and equal ones in the order that `random` gives
-// them; a host that stands twice counts once, where it stands best. Of the host whose name is in `own_names` (lower case) and
-// of all that are not better, none is tried: whom they give the mail to is us. At most kMaxExchangers.
+// `answer` is that for the MX records of `domain`. Lowest preference first, and equal ones in the order that `random`
+// gives them; a host that stands twice counts once, where it stands best. Of the host whose name is in `own_names`
+// (lower case) and of all that are not better, none is tried: whom they give the mail to is us. At most kMaxExchangers.
 // An MX record of "." among others is no null MX and no host (RFC 7505 section 3).
 MxOrder OrderExchangers(absl::string_view domain, const Answer& answer,
                         const std::vector<std::string>& own_names, RandomBelow random);

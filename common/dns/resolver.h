@@ -14,12 +14,13 @@ class Resolver {
  public:
   virtual ~Resolver() = default;
 
-  // Answers by `deadline`, a time of the steady clock: when none came, kFailed with kTimeout. A name that the DNS cannot hold
-  // does not exist (kNoName). Called on an executor of one thread, and goes on there.
+  // Answers by `deadline`, a time of the steady clock: when none came, kFailed with kTimeout. A name that the DNS
+  // cannot hold does not exist (kNoName). Called on an executor of one thread, and goes on there.
   virtual asio::awaitable<Answer> Ask(Question question, absl::Time deadline) = 0;
 };
 
-// Asks all at the same time; gives the answers in the order of the questions. How many these are is for the caller to bound.
+// Asks all at the same time; gives the answers in the order of the questions. How many these are is for the caller to
+// bound.
 asio::awaitable<std::vector<Answer>> AskAll(Resolver& resolver, std::vector<Question> questions,
                                             absl::Time deadline);
 

@@ -1,5 +1,5 @@
-// Finds out whether the resolver validates DNSSEC, by asking for something that is signed. Where it does not, nothing is ever
-// secure, and whoever relies on that (DANE) is off: that must be seen, and not only be so.
+// Finds out whether the resolver validates DNSSEC, by asking for something that is signed. Where it does not, nothing
+// is ever secure, and whoever relies on that (DANE) is off: that must be seen, and not only be so.
 #pragma once
 
 #include <functional>
@@ -32,8 +32,8 @@ class ValidationProbe {
   // `resolver` keeps no answers, so that each probe asks. It and the clock, of the resolver's time, outlive the probe.
   ValidationProbe(Resolver& resolver, const ProbeOptions& options, const Clock& clock, OnChange on_change);
 
-  // Probes once; gives how long to wait for the next time. A probe that fails says nothing of validation: what was known
-  // stays.
+  // Probes once; gives how long to wait for the next time. A probe that fails says nothing of validation: what was
+  // known stays.
   asio::awaitable<absl::Duration> Turn();
 
   // Absent as long as it is not known.

@@ -1,5 +1,5 @@
-// Which addresses mail may be sent to. What a stranger's DNS says must not lead to a service on this machine, to the network
-// around it, or back to us.
+// Which addresses mail may be sent to. What a stranger's DNS says must not lead to a service on this machine, to the
+// network around it, or back to us.
 #pragma once
 
 #include <string>

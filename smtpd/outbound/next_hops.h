@@ -1,5 +1,5 @@
-// Where mail for a domain goes: from its name to hosts with addresses (RFC 5321 section 5), or to the reason why it goes
-// nowhere.
+// Where mail for a domain goes: from its name to hosts with addresses (RFC 5321 section 5), or to the reason why it
+// goes nowhere.
 #pragma once
 
 #include <cstddef>
@@ -18,8 +18,8 @@
 
 namespace mailstead::smtp {
 
-// Addresses that one attempt tries (RFC 5321 section 5.1: "at least two"; a limit is allowed there): of one host, so that the
-// next one gets its turn, and of all.
+// Addresses that one attempt tries (RFC 5321 section 5.1: "at least two"; a limit is allowed there): of one host, so
+// that the next one gets its turn, and of all.
 inline constexpr size_t kMaxAddressesPerHost = 4;
 inline constexpr size_t kMaxAddressesPerAttempt = 10;
 
@@ -107,8 +107,8 @@ class NextHopFinder {
   const Random random_;
 };
 
-// The addresses of one host in the order in which they are tried, at most `max_count`: each family in random order, and the
-// families by turns, a random one first, so that a family that does not work costs every second try only.
+// The addresses of one host in the order in which they are tried, at most `max_count`: each family in random order, and
+// the families by turns, a random one first, so that a family that does not work costs every second try only.
 std::vector<asio::ip::address> BalanceAddresses(std::vector<asio::ip::address> ipv6,
                                                 std::vector<asio::ip::address> ipv4, size_t max_count,
                                                 dns::RandomBelow random);

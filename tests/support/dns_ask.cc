@@ -1,5 +1,5 @@
-// dns_ask SERVERS TRUSTED [TRY_TIMEOUT_MS [TRIES]]: asks real servers, for tests/integration. Each line on standard input is
-// one question, and each gets one line of JSON:
+// dns_ask SERVERS TRUSTED [TRY_TIMEOUT_MS [TRIES]]: asks real servers, for tests/integration. Each line on standard
+// input is one question, and each gets one line of JSON:
 //   TYPE NAME           what the resolver answers
 //   cached TYPE NAME    the same through a cache
 //   together TYPE NAME... all of them at once: the answers in a list

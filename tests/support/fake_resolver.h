@@ -46,7 +46,8 @@ inline Answer AliasOf(std::string canonical_name, Answer answer) {
   return answer;
 }
 
-// Thread-safe. A name of which nothing was said does not exist; one of which something was said has no data of other types.
+// Thread-safe. A name of which nothing was said does not exist; one of which something was said has no data of other
+// types.
 class FakeResolver final : public Resolver {
  public:
   explicit FakeResolver(Timers& timers) : timers_(timers) {}

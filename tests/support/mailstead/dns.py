@@ -1,5 +1,5 @@
-"""Real DNS servers on loopback: nsd with zones of the test's own, signed where it says so, unbound that validates them, and
-forwarders that do to answers what bad networks do."""
+"""Real DNS servers on loopback: nsd with zones of the test's own, signed where it says so, unbound that validates
+them, and forwarders that do to answers what bad networks do."""
 
 import json
 import pathlib
@@ -182,9 +182,11 @@ class Nsd:
     def __init__(self, case, zones):
         self.port = free_port()
         config = zones.folder / "nsd.conf"
-        lines = ["server:", f"  ip-address: 127.0.0.1@{self.port}", '  username: ""', '  chroot: ""', "  server-count: 1",
+        lines = ["server:", f"  ip-address: 127.0.0.1@{self.port}", '  username: ""', '  chroot: ""',
+                 "  server-count: 1",
                  '  database: ""', f'  zonesdir: "{zones.folder}"', f'  zonelistfile: "{zones.folder}/zone.list"',
-                 f'  xfrdfile: "{zones.folder}/xfrd.state"', f'  xfrdir: "{zones.folder}"', '  pidfile: ""', "  rrl-ratelimit: 0",
+                 f'  xfrdfile: "{zones.folder}/xfrd.state"', f'  xfrdir: "{zones.folder}"', '  pidfile: ""',
+                 "  rrl-ratelimit: 0",
                  "remote-control:", "  control-enable: no"]
         for name in zones.names:
             lines += ["zone:", f"  name: {name}", f"  zonefile: {name}.zone"]
@@ -196,13 +198,14 @@ class Nsd:
 
 
 class Unbound:
-    """Validates what is below the anchors of `zones`. `lame`: zones whose server does not have them, which gives SERVFAIL
-    at once."""
+    """Validates what is below the anchors of `zones`. `lame`: zones whose server does not have them, which gives
+    SERVFAIL at once."""
 
     def __init__(self, case, zones, nsd, lame=()):
         self.port = free_port()
         config = zones.folder / "unbound.conf"
-        lines = ["server:", f"  interface: 127.0.0.1@{self.port}", "  access-control: 127.0.0.0/8 allow", '  username: ""',
+        lines = ["server:", f"  interface: 127.0.0.1@{self.port}", "  access-control: 127.0.0.0/8 allow",
+                 '  username: ""',
                  '  chroot: ""', f'  directory: "{zones.folder}"', '  pidfile: ""', "  use-syslog: no", '  logfile: ""',
                  "  verbosity: 1", "  num-threads: 1", "  do-ip6: no", "  do-not-query-localhost: no",
                  '  module-config: "validator iterator"', '  local-zone: "test." nodefault', "  qname-minimisation: no",
@@ -225,8 +228,8 @@ class Asker:
         def text(ports):
             return ",".join(f"127.0.0.1:{port}" for port in ports)
         self._popen = subprocess.Popen(
-            [paths.program("dns_ask"), text(servers), text(servers if trusted is None else trusted), str(try_timeout_ms),
-             str(tries)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=clean_environment())
+            [paths.program("dns_ask"), text(servers), text(servers if trusted is None else trusted),
+             str(try_timeout_ms), str(tries)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=clean_environment())
         case.addCleanup(self._end, case)
 
     def _end(self, case):
