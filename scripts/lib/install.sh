@@ -6,8 +6,8 @@ packages_build() {
   printf '%s\n' \
     ccache cmake g++ mold ninja-build pkg-config \
     libabsl-dev libargon2-dev libasio-dev libc-ares-dev libcivetweb-dev libcrypt-dev libgmock-dev libgrpc++-dev \
-    libgsasl-dev libgtest-dev libidn2-dev nettle-dev libprotobuf-dev librocksdb-dev libspdlog-dev libssl-dev libzstd-dev prometheus-cpp-dev \
-    protobuf-compiler protobuf-compiler-grpc
+    libgsasl-dev libgtest-dev libidn2-dev nettle-dev libprotobuf-dev librocksdb-dev libspdlog-dev libssl-dev libzstd-dev \
+    prometheus-cpp-dev protobuf-compiler protobuf-compiler-grpc
 }
 
 # What scripts/run uses beside them.
@@ -19,8 +19,8 @@ packages_run() {
 packages_test() {
   printf '%s\n' \
     clang libclang-rt-14-dev llvm \
-    ca-certificates curl fetchmail getmail6 gsasl haproxy iproute2 ldnsutils libnet-ssleay-perl mpop msmtp mutt neomutt nodejs \
-    nsd openssl postfix procps swaks unbound util-linux valgrind \
+    ca-certificates curl fetchmail getmail6 gsasl haproxy iproute2 ldnsutils libnet-ssleay-perl mpop msmtp mutt neomutt \
+    nodejs nsd openssl postfix procps swaks unbound util-linux valgrind \
     python3 python3-grpc-tools python3-grpcio python3-pip python3-protobuf
   # Node.js from elsewhere than Debian brings its own npm and does not go together with Debian's.
   command -v npm >/dev/null 2>&1 || echo npm

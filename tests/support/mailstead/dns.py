@@ -229,7 +229,8 @@ class Asker:
             return ",".join(f"127.0.0.1:{port}" for port in ports)
         self._popen = subprocess.Popen(
             [paths.program("dns_ask"), text(servers), text(servers if trusted is None else trusted),
-             str(try_timeout_ms), str(tries)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=clean_environment())
+             str(try_timeout_ms), str(tries)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=clean_environment())
         case.addCleanup(self._end, case)
 
     def _end(self, case):
