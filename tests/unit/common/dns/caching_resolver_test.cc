@@ -1,5 +1,6 @@
 #include "common/dns/caching_resolver.h"
 
+#include <deque>
 #include <memory>
 #include <string>
 #include <thread>
@@ -224,11 +225,12 @@ TEST(CachingResolverThreadsTest, ManyThreadsShareIt) {
   std::thread own_thread([&own] { own.run(); });
   CachingResolver cache(behind, own.get_executor(), {.max_bytes = 20'000}, time);
 
+  // They outlive whoever posts to them.
+  std::deque<asio::io_context> contexts(kThreads);
   std::vector<std::thread> threads;
   std::vector<int> answered(kThreads);
   for (int t = 0; t < kThreads; ++t) {
-    threads.emplace_back([&cache, &time, &answered, t] {
-      asio::io_context context{1};
+    threads.emplace_back([&cache, &time, &answered, &context = contexts[t], t] {
       const auto work = asio::make_work_guard(context);
       for (int i = 0; i < kQuestions; ++i) {
         Begun<Answer> answer = Begin(context, cache.Ask({absl::StrCat("n", i % 50, ".test"), Type::kMx},
