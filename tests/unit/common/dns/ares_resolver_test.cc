@@ -58,14 +58,13 @@ class FakeServer {
   using Answer = std::function<std::string(const std::string& query)>;
 
   FakeServer(asio::io_context& context, Answer over_udp, Answer over_tcp = nullptr)
-      : udp_(context, asio::ip::udp::endpoint(asio::ip::address_v4::loopback(), 0)),
+      : udp_(context),
         acceptor_(context),
         over_udp_(std::move(over_udp)),
         over_tcp_(std::move(over_tcp)) {
-    const asio::ip::tcp::endpoint same(asio::ip::address_v4::loopback(), udp_.local_endpoint().port());
-    acceptor_.open(same.protocol());
-    acceptor_.set_option(asio::socket_base::reuse_address(true));
-    acceptor_.bind(same);
+    // A port that is free for UDP may be another's for TCP.
+    while (!Bind()) {
+    }
     acceptor_.listen();
     ReceiveUdp();
     if (over_tcp_) Accept();
@@ -81,6 +80,18 @@ class FakeServer {
   }
 
  private:
+  bool Bind() {
+    asio::error_code error;
+    udp_.close(error);
+    acceptor_.close(error);
+    udp_.open(asio::ip::udp::v4());
+    udp_.bind({asio::ip::address_v4::loopback(), 0});
+    acceptor_.open(asio::ip::tcp::v4());
+    acceptor_.set_option(asio::socket_base::reuse_address(true));
+    acceptor_.bind({asio::ip::address_v4::loopback(), udp_.local_endpoint().port()}, error);
+    return !error;
+  }
+
   void ReceiveUdp() {
     udp_.async_receive_from(asio::buffer(buffer_), from_, [this](const asio::error_code& error, size_t size) {
       if (error) return;
