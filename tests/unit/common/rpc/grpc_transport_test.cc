@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/time/clock.h"
 #include "asio/co_spawn.hpp"
 #include "asio/executor_work_guard.hpp"
 #include "asio/io_context.hpp"
@@ -291,6 +292,8 @@ asio::awaitable<absl::Status> WriteOne(CallStream* stream) {
 TEST_F(GrpcTransportTest, LeavingAStreamDropsWhatCame) {
   auto stream = Open(kDeliver);
   EXPECT_TRUE(Run(WriteOne(stream.get())).ok());
+  // Else the store may never hear of the call.
+  while (!store_.delivery.begun) absl::SleepFor(absl::Milliseconds(1));
   stream.reset();
   // Waits until gRPC is done with the call.
   transport_.reset();

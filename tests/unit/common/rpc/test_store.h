@@ -3,6 +3,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <atomic>
 #include <memory>
 #include <string>
 
@@ -49,8 +50,9 @@ class TestMaildropService : public v1::MaildropService::Service {
 class TestDeliveryService : public v1::DeliveryService::Service {
  public:
   grpc::Status end = grpc::Status::OK;
-  // What Deliver got.
+  // What Deliver got; and whether it has got anything.
   std::string content;
+  std::atomic<bool> begun = false;
   // Of a Deliver that ended before its last message.
   grpc::Status last_status;
   std::string session_id;
@@ -62,6 +64,7 @@ class TestDeliveryService : public v1::DeliveryService::Service {
     bool last = false;
     while (reader->Read(&request)) {
       content += request.content();
+      begun = true;
       last = request.has_end();
       if (!end.ok()) return end;
     }
