@@ -88,6 +88,12 @@ struct Content {
   std::unique_ptr<BodyWriter> staged;
 };
 
+// A message that the store makes itself, with its content.
+struct NewNotice {
+  NewMessage message;
+  std::string content;
+};
+
 // A message on its way out: prefix, trace, content. Stays readable for some minutes after the message's deletion, not for
 // ever. One Read at a time.
 class MessageReader {
@@ -172,6 +178,68 @@ class LeaseEngine {
   virtual std::string HolderOf(absl::string_view lease_id) const = 0;
 };
 
+// Mail on its way to other hosts. A message comes in by MessageEngine::Append, in one commit with its mailboxes' copies;
+// its content is kept once for both, until its last recipient has ended.
+//
+// Recipients wait under their destinations (stored/rules/destination.h). An attempt is begun for a front-end's lease, and
+// is in flight until it is reported or the lease has ended. Only delivered and failed end a recipient: silence does not.
+class QueueEngine {
+ public:
+  virtual ~QueueEngine() = default;
+
+  // What is due, of the destinations that have waited longest first, within what each takes at a time. Of one destination
+  // lanes take turns; within a lane the next hundred of a message with many recipients wait behind the first of the others.
+  // Before it is reported OK it is kept that the attempts have begun, and when each recipient is due next if nothing is
+  // ever heard of them. FailedPrecondition with kReasonNoLease.
+  virtual Task<absl::StatusOr<std::vector<QueueAttempt>>> Lease(QueueLeaseRequest request) = 0;
+  // Outcomes of one attempt, in one commit with the notices to its sender, which are messages of the store's own (each as
+  // for MessageEngine::Append). A repeat changes nothing and stores no notice again: a notice's delivery id is made of the
+  // grant. Delivered counts, whatever became of the grant; failed and deferred only of the recipient's last attempt, once.
+  // What notices say must be so: where a failed outcome does not count, no other failed one does, and no notice is stored;
+  // nor is one where no outcome counts. Recipients of the attempt without an outcome are put back. InvalidArgument, with the
+  // field: see rules::Check.
+  virtual Task<absl::StatusOr<QueueChange>> Report(QueueReport report, std::vector<NewNotice> notices) = 0;
+  // One decision, in one commit with its notices. Recipients that are in flight are passed over, and those of which it is so
+  // already; but with notices, which must be true, nothing is changed then, and none is stored: so a repeat changes nothing.
+  // `deferred` are those that it holds. NotFound: no such message (any more). InvalidArgument, with the field: see
+  // rules::Check.
+  virtual Task<absl::StatusOr<QueueChange>> Decide(QueueDecision decision, std::vector<NewNotice> notices) = 0;
+  // Of attempts whose lease has ended, or is overdue: puts at most `limit` recipients back, due when their attempt said.
+  // How many there were; fewer than `limit`: that was all.
+  virtual Task<absl::StatusOr<size_t>> TakeBack(size_t limit) = 0;
+
+  // Messages that are to be returned, or whose senders are to be told that they wait, because it is time: the first by that
+  // time first; with recipients that are neither in flight nor held, at least one and at most `recipient_limit` of each.
+  virtual Task<absl::StatusOr<std::vector<QueuedMessage>>> Due(size_t limit, size_t recipient_limit) = 0;
+  // NotFound. Recipients with numbers from `first` on.
+  virtual Task<absl::StatusOr<QueuedMessage>> Find(QueueId message, int32_t first, size_t recipient_limit) = 0;
+  // In the order of their ids, those after `after`, with up to `recipient_limit` recipients each.
+  virtual Task<absl::StatusOr<std::vector<QueuedMessage>>> List(QueueId after, size_t limit,
+                                                                size_t recipient_limit) = 0;
+  // Sorted by name, those after `after`.
+  virtual Task<absl::StatusOr<std::vector<QueueDestination>>> ListDestinations(std::string after,
+                                                                               size_t limit) = 0;
+  // Trace and content of a message in the queue. NotFound.
+  virtual Task<absl::StatusOr<std::unique_ptr<MessageReader>>> Open(QueueId message) = 0;
+  virtual Task<absl::StatusOr<QueueStatus>> Status() = 0;
+  // Resumes a wait for work: grows whenever something may have become due that was not, other than by time. Never waits.
+  virtual int64_t Version() const = 0;
+};
+
+// Ways for mail to other hosts: few, and read whole. DirectoryEngine::Version grows with each change of them.
+class RouteEngine {
+ public:
+  virtual ~RouteEngine() = default;
+
+  // Sorted by key.
+  virtual Task<absl::StatusOr<std::vector<Route>>> List() = 0;
+  // Makes it, or puts it in the place of the one with its key. ResourceExhausted with kReasonTooManyRoutes: there are
+  // kMaxRoutes others.
+  virtual Task<absl::Status> Set(Route route) = 0;
+  // NotFound.
+  virtual Task<absl::Status> Delete(RouteKey key) = 0;
+};
+
 class UpkeepEngine {
  public:
   virtual ~UpkeepEngine() = default;
@@ -182,8 +250,8 @@ class UpkeepEngine {
   // Names the history of the store: random, chosen when it was made, and another one from when it was opened from a backup.
   // Whatever a caller remembers of another incarnation may never have been. Never waits.
   virtual std::string Incarnation() const = 0;
-  // Reads messages behind `from` (only of `account` unless its value is 0) and compares them with their SHA-256: a
-  // bounded step; the next one begins at `next`.
+  // Reads messages behind `from` (only of `account`, unless its value is 0: then the queue's follow) and compares them with
+  // their SHA-256: a bounded step; the next one begins at `next`.
   virtual Task<absl::StatusOr<VerifyStep>> Verify(AccountId account, VerifyCursor from) = 0;
   // Forgets receipts older than `receipt_age`, and frees what deletions left. Called now and then; takes long, in steps
   // that hold up no other verb. Cancelled: Stop came in between.
@@ -230,6 +298,8 @@ class Engine {
   virtual MessageEngine& messages() = 0;
   virtual MaildropEngine& maildrops() = 0;
   virtual LeaseEngine& leases() = 0;
+  virtual QueueEngine& queue() = 0;
+  virtual RouteEngine& routes() = 0;
   virtual UpkeepEngine& upkeep() = 0;
   virtual BackupEngine& backups() = 0;
 };

@@ -132,13 +132,35 @@ struct NewCopy {
   std::optional<std::string> unique_id;
 };
 
+// A recipient of a new message at another host.
+struct NewQueuedRecipient {
+  // Which recipient of the envelope led there.
+  int32_t recipient = 0;
+  // Where the mail goes: the recipient's own address, or one that an alias led to.
+  std::string address;
+  // Under what it is scheduled: the domain of `address` in lower case and A-labels, or its address literal.
+  std::string destination;
+};
+
+// What a new message has in the queue for other hosts. Without recipients: it has nothing there.
+struct NewQueued {
+  std::vector<NewQueuedRecipient> recipients;
+  // Whose mail takes turns with that of others at a destination: the account that submitted it, or the sender's domain.
+  std::string lane;
+  // When it is returned to its sender, unless it was delivered before.
+  absl::Time expire_time = absl::InfiniteFuture();
+  // When its sender is told that it waits.
+  absl::Time delay_notice_time = absl::InfiniteFuture();
+};
+
 // A message that is to be kept, checked and resolved.
 struct NewMessage {
   // Kept apart from ids of other scopes ("smtp", "operator").
   std::string delivery_scope;
   Envelope envelope;
-  // One for each mailbox, at least one.
+  // One for each mailbox; at least one, or one recipient in the queue.
   std::vector<NewCopy> copies;
+  NewQueued queued;
   // Fields between the copies' own and the content, whole lines with CRLF; kept once.
   std::string trace;
   // Of the whole content, 32 bytes.
@@ -248,6 +270,193 @@ struct LockInfo {
   std::string client_address;
 };
 
+// Which mail for other hosts takes a route.
+struct RouteKey {
+  // "default"; a domain in lower case and A-labels; or that of all under it: ".example.test".
+  std::string destination;
+  // A domain likewise; empty: of any sender.
+  std::string sender_domain;
+  auto operator<=>(const RouteKey&) const = default;
+};
+
+// A way for mail to other hosts (proto: Route).
+struct Route {
+  enum class Tls : uint8_t { kMay, kNone, kRequire, kVerify };
+  struct Host {
+    std::string host;
+    int32_t port = 25;
+    bool operator==(const Host&) const = default;
+  };
+  RouteKey key;
+  // Where the mail is kept instead, here; 0: it leaves.
+  AccountId mailbox;
+  // Empty, and no mailbox: as the DNS says.
+  std::vector<Host> hosts;
+  Tls tls = Tls::kMay;
+  std::string user;
+  // The user's password, sealed; empty: none. Opaque here.
+  std::string sealed_password;
+  std::string source_address;
+  std::string ehlo_name;
+  absl::Time update_time;
+  bool operator==(const Route&) const = default;
+};
+inline constexpr size_t kMaxRoutes = 1000;
+
+// RFC 5321 section 4.5.3.1.5: two lines of a reply.
+inline constexpr size_t kMaxQueueReplyBytes = 1024;
+
+// What another host, or the way to it, said of a recipient.
+struct QueueReply {
+  // Of SMTP (RFC 5321 section 4.2); 0: no reply, and `text` says what happened.
+  int32_t code = 0;
+  // RFC 3463: "4.4.1".
+  std::string status;
+  // UTF-8 without control characters; at most kMaxQueueReplyBytes; core cuts it.
+  std::string text;
+  // The host's name, or its address where it has none; empty: none was reached.
+  std::string host;
+  absl::Time time = absl::InfinitePast();
+  bool operator==(const QueueReply&) const = default;
+};
+
+// A recipient in the queue.
+struct QueuedRecipient {
+  // 0 and up, within its message.
+  int32_t number = 0;
+  std::string address;
+  std::string destination;
+  // As the envelope's recipient has them.
+  std::string original_recipient;
+  DsnNotify notify;
+  // The recipient of the envelope that led here, when it is another address; else empty.
+  std::string forwarded_for;
+  // Begun, whatever became of them.
+  int32_t attempt_count = 0;
+  // Not before this; the time was chosen when the last attempt began.
+  absl::Time next_attempt_time = absl::InfinitePast();
+  // Kept until it is released.
+  bool held = false;
+  // A front-end is at it.
+  bool in_flight = false;
+  // Of the last attempt that was reported.
+  QueueReply last_reply;
+};
+
+// A message in the queue, with some of its recipients.
+struct QueuedMessage {
+  QueueId id;
+  // Without recipients.
+  Envelope envelope;
+  std::string lane;
+  absl::Time queue_time;
+  absl::Time expire_time;
+  // Its sender was told that it waits.
+  bool delay_told = false;
+  // Trace and content.
+  int64_t size_bytes = 0;
+  std::string sha256;  // of the content
+  // Of the message, not only those that are here.
+  int64_t recipient_count = 0;
+  std::vector<QueuedRecipient> recipients;
+};
+
+// Names an attempt, and fences what is reported of it: greater than all before.
+using QueueGrant = Id<struct QueueGrantTag>;
+
+struct QueueLeaseRequest {
+  std::string lease_id;
+  // At most so many attempts, and recipients in each.
+  size_t attempt_limit = 1;
+  size_t recipient_limit = 100;
+};
+
+// Work for a front-end: recipients of one message at one destination, for one transaction.
+struct QueueAttempt {
+  QueueGrant grant;
+  std::string destination;
+  // The destination did not answer last time: this looks whether it does again.
+  bool probe = false;
+  QueuedMessage message;
+};
+
+struct QueueOutcome {
+  enum class Kind : uint8_t {
+    kDelivered,
+    kFailed,  // for good
+    kDeferred,
+  };
+  // Of the recipient.
+  int32_t number = 0;
+  Kind kind = Kind::kDeferred;
+  QueueReply reply;
+  // Deferred: not before this instead of what the schedule says; InfinitePast: as scheduled.
+  absl::Time next_attempt_time = absl::InfinitePast();
+};
+
+// What came of an attempt.
+struct QueueReport {
+  // Of the destination, apart from the message (rules/destination.h).
+  enum class Sign : uint8_t {
+    kNone,
+    // A host of it took a connection and talked sense.
+    kAnswered,
+    // No host of it could be reached, or all ended the connection before a transaction began.
+    kUnreachable,
+  };
+  QueueId message;
+  QueueGrant grant;
+  std::vector<QueueOutcome> outcomes;
+  Sign sign = Sign::kNone;
+};
+
+// What a report, or another decision on recipients in the queue, changed.
+struct QueueChange {
+  // Recipients that are gone from the queue, or were put off, by this.
+  std::vector<int32_t> ended;
+  std::vector<int32_t> deferred;
+  // Of the message: all of its recipients are gone, and its content with them.
+  bool message_ended = false;
+};
+
+// What an operator, or the store itself, decides about recipients that no front-end is at.
+struct QueueDecision {
+  enum class Kind : uint8_t {
+    kHold,
+    kRelease,
+    // Due now, whatever the schedule and the destination's pause say.
+    kRetry,
+    // Gone: as expired, returned or cancelled. What is said of it the caller knows.
+    kEnd,
+    // The sender has been told that it waits.
+    kDelayTold,
+  };
+  Kind kind = Kind::kRetry;
+  QueueId message;
+  // Empty: all of the message's.
+  std::vector<int32_t> recipients;
+};
+
+struct QueueStatus {
+  int64_t message_count = 0;
+  int64_t recipient_count = 0;
+  int64_t in_flight_count = 0;
+  int64_t held_count = 0;
+  // Of the message that waits longest; InfiniteFuture: none waits.
+  absl::Time oldest_time = absl::InfiniteFuture();
+};
+
+// A destination with recipients in the queue.
+struct QueueDestination {
+  std::string name;
+  int64_t recipient_count = 0;
+  int64_t in_flight_count = 0;  // attempts
+  // Attempts at a time that it takes, as it seems.
+  int32_t window = 0;
+  // When it is tried again; InfinitePast: it answers.
+  absl::Time paused_until = absl::InfinitePast();
+};
+
 struct LeaseInfo {
   std::string lease_id;
   std::string holder;
@@ -277,13 +486,14 @@ struct EngineStatus {
   std::vector<LeaseInfo> leases;
 };
 
-// Where Verify goes on.
+// Where Verify goes on; as the last step said.
 struct VerifyCursor {
   AccountId account;
   MessageId message;
 };
 struct VerifyStep {
   struct Damage {
+    // 0: of the queue, and `message` is its number there.
     AccountId account;
     MessageId message;
     absl::Status error;

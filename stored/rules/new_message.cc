@@ -13,6 +13,8 @@ namespace {
 constexpr size_t kDigestBytes = 32;
 // RFC 1939 section 7.
 constexpr size_t kMaxUniqueIdBytes = 70;
+// RFC 5321 section 4.5.3.1.2.
+constexpr size_t kMaxDestinationBytes = 255;
 
 bool IsUniqueId(const std::string& id) {
   if (id.empty() || id.size() > kMaxUniqueIdBytes) return false;
@@ -35,6 +37,18 @@ absl::Status CheckRecipients(const engine::NewMessage& message, const engine::Ne
   return absl::OkStatus();
 }
 
+absl::Status CheckQueued(const engine::NewMessage& message, const engine::NewQueuedRecipient& queued) {
+  if (queued.recipient < 0 || static_cast<size_t>(queued.recipient) >= message.envelope.recipients.size()) {
+    return FieldError("queued.recipients.recipient", "must name a recipient of the envelope");
+  }
+  if (queued.address.empty()) return FieldError("queued.recipients.address", "must not be empty");
+  if (queued.destination.empty() || queued.destination.size() > kMaxDestinationBytes ||
+      queued.destination.find('\0') != std::string::npos) {
+    return FieldError("queued.recipients.destination", "must have 1 to 255 bytes without NUL");
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status Check(const engine::NewMessage& message) {
@@ -45,7 +59,8 @@ absl::Status Check(const engine::NewMessage& message) {
   if (message.envelope.delivery_id.empty()) return FieldError("envelope.delivery_id", "must not be empty");
   if (message.sha256.size() != kDigestBytes) return FieldError("sha256", "must have 32 bytes");
   if (message.fingerprint.size() != kDigestBytes) return FieldError("fingerprint", "must have 32 bytes");
-  if (message.copies.empty() && message.refusal.ok()) return FieldError("copies", "must not be empty");
+  const bool goes_nowhere = message.copies.empty() && message.queued.recipients.empty();
+  if (goes_nowhere && message.refusal.ok()) return FieldError("copies", "must not be empty");
   absl::flat_hash_set<AccountId> accounts;
   for (const engine::NewCopy& copy : message.copies) {
     if (!accounts.insert(copy.account).second) return FieldError("copies", "must name each mailbox once");
@@ -54,6 +69,9 @@ absl::Status Check(const engine::NewMessage& message) {
     if (copy.unique_id.has_value() && !IsUniqueId(*copy.unique_id)) {
       return FieldError("copies.unique_id", "must have 1 to 70 printable ASCII characters");
     }
+  }
+  for (const engine::NewQueuedRecipient& recipient : message.queued.recipients) {
+    if (const absl::Status status = CheckQueued(message, recipient); !status.ok()) return status;
   }
   return absl::OkStatus();
 }
@@ -65,7 +83,7 @@ absl::Status CheckLeftOut(const engine::NewMessage& message, const std::vector<s
                           "the message is larger than the whole quota of the mailbox of ", address)),
                       kReasonQuotaTooSmall);
   };
-  if (left_out.size() == message.copies.size()) {
+  if (left_out.size() == message.copies.size() && message.queued.recipients.empty()) {
     return too_small(AddressOf(message, message.copies[left_out.front()]));
   }
   if (message.room_promised) return absl::OkStatus();
@@ -77,6 +95,9 @@ absl::Status CheckLeftOut(const engine::NewMessage& message, const std::vector<s
       continue;
     }
     for (const int32_t index : message.copies[i].recipients) served[static_cast<size_t>(index)] = true;
+  }
+  for (const engine::NewQueuedRecipient& queued : message.queued.recipients) {
+    served[static_cast<size_t>(queued.recipient)] = true;
   }
   for (const size_t i : left_out) {
     for (const int32_t index : message.copies[i].recipients) {

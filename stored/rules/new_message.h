@@ -17,8 +17,8 @@ namespace mailstead::rules {
 absl::Status Check(const engine::NewMessage& message);
 
 // Whether the message goes into the other mailboxes when these copies (indexes, ascending) are left out, because it is larger
-// than the whole quota of their mailbox. ResourceExhausted with kReasonQuotaTooSmall: nobody is left who takes it, or, where
-// no room was promised, nobody for one of the recipients.
+// than the whole quota of their mailbox. ResourceExhausted with kReasonQuotaTooSmall: nobody is left who takes it, the queue
+// included, or, where no room was promised, nobody for one of the recipients.
 absl::Status CheckLeftOut(const engine::NewMessage& message, const std::vector<size_t>& left_out);
 
 // For what is said about a copy: the first recipient that led to it.

@@ -47,6 +47,7 @@ std::string Describe(const absl::Status& status) {
 }
 std::string Describe(absl::Time time) { return absl::StrCat(absl::ToUnixMicros(time)); }
 std::string Describe(int64_t number) { return absl::StrCat(number); }
+std::string Describe(size_t number) { return absl::StrCat(number); }
 std::string Describe(bool flag) { return flag ? "yes" : "no"; }
 std::string Describe(const std::string& text) { return text; }
 std::string Describe(MessageId id) { return absl::StrCat(id.value); }
@@ -107,6 +108,40 @@ std::string Describe(const LockInfo& lock) {
 }
 std::string Describe(const DeletedMessages& deleted) {
   return absl::StrCat(deleted.count, " ", Describe(deleted.missing));
+}
+std::string Describe(const QueueReply& reply) {
+  return absl::StrCat(reply.code, "/", reply.status, "/", reply.text, "/", reply.host, "/",
+                      Describe(reply.time));
+}
+std::string Describe(const QueuedRecipient& recipient) {
+  return absl::StrCat(recipient.number, " ", recipient.address, " ", recipient.destination, " ",
+                      recipient.original_recipient, " ", recipient.notify.success, " ",
+                      recipient.forwarded_for, " ", recipient.attempt_count, " ",
+                      Describe(recipient.next_attempt_time), " ", recipient.held, " ", recipient.in_flight,
+                      " ", Describe(recipient.last_reply));
+}
+std::string Describe(const QueuedMessage& message) {
+  return absl::StrCat(message.id.value, " ", message.envelope.delivery_id, " ", message.envelope.reverse_path,
+                      " ", message.lane, " ", Describe(message.queue_time), " ",
+                      Describe(message.expire_time), " ", message.delay_told, " ", message.size_bytes, " ",
+                      absl::BytesToHexString(message.sha256), " ", message.recipient_count, " ",
+                      Describe(message.recipients));
+}
+std::string Describe(const QueueAttempt& attempt) {
+  return absl::StrCat(attempt.grant.value, " ", attempt.destination, " ", attempt.probe, " ",
+                      Describe(attempt.message));
+}
+std::string Describe(const QueueChange& change) {
+  return absl::StrCat("ended ", absl::StrJoin(change.ended, ","), " deferred ",
+                      absl::StrJoin(change.deferred, ","), " ", change.message_ended);
+}
+std::string Describe(const QueueStatus& status) {
+  return absl::StrCat(status.message_count, " ", status.recipient_count, " ", status.in_flight_count, " ",
+                      status.held_count, " ", Describe(status.oldest_time));
+}
+std::string Describe(const QueueDestination& destination) {
+  return absl::StrCat(destination.name, " ", destination.recipient_count, " ", destination.in_flight_count,
+                      " ", destination.window, " ", Describe(destination.paused_until));
 }
 std::string Describe(const EngineStatus& status) {
   std::vector<std::string> leases;
@@ -204,6 +239,44 @@ class Comparison {
     }
   }
 
+  // One of the queue's, or of what it depends on. Leases are overdue for less than an hour here: an engine forgets them
+  // after that, when it likes.
+  bool StepOfQueue() {
+    switch (Below(20)) {
+      case 0:
+        return last_account_ < 3 ? CreateDomain() && CreateAccount() : Append();
+      case 1:
+      case 2:
+      case 3:
+        return Append();
+      case 4:
+      case 5:
+        return Lease();
+      case 6:
+      case 7:
+      case 8:
+      case 9:
+        return LeaseQueued();
+      case 10:
+      case 11:
+      case 12:
+      case 13:
+        return Report();
+      case 14:
+      case 15:
+        return Decide();
+      case 16:
+        return TakeBack();
+      case 17:
+        return ListQueue();
+      case 18:
+        return PassTime();
+      default:
+        if (Below(20) == 0) OpenBoth();
+        return true;
+    }
+  }
+
   const std::string& what() const { return what_; }
 
  private:
@@ -222,7 +295,9 @@ class Comparison {
 
   void OpenBoth() {
     memory_.reset();
-    memory_ = OpenMemoryEngine({memory_store_, &clock_, &clock_, nullptr});
+    MemoryOptions memory_options{memory_store_, &clock_, &clock_, nullptr};
+    memory_options.dice = [] { return 0.3; };
+    memory_ = OpenMemoryEngine(memory_options);
     rocksdb_.reset();
     RocksDbOptions options;
     options.path = path_;
@@ -231,6 +306,7 @@ class Comparison {
     options.maintenance_interval = absl::Milliseconds(20);
     options.clock = &clock_;
     options.lease_clock = &clock_;
+    options.dice = [] { return 0.3; };
     // Deletions of several messages are hidden at once and taken away slowly, while others go on.
     options.max_deleted_at_once = static_cast<size_t>(1 + Below(4));
     options.max_reclaimed_at_once = 1;
@@ -367,6 +443,7 @@ class Comparison {
       if (Below(15) == 0) copy.id = MessageId{Below(100)};
       message.copies.push_back(std::move(copy));
     }
+    if (Below(2) == 0) AddQueued(message);
     message.trace = std::string(static_cast<size_t>(Below(300)), 't');
     const bool staged = Below(4) == 0;
     const std::string content = RandomText(static_cast<size_t>(Below(10) == 0 ? Below(200'000) : Below(3000)),
@@ -385,6 +462,137 @@ class Comparison {
       }
       return engine.Append(message, Content{"", *std::move(body)});
     });
+  }
+
+  void AddQueued(NewMessage& message) {
+    // Now and then it goes nowhere else.
+    if (Below(2) == 0) message.copies.clear();
+    // Sometimes very many.
+    const int64_t count = Below(10) == 0 ? 150 : 1 + Below(5);
+    for (int64_t i = 0; i < count; ++i) {
+      NewQueuedRecipient queued;
+      queued.recipient =
+          static_cast<int32_t>(Below(static_cast<int64_t>(message.envelope.recipients.size())));
+      queued.destination =
+          OneOf<std::string>({"one.example", "two.example", "three.example", "one", "gone.example"});
+      queued.address = absl::StrCat("u", i, "@", queued.destination);
+      message.queued.recipients.push_back(queued);
+    }
+    message.queued.lane = OneOf<std::string>({"a", "b", "c"});
+    if (Below(3) != 0) message.queued.delay_notice_time = clock_.Now() + absl::Minutes(Below(300));
+    if (Below(3) != 0) message.queued.expire_time = clock_.Now() + absl::Minutes(Below(600));
+  }
+
+  std::vector<NewNotice> Notices() {
+    std::vector<NewNotice> notices;
+    for (int64_t left = Below(4) == 0 ? 1 + Below(2) : 0; left > 0; --left) {
+      NewNotice& notice = notices.emplace_back();
+      notice.message.delivery_scope = "queue";
+      notice.message.envelope.delivery_id = absl::StrCat("notice-", counter_++);
+      notice.message.envelope.recipients.emplace_back().address = Address();
+      notice.content = RandomText(static_cast<size_t>(Below(3000)), static_cast<uint32_t>(random_()));
+      notice.message.sha256 = notice.message.fingerprint = Sha256(notice.content);
+      notice.message.deliver_time = clock_.Now();
+      if (Below(3) == 0) {
+        AddQueued(notice.message);
+      } else {
+        notice.message.copies.push_back(
+            {AnAccount(), "Return-Path: <>\r\n", {0}, std::nullopt, absl::StrCat("unique-", counter_++)});
+      }
+    }
+    return notices;
+  }
+
+  bool LeaseQueued() {
+    const QueueLeaseRequest request{LeaseId(), static_cast<size_t>(Below(8)),
+                                    static_cast<size_t>(Below(120))};
+    absl::StatusOr<std::vector<QueueAttempt>> attempts;
+    const bool same = Same("Lease by " + request.lease_id,
+                           [&](SyncEngine engine) { return attempts = engine.Lease(request); });
+    if (!attempts.ok()) return same;
+    for (QueueAttempt& attempt : *attempts) attempts_.push_back(std::move(attempt));
+    return same;
+  }
+
+  bool Report() {
+    if (attempts_.empty()) return true;
+    const size_t which = static_cast<size_t>(Below(static_cast<int64_t>(attempts_.size())));
+    const QueueAttempt attempt = attempts_[which];
+    // Now and then it comes again, or its lease has ended since.
+    if (Below(4) != 0) attempts_.erase(attempts_.begin() + static_cast<int64_t>(which));
+    QueueReport report;
+    report.message = attempt.message.id;
+    report.grant = attempt.grant;
+    report.sign = OneOf<QueueReport::Sign>(
+        {QueueReport::Sign::kNone, QueueReport::Sign::kAnswered, QueueReport::Sign::kUnreachable});
+    if (attempt.destination == "gone.example") report.sign = QueueReport::Sign::kUnreachable;
+    for (const QueuedRecipient& recipient : attempt.message.recipients) {
+      if (Below(10) == 0) continue;
+      QueueOutcome& outcome = report.outcomes.emplace_back();
+      outcome.number = recipient.number;
+      outcome.kind =
+          OneOf<QueueOutcome::Kind>({QueueOutcome::Kind::kDelivered, QueueOutcome::Kind::kFailed,
+                                     QueueOutcome::Kind::kDeferred, QueueOutcome::Kind::kDeferred});
+      outcome.reply = {static_cast<int32_t>(Below(600)), "4.0.0", "text", "host", clock_.Now()};
+      if (Below(5) == 0) outcome.next_attempt_time = clock_.Now() + absl::Minutes(Below(400));
+    }
+    const std::vector<NewNotice> notices = Notices();
+    return Same(absl::StrCat("Report of ", report.grant.value),
+                [&](SyncEngine engine) { return engine.Report(report, notices); });
+  }
+
+  bool Decide() {
+    QueueDecision decision;
+    decision.kind = OneOf<QueueDecision::Kind>({QueueDecision::Kind::kHold, QueueDecision::Kind::kRelease,
+                                                QueueDecision::Kind::kRetry, QueueDecision::Kind::kEnd,
+                                                QueueDecision::Kind::kDelayTold});
+    decision.message = AQueued();
+    for (int64_t left = Below(4); left > 0; --left) {
+      decision.recipients.push_back(static_cast<int32_t>(10 * left + Below(10)) % 12);
+    }
+    const std::vector<NewNotice> notices = Notices();
+    return Same(absl::StrCat("Decide ", static_cast<int>(decision.kind), " about ", decision.message.value),
+                [&](SyncEngine engine) { return engine.Decide(decision, notices); });
+  }
+
+  QueueId AQueued() {
+    const auto listed = SyncEngine(*memory_).ListQueued(QueueId{Below(counter_ + 1) / 4}, 1, 0);
+    return listed.ok() && !listed->empty() ? listed->front().id : QueueId{Below(10)};
+  }
+
+  bool TakeBack() {
+    const size_t limit = static_cast<size_t>(Below(200));
+    return Same("TakeBack", [&](SyncEngine engine) { return engine.TakeBack(limit); });
+  }
+
+  bool ListQueue() {
+    const QueueId message = AQueued();
+    const size_t limit = static_cast<size_t>(Below(10));
+    const size_t recipient_limit = static_cast<size_t>(1 + Below(10));
+    const int32_t first = static_cast<int32_t>(Below(4));
+    return Same("Due", [&](SyncEngine engine) { return engine.Due(limit, recipient_limit); }) &&
+           Same("Find", [&](SyncEngine engine) { return engine.FindQueued(message, first, limit); }) &&
+           Same("List",
+                [&](SyncEngine engine) { return engine.ListQueued(message, limit, recipient_limit); }) &&
+           Same("ListDestinations",
+                [&](SyncEngine engine) { return engine.ListDestinations(limit < 5 ? "one" : "", limit); }) &&
+           Same("QueueStatus", [&](SyncEngine engine) { return engine.GetQueueStatus(); }) &&
+           Same("Open", [&](SyncEngine engine) -> absl::StatusOr<std::string> {
+             ASSIGN_OR_RETURN(const auto reader, engine.OpenQueued(message));
+             ASSIGN_OR_RETURN(const std::string piece, BlockOn(reader->Read(0, 65536)));
+             return absl::StrCat(reader->size_bytes(), " ", reader->delivery_id(), " ",
+                                 absl::BytesToHexString(Sha256(piece)));
+           });
+  }
+
+  bool PassTime() {
+    for (int i = 0; i < 3; ++i) {
+      const std::string lease = absl::StrCat("lease-", i);
+      if (SyncEngine(*memory_).IsLive(lease)) continue;
+      if (!Same("End " + lease, [&](SyncEngine engine) { return engine.EndLease(lease); })) return false;
+    }
+    clock_.Advance(Below(3) == 0 ? absl::Milliseconds(Below(20 * 60'000)) : absl::Milliseconds(Below(3000)));
+    return true;
   }
 
   bool Settle() {
@@ -578,6 +786,8 @@ class Comparison {
   int64_t counter_ = 0;
   std::vector<Session> sessions_;
   std::vector<Version> versions_;
+  // That may be reported.
+  std::vector<QueueAttempt> attempts_;
   std::string what_;
 };
 
@@ -589,6 +799,17 @@ TEST(EngineComparison, RocksDbDoesWhatTheModelDoes) {
   for (int64_t i = 0; i < operations; ++i) {
     ASSERT_TRUE(comparison.Step()) << "operation " << i << ", " << comparison.what()
                                    << ", MAILSTEAD_SEED=" << seed;
+  }
+}
+
+TEST(EngineComparison, TheQueueOfRocksDbDoesWhatTheModelsDoes) {
+  const int64_t seed = FromEnvironment("MAILSTEAD_SEED", static_cast<int64_t>(std::random_device()()));
+  const int64_t operations = FromEnvironment("MAILSTEAD_OPERATIONS", 4000);
+  std::cout << "MAILSTEAD_SEED=" << seed << std::endl;
+  Comparison comparison(static_cast<uint64_t>(seed));
+  for (int64_t i = 0; i < operations; ++i) {
+    ASSERT_TRUE(comparison.StepOfQueue())
+        << "operation " << i << ", " << comparison.what() << ", MAILSTEAD_SEED=" << seed;
   }
 }
 

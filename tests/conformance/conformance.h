@@ -50,9 +50,12 @@ class EngineUnderTest {
   virtual void Restart() = 0;
 
   TestClock& clock() { return clock_; }
+  // What the queue's dice show.
+  void SetDice(double dice) { dice_.store(dice); }
 
  protected:
   TestClock clock_;
+  std::atomic<double> dice_{0.5};
   ThreadExecutor executor_;
 };
 
@@ -134,12 +137,64 @@ class DeliveryConformance : public EngineConformance {};
 class MaildropConformance : public EngineConformance {};
 class ReadingConformance : public EngineConformance {};
 class UpkeepConformance : public EngineConformance {};
+class RouteConformance : public EngineConformance {
+ protected:
+  absl::Status Set(Route route) { return BlockOn(facets().routes().Set(std::move(route))); }
+  absl::Status Delete(RouteKey key) { return BlockOn(facets().routes().Delete(std::move(key))); }
+  // All of them.
+  std::vector<Route> Routes() {
+    const auto routes = BlockOn(facets().routes().List());
+    EXPECT_OK(routes.status());
+    return routes.ok() ? *routes : std::vector<Route>();
+  }
+  std::vector<RouteKey> Keys() {
+    std::vector<RouteKey> keys;
+    for (const Route& route : Routes()) keys.push_back(route.key);
+    return keys;
+  }
+};
+
+class QueueConformance : public EngineConformance {
+ protected:
+  // To recipients at the hosts that their addresses name, with a trace; `lane` is its sender's.
+  NewMessage NewMail(absl::string_view delivery_id, const std::vector<std::string>& addresses,
+                     std::string lane = "sender");
+  static void AddRecipient(NewMessage& message, const std::string& address);
+  // The id that it has in the queue.
+  QueueId Put(NewMessage message);
+  QueueId PutTo(const std::vector<std::string>& addresses, std::string lane = "sender");
+  std::vector<QueueId> Ids();
+  QueuedMessage Find(QueueId id);
+  bool IsThere(QueueId id);
+  QueuedRecipient FindRecipient(QueueId id, int32_t number);
+  std::string Fetch(QueueId id);
+  QueueStatus Status();
+
+  // What is due, for a front-end whose heart beats.
+  std::vector<QueueAttempt> Lease(size_t attempt_limit = 1000, size_t recipient_limit = 100,
+                                  const std::string& lease_id = "worker");
+  // At least one is due.
+  QueueAttempt LeaseOne(const std::string& lease_id = "worker");
+  QueueChange Report(const QueueReport& report, std::vector<NewNotice> notices = {});
+  QueueChange Report(const QueueAttempt& attempt, QueueOutcome::Kind kind,
+                     QueueReport::Sign sign = QueueReport::Sign::kAnswered);
+  QueueChange Decide(QueueDecision::Kind kind, QueueId message, std::vector<int32_t> recipients = {});
+  std::vector<QueuedMessage> Due();
+  // To a mailbox of ours.
+  NewNotice NewNoticeTo(AccountId account, absl::string_view delivery_id);
+  // Hosts of this destination are not reached until it is away.
+  void LetItBeAway(const std::string& destination);
+
+  int delivery_count_ = 0;
+};
 
 #define INSTANTIATE_ENGINE_CONFORMANCE(name, kind)                                             \
   INSTANTIATE_TEST_SUITE_P(name, DirectoryConformance, testing::Values(kind), EngineKindName); \
   INSTANTIATE_TEST_SUITE_P(name, DeliveryConformance, testing::Values(kind), EngineKindName);  \
   INSTANTIATE_TEST_SUITE_P(name, MaildropConformance, testing::Values(kind), EngineKindName);  \
+  INSTANTIATE_TEST_SUITE_P(name, QueueConformance, testing::Values(kind), EngineKindName);     \
   INSTANTIATE_TEST_SUITE_P(name, ReadingConformance, testing::Values(kind), EngineKindName);   \
+  INSTANTIATE_TEST_SUITE_P(name, RouteConformance, testing::Values(kind), EngineKindName);     \
   INSTANTIATE_TEST_SUITE_P(name, UpkeepConformance, testing::Values(kind), EngineKindName)
 
 inline std::string EngineKindName(const testing::TestParamInfo<EngineKind>& info) { return info.param.name; }

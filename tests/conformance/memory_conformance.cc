@@ -19,7 +19,14 @@ class MemoryUnderTest final : public EngineUnderTest {
   }
 
  private:
-  void OpenEngine() { engine_ = OpenMemoryEngine({store_, &clock_, &clock_, waits_ ? &executor_ : nullptr}); }
+  void OpenEngine() {
+    MemoryOptions options;
+    options.store = store_;
+    options.clock = &clock_;
+    options.executor = waits_ ? &executor_ : nullptr;
+    options.dice = [this] { return dice_.load(); };
+    engine_ = OpenMemoryEngine(options);
+  }
 
   const bool waits_;
   const std::shared_ptr<MemoryStore> store_;

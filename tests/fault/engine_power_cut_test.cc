@@ -17,6 +17,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "tests/fault/store_fixture.h"
 
 namespace mailstead::engine {
@@ -202,6 +203,135 @@ class Worker {
   std::optional<UnknownDeletion> unknown_deletion_;
 };
 
+// The same for mail to other hosts: puts it into the queue and the mailbox of its sender, delivers it, and is told.
+class Relay {
+ public:
+  Relay(uint32_t seed, SyncEngine engine)
+      : random_(seed), mailbox_(MakeAccount(engine, "sent@example.test")) {}
+
+  void Work(SyncEngine engine, const FaultyFileSystem& files) {
+    while (!files.stopped()) {
+      const bool told = random_() % 2 == 0 ? Queue(engine) : Deliver(engine);
+      if (!told) return;
+    }
+  }
+
+  void Check(SyncEngine engine) {
+    std::set<std::string> found;
+    std::set<std::string> messages;
+    const auto queued = engine.ListQueued(QueueId{0}, 1'000'000, 1000);
+    ASSERT_TRUE(queued.ok()) << queued.status();
+    for (const QueuedMessage& message : *queued) {
+      messages.insert(message.envelope.delivery_id);
+      for (const QueuedRecipient& recipient : message.recipients) {
+        ASSERT_TRUE(found.insert(recipient.address).second) << recipient.address << " is there twice";
+      }
+      const auto reader = engine.OpenQueued(message.id);
+      ASSERT_TRUE(reader.ok()) << reader.status();
+      const auto content = BlockOn((*reader)->Read(0, 65536));
+      ASSERT_TRUE(content.ok()) << content.status();
+      ASSERT_EQ(Sha256(*content), message.sha256);
+    }
+    std::set<std::string> sent;
+    for (const MessageSummary& message : engine.ListMessages(mailbox_, MessageId{0}, 1'000'000).value()) {
+      sent.insert(message.delivery_id);
+    }
+    for (const std::string& address : pending_) {
+      ASSERT_TRUE(found.contains(address)) << address << " was acknowledged and is lost";
+    }
+    for (const std::string& address : found) {
+      ASSERT_TRUE(pending_.contains(address) || unknown_.contains(address)) << address << " is back";
+    }
+    size_t present = 0;
+    for (const std::string& address : unknown_) present += found.count(address);
+    ASSERT_TRUE(present == 0 || present == unknown_.size()) << "half there";
+    if (!unknown_delivery_.empty()) {
+      ASSERT_EQ(sent.contains(unknown_delivery_), present > 0) << "in the mailbox or in the queue alone";
+    }
+    pending_ = found;
+    unknown_.clear();
+    unknown_delivery_.clear();
+    // What was begun goes on.
+    ASSERT_TRUE(engine.EndLease("relay").ok());
+    ASSERT_TRUE(engine.TakeBack(1'000'000).ok());
+    ASSERT_EQ(engine.GetQueueStatus()->in_flight_count, 0);
+    for (const QueuedMessage& message : *queued) {
+      ASSERT_TRUE(engine.Decide({QueueDecision::Kind::kRetry, message.id, {}}).ok());
+    }
+  }
+
+ private:
+  bool Queue(SyncEngine engine) {
+    NewMessage message;
+    message.delivery_scope = "smtp";
+    message.envelope.delivery_id = absl::StrCat("queued-", next_++);
+    message.envelope.recipients.resize(1);
+    message.envelope.recipients[0].address = "alias@example.test";
+    message.copies.push_back({mailbox_, "Return-Path: <>\r\n", {0}, std::nullopt, std::nullopt});
+    std::set<std::string> addresses;
+    for (uint32_t i = 0; i <= random_() % 4; ++i) {
+      const std::string destination = absl::StrCat("host", random_() % 3, ".example");
+      const std::string address = absl::StrCat(next_, "-", i, "@", destination);
+      message.queued.recipients.push_back({0, address, destination});
+      addresses.insert(address);
+    }
+    message.queued.delay_notice_time = absl::Now() + absl::Hours(1);
+    const std::string content = RandomText(random_() % 5000, static_cast<uint32_t>(random_()));
+    message.sha256 = message.fingerprint = Sha256(content);
+    message.deliver_time = absl::Now();
+    const auto stored = engine.Append(message, Content{content, nullptr});
+    if (!stored.ok()) {
+      unknown_ = addresses;
+      unknown_delivery_ = message.envelope.delivery_id;
+      return false;
+    }
+    pending_.insert(addresses.begin(), addresses.end());
+    return true;
+  }
+
+  // One attempt, or none when nothing is due. Its recipients are taken, or put off and tried again.
+  bool Deliver(SyncEngine engine) {
+    if (!engine.RenewLease("relay", "host", absl::Hours(1)).ok()) return false;
+    const auto attempts = engine.Lease({"relay", 1, 100});
+    if (!attempts.ok()) return false;
+    for (const QueueAttempt& attempt : *attempts) {
+      const bool delivered = random_() % 2 == 0;
+      QueueReport report;
+      report.message = attempt.message.id;
+      report.grant = attempt.grant;
+      report.sign = QueueReport::Sign::kAnswered;
+      std::set<std::string> addresses;
+      for (const QueuedRecipient& recipient : attempt.message.recipients) {
+        report.outcomes.push_back({recipient.number,
+                                   delivered ? QueueOutcome::Kind::kDelivered : QueueOutcome::Kind::kDeferred,
+                                   {},
+                                   {}});
+        addresses.insert(recipient.address);
+      }
+      if (delivered) {
+        for (const std::string& address : addresses) pending_.erase(address);
+      }
+      if (!engine.Report(report).ok()) {
+        if (delivered) unknown_ = addresses;
+        return false;
+      }
+      if (delivered) continue;
+      const auto tried = engine.Decide({QueueDecision::Kind::kRetry, attempt.message.id, {}});
+      if (!tried.ok()) return false;
+    }
+    return true;
+  }
+
+  std::mt19937 random_;
+  const AccountId mailbox_;
+  int next_ = 1;
+  // Recipients that were taken, and are not known to be delivered.
+  std::set<std::string> pending_;
+  // Those of the last message, or of the last report, when it was not answered; and the message's delivery id.
+  std::set<std::string> unknown_;
+  std::string unknown_delivery_;
+};
+
 class EnginePowerCut : public testing::Test {
  protected:
   void Run(uint32_t seed, bool power) {
@@ -211,6 +341,7 @@ class EnginePowerCut : public testing::Test {
     std::vector<Worker> workers;
     for (int i = 0; i < kThreads; ++i)
       workers.emplace_back(i, seed * 100 + static_cast<uint32_t>(i), store.engine());
+    Relay relay(seed * 100 + kThreads, store.engine());
     for (int round = 0; round < kRounds && !HasFatalFailure(); ++round) {
       SCOPED_TRACE(absl::StrCat("seed ", seed, " round ", round));
       store.files().StopAfter(10 + random() % 1500);
@@ -218,6 +349,7 @@ class EnginePowerCut : public testing::Test {
       for (Worker& worker : workers) {
         threads.emplace_back([&] { worker.Work(store.engine(), store.files()); });
       }
+      threads.emplace_back([&] { relay.Work(store.engine(), store.files()); });
       for (std::thread& thread : threads) thread.join();
       Reopen(store, power, seed * 10 + static_cast<uint32_t>(round), random);
       // The store is closed then.
@@ -226,6 +358,7 @@ class EnginePowerCut : public testing::Test {
         worker.Check(store.engine());
         if (HasFatalFailure()) return;
       }
+      relay.Check(store.engine());
     }
   }
 

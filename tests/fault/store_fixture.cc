@@ -17,6 +17,7 @@
 #include "stored/engine/rocksdb/bodies.h"
 #include "stored/engine/rocksdb/chunk_codec.h"
 #include "stored/engine/rocksdb/engine_impl.h"
+#include "tests/fault/queue_check.h"
 
 namespace mailstead::engine {
 namespace {
@@ -297,6 +298,7 @@ std::string CheckRecords(const RocksDbOptions& options, rocksdb::Env& env) {
   if (all != Totals{counters.message_count, counters.message_bytes}) {
     absl::StrAppend(&problems, "the store counts ", counters.message_count, " but has ", all.count, "\n");
   }
+  CheckQueue(use, options.queue_policy, entries_of_body, problems);
   CheckBodies(use, entries_of_body, leavings, problems);
   return problems;
 }

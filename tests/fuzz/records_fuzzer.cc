@@ -41,6 +41,7 @@ void Run(absl::string_view input) {
   Check<engine::Domain>(input);
   Check<engine::Account>(input);
   Check<engine::Alias>(input);
+  Check<engine::Route>(input);
   Check<engine::Counters>(input);
   Check<rules::Mailbox>(input);
   Check<engine::Removal>(input);
@@ -49,6 +50,11 @@ void Run(absl::string_view input) {
   Check<rules::KeptReceipt>(input);
   Check<rules::Lease>(input);
   Check<rules::Lock>(input);
+  Check<engine::QueuedRecord>(input);
+  Check<rules::QueueRecipient>(input);
+  Check<engine::DestinationRecord>(input);
+  Check<engine::WaitingRecord>(input);
+  Check<engine::AttemptRecord>(input);
   CheckListed(input);
 }
 

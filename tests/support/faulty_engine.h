@@ -6,7 +6,8 @@
 //   engine.Hold("Maildrops.Commit", FaultyEngine::When::kBefore);
 //
 // Verbs are named by facet and verb, as in engine.h: "Directory.LookUp", "Messages.Open", "Maildrops.Commit",
-// "Leases.Renew", "Upkeep.Status"; and "BodyWriter.Append", "MessageReader.Read". Thread-safe.
+// "Leases.Renew", "Queue.Lease", "Routes.Set", "Upkeep.Status"; and "BodyWriter.Append", "MessageReader.Read".
+// Thread-safe.
 #pragma once
 
 #include <deque>
@@ -160,6 +161,8 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
         messages_(*this, behind),
         maildrops_(*this, behind),
         leases_(*this, behind),
+        queue_(*this, behind),
+        routes_(*this, behind),
         upkeep_(*this, behind),
         backups_(behind.backups()) {}
 
@@ -167,6 +170,8 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
   engine::MessageEngine& messages() override { return messages_; }
   engine::MaildropEngine& maildrops() override { return maildrops_; }
   engine::LeaseEngine& leases() override { return leases_; }
+  engine::QueueEngine& queue() override { return queue_; }
+  engine::RouteEngine& routes() override { return routes_; }
   engine::UpkeepEngine& upkeep() override { return upkeep_; }
   engine::BackupEngine& backups() override { return backups_; }
 
@@ -328,6 +333,65 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
     engine::LeaseEngine& behind_;
   };
 
+  class Queue final : public engine::QueueEngine {
+   public:
+    Queue(EngineFaults& faults, engine::Engine& behind) : faults_(faults), behind_(behind.queue()) {}
+    Result<std::vector<engine::QueueAttempt>> Lease(engine::QueueLeaseRequest request) override {
+      return faults_.Run("Queue.Lease", behind_.Lease(std::move(request)));
+    }
+    Result<engine::QueueChange> Report(engine::QueueReport report,
+                                       std::vector<engine::NewNotice> notices) override {
+      return faults_.Run("Queue.Report", behind_.Report(std::move(report), std::move(notices)));
+    }
+    Result<engine::QueueChange> Decide(engine::QueueDecision decision,
+                                       std::vector<engine::NewNotice> notices) override {
+      return faults_.Run("Queue.Decide", behind_.Decide(std::move(decision), std::move(notices)));
+    }
+    Result<size_t> TakeBack(size_t limit) override {
+      return faults_.Run("Queue.TakeBack", behind_.TakeBack(limit));
+    }
+    Result<std::vector<engine::QueuedMessage>> Due(size_t limit, size_t recipient_limit) override {
+      return faults_.Run("Queue.Due", behind_.Due(limit, recipient_limit));
+    }
+    Result<engine::QueuedMessage> Find(QueueId message, int32_t first, size_t recipient_limit) override {
+      return faults_.Run("Queue.Find", behind_.Find(message, first, recipient_limit));
+    }
+    Result<std::vector<engine::QueuedMessage>> List(QueueId after, size_t limit,
+                                                    size_t recipient_limit) override {
+      return faults_.Run("Queue.List", behind_.List(after, limit, recipient_limit));
+    }
+    Result<std::vector<engine::QueueDestination>> ListDestinations(std::string after, size_t limit) override {
+      return faults_.Run("Queue.ListDestinations", behind_.ListDestinations(std::move(after), limit));
+    }
+    Result<std::unique_ptr<engine::MessageReader>> Open(QueueId message) override {
+      auto reader = co_await faults_.Run("Queue.Open", behind_.Open(message));
+      if (!reader.ok()) co_return reader;
+      co_return std::unique_ptr<engine::MessageReader>(std::make_unique<Reader>(faults_, *std::move(reader)));
+    }
+    Result<engine::QueueStatus> Status() override { return faults_.Run("Queue.Status", behind_.Status()); }
+    int64_t Version() const override { return behind_.Version(); }
+
+   private:
+    EngineFaults& faults_;
+    engine::QueueEngine& behind_;
+  };
+
+  class Routes final : public engine::RouteEngine {
+   public:
+    Routes(EngineFaults& faults, engine::Engine& behind) : faults_(faults), behind_(behind.routes()) {}
+    Result<std::vector<engine::Route>> List() override { return faults_.Run("Routes.List", behind_.List()); }
+    Task<absl::Status> Set(engine::Route route) override {
+      return faults_.Run("Routes.Set", behind_.Set(std::move(route)));
+    }
+    Task<absl::Status> Delete(engine::RouteKey key) override {
+      return faults_.Run("Routes.Delete", behind_.Delete(std::move(key)));
+    }
+
+   private:
+    EngineFaults& faults_;
+    engine::RouteEngine& behind_;
+  };
+
   class Upkeep final : public engine::UpkeepEngine {
    public:
     Upkeep(EngineFaults& faults, engine::Engine& behind) : faults_(faults), behind_(behind.upkeep()) {}
@@ -354,6 +418,8 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
   Messages messages_;
   Maildrops maildrops_;
   Leases leases_;
+  Queue queue_;
+  Routes routes_;
   Upkeep upkeep_;
   engine::BackupEngine& backups_;
 };

@@ -134,6 +134,35 @@ class SyncEngine {
   bool IsLive(absl::string_view lease_id) { return engine_.leases().IsLive(lease_id); }
   std::string HolderOf(absl::string_view lease_id) { return engine_.leases().HolderOf(lease_id); }
 
+  // The queue.
+  absl::StatusOr<std::vector<QueueAttempt>> Lease(QueueLeaseRequest request) {
+    return BlockOn(engine_.queue().Lease(std::move(request)));
+  }
+  absl::StatusOr<QueueChange> Report(QueueReport report, std::vector<NewNotice> notices = {}) {
+    return BlockOn(engine_.queue().Report(std::move(report), std::move(notices)));
+  }
+  absl::StatusOr<QueueChange> Decide(QueueDecision decision, std::vector<NewNotice> notices = {}) {
+    return BlockOn(engine_.queue().Decide(std::move(decision), std::move(notices)));
+  }
+  absl::StatusOr<size_t> TakeBack(size_t limit) { return BlockOn(engine_.queue().TakeBack(limit)); }
+  absl::StatusOr<std::vector<QueuedMessage>> Due(size_t limit, size_t recipient_limit) {
+    return BlockOn(engine_.queue().Due(limit, recipient_limit));
+  }
+  absl::StatusOr<QueuedMessage> FindQueued(QueueId message, int32_t first, size_t recipient_limit) {
+    return BlockOn(engine_.queue().Find(message, first, recipient_limit));
+  }
+  absl::StatusOr<std::vector<QueuedMessage>> ListQueued(QueueId after, size_t limit, size_t recipient_limit) {
+    return BlockOn(engine_.queue().List(after, limit, recipient_limit));
+  }
+  absl::StatusOr<std::vector<QueueDestination>> ListDestinations(std::string after, size_t limit) {
+    return BlockOn(engine_.queue().ListDestinations(std::move(after), limit));
+  }
+  absl::StatusOr<std::unique_ptr<MessageReader>> OpenQueued(QueueId message) {
+    return BlockOn(engine_.queue().Open(message));
+  }
+  absl::StatusOr<QueueStatus> GetQueueStatus() { return BlockOn(engine_.queue().Status()); }
+  int64_t QueueVersion() { return engine_.queue().Version(); }
+
   // Upkeep.
   absl::Status Health() { return engine_.upkeep().Health(); }
   absl::StatusOr<EngineStatus> Status() { return BlockOn(engine_.upkeep().Status()); }

@@ -18,12 +18,16 @@ class MemoryEngine final : public Engine {
         messages_(shared_),
         maildrops_(shared_),
         leases_(shared_),
+        queue_(shared_),
+        routes_(shared_),
         upkeep_(shared_) {}
 
   DirectoryEngine& directory() override { return directory_; }
   MessageEngine& messages() override { return messages_; }
   MaildropEngine& maildrops() override { return maildrops_; }
   LeaseEngine& leases() override { return leases_; }
+  QueueEngine& queue() override { return queue_; }
+  RouteEngine& routes() override { return routes_; }
   UpkeepEngine& upkeep() override { return upkeep_; }
   BackupEngine& backups() override { return backups_; }
 
@@ -33,6 +37,8 @@ class MemoryEngine final : public Engine {
   MemoryMessages messages_;
   MemoryMaildrops maildrops_;
   MemoryLeases leases_;
+  MemoryQueue queue_;
+  MemoryRoutes routes_;
   MemoryUpkeep upkeep_;
   MemoryBackups backups_;
 };
@@ -62,6 +68,9 @@ void MemoryStore::Damage(AccountId account, MessageId message) {
   CHECK(!damaged.content.empty());
   damaged.content[damaged.content.size() / 2] ^= 1;
   const auto after = std::make_shared<const KeptBody>(std::move(damaged));
+  for (auto& [id, queued] : state_->queue.messages) {
+    if (queued.body == before) queued.body = after;
+  }
   for (auto& [id, each] : state_->accounts) {
     for (auto& [number, entry] : each.messages) {
       if (entry.body == before) entry.body = after;
@@ -75,6 +84,7 @@ int64_t MemoryStore::body_count() const {
   for (const auto& [id, account] : state_->accounts) {
     for (const auto& [number, message] : account.messages) bodies.insert(message.body.get());
   }
+  for (const auto& [id, queued] : state_->queue.messages) bodies.insert(queued.body.get());
   return static_cast<int64_t>(bodies.size());
 }
 
@@ -93,7 +103,9 @@ MemoryShared::MemoryShared(MemoryOptions options)
       clock_(*options.clock),
       lease_clock_(options.lease_clock != nullptr ? *options.lease_clock : *options.clock),
       executor_(options.executor),
-      listing_counter_(RandomBytes(8)) {
+      listing_counter_(RandomBytes(8)),
+      queue_policy_(std::move(options.queue_policy)),
+      dice_(std::move(options.dice)) {
   absl::MutexLock lock(&state().mutex);
   for (const auto& [lease_id, lease] : state().leases) deadlines_[lease_id] = lease_clock_.Now() + lease.ttl;
 }
@@ -102,11 +114,14 @@ rules::LockState MemoryShared::StateOf(const KeptAccount& account) {
   rules::LockState found;
   if (!account.lock.has_value()) return found;
   found.lock = account.lock;
-  const auto it = state().leases.find(account.lock->lease_id);
-  const rules::Lease* lease = it == state().leases.end() ? nullptr : &it->second;
-  found.lease = rules::StateOf(lease, DeadlineOf(account.lock->lease_id), account.lock->lease_number,
-                               lease_clock_.Now());
+  found.lease = StateOf(account.lock->lease_id, account.lock->lease_number);
   return found;
+}
+
+rules::LeaseState MemoryShared::StateOf(const std::string& lease_id, int64_t lease_number) {
+  const auto it = state().leases.find(lease_id);
+  const rules::Lease* lease = it == state().leases.end() ? nullptr : &it->second;
+  return rules::StateOf(lease, DeadlineOf(lease_id), lease_number, lease_clock_.Now());
 }
 
 int64_t MemoryShared::LiveNumber(const std::string& lease_id) {

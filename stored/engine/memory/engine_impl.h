@@ -5,6 +5,7 @@
 #include <coroutine>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -17,11 +18,13 @@
 #include "absl/time/time.h"
 #include "stored/engine/engine.h"
 #include "stored/engine/memory/memory_engine.h"
+#include "stored/rules/destination.h"
 #include "stored/rules/directory.h"
 #include "stored/rules/lease.h"
 #include "stored/rules/lock.h"
 #include "stored/rules/mailbox.h"
 #include "stored/rules/new_message.h"
+#include "stored/rules/queue.h"
 #include "stored/rules/receipt.h"
 
 namespace mailstead::engine {
@@ -46,6 +49,31 @@ struct KeptAccount {
   std::deque<std::vector<MessageId>> removals;
 };
 
+// A message in the queue. Its body is that of the mailboxes' copies.
+struct KeptQueued {
+  rules::QueueEntry entry;
+  std::shared_ptr<const KeptBody> body;
+  std::map<int32_t, rules::QueueRecipient> recipients;
+};
+
+// An attempt in flight.
+struct KeptAttempt {
+  std::string lease_id;
+  int64_t lease_number = 0;
+  QueueId message;
+  std::string destination;
+  std::vector<int32_t> recipients;
+};
+
+// The queue for other hosts.
+struct KeptQueue {
+  std::map<QueueId, KeptQueued> messages;
+  std::map<std::string, rules::Destination> destinations;
+  std::map<QueueGrant, KeptAttempt> attempts;
+  int64_t next_message = 1;
+  int64_t next_grant = 1;
+};
+
 struct ReceiptAt {
   rules::KeptReceipt receipt;
   absl::Time time;
@@ -58,9 +86,12 @@ struct MemoryStore::State {
   std::map<AccountId, KeptAccount> accounts ABSL_GUARDED_BY(mutex);
   std::map<rules::AddressParts, AccountId> account_ids ABSL_GUARDED_BY(mutex);
   std::map<rules::AddressParts, Alias> aliases ABSL_GUARDED_BY(mutex);
+  std::map<RouteKey, Route> routes ABSL_GUARDED_BY(mutex);
   // By scope and delivery id.
   std::map<std::pair<std::string, std::string>, ReceiptAt> receipts ABSL_GUARDED_BY(mutex);
   std::map<std::string, rules::Lease> leases ABSL_GUARDED_BY(mutex);
+  KeptQueue queue ABSL_GUARDED_BY(mutex);
+  int64_t queue_version ABSL_GUARDED_BY(mutex) = 1;
   int64_t next_account ABSL_GUARDED_BY(mutex) = 1;
   // Of mailboxes, leases and lock tokens.
   int64_t next_number ABSL_GUARDED_BY(mutex) = 1;
@@ -81,6 +112,8 @@ class MemoryShared {
   const std::shared_ptr<MemoryStore>& store() const { return store_; }
   absl::Time Now() const { return clock_.Now(); }
   const std::string& listing_counter() const { return listing_counter_; }
+  const rules::QueuePolicy& queue_policy() const { return queue_policy_; }
+  double ThrowDice() const { return dice_(); }
 
   // The end of every verb: see MemoryOptions::executor.
   class Pause {
@@ -98,6 +131,7 @@ class MemoryShared {
   // Leases, under the state's mutex. A lease that was forgotten is gone.
   rules::LockState StateOf(const KeptAccount& account);
   int64_t LiveNumber(const std::string& lease_id);
+  rules::LeaseState StateOf(const std::string& lease_id, int64_t lease_number);
   void SetDeadline(const std::string& lease_id);
   void ForgetLeases();
   absl::Time LeaseNow() const { return lease_clock_.Now(); }
@@ -110,12 +144,21 @@ class MemoryShared {
   Executor* const executor_;
   // Another one for each opening: versions of listings do not outlive it.
   const std::string listing_counter_;
+  const rules::QueuePolicy queue_policy_;
+  const std::function<double()> dice_;
   // Under the state's mutex.
   std::map<std::string, absl::Time> deadlines_;
 };
 
 // Removes what is there of `messages`, in one commit of the mailbox. How many there were. Under the state's mutex.
 int64_t RemoveMessages(KeptAccount& account, const std::vector<MessageId>& messages);
+
+// A message into its mailboxes and the queue. Under the state's mutex.
+absl::StatusOr<Receipt> Store(MemoryShared& shared, const NewMessage& message, std::string content);
+// Into the queue alone.
+void Enqueue(MemoryShared& shared, const NewMessage& message, std::shared_ptr<const KeptBody> body);
+
+std::unique_ptr<MessageReader> NewMemoryReader(MemoryShared& shared, const KeptMessage& message);
 
 class MemoryDirectory final : public DirectoryEngine {
  public:
@@ -175,6 +218,38 @@ class MemoryLeases final : public LeaseEngine {
   Task<absl::Status> End(std::string lease_id) override;
   bool IsLive(absl::string_view lease_id) const override;
   std::string HolderOf(absl::string_view lease_id) const override;
+
+ private:
+  MemoryShared& shared_;
+};
+
+class MemoryQueue final : public QueueEngine {
+ public:
+  explicit MemoryQueue(MemoryShared& shared) : shared_(shared) {}
+  Task<absl::StatusOr<std::vector<QueueAttempt>>> Lease(QueueLeaseRequest request) override;
+  Task<absl::StatusOr<QueueChange>> Report(QueueReport report, std::vector<NewNotice> notices) override;
+  Task<absl::StatusOr<QueueChange>> Decide(QueueDecision decision, std::vector<NewNotice> notices) override;
+  Task<absl::StatusOr<size_t>> TakeBack(size_t limit) override;
+  Task<absl::StatusOr<std::vector<QueuedMessage>>> Due(size_t limit, size_t recipient_limit) override;
+  Task<absl::StatusOr<QueuedMessage>> Find(QueueId message, int32_t first, size_t recipient_limit) override;
+  Task<absl::StatusOr<std::vector<QueuedMessage>>> List(QueueId after, size_t limit,
+                                                        size_t recipient_limit) override;
+  Task<absl::StatusOr<std::vector<QueueDestination>>> ListDestinations(std::string after,
+                                                                       size_t limit) override;
+  Task<absl::StatusOr<std::unique_ptr<MessageReader>>> Open(QueueId message) override;
+  Task<absl::StatusOr<QueueStatus>> Status() override;
+  int64_t Version() const override;
+
+ private:
+  MemoryShared& shared_;
+};
+
+class MemoryRoutes final : public RouteEngine {
+ public:
+  explicit MemoryRoutes(MemoryShared& shared) : shared_(shared) {}
+  Task<absl::StatusOr<std::vector<Route>>> List() override;
+  Task<absl::Status> Set(Route route) override;
+  Task<absl::Status> Delete(RouteKey key) override;
 
  private:
   MemoryShared& shared_;

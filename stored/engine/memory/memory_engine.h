@@ -3,12 +3,15 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 
 #include "common/base/clock.h"
 #include "common/base/executor.h"
+#include "common/base/random.h"
 #include "common/store/ids.h"
 #include "stored/engine/engine.h"
+#include "stored/rules/queue.h"
 
 namespace mailstead::engine {
 
@@ -22,7 +25,7 @@ class MemoryStore {
 
   // For tests. Changes a byte of the content, of all mailboxes that have the message. Not of an empty message.
   void Damage(AccountId account, MessageId message);
-  // Contents that some mailbox has.
+  // Contents that some mailbox or the queue has.
   int64_t body_count() const;
   // Body writers that were begun, and neither appended nor dropped; and the bytes that all of them ever were given.
   int64_t staged_body_count() const;
@@ -45,6 +48,9 @@ struct MemoryOptions {
   // Null: verbs end at once, on the thread that awaits them. Else what awaits them goes on there, as with engines that
   // wait for a disk.
   Executor* executor = nullptr;
+  rules::QueuePolicy queue_policy;
+  // What rules::NextAttemptTime throws.
+  std::function<double()> dice = RandomFraction;
 };
 
 // Never fails.

@@ -71,10 +71,11 @@ class MemoryReader final : public MessageReader {
   const std::string front_;
 };
 
+}  // namespace
+
 absl::StatusOr<Receipt> Store(MemoryShared& shared, const NewMessage& message, std::string content) {
   RETURN_IF_ERROR(rules::Check(message));
   State& state = shared.state();
-  absl::MutexLock lock(&state.mutex);
   const auto key = std::make_pair(message.delivery_scope, message.envelope.delivery_id);
   const auto it = state.receipts.find(key);
   std::optional<rules::KeptReceipt> before;
@@ -112,12 +113,15 @@ absl::StatusOr<Receipt> Store(MemoryShared& shared, const NewMessage& message, s
     rules::Add(account.mailbox, ids[i], entry.size_bytes());
     account.messages[ids[i]] = {std::move(entry), body};
   }
+  if (!message.queued.recipients.empty()) Enqueue(shared, message, body);
   const rules::KeptReceipt receipt = rules::ReceiptOf(message);
   state.receipts[key] = {receipt, shared.Now()};
   return Receipt{false, receipt.sha256, receipt.deliver_time, std::move(left_out)};
 }
 
-}  // namespace
+std::unique_ptr<MessageReader> NewMemoryReader(MemoryShared& shared, const KeptMessage& message) {
+  return std::make_unique<MemoryReader>(shared, message);
+}
 
 int64_t RemoveMessages(KeptAccount& account, const std::vector<MessageId>& messages) {
   std::vector<MessageId> removed;
@@ -147,7 +151,10 @@ Task<absl::StatusOr<Receipt>> MemoryMessages::Append(NewMessage message, Content
   // Every body writer of this engine was made by NewBody.
   if (content.staged != nullptr) bytes = static_cast<MemoryBody&>(*content.staged).Take();
   content.staged.reset();
-  absl::StatusOr<Receipt> receipt = Store(shared_, message, std::move(bytes));
+  absl::StatusOr<Receipt> receipt = [&] {
+    absl::MutexLock lock(&shared_.state().mutex);
+    return Store(shared_, message, std::move(bytes));
+  }();
   co_await shared_.End();
   co_return receipt;
 }
@@ -196,7 +203,7 @@ Task<absl::StatusOr<std::unique_ptr<MessageReader>>> MemoryMessages::Open(Accoun
     absl::MutexLock lock(&state.mutex);
     const KeptAccount* kept = state.Find(account);
     if (kept != nullptr && kept->messages.contains(message)) {
-      reader = std::make_unique<MemoryReader>(shared_, kept->messages.at(message));
+      reader = NewMemoryReader(shared_, kept->messages.at(message));
     }
   }
   co_await shared_.End();

@@ -1,6 +1,8 @@
 // What the operator asks for.
 #include <openssl/sha.h>
 
+#include <limits>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "stored/engine/memory/engine_impl.h"
@@ -11,12 +13,14 @@ namespace {
 using State = MemoryStore::State;
 
 constexpr int64_t kVerifyMessages = 256;
+// Where a cursor stands behind all accounts: at messages of the queue.
+constexpr AccountId kQueue{std::numeric_limits<int64_t>::max()};
 
-absl::Status Verify(const KeptMessage& message) {
-  const std::string& content = message.body->content;
+absl::Status Verify(const KeptBody& body, const std::string& sha256) {
+  const std::string& content = body.content;
   unsigned char sum[SHA256_DIGEST_LENGTH];
   SHA256(reinterpret_cast<const unsigned char*>(content.data()), content.size(), sum);
-  if (absl::string_view(reinterpret_cast<const char*>(sum), sizeof(sum)) == message.entry.sha256) {
+  if (absl::string_view(reinterpret_cast<const char*>(sum), sizeof(sum)) == sha256) {
     return absl::OkStatus();
   }
   return absl::DataLossError("the content differs from its SHA-256");
@@ -63,10 +67,19 @@ Task<absl::StatusOr<VerifyStep>> MemoryUpkeep::Verify(AccountId account, VerifyC
           if (std::make_pair(id, number) <= std::make_pair(from.account, from.message)) continue;
           if (step->checked_count == kVerifyMessages) break;
           ++step->checked_count;
-          const absl::Status verified = engine::Verify(message);
+          const absl::Status verified = engine::Verify(*message.body, message.entry.sha256);
           if (!verified.ok()) step->damaged.push_back({id, number, verified});
           from = {id, number};
         }
+      }
+      for (const auto& [id, queued] : state.queue.messages) {
+        const VerifyCursor at{kQueue, MessageId{id.value}};
+        if (account.value != 0 || step->checked_count == kVerifyMessages) break;
+        if (std::make_pair(at.account, at.message) <= std::make_pair(from.account, from.message)) continue;
+        ++step->checked_count;
+        const absl::Status verified = engine::Verify(*queued.body, queued.entry.entry.sha256);
+        if (!verified.ok()) step->damaged.push_back({AccountId{0}, at.message, verified});
+        from = at;
       }
       if (step->checked_count == kVerifyMessages) step->next = from;
     }

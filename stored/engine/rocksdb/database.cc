@@ -399,6 +399,7 @@ absl::Status Database::Recover() {
   }
   // A change that was reported as failed may be there now.
   DirectoryChanged();
+  QueueChanged();
   return opened;
 }
 

@@ -197,6 +197,9 @@ class Database {
   // DirectoryEngine::Version.
   int64_t directory_version() const { return directory_version_.load(std::memory_order_acquire); }
   void DirectoryChanged() { directory_version_.fetch_add(1, std::memory_order_acq_rel); }
+  // The same of the queue: more may be due than before.
+  int64_t queue_version() const { return queue_version_.load(std::memory_order_acquire); }
+  void QueueChanged() { queue_version_.fetch_add(1, std::memory_order_acq_rel); }
 
   // Random, chosen when the store was made, or opened from a backup.
   const std::string& incarnation() const { return incarnation_; }
@@ -291,6 +294,7 @@ class Database {
   std::atomic<uint64_t> acknowledged_{0};
   std::atomic<uint64_t> noted_{0};
   std::atomic<int64_t> directory_version_{1};
+  std::atomic<int64_t> queue_version_{1};
   mutable absl::Mutex counters_mutex_;
   Counters counters_ ABSL_GUARDED_BY(counters_mutex_);
 };

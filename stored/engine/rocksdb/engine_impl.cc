@@ -28,6 +28,8 @@ class RocksDbEngine final : public Engine {
         messages_(shared_),
         maildrops_(shared_),
         leases_(shared_),
+        queue_(shared_),
+        routes_(shared_),
         upkeep_(shared_, leases_),
         backups_(shared_) {}
   ~RocksDbEngine() override {
@@ -47,6 +49,8 @@ class RocksDbEngine final : public Engine {
   MessageEngine& messages() override { return messages_; }
   MaildropEngine& maildrops() override { return maildrops_; }
   LeaseEngine& leases() override { return leases_; }
+  QueueEngine& queue() override { return queue_; }
+  RouteEngine& routes() override { return routes_; }
   UpkeepEngine& upkeep() override { return upkeep_; }
   BackupEngine& backups() override { return backups_; }
 
@@ -56,6 +60,8 @@ class RocksDbEngine final : public Engine {
   RocksDbMessages messages_;
   RocksDbMaildrops maildrops_;
   RocksDbLeases leases_;
+  RocksDbQueue queue_;
+  RocksDbRoutes routes_;
   RocksDbUpkeep upkeep_;
   RocksDbBackups backups_;
 };

@@ -203,6 +203,38 @@ class RocksDbLeases final : public LeaseEngine {
   RocksDbShared& shared_;
 };
 
+class RocksDbQueue final : public QueueEngine {
+ public:
+  explicit RocksDbQueue(RocksDbShared& shared) : shared_(shared) {}
+  Task<absl::StatusOr<std::vector<QueueAttempt>>> Lease(QueueLeaseRequest request) override;
+  Task<absl::StatusOr<QueueChange>> Report(QueueReport report, std::vector<NewNotice> notices) override;
+  Task<absl::StatusOr<QueueChange>> Decide(QueueDecision decision, std::vector<NewNotice> notices) override;
+  Task<absl::StatusOr<size_t>> TakeBack(size_t limit) override;
+  Task<absl::StatusOr<std::vector<QueuedMessage>>> Due(size_t limit, size_t recipient_limit) override;
+  Task<absl::StatusOr<QueuedMessage>> Find(QueueId message, int32_t first, size_t recipient_limit) override;
+  Task<absl::StatusOr<std::vector<QueuedMessage>>> List(QueueId after, size_t limit,
+                                                        size_t recipient_limit) override;
+  Task<absl::StatusOr<std::vector<QueueDestination>>> ListDestinations(std::string after,
+                                                                       size_t limit) override;
+  Task<absl::StatusOr<std::unique_ptr<MessageReader>>> Open(QueueId message) override;
+  Task<absl::StatusOr<QueueStatus>> Status() override;
+  int64_t Version() const override { return shared_.database().queue_version(); }
+
+ private:
+  RocksDbShared& shared_;
+};
+
+class RocksDbRoutes final : public RouteEngine {
+ public:
+  explicit RocksDbRoutes(RocksDbShared& shared) : shared_(shared) {}
+  Task<absl::StatusOr<std::vector<Route>>> List() override;
+  Task<absl::Status> Set(Route route) override;
+  Task<absl::Status> Delete(RouteKey key) override;
+
+ private:
+  RocksDbShared& shared_;
+};
+
 // A step of Verify, on a thread that may wait for the disk.
 absl::StatusOr<VerifyStep> VerifyNow(Database& database, Readers& readers, AccountId account,
                                      VerifyCursor from);

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
 #include "stored/rules/directory.h"
+#include "stored/rules/queue.h"
 
 namespace mailstead::engine {
 namespace {
@@ -28,6 +29,28 @@ std::string NumberKey(int64_t value) {
   std::string key;
   AppendNumber(key, value);
   return key;
+}
+
+void AppendShort(std::string& key, int32_t number) {
+  const uint32_t value = static_cast<uint32_t>(number);
+  for (int shift = 24; shift >= 0; shift -= 8) key.push_back(static_cast<char>(value >> shift));
+}
+
+int32_t ShortAt(absl::string_view key, size_t offset) {
+  CHECK(key.size() >= offset + 4);
+  uint32_t value = 0;
+  for (size_t i = 0; i < 4; ++i) value = value << 8 | static_cast<unsigned char>(key[offset + i]);
+  return static_cast<int32_t>(value);
+}
+
+// What stands so many bytes in front of the end.
+size_t FromEnd(absl::string_view key, size_t bytes) {
+  CHECK(key.size() >= bytes);
+  return key.size() - bytes;
+}
+
+void AppendTime(std::string& key, absl::Time time) {
+  AppendNumber(key, std::max<int64_t>(0, absl::ToUnixMicros(time)));
 }
 
 std::string KindKey(char kind, int64_t number) {
@@ -62,6 +85,8 @@ const char* FamilyName(Family family) {
       return "lock";
     case Family::kReclaim:
       return "reclaim";
+    case Family::kQueue:
+      return "queue";
   }
   CHECK(false);
 }
@@ -97,6 +122,10 @@ std::string AccountIdKey(AccountId account) {
   std::string key = "m";
   AppendNumber(key, account.value);
   return key;
+}
+
+std::string KeyOfRoute(const RouteKey& route) {
+  return absl::StrCat(absl::string_view(&kRouteKind, 1), route.destination, kNul, route.sender_domain);
 }
 
 std::string MailboxKey(AccountId account) { return NumberKey(account.value); }
@@ -175,6 +204,108 @@ std::string ReceiptOfTimeKey(absl::string_view key) {
   CHECK(key.size() >= 9);
   return absl::StrCat(key[0] == kReceiptTimeKind ? "R" : "r", key.substr(9));
 }
+
+std::string QueuedKey(QueueId message) { return KindKey(kQueuedKind, message.value); }
+
+QueueId QueuedOfKey(absl::string_view key) { return QueueId{NumberAt(key, 1)}; }
+
+std::string QueuedRecipientPrefix(QueueId message) { return KindKey('n', message.value); }
+
+std::string QueuedRecipientKey(QueueId message, int32_t number) {
+  std::string key = QueuedRecipientPrefix(message);
+  AppendShort(key, number);
+  return key;
+}
+
+int32_t NumberOfQueuedRecipientKey(absl::string_view key) { return ShortAt(key, 9); }
+
+std::string DestinationKey(absl::string_view destination) {
+  return absl::StrCat(absl::string_view(&kDestinationKind, 1), destination);
+}
+
+std::string DestinationOfKey(absl::string_view key) { return std::string(key.substr(1)); }
+
+std::string QueueTimeBound(char kind, absl::Time time) {
+  std::string key(1, kind);
+  AppendTime(key, time);
+  return key;
+}
+
+std::string DueKey(absl::Time time, absl::string_view destination) {
+  return absl::StrCat(QueueTimeBound(kDueKind, time), destination);
+}
+
+std::string DestinationOfDueKey(absl::string_view key) {
+  CHECK(key.size() >= 9);
+  return std::string(key.substr(9));
+}
+
+std::string ReadyPrefix(absl::string_view destination) { return absl::StrCat("r", destination, kNul); }
+
+std::string ReadyLanePrefix(absl::string_view destination, uint64_t lane) {
+  std::string key = ReadyPrefix(destination);
+  AppendNumber(key, static_cast<int64_t>(lane));
+  return key;
+}
+
+std::string ReadyTurnPrefix(absl::string_view destination, uint64_t lane, int32_t turn, QueueId message) {
+  std::string key = ReadyLanePrefix(destination, lane);
+  AppendShort(key, turn);
+  AppendNumber(key, message.value);
+  return key;
+}
+
+std::string ReadyKey(absl::string_view destination, uint64_t lane, QueueId message, int32_t number) {
+  std::string key = ReadyTurnPrefix(destination, lane, rules::TurnOf(number), message);
+  AppendShort(key, number);
+  return key;
+}
+
+ReadyPlace PlaceOfReadyKey(absl::string_view key) {
+  const absl::string_view place = key.substr(FromEnd(key, 24));
+  return {static_cast<uint64_t>(NumberAt(place, 0)), ShortAt(place, 8), QueueId{NumberAt(place, 12)},
+          ShortAt(place, 20)};
+}
+
+std::string WaitingPrefix(absl::string_view destination) { return absl::StrCat("w", destination, kNul); }
+
+std::string WaitingKey(absl::string_view destination, absl::Time time, QueueId message, int32_t number) {
+  std::string key = WaitingPrefix(destination);
+  AppendTime(key, time);
+  AppendNumber(key, message.value);
+  AppendShort(key, number);
+  return key;
+}
+
+absl::Time TimeOfWaitingKey(absl::string_view key) {
+  return absl::FromUnixMicros(NumberAt(key, FromEnd(key, 20)));
+}
+
+QueueId QueuedOfWaitingKey(absl::string_view key) { return QueueId{NumberAt(key, FromEnd(key, 12))}; }
+
+int32_t NumberOfWaitingKey(absl::string_view key) { return ShortAt(key, FromEnd(key, 4)); }
+
+std::string AttemptKey(QueueGrant grant) { return KindKey('g', grant.value); }
+
+std::string FlightBound(int64_t lease_number) { return KindKey(kFlightKind, lease_number); }
+
+std::string FlightKey(int64_t lease_number, QueueGrant grant) {
+  std::string key = FlightBound(lease_number);
+  AppendNumber(key, grant.value);
+  return key;
+}
+
+int64_t LeaseOfFlightKey(absl::string_view key) { return NumberAt(key, 1); }
+
+QueueGrant GrantOfFlightKey(absl::string_view key) { return QueueGrant{NumberAt(key, 9)}; }
+
+std::string EventKey(absl::Time time, QueueId message) {
+  std::string key = QueueTimeBound(kEventKind, time);
+  AppendNumber(key, message.value);
+  return key;
+}
+
+QueueId QueuedOfEventKey(absl::string_view key) { return QueueId{NumberAt(key, 9)}; }
 
 std::string PrefixEnd(absl::string_view prefix) {
   std::string end(prefix);

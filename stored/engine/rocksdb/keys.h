@@ -1,7 +1,8 @@
 // Grammar of the keys of each column family; numbers are big-endian, so that byte order is number order:
 //
 //   default    "counters" | "epoch" | "incarnation" | "doomed/" account
-//   directory  'd' domain | 'a' domain NUL local-part | 'l' domain NUL local-part | 'm' account
+//   directory  'd' domain | 'a' domain NUL local-part | 'l' domain NUL local-part | 'm' account |
+//              'r' destination NUL sender_domain
 //   mailbox    account | account removal_count
 //   message    account message
 //   body       body chunk
@@ -11,8 +12,12 @@
 //   lease      lease_id
 //   lock       account
 //   reclaim    'm' account deletion | 'r' deletion message | 'b' body
+//   queue      'm' queued | 'n' queued number | 'd' destination | 't' micros destination
+//              | 'r' destination NUL lane turn queued number | 'w' destination NUL micros queued number
+//              | 'g' grant | 'f' lease grant | 'e' micros queued
 //
-// account, message, body, removal_count, deletion and seconds (since 1970) have 8 bytes, chunk has 4. In 'a' and 'l' the domain
+// account, message, body, removal_count, deletion, seconds and micros (since 1970), queued, lane, grant and lease have 8
+// bytes, chunk, number and turn have 4. In 'a' and 'l' the domain
 // comes first, so that an ordered walk gives addresses by domain, and those of one domain are together; the local part of
 // a catch-all is empty. A store of schema version 1 or 2 has left receipts without a scope, until they are old enough to
 // be forgotten:
@@ -44,8 +49,9 @@ enum class Family : uint8_t {
   kLease,
   kLock,
   kReclaim,
+  kQueue,
 };
-inline constexpr size_t kFamilyCount = 11;
+inline constexpr size_t kFamilyCount = 12;
 // As RocksDB knows it.
 const char* FamilyName(Family family);
 
@@ -67,6 +73,10 @@ std::string AddressKey(char kind, absl::string_view address);
 std::string AddressPrefix(char kind, absl::string_view domain);
 // Its value is the AddressKey of the account.
 std::string AccountIdKey(AccountId account);
+
+inline constexpr char kRouteKind = 'r';
+// Of a route: byte order is the order of RouteKeys. The parts hold no NUL.
+std::string KeyOfRoute(const RouteKey& route);
 
 std::string MailboxKey(AccountId account);
 // What the commit deleted that brought the mailbox's removal_count there.
@@ -109,6 +119,53 @@ inline constexpr char kOldReceiptTimeKind = 't';
 std::string ReceiptTimeBound(char kind, absl::Time time);
 // The key of the receipt that a key of kind kReceiptTimeKind or kOldReceiptTimeKind is about.
 std::string ReceiptOfTimeKey(absl::string_view key);
+
+// The queue for other hosts. Names of destinations hold no NUL.
+inline constexpr char kQueuedKind = 'm';
+inline constexpr char kDueKind = 't';
+inline constexpr char kDestinationKind = 'd';
+inline constexpr char kFlightKind = 'f';
+inline constexpr char kEventKind = 'e';
+std::string QueuedKey(QueueId message);
+QueueId QueuedOfKey(absl::string_view key);
+std::string QueuedRecipientKey(QueueId message, int32_t number);
+std::string QueuedRecipientPrefix(QueueId message);
+int32_t NumberOfQueuedRecipientKey(absl::string_view key);
+std::string DestinationKey(absl::string_view destination);
+std::string DestinationOfKey(absl::string_view key);
+// The start of all keys of that kind, kDueKind or kEventKind, of that time and later.
+std::string QueueTimeBound(char kind, absl::Time time);
+// A destination that may begin an attempt from that time on.
+std::string DueKey(absl::Time time, absl::string_view destination);
+std::string DestinationOfDueKey(absl::string_view key);
+// A recipient that may go out now, in its turn.
+std::string ReadyPrefix(absl::string_view destination);
+std::string ReadyLanePrefix(absl::string_view destination, uint64_t lane);
+std::string ReadyTurnPrefix(absl::string_view destination, uint64_t lane, int32_t turn, QueueId message);
+std::string ReadyKey(absl::string_view destination, uint64_t lane, QueueId message, int32_t number);
+struct ReadyPlace {
+  uint64_t lane = 0;
+  int32_t turn = 0;
+  QueueId message;
+  int32_t number = 0;
+};
+ReadyPlace PlaceOfReadyKey(absl::string_view key);
+// A recipient that waits for its time.
+std::string WaitingPrefix(absl::string_view destination);
+std::string WaitingKey(absl::string_view destination, absl::Time time, QueueId message, int32_t number);
+absl::Time TimeOfWaitingKey(absl::string_view key);
+QueueId QueuedOfWaitingKey(absl::string_view key);
+int32_t NumberOfWaitingKey(absl::string_view key);
+std::string AttemptKey(QueueGrant grant);
+// The attempts of a lease.
+std::string FlightKey(int64_t lease_number, QueueGrant grant);
+// The start of all keys of that lease and of later ones.
+std::string FlightBound(int64_t lease_number);
+int64_t LeaseOfFlightKey(absl::string_view key);
+QueueGrant GrantOfFlightKey(absl::string_view key);
+// A message about which something is to be done from that time on.
+std::string EventKey(absl::Time time, QueueId message);
+QueueId QueuedOfEventKey(absl::string_view key);
 
 // The first key after all that start with `prefix`; empty when there is none.
 std::string PrefixEnd(absl::string_view prefix);

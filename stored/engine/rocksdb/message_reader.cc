@@ -17,6 +17,22 @@ namespace {
 constexpr uint32_t kNoChunk = std::numeric_limits<uint32_t>::max();
 constexpr int64_t kChunk = kChunkBytes;
 
+// `family` and `key` are those of the message's record.
+absl::StatusOr<OpenedMessage> OpenRecord(const Database::Use& use, Database& database, Readers& readers,
+                                         MessageRecord record, Family family, const std::string& key) {
+  auto reader = std::make_unique<RocksDbReader>(database, readers, record);
+  const absl::Status started = reader->Start(use);
+  if (absl::IsNotFound(started)) {
+    // Either a commit in between deleted both, or an entry without its body is damage.
+    std::string bytes;
+    ASSIGN_OR_RETURN(const bool still, use.Find(family, key, bytes));
+    if (!still) return absl::NotFoundError("no such message");
+    return absl::DataLossError(absl::StrCat("body ", record.body, " of a message is missing"));
+  }
+  RETURN_IF_ERROR(started);
+  return OpenedMessage{std::move(record), std::move(reader)};
+}
+
 }  // namespace
 
 RocksDbReader::RocksDbReader(Database& database, Readers& readers, const MessageRecord& record)
@@ -133,16 +149,16 @@ absl::StatusOr<OpenedMessage> OpenMessage(const Database::Use& use, Database& da
   const std::string key = MessageKey(account, message);
   ASSIGN_OR_RETURN(auto record, FindRecord<MessageRecord>(use, Family::kMessage, key));
   if (!record.has_value()) return absl::NotFoundError("no such message");
-  auto reader = std::make_unique<RocksDbReader>(database, readers, *record);
-  const absl::Status started = reader->Start(use);
-  if (absl::IsNotFound(started)) {
-    // Either a commit in between deleted both, or an entry without its body is damage.
-    ASSIGN_OR_RETURN(const bool still, use.Find(Family::kMessage, key, bytes));
-    if (!still) return absl::NotFoundError("no such message");
-    return absl::DataLossError(absl::StrCat("body ", record->body, " of a message is missing"));
-  }
-  RETURN_IF_ERROR(started);
-  return OpenedMessage{*std::move(record), std::move(reader)};
+  return OpenRecord(use, database, readers, *std::move(record), Family::kMessage, key);
+}
+
+absl::StatusOr<OpenedMessage> OpenQueued(const Database::Use& use, Database& database, Readers& readers,
+                                         QueueId message) {
+  const std::string key = QueuedKey(message);
+  ASSIGN_OR_RETURN(auto record, FindRecord<QueuedRecord>(use, Family::kQueue, key));
+  if (!record.has_value()) return absl::NotFoundError("no such message in the queue");
+  return OpenRecord(use, database, readers, {record->body, std::move(record->entry.entry)}, Family::kQueue,
+                    key);
 }
 
 }  // namespace mailstead::engine

@@ -15,10 +15,17 @@
 //   account   = 2 address:string account:number disabled:flag quota_bytes:number quota_messages:number
 //                 create_time:time credential update_time:time version:number
 //   alias     = 2 address:string create_time:time target_count:number target:string* update_time:time version:number
+//   route     = 1 destination:string sender_domain:string mailbox:number host_count:number host* tls:number user:string
+//                 sealed_password:string source_address:string ehlo_name:string update_time:time
+//                                               mailbox: of the account, 0 for none
+//                                               tls: 0 may, 1 none, 2 require, 3 verify
+//   host      = name:string port:number
 //   credential = kind:number iterations:number salt:string stored_key:string server_key:string crypt_hash:string
 //                credential_version:number      kind: 0 none, 1 SCRAM-SHA-256, 2 crypt
-//   counters  = 1 next_account:number domain_count:number account_count:number alias_count:number
-//                 message_count:number message_bytes:number deleted_body_bytes:number
+//   counters  = 2 next_account:number domain_count:number account_count:number alias_count:number
+//                 message_count:number message_bytes:number deleted_body_bytes:number next_queued:number
+//                 next_grant:number queued_count:number queued_recipient_count:number in_flight_count:number
+//                 held_count:number
 //   mailbox   = 2 message_count:number message_bytes:number next_message:number quota_bytes:number
 //                 quota_messages:number last_open_time:time last_committed_token:number number:number
 //                 last_open_session:string removal_count:number
@@ -42,6 +49,23 @@
 //   lock      = 3 token:number lease_id:string lease_number:number session_id:string open_time:time listing_end:number
 //                 client_address:string         2 in place of 3: of an earlier store, and without client_address
 //
+// Of the queue:
+//
+//   queued    = 1 body:number content_bytes:number trace_bytes:number deliver_time:time sha256:string
+//                 delivery_id:string reverse_path:string dsn_return:number dsn_envelope_id:string parameters:number
+//                 lane:string queue_time:time expire_time:time delay_notice_time:time delay_told:flag
+//                 recipient_count:number free_count:number
+//   queued_recipient = 1 number:number address:string destination:string notify:number original_recipient:string
+//                 forwarded_for:string attempt_count:number next_attempt_time:time held:flag in_flight:flag
+//                 reply_code:number reply_status:string reply_text:string reply_host:string reply_time:time
+//                 last_grant:number reported:flag
+//   destination = 1 window:number gained:number lost:number missed:number paused_until:time pause:duration
+//                 recipient_count:number in_flight_count:number last_lane:lane waiting_since:time ready_count:number
+//                 waiting_count:number due_time:time
+//   waiting   = 1 lane:lane
+//   lane      = number                          any 64-bit number
+//   attempt   = 1 lease_id:string lease_number:number queued:number destination:string number_count:number number:number*
+//
 // Records that a store of schema version 1 or 2 has left, and that are read until they are written again:
 //
 //   domain    = 1 name:string plus_addressing:flag create_time:time
@@ -54,6 +78,11 @@
 //                 reverse_path:string recipient:string sha256:string prefix:string dsn_ret:string dsn_envid:string
 //                                               size_bytes: of prefix and content
 //   receipt   = 1 sha256:string deliver_time:time
+//
+// And one of schema versions 1 to 4:
+//
+//   counters  = 1 next_account:number domain_count:number account_count:number alias_count:number
+//                 message_count:number message_bytes:number deleted_body_bytes:number
 //
 // End of the grammar.
 //
@@ -86,6 +115,7 @@ class Encoder {
   explicit Encoder(uint8_t version) : bytes_(1, static_cast<char>(version)) {}
 
   Encoder& Number(int64_t value) { return Raw(static_cast<uint64_t>(value)); }
+  Encoder& Lane(uint64_t value) { return Raw(value); }
   Encoder& Flag(bool value) { return Number(value ? 1 : 0); }
   Encoder& String(absl::string_view value) {
     Raw(value.size());
@@ -151,6 +181,13 @@ class Decoder {
     uint64_t raw;
     Raw(raw);
     value = static_cast<int64_t>(std::min(raw, static_cast<uint64_t>(kMostNumber)));
+    return *this;
+  }
+  Decoder& Lane(uint64_t& value) { return Raw(value); }
+  Decoder& Small(int32_t& value) {
+    int64_t number;
+    Number(number, std::numeric_limits<int32_t>::max());
+    value = static_cast<int32_t>(number);
     return *this;
   }
   Decoder& Flag(bool& value) {
@@ -299,6 +336,18 @@ int64_t ParameterBits(const Envelope& envelope) {
          (envelope.require_tls ? kRequireTls : 0);
 }
 
+void DecodeParameters(Decoder& decoder, Envelope& envelope) {
+  int64_t dsn_return;
+  int64_t parameters;
+  decoder.Number(dsn_return, static_cast<int64_t>(DsnReturn::kHeaders))
+      .String(envelope.dsn_envelope_id)
+      .Number(parameters, kAllParameterBits);
+  envelope.dsn_return = static_cast<DsnReturn>(dsn_return);
+  envelope.eight_bit_mime = (parameters & kEightBitMime) != 0;
+  envelope.smtputf8 = (parameters & kSmtpUtf8) != 0;
+  envelope.require_tls = (parameters & kRequireTls) != 0;
+}
+
 void DecodeOldMessage(Decoder& decoder, MessageRecord& message) {
   rules::Entry& entry = message.entry;
   entry.envelope.recipients.emplace_back();
@@ -398,8 +447,49 @@ absl::Status Decode(absl::string_view bytes, Alias& alias) {
   return decoder.Finish();
 }
 
+std::string Encode(const Route& route) {
+  Encoder encoder(1);
+  encoder.String(route.key.destination)
+      .String(route.key.sender_domain)
+      .Number(route.mailbox.value)
+      .Number(static_cast<int64_t>(route.hosts.size()));
+  for (const Route::Host& host : route.hosts) encoder.String(host.host).Number(host.port);
+  return encoder.Number(static_cast<int64_t>(route.tls))
+      .String(route.user)
+      .String(route.sealed_password)
+      .String(route.source_address)
+      .String(route.ehlo_name)
+      .Time(route.update_time)
+      .Take();
+}
+
+absl::Status Decode(absl::string_view bytes, Route& route) {
+  Decoder decoder("route", bytes, 1);
+  size_t host_count;
+  route.hosts.clear();
+  decoder.String(route.key.destination)
+      .String(route.key.sender_domain)
+      .Number(route.mailbox.value)
+      .Count(host_count);
+  for (size_t i = 0; i < host_count && !decoder.failed(); ++i) {
+    Route::Host& host = route.hosts.emplace_back();
+    int64_t port;
+    decoder.String(host.host).Number(port, std::numeric_limits<uint16_t>::max());
+    host.port = static_cast<int32_t>(port);
+  }
+  int64_t tls;
+  decoder.Number(tls, static_cast<int64_t>(Route::Tls::kVerify))
+      .String(route.user)
+      .String(route.sealed_password)
+      .String(route.source_address)
+      .String(route.ehlo_name)
+      .Time(route.update_time);
+  route.tls = static_cast<Route::Tls>(tls);
+  return decoder.Finish();
+}
+
 std::string Encode(const Counters& counters) {
-  return Encoder(1)
+  return Encoder(2)
       .Number(counters.next_account)
       .Number(counters.domain_count)
       .Number(counters.account_count)
@@ -407,19 +497,34 @@ std::string Encode(const Counters& counters) {
       .Number(counters.message_count)
       .Number(counters.message_bytes)
       .Number(counters.deleted_body_bytes)
+      .Number(counters.next_queued)
+      .Number(counters.next_grant)
+      .Number(counters.queued_count)
+      .Number(counters.queued_recipient_count)
+      .Number(counters.in_flight_count)
+      .Number(counters.held_count)
       .Take();
 }
 
 absl::Status Decode(absl::string_view bytes, Counters& counters) {
-  return Decoder("counters", bytes, 1)
-      .Number(counters.next_account)
+  counters = Counters();
+  Decoder decoder("counters", bytes, 2);
+  decoder.Number(counters.next_account)
       .Number(counters.domain_count)
       .Number(counters.account_count)
       .Number(counters.alias_count)
       .Number(counters.message_count)
       .Number(counters.message_bytes)
-      .Number(counters.deleted_body_bytes)
-      .Finish();
+      .Number(counters.deleted_body_bytes);
+  if (decoder.version() >= 2) {
+    decoder.Number(counters.next_queued)
+        .Number(counters.next_grant)
+        .Number(counters.queued_count)
+        .Number(counters.queued_recipient_count)
+        .Number(counters.in_flight_count)
+        .Number(counters.held_count);
+  }
+  return decoder.Finish();
 }
 
 std::string Encode(const rules::Mailbox& mailbox) {
@@ -553,15 +658,7 @@ absl::Status Decode(absl::string_view bytes, MessageRecord& message) {
       .String(envelope.delivery_id)
       .String(envelope.reverse_path);
   DecodeRecipients(decoder, envelope.recipients);
-  int64_t dsn_return;
-  int64_t parameters;
-  decoder.Number(dsn_return, static_cast<int64_t>(DsnReturn::kHeaders))
-      .String(envelope.dsn_envelope_id)
-      .Number(parameters, kAllParameterBits);
-  envelope.dsn_return = static_cast<DsnReturn>(dsn_return);
-  envelope.eight_bit_mime = (parameters & kEightBitMime) != 0;
-  envelope.smtputf8 = (parameters & kSmtpUtf8) != 0;
-  envelope.require_tls = (parameters & kRequireTls) != 0;
+  DecodeParameters(decoder, envelope);
   return decoder.Finish();
 }
 
@@ -644,6 +741,168 @@ absl::Status Decode(absl::string_view bytes, rules::Lock& lock) {
       .Number(lock.listing_end);
   lock.client_address.clear();
   if (decoder.version() >= 3) decoder.String(lock.client_address);
+  return decoder.Finish();
+}
+
+std::string Encode(const QueuedRecord& queued) {
+  const rules::QueueEntry& entry = queued.entry;
+  const Envelope& envelope = entry.entry.envelope;
+  return Encoder(1)
+      .Number(queued.body)
+      .Number(entry.entry.content_bytes)
+      .Number(entry.entry.trace_bytes)
+      .Time(entry.entry.deliver_time)
+      .String(entry.entry.sha256)
+      .String(envelope.delivery_id)
+      .String(envelope.reverse_path)
+      .Number(static_cast<int64_t>(envelope.dsn_return))
+      .String(envelope.dsn_envelope_id)
+      .Number(ParameterBits(envelope))
+      .String(entry.lane)
+      .Time(entry.queue_time)
+      .Time(entry.expire_time)
+      .Time(entry.delay_notice_time)
+      .Flag(entry.delay_told)
+      .Number(queued.recipient_count)
+      .Number(queued.free_count)
+      .Take();
+}
+
+absl::Status Decode(absl::string_view bytes, QueuedRecord& queued) {
+  rules::QueueEntry& entry = queued.entry;
+  Envelope& envelope = entry.entry.envelope;
+  Decoder decoder("queued", bytes, 1);
+  decoder.Number(queued.body)
+      .Number(entry.entry.content_bytes, kMostBytes)
+      .Number(entry.entry.trace_bytes, kMostBytes)
+      .Time(entry.entry.deliver_time)
+      .String(entry.entry.sha256)
+      .String(envelope.delivery_id)
+      .String(envelope.reverse_path);
+  DecodeParameters(decoder, envelope);
+  return decoder.String(entry.lane)
+      .Time(entry.queue_time)
+      .Time(entry.expire_time)
+      .Time(entry.delay_notice_time)
+      .Flag(entry.delay_told)
+      .Number(queued.recipient_count)
+      .Number(queued.free_count)
+      .Finish();
+}
+
+std::string Encode(const rules::QueueRecipient& kept) {
+  const QueuedRecipient& recipient = kept.recipient;
+  return Encoder(1)
+      .Number(recipient.number)
+      .String(recipient.address)
+      .String(recipient.destination)
+      .Number(NotifyBits(recipient.notify))
+      .String(recipient.original_recipient)
+      .String(recipient.forwarded_for)
+      .Number(recipient.attempt_count)
+      .Time(recipient.next_attempt_time)
+      .Flag(recipient.held)
+      .Flag(recipient.in_flight)
+      .Number(recipient.last_reply.code)
+      .String(recipient.last_reply.status)
+      .String(recipient.last_reply.text)
+      .String(recipient.last_reply.host)
+      .Time(recipient.last_reply.time)
+      .Number(kept.last_grant.value)
+      .Flag(kept.reported)
+      .Take();
+}
+
+absl::Status Decode(absl::string_view bytes, rules::QueueRecipient& kept) {
+  QueuedRecipient& recipient = kept.recipient;
+  int64_t notify;
+  Decoder decoder("queued_recipient", bytes, 1);
+  decoder.Small(recipient.number)
+      .String(recipient.address)
+      .String(recipient.destination)
+      .Number(notify, kAllNotifyBits)
+      .String(recipient.original_recipient)
+      .String(recipient.forwarded_for)
+      .Small(recipient.attempt_count)
+      .Time(recipient.next_attempt_time)
+      .Flag(recipient.held)
+      .Flag(recipient.in_flight)
+      .Small(recipient.last_reply.code)
+      .String(recipient.last_reply.status)
+      .String(recipient.last_reply.text)
+      .String(recipient.last_reply.host)
+      .Time(recipient.last_reply.time)
+      .Number(kept.last_grant.value)
+      .Flag(kept.reported);
+  recipient.notify = NotifyOf(notify);
+  return decoder.Finish();
+}
+
+std::string Encode(const DestinationRecord& record) {
+  const rules::Destination& destination = record.destination;
+  return Encoder(1)
+      .Number(destination.window)
+      .Number(destination.gained)
+      .Number(destination.lost)
+      .Number(destination.missed)
+      .Time(destination.paused_until)
+      .Duration(destination.pause)
+      .Number(destination.recipient_count)
+      .Number(destination.in_flight_count)
+      .Lane(destination.last_lane)
+      .Time(destination.waiting_since)
+      .Number(record.ready_count)
+      .Number(record.waiting_count)
+      .Time(record.due_time)
+      .Take();
+}
+
+absl::Status Decode(absl::string_view bytes, DestinationRecord& record) {
+  rules::Destination& destination = record.destination;
+  return Decoder("destination", bytes, 1)
+      .Small(destination.window)
+      .Small(destination.gained)
+      .Small(destination.lost)
+      .Small(destination.missed)
+      .Time(destination.paused_until)
+      .Duration(destination.pause)
+      .Number(destination.recipient_count)
+      .Small(destination.in_flight_count)
+      .Lane(destination.last_lane)
+      .Time(destination.waiting_since)
+      .Number(record.ready_count)
+      .Number(record.waiting_count)
+      .Time(record.due_time)
+      .Finish();
+}
+
+std::string Encode(const WaitingRecord& waiting) { return Encoder(1).Lane(waiting.lane).Take(); }
+
+absl::Status Decode(absl::string_view bytes, WaitingRecord& waiting) {
+  return Decoder("waiting", bytes, 1).Lane(waiting.lane).Finish();
+}
+
+std::string Encode(const AttemptRecord& attempt) {
+  Encoder encoder(1);
+  encoder.String(attempt.lease_id)
+      .Number(attempt.lease_number)
+      .Number(attempt.message.value)
+      .String(attempt.destination)
+      .Number(static_cast<int64_t>(attempt.recipients.size()));
+  for (const int32_t number : attempt.recipients) encoder.Number(number);
+  return encoder.Take();
+}
+
+absl::Status Decode(absl::string_view bytes, AttemptRecord& attempt) {
+  size_t count;
+  Decoder decoder("attempt", bytes, 1);
+  decoder.String(attempt.lease_id)
+      .Number(attempt.lease_number)
+      .Number(attempt.message.value)
+      .String(attempt.destination)
+      .Count(count);
+  attempt.recipients.clear();
+  for (size_t i = 0; i < count && !decoder.failed(); ++i) decoder.Small(attempt.recipients.emplace_back());
   return decoder.Finish();
 }
 

@@ -13,10 +13,12 @@
 #include "absl/time/time.h"
 #include "common/store/ids.h"
 #include "stored/engine/types.h"
+#include "stored/rules/destination.h"
 #include "stored/rules/lease.h"
 #include "stored/rules/lock.h"
 #include "stored/rules/mailbox.h"
 #include "stored/rules/new_message.h"
+#include "stored/rules/queue.h"
 #include "stored/rules/receipt.h"
 
 namespace mailstead::engine {
@@ -31,6 +33,13 @@ struct Counters {
   int64_t message_bytes = 0;
   // Bytes of bodies that were deleted since body space was last reclaimed.
   int64_t deleted_body_bytes = 0;
+  // Of the queue.
+  int64_t next_queued = 1;
+  int64_t next_grant = 1;
+  int64_t queued_count = 0;
+  int64_t queued_recipient_count = 0;
+  int64_t in_flight_count = 0;
+  int64_t held_count = 0;
   bool operator==(const Counters&) const = default;
 };
 
@@ -40,7 +49,7 @@ struct MessageRecord {
 };
 
 struct BodyRef {
-  int64_t mailbox_count = 0;  // entries in family message that name it
+  int64_t mailbox_count = 0;  // entries in family message that name it, and messages in the queue
   int64_t size_bytes = 0;     // content, and behind it the trace
 };
 
@@ -67,9 +76,43 @@ struct Runs {
   std::vector<MessageRun> runs;
 };
 
+// A message in the queue.
+struct QueuedRecord {
+  int64_t body = 0;
+  rules::QueueEntry entry;
+  int64_t recipient_count = 0;
+  // Of these, neither held nor in flight.
+  int64_t free_count = 0;
+};
+
+// A destination of messages there.
+struct DestinationRecord {
+  rules::Destination destination;
+  // Recipients in its two indexes.
+  int64_t ready_count = 0;
+  int64_t waiting_count = 0;
+  // Of its key in the index of those that may begin an attempt; InfiniteFuture: it has none.
+  absl::Time due_time = absl::InfiniteFuture();
+};
+
+// A recipient's place among those that wait.
+struct WaitingRecord {
+  uint64_t lane = 0;
+};
+
+// An attempt in flight.
+struct AttemptRecord {
+  std::string lease_id;
+  int64_t lease_number = 0;
+  QueueId message;
+  std::string destination;
+  std::vector<int32_t> recipients;
+};
+
 std::string Encode(const Domain& domain);
 std::string Encode(const Account& account);  // without its usage
 std::string Encode(const Alias& alias);
+std::string Encode(const Route& route);
 std::string Encode(const Counters& counters);
 std::string Encode(const rules::Mailbox& mailbox);
 std::string Encode(const Removal& removal);
@@ -80,10 +123,16 @@ std::string Encode(const BodyRef& body);
 std::string Encode(const rules::KeptReceipt& receipt);
 std::string Encode(const rules::Lease& lease);
 std::string Encode(const rules::Lock& lock);
+std::string Encode(const QueuedRecord& queued);
+std::string Encode(const rules::QueueRecipient& recipient);
+std::string Encode(const DestinationRecord& destination);
+std::string Encode(const WaitingRecord& waiting);
+std::string Encode(const AttemptRecord& attempt);
 
 absl::Status Decode(absl::string_view bytes, Domain& domain);
 absl::Status Decode(absl::string_view bytes, Account& account);
 absl::Status Decode(absl::string_view bytes, Alias& alias);
+absl::Status Decode(absl::string_view bytes, Route& route);
 absl::Status Decode(absl::string_view bytes, Counters& counters);
 absl::Status Decode(absl::string_view bytes, rules::Mailbox& mailbox);
 absl::Status Decode(absl::string_view bytes, Removal& removal);
@@ -94,6 +143,11 @@ absl::Status Decode(absl::string_view bytes, BodyRef& body);
 absl::Status Decode(absl::string_view bytes, rules::KeptReceipt& receipt);
 absl::Status Decode(absl::string_view bytes, rules::Lease& lease);
 absl::Status Decode(absl::string_view bytes, rules::Lock& lock);
+absl::Status Decode(absl::string_view bytes, QueuedRecord& queued);
+absl::Status Decode(absl::string_view bytes, rules::QueueRecipient& recipient);
+absl::Status Decode(absl::string_view bytes, DestinationRecord& destination);
+absl::Status Decode(absl::string_view bytes, WaitingRecord& waiting);
+absl::Status Decode(absl::string_view bytes, AttemptRecord& attempt);
 
 // Of a message that a store before schema version 4 took in: whether its record says nothing of its last line, which then
 // may have no end.

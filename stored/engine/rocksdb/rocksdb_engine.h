@@ -12,7 +12,9 @@
 #include "absl/time/time.h"
 #include "common/base/clock.h"
 #include "common/base/executor.h"
+#include "common/base/random.h"
 #include "stored/engine/engine.h"
+#include "stored/rules/queue.h"
 
 namespace rocksdb {
 class Env;
@@ -63,6 +65,9 @@ struct RocksDbOptions {
   const Clock* clock = &Clock::System();
   // For leases; null: a clock that never jumps.
   const Clock* lease_clock = nullptr;
+  rules::QueuePolicy queue_policy;
+  // What rules::NextAttemptTime throws; on any thread, one at a time.
+  std::function<double()> dice = RandomFraction;
   // Where backups are, each in a folder that is named as it; empty: there are none. Must exist when one is made, so that a
   // disk that is not mounted gets none. On the file system of `path` they share its files.
   std::string backup_path;

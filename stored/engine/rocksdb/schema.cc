@@ -14,10 +14,12 @@
 namespace mailstead::engine {
 namespace {
 
-// One line: the version, and " new" until the database has been made, or " old messages" until the messages of an earlier
-// version have been looked through.
+// One line: the version, and " new" until the database has been made, or " old messages" until the messages of a version
+// before 4 have been looked through.
 constexpr absl::string_view kNewMark = " new";
 constexpr absl::string_view kOldMessagesMark = " old messages";
+
+constexpr uint32_t kMessagesMarkedVersion = 4;
 
 constexpr char kSchemaFile[] = "schema";
 
@@ -31,6 +33,7 @@ absl::Status WriteSchema(rocksdb::Env& env, const std::string& path, absl::strin
 struct Schema {
   uint32_t version = 0;
   bool is_new = false;
+  bool has_old_messages = false;
 };
 
 // DataLoss: it holds no version. FailedPrecondition: one that this program does not know.
@@ -38,7 +41,7 @@ absl::StatusOr<Schema> ParseSchema(const std::string& path, absl::string_view te
   absl::string_view line = absl::StripSuffix(text, "\n");
   Schema schema;
   schema.is_new = absl::ConsumeSuffix(&line, kNewMark);
-  absl::ConsumeSuffix(&line, kOldMessagesMark);
+  schema.has_old_messages = absl::ConsumeSuffix(&line, kOldMessagesMark);
   if (!absl::SimpleAtoi(line, &schema.version)) {
     return absl::DataLossError(absl::StrCat(SchemaFile(path), " does not hold a version"));
   }
@@ -68,12 +71,15 @@ absl::StatusOr<SchemaState> CheckSchema(rocksdb::Env& env, const std::string& pa
   RETURN_IF_ERROR(FromRocksDb(read));
 
   ASSIGN_OR_RETURN(const Schema schema, ParseSchema(path, text));
-  const auto [version, is_new] = schema;
+  const uint32_t version = schema.version;
+  const bool is_new = schema.is_new;
   if (!is_new && !database_exists) {
     return absl::DataLossError(absl::StrCat("the database of the store in ", path, " is missing"));
   }
   if (version != kSchemaVersion) {
-    RETURN_IF_ERROR(WriteSchema(env, path, absl::StrCat(kSchemaVersion, is_new ? kNewMark : kOldMessagesMark)));
+    const bool has_old_messages = schema.has_old_messages || version < kMessagesMarkedVersion;
+    const absl::string_view mark = is_new ? kNewMark : has_old_messages ? kOldMessagesMark : "";
+    RETURN_IF_ERROR(WriteSchema(env, path, absl::StrCat(kSchemaVersion, mark)));
     obs::LogInfo("schema_taken_on", {{"from", version}, {"to", kSchemaVersion}, {"path", path}});
   }
   return is_new ? SchemaState::kNew : SchemaState::kReady;

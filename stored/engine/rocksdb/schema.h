@@ -17,8 +17,8 @@ namespace mailstead::engine {
 // 2: chunks of bodies may be zstd frames. 3: records of domains, accounts, aliases, mailboxes, messages, receipts and
 // locks have more fields; records of the versions before are read as they are, until they are written again. 4: deletions of
 // many messages are in a family of their own, a message may be marked as unfinished, and a lock has its client's address.
-// Folders of versions 1 to 3 are taken on.
-inline constexpr uint32_t kSchemaVersion = 4;
+// 5: mail for other hosts is in a family of its own. Folders of versions 1 to 4 are taken on.
+inline constexpr uint32_t kSchemaVersion = 5;
 inline constexpr uint32_t kOldestSchemaVersion = 1;
 
 enum class SchemaState {
@@ -35,7 +35,7 @@ absl::StatusOr<SchemaState> CheckSchema(rocksdb::Env& env, const std::string& pa
                                         const std::string& db_path);
 // Whether this program can read what the folder holds; changes nothing. FailedPrecondition, DataLoss as above.
 absl::Status CheckSchemaForReading(rocksdb::Env& env, const std::string& path);
-// Whether the folder was taken on from an earlier version, and its messages have not been looked through since
+// Whether the folder was taken on from a version before 4, and its messages have not been looked through since
 // (RocksDbShared::MarkUnfinishedMessages).
 absl::StatusOr<bool> HasOldMessages(rocksdb::Env& env, const std::string& path);
 // The database has been made, or its old messages have been looked through.

@@ -2,6 +2,7 @@
 #include <openssl/evp.h>
 
 #include <algorithm>
+#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
@@ -22,6 +23,9 @@ namespace {
 constexpr size_t kStepMessages = 256;
 constexpr int64_t kStepBytes = 8 << 20;
 
+// Where a cursor stands behind all accounts: at messages of the queue.
+constexpr AccountId kQueue{std::numeric_limits<int64_t>::max()};
+
 absl::Status HashContent(RocksDbReader& reader, absl::string_view expected) {
   const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> digest(EVP_MD_CTX_new(), EVP_MD_CTX_free);
   CHECK(digest != nullptr && EVP_DigestInit_ex(digest.get(), EVP_sha256(), nullptr) == 1);
@@ -39,7 +43,7 @@ absl::Status HashContent(RocksDbReader& reader, absl::string_view expected) {
   return absl::DataLossError("the content differs from its SHA-256");
 }
 
-// The messages behind `from`, of one account or of all: those of a step at most.
+// The messages behind `from`, of one account, or of all and of the queue: those of a step at most.
 absl::StatusOr<std::vector<VerifyCursor>> NextEntries(const Database::Use& use, AccountId account,
                                                       VerifyCursor from) {
   std::vector<VerifyCursor> entries;
@@ -54,6 +58,13 @@ absl::StatusOr<std::vector<VerifyCursor>> NextEntries(const Database::Use& use, 
   RETURN_IF_ERROR(Scan(use, Family::kMessage, first, end,
                        [&](absl::string_view key, absl::string_view) -> absl::StatusOr<bool> {
                          entries.push_back({AccountOfKey(key), MessageOfKey(key)});
+                         return entries.size() < kStepMessages;
+                       }));
+  if (account.value != 0 || entries.size() == kStepMessages) return entries;
+  const QueueId next{from.account == kQueue ? from.message.value + 1 : 0};
+  RETURN_IF_ERROR(Scan(use, Family::kQueue, QueuedKey(next), PrefixEnd(absl::string_view(&kQueuedKind, 1)),
+                       [&](absl::string_view key, absl::string_view) -> absl::StatusOr<bool> {
+                         entries.push_back({kQueue, MessageId{QueuedOfKey(key).value}});
                          return entries.size() < kStepMessages;
                        }));
   return entries;
@@ -81,6 +92,7 @@ absl::StatusOr<VerifyStep> VerifyNow(Database& database, Readers& readers, Accou
     const absl::StatusOr<OpenedMessage> opened = [&]() -> absl::StatusOr<OpenedMessage> {
       const Database::Use use(database);
       RETURN_IF_ERROR(use.status());
+      if (entry.account == kQueue) return OpenQueued(use, database, readers, QueueId{entry.message.value});
       return OpenMessage(use, database, readers, entry.account, entry.message);
     }();
     absl::Status status = opened.status();
@@ -95,7 +107,9 @@ absl::StatusOr<VerifyStep> VerifyNow(Database& database, Readers& readers, Accou
     // The store is away: that says nothing about the message.
     if (!status.ok() && !absl::IsDataLoss(status)) return status;
     ++step.checked_count;
-    if (!status.ok()) step.damaged.push_back({entry.account, entry.message, status});
+    if (!status.ok()) {
+      step.damaged.push_back({entry.account == kQueue ? AccountId{0} : entry.account, entry.message, status});
+    }
   }
   if (!all) step.next = from;
   return step;

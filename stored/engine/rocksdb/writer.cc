@@ -34,22 +34,48 @@ absl::StatusOr<bool> Batch::Find(Family family, absl::string_view key, std::stri
 }
 
 absl::StatusOr<bool> Batch::FindPrefix(Family family, absl::string_view prefix) {
+  ASSIGN_OR_RETURN(const size_t count, CountPrefix(family, prefix, 1));
+  return count != 0;
+}
+
+absl::StatusOr<size_t> Batch::CountPrefix(Family family, absl::string_view prefix, size_t limit) {
   rocksdb::ColumnFamilyHandle* handle = use_.family(family);
   const std::unique_ptr<rocksdb::Iterator> it(
       batch_.NewIteratorWithBase(handle, use_.db().NewIterator(rocksdb::ReadOptions(), handle)));
-  it->Seek(ToSlice(prefix));
+  size_t count = 0;
+  for (it->Seek(ToSlice(prefix)); count < limit && it->Valid() && it->key().starts_with(ToSlice(prefix)); it->Next()) {
+    ++count;
+  }
   RETURN_IF_ERROR(FromRocksDb(it->status()));
-  return it->Valid() && it->key().starts_with(ToSlice(prefix));
+  return count;
+}
+
+absl::Status Batch::Scan(
+    Family family, absl::string_view first, absl::string_view end,
+    absl::FunctionRef<absl::StatusOr<bool>(absl::string_view key, absl::string_view value)> visit) {
+  rocksdb::ColumnFamilyHandle* handle = use_.family(family);
+  const rocksdb::Slice bound = ToSlice(end);
+  rocksdb::ReadOptions options;
+  if (!end.empty()) options.iterate_upper_bound = &bound;
+  const std::unique_ptr<rocksdb::Iterator> it(
+      batch_.NewIteratorWithBase(handle, use_.db().NewIterator(options, handle)));
+  for (it->Seek(ToSlice(first)); it->Valid(); it->Next()) {
+    // The bound holds for the database alone.
+    if (!end.empty() && it->key().compare(bound) >= 0) break;
+    ASSIGN_OR_RETURN(const bool go_on, visit(ToView(it->key()), ToView(it->value())));
+    if (!go_on) return absl::OkStatus();
+  }
+  return FromRocksDb(it->status());
 }
 
 void Batch::Put(Family family, absl::string_view key, absl::string_view value) {
-  changes_directory_ = changes_directory_ || family == Family::kDirectory;
+  NoteChange(family);
   const rocksdb::Status status = batch_.Put(use_.family(family), ToSlice(key), ToSlice(value));
   CHECK(status.ok());  // fails only past a size limit, and none is set
 }
 
 void Batch::Delete(Family family, absl::string_view key) {
-  changes_directory_ = changes_directory_ || family == Family::kDirectory;
+  NoteChange(family);
   const rocksdb::Status status = batch_.Delete(use_.family(family), ToSlice(key));
   CHECK(status.ok());
 }
@@ -231,6 +257,7 @@ absl::Status Writer::ApplyAndWrite(const Database::Use& use, const Group& group,
   const absl::Status written = batch.Write(sync);
   // Also when it failed: it may be there after a recovery.
   if (batch.changes_directory()) database_.DirectoryChanged();
+  if (batch.changes_queue()) database_.QueueChanged();
   RETURN_IF_ERROR(written);
   database_.set_counters(batch.counters());
   return absl::OkStatus();

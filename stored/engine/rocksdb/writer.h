@@ -35,9 +35,18 @@ class Batch final : public Source {
   absl::StatusOr<bool> Find(Family family, absl::string_view key, std::string& value) const override;
   // Whether a key with this prefix is there.
   absl::StatusOr<bool> FindPrefix(Family family, absl::string_view prefix);
+  // How many keys with this prefix are there, up to `limit`.
+  absl::StatusOr<size_t> CountPrefix(Family family, absl::string_view prefix, size_t limit);
+  // What lies between two keys, in order: calls `visit`, which changes nothing, until it gives false.
+  absl::Status Scan(
+      Family family, absl::string_view first, absl::string_view end,
+      absl::FunctionRef<absl::StatusOr<bool>(absl::string_view key, absl::string_view value)> visit);
   void Put(Family family, absl::string_view key, absl::string_view value);
   void Delete(Family family, absl::string_view key);
   bool changes_directory() const { return changes_directory_; }
+  // More of the queue may be due than before.
+  bool changes_queue() const { return changes_queue_; }
+  void NoteQueue() { changes_queue_ = true; }
   // Written with the batch.
   Counters& counters() { return counters_; }
   const Database::Use& use() const { return use_; }
@@ -47,6 +56,7 @@ class Batch final : public Source {
   void Begin();
   void Keep();
   void Undo();
+  void NoteChange(Family family) { changes_directory_ = changes_directory_ || family == Family::kDirectory; }
   // The counters alone are written, too.
   bool empty() { return batch_.GetWriteBatch()->Count() == 0 && counters_ == counters_stored_; }
   absl::Status Write(bool sync);
@@ -57,6 +67,7 @@ class Batch final : public Source {
   Counters counters_before_;
   size_t size_before_ = 0;
   bool changes_directory_ = false;
+  bool changes_queue_ = false;
   const Counters counters_stored_;
 };
 

@@ -36,6 +36,16 @@ TEST(Keys, AddressesSortByDomainThenLocalPart) {
   EXPECT_EQ(AddressKey(kAccountKind, "x@a.test").rfind(AddressPrefix(kAccountKind, "a.test"), 0), 0u);
 }
 
+TEST(Keys, RoutesSortAsTheirKeys) {
+  const std::vector<RouteKey> sorted = {{".a.test", ""},    {"a", "b.test"},       {"a.test", ""},
+                                        {"a.test", "b.a"},  {"a.test", "b.test"},  {"a.test.org", ""},
+                                        {"default", ""}};
+  for (size_t i = 1; i < sorted.size(); ++i) {
+    EXPECT_LT(sorted[i - 1], sorted[i]) << sorted[i].destination;
+    EXPECT_LT(KeyOfRoute(sorted[i - 1]), KeyOfRoute(sorted[i])) << sorted[i].destination;
+  }
+}
+
 TEST(Keys, WhatIsToBeTakenAwayIsTogether) {
   const std::string deletion = DeletionKey(AccountId{7}, 9);
   EXPECT_EQ(deletion.rfind(DeletionPrefix(AccountId{7}), 0), 0u);
@@ -73,6 +83,51 @@ TEST(Keys, ReceiptsOfDifferentScopesDoNotMeet) {
   EXPECT_NE(ReceiptKey("", "delivery"), OldReceiptKey("delivery"));
   EXPECT_EQ(ReceiptOfTimeKey(ReceiptTimeBound(kOldReceiptTimeKind, absl::UnixEpoch()) + "delivery"),
             OldReceiptKey("delivery"));
+}
+
+TEST(Keys, OfTheQueueSayWhatTheyAreOf) {
+  const absl::Time time = absl::FromUnixMicros(0x0102030405060708);
+  const QueueId message{0x1112131415161718};
+  EXPECT_EQ(QueuedKey(message), "m\x11\x12\x13\x14\x15\x16\x17\x18");
+  EXPECT_EQ(QueuedOfKey(QueuedKey(message)), message);
+  const std::string recipient = QueuedRecipientKey(message, 0x21222324);
+  EXPECT_EQ(recipient, "n\x11\x12\x13\x14\x15\x16\x17\x18\x21\x22\x23\x24");
+  EXPECT_EQ(recipient.rfind(QueuedRecipientPrefix(message), 0), 0u);
+  EXPECT_EQ(NumberOfQueuedRecipientKey(recipient), 0x21222324);
+  EXPECT_EQ(DestinationKey("one.example"), "done.example");
+  EXPECT_EQ(DestinationOfKey("done.example"), "one.example");
+  EXPECT_EQ(DueKey(time, "one"), "t\1\2\3\4\5\6\7\x08one");
+  EXPECT_EQ(DestinationOfDueKey(DueKey(time, "one")), "one");
+  EXPECT_LT(DueKey(time, "one"), QueueTimeBound(kDueKind, time + absl::Microseconds(1)));
+  const std::string ready = ReadyKey("one", 0xf1f2f3f4f5f6f7f8, message, 0x0304);
+  EXPECT_EQ(ready, std::string("rone\0\xf1\xf2\xf3\xf4\xf5\xf6\xf7\xf8\0\0\0\7"
+                               "\x11\x12\x13\x14\x15\x16\x17\x18\0\0\3\4",
+                               29));
+  EXPECT_EQ(ready.rfind(ReadyTurnPrefix("one", 0xf1f2f3f4f5f6f7f8, 7, message), 0), 0u);
+  EXPECT_EQ(ready.rfind(ReadyLanePrefix("one", 0xf1f2f3f4f5f6f7f8), 0), 0u);
+  EXPECT_EQ(PlaceOfReadyKey(ready).lane, 0xf1f2f3f4f5f6f7f8);
+  EXPECT_EQ(PlaceOfReadyKey(ready).turn, 7);
+  EXPECT_EQ(PlaceOfReadyKey(ready).message, message);
+  EXPECT_EQ(PlaceOfReadyKey(ready).number, 0x0304);
+  const std::string waiting = WaitingKey("one", time, message, 0x0304);
+  EXPECT_EQ(waiting, std::string("wone\0\1\2\3\4\5\6\7\x08\x11\x12\x13\x14\x15\x16\x17\x18\0\0\3\4", 25));
+  EXPECT_EQ(waiting.rfind(WaitingPrefix("one"), 0), 0u);
+  EXPECT_EQ(TimeOfWaitingKey(waiting), time);
+  EXPECT_EQ(QueuedOfWaitingKey(waiting), message);
+  EXPECT_EQ(NumberOfWaitingKey(waiting), 0x0304);
+  EXPECT_EQ(AttemptKey(QueueGrant{9}), std::string("g\0\0\0\0\0\0\0\x09", 9));
+  const std::string flight = FlightKey(7, QueueGrant{9});
+  EXPECT_EQ(flight.rfind(FlightBound(7), 0), 0u);
+  EXPECT_LT(flight, FlightBound(8));
+  EXPECT_EQ(LeaseOfFlightKey(flight), 7);
+  EXPECT_EQ(GrantOfFlightKey(flight), QueueGrant{9});
+  EXPECT_EQ(QueuedOfEventKey(EventKey(time, message)), message);
+  EXPECT_EQ(EventKey(absl::InfinitePast(), QueueId{1}), EventKey(absl::UnixEpoch(), QueueId{1}));
+}
+
+TEST(Keys, DestinationsWhoseNamesBeginAlikeAreApart) {
+  EXPECT_NE(ReadyKey("one.example", 1, QueueId{1}, 1).rfind(ReadyPrefix("one"), 0), 0u);
+  EXPECT_NE(WaitingKey("one.example", absl::UnixEpoch(), QueueId{1}, 1).rfind(WaitingPrefix("one"), 0), 0u);
 }
 
 }  // namespace

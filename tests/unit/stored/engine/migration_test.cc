@@ -133,7 +133,7 @@ TEST_F(MigrationTest, TheDirectoryIsThere) {
   EXPECT_THAT(engine().GetAlias("@example.test")->targets, ElementsAre("bob@example.test"));
   const auto status = engine().Status();
   ASSERT_TRUE(status.ok());
-  EXPECT_EQ(status->schema_version, 4);
+  EXPECT_EQ(status->schema_version, 5);
   EXPECT_FALSE(status->incarnation.empty());
   EXPECT_EQ(status->domain_count, 2);
   EXPECT_EQ(status->account_count, 3);
@@ -243,7 +243,7 @@ TEST_F(MigrationTest, WhatHasNoEndOfItsLastLineIsListedWithIt) {
     std::ifstream schema(path_ + "/rocksdb/schema");
     std::string line;
     std::getline(schema, line);
-    EXPECT_EQ(line, "4") << "looked through";
+    EXPECT_EQ(line, "5") << "looked through";
     OpenEngine();
   }
   EXPECT_TRUE(Fetch(kCarol, MessageId{2}).ends_with("7 line 0 of 1\r\nno end"));
@@ -316,7 +316,7 @@ TEST_F(MigrationTest, WhatIsChangedIsKeptInTheNewForm) {
 // One line, and nothing is touched.
 TEST_F(MigrationTest, AVersionThatCannotBeTakenIsRefused) {
   engine_.reset();
-  std::ofstream(path_ + "/rocksdb/schema") << "5\n";
+  std::ofstream(path_ + "/rocksdb/schema") << "6\n";
   RocksDbOptions options;
   options.path = path_ + "/rocksdb";
   options.executor = &executor_;
@@ -324,7 +324,7 @@ TEST_F(MigrationTest, AVersionThatCannotBeTakenIsRefused) {
   EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(std::string(refused.message()),
             absl::StrCat("the store in ", path_,
-                         "/rocksdb has schema version 5; this program reads and writes version 4"));
+                         "/rocksdb has schema version 6; this program reads and writes version 5"));
 }
 
 }  // namespace

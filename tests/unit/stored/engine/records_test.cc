@@ -69,6 +69,80 @@ Account SampleAccount() {
   return account;
 }
 
+Route SampleRoute() {
+  Route route;
+  route.key = {".x", "y"};
+  route.mailbox = AccountId{300};
+  route.hosts = {{"h", 65535}, {"::1", 25}};
+  route.tls = Route::Tls::kVerify;
+  route.user = "u";
+  route.sealed_password = std::string("\0s", 2);
+  route.source_address = "a";
+  route.ehlo_name = "e";
+  route.update_time = absl::FromUnixMicros(64);
+  return route;
+}
+
+QueuedRecord SampleQueued() {
+  QueuedRecord queued;
+  queued.body = 1;
+  rules::QueueEntry& entry = queued.entry;
+  entry.entry.content_bytes = 300;
+  entry.entry.trace_bytes = 2;
+  entry.entry.deliver_time = absl::FromUnixMicros(1);
+  entry.entry.sha256 = "h";
+  entry.entry.envelope.delivery_id = "d";
+  entry.entry.envelope.reverse_path = "s@x";
+  entry.entry.envelope.dsn_return = DsnReturn::kHeaders;
+  entry.entry.envelope.dsn_envelope_id = "e";
+  entry.entry.envelope.eight_bit_mime = true;
+  entry.entry.envelope.require_tls = true;
+  entry.lane = "l";
+  entry.queue_time = absl::FromUnixMicros(2);
+  entry.expire_time = absl::FromUnixMicros(3);
+  entry.delay_notice_time = absl::FromUnixMicros(4);
+  entry.delay_told = true;
+  queued.recipient_count = 3;
+  queued.free_count = 2;
+  return queued;
+}
+
+rules::QueueRecipient SampleRecipient() {
+  rules::QueueRecipient kept;
+  kept.recipient = {5,
+                    "a@y",
+                    "y",
+                    "o",
+                    {true, true, false, true},
+                    "f",
+                    2,
+                    absl::FromUnixMicros(1),
+                    false,
+                    true,
+                    {451, "4.2.0", "t", "m", absl::FromUnixMicros(2)}};
+  kept.last_grant = QueueGrant{300};
+  kept.reported = true;
+  return kept;
+}
+
+DestinationRecord SampleDestination() {
+  DestinationRecord record;
+  record.destination = {5,
+                        200,
+                        1,
+                        1000,
+                        absl::FromUnixMicros(1),
+                        absl::Microseconds(1),
+                        3,
+                        2,
+                        ~uint64_t{0},
+                        absl::InfiniteFuture()};
+  record.ready_count = 1;
+  record.waiting_count = 2;
+  record.due_time = absl::FromUnixMicros(4);
+  return record;
+}
+
 std::string Hex(const std::string& bytes) { return absl::BytesToHexString(bytes); }
 
 // The bytes on disk. A change here is a change of the format: it needs another version byte.
@@ -105,15 +179,39 @@ TEST(Records, GoldenBytes) {
             "03624079"
             "02"
             "01");
+  EXPECT_EQ(Hex(Encode(SampleRoute())),
+            "01"
+            "022e78"
+            "0179"
+            "ac02"
+            "02"
+            "0168"
+            "ffff03"
+            "033a3a31"
+            "19"
+            "03"
+            "0175"
+            "020073"
+            "0161"
+            "0165"
+            "8001");
   EXPECT_EQ(Hex(Encode(Counters{1, 2, 3, 4, 5, 6, 300})),
             "01"
+  EXPECT_EQ(Hex(Encode(Counters{1, 2, 3, 4, 5, 6, 300, 7, 8, 9, 10, 11, 12})),
+            "02"
             "01"
             "02"
             "03"
             "04"
             "05"
             "06"
-            "ac02");
+            "ac02"
+            "07"
+            "08"
+            "09"
+            "0a"
+            "0b"
+            "0c");
   rules::Mailbox mailbox;
   mailbox.message_count = 1;
   mailbox.message_bytes = kMost;
@@ -191,6 +289,69 @@ TEST(Records, GoldenBytes) {
             "02"
             "07"
             "0143");
+  EXPECT_EQ(Hex(Encode(SampleQueued())),
+            "01"
+            "01"
+            "ac02"
+            "02"
+            "02"
+            "0168"
+            "0164"
+            "03734078"
+            "02"
+            "0165"
+            "05"
+            "016c"
+            "04"
+            "06"
+            "08"
+            "01"
+            "03"
+            "02");
+  EXPECT_EQ(Hex(Encode(SampleRecipient())),
+            "01"
+            "05"
+            "03614079"
+            "0179"
+            "0b"
+            "016f"
+            "0166"
+            "02"
+            "02"
+            "00"
+            "01"
+            "c303"
+            "05342e322e30"
+            "0174"
+            "016d"
+            "04"
+            "ac02"
+            "01");
+  EXPECT_EQ(Hex(Encode(SampleDestination())),
+            "01"
+            "05"
+            "c801"
+            "01"
+            "e807"
+            "02"
+            "02"
+            "03"
+            "02"
+            "ffffffffffffffffff01"
+            "feffffffffffffffff01"
+            "01"
+            "02"
+            "08");
+  EXPECT_EQ(Hex(Encode(WaitingRecord{300})), "01ac02");
+  EXPECT_EQ(Hex(Encode(AttemptRecord{"L", 5, QueueId{9}, "y", {1, 300}})),
+            "01"
+            "014c"
+            "05"
+            "09"
+            "0179"
+            "02"
+            "01"
+            "ac02");
 }
 
 template <typename Record>
@@ -308,8 +469,26 @@ TEST(Records, ComeBackAsTheyWere) {
   EXPECT_EQ(envelope.recipients[1].original_recipient, "rfc822;o@z");
   EXPECT_TRUE(envelope.recipients[1].remote);
   EXPECT_EQ(Again(Alias{"@x", {"a", ""}, absl::UnixEpoch()}).targets, (std::vector<std::string>{"a", ""}));
-  const Counters counters{kMost, 0, 1, kMost - 1, 127, 128, 16384};
+  const Counters counters{kMost, 0, 1, kMost - 1, 127, 128, 16384, kMost, 1, 2, 3, 4, 5};
   EXPECT_EQ(Again(counters), counters);
+  // Of stores before schema version 5.
+  Counters before{9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9};
+  ASSERT_TRUE(Decode(absl::HexStringToBytes("01010203040506ac02"), before).ok());
+  EXPECT_EQ(before, (Counters{1, 2, 3, 4, 5, 6, 300, 1, 1, 0, 0, 0, 0}));
+  const QueuedRecord queued = Again(SampleQueued());
+  EXPECT_EQ(Encode(queued), Encode(SampleQueued()));
+  EXPECT_EQ(queued.entry.lane, "l");
+  EXPECT_EQ(queued.entry.entry.envelope.dsn_return, DsnReturn::kHeaders);
+  EXPECT_TRUE(queued.entry.entry.envelope.require_tls);
+  EXPECT_EQ(queued.free_count, 2);
+  const rules::QueueRecipient recipient = Again(SampleRecipient());
+  EXPECT_EQ(recipient.recipient.notify, (DsnNotify{true, true, false, true}));
+  EXPECT_EQ(recipient.recipient.last_reply, SampleRecipient().recipient.last_reply);
+  EXPECT_TRUE(recipient.recipient.in_flight);
+  EXPECT_EQ(recipient.last_grant, QueueGrant{300});
+  EXPECT_EQ(Again(SampleDestination()).destination, SampleDestination().destination);
+  EXPECT_EQ(Again(AttemptRecord{"L", 5, QueueId{9}, "y", {1, 300}}).recipients,
+            (std::vector<int32_t>{1, 300}));
   const rules::Lock lock{LockToken{9}, "S", "L", 5, absl::FromUnixMicros(1), 7, "2001:db8::1"};
   EXPECT_EQ(Again(lock), lock);
   rules::Lock of_earlier_store{LockToken{1}, "", "", 1, absl::UnixEpoch(), 1, "192.0.2.1"};
@@ -428,6 +607,34 @@ TEST(Records, BadBytesAreDataLoss) {
                                        "00"
                                        "00")))
       << "prefix longer than the message";
+  EXPECT_TRUE(
+      is_loss(DecodeHex<Route>("01"
+                               "0178"
+                               "00"
+                               "00"
+                               "01"
+                               "0168"
+                               "808004"
+                               "00"
+                               "00"
+                               "00"
+                               "00"
+                               "00"
+                               "00")))
+      << "port 65536";
+  EXPECT_TRUE(
+      is_loss(DecodeHex<Route>("01"
+                               "0178"
+                               "00"
+                               "00"
+                               "00"
+                               "04"
+                               "00"
+                               "00"
+                               "00"
+                               "00"
+                               "00")))
+      << "tls of kind 4";
   EXPECT_TRUE(
       is_loss(DecodeHex<BodyRef>("01"
                                  "ffffffffffffffffff01"

@@ -20,8 +20,7 @@ engine::NewMessage Message() {
   message.envelope.delivery_id = "delivery-id-0001";
   message.envelope.reverse_path = "s@example.org";
   message.envelope.recipients.resize(3);
-  message.envelope.recipients[0] = {
-      "a@example.test", {true, true, false, false}, "rfc822;o@x", false};
+  message.envelope.recipients[0] = {"a@example.test", {true, true, false, false}, "rfc822;o@x", false};
   message.envelope.recipients[1].address = "hidden@example.test";
   message.envelope.recipients[2].address = "alias@example.test";
   message.envelope.recipients[2].remote = true;
@@ -56,6 +55,25 @@ TEST(NewMessage, CopiesAreLeftOutWhileSomebodyTakesIt) {
   EXPECT_TRUE(CheckLeftOut(message, {0}).ok());
   EXPECT_TRUE(CheckLeftOut(message, {1}).ok());
   EXPECT_EQ(ReasonOf(CheckLeftOut(message, {0, 1})), kReasonQuotaTooSmall);
+}
+
+// The queue takes what mailboxes do not.
+TEST(NewMessage, WhoIsQueuedIsServed) {
+  engine::NewMessage message = Message();
+  message.queued.recipients = {{1, "hidden@one.example", "one.example"}};
+  EXPECT_TRUE(CheckLeftOut(message, {1}).ok());
+  EXPECT_EQ(ReasonOf(CheckLeftOut(message, {0})), kReasonQuotaTooSmall);
+  EXPECT_EQ(ReasonOf(CheckLeftOut(message, {0, 1})), kReasonQuotaTooSmall);
+  message.room_promised = true;
+  EXPECT_TRUE(CheckLeftOut(message, {0, 1}).ok());
+}
+
+TEST(NewMessage, ThatOnlyGoesOutNeedsNoCopies) {
+  engine::NewMessage message = Message();
+  message.copies.clear();
+  EXPECT_FALSE(Check(message).ok());
+  message.queued.recipients = {{2, "a@one.example", "one.example"}};
+  EXPECT_TRUE(Check(message).ok());
 }
 
 TEST(NewMessage, WithARefusalThereNeedBeNoCopies) {
@@ -98,8 +116,19 @@ TEST(NewMessage, WhatNoCallerMayGetWrong) {
            Case{"copies.unique_id", [](auto& m) { m.copies[1].unique_id = ""; }},
            Case{"copies.unique_id", [](auto& m) { m.copies[1].unique_id = std::string(71, 'u'); }},
            Case{"copies.unique_id", [](auto& m) { m.copies[1].unique_id = "a b"; }},
+           Case{"queued.recipients.recipient", [](auto& m) { m.queued.recipients[0].recipient = 3; }},
+           Case{"queued.recipients.recipient", [](auto& m) { m.queued.recipients[0].recipient = -1; }},
+           Case{"queued.recipients.address", [](auto& m) { m.queued.recipients[0].address = ""; }},
+           Case{"queued.recipients.destination", [](auto& m) { m.queued.recipients[0].destination = ""; }},
+           Case{"queued.recipients.destination",
+                [](auto& m) { m.queued.recipients[0].destination = std::string("a\0b", 3); }},
+           Case{"queued.recipients.destination",
+                [](auto& m) { m.queued.recipients[0].destination = std::string(256, 'd'); }},
        }) {
     engine::NewMessage message = Message();
+    if (std::string(c.field).starts_with("queued")) {
+      message.queued.recipients = {{2, "a@one.example", "one.example"}};
+    }
     c.spoil(message);
     const absl::Status status = Check(message);
     EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
@@ -107,6 +136,7 @@ TEST(NewMessage, WhatNoCallerMayGetWrong) {
   }
   engine::NewMessage message = Message();
   message.copies[1].unique_id = std::string(70, '~');
+  message.queued.recipients = {{2, "a@one.example", std::string(255, 'd')}};
   EXPECT_TRUE(Check(message).ok());
 }
 

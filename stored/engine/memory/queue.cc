@@ -1,0 +1,496 @@
+// Mail on its way to other hosts. Nothing is indexed: what a verb needs is looked for in the whole queue.
+#include <algorithm>
+#include <optional>
+#include <set>
+#include <tuple>
+#include <utility>
+
+#include "absl/functional/function_ref.h"
+#include "common/base/status.h"
+#include "stored/engine/memory/engine_impl.h"
+#include "stored/rules/times.h"
+
+namespace mailstead::engine {
+namespace {
+
+using State = MemoryStore::State;
+
+absl::Status NoMessage() { return absl::NotFoundError("no such message in the queue"); }
+
+// One verb's changes of the queue. Under the state's mutex.
+class Step {
+ public:
+  explicit Step(MemoryShared& shared)
+      : shared_(shared), queue_(shared.state().queue), now_(rules::Kept(shared.Now())) {}
+
+  std::vector<QueueAttempt> Lease(const QueueLeaseRequest& request, int64_t lease_number);
+  // `tell`: whether what is said of it in notices is so.
+  QueueChange Report(const QueueReport& report, bool& tell);
+  QueueChange Decide(const QueueDecision& decision, bool has_notices, bool& tell);
+  size_t TakeBack(size_t limit);
+  // What all of them do at their end: of destinations that nothing waits under, and those that are done with.
+  void Finish();
+
+ private:
+  const rules::QueuePolicy& policy() const { return shared_.queue_policy(); }
+  rules::QueueRecipient* Find(QueueId message, int32_t number);
+  // Its first waiting recipient's time.
+  absl::Time FirstTime(const std::string& destination) const;
+  QueueAttempt BeginAttempt(const QueueLeaseRequest& request, int64_t lease_number, const std::string& name);
+  bool HasReady(const std::string& destination) const { return FirstTime(destination) <= now_; }
+  // Their attempt has ended: they wait for their time.
+  void PutBack(const KeptAttempt& attempt, const std::vector<int32_t>& numbers);
+  void EndAttempt(std::map<QueueGrant, KeptAttempt>::iterator attempt, QueueReport::Sign sign);
+  void EndRecipient(QueueId message, int32_t number, QueueChange& change);
+
+  MemoryShared& shared_;
+  KeptQueue& queue_;
+  const absl::Time now_;
+};
+
+rules::QueueRecipient* Step::Find(QueueId message, int32_t number) {
+  const auto it = queue_.messages.find(message);
+  if (it == queue_.messages.end()) return nullptr;
+  const auto recipient = it->second.recipients.find(number);
+  return recipient == it->second.recipients.end() ? nullptr : &recipient->second;
+}
+
+absl::Time Step::FirstTime(const std::string& destination) const {
+  absl::Time first = absl::InfiniteFuture();
+  for (const auto& [id, message] : queue_.messages) {
+    for (const auto& [number, kept] : message.recipients) {
+      if (kept.recipient.destination != destination || !rules::IsFree(kept.recipient)) continue;
+      first = std::min(first, kept.recipient.next_attempt_time);
+    }
+  }
+  return first;
+}
+
+std::vector<QueueAttempt> Step::Lease(const QueueLeaseRequest& request, int64_t lease_number) {
+  std::vector<QueueAttempt> attempts;
+  if (request.recipient_limit == 0) return attempts;
+  size_t recipient_count = 0;
+  while (attempts.size() < request.attempt_limit && recipient_count < rules::kEnoughLeasedRecipients) {
+    // The one that has waited longest.
+    std::pair<absl::Time, std::string> first(absl::InfiniteFuture(), "");
+    for (const auto& [name, destination] : queue_.destinations) {
+      first = std::min(first, {rules::DueTime(destination, policy()), name});
+    }
+    if (first.first > now_) break;
+    const std::string& name = first.second;
+    rules::Destination& destination = queue_.destinations.at(name);
+    while (attempts.size() < request.attempt_limit && recipient_count < rules::kEnoughLeasedRecipients &&
+           HasReady(name) && rules::FreeAttempts(destination, policy(), now_) > 0) {
+      attempts.push_back(BeginAttempt(request, lease_number, name));
+      recipient_count += attempts.back().message.recipients.size();
+    }
+    // Behind the others, if there is more.
+    destination.waiting_since = std::max(now_, FirstTime(name));
+  }
+  return attempts;
+}
+
+QueueAttempt Step::BeginAttempt(const QueueLeaseRequest& request, int64_t lease_number,
+                                const std::string& name) {
+  // What is ready, in the order in which it goes; the lanes that had their turn are behind the others.
+  rules::Destination& destination = queue_.destinations.at(name);
+  using Key = std::tuple<bool, uint64_t, int32_t, QueueId>;
+  std::map<Key, std::vector<int32_t>> ready;
+  for (const auto& [id, message] : queue_.messages) {
+    const uint64_t lane = rules::LaneOf(message.entry.lane);
+    for (const auto& [number, kept] : message.recipients) {
+      const QueuedRecipient& recipient = kept.recipient;
+      if (recipient.destination != name || !rules::IsFree(recipient) || recipient.next_attempt_time > now_) {
+        continue;
+      }
+      ready[{lane <= destination.last_lane, lane, rules::TurnOf(number), id}].push_back(number);
+    }
+  }
+  const auto& [key, numbers] = *ready.begin();
+  destination.last_lane = std::get<1>(key);
+  const QueueId id = std::get<3>(key);
+
+  QueueAttempt attempt;
+  attempt.grant = {queue_.next_grant++};
+  attempt.destination = name;
+  attempt.probe = rules::IsAway(destination);
+  KeptQueued& message = queue_.messages.at(id);
+  attempt.message =
+      rules::QueuedMessageOf(id, message.entry, static_cast<int64_t>(message.recipients.size()));
+  KeptAttempt kept{request.lease_id, lease_number, id, name, {}};
+  const double dice = shared_.ThrowDice();
+  for (const int32_t number : numbers) {
+    if (kept.recipients.size() == request.recipient_limit) break;
+    rules::QueueRecipient& recipient = message.recipients.at(number);
+    rules::Begin(recipient, attempt.grant, policy(), now_, dice);
+    attempt.message.recipients.push_back(recipient.recipient);
+    kept.recipients.push_back(number);
+  }
+  queue_.attempts[attempt.grant] = std::move(kept);
+  rules::Begin(destination, now_);
+  return attempt;
+}
+
+void Step::PutBack(const KeptAttempt& attempt, const std::vector<int32_t>& numbers) {
+  for (const int32_t number : numbers) {
+    rules::QueueRecipient* kept = Find(attempt.message, number);
+    if (kept == nullptr || !kept->recipient.in_flight) continue;
+    kept->recipient.in_flight = false;
+    rules::AddWaiting(queue_.destinations.at(attempt.destination), kept->recipient.next_attempt_time);
+  }
+}
+
+void Step::EndAttempt(std::map<QueueGrant, KeptAttempt>::iterator attempt, QueueReport::Sign sign) {
+  rules::End(queue_.destinations.at(attempt->second.destination), sign, policy(), now_);
+  queue_.attempts.erase(attempt);
+}
+
+void Step::EndRecipient(QueueId message, int32_t number, QueueChange& change) {
+  const auto it = queue_.messages.find(message);
+  --queue_.destinations.at(it->second.recipients.at(number).recipient.destination).recipient_count;
+  it->second.recipients.erase(number);
+  change.ended.push_back(number);
+  if (!it->second.recipients.empty()) return;
+  queue_.messages.erase(it);
+  change.message_ended = true;
+}
+
+QueueChange Step::Report(const QueueReport& report, bool& tell) {
+  const bool all_failed_count =
+      std::all_of(report.outcomes.begin(), report.outcomes.end(), [&](const QueueOutcome& outcome) {
+        return outcome.kind != QueueOutcome::Kind::kFailed ||
+               rules::Counts(Find(report.message, outcome.number), outcome, report.grant);
+      });
+  QueueChange change;
+  for (const QueueOutcome& outcome : report.outcomes) {
+    rules::QueueRecipient* kept = Find(report.message, outcome.number);
+    if (!rules::Counts(kept, outcome, report.grant)) continue;
+    switch (outcome.kind) {
+      case QueueOutcome::Kind::kFailed:
+        if (!all_failed_count) continue;
+        [[fallthrough]];
+      case QueueOutcome::Kind::kDelivered:
+        EndRecipient(report.message, outcome.number, change);
+        break;
+      case QueueOutcome::Kind::kDeferred:
+        rules::Defer(*kept, outcome, now_);
+        if (rules::IsFree(kept->recipient)) {
+          rules::AddWaiting(queue_.destinations.at(kept->recipient.destination),
+                            kept->recipient.next_attempt_time);
+        }
+        change.deferred.push_back(outcome.number);
+        break;
+    }
+  }
+  const auto attempt = queue_.attempts.find(report.grant);
+  if (attempt != queue_.attempts.end() && attempt->second.message == report.message) {
+    PutBack(attempt->second, attempt->second.recipients);
+    EndAttempt(attempt, report.sign);
+  }
+  tell = all_failed_count && !(change.ended.empty() && change.deferred.empty());
+  return change;
+}
+
+QueueChange Step::Decide(const QueueDecision& decision, bool has_notices, bool& tell) {
+  QueueChange change;
+  KeptQueued& message = queue_.messages.at(decision.message);
+  if (decision.kind == QueueDecision::Kind::kDelayTold) {
+    tell = !message.entry.delay_told;
+    message.entry.delay_told = true;
+    return change;
+  }
+  std::set<int32_t> named(decision.recipients.begin(), decision.recipients.end());
+  if (named.empty()) {
+    for (const auto& [number, kept] : message.recipients) named.insert(number);
+  }
+  std::vector<int32_t> changed;
+  for (const int32_t number : named) {
+    const rules::QueueRecipient* kept = Find(decision.message, number);
+    if (kept != nullptr && rules::Changes(decision.kind, kept->recipient)) changed.push_back(number);
+  }
+  if (has_notices && changed.size() < named.size()) return change;
+  tell = true;
+  for (const int32_t number : changed) {
+    if (decision.kind == QueueDecision::Kind::kEnd) {
+      EndRecipient(decision.message, number, change);
+      continue;
+    }
+    rules::QueueRecipient& kept = *Find(decision.message, number);
+    rules::Destination& destination = queue_.destinations.at(kept.recipient.destination);
+    rules::Apply(decision.kind, kept, now_);
+    if (decision.kind == QueueDecision::Kind::kHold) change.deferred.push_back(number);
+    if (decision.kind == QueueDecision::Kind::kRetry) rules::Wake(destination);
+    if (rules::IsFree(kept.recipient)) rules::AddWaiting(destination, kept.recipient.next_attempt_time);
+  }
+  return change;
+}
+
+size_t Step::TakeBack(size_t limit) {
+  std::vector<std::pair<int64_t, QueueGrant>> ended;
+  for (const auto& [grant, attempt] : queue_.attempts) {
+    if (shared_.StateOf(attempt.lease_id, attempt.lease_number) != rules::LeaseState::kLive) {
+      ended.emplace_back(attempt.lease_number, grant);
+    }
+  }
+  std::sort(ended.begin(), ended.end());
+  size_t count = 0;
+  for (const auto& [lease, grant] : ended) {
+    if (count == limit) break;
+    const auto it = queue_.attempts.find(grant);
+    std::vector<int32_t>& numbers = it->second.recipients;
+    const auto end = numbers.begin() + static_cast<int64_t>(std::min(numbers.size(), limit - count));
+    PutBack(it->second, {numbers.begin(), end});
+    count += static_cast<size_t>(end - numbers.begin());
+    numbers.erase(numbers.begin(), end);
+    if (numbers.empty()) EndAttempt(it, QueueReport::Sign::kNone);
+  }
+  return count;
+}
+
+void Step::Finish() {
+  std::set<std::string> waited_under;
+  for (const auto& [id, message] : queue_.messages) {
+    for (const auto& [number, kept] : message.recipients) {
+      if (rules::IsFree(kept.recipient)) waited_under.insert(kept.recipient.destination);
+    }
+  }
+  for (auto& [name, destination] : queue_.destinations) {
+    if (!waited_under.contains(name)) destination.waiting_since = absl::InfiniteFuture();
+  }
+  std::erase_if(queue_.destinations, [](const auto& destination) {
+    return destination.second.recipient_count == 0 && destination.second.in_flight_count == 0;
+  });
+  ++shared_.state().queue_version;
+}
+
+// The store as it was before, for changes that fail behind others. Under the state's mutex.
+class Savepoint {
+ public:
+  explicit Savepoint(State& state)
+      : state_(state), queue_(state.queue), accounts_(state.accounts), receipts_(state.receipts) {}
+  void Restore() {
+    state_.queue = std::move(queue_);
+    state_.accounts = std::move(accounts_);
+    state_.receipts = std::move(receipts_);
+  }
+
+ private:
+  State& state_;
+  KeptQueue queue_;
+  std::map<AccountId, KeptAccount> accounts_;
+  std::map<std::pair<std::string, std::string>, ReceiptAt> receipts_;
+};
+
+// `change` and the notices of it, or nothing. Under the state's mutex.
+absl::StatusOr<QueueChange> WithNotices(MemoryShared& shared, const std::vector<NewNotice>& notices,
+                                        absl::FunctionRef<QueueChange(bool& tell)> change) {
+  std::optional<Savepoint> before;
+  if (!notices.empty()) before.emplace(shared.state());
+  bool tell = false;
+  const QueueChange changed = change(tell);
+  if (!tell) return changed;
+  for (const NewNotice& notice : notices) {
+    const absl::StatusOr<Receipt> stored = Store(shared, notice.message, notice.content);
+    if (stored.ok()) continue;
+    before->Restore();
+    return stored.status();
+  }
+  return changed;
+}
+
+QueuedMessage Show(QueueId id, const KeptQueued& message, int32_t first, size_t limit, bool only_free) {
+  QueuedMessage shown =
+      rules::QueuedMessageOf(id, message.entry, static_cast<int64_t>(message.recipients.size()));
+  for (auto it = message.recipients.lower_bound(first); it != message.recipients.end(); ++it) {
+    if (shown.recipients.size() >= limit) break;
+    if (only_free && !rules::IsFree(it->second.recipient)) continue;
+    shown.recipients.push_back(it->second.recipient);
+  }
+  return shown;
+}
+
+}  // namespace
+
+void Enqueue(MemoryShared& shared, const NewMessage& message, std::shared_ptr<const KeptBody> body) {
+  State& state = shared.state();
+  KeptQueue& queue = state.queue;
+  const absl::Time now = shared.Now();
+  KeptQueued& queued = queue.messages[QueueId{queue.next_message++}];
+  queued.entry = rules::QueueEntryOf(message, static_cast<int64_t>(body->content.size()), now);
+  queued.body = std::move(body);
+  for (size_t i = 0; i < message.queued.recipients.size(); ++i) {
+    rules::QueueRecipient kept = rules::QueueRecipientOf(message, i, now);
+    rules::Destination& destination = queue.destinations[kept.recipient.destination];
+    ++destination.recipient_count;
+    rules::AddWaiting(destination, kept.recipient.next_attempt_time);
+    queued.recipients[kept.recipient.number] = std::move(kept);
+  }
+  ++state.queue_version;
+}
+
+Task<absl::StatusOr<std::vector<QueueAttempt>>> MemoryQueue::Lease(QueueLeaseRequest request) {
+  absl::StatusOr<std::vector<QueueAttempt>> attempts = rules::NoLease();
+  {
+    absl::MutexLock lock(&shared_.state().mutex);
+    const int64_t lease_number = shared_.LiveNumber(request.lease_id);
+    if (lease_number != 0) {
+      Step step(shared_);
+      attempts = step.Lease(request, lease_number);
+    }
+  }
+  co_await shared_.End();
+  co_return attempts;
+}
+
+Task<absl::StatusOr<QueueChange>> MemoryQueue::Report(QueueReport report, std::vector<NewNotice> notices) {
+  CO_RETURN_IF_ERROR(rules::Check(report));
+  absl::StatusOr<QueueChange> changed = NoMessage();
+  {
+    absl::MutexLock lock(&shared_.state().mutex);
+    changed = WithNotices(shared_, notices, [&](bool& tell) {
+      Step step(shared_);
+      const QueueChange change = step.Report(report, tell);
+      step.Finish();
+      return change;
+    });
+  }
+  co_await shared_.End();
+  co_return changed;
+}
+
+Task<absl::StatusOr<QueueChange>> MemoryQueue::Decide(QueueDecision decision,
+                                                      std::vector<NewNotice> notices) {
+  CO_RETURN_IF_ERROR(rules::Check(decision, !notices.empty()));
+  absl::StatusOr<QueueChange> changed = NoMessage();
+  {
+    State& state = shared_.state();
+    absl::MutexLock lock(&state.mutex);
+    if (state.queue.messages.contains(decision.message)) {
+      changed = WithNotices(shared_, notices, [&](bool& tell) {
+        Step step(shared_);
+        const QueueChange change = step.Decide(decision, !notices.empty(), tell);
+        step.Finish();
+        return change;
+      });
+    }
+  }
+  co_await shared_.End();
+  co_return changed;
+}
+
+Task<absl::StatusOr<size_t>> MemoryQueue::TakeBack(size_t limit) {
+  size_t count = 0;
+  {
+    absl::MutexLock lock(&shared_.state().mutex);
+    Step step(shared_);
+    count = step.TakeBack(limit);
+    step.Finish();
+  }
+  co_await shared_.End();
+  co_return count;
+}
+
+Task<absl::StatusOr<std::vector<QueuedMessage>>> MemoryQueue::Due(size_t limit, size_t recipient_limit) {
+  std::vector<QueuedMessage> due;
+  {
+    State& state = shared_.state();
+    absl::MutexLock lock(&state.mutex);
+    std::vector<std::pair<absl::Time, QueueId>> ids;
+    for (const auto& [id, message] : state.queue.messages) {
+      const absl::Time time = rules::EventTime(message.entry);
+      if (time <= shared_.Now()) ids.emplace_back(time, id);
+    }
+    std::sort(ids.begin(), ids.end());
+    for (const auto& [time, id] : ids) {
+      if (due.size() >= limit) break;
+      const KeptQueued& message = state.queue.messages.at(id);
+      if (Show(id, message, 0, 1, /*only_free=*/true).recipients.empty()) continue;
+      due.push_back(Show(id, message, 0, recipient_limit, /*only_free=*/true));
+    }
+  }
+  co_await shared_.End();
+  co_return due;
+}
+
+Task<absl::StatusOr<QueuedMessage>> MemoryQueue::Find(QueueId message, int32_t first,
+                                                      size_t recipient_limit) {
+  absl::StatusOr<QueuedMessage> found = NoMessage();
+  {
+    State& state = shared_.state();
+    absl::MutexLock lock(&state.mutex);
+    const auto it = state.queue.messages.find(message);
+    if (it != state.queue.messages.end()) found = Show(message, it->second, first, recipient_limit, false);
+  }
+  co_await shared_.End();
+  co_return found;
+}
+
+Task<absl::StatusOr<std::vector<QueuedMessage>>> MemoryQueue::List(QueueId after, size_t limit,
+                                                                   size_t recipient_limit) {
+  std::vector<QueuedMessage> page;
+  {
+    State& state = shared_.state();
+    absl::MutexLock lock(&state.mutex);
+    const auto& messages = state.queue.messages;
+    for (auto it = messages.upper_bound(after); it != messages.end() && page.size() < limit; ++it) {
+      page.push_back(Show(it->first, it->second, 0, recipient_limit, false));
+    }
+  }
+  co_await shared_.End();
+  co_return page;
+}
+
+Task<absl::StatusOr<std::vector<QueueDestination>>> MemoryQueue::ListDestinations(std::string after,
+                                                                                  size_t limit) {
+  std::vector<QueueDestination> page;
+  {
+    State& state = shared_.state();
+    absl::MutexLock lock(&state.mutex);
+    const auto& destinations = state.queue.destinations;
+    for (auto it = destinations.upper_bound(after); it != destinations.end() && page.size() < limit; ++it) {
+      if (it->second.recipient_count == 0) continue;
+      page.push_back(rules::QueueDestinationOf(it->first, it->second, shared_.queue_policy()));
+    }
+  }
+  co_await shared_.End();
+  co_return page;
+}
+
+Task<absl::StatusOr<std::unique_ptr<MessageReader>>> MemoryQueue::Open(QueueId message) {
+  absl::StatusOr<std::unique_ptr<MessageReader>> reader = NoMessage();
+  {
+    State& state = shared_.state();
+    absl::MutexLock lock(&state.mutex);
+    const auto it = state.queue.messages.find(message);
+    if (it != state.queue.messages.end()) {
+      reader = NewMemoryReader(shared_, {it->second.entry.entry, it->second.body});
+    }
+  }
+  co_await shared_.End();
+  co_return reader;
+}
+
+Task<absl::StatusOr<QueueStatus>> MemoryQueue::Status() {
+  QueueStatus status;
+  {
+    State& state = shared_.state();
+    absl::MutexLock lock(&state.mutex);
+    for (const auto& [id, message] : state.queue.messages) {
+      if (++status.message_count == 1) status.oldest_time = message.entry.queue_time;
+      for (const auto& [number, kept] : message.recipients) {
+        ++status.recipient_count;
+        if (kept.recipient.in_flight) ++status.in_flight_count;
+        if (kept.recipient.held) ++status.held_count;
+      }
+    }
+  }
+  co_await shared_.End();
+  co_return status;
+}
+
+int64_t MemoryQueue::Version() const {
+  absl::MutexLock lock(&shared_.state().mutex);
+  return shared_.state().queue_version;
+}
+
+}  // namespace mailstead::engine

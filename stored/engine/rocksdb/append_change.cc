@@ -1,0 +1,163 @@
+#include "stored/engine/rocksdb/append_change.h"
+
+#include <utility>
+
+#include "absl/strings/string_view.h"
+#include "common/base/random.h"
+#include "common/base/status.h"
+#include "stored/engine/rocksdb/keys.h"
+#include "stored/engine/rocksdb/queue_step.h"
+#include "stored/rules/new_message.h"
+
+namespace mailstead::engine {
+namespace {
+
+// 100 bits: two of a mailbox's messages do not meet by chance.
+constexpr size_t kUniqueIdChars = 20;
+// Receipts of a store before schema version 3 have no scope: they may have been either's.
+constexpr absl::string_view kScopesOfOldReceipts[] = {"smtp", "operator"};
+// What a recipient in the queue costs: its record, its place in an index, its destination and that one's place.
+constexpr size_t kRecordsOfQueued = 5;
+
+}  // namespace
+
+absl::StatusOr<std::optional<rules::KeptReceipt>> FindReceipt(RocksDbShared& shared, const Batch& batch,
+                                                              const std::string& scope,
+                                                              const std::string& delivery_id) {
+  ASSIGN_OR_RETURN(auto receipt,
+                   FindRecord<rules::KeptReceipt>(batch, Family::kDelivery, ReceiptKey(scope, delivery_id)));
+  if (receipt.has_value() || !shared.database().has_old_receipts()) return receipt;
+  for (const absl::string_view old_scope : kScopesOfOldReceipts) {
+    if (scope != old_scope) continue;
+    return FindRecord<rules::KeptReceipt>(batch, Family::kDelivery, OldReceiptKey(delivery_id));
+  }
+  return receipt;
+}
+
+void PutReceipt(RocksDbShared& shared, Batch& batch, const std::string& scope, const std::string& delivery_id,
+                const rules::KeptReceipt& receipt) {
+  batch.Put(Family::kDelivery, ReceiptKey(scope, delivery_id), Encode(receipt));
+  batch.Put(Family::kDelivery, ReceiptTimeKey(shared.clock().Now(), scope, delivery_id), "");
+}
+
+AppendChange::AppendChange(RocksDbShared& shared, NewMessage message)
+    : shared_(shared), message_(std::move(message)) {
+  unique_ids_.reserve(message_.copies.size());
+  for (const NewCopy& copy : message_.copies) {
+    unique_ids_.push_back(RandomId(kUniqueIdChars));
+    copies_bytes_ += copy.prefix.size() + copy.recipients.size() * sizeof(int32_t);
+  }
+  for (const NewQueuedRecipient& queued : message_.queued.recipients) {
+    copies_bytes_ += sizeof(queued) + queued.address.size() + queued.destination.size();
+  }
+}
+
+void AppendChange::SetStaged(std::unique_ptr<StagedBody> body, int64_t content_bytes) {
+  staged_ = std::move(body);
+  content_bytes_ = content_bytes;
+}
+
+void AppendChange::SetWhole(std::string content) {
+  content_bytes_ = static_cast<int64_t>(content.size());
+  content += message_.trace;
+  whole_.emplace(shared_.database().NextId(), content);
+}
+
+// For each mailbox its record is read and written, and an entry.
+size_t AppendChange::record_count() const {
+  return 8 + 3 * message_.copies.size() + kRecordsOfQueued * message_.queued.recipients.size();
+}
+
+size_t AppendChange::size_bytes() const {
+  return (staged_ != nullptr ? staged_->memory_bytes() : whole_->memory_bytes()) +
+         message_.copies.size() * (sizeof(NewCopy) + 64) + copies_bytes_;
+}
+
+absl::Status AppendChange::Apply(Batch& batch) {
+  const std::string& scope = message_.delivery_scope;
+  const std::string& delivery_id = message_.envelope.delivery_id;
+  ASSIGN_OR_RETURN(const auto before, FindReceipt(shared_, batch, scope, delivery_id));
+  ASSIGN_OR_RETURN(const auto repeated, rules::DecideRepeat(before, message_));
+  if (repeated.has_value()) {
+    receipt_ = *repeated;
+    return absl::OkStatus();
+  }
+  RETURN_IF_ERROR(message_.refusal);
+  left_out_.clear();
+  std::vector<rules::Mailbox> mailboxes;
+  std::vector<MessageId> ids;
+  RETURN_IF_ERROR(FindMailboxes(batch, mailboxes, ids));
+  ASSIGN_OR_RETURN(const int64_t body, PutBody(batch));
+  PutEntries(batch, body, mailboxes, ids);
+  RETURN_IF_ERROR(PutQueued(batch, body));
+  const rules::KeptReceipt receipt = rules::ReceiptOf(message_);
+  PutReceipt(shared_, batch, scope, delivery_id, receipt);
+  receipt_ = {false, receipt.sha256, receipt.deliver_time, left_out_};
+  return absl::OkStatus();
+}
+
+Receipt AppendChange::TakeReceipt() {
+  if (staged_ != nullptr && !receipt_.already_stored) staged_->Committed();
+  return std::move(receipt_);
+}
+
+absl::Status AppendChange::FindMailboxes(const Batch& batch, std::vector<rules::Mailbox>& mailboxes,
+                                         std::vector<MessageId>& ids) {
+  mailboxes.reserve(message_.copies.size());
+  ids.resize(message_.copies.size());
+  for (size_t i = 0; i < message_.copies.size(); ++i) {
+    const NewCopy& copy = message_.copies[i];
+    ASSIGN_OR_RETURN(auto mailbox,
+                     FindRecord<rules::Mailbox>(batch, Family::kMailbox, MailboxKey(copy.account)));
+    const std::string& address = rules::AddressOf(message_, copy);
+    if (!mailbox.has_value()) return rules::NoMailbox(address);
+    if (rules::NeverTakes(mailbox->quota_bytes, content_bytes_)) {
+      left_out_.push_back(i);
+    } else {
+      if (!message_.room_promised) RETURN_IF_ERROR(rules::CheckRoom(*mailbox, address));
+      ASSIGN_OR_RETURN(ids[i], rules::ChooseMessageId(*mailbox, copy.id));
+    }
+    mailboxes.push_back(*std::move(mailbox));
+  }
+  return rules::CheckLeftOut(message_, left_out_);
+}
+
+absl::StatusOr<int64_t> AppendChange::PutBody(Batch& batch) {
+  const int64_t mailbox_count = static_cast<int64_t>(message_.copies.size() - left_out_.size()) +
+                                (message_.queued.recipients.empty() ? 0 : 1);
+  if (staged_ != nullptr) {
+    RETURN_IF_ERROR(staged_->Commit(batch, mailbox_count));
+    return staged_->id();
+  }
+  whole_->Commit(batch, mailbox_count);
+  return whole_->id();
+}
+
+void AppendChange::PutEntries(Batch& batch, int64_t body, std::vector<rules::Mailbox>& mailboxes,
+                              const std::vector<MessageId>& ids) {
+  auto next_left_out = left_out_.begin();
+  for (size_t i = 0; i < mailboxes.size(); ++i) {
+    if (next_left_out != left_out_.end() && *next_left_out == i) {
+      ++next_left_out;
+      continue;
+    }
+    const NewCopy& copy = message_.copies[i];
+    const MessageRecord record{body, rules::EntryOf(message_, copy, content_bytes_, unique_ids_[i])};
+    const int64_t size_bytes = record.entry.size_bytes();
+    rules::Add(mailboxes[i], ids[i], size_bytes);
+    batch.Put(Family::kMessage, MessageKey(copy.account, ids[i]), Encode(record));
+    batch.Put(Family::kMailbox, MailboxKey(copy.account), Encode(mailboxes[i]));
+    ++batch.counters().message_count;
+    batch.counters().message_bytes += size_bytes;
+  }
+}
+
+absl::Status AppendChange::PutQueued(Batch& batch, int64_t body) {
+  if (message_.queued.recipients.empty()) return absl::OkStatus();
+  QueueStep step(shared_, batch);
+  RETURN_IF_ERROR(step.Enqueue(message_, body, content_bytes_));
+  step.Finish();
+  return absl::OkStatus();
+}
+
+}  // namespace mailstead::engine

@@ -1,0 +1,67 @@
+// One message into all its mailboxes and the queue, as a change of the store.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "stored/engine/rocksdb/bodies.h"
+#include "stored/engine/rocksdb/engine_impl.h"
+#include "stored/engine/rocksdb/writer.h"
+#include "stored/rules/mailbox.h"
+#include "stored/rules/receipt.h"
+
+namespace mailstead::engine {
+
+// What is known of a delivery; also in the form of an earlier store.
+absl::StatusOr<std::optional<rules::KeptReceipt>> FindReceipt(RocksDbShared& shared, const Batch& batch,
+                                                              const std::string& scope,
+                                                              const std::string& delivery_id);
+void PutReceipt(RocksDbShared& shared, Batch& batch, const std::string& scope, const std::string& delivery_id,
+                const rules::KeptReceipt& receipt);
+
+class AppendChange final : public Change {
+ public:
+  // A message that rules::Check takes.
+  AppendChange(RocksDbShared& shared, NewMessage message);
+
+  const NewMessage& message() const { return message_; }
+  // Its content: one of the two, before Apply. SetWhole packs it, on this thread.
+  void SetStaged(std::unique_ptr<StagedBody> body, int64_t content_bytes);
+  void SetWhole(std::string content);
+
+  size_t record_count() const override;
+  size_t size_bytes() const override;
+  absl::Status Apply(Batch& batch) override;
+
+  // Behind done().
+  Receipt TakeReceipt();
+
+ private:
+  // All of them, before anything is written.
+  absl::Status FindMailboxes(const Batch& batch, std::vector<rules::Mailbox>& mailboxes,
+                             std::vector<MessageId>& ids);
+  absl::StatusOr<int64_t> PutBody(Batch& batch);
+  void PutEntries(Batch& batch, int64_t body, std::vector<rules::Mailbox>& mailboxes,
+                  const std::vector<MessageId>& ids);
+  absl::Status PutQueued(Batch& batch, int64_t body);
+
+  RocksDbShared& shared_;
+  const NewMessage message_;
+  std::vector<std::string> unique_ids_;
+  // What the copies hold beside the message, and the recipients in the queue.
+  size_t copies_bytes_ = 0;
+  int64_t content_bytes_ = 0;
+  // Copies that are not stored (rules::NeverTakes).
+  std::vector<size_t> left_out_;
+  // One of the two.
+  std::unique_ptr<StagedBody> staged_;
+  std::optional<WholeBody> whole_;
+  Receipt receipt_;
+};
+
+}  // namespace mailstead::engine

@@ -1,0 +1,477 @@
+#include "stored/engine/rocksdb/queue_step.h"
+
+#include <algorithm>
+#include <limits>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status.h"
+#include "common/obs/log.h"
+#include "stored/engine/rocksdb/bodies.h"
+#include "stored/engine/rocksdb/keys.h"
+#include "stored/rules/destination.h"
+#include "stored/rules/queue.h"
+#include "stored/rules/times.h"
+
+namespace mailstead::engine {
+namespace {
+
+constexpr Family kFamily = Family::kQueue;
+// Of one commit: recipients whose time has come that are moved, and of these for one destination each time it is served; and
+// destinations that are looked at.
+constexpr size_t kMostPromoted = 1000;
+constexpr size_t kMostPromotedAtOnce = 250;
+constexpr size_t kMostServed = 1000;
+
+absl::Status Damaged(absl::string_view what) {
+  return absl::DataLossError(absl::StrCat("the queue has ", what, " without its record"));
+}
+
+}  // namespace
+
+QueueStep::QueueStep(RocksDbShared& shared, Batch& batch)
+    : shared_(shared), batch_(batch), now_(rules::Kept(shared.clock().Now())), promotable_(kMostPromoted) {}
+
+absl::Time QueueStep::EventTime(const QueuedRecord& record) {
+  return record.free_count > 0 ? rules::EventTime(record.entry) : absl::InfiniteFuture();
+}
+
+absl::StatusOr<QueueStep::Message*> QueueStep::FindMessage(QueueId id) {
+  auto it = messages_.find(id);
+  if (it == messages_.end()) {
+    ASSIGN_OR_RETURN(auto record, FindRecord<QueuedRecord>(batch_, kFamily, QueuedKey(id)));
+    std::optional<Message> message;
+    if (record.has_value()) {
+      const absl::Time event_time = EventTime(*record);
+      message = Message{*std::move(record), event_time};
+    }
+    it = messages_.emplace(id, std::move(message)).first;
+  }
+  return it->second.has_value() && !it->second->ended ? &*it->second : nullptr;
+}
+
+absl::StatusOr<DestinationRecord*> QueueStep::FindDestination(const std::string& name) {
+  auto it = destinations_.find(name);
+  if (it == destinations_.end()) {
+    ASSIGN_OR_RETURN(auto record, FindRecord<DestinationRecord>(batch_, kFamily, DestinationKey(name)));
+    it = destinations_.emplace(name, record.has_value() ? *record : DestinationRecord()).first;
+  }
+  return &it->second;
+}
+
+absl::StatusOr<std::optional<rules::QueueRecipient>> QueueStep::FindRecipient(QueueId id,
+                                                                              int32_t number) const {
+  return FindRecord<rules::QueueRecipient>(batch_, kFamily, QueuedRecipientKey(id, number));
+}
+
+void QueueStep::PutRecipient(QueueId id, const rules::QueueRecipient& kept) {
+  batch_.Put(kFamily, QueuedRecipientKey(id, kept.recipient.number), Encode(kept));
+}
+
+void QueueStep::WriteDestination(const std::string& name, DestinationRecord& record) {
+  rules::Destination& destination = record.destination;
+  if (record.ready_count + record.waiting_count == 0) destination.waiting_since = absl::InfiniteFuture();
+  const bool is_gone = destination.recipient_count == 0 && destination.in_flight_count == 0;
+  const absl::Time due = is_gone ? absl::InfiniteFuture() : rules::DueTime(destination, policy());
+  if (due != record.due_time) {
+    if (record.due_time != absl::InfiniteFuture()) batch_.Delete(kFamily, DueKey(record.due_time, name));
+    if (due != absl::InfiniteFuture()) batch_.Put(kFamily, DueKey(due, name), "");
+    record.due_time = due;
+  }
+  if (is_gone) {
+    batch_.Delete(kFamily, DestinationKey(name));
+  } else {
+    batch_.Put(kFamily, DestinationKey(name), Encode(record));
+  }
+}
+
+void QueueStep::Finish() {
+  for (auto& [name, record] : destinations_) WriteDestination(name, record);
+  for (auto& [id, message] : messages_) {
+    if (!message.has_value()) continue;
+    const absl::Time event = message->ended ? absl::InfiniteFuture() : EventTime(message->record);
+    if (event != message->event_time) {
+      if (message->event_time != absl::InfiniteFuture())
+        batch_.Delete(kFamily, EventKey(message->event_time, id));
+      if (event != absl::InfiniteFuture()) batch_.Put(kFamily, EventKey(event, id), "");
+    }
+    if (message->ended) {
+      batch_.Delete(kFamily, QueuedKey(id));
+    } else {
+      batch_.Put(kFamily, QueuedKey(id), Encode(message->record));
+    }
+  }
+}
+
+absl::Status QueueStep::AddFree(QueueId id, Message& message, const QueuedRecipient& recipient) {
+  ASSIGN_OR_RETURN(DestinationRecord* const record, FindDestination(recipient.destination));
+  const uint64_t lane = rules::LaneOf(message.record.entry.lane);
+  if (recipient.next_attempt_time <= now_) {
+    batch_.Put(kFamily, ReadyKey(recipient.destination, lane, id, recipient.number), "");
+    ++record->ready_count;
+  } else {
+    batch_.Put(kFamily, WaitingKey(recipient.destination, recipient.next_attempt_time, id, recipient.number),
+               Encode(WaitingRecord{lane}));
+    ++record->waiting_count;
+  }
+  rules::AddWaiting(record->destination, recipient.next_attempt_time);
+  ++message.record.free_count;
+  return absl::OkStatus();
+}
+
+absl::Status QueueStep::RemoveFree(QueueId id, Message& message, const QueuedRecipient& recipient) {
+  ASSIGN_OR_RETURN(DestinationRecord* const record, FindDestination(recipient.destination));
+  const uint64_t lane = rules::LaneOf(message.record.entry.lane);
+  const std::string ready = ReadyKey(recipient.destination, lane, id, recipient.number);
+  std::string value;
+  ASSIGN_OR_RETURN(const bool is_ready, batch_.Find(kFamily, ready, value));
+  if (is_ready) {
+    batch_.Delete(kFamily, ready);
+    --record->ready_count;
+  } else {
+    batch_.Delete(kFamily,
+                  WaitingKey(recipient.destination, recipient.next_attempt_time, id, recipient.number));
+    --record->waiting_count;
+  }
+  --message.record.free_count;
+  return absl::OkStatus();
+}
+
+absl::Status QueueStep::Enqueue(const NewMessage& message, int64_t body, int64_t content_bytes) {
+  const QueueId id{batch_.counters().next_queued++};
+  Message& kept = messages_.emplace(id, Message()).first->second.value();
+  kept.event_time = absl::InfiniteFuture();
+  kept.record.body = body;
+  kept.record.entry = rules::QueueEntryOf(message, content_bytes, now_);
+  kept.record.recipient_count = static_cast<int64_t>(message.queued.recipients.size());
+  for (size_t i = 0; i < message.queued.recipients.size(); ++i) {
+    const rules::QueueRecipient recipient = rules::QueueRecipientOf(message, i, now_);
+    PutRecipient(id, recipient);
+    RETURN_IF_ERROR(AddFree(id, kept, recipient.recipient));
+    ASSIGN_OR_RETURN(DestinationRecord* const record, FindDestination(recipient.recipient.destination));
+    ++record->destination.recipient_count;
+  }
+  ++batch_.counters().queued_count;
+  batch_.counters().queued_recipient_count += kept.record.recipient_count;
+  batch_.NoteQueue();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> QueueStep::FirstDue() {
+  std::string name;
+  RETURN_IF_ERROR(batch_.Scan(kFamily, absl::string_view(&kDueKind, 1),
+                              QueueTimeBound(kDueKind, now_ + absl::Microseconds(1)),
+                              [&](absl::string_view key, absl::string_view) -> absl::StatusOr<bool> {
+                                name = DestinationOfDueKey(key);
+                                return false;
+                              }));
+  return name;
+}
+
+absl::Status QueueStep::Promote(const std::string& name, DestinationRecord& record) {
+  struct Move {
+    std::string waiting;
+    std::string ready;
+  };
+  std::vector<Move> moves;
+  const size_t limit = std::min(promotable_, kMostPromotedAtOnce);
+  if (limit == 0 || record.waiting_count == 0) return absl::OkStatus();
+  const std::string prefix = WaitingPrefix(name);
+  RETURN_IF_ERROR(batch_.Scan(
+      kFamily, prefix, PrefixEnd(prefix),
+      [&](absl::string_view key, absl::string_view value) -> absl::StatusOr<bool> {
+        if (TimeOfWaitingKey(key) > now_) return false;
+        WaitingRecord record;
+        RETURN_IF_ERROR(Decode(value, record));
+        moves.push_back({std::string(key),
+                         ReadyKey(name, record.lane, QueuedOfWaitingKey(key), NumberOfWaitingKey(key))});
+        return moves.size() < limit;
+      }));
+  for (const Move& move : moves) {
+    batch_.Delete(kFamily, move.waiting);
+    batch_.Put(kFamily, move.ready, "");
+  }
+  promotable_ -= moves.size();
+  record.waiting_count -= static_cast<int64_t>(moves.size());
+  record.ready_count += static_cast<int64_t>(moves.size());
+  return absl::OkStatus();
+}
+
+absl::StatusOr<absl::Time> QueueStep::FirstWaiting(const std::string& name) {
+  absl::Time first = absl::InfiniteFuture();
+  const std::string prefix = WaitingPrefix(name);
+  RETURN_IF_ERROR(batch_.Scan(kFamily, prefix, PrefixEnd(prefix),
+                              [&](absl::string_view key, absl::string_view) -> absl::StatusOr<bool> {
+                                first = TimeOfWaitingKey(key);
+                                return false;
+                              }));
+  return first;
+}
+
+absl::StatusOr<std::vector<QueueAttempt>> QueueStep::Lease(const QueueLeaseRequest& request,
+                                                           int64_t lease_number, bool& more) {
+  std::vector<QueueAttempt> attempts;
+  more = false;
+  if (request.recipient_limit == 0) return attempts;
+  size_t recipient_count = 0;
+  const auto is_enough = [&] {
+    return attempts.size() >= request.attempt_limit || recipient_count >= rules::kEnoughLeasedRecipients;
+  };
+  for (size_t served = 0; !is_enough(); ++served) {
+    ASSIGN_OR_RETURN(const std::string name, FirstDue());
+    if (name.empty()) break;
+    more = served == kMostServed || promotable_ == 0;
+    if (more) break;
+    ASSIGN_OR_RETURN(DestinationRecord* const record, FindDestination(name));
+    RETURN_IF_ERROR(Promote(name, *record));
+    rules::Destination& destination = record->destination;
+    while (!is_enough() && record->ready_count > 0 && rules::FreeAttempts(destination, policy(), now_) > 0) {
+      ASSIGN_OR_RETURN(QueueAttempt attempt, BeginAttempt(request, lease_number, name, *record));
+      recipient_count += attempt.message.recipients.size();
+      attempts.push_back(std::move(attempt));
+    }
+    // Behind the others, if there is more.
+    destination.waiting_since = now_;
+    if (record->ready_count == 0) {
+      ASSIGN_OR_RETURN(const absl::Time first, FirstWaiting(name));
+      destination.waiting_since = std::max(now_, first);
+    }
+    // So that the next one is found.
+    WriteDestination(name, *record);
+  }
+  return attempts;
+}
+
+absl::StatusOr<std::optional<std::string>> QueueStep::FirstReady(const std::string& name,
+                                                                 const std::string& from) {
+  std::optional<std::string> first;
+  RETURN_IF_ERROR(batch_.Scan(kFamily, from, PrefixEnd(ReadyPrefix(name)),
+                              [&](absl::string_view key, absl::string_view) -> absl::StatusOr<bool> {
+                                first.emplace(key);
+                                return false;
+                              }));
+  return first;
+}
+
+absl::StatusOr<QueueAttempt> QueueStep::BeginAttempt(const QueueLeaseRequest& request, int64_t lease_number,
+                                                     const std::string& name, DestinationRecord& record) {
+  // The lanes behind the one that had its turn, then those before.
+  rules::Destination& destination = record.destination;
+  std::optional<std::string> first;
+  if (destination.last_lane != std::numeric_limits<uint64_t>::max()) {
+    ASSIGN_OR_RETURN(first, FirstReady(name, ReadyLanePrefix(name, destination.last_lane + 1)));
+  }
+  if (!first.has_value()) {
+    ASSIGN_OR_RETURN(first, FirstReady(name, ReadyPrefix(name)));
+  }
+  if (!first.has_value()) return Damaged("a destination with ready recipients");
+  const ReadyPlace place = PlaceOfReadyKey(*first);
+  destination.last_lane = place.lane;
+
+  std::vector<int32_t> numbers;
+  const std::string turn = ReadyTurnPrefix(name, place.lane, place.turn, place.message);
+  RETURN_IF_ERROR(batch_.Scan(kFamily, turn, PrefixEnd(turn),
+                              [&](absl::string_view key, absl::string_view) -> absl::StatusOr<bool> {
+                                numbers.push_back(PlaceOfReadyKey(key).number);
+                                return numbers.size() < request.recipient_limit;
+                              }));
+  ASSIGN_OR_RETURN(Message* const message, FindMessage(place.message));
+  if (message == nullptr) return Damaged("a message");
+  QueueAttempt attempt;
+  attempt.grant = QueueGrant{batch_.counters().next_grant++};
+  attempt.destination = name;
+  attempt.probe = rules::IsAway(destination);
+  attempt.message =
+      rules::QueuedMessageOf(place.message, message->record.entry, message->record.recipient_count);
+  const double dice = shared_.options().dice();
+  for (const int32_t number : numbers) {
+    ASSIGN_OR_RETURN(auto kept, FindRecipient(place.message, number));
+    if (!kept.has_value()) return Damaged("a recipient");
+    batch_.Delete(kFamily, ReadyKey(name, place.lane, place.message, number));
+    rules::Begin(*kept, attempt.grant, policy(), now_, dice);
+    PutRecipient(place.message, *kept);
+    attempt.message.recipients.push_back(std::move(kept->recipient));
+  }
+  const int64_t count = static_cast<int64_t>(numbers.size());
+  record.ready_count -= count;
+  message->record.free_count -= count;
+  batch_.counters().in_flight_count += count;
+  batch_.Put(kFamily, AttemptKey(attempt.grant),
+             Encode(AttemptRecord{request.lease_id, lease_number, place.message, name, std::move(numbers)}));
+  batch_.Put(kFamily, FlightKey(lease_number, attempt.grant), "");
+  rules::Begin(destination, now_);
+  return attempt;
+}
+
+absl::Status QueueStep::PutBack(const AttemptRecord& attempt, size_t count) {
+  ASSIGN_OR_RETURN(Message* const message, FindMessage(attempt.message));
+  if (message == nullptr) return absl::OkStatus();
+  for (size_t i = 0; i < count; ++i) {
+    ASSIGN_OR_RETURN(auto kept, FindRecipient(attempt.message, attempt.recipients[i]));
+    if (!kept.has_value() || !kept->recipient.in_flight) continue;
+    kept->recipient.in_flight = false;
+    PutRecipient(attempt.message, *kept);
+    --batch_.counters().in_flight_count;
+    RETURN_IF_ERROR(AddFree(attempt.message, *message, kept->recipient));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status QueueStep::EndAttempt(QueueGrant grant, const AttemptRecord& attempt, QueueReport::Sign sign) {
+  ASSIGN_OR_RETURN(DestinationRecord* const record, FindDestination(attempt.destination));
+  rules::End(record->destination, sign, policy(), now_);
+  batch_.Delete(kFamily, AttemptKey(grant));
+  batch_.Delete(kFamily, FlightKey(attempt.lease_number, grant));
+  batch_.NoteQueue();
+  return absl::OkStatus();
+}
+
+absl::Status QueueStep::EndRecipient(QueueId id, Message& message, const rules::QueueRecipient& kept,
+                                     QueueChange& change) {
+  const QueuedRecipient& recipient = kept.recipient;
+  if (rules::IsFree(recipient)) RETURN_IF_ERROR(RemoveFree(id, message, recipient));
+  if (recipient.in_flight) --batch_.counters().in_flight_count;
+  if (recipient.held) --batch_.counters().held_count;
+  ASSIGN_OR_RETURN(DestinationRecord* const record, FindDestination(recipient.destination));
+  --record->destination.recipient_count;
+  --batch_.counters().queued_recipient_count;
+  batch_.Delete(kFamily, QueuedRecipientKey(id, recipient.number));
+  change.ended.push_back(recipient.number);
+  if (--message.record.recipient_count > 0) return absl::OkStatus();
+  const absl::StatusOr<bool> left = UnrefBody(batch_, message.record.body);
+  // What was delivered is not sent again because its content is damaged: chunks that nobody knows of stay.
+  if (!left.ok() && !absl::IsDataLoss(left.status())) return left.status();
+  if (!left.ok()) obs::LogError("queue_body_damaged", {{"error", left.status().ToString()}});
+  leaves_work_ = leaves_work_ || (left.ok() && *left);
+  --batch_.counters().queued_count;
+  message.ended = true;
+  change.message_ended = true;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<QueueChange> QueueStep::Report(const QueueReport& report, bool& tell) {
+  const QueueId id = report.message;
+  bool all_failed_count = true;
+  for (const QueueOutcome& outcome : report.outcomes) {
+    if (outcome.kind != QueueOutcome::Kind::kFailed) continue;
+    ASSIGN_OR_RETURN(const auto kept, FindRecipient(id, outcome.number));
+    all_failed_count =
+        all_failed_count && rules::Counts(kept.has_value() ? &*kept : nullptr, outcome, report.grant);
+  }
+  QueueChange change;
+  for (const QueueOutcome& outcome : report.outcomes) {
+    ASSIGN_OR_RETURN(auto kept, FindRecipient(id, outcome.number));
+    if (!rules::Counts(kept.has_value() ? &*kept : nullptr, outcome, report.grant)) continue;
+    ASSIGN_OR_RETURN(Message* const message, FindMessage(id));
+    if (message == nullptr) return Damaged("a message");
+    if (outcome.kind == QueueOutcome::Kind::kFailed && !all_failed_count) continue;
+    if (outcome.kind != QueueOutcome::Kind::kDeferred) {
+      RETURN_IF_ERROR(EndRecipient(id, *message, *kept, change));
+      continue;
+    }
+    if (rules::IsFree(kept->recipient)) RETURN_IF_ERROR(RemoveFree(id, *message, kept->recipient));
+    if (kept->recipient.in_flight) --batch_.counters().in_flight_count;
+    rules::Defer(*kept, outcome, now_);
+    if (rules::IsFree(kept->recipient)) RETURN_IF_ERROR(AddFree(id, *message, kept->recipient));
+    PutRecipient(id, *kept);
+    change.deferred.push_back(outcome.number);
+  }
+  ASSIGN_OR_RETURN(const auto attempt, FindRecord<AttemptRecord>(batch_, kFamily, AttemptKey(report.grant)));
+  if (attempt.has_value() && attempt->message == id) {
+    RETURN_IF_ERROR(PutBack(*attempt, attempt->recipients.size()));
+    RETURN_IF_ERROR(EndAttempt(report.grant, *attempt, report.sign));
+  }
+  tell = all_failed_count && !(change.ended.empty() && change.deferred.empty());
+  return change;
+}
+
+absl::StatusOr<std::vector<int32_t>> QueueStep::Named(const QueueDecision& decision) {
+  const std::set<int32_t> sorted(decision.recipients.begin(), decision.recipients.end());
+  std::vector<int32_t> named(sorted.begin(), sorted.end());
+  if (!named.empty()) return named;
+  const std::string prefix = QueuedRecipientPrefix(decision.message);
+  RETURN_IF_ERROR(batch_.Scan(kFamily, prefix, PrefixEnd(prefix),
+                              [&](absl::string_view key, absl::string_view) -> absl::StatusOr<bool> {
+                                named.push_back(NumberOfQueuedRecipientKey(key));
+                                return true;
+                              }));
+  return named;
+}
+
+absl::StatusOr<QueueChange> QueueStep::Decide(const QueueDecision& decision, bool has_notices, bool& tell) {
+  const QueueId id = decision.message;
+  QueueChange change;
+  ASSIGN_OR_RETURN(Message* const message, FindMessage(id));
+  if (message == nullptr) return absl::NotFoundError("no such message in the queue");
+  if (decision.kind == QueueDecision::Kind::kDelayTold) {
+    tell = !message->record.entry.delay_told;
+    message->record.entry.delay_told = true;
+    return change;
+  }
+  ASSIGN_OR_RETURN(const std::vector<int32_t> named, Named(decision));
+  std::vector<rules::QueueRecipient> changed;
+  for (const int32_t number : named) {
+    ASSIGN_OR_RETURN(auto kept, FindRecipient(id, number));
+    if (kept.has_value() && rules::Changes(decision.kind, kept->recipient))
+      changed.push_back(*std::move(kept));
+  }
+  if (has_notices && changed.size() < named.size()) return change;
+  tell = true;
+  for (rules::QueueRecipient& kept : changed) {
+    if (decision.kind == QueueDecision::Kind::kEnd) {
+      RETURN_IF_ERROR(EndRecipient(id, *message, kept, change));
+      continue;
+    }
+    if (rules::IsFree(kept.recipient)) RETURN_IF_ERROR(RemoveFree(id, *message, kept.recipient));
+    if (kept.recipient.held) --batch_.counters().held_count;
+    rules::Apply(decision.kind, kept, now_);
+    if (kept.recipient.held) ++batch_.counters().held_count;
+    if (rules::IsFree(kept.recipient)) RETURN_IF_ERROR(AddFree(id, *message, kept.recipient));
+    PutRecipient(id, kept);
+    if (decision.kind == QueueDecision::Kind::kHold) change.deferred.push_back(kept.recipient.number);
+    if (decision.kind == QueueDecision::Kind::kRetry) {
+      ASSIGN_OR_RETURN(DestinationRecord* const record, FindDestination(kept.recipient.destination));
+      rules::Wake(record->destination);
+    }
+  }
+  batch_.NoteQueue();
+  return change;
+}
+
+absl::StatusOr<size_t> QueueStep::TakeBack(size_t limit) {
+  size_t count = 0;
+  std::string from(1, kFlightKind);
+  const std::string end = PrefixEnd(from);
+  while (count < limit) {
+    std::string first;
+    RETURN_IF_ERROR(batch_.Scan(kFamily, from, end,
+                                [&](absl::string_view key, absl::string_view) -> absl::StatusOr<bool> {
+                                  first = std::string(key);
+                                  return false;
+                                }));
+    if (first.empty()) break;
+    const int64_t lease_number = LeaseOfFlightKey(first);
+    const QueueGrant grant = GrantOfFlightKey(first);
+    ASSIGN_OR_RETURN(auto attempt, FindRecord<AttemptRecord>(batch_, kFamily, AttemptKey(grant)));
+    if (!attempt.has_value()) return Damaged("an attempt");
+    if (shared_.leases().StateOf(attempt->lease_id, lease_number) == rules::LeaseState::kLive) {
+      from = FlightBound(lease_number + 1);
+      continue;
+    }
+    const size_t taken = std::min(attempt->recipients.size(), limit - count);
+    RETURN_IF_ERROR(PutBack(*attempt, taken));
+    count += taken;
+    attempt->recipients.erase(attempt->recipients.begin(),
+                              attempt->recipients.begin() + static_cast<int64_t>(taken));
+    if (attempt->recipients.empty()) {
+      RETURN_IF_ERROR(EndAttempt(grant, *attempt, QueueReport::Sign::kNone));
+    } else {
+      batch_.Put(kFamily, AttemptKey(grant), Encode(*attempt));
+      batch_.NoteQueue();
+    }
+  }
+  return count;
+}
+
+}  // namespace mailstead::engine

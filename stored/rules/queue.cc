@@ -1,0 +1,140 @@
+#include "stored/rules/queue.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/container/flat_hash_set.h"
+#include "common/base/reason.h"
+#include "stored/rules/times.h"
+
+namespace mailstead::rules {
+namespace {
+
+// `Item` has its number by `number_of`.
+template <typename Items, typename NumberOf>
+absl::Status CheckNumbers(absl::string_view field, const Items& items, NumberOf number_of) {
+  absl::flat_hash_set<int32_t> numbers;
+  for (const auto& item : items) {
+    if (number_of(item) < 0) return FieldError(field, "must not be negative");
+    if (!numbers.insert(number_of(item)).second) return FieldError(field, "must name each recipient once");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Time NextAttemptTime(const QueuePolicy& policy, int32_t attempt_number, absl::Time now, double dice) {
+  const size_t step = static_cast<size_t>(std::max(attempt_number, 1) - 1);
+  const absl::Duration wait = policy.retry_schedule[std::min(step, policy.retry_schedule.size() - 1)];
+  return Kept(now + wait * (1 + policy.retry_jitter * (2 * dice - 1)));
+}
+
+bool IsFree(const engine::QueuedRecipient& recipient) { return !recipient.held && !recipient.in_flight; }
+
+QueueEntry QueueEntryOf(const engine::NewMessage& message, int64_t content_bytes, absl::Time now) {
+  QueueEntry entry;
+  // A copy for no mailbox: nothing in front, and no recipients.
+  entry.entry = EntryOf(message, engine::NewCopy(), content_bytes, "");
+  entry.lane = message.queued.lane;
+  entry.queue_time = Kept(now);
+  entry.expire_time = Kept(message.queued.expire_time);
+  entry.delay_notice_time = Kept(message.queued.delay_notice_time);
+  return entry;
+}
+
+QueueRecipient QueueRecipientOf(const engine::NewMessage& message, size_t index, absl::Time now) {
+  const engine::NewQueuedRecipient& queued = message.queued.recipients[index];
+  const EnvelopeRecipient& named = message.envelope.recipients[static_cast<size_t>(queued.recipient)];
+  QueueRecipient kept;
+  kept.recipient.number = static_cast<int32_t>(index);
+  kept.recipient.address = queued.address;
+  kept.recipient.destination = queued.destination;
+  kept.recipient.original_recipient = named.original_recipient;
+  kept.recipient.notify = named.notify;
+  if (named.address != queued.address) kept.recipient.forwarded_for = named.address;
+  kept.recipient.next_attempt_time = Kept(now);
+  return kept;
+}
+
+engine::QueuedMessage QueuedMessageOf(QueueId id, const QueueEntry& entry, int64_t recipient_count) {
+  engine::QueuedMessage message;
+  message.id = id;
+  message.envelope = entry.entry.envelope;
+  message.lane = entry.lane;
+  message.queue_time = entry.queue_time;
+  message.expire_time = entry.expire_time;
+  message.delay_told = entry.delay_told;
+  message.size_bytes = entry.entry.size_bytes();
+  message.sha256 = entry.entry.sha256;
+  message.recipient_count = recipient_count;
+  return message;
+}
+
+absl::Time EventTime(const QueueEntry& entry) {
+  return entry.delay_told ? entry.expire_time : std::min(entry.delay_notice_time, entry.expire_time);
+}
+
+void Begin(QueueRecipient& kept, engine::QueueGrant grant, const QueuePolicy& policy, absl::Time now,
+           double dice) {
+  engine::QueuedRecipient& recipient = kept.recipient;
+  ++recipient.attempt_count;
+  recipient.in_flight = true;
+  recipient.next_attempt_time = NextAttemptTime(policy, recipient.attempt_count, now, dice);
+  kept.last_grant = grant;
+  kept.reported = false;
+}
+
+absl::Status Check(const engine::QueueReport& report) {
+  return CheckNumbers("outcomes.number", report.outcomes,
+                      [](const engine::QueueOutcome& outcome) { return outcome.number; });
+}
+
+absl::Status Check(const engine::QueueDecision& decision, bool has_notices) {
+  using Kind = engine::QueueDecision::Kind;
+  if (has_notices && decision.kind != Kind::kEnd && decision.kind != Kind::kDelayTold) {
+    return FieldError("notices", "must be empty where nothing is told");
+  }
+  return CheckNumbers("recipients", decision.recipients, [](int32_t number) { return number; });
+}
+
+bool Counts(const QueueRecipient* kept, const engine::QueueOutcome& outcome, engine::QueueGrant grant) {
+  if (kept == nullptr) return false;
+  if (outcome.kind == engine::QueueOutcome::Kind::kDelivered) return true;
+  return kept->last_grant == grant && !kept->reported;
+}
+
+void Defer(QueueRecipient& kept, const engine::QueueOutcome& outcome, absl::Time now) {
+  engine::QueuedRecipient& recipient = kept.recipient;
+  recipient.in_flight = false;
+  recipient.last_reply = outcome.reply;
+  recipient.last_reply.time = Kept(outcome.reply.time);
+  if (outcome.next_attempt_time != absl::InfinitePast()) {
+    recipient.next_attempt_time =
+        Kept(std::clamp(outcome.next_attempt_time, now + kShortestAskedWait, now + kLongestAskedWait));
+  }
+  kept.reported = true;
+}
+
+bool Changes(engine::QueueDecision::Kind kind, const engine::QueuedRecipient& recipient) {
+  if (recipient.in_flight) return false;
+  switch (kind) {
+    case engine::QueueDecision::Kind::kHold:
+      return !recipient.held;
+    case engine::QueueDecision::Kind::kRelease:
+      return recipient.held;
+    case engine::QueueDecision::Kind::kRetry:
+    case engine::QueueDecision::Kind::kEnd:
+      return true;
+    case engine::QueueDecision::Kind::kDelayTold:
+      return false;
+  }
+  return false;
+}
+
+void Apply(engine::QueueDecision::Kind kind, QueueRecipient& kept, absl::Time now) {
+  if (kind == engine::QueueDecision::Kind::kHold) kept.recipient.held = true;
+  if (kind == engine::QueueDecision::Kind::kRelease) kept.recipient.held = false;
+  if (kind == engine::QueueDecision::Kind::kRetry) kept.recipient.next_attempt_time = Kept(now);
+}
+
+}  // namespace mailstead::rules

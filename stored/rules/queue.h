@@ -1,0 +1,97 @@
+// When a recipient in the queue is tried again, and what its waiting leads to. Pure.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "stored/engine/types.h"
+#include "stored/rules/new_message.h"
+
+namespace mailstead::rules {
+
+// How the queue is worked off: from the flags of stored.
+struct QueuePolicy {
+  // How long after the first, second, ... attempt the next one is; the last repeats. Not empty (RFC 5321 section 4.5.4.1
+  // wants half an hour and more in the long run; the first are short, as greylisting wants).
+  std::vector<absl::Duration> retry_schedule = {absl::Minutes(6), absl::Minutes(12), absl::Minutes(25),
+                                                absl::Hours(1),   absl::Hours(2),    absl::Hours(4)};
+  // Each wait is longer or shorter by up to this part of itself, so that what failed together does not come back together.
+  double retry_jitter = 0.1;
+  // Attempts at a time to one destination: where it begins, and the most.
+  int32_t initial_window = 5;
+  int32_t max_window = 20;
+  // A destination that does not answer is tried again after this, and twice as long each time up to the greatest.
+  absl::Duration first_pause = absl::Minutes(1);
+  absl::Duration longest_pause = absl::Hours(1);
+};
+
+// When a recipient is due again whose attempt with this number (1 and up) begins now. `dice` is from 0 up to 1.
+absl::Time NextAttemptTime(const QueuePolicy& policy, int32_t attempt_number, absl::Time now, double dice);
+
+// A peer's word ("try again in 5 minutes") counts within these bounds.
+inline constexpr absl::Duration kShortestAskedWait = absl::Minutes(1);
+inline constexpr absl::Duration kLongestAskedWait = absl::Hours(4);
+
+// What is kept of a message in the queue, apart from its recipients.
+struct QueueEntry {
+  // Without prefix, unique id and recipients.
+  Entry entry;
+  std::string lane;
+  absl::Time queue_time = absl::InfinitePast();
+  absl::Time expire_time = absl::InfiniteFuture();
+  absl::Time delay_notice_time = absl::InfiniteFuture();
+  bool delay_told = false;
+};
+
+// What is kept of a recipient there.
+struct QueueRecipient {
+  engine::QueuedRecipient recipient;
+  // Of its last attempt, and whether that was reported.
+  engine::QueueGrant last_grant;
+  bool reported = false;
+};
+
+// Neither held nor in flight: it waits for its time, or for its turn.
+bool IsFree(const engine::QueuedRecipient& recipient);
+
+QueueEntry QueueEntryOf(const engine::NewMessage& message, int64_t content_bytes, absl::Time now);
+QueueRecipient QueueRecipientOf(const engine::NewMessage& message, size_t index, absl::Time now);
+// Without its recipients.
+engine::QueuedMessage QueuedMessageOf(QueueId id, const QueueEntry& entry, int64_t recipient_count);
+
+// When something is to be done about a message of which a recipient is free: its sender is to be told that it waits, or it
+// is to be returned.
+absl::Time EventTime(const QueueEntry& entry);
+
+// Recipients of one message with numbers of one hundred are in one attempt at most, and its next hundred waits behind the
+// first of the others in its lane.
+inline constexpr int32_t kRecipientsOfTurn = 100;
+inline int32_t TurnOf(int32_t number) { return number / kRecipientsOfTurn; }
+
+// No attempt is added to those that one call of Lease begins once they have so many recipients: a commit has a bound.
+inline constexpr size_t kEnoughLeasedRecipients = 1000;
+
+// An attempt begins.
+void Begin(QueueRecipient& kept, engine::QueueGrant grant, const QueuePolicy& policy, absl::Time now,
+           double dice);
+
+// InvalidArgument names the field: numbers are not negative, and each is there once.
+absl::Status Check(const engine::QueueReport& report);
+// The same; and one that is held, released or tried again has no notices.
+absl::Status Check(const engine::QueueDecision& decision, bool has_notices);
+
+// Whether an outcome of the attempt counts; `kept` is null when there is no such recipient (any more).
+bool Counts(const QueueRecipient* kept, const engine::QueueOutcome& outcome, engine::QueueGrant grant);
+// An outcome that counts: it is put off. It may be in flight, or have been put back.
+void Defer(QueueRecipient& kept, const engine::QueueOutcome& outcome, absl::Time now);
+
+// Whether a decision changes a recipient: those in flight are passed over, and those that are so already.
+bool Changes(engine::QueueDecision::Kind kind, const engine::QueuedRecipient& recipient);
+// A decision that changes it and does not end it.
+void Apply(engine::QueueDecision::Kind kind, QueueRecipient& kept, absl::Time now);
+
+}  // namespace mailstead::rules

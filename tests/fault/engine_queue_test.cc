@@ -1,0 +1,180 @@
+// The queue of the RocksDB engine: what one commit writes does not grow with the queue, and its records agree with one
+// another.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "common/base/clock.h"
+#include "tests/fault/store_fixture.h"
+
+namespace mailstead::engine {
+namespace {
+
+using Kind = QueueOutcome::Kind;
+using Sign = QueueReport::Sign;
+
+class HandClock final : public Clock {
+ public:
+  absl::Time Now() const override { return absl::FromUnixSeconds(seconds_.load()); }
+  void Advance(absl::Duration by) { seconds_.fetch_add(absl::ToInt64Seconds(by)); }
+
+ private:
+  std::atomic<int64_t> seconds_{1'700'000'000};
+};
+
+class EngineQueue : public testing::Test {
+ protected:
+  EngineQueue() {
+    store_.SetTweak([this](RocksDbOptions& options) {
+      options.clock = options.lease_clock = &clock_;
+      options.dice = [] { return 0.5; };
+      options.on_write = [this](const WriteWork& work) {
+        absl::MutexLock lock(&mutex_);
+        most_records_ = std::max(most_records_, work.records);
+      };
+    });
+    store_.Open();
+  }
+  ~EngineQueue() override { store_.Close(); }
+
+  SyncEngine engine() { return store_.engine(); }
+  void Reopen() {
+    store_.Close();
+    EXPECT_EQ(CheckRecords(store_.options(), store_.env()), "");
+    store_.Open();
+  }
+
+  void Put(const std::string& destination, int recipients) {
+    NewMessage message;
+    message.delivery_scope = "smtp";
+    message.envelope.delivery_id = absl::StrCat("queued-delivery-", ++count_);
+    message.envelope.recipients.resize(1);
+    for (int i = 0; i < recipients; ++i) {
+      message.queued.recipients.push_back({0, absl::StrCat(i, "@", destination), destination});
+    }
+    message.queued.lane = absl::StrCat("lane ", count_ % 3);
+    message.queued.expire_time = clock_.Now() + absl::Hours(120);
+    message.sha256 = message.fingerprint = Sha256("content");
+    ASSERT_TRUE(engine().Append(std::move(message), Content{"content", nullptr}).ok());
+  }
+  std::vector<QueueAttempt> Lease(size_t limit) {
+    EXPECT_TRUE(engine().RenewLease("relay", "host", absl::Hours(1)).ok());
+    return engine().Lease({"relay", limit, 100}).value();
+  }
+  void Report(const QueueAttempt& attempt, Kind kind, Sign sign) {
+    QueueReport report{attempt.message.id, attempt.grant, {}, sign};
+    for (const QueuedRecipient& recipient : attempt.message.recipients) {
+      report.outcomes.push_back({recipient.number, kind, {}, absl::InfinitePast()});
+    }
+    EXPECT_TRUE(engine().Report(report).ok());
+  }
+  size_t TakeMost() {
+    absl::MutexLock lock(&mutex_);
+    return std::exchange(most_records_, 0);
+  }
+
+  // What one commit of each verb wrote, at most. The queue is as long afterwards as before.
+  std::map<std::string, size_t> Measure() {
+    std::map<std::string, size_t> written;
+    clock_.Advance(absl::Hours(2));
+    TakeMost();
+    Put("there.example", 10);
+    written["Append"] = TakeMost();
+    // As many as the one takes at a time, and one look at the other.
+    const std::vector<QueueAttempt> attempts = Lease(100);
+    written["Lease"] = TakeMost();
+    EXPECT_EQ(attempts.size(), 6u);
+    for (size_t i = 0; i < attempts.size(); ++i) {
+      const bool gone = attempts[i].destination == "gone.example";
+      EXPECT_EQ(attempts[i].probe, gone);
+      const bool delivered = written["Delivered"] == 0 && !gone;
+      Report(attempts[i], delivered ? Kind::kDelivered : Kind::kDeferred,
+             gone ? Sign::kUnreachable : Sign::kNone);
+      written[gone ? "Unreachable" : delivered ? "Delivered" : "Deferred"] = TakeMost();
+    }
+    const QueueId first = engine().ListQueued(QueueId{0}, 1, 0)->at(0).id;
+    for (const auto& [name, kind] : {std::pair("Hold", QueueDecision::Kind::kHold),
+                                     {"Release", QueueDecision::Kind::kRelease},
+                                     {"Retry", QueueDecision::Kind::kRetry},
+                                     {"DelayTold", QueueDecision::Kind::kDelayTold}}) {
+      EXPECT_TRUE(engine().Decide({kind, first, {0}}).ok());
+      written[name] = TakeMost();
+    }
+    EXPECT_EQ(Lease(1).size(), 1u);
+    EXPECT_TRUE(engine().EndLease("relay").ok());
+    TakeMost();
+    EXPECT_EQ(engine().TakeBack(10).value(), 10u);
+    written["TakeBack"] = TakeMost();
+    return written;
+  }
+
+  HandClock clock_;
+  FaultyStore store_;
+  absl::Mutex mutex_;
+  size_t most_records_ ABSL_GUARDED_BY(mutex_) = 0;
+  int count_ = 0;
+};
+
+TEST_F(EngineQueue, OneCommitWritesAsMuchOfALongQueueAsOfAShortOne) {
+  const auto fill = [&](int messages) {
+    for (int i = 0; i < messages; ++i) {
+      Put("gone.example", 10);
+      Put("there.example", 10);
+    }
+  };
+  fill(10);
+  // Until it is away.
+  for (bool away = false; !away;) {
+    for (const QueueAttempt& attempt : Lease(100)) {
+      const bool gone = attempt.destination == "gone.example";
+      Report(attempt, Kind::kDeferred, gone ? Sign::kUnreachable : Sign::kNone);
+    }
+    away = engine().ListDestinations("", 1)->at(0).paused_until != absl::InfinitePast();
+  }
+  // What has become ready is moved once: the second time there is none.
+  clock_.Advance(absl::Hours(1));
+  Measure();
+  const std::map<std::string, size_t> of_short = Measure();
+  Reopen();
+  fill(150);
+  const std::map<std::string, size_t> of_long = Measure();
+  EXPECT_EQ(of_long, of_short);
+  for (const auto& [verb, records] : of_long) EXPECT_LT(records, 500u) << verb;
+  Reopen();
+}
+
+TEST_F(EngineQueue, ItsRecordsAgreeWhateverHappened) {
+  for (int i = 0; i < 20; ++i) Put(absl::StrCat("host", i % 4, ".example"), 1 + i * 7 % 130);
+  for (int round = 0; round < 12; ++round) {
+    std::vector<QueueAttempt> attempts = Lease(5);
+    for (size_t i = 0; i < attempts.size(); ++i) {
+      if (i == 1) continue;
+      const Kind kind = i == 0 ? Kind::kDelivered : i == 2 ? Kind::kFailed : Kind::kDeferred;
+      Report(attempts[i], kind, round % 2 == 0 ? Sign::kAnswered : Sign::kUnreachable);
+    }
+    const auto messages = engine().ListQueued(QueueId{0}, 3, 0).value();
+    const QueueDecision::Kind kinds[] = {QueueDecision::Kind::kHold, QueueDecision::Kind::kRelease,
+                                         QueueDecision::Kind::kRetry, QueueDecision::Kind::kEnd};
+    for (const QueuedMessage& message : messages) {
+      EXPECT_TRUE(engine().Decide({kinds[round % 4], message.id, {0, 2, 101}}).ok());
+    }
+    if (round % 5 == 4) {
+      EXPECT_TRUE(engine().EndLease("relay").ok());
+    }
+    if (round % 3 == 2) {
+      EXPECT_TRUE(engine().TakeBack(30).ok());
+    }
+    clock_.Advance(absl::Minutes(3));
+    Reopen();
+  }
+}
+
+}  // namespace
+}  // namespace mailstead::engine
