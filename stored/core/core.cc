@@ -33,6 +33,7 @@ Core::Core(engine::Engine& engine, Executor& executor, const Clock& clock, CoreO
       hash_pool(HashThreads(options.hash_threads), kMaxQueuedHashes),
       directory(engine.directory(), clock, options.scram_iterations, hash_pool, executor, &login_changes),
       recipients(engine.directory(), std::move(options.postmaster)),
+      routes(engine.routes(), engine.directory(), clock, options.secrets_key),
       verifier(options.scram_iterations),
       credentials(clock, options.credential_cache_ttl),
       throttle(clock, options.throttle),
@@ -42,6 +43,9 @@ Core::Core(engine::Engine& engine, Executor& executor, const Clock& clock, CoreO
       maildrops(engine.maildrops(), engine.leases(), timers, executor, Clock::Steady(), options.in_use_wait),
       ticket_keys(Clock::Steady(), options.ticket_key_period),
       removal_wait(options.removal_wait),
-      intake{engine.messages(), recipients, hash_pool, executor, clock, options.max_message_bytes} {}
+      intake{engine.messages(), recipients, &routes, hash_pool, executor, clock, options.max_message_bytes,
+             options.queue_lifetime, options.delay_notice_after},
+      notices(intake, engine.queue(), std::move(options.host_name)),
+      queue(engine.queue(), routes, intake, notices, clock, Clock::Steady(), timers, executor) {}
 
 }  // namespace mailstead::stored

@@ -15,7 +15,10 @@
 #include "stored/core/intake.h"
 #include "stored/core/login_changes.h"
 #include "stored/core/maildrops.h"
+#include "stored/core/notices.h"
+#include "stored/core/queue.h"
 #include "stored/core/recipients.h"
+#include "stored/core/routes.h"
 #include "stored/core/throttle.h"
 #include "stored/core/ticket_keys.h"
 #include "stored/core/timer_queue.h"
@@ -34,7 +37,14 @@ struct CoreOptions {
   // a key of each incarnation of the store, which is derived from the second.
   std::string decoy_secret;
   std::string grant_key;
+  // What passwords of routes are sealed under: 256 random bits, kept apart from the store; empty: routes have no passwords.
+  std::string secrets_key;
   int64_t max_message_bytes = 64 << 20;
+  // What notices to senders say they are from.
+  std::string host_name = "localhost";
+  // How long mail for other hosts stays in the queue, and when its sender is told that it waits.
+  absl::Duration queue_lifetime = absl::Hours(5 * 24);
+  absl::Duration delay_notice_after = absl::Hours(4);
   // How long a login waits for the release of its maildrop by another session.
   absl::Duration in_use_wait = absl::Seconds(1);
   // How long the removal of an account waits for the sessions that it ends to leave the maildrop.
@@ -57,6 +67,7 @@ struct Core {
   LoginChanges login_changes;
   Directory directory;
   RecipientResolver recipients;
+  Routes routes;
   PasswordVerifier verifier;
   CredentialCache credentials;
   LoginThrottle throttle;
@@ -66,6 +77,8 @@ struct Core {
   TicketKeys ticket_keys;
   const absl::Duration removal_wait;
   IntakeContext intake;
+  Notices notices;
+  OutboundQueue queue;
 };
 
 }  // namespace mailstead::stored

@@ -74,8 +74,8 @@ absl::Status RecipientError(absl::Status status, absl::string_view reason, size_
 }
 
 // Whether mail for an address goes somewhere here: FailedPrecondition or NotFound.
-absl::Status CheckDestination(const Resolution& resolution, Promise promise, const std::string& address,
-                              size_t index) {
+absl::Status CheckDestination(const Resolution& resolution, Promise promise, bool may_relay,
+                              const std::string& address, size_t index) {
   switch (resolution.outcome) {
     case Resolution::Outcome::kAccount:
     case Resolution::Outcome::kAlias:
@@ -83,6 +83,7 @@ absl::Status CheckDestination(const Resolution& resolution, Promise promise, con
     case Resolution::Outcome::kQuotaTooSmall:
       return absl::OkStatus();
     case Resolution::Outcome::kRemote:
+      if (may_relay) return absl::OkStatus();
       return RecipientError(absl::FailedPreconditionError(absl::StrCat(address, " is not of a domain here")),
                             kReasonRecipientRemote, index);
     case Resolution::Outcome::kUnknown:
@@ -101,6 +102,9 @@ bool HasAsciiAddresses(const Envelope& envelope) {
   return IsAscii(envelope.reverse_path) &&
          absl::c_all_of(envelope.recipients, [](const EnvelopeRecipient& to) { return IsAscii(to.address); });
 }
+
+// Under what mail for the address waits for its host.
+absl::StatusOr<std::string> DestinationOf(const Address& address) { return NormalizeDomain(address.domain); }
 
 // As addresses are compared.
 std::string KeyOf(const std::string& address) {
@@ -148,6 +152,12 @@ class Prefixes {
 };
 
 }  // namespace
+
+std::string DomainOf(absl::string_view address) {
+  const absl::StatusOr<Address> parsed = ParseAddress(address);
+  if (!parsed.ok()) return "";
+  return DestinationOf(*parsed).value_or("");
+}
 
 absl::Status CheckEnvelope(const Envelope& envelope) {
   RETURN_IF_ERROR(CheckIdentifier("envelope.delivery_id", envelope.delivery_id));
@@ -210,29 +220,59 @@ Task<absl::Status> Intake::Begin(Envelope envelope) {
     // This may be the repeat of a delivery that was stored while the recipient was there.
     refusal_ = std::exchange(resolved, absl::OkStatus());
     destinations_.clear();
+    queued_.clear();
   }
   co_return resolved;
 }
 
+void Intake::AddMailbox(AccountId account, int32_t recipient) {
+  const auto [place, is_new] = places_.try_emplace(account, destinations_.size());
+  if (is_new) destinations_.push_back({account, recipient, {}});
+  std::vector<int32_t>& recipients = destinations_[place->second].recipients;
+  if (recipients.empty() || recipients.back() != recipient) recipients.push_back(recipient);
+}
+
+// Each address at another host once, however many recipients lead there.
+Task<absl::Status> Intake::SendOn(const Resolution& resolution, int32_t recipient) {
+  for (const std::string& address : resolution.remote) {
+    CO_ASSIGN_OR_RETURN(const Address parsed, ParseAddress(address));
+    CO_ASSIGN_OR_RETURN(std::string destination, DestinationOf(parsed));
+    if (context_.routes != nullptr) {
+      CO_ASSIGN_OR_RETURN(const AccountId mailbox,
+                          co_await context_.routes->MailboxFor(destination, DomainOf(envelope_.reverse_path)));
+      if (mailbox.value != 0) {
+        CO_ASSIGN_OR_RETURN(const std::string there, co_await context_.recipients.AddressOf(mailbox));
+        // One that has gone since the route was set keeps nothing: the mail waits until an operator sees to it.
+        if (!there.empty()) {
+          AddMailbox(mailbox, recipient);
+          continue;
+        }
+      }
+    }
+    CO_ASSIGN_OR_RETURN(std::string key, parsed.Normalized());
+    if (queued_addresses_.insert(std::move(key)).second) {
+      queued_.push_back({recipient, address, std::move(destination)});
+    }
+  }
+  co_return absl::OkStatus();
+}
+
 Task<absl::Status> Intake::Resolve() {
-  absl::flat_hash_map<AccountId, size_t> places;
   int64_t kept_bytes = 0;
   for (size_t i = 0; i < envelope_.recipients.size(); ++i) {
     const EnvelopeRecipient& recipient = envelope_.recipients[i];
     CO_ASSIGN_OR_RETURN(Resolution resolution,
                         co_await context_.recipients.ResolveDestinations(recipient.address));
-    CO_RETURN_IF_ERROR(CheckDestination(resolution, promise_, recipient.address, i));
+    CO_RETURN_IF_ERROR(CheckDestination(resolution, promise_, may_relay_, recipient.address, i));
     // SECURITY: many recipients that lead to the same long list are recipients times mailboxes, and strangers choose both.
-    kept_bytes += KeptBytes(recipient) * static_cast<int64_t>(resolution.accounts.size());
+    const size_t copy_count = resolution.accounts.size() + resolution.remote.size();
+    kept_bytes += KeptBytes(recipient) * static_cast<int64_t>(copy_count);
     if (kept_bytes > store::kMaxKeptRecipientBytes) {
       co_return TooManyMailboxes("too many recipients lead to the same mailboxes");
     }
-    for (const AccountId account : resolution.accounts) {
-      const auto [place, is_new] = places.try_emplace(account, destinations_.size());
-      if (is_new) destinations_.push_back({account, static_cast<int32_t>(i), {}});
-      destinations_[place->second].recipients.push_back(static_cast<int32_t>(i));
-    }
-    if (destinations_.size() > static_cast<size_t>(store::kMaxDeliveryMailboxes)) {
+    for (const AccountId account : resolution.accounts) AddMailbox(account, static_cast<int32_t>(i));
+    CO_RETURN_IF_ERROR(co_await SendOn(resolution, static_cast<int32_t>(i)));
+    if (destinations_.size() + queued_.size() > static_cast<size_t>(store::kMaxDeliveryMailboxes)) {
       co_return TooManyMailboxes("the recipients are more than 50000 mailboxes");
     }
     const bool is_passed_over = resolution.outcome != Resolution::Outcome::kDisabled && !resolution.passed_over.empty();
@@ -275,7 +315,8 @@ Task<absl::Status> Intake::Append(std::string bytes) {
   CO_RETURN_IF_ERROR(CheckContent(bytes));
   CO_RETURN_IF_ERROR(co_await Hash(bytes));
   size_bytes_ += size;
-  if (content_.staged == nullptr && size_bytes_ <= static_cast<int64_t>(store::kWholeMessageBytes)) {
+  const bool is_small = size_bytes_ <= static_cast<int64_t>(store::kWholeMessageBytes);
+  if (content_.staged == nullptr && (is_small || keep_whole_)) {
     if (content_.whole.empty()) {
       content_.whole = std::move(bytes);
     } else {
@@ -325,7 +366,8 @@ Task<absl::Status> Intake::TellLeftOut(Taken& taken) {
   co_return absl::OkStatus();
 }
 
-Task<absl::StatusOr<Taken>> Intake::Finish(std::string trace) {
+// The content is all there: what its end and its beginning need is added.
+Task<absl::Status> Intake::End(std::string& trace) {
   CO_RETURN_IF_ERROR(CheckTrace(trace));
   // RFC 5322 section 3.6: a message has fields.
   if (size_bytes_ == 0 && trace.empty()) {
@@ -336,6 +378,10 @@ Task<absl::StatusOr<Taken>> Intake::Finish(std::string trace) {
   if (!lines_.at_line_start()) CO_RETURN_IF_ERROR(co_await Append("\r\n"));
   beginning_.Finish();
   EndTrace(beginning_, trace);
+  co_return absl::OkStatus();
+}
+
+Task<absl::StatusOr<engine::NewMessage>> Intake::MakeMessage(std::string trace) {
   engine::NewMessage message;
   CO_ASSIGN_OR_RETURN(message.copies, co_await MakeCopies());
   message.delivery_scope = scope_;
@@ -346,9 +392,31 @@ Task<absl::StatusOr<Taken>> Intake::Finish(std::string trace) {
   message.deliver_time = context_.clock.Now();
   message.room_promised = promise_ == Promise::kGiven;
   message.refusal = refusal_;
+  if (queued_.empty()) co_return message;
+  message.queued.recipients = std::move(queued_);
+  message.queued.lane = lane_.empty() ? DomainOf(envelope_.reverse_path) : lane_;
+  message.queued.expire_time = message.deliver_time + context_.queue_lifetime;
+  message.queued.delay_notice_time = message.deliver_time + context_.delay_notice_after;
+  co_return message;
+}
+
+Task<absl::StatusOr<engine::NewNotice>> Intake::Prepare() {
+  CHECK(keep_whole_);
+  std::string trace;
+  CO_RETURN_IF_ERROR(co_await End(trace));
+  engine::NewNotice notice;
+  CO_ASSIGN_OR_RETURN(notice.message, co_await MakeMessage(std::move(trace)));
+  notice.content = std::move(content_.whole);
+  co_return notice;
+}
+
+Task<absl::StatusOr<Taken>> Intake::Finish(std::string trace) {
+  CO_RETURN_IF_ERROR(co_await End(trace));
+  CO_ASSIGN_OR_RETURN(engine::NewMessage message, co_await MakeMessage(std::move(trace)));
   Taken taken;
   taken.delivery_id = envelope_.delivery_id;
   taken.mailbox_count = static_cast<int64_t>(message.copies.size());
+  taken.queued_count = static_cast<int64_t>(message.queued.recipients.size());
   absl::StatusOr<engine::Receipt> receipt =
       co_await context_.engine.Append(std::move(message), std::move(content_));
   if (absl::IsNotFound(receipt.status()) && refusal_.ok()) {

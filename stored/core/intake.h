@@ -1,6 +1,8 @@
 // Taking in a message: the envelope checked and resolved, the content counted, hashed and handed to the
 // engine, and the fields that the last hop puts in front.
 //
+// A recipient at another host whose route is a mailbox here (routes.h) goes into that mailbox; every other one into the queue.
+//
 // In front of each mailbox's copy stand, in this order (RFC 5321 section 4.4 has the first):
 //   Return-Path: <reverse-path>
 //   Delivered-To: address of the account
@@ -19,6 +21,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -31,6 +35,7 @@
 #include "common/text/line_check.h"
 #include "stored/core/digest.h"
 #include "stored/core/recipients.h"
+#include "stored/core/routes.h"
 #include "stored/engine/engine.h"
 
 namespace mailstead::stored {
@@ -45,25 +50,35 @@ absl::Status CheckTrace(absl::string_view trace);
 // Of what makes two deliveries with one id the same: content, sender and recipients, in any order.
 std::string DeliveryFingerprint(absl::string_view sha256, const Envelope& envelope);
 
+// Under what mail for an address waits for its host: its domain in lower case and A-labels, or its literal. Empty for the
+// null reverse-path, and for what is no address.
+std::string DomainOf(absl::string_view address);
+
 // What intakes share.
 struct IntakeContext {
   engine::MessageEngine& engine;
   RecipientResolver& recipients;
+  // Null: there are none.
+  Routes* routes = nullptr;
   WorkerPool& pool;
   Executor& executor;
   const Clock& clock;
   int64_t max_message_bytes = 0;
+  // How long mail for other hosts stays in the queue, and when its sender is told that it does.
+  absl::Duration queue_lifetime = absl::Hours(5 * 24);
+  absl::Duration delay_notice_after = absl::Hours(4);
 };
 
 // Whether the sender was told of each recipient that its mail is taken (RCPT). Then a mailbox that is full by now takes it
 // all the same, and one that could never hold it is left out while another takes it.
 enum class Promise { kNone, kGiven };
 
-// A message that is on disk in every mailbox.
+// A message that is on disk in every mailbox, and in the queue for every recipient at another host.
 struct Taken {
   std::string delivery_id;
   engine::Receipt receipt;
   int64_t mailbox_count = 0;
+  int64_t queued_count = 0;
   // Of recipients whose alias has targets that got nothing.
   struct PassedOverBy {
     std::string recipient;
@@ -86,6 +101,14 @@ class Intake {
   Intake(const IntakeContext& context, std::string scope, Promise promise = Promise::kNone)
       : context_(context), scope_(std::move(scope)), promise_(promise) {}
 
+  // Whoever sends this may send to other hosts. Else only an alias leads there.
+  void AllowRelay() { may_relay_ = true; }
+  // Whose mail takes turns with that of others (engine::NewQueued::lane). Without one: the sender's domain.
+  void SetLane(std::string lane) { lane_ = std::move(lane); }
+
+  // The content stays in memory, whatever its size: it is the store's own.
+  void KeepWhole() { keep_whole_ = true; }
+
   // Checks the envelope and resolves its recipients. The errors of RECIPIENT_* name the field
   // "envelope.recipients[i].address"; where a promise was given they come with Finish only, unless this delivery id has been
   // stored before. So does what is said of quotas: the engine knows first. ResourceExhausted with kReasonTooManyMailboxes:
@@ -94,6 +117,8 @@ class Intake {
   // ResourceExhausted with kReasonTooLarge; errors of the engine.
   Task<absl::Status> Append(std::string bytes);
   Task<absl::StatusOr<Taken>> Finish(std::string trace);
+  // In place of Finish: what Finish would give the engine. Behind KeepWhole.
+  Task<absl::StatusOr<engine::NewNotice>> Prepare();
 
   int64_t size_bytes() const { return size_bytes_; }
   // Checked; empty before Begin.
@@ -101,6 +126,10 @@ class Intake {
 
  private:
   Task<absl::Status> Resolve();
+  Task<absl::Status> SendOn(const Resolution& resolution, int32_t recipient);
+  void AddMailbox(AccountId account, int32_t recipient);
+  Task<absl::Status> End(std::string& trace);
+  Task<absl::StatusOr<engine::NewMessage>> MakeMessage(std::string trace);
   absl::Status CheckContent(absl::string_view bytes);
   Task<absl::StatusOr<std::vector<engine::NewCopy>>> MakeCopies();
   // Names what the engine has left out.
@@ -119,6 +148,14 @@ class Intake {
   const Promise promise_;
   Envelope envelope_;
   std::vector<Destination> destinations_;
+  // Where each account is among them.
+  absl::flat_hash_map<AccountId, size_t> places_;
+  bool may_relay_ = false;
+  bool keep_whole_ = false;
+  std::string lane_;
+  std::vector<engine::NewQueuedRecipient> queued_;
+  // The addresses of those.
+  absl::flat_hash_set<std::string> queued_addresses_;
   std::vector<Taken::PassedOverBy> passed_over_;
   // Why it cannot be stored, unless it has been.
   absl::Status refusal_;

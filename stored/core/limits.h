@@ -68,6 +68,10 @@ inline constexpr size_t kMaxIdentifierBytes = 64;
 // Session ids, client addresses, lease holders: what goes to the log or to people.
 inline constexpr size_t kMaxLogTextBytes = 128;
 
+// Of one route: those of the largest providers name five.
+inline constexpr size_t kMaxRouteHosts = 10;
+inline constexpr size_t kMaxRouteUserBytes = 255;  // RFC 4616 section 2
+
 inline constexpr size_t kMaxDeleteMessages = 10'000;
 
 }  // namespace mailstead::stored

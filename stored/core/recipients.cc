@@ -94,6 +94,7 @@ struct RecipientResolver::Following {
   ResolutionPath* path = nullptr;
   absl::flat_hash_set<std::string> seen_aliases;
   absl::flat_hash_set<AccountId> seen_accounts;
+  absl::flat_hash_set<std::string> seen_remote;
   size_t followed = 0;
   // The addresses of the present depth, and of the next.
   std::vector<Open> level;
@@ -116,6 +117,13 @@ struct RecipientResolver::Following {
   void TakeUnknown(std::string address) {
     ++expansion.unknown_count;
     if (expansion.unknown.size() < kMaxNamedTargets) expansion.unknown.push_back(std::move(address));
+  }
+
+  void TakeRemote(const Open& open) {
+    std::string address = open.address.ToString();
+    const bool is_new = seen_remote.insert(address).second;
+    Tell(open, is_new ? ResolutionStep::Kind::kRemote : ResolutionStep::Kind::kKnown);
+    if (is_new) expansion.remote.push_back(std::move(address));
   }
 
   void Take(engine::Account account, const Open& from) {
@@ -169,16 +177,14 @@ struct RecipientResolver::Following {
       // quoted forms ("user%other.test@ours", "user@other.test"@ours) are just local parts here and open no
       // relay.
       if (open.address.is_literal()) {
-        expansion.leads_away = true;
-        Tell(open, ResolutionStep::Kind::kRemote);
+        TakeRemote(open);
         continue;
       }
       engine::Place& exact = places[i++];
       engine::Place* const untagged = WithoutTag(open.address).has_value() ? &places[i++] : nullptr;
       engine::Place& place = Choose(exact, untagged, places[i++]);
       if (!exact.domain.has_value()) {
-        expansion.leads_away = true;
-        Tell(open, ResolutionStep::Kind::kRemote);
+        TakeRemote(open);
         continue;
       }
       if (depth == 0) expansion.ours = true;
@@ -233,7 +239,8 @@ ResolutionStep::Kind RecipientResolver::JudgeMember(const Member& member, const 
 
 Resolution RecipientResolver::Judge(const Expansion& expansion, const Demand& demand) {
   Resolution resolution;
-  if (expansion.leads_away) {
+  resolution.remote = expansion.remote;
+  if (!expansion.remote.empty() && !expansion.through_alias) {
     resolution.outcome = Outcome::kRemote;
     return resolution;
   }
@@ -263,7 +270,7 @@ Resolution RecipientResolver::Judge(const Expansion& expansion, const Demand& de
   }
   if (full) {
     resolution.outcome = Outcome::kOverQuota;
-  } else if (!resolution.accounts.empty()) {
+  } else if (!resolution.accounts.empty() || !resolution.remote.empty()) {
     resolution.outcome = expansion.through_alias ? Outcome::kAlias : Outcome::kAccount;
   } else if (passed_over.too_small_count > 0) {
     resolution.outcome = Outcome::kQuotaTooSmall;
@@ -336,7 +343,7 @@ void RecipientResolver::Remember(const std::string& address, const Expansion& ex
   if (directory_version == 0) return;
   // SECURITY: strangers choose tags and the local parts of a catch-all, as many as they like; with a list of
   // a thousand mailboxes behind each they would fill memory.
-  if (expansion.members.size() > kMaxRememberedMailboxes) return;
+  if (expansion.members.size() + expansion.remote.size() > kMaxRememberedMailboxes) return;
   Destinations destinations{Judge(expansion, Demand{0, /*room=*/false}), false};
   if (!Takes(destinations.resolution)) return;
   for (const Member& member : expansion.members) {
@@ -349,7 +356,7 @@ void RecipientResolver::Remember(const std::string& address, const Expansion& ex
 
 void RecipientResolver::RememberWide(const std::string& alias, SharedExpansion expansion,
                                      int64_t directory_version) {
-  const size_t members = expansion->members.size();
+  const size_t members = expansion->members.size() + expansion->remote.size();
   if (directory_version == 0 || members <= kMaxRememberedMailboxes) return;
   wide_members_ += members;
   if (wide_members_ > kMaxRememberedMembers) {

@@ -9,13 +9,12 @@
 // one round trip to the engine.
 //
 // An alias with several targets:
-//   - one target away from here makes the whole address remote: taking the mail for the others only would
-//     lose a copy
+//   - mail for targets at other hosts goes into the queue, whoever sent it: who made the alias wanted that
 //   - one mailbox that is full makes the whole address full, as mail for that mailbox itself would be refused:
 //     the sender tries again, and no copy is lost
 //   - targets that do not exist or are disabled, and mailboxes whose whole quota is smaller than the message, are
-//     passed over as long as another mailbox takes the mail; the store's log names them when mail meets them
-//   - when no mailbox is left: too small if a target's quota is, else disabled if one is, else unknown
+//     passed over as long as another target takes the mail; the store's log names them when mail meets them
+//   - when no target is left: too small if a target's quota is, else disabled if one is, else unknown
 //
 // Postmaster (RFC 5321 section 4.5.1): mail for postmaster, without a domain or in any domain of ours, is
 // taken as long as there is an account that takes mail. It goes to what the address leads to; else to the
@@ -86,6 +85,8 @@ struct ResolutionPath {
 struct Resolution {
   enum class Outcome { kAccount, kAlias, kRemote, kUnknown, kDisabled, kOverQuota, kQuotaTooSmall };
   Outcome outcome = Outcome::kUnknown;
+  // For kAlias those at other hosts, and for kRemote the address itself, as RFC 5321 writes them; each once.
+  std::vector<std::string> remote;
   // For kAccount and kAlias, without repetition. For kOverQuota those that would get it but for the full ones, and for
   // kDisabled those that are disabled.
   std::vector<AccountId> accounts;
@@ -137,8 +138,9 @@ class RecipientResolver {
   // What an address leads to, all aliases followed.
   struct Expansion {
     std::vector<Member> members;  // each once
+    // At other hosts; each once.
+    std::vector<std::string> remote;
     bool through_alias = false;
-    bool leads_away = false;
     // The domain of the address itself is ours.
     bool ours = false;
     // Targets of aliases under which nothing was found, and the first of them.

@@ -176,7 +176,7 @@ class IntakeTest : public StoreTest {
   }
 
   RecipientResolver resolver_{engine_->directory(), ""};
-  IntakeContext context_{engine_->messages(), resolver_, hash_pool_, executor_, clock_, 1 << 20};
+  IntakeContext context_{engine_->messages(), resolver_, nullptr, hash_pool_, executor_, clock_, 1 << 20};
   AccountId a_;
   AccountId b_;
 };
@@ -424,7 +424,7 @@ TEST_F(IntakeTest, FieldsInFrontHaveABoundOnTheirSum) {
 TEST_F(IntakeTest, TheNumberOfMailboxesIsLimited) {
   WideDirectory wide;
   RecipientResolver resolver(wide, "");
-  const IntakeContext context{engine_->messages(), resolver, hash_pool_, executor_, clock_, 1 << 20};
+  const IntakeContext context{engine_->messages(), resolver, nullptr, hash_pool_, executor_, clock_, 1 << 20};
   Envelope envelope = Valid();
   envelope.recipients.clear();
   // Lists of 10,000 and of one.
@@ -519,7 +519,7 @@ TEST_F(IntakeTest, TargetsThatGetNothingAreNamed) {
 TEST_F(IntakeTest, AnEngineThatIsAwayIsAnError) {
   AwayDirectory away;
   RecipientResolver resolver(away, "");
-  const IntakeContext context{engine_->messages(), resolver, hash_pool_, executor_, clock_, 1 << 20};
+  const IntakeContext context{engine_->messages(), resolver, nullptr, hash_pool_, executor_, clock_, 1 << 20};
   Intake intake(context, "smtp");
   Envelope envelope = Valid();
   envelope.recipients = {To("a@example.test")};

@@ -112,6 +112,7 @@ TEST_F(RecipientsTest, UnknownAndRemote) {
   Add("demo@example.test");
   EXPECT_EQ(Resolve("nobody@example.test").outcome, Outcome::kUnknown);
   EXPECT_EQ(Resolve("demo@elsewhere.test").outcome, Outcome::kRemote);
+  EXPECT_THAT(Resolve("demo@Elsewhere.test").remote, ElementsAre("demo@Elsewhere.test"));
   EXPECT_EQ(Resolve("demo@[127.0.0.1]").outcome, Outcome::kRemote);
   // No relay by forms of old: the domain is what follows the last @.
   EXPECT_EQ(Resolve("victim%elsewhere.test@example.test").outcome, Outcome::kUnknown);
@@ -215,12 +216,22 @@ TEST_F(RecipientsTest, ACatchAllThatLeadsToNothingEnds) {
   EXPECT_EQ(Resolve("x@example.test").outcome, Outcome::kUnknown);
 }
 
-TEST_F(RecipientsTest, OneTargetAwayMakesItRemote) {
-  Add("a@example.test");
-  AddAlias("mixed@example.test", {"a@example.test", "b@elsewhere.test"});
-  const Resolution resolution = Resolve("mixed@example.test");
-  EXPECT_EQ(resolution.outcome, Outcome::kRemote);
-  EXPECT_THAT(resolution.accounts, IsEmpty());
+TEST_F(RecipientsTest, AliasesLeadOut) {
+  const AccountId a = Add("a@example.test");
+  Add("off@example.test", true);
+  AddAlias("mixed@example.test", {"a@example.test", "b@elsewhere.test", "more@example.test", "off@example.test"});
+  AddAlias("more@example.test", {"b@elsewhere.test", "c@elsewhere.test", "nobody@example.test"});
+  AddAlias("out@example.test", {"c@elsewhere.test", "off@example.test"});
+  const Resolution mixed = Resolve("mixed@example.test");
+  EXPECT_EQ(mixed.outcome, Outcome::kAlias);
+  EXPECT_THAT(mixed.accounts, ElementsAre(a));
+  EXPECT_THAT(mixed.remote, ElementsAre("b@elsewhere.test", "c@elsewhere.test")) << "each once";
+  EXPECT_EQ(mixed.passed_over.disabled_count, 1u);
+  EXPECT_EQ(mixed.passed_over.unknown_count, 1u);
+  const Resolution out = Resolve("out@example.test");
+  EXPECT_EQ(out.outcome, Outcome::kAlias);
+  EXPECT_THAT(out.accounts, IsEmpty());
+  EXPECT_THAT(out.remote, ElementsAre("c@elsewhere.test"));
 }
 
 TEST_F(RecipientsTest, DisabledAccounts) {
@@ -347,7 +358,7 @@ TEST_F(RecipientsTest, PostmasterSkipsThoseWhoAreDisabled) {
   AddAlias("postmaster@example.test", {"a@example.test"});
   EXPECT_THAT(Resolve("postmaster@example.test").accounts, ElementsAre(c));
   AddAlias("postmaster@plain.test", {"someone@elsewhere.test"});
-  EXPECT_THAT(Resolve("postmaster@plain.test").accounts, ElementsAre(c));
+  EXPECT_THAT(Resolve("postmaster@plain.test").remote, ElementsAre("someone@elsewhere.test")) << "one who is elsewhere";
 }
 
 TEST_F(RecipientsTest, PostmasterMailNeverMovesBecauseAMailboxIsFull) {
@@ -586,11 +597,12 @@ TEST_F(RecipientMemoryTest, WhatWasFoundBeforeAChangeIsNotRemembered) {
 
 TEST_F(RecipientMemoryTest, NeverWhatTakesNoMail) {
   Add("closed@example.test", true);
-  AddAlias("away@example.test", {"someone@elsewhere.test"});
   for (const char* address : {"nobody@example.test", "someone@elsewhere.test", "closed@example.test",
-                              "away@example.test", "postmaster@example.test", "x@[127.0.0.1]"}) {
+                              "postmaster@example.test", "x@[127.0.0.1]"}) {
     EXPECT_FALSE(RememberedAfterResolving(address).has_value()) << address;
   }
+  AddAlias("away@example.test", {"someone@elsewhere.test"});
+  EXPECT_TRUE(RememberedAfterResolving("away@example.test").has_value());
   EXPECT_FALSE(BlockOn(resolver_.Resolve("@", 0)).ok());
   EXPECT_FALSE(resolver_.Remembered("@").has_value());
 }

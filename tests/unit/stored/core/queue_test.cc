@@ -1,0 +1,364 @@
+#include "stored/core/queue.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/reason.h"
+#include "common/base/status.h"
+#include "stored/core/intake.h"
+#include "stored/core/notices.h"
+#include "stored/core/routes.h"
+#include "tests/unit/stored/core/store_fixture.h"
+
+namespace mailstead::stored {
+namespace {
+
+using engine::QueueAttempt;
+using engine::QueuedMessage;
+using engine::QueueOutcome;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+using testing::SizeIs;
+using Kind = QueueOutcome::Kind;
+
+constexpr char kLease[] = "lease-of-the-first-relay";
+
+class Told final : public QueueObserver {
+ public:
+  void Happened(const QueueEvent& event) override { events.push_back(event); }
+  void NoticeDropped(QueueId, const std::string& reverse_path, const absl::Status&) override {
+    dropped.push_back(reverse_path);
+  }
+  std::vector<QueueEvent> events;
+  std::vector<std::string> dropped;
+};
+
+class QueueTest : public StoreTest {
+ protected:
+  QueueTest() {
+    EXPECT_TRUE(directory_.CreateDomain("example.test", true).ok());
+    sender_ = MakeAccount("sender@example.test");
+    queue_.SetObserver(&told_);
+    EXPECT_TRUE(BlockOn(engine_->leases().Renew(kLease, "relay", absl::Hours(1000))).ok());
+  }
+
+  AccountId MakeAccount(const std::string& address) {
+    NewAccount account;
+    account.address = address;
+    return directory_.CreateAccount(std::move(account))->id;
+  }
+
+  Envelope From(std::string sender, std::vector<std::string> recipients) {
+    Envelope envelope;
+    envelope.delivery_id = absl::StrCat("delivery-number-", ++deliveries_);
+    envelope.reverse_path = std::move(sender);
+    for (std::string& address : recipients) {
+      EnvelopeRecipient recipient;
+      recipient.address = std::move(address);
+      envelope.recipients.push_back(std::move(recipient));
+    }
+    return envelope;
+  }
+
+  // As a submission of somebody who may send everywhere.
+  absl::StatusOr<Taken> Submit(Envelope envelope, const std::string& content = "Subject: s\r\n\r\nbody\r\n") {
+    Intake intake(context_, "smtp", Promise::kGiven);
+    intake.AllowRelay();
+    RETURN_IF_ERROR(BlockOn(intake.Begin(std::move(envelope))));
+    RETURN_IF_ERROR(BlockOn(intake.Append(content)));
+    return BlockOn(intake.Finish("Received: here\r\n"));
+  }
+
+  std::vector<QueueAttempt> Lease() {
+    engine::QueueLeaseRequest request;
+    request.lease_id = kLease;
+    request.attempt_limit = 20;
+    auto attempts = BlockOn(queue_.Lease(std::move(request), absl::ZeroDuration(), [] { return absl::OkStatus(); }));
+    EXPECT_TRUE(attempts.ok()) << attempts.status();
+    std::vector<QueueAttempt> only;
+    if (!attempts.ok()) return only;
+    for (OutboundQueue::Assignment& assignment : *attempts) only.push_back(std::move(assignment.attempt));
+    return only;
+  }
+  QueueAttempt LeaseOne() {
+    std::vector<QueueAttempt> attempts = Lease();
+    EXPECT_THAT(attempts, SizeIs(1));
+    return attempts.empty() ? QueueAttempt() : std::move(attempts.front());
+  }
+
+  engine::QueueReport ReportOf(const QueueAttempt& attempt, Kind kind, const std::string& text = "as you like") {
+    engine::QueueReport report;
+    report.message = attempt.message.id;
+    report.grant = attempt.grant;
+    report.sign = engine::QueueReport::Sign::kAnswered;
+    for (const engine::QueuedRecipient& recipient : attempt.message.recipients) {
+      const bool failed = kind == Kind::kFailed;
+      const bool delivered = kind == Kind::kDelivered;
+      report.outcomes.push_back({recipient.number, kind,
+                                 {failed ? 550 : delivered ? 250 : 451, failed ? "5.1.1" : delivered ? "2.0.0" : "4.2.0",
+                                  text, "mx.elsewhere.test", clock_.Now()},
+                                 absl::InfinitePast()});
+    }
+    return report;
+  }
+  absl::Status Report(const QueueAttempt& attempt, Kind kind, const std::string& text = "as you like") {
+    return BlockOn(queue_.Report(ReportOf(attempt, kind, text), {}));
+  }
+
+  std::vector<std::string> MailOf(AccountId account) {
+    std::vector<std::string> contents;
+    const auto messages = BlockOn(engine_->messages().List(account, MessageId{0}, 1000));
+    for (const engine::MessageSummary& message : *messages) {
+      const auto reader = BlockOn(engine_->messages().Open(account, message.id));
+      std::string content;
+      for (;;) {
+        const auto piece = BlockOn((*reader)->Read(static_cast<int64_t>(content.size()), 65536));
+        if (!piece.ok() || piece->empty()) break;
+        content += *piece;
+      }
+      contents.push_back(std::move(content));
+    }
+    return contents;
+  }
+
+  int64_t QueuedCount() { return BlockOn(engine_->queue().Status())->message_count; }
+  void ExpireAll() {
+    for (;;) {
+      const auto more = BlockOn(queue_.Expire());
+      ASSERT_TRUE(more.ok()) << more.status();
+      if (!*more) return;
+    }
+  }
+
+  int deliveries_ = 0;
+  AccountId sender_;
+  RecipientResolver resolver_{engine_->directory(), ""};
+  Routes routes_{engine_->routes(), engine_->directory(), clock_, std::string(32, 'k')};
+  IntakeContext context_{engine_->messages(), resolver_, &routes_, hash_pool_, executor_, clock_, 1 << 20};
+  Notices notices_{context_, engine_->queue(), "mx.example.test"};
+  TimerQueue timers_;
+  OutboundQueue queue_{engine_->queue(), routes_, context_, notices_, clock_, Clock::Steady(), timers_, executor_};
+  Told told_;
+};
+
+TEST_F(QueueTest, OneCommitForMailboxesAndQueue) {
+  const AccountId here = MakeAccount("here@example.test");
+  const auto taken = Submit(From("sender@example.test", {"here@example.test", "there@Elsewhere.test"}));
+  ASSERT_TRUE(taken.ok()) << taken.status();
+  EXPECT_EQ(taken->mailbox_count, 1);
+  EXPECT_EQ(taken->queued_count, 1);
+  EXPECT_THAT(MailOf(here), SizeIs(1));
+  const QueueAttempt attempt = LeaseOne();
+  EXPECT_EQ(attempt.destination, "elsewhere.test");
+  EXPECT_EQ(attempt.message.envelope.reverse_path, "sender@example.test");
+  ASSERT_THAT(attempt.message.recipients, SizeIs(1));
+  EXPECT_EQ(attempt.message.recipients[0].address, "there@Elsewhere.test");
+  EXPECT_THAT(Lease(), IsEmpty());
+  EXPECT_TRUE(Report(attempt, Kind::kDelivered).ok());
+  EXPECT_EQ(QueuedCount(), 0);
+  EXPECT_THAT(MailOf(sender_), IsEmpty());
+  ASSERT_THAT(told_.events, SizeIs(1));
+  EXPECT_EQ(told_.events[0].kind, QueueEvent::Kind::kDelivered);
+}
+
+TEST_F(QueueTest, StrangersReachOtherHostsByAliasesOnly) {
+  Intake stranger(context_, "smtp", Promise::kNone);
+  EXPECT_EQ(ReasonOf(BlockOn(stranger.Begin(From("x@elsewhere.test", {"there@elsewhere.test"})))),
+            kReasonRecipientRemote);
+  ASSERT_TRUE(directory_.CreateAlias("team@example.test", {"sender@example.test", "one@elsewhere.test"}).ok());
+  Intake by_alias(context_, "smtp", Promise::kGiven);
+  ASSERT_TRUE(BlockOn(by_alias.Begin(From("x@elsewhere.test", {"team@example.test", "team+tag@example.test"}))).ok());
+  ASSERT_TRUE(BlockOn(by_alias.Append("a: b\r\n")).ok());
+  const auto taken = BlockOn(by_alias.Finish(""));
+  ASSERT_TRUE(taken.ok()) << taken.status();
+  EXPECT_EQ(taken->mailbox_count, 1);
+  EXPECT_EQ(taken->queued_count, 1);
+  const QueueAttempt attempt = LeaseOne();
+  EXPECT_EQ(attempt.message.recipients[0].address, "one@elsewhere.test");
+  EXPECT_EQ(attempt.message.recipients[0].forwarded_for, "team@example.test");
+}
+
+TEST_F(QueueTest, AFailureIsToldInTheCommitThatEndsIt) {
+  ASSERT_TRUE(Submit(From("sender@example.test", {"there@elsewhere.test", "also@elsewhere.test"})).ok());
+  const QueueAttempt attempt = LeaseOne();
+  ASSERT_TRUE(Report(attempt, Kind::kFailed, "no such user here").ok());
+  EXPECT_EQ(QueuedCount(), 0);
+  std::vector<std::string> mail = MailOf(sender_);
+  ASSERT_THAT(mail, SizeIs(1)) << "one for both recipients";
+  EXPECT_THAT(mail[0], HasSubstr("Return-Path: <>\r\n"));
+  EXPECT_THAT(mail[0], HasSubstr("Final-Recipient: rfc822; there@elsewhere.test"));
+  EXPECT_THAT(mail[0], HasSubstr("Final-Recipient: rfc822; also@elsewhere.test"));
+  EXPECT_THAT(mail[0], HasSubstr("550 5.1.1 no such user here"));
+  EXPECT_THAT(mail[0], HasSubstr("Reporting-MTA: dns; mx.example.test"));
+  // A repeat, of a front-end that had no answer.
+  ASSERT_TRUE(Report(attempt, Kind::kFailed, "no such user here").ok());
+  EXPECT_THAT(MailOf(sender_), SizeIs(1));
+  EXPECT_THAT(told_.dropped, IsEmpty());
+}
+
+TEST_F(QueueTest, WhoDoesNotWantToHearIsNotTold) {
+  Envelope envelope = From("sender@example.test", {"there@elsewhere.test"});
+  envelope.recipients[0].notify.given = true;
+  ASSERT_TRUE(Submit(std::move(envelope)).ok());
+  ASSERT_TRUE(Report(LeaseOne(), Kind::kFailed).ok());
+  ASSERT_TRUE(Submit(From("", {"there@elsewhere.test"})).ok());
+  ASSERT_TRUE(Report(LeaseOne(), Kind::kFailed).ok());
+  EXPECT_THAT(MailOf(sender_), IsEmpty());
+  EXPECT_EQ(QueuedCount(), 0);
+}
+
+TEST_F(QueueTest, SuccessIsToldWhereTheNextHostDoesNotTell) {
+  for (const bool relayed : {false, true}) {
+    Envelope envelope = From("sender@example.test", {"there@elsewhere.test"});
+    envelope.recipients[0].notify = {.given = true, .success = true};
+    ASSERT_TRUE(Submit(std::move(envelope)).ok());
+    const QueueAttempt attempt = LeaseOne();
+    const std::vector<int32_t> told_by_host = relayed ? std::vector<int32_t>{0} : std::vector<int32_t>();
+    ASSERT_TRUE(BlockOn(queue_.Report(ReportOf(attempt, Kind::kDelivered), told_by_host)).ok());
+    ASSERT_THAT(MailOf(sender_), SizeIs(1)) << relayed;
+    EXPECT_THAT(MailOf(sender_)[0], HasSubstr("Action: relayed"));
+  }
+}
+
+TEST_F(QueueTest, ASenderElsewhereIsToldByTheQueue) {
+  ASSERT_TRUE(directory_.CreateAlias("list@example.test", {"gone@far.test"}).ok());
+  ASSERT_TRUE(Submit(From("stranger@elsewhere.test", {"list@example.test"})).ok());
+  ASSERT_TRUE(Report(LeaseOne(), Kind::kFailed).ok());
+  const QueueAttempt notice = LeaseOne();
+  EXPECT_EQ(notice.message.envelope.reverse_path, "");
+  EXPECT_EQ(notice.message.recipients[0].address, "stranger@elsewhere.test");
+  // A notice that fails is not answered.
+  ASSERT_TRUE(Report(notice, Kind::kFailed).ok());
+  EXPECT_EQ(QueuedCount(), 0);
+}
+
+TEST_F(QueueTest, ASenderWhoIsGoneIsNotTold) {
+  ASSERT_TRUE(Submit(From("gone@example.test", {"there@elsewhere.test"})).ok());
+  ASSERT_TRUE(Report(LeaseOne(), Kind::kFailed).ok());
+  EXPECT_EQ(QueuedCount(), 0);
+  EXPECT_THAT(told_.dropped, ElementsAre("gone@example.test"));
+}
+
+TEST_F(QueueTest, WhatTimeBrings) {
+  ASSERT_TRUE(Submit(From("sender@example.test", {"there@elsewhere.test"})).ok());
+  ASSERT_TRUE(Report(LeaseOne(), Kind::kDeferred, "not now").ok());
+  ExpireAll();
+  EXPECT_THAT(MailOf(sender_), IsEmpty());
+  clock_.Advance(context_.delay_notice_after);
+  ExpireAll();
+  ExpireAll();
+  ASSERT_THAT(MailOf(sender_), SizeIs(1)) << "once";
+  EXPECT_THAT(MailOf(sender_)[0], HasSubstr("Action: delayed"));
+  EXPECT_THAT(MailOf(sender_)[0], HasSubstr("not now"));
+  clock_.Advance(context_.queue_lifetime);
+  ExpireAll();
+  ASSERT_THAT(MailOf(sender_), SizeIs(2));
+  EXPECT_THAT(MailOf(sender_)[1], HasSubstr("Status: 4.4.7"));
+  EXPECT_EQ(QueuedCount(), 0);
+  EXPECT_EQ(told_.events.back().kind, QueueEvent::Kind::kExpired);
+}
+
+TEST_F(QueueTest, WhatIsInFlightDoesNotExpire) {
+  ASSERT_TRUE(Submit(From("sender@example.test", {"there@elsewhere.test"})).ok());
+  const QueueAttempt attempt = LeaseOne();
+  clock_.Advance(context_.queue_lifetime + context_.delay_notice_after);
+  ExpireAll();
+  EXPECT_EQ(QueuedCount(), 1);
+  ASSERT_TRUE(Report(attempt, Kind::kDelivered).ok());
+  EXPECT_EQ(QueuedCount(), 0);
+}
+
+TEST_F(QueueTest, OperatorsChangeWhatFits) {
+  ASSERT_TRUE(Submit(From("sender@example.test", {"a@one.test", "b@one.test", "c@two.test"})).ok());
+  const QueueId id = BlockOn(engine_->queue().List(QueueId{0}, 10, 1))->front().id;
+  QueueFilter of_one;
+  of_one.destination = "ONE.test";
+  ASSERT_TRUE(of_one.Normalize().ok());
+  const auto dry = BlockOn(queue_.Change(QueueAction::kHold, of_one, id, /*dry_run=*/true));
+  ASSERT_TRUE(dry.ok()) << dry.status();
+  EXPECT_EQ(dry->changed_count, 2);
+  EXPECT_EQ(BlockOn(queue_.Change(QueueAction::kHold, of_one, id, false))->changed_count, 2);
+  EXPECT_EQ(BlockOn(queue_.Change(QueueAction::kHold, of_one, id, false))->changed_count, 0) << "they are held";
+  const QueueAttempt attempt = LeaseOne();
+  EXPECT_EQ(attempt.destination, "two.test");
+  // It is in flight.
+  EXPECT_EQ(BlockOn(queue_.Change(QueueAction::kCancel, QueueFilter(), id, false))->in_flight_count, 1);
+  EXPECT_EQ(QueuedCount(), 1);
+  EXPECT_THAT(MailOf(sender_), IsEmpty()) << "nobody is told of what is cancelled";
+  ASSERT_TRUE(Report(attempt, Kind::kDeferred).ok());
+  EXPECT_EQ(BlockOn(queue_.Change(QueueAction::kBounce, QueueFilter(), id, false))->changed_count, 1);
+  ASSERT_THAT(MailOf(sender_), SizeIs(1));
+  EXPECT_THAT(MailOf(sender_)[0], HasSubstr("returned by the administrator"));
+  EXPECT_EQ(QueuedCount(), 0);
+}
+
+TEST_F(QueueTest, ARetryIsDueAtOnce) {
+  ASSERT_TRUE(Submit(From("sender@example.test", {"a@one.test"})).ok());
+  const QueueAttempt attempt = LeaseOne();
+  ASSERT_TRUE(Report(attempt, Kind::kDeferred).ok());
+  EXPECT_THAT(Lease(), IsEmpty());
+  EXPECT_EQ(BlockOn(queue_.Change(QueueAction::kRetry, QueueFilter(), attempt.message.id, false))->changed_count, 1);
+  EXPECT_THAT(Lease(), SizeIs(1));
+}
+
+TEST_F(QueueTest, ARelayThatDiedIsForgotten) {
+  ASSERT_TRUE(Submit(From("sender@example.test", {"a@one.test"})).ok());
+  EXPECT_EQ(queue_.CountRelays(), 0);
+  LeaseOne();
+  EXPECT_EQ(queue_.CountRelays(), 1);
+  ASSERT_TRUE(BlockOn(engine_->leases().End(kLease)).ok());
+  const auto more = BlockOn(queue_.TakeBack());
+  ASSERT_TRUE(more.ok()) << more.status();
+  EXPECT_FALSE(*more);
+  ASSERT_TRUE(BlockOn(engine_->leases().Renew(kLease, "relay", absl::Hours(1))).ok());
+  EXPECT_THAT(Lease(), IsEmpty()) << "not before the time that was kept when the attempt began";
+  clock_.Advance(absl::Hours(1));
+  const QueueAttempt again = LeaseOne();
+  EXPECT_EQ(again.message.recipients[0].attempt_count, 2);
+}
+
+TEST_F(QueueTest, ARouteKeepsMailHere) {
+  const AccountId trap = MakeAccount("trap@example.test");
+  ASSERT_TRUE(Submit(From("sender@example.test", {"early@elsewhere.test"})).ok());
+  NewRoute route;
+  route.route.key.destination = "default";
+  route.mailbox = "trap@example.test";
+  ASSERT_TRUE(BlockOn(routes_.Set(std::move(route))).ok());
+  // What comes from now on never enters the queue.
+  const auto taken = Submit(From("sender@example.test", {"late@elsewhere.test", "also@far.test"}));
+  ASSERT_TRUE(taken.ok()) << taken.status();
+  EXPECT_EQ(taken->queued_count, 0);
+  ASSERT_THAT(MailOf(trap), SizeIs(1));
+  EXPECT_THAT(MailOf(trap)[0], HasSubstr("Return-Path: <sender@example.test>\r\nDelivered-To: trap@example.test\r\n"
+                                         "X-Original-To: late@elsewhere.test\r\nX-Original-To: also@far.test\r\n"));
+  // And what waited follows, though no front-end has anything to do.
+  EXPECT_THAT(Lease(), IsEmpty());
+  ASSERT_THAT(MailOf(trap), SizeIs(2));
+  EXPECT_THAT(MailOf(trap)[1], HasSubstr("X-Original-To: early@elsewhere.test\r\nReceived: here\r\nSubject: s\r\n"));
+  EXPECT_EQ(QueuedCount(), 0);
+  EXPECT_EQ(told_.events.back().kind, QueueEvent::Kind::kDelivered);
+}
+
+TEST(QueueFilter, IsNormalizedOrRefused) {
+  QueueFilter good{QueueId{0}, "Ann@Example.TEST", "@BÜCHER.test", "Example.Test"};
+  ASSERT_TRUE(good.Normalize().ok());
+  EXPECT_EQ(good.sender, "ann@example.test");
+  EXPECT_EQ(good.recipient, "@xn--bcher-kva.test");
+  EXPECT_EQ(good.destination, "example.test");
+  const auto field = [](QueueFilter filter) { return FieldOf(filter.Normalize()); };
+  EXPECT_EQ(field({QueueId{-1}, "", "", ""}), "filter.queue_id");
+  EXPECT_EQ(field({QueueId{0}, "nobody", "", ""}), "filter.sender");
+  EXPECT_EQ(field({QueueId{0}, "", "<>", ""}), "filter.recipient");
+  EXPECT_EQ(field({QueueId{0}, "", "", "a b"}), "filter.destination");
+}
+
+}  // namespace
+}  // namespace mailstead::stored
