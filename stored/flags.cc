@@ -1,10 +1,16 @@
 #include "stored/flags.h"
 
+#include <utility>
+#include <vector>
+
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "common/config/config.h"
+#include "common/net/host_name.h"
 #include "common/net/listener.h"
 #include "stored/core/limits.h"
 #include "stored/core/names.h"
@@ -37,8 +43,29 @@ absl::Status CheckPostmaster(const std::string& address) {
   return absl::Status(status.code(), absl::StripPrefix(status.message(), "postmaster: "));
 }
 
-// What concerns several flags.
-void CheckTogether(const Flags& flags, config::Checker& check) {
+constexpr size_t kMaxRetries = 50;
+
+absl::StatusOr<std::vector<absl::Duration>> ParseSchedule(absl::string_view text) {
+  std::vector<absl::Duration> schedule;
+  for (const absl::string_view part : absl::StrSplit(text, ',')) {
+    absl::Duration wait;
+    if (!absl::ParseDuration(absl::StripAsciiWhitespace(part), &wait) || wait < absl::Seconds(1) ||
+        wait > absl::Hours(24 * 7)) {
+      return absl::InvalidArgumentError("must be durations from 1s to 168h, as 6m,1h,4h");
+    }
+    schedule.push_back(wait);
+  }
+  if (schedule.size() > kMaxRetries) return absl::InvalidArgumentError("must be at most 50 durations");
+  return schedule;
+}
+
+// What concerns several flags, or is made of one.
+void CheckTogether(Flags& flags, config::Checker& check) {
+  if (flags.hostname.empty()) flags.hostname = net::MachineName();
+  check.That(net::IsHostName(flags.hostname), "hostname", "must be a host name of at most 255 characters");
+  absl::StatusOr<std::vector<absl::Duration>> schedule = ParseSchedule(flags.retry_schedule_text);
+  check.Ok("retry_schedule", schedule.status());
+  if (schedule.ok()) flags.queue_policy.retry_schedule = *std::move(schedule);
   check.That(!flags.data_dir.empty(), "data_dir", "must not be empty");
   check.OneOf("engine", flags.engine, {"rocksdb"});
   check.Ok("listen", CheckListen(flags.listen));
@@ -89,15 +116,20 @@ config::Options OptionsOf(Flags& flags) {
            "file with the token of smtpd; made when it is missing; empty: no such token"),
       Flag("pop_token_file", flags.pop_token_file,
            "file with the token of pop3d; made when it is missing; empty: no such token"),
+      Flag("relay_token_file", flags.relay_token_file,
+           "file with the token of what brings mail to other hosts; made when it is missing; empty: no such token"),
       Flag("operator_token_file", flags.operator_token_file,
            "file with the token of operators; made when it is missing; empty: no such token"),
+      Flag("secrets_key_file", flags.secrets_key_file,
+           "file with the key that passwords of routes are sealed under; made when it is missing; belongs outside the data "
+           "folder and its backups; empty: routes have no passwords"),
       Flag("tls_cert", flags.tls_cert_file,
            "PEM file with the API's certificate chain, leaf first, read again when it changes; empty: no "
            "TLS"),
       Flag("tls_key", flags.tls_key_file, "PEM file with its key"),
       Flag("tls_client_ca", flags.tls_client_ca_file,
            "PEM file of the authority that signs callers' certificates, whose subject CN or DNS name is "
-           "smtp, pop or operator; a caller without a certificate needs a token"),
+           "smtp, pop, relay or operator; a caller without a certificate needs a token"),
 
       Flag("max_message_bytes", flags.max_message_bytes, Between(64 << 10, int64_t{4} << 30),
            "largest message, trace header included"),
@@ -108,6 +140,17 @@ config::Options OptionsOf(Flags& flags) {
       Flag("postmaster", flags.postmaster, CheckPostmaster,
            "address that takes mail for the postmaster of domains without one; empty: a domain's first "
            "account"),
+      Flag("hostname", flags.hostname,
+           "our name in notices to senders, which come from MAILER-DAEMON there; empty: the machine's"),
+      Flag("retry_schedule", flags.retry_schedule_text,
+           "how long after its first, second, ... try mail for another host is tried again, comma separated; the last "
+           "repeats"),
+      // RFC 5321 section 4.5.4.1: at least 4 to 5 days.
+      Flag("queue_lifetime", flags.queue_lifetime, Between(absl::Seconds(1), absl::Hours(24 * 365)),
+           "how long mail for another host is tried before it is returned to its sender"),
+      Flag("delay_notice_after", flags.delay_notice_after, Between(absl::ZeroDuration(), absl::Hours(24 * 365)),
+           "how long mail waits before its sender is told that it does; 0s: never"),
+
       Flag("scram_iterations", flags.scram_iterations, Between(kMinScramIterations, kMaxScramIterations),
            "PBKDF2 iterations of new passwords"),
       Flag("credential_cache_ttl", flags.credential_cache_ttl, Between(absl::ZeroDuration(), absl::Hours(24)),

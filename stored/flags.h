@@ -9,6 +9,7 @@
 #include "common/config/log_flags.h"
 #include "common/config/option.h"
 #include "stored/core/throttle.h"
+#include "stored/rules/queue.h"
 
 namespace mailstead::stored {
 
@@ -25,7 +26,10 @@ struct Flags {
   // One for each role; made when missing. Empty: the role has no token.
   std::string smtp_token_file;
   std::string pop_token_file;
+  std::string relay_token_file;
   std::string operator_token_file;
+  // Made when missing. Empty: the passwords of routes cannot be kept.
+  std::string secrets_key_file;
   std::string tls_cert_file;
   std::string tls_key_file;
   // Set: callers are asked for a certificate of this authority (mutual TLS).
@@ -35,6 +39,14 @@ struct Flags {
   uint64_t min_free_bytes = uint64_t{128} << 20;
   absl::Duration receipt_age = absl::Hours(72);
   std::string postmaster;
+
+  // What notices to senders are from.
+  std::string hostname;
+  std::string retry_schedule_text = "6m,12m,25m,1h,2h,4h";
+  // Made of it.
+  rules::QueuePolicy queue_policy;
+  absl::Duration queue_lifetime = absl::Hours(5 * 24);
+  absl::Duration delay_notice_after = absl::Hours(4);
 
   uint32_t scram_iterations = 15'000;
   absl::Duration credential_cache_ttl = absl::Seconds(60);

@@ -3,6 +3,7 @@
 #include <optional>
 #include <utility>
 
+#include "common/base/status.h"
 #include "common/base/task.h"
 #include "common/net/pem_file.h"
 #include "common/obs/log.h"
@@ -12,6 +13,7 @@ namespace {
 
 constexpr absl::Duration kHealthPeriod = absl::Seconds(1);
 constexpr absl::Duration kStatusPeriod = absl::Seconds(10);
+constexpr absl::Duration kQueuePeriod = absl::Seconds(1);
 constexpr absl::Duration kSweepPeriod = absl::Hours(1);
 
 template <typename T>
@@ -29,6 +31,23 @@ T Wait(Task<T> task) {
   return *std::move(result);
 }
 
+// All that is due, in steps between which calls go on.
+Task<absl::Status> WorkOff(OutboundQueue& queue, Executor& executor, const std::atomic<bool>& stopping) {
+  co_await ResumeOn(executor);
+  for (bool more = true; more && !stopping;) {
+    CO_ASSIGN_OR_RETURN(more, co_await queue.TakeBack());
+  }
+  for (bool more = true; more && !stopping;) {
+    CO_ASSIGN_OR_RETURN(more, co_await queue.Expire());
+  }
+  co_return absl::OkStatus();
+}
+
+Task<int64_t> CountRelays(OutboundQueue& queue, Executor& executor) {
+  co_await ResumeOn(executor);
+  co_return queue.CountRelays();
+}
+
 }  // namespace
 
 Routine::Routine(absl::Duration period, std::function<void()> work)
@@ -43,10 +62,11 @@ Routine::~Routine() {
   thread_.join();
 }
 
-Housekeeping::Housekeeping(engine::Engine& engine, LoginThrottle& throttle, Metrics& metrics,
+Housekeeping::Housekeeping(engine::Engine& engine, Core& core, Executor& executor, Metrics& metrics,
                            prometheus::Registry& registry, TokenFiles& tokens, StoreServer& server, Options options)
     : engine_(engine),
-      throttle_(throttle),
+      core_(core),
+      executor_(executor),
       metrics_(metrics),
       tokens_(tokens),
       server_(server),
@@ -61,14 +81,28 @@ Housekeeping::Housekeeping(engine::Engine& engine, LoginThrottle& throttle, Metr
     SetGauges();
   });
   sweeps_.emplace(kSweepPeriod, [this] { Sweep(); });
+  queue_.emplace(kQueuePeriod, [this] { WorkOnQueue(); });
 }
 
-Housekeeping::~Housekeeping() { engine_.upkeep().Stop(); }
+void Housekeeping::WorkOnQueue() {
+  const absl::Status worked = Wait(WorkOff(core_.queue, executor_, stopping_));
+  if (worked.ok() != was_queue_worked_on_ && !worked.ok()) {
+    obs::LogWarning("queue_step_failed", {{"error", worked.ToString()}});
+  }
+  was_queue_worked_on_ = worked.ok();
+}
+
+Housekeeping::~Housekeeping() {
+  stopping_ = true;
+  engine_.upkeep().Stop();
+}
 
 void Housekeeping::SetGauges() {
   const absl::StatusOr<engine::EngineStatus> status = Wait(engine_.upkeep().Status());
   if (status.ok()) metrics_.SetEngine(*status);
-  metrics_.SetLockouts(throttle_.CountLockouts());
+  const absl::StatusOr<engine::QueueStatus> queue = Wait(engine_.queue().Status());
+  if (queue.ok()) metrics_.SetQueue(*queue, Wait(CountRelays(core_.queue, executor_)), core_.clock.Now());
+  metrics_.SetLockouts(core_.throttle.CountLockouts());
 }
 
 void Housekeeping::SetCertificateEnd() {

@@ -1,7 +1,8 @@
-// What the store does beside its calls: health, metrics, sweeping, and the callers' token files. Each has a thread of its
+// What the store does beside its calls: health, metrics, sweeping, what time brings to the queue, and the callers' token files. Each has a thread of its
 // own, so that none waits for another.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <optional>
 #include <string>
@@ -14,7 +15,7 @@
 #include "stored/api/callers.h"
 #include "stored/api/metrics.h"
 #include "stored/api/server.h"
-#include "stored/core/throttle.h"
+#include "stored/core/core.h"
 #include "stored/engine/engine.h"
 
 namespace mailstead::stored {
@@ -44,7 +45,7 @@ class Housekeeping {
   };
 
   // All that is given by reference outlives it.
-  Housekeeping(engine::Engine& engine, LoginThrottle& throttle, Metrics& metrics, prometheus::Registry& registry,
+  Housekeeping(engine::Engine& engine, Core& core, Executor& executor, Metrics& metrics, prometheus::Registry& registry,
                TokenFiles& tokens, StoreServer& server, Options options);
   // Stops the engine's upkeep, so that no sweep is waited for longer than one step of it.
   ~Housekeeping();
@@ -55,9 +56,11 @@ class Housekeeping {
   void SetGauges();
   void SetCertificateEnd();
   void Sweep();
+  void WorkOnQueue();
 
   engine::Engine& engine_;
-  LoginThrottle& throttle_;
+  Core& core_;
+  Executor& executor_;
   Metrics& metrics_;
   TokenFiles& tokens_;
   StoreServer& server_;
@@ -65,12 +68,15 @@ class Housekeeping {
   // Where TLS is served.
   std::optional<obs::CertificateMetric> certificate_;
   // What was seen last.
+  std::atomic<bool> stopping_ = false;
   bool was_healthy_ = true;
   bool were_tokens_read_ = true;
+  bool was_queue_worked_on_ = true;
   // Behind all that they use.
   std::optional<Routine> watch_;
   std::optional<Routine> gauges_;
   std::optional<Routine> sweeps_;
+  std::optional<Routine> queue_;
 };
 
 }  // namespace mailstead::stored

@@ -23,7 +23,7 @@ int main(int argc, char** argv) {
   stored::Stored store(flags);
   mailstead::config::WarnOfOpenFiles({flags.data_dir, flags.backup_dir, flags.tls_key_file,
                                       flags.smtp_token_file, flags.pop_token_file,
-                                      flags.operator_token_file});
+                                      flags.relay_token_file, flags.operator_token_file});
   obs::LogInfo("started", {{"version", std::string(mailstead::config::Version())}, {"engine", flags.engine}});
 
   // Tokens and certificates are looked at every second.

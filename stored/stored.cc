@@ -25,6 +25,7 @@
 #include "stored/api/environment.h"
 #include "stored/api/methods.h"
 #include "stored/api/metrics.h"
+#include "stored/api/queue_journal.h"
 #include "stored/api/secret_file.h"
 #include "stored/api/server.h"
 #include "stored/core/core.h"
@@ -63,6 +64,7 @@ std::unique_ptr<engine::Engine> OpenEngine(const Flags& flags, Executor& executo
   options.executor = &executor;
   options.block_cache_bytes = flags.block_cache_bytes;
   options.min_free_bytes = flags.min_free_bytes;
+  options.queue_policy = flags.queue_policy;
   const size_t cores = std::max(1u, std::thread::hardware_concurrency());
   options.reader_threads = flags.threads == 0 ? 4 * cores : flags.threads;
   options.on_write = [&metrics](const engine::WriteWork& work) {
@@ -87,7 +89,8 @@ std::string OwnSecret(const Flags& flags, absl::string_view name) {
 std::vector<std::string> SecretFilesOf(const Flags& flags) {
   std::vector<std::string> files = {PathOfOwn(flags, kDecoyKey), PathOfOwn(flags, kGrantKey),
                                     flags.smtp_token_file,       flags.pop_token_file,
-                                    flags.operator_token_file,   flags.tls_key_file};
+                                    flags.relay_token_file,      flags.operator_token_file,
+                                    flags.secrets_key_file,      flags.tls_key_file};
   std::erase(files, "");
   return files;
 }
@@ -101,14 +104,24 @@ CoreOptions CoreOptionsOf(const Flags& flags) {
   // What strangers see of accounts that do not exist must be the same after a restart.
   options.decoy_secret = OwnSecret(flags, kDecoyKey);
   options.grant_key = OwnSecret(flags, kGrantKey);
+  if (!flags.secrets_key_file.empty()) {
+    options.secrets_key = OrExit("secrets_key_file", ReadOrMakeSecretFile(flags.secrets_key_file));
+  }
   options.ticket_key_period = flags.ticket_key_period;
+  options.host_name = flags.hostname;
+  options.queue_lifetime = flags.queue_lifetime;
+  options.delay_notice_after =
+      flags.delay_notice_after == absl::ZeroDuration() ? absl::InfiniteDuration() : flags.delay_notice_after;
   options.max_message_bytes = static_cast<int64_t>(flags.max_message_bytes);
   return options;
 }
 
 std::vector<TokenFile> TokenFilesOf(const Flags& flags) {
   return {
-      {kSmtp, flags.smtp_token_file}, {kPop, flags.pop_token_file}, {kOperator, flags.operator_token_file}};
+      {kSmtp, flags.smtp_token_file},
+      {kPop, flags.pop_token_file},
+      {kRelay, flags.relay_token_file},
+      {kOperator, flags.operator_token_file}};
 }
 
 ServerOptions ServerOptionsOf(const Flags& flags) {
@@ -150,6 +163,7 @@ struct Stored::Parts {
   Metrics metrics;
   Admission admission;
   std::unique_ptr<engine::Engine> engine;
+  std::optional<QueueJournal> queue_journal;
   std::optional<Core> core;
   std::optional<Environment> environment;
   std::atomic<bool> draining = false;
@@ -164,6 +178,8 @@ void Stored::Parts::Open() {
   CoreOptions core_options = CoreOptionsOf(flags);
   engine = OpenEngine(flags, loop, metrics);
   core.emplace(*engine, loop, Clock::System(), std::move(core_options));
+  queue_journal.emplace(metrics);
+  core->queue.SetObserver(&*queue_journal);
   environment.emplace(Environment{.core = *core,
                                   .counter = metrics,
                                   .version = std::string(config::Version()),
@@ -181,7 +197,7 @@ void Stored::Parts::Open() {
                                                Clock::System(), loop));
   LogListening(*server);
   housekeeping.emplace(
-      *engine, core->throttle, metrics, *registry, tokens, *server,
+      *engine, *core, loop, metrics, *registry, tokens, *server,
       Housekeeping::Options{.receipt_age = flags.receipt_age, .tls_cert_file = flags.tls_cert_file});
   if (!flags.address_file.empty()) {
     OkOrExit("address_file",

@@ -13,4 +13,7 @@ std::string RandomBytes(size_t size);
 // safe in logs, headers, file names and POP3 unique-ids. 26 characters hold 130 bits.
 std::string RandomId(size_t size);
 
+// Evenly from 0 up to, not with, 1.
+double RandomFraction();
+
 }  // namespace mailstead

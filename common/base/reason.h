@@ -48,6 +48,9 @@ inline constexpr absl::string_view kReasonInvalidField = "INVALID_FIELD";
 inline constexpr absl::string_view kReasonNoBackupDir = "NO_BACKUP_DIR";
 inline constexpr absl::string_view kReasonBackupNotFound = "BACKUP_NOT_FOUND";
 inline constexpr absl::string_view kReasonBackupExists = "BACKUP_EXISTS";
+inline constexpr absl::string_view kReasonRouteNotFound = "ROUTE_NOT_FOUND";
+inline constexpr absl::string_view kReasonTooManyRoutes = "TOO_MANY_ROUTES";
+inline constexpr absl::string_view kReasonNoSecretsKey = "NO_SECRETS_KEY";
 inline constexpr absl::string_view kReasonRevisionTooOld = "REVISION_TOO_OLD";
 inline constexpr absl::string_view kReasonRevisionTooNew = "REVISION_TOO_NEW";
 

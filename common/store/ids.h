@@ -21,5 +21,7 @@ struct Id {
 using AccountId = Id<struct AccountTag>;
 // A message in a mailbox: 1 and up, grows with each delivery; never used again in the mailbox.
 using MessageId = Id<struct MessageTag>;
+// A message on its way to other hosts: 1 and up, grows with each; never used again.
+using QueueId = Id<struct QueueTag>;
 
 }  // namespace mailstead

@@ -31,6 +31,12 @@ inline constexpr size_t kMaxEnvelopeRecipients = 10'000;
 // What an envelope's addresses and parameters come to (EnvelopeBytes): it goes with the first piece of its message, and both
 // fit into kMaxReceivedBytes.
 inline constexpr size_t kMaxEnvelopeBytes = 1 << 20;
+// Of one LeaseAttempts; and recipients of one attempt (RFC 5321 section 4.5.3.1.8: every host takes so many).
+inline constexpr int32_t kMaxLeasedAttempts = 20;
+inline constexpr size_t kMaxAttemptRecipients = 100;
+// What is kept of a host's reply: two lines of it (RFC 5321 section 4.5.3.1.5); and its status (RFC 3463).
+inline constexpr size_t kMaxReplyTextBytes = 1024;
+inline constexpr size_t kMaxReplyStatusBytes = 16;
 // Mailboxes of one message: one commit writes an entry for each.
 inline constexpr int64_t kMaxDeliveryMailboxes = 50'000;
 // What the mailboxes of one message keep of its recipients, together: each keeps those that led to it (KeptBytes), so that

@@ -6,6 +6,8 @@
 #include "mailstead/store/v1/backup.pb.h"
 #include "mailstead/store/v1/directory.pb.h"
 #include "mailstead/store/v1/message.pb.h"
+#include "mailstead/store/v1/queue.pb.h"
+#include "mailstead/store/v1/route.pb.h"
 
 namespace mailstead::store {
 
@@ -92,5 +94,28 @@ inline constexpr Method<v1::VerifyBackupRequest, v1::VerifyBackupResponse> kVeri
     "mailstead.store.v1.BackupService/VerifyBackup"};
 inline constexpr Method<v1::DeleteBackupRequest, v1::DeleteBackupResponse> kDeleteBackup{
     "mailstead.store.v1.BackupService/DeleteBackup"};
+
+// ---- RouteService
+
+inline constexpr Method<v1::SetRouteRequest, v1::Route> kSetRoute{"mailstead.store.v1.RouteService/SetRoute"};
+inline constexpr Method<v1::GetRouteRequest, v1::Route> kGetRoute{"mailstead.store.v1.RouteService/GetRoute"};
+inline constexpr Method<v1::ListRoutesRequest, v1::ListRoutesResponse> kListRoutes{
+    "mailstead.store.v1.RouteService/ListRoutes"};
+inline constexpr Method<v1::DeleteRouteRequest, v1::DeleteRouteResponse> kDeleteRoute{
+    "mailstead.store.v1.RouteService/DeleteRoute"};
+
+// ---- QueueService
+
+inline constexpr Method<v1::ListQueuedMessagesRequest, v1::ListQueuedMessagesResponse> kListQueuedMessages{
+    "mailstead.store.v1.QueueService/ListQueuedMessages"};
+inline constexpr Method<v1::GetQueuedMessageRequest, v1::QueuedMessage> kGetQueuedMessage{
+    "mailstead.store.v1.QueueService/GetQueuedMessage"};
+// Several responses.
+inline constexpr Method<v1::ChangeQueuedMessagesRequest, v1::ChangeQueuedMessagesResponse> kChangeQueuedMessages{
+    "mailstead.store.v1.QueueService/ChangeQueuedMessages"};
+inline constexpr Method<v1::ListDestinationsRequest, v1::ListDestinationsResponse> kListDestinations{
+    "mailstead.store.v1.QueueService/ListDestinations"};
+inline constexpr Method<v1::GetQueueStatusRequest, v1::GetQueueStatusResponse> kGetQueueStatus{
+    "mailstead.store.v1.QueueService/GetQueueStatus"};
 
 }  // namespace mailstead::store

@@ -13,6 +13,7 @@
 #include "common/base/reason.h"
 #include "common/base/status.h"
 #include "common/rpc/errors.h"
+#include "common/store/envelope_convert.h"
 #include "common/store/retry.h"
 #include "common/store/revision.h"
 #include "grpc/health/v1/health.pb.h"
@@ -79,48 +80,10 @@ Resolution ToResolution(const fv1::ResolveRecipientResponse& response) {
   return {.outcome = ToOutcome(response.outcome()), .mailbox_count = response.mailbox_count()};
 }
 
-void FillNotify(const DsnNotify& notify, v1::EnvelopeRecipient& to) {
-  if (!notify.given) return;
-  if (notify.success) to.add_dsn_notify(v1::DSN_NOTIFY_SUCCESS);
-  if (notify.failure) to.add_dsn_notify(v1::DSN_NOTIFY_FAILURE);
-  if (notify.delay) to.add_dsn_notify(v1::DSN_NOTIFY_DELAY);
-  // NEVER stands alone (RFC 3461 section 4.1).
-  if (to.dsn_notify().empty()) to.add_dsn_notify(v1::DSN_NOTIFY_NEVER);
-}
-
-v1::DsnReturn ToProto(DsnReturn dsn_return) {
-  switch (dsn_return) {
-    case DsnReturn::kFull:
-      return v1::DSN_RETURN_FULL;
-    case DsnReturn::kHeaders:
-      return v1::DSN_RETURN_HEADERS;
-    case DsnReturn::kUnspecified:
-      break;
-  }
-  return v1::DSN_RETURN_UNSPECIFIED;
-}
-
-void FillEnvelope(const Envelope& envelope, v1::Envelope& to) {
-  to.set_delivery_id(envelope.delivery_id);
-  to.set_reverse_path(envelope.reverse_path);
-  to.mutable_recipients()->Reserve(static_cast<int>(envelope.recipients.size()));
-  for (const EnvelopeRecipient& recipient : envelope.recipients) {
-    v1::EnvelopeRecipient& message = *to.add_recipients();
-    message.set_address(recipient.address);
-    FillNotify(recipient.notify, message);
-    message.set_dsn_original_recipient(recipient.original_recipient);
-  }
-  to.set_dsn_return(ToProto(envelope.dsn_return));
-  to.set_dsn_envelope_id(envelope.dsn_envelope_id);
-  to.set_eight_bit_mime(envelope.eight_bit_mime);
-  to.set_smtputf8(envelope.smtputf8);
-  to.set_require_tls(envelope.require_tls);
-}
-
 // What only the first piece of a message has.
 void FillFirstPiece(const Envelope& envelope, const std::string& client_address, const std::string& grant,
                     fv1::DeliverRequest& piece) {
-  FillEnvelope(envelope, *piece.mutable_envelope());
+  ToProto(envelope, *piece.mutable_envelope());
   piece.set_client_address(client_address);
   piece.set_grant(grant);
 }

@@ -160,18 +160,19 @@ Task<absl::Status> Authenticate(Environment& environment, rpc::Call& call,
 
 Task<absl::Status> CheckSender(Environment& environment, rpc::Call& call,
                                const v1::CheckSenderRequest& request, v1::CheckSenderResponse& response) {
-  CO_RETURN_IF_ERROR(co_await CheckSending(environment, call, request.grant()));
+  CO_RETURN_IF_ERROR((co_await CheckSending(environment, call, request.grant())).status());
   CO_ASSIGN_OR_RETURN(const bool allowed,
                       co_await environment.core.recipients.MaySendAs(request.account(), request.sender()));
   response.set_allowed(allowed);
   co_return absl::OkStatus();
 }
 
-Task<absl::Status> CheckSending(Environment& environment, const rpc::Call& call, const std::string& grant) {
-  if (grant.empty()) co_return absl::OkStatus();
+Task<absl::StatusOr<AccountId>> CheckSending(Environment& environment, const rpc::Call& call,
+                                             const std::string& grant) {
+  if (grant.empty()) co_return AccountId();
   CO_ASSIGN_OR_RETURN(const Grant good,
                       co_await environment.core.grants.CheckLogin(GrantUse::kSending, grant));
-  if (call.session_id() == good.session_id) co_return absl::OkStatus();
+  if (call.session_id() == good.session_id) co_return good.account;
   co_return WithReason(absl::PermissionDeniedError("the grant is of another session"), kReasonGrantInvalid);
 }
 

@@ -17,9 +17,9 @@ Task<absl::Status> Authenticate(Environment& environment, rpc::Call& call,
 Task<absl::Status> CheckSender(Environment& environment, rpc::Call& call,
                                const frontend::v1::CheckSenderRequest& request,
                                frontend::v1::CheckSenderResponse& response);
-// For the methods that a submission's session calls: whether the login of its grant is good. OK without a grant.
+// For the methods that a submission's session calls: whose login its grant is, which is good. OK without a grant: nobody's.
 // PermissionDenied with kReasonGrantExpired or kReasonGrantInvalid; errors of the engine. `grant` outlives the Task.
-Task<absl::Status> CheckSending(Environment& environment, const rpc::Call& call, const std::string& grant);
+Task<absl::StatusOr<AccountId>> CheckSending(Environment& environment, const rpc::Call& call, const std::string& grant);
 Task<absl::Status> ListLoginChanges(Environment& environment, rpc::Call& call,
                                     const frontend::v1::ListLoginChangesRequest& request,
                                     frontend::v1::ListLoginChangesResponse& response);

@@ -19,7 +19,6 @@ struct RoleName {
   Role role;
   absl::string_view name;
 };
-// The relay has a token of its own when it comes.
 constexpr RoleName kRoleNames[] = {
     {kSmtp, "smtp"}, {kPop, "pop"}, {kRelay, "relay"}, {kOperator, "operator"}};
 

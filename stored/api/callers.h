@@ -1,7 +1,7 @@
 // Who calls: roles by what a caller shows.
 //
 // A caller shows a bearer token ("authorization: Bearer ...") or, under mutual TLS, a certificate whose subject common name
-// or a DNS name of which is that of a role: "smtp", "pop" or "operator".
+// or a DNS name of which is that of a role: "smtp", "pop", "relay" or "operator".
 #pragma once
 
 #include <atomic>

@@ -6,6 +6,7 @@
 #include "common/base/reason.h"
 #include "common/base/status.h"
 #include "common/obs/log.h"
+#include "common/store/envelope_convert.h"
 #include "stored/api/convert/directory.h"
 #include "stored/api/convert/message.h"
 #include "stored/api/convert/values.h"
@@ -23,7 +24,7 @@ constexpr char kScope[] = "smtp";
 absl::StatusOr<Piece> PieceOf(v1::DeliverRequest& request) {
   Piece piece;
   if (request.has_envelope()) {
-    ASSIGN_OR_RETURN(piece.envelope, FromProto(request.envelope()));
+    ASSIGN_OR_RETURN(piece.envelope, store::FromProto(request.envelope()));
     RETURN_IF_ERROR(CheckLogText("client_address", request.client_address()));
     piece.client_address = request.client_address();
     piece.grant = std::move(*request.mutable_grant());
@@ -48,7 +49,8 @@ Task<absl::Status> ResolveRecipient(Environment& environment, rpc::Call&,
 
 Task<absl::Status> Deliver(Environment& environment, rpc::Call& call, rpc::Reader<v1::DeliverRequest>& pieces,
                            v1::DeliverResponse& response) {
-  CO_ASSIGN_OR_RETURN(const Taken taken, co_await Receive(environment, call, pieces, PieceOf, kScope, Promise::kGiven));
+  CO_ASSIGN_OR_RETURN(const Taken taken, co_await Receive(environment, call, pieces, PieceOf, kScope, Promise::kGiven,
+                                                          Relay::kWithLogin));
   response.set_outcome(OutcomeOf(taken.receipt));
   ToProto(taken.receipt.deliver_time, *response.mutable_deliver_time());
   co_return absl::OkStatus();

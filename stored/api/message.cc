@@ -11,6 +11,7 @@
 #include "common/base/reason.h"
 #include "common/base/status.h"
 #include "common/obs/log.h"
+#include "common/store/envelope_convert.h"
 #include "stored/api/convert/message.h"
 #include "stored/api/convert/values.h"
 #include "stored/api/receive.h"
@@ -35,7 +36,7 @@ size_t SizeOf(const engine::MessageSummary& message) {
 absl::StatusOr<Piece> PieceOf(v1::DeliverMessageRequest& request) {
   Piece piece;
   if (request.has_envelope()) {
-    ASSIGN_OR_RETURN(piece.envelope, FromProto(request.envelope()));
+    ASSIGN_OR_RETURN(piece.envelope, store::FromProto(request.envelope()));
   }
   piece.content = std::move(*request.mutable_content());
   piece.last = request.last();
@@ -63,6 +64,7 @@ void LogTaken(Environment& environment, const rpc::Call& call, const Intake& int
                              {"to", FirstRecipients(intake.envelope())},
                              {"recipients", intake.envelope().recipients.size()},
                              {"mailboxes", taken.mailbox_count},
+                             {"queued", taken.queued_count},
                              {"bytes", intake.size_bytes()},
                              {"already_stored", taken.receipt.already_stored},
                              {"caller", call.caller().name},
@@ -95,10 +97,15 @@ void LogDamage(AccountId account, MessageId message, const absl::Status& status)
                 {{"mailbox", account.value}, {"message", message.value}, {"error", status.ToString()}});
 }
 
+void LogQueuedDamage(QueueId message, const absl::Status& status) {
+  if (!absl::IsDataLoss(status)) return;
+  obs::LogError("message_damaged", {{"queued", message.value}, {"error", status.ToString()}});
+}
+
 Task<absl::Status> DeliverMessage(Environment& environment, rpc::Call& call,
                                   rpc::Reader<v1::DeliverMessageRequest>& pieces,
                                   v1::DeliverMessageResponse& response) {
-  CO_ASSIGN_OR_RETURN(const Taken taken, co_await Receive(environment, call, pieces, PieceOf, "operator", Promise::kNone));
+  CO_ASSIGN_OR_RETURN(const Taken taken, co_await Receive(environment, call, pieces, PieceOf, "operator", Promise::kNone, Relay::kAllowed));
   response.set_delivery_id(taken.delivery_id);
   response.set_outcome(OutcomeOf(taken.receipt));
   response.set_sha256(taken.receipt.sha256);

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "stored/core/authenticator.h"
+#include "stored/core/queue.h"
 
 namespace mailstead::stored {
 
@@ -18,6 +19,10 @@ class MethodCounter {
   virtual void CountLogin(LoginResult result) = 0;
   virtual void CountFetchedBytes(int64_t size_bytes) = 0;
   virtual void CountCommit(int64_t deleted_count) = 0;
+  // A recipient has left the queue for other hosts, or was put off.
+  virtual void CountQueueEvent(QueueEvent::Kind kind) = 0;
+  // What a sender was to be told could not be stored.
+  virtual void CountDroppedNotice() = 0;
 };
 
 }  // namespace mailstead::stored

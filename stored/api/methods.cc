@@ -15,7 +15,10 @@
 #include "stored/api/maildrop.h"
 #include "stored/api/message.h"
 #include "stored/api/probe.h"
+#include "stored/api/queue.h"
+#include "stored/api/relay.h"
 #include "stored/api/roles.h"
+#include "stored/api/routes.h"
 #include "stored/api/tls.h"
 
 namespace mailstead::stored {
@@ -25,6 +28,9 @@ constexpr size_t kSmallCost = 512;
 constexpr size_t kMessageCost = store::kPieceBytes + kSmallCost;
 // An entry is about 80 bytes, in the engine and in the answer.
 constexpr size_t kListingCost = store::kMaildropPageEntries * 160;
+
+// Of some 1,000 recipients at most, mostly far fewer.
+constexpr size_t kLeaseCost = 512 << 10;
 
 constexpr unsigned kAnyFrontend = kSmtp | kPop | kRelay;
 
@@ -98,6 +104,15 @@ void AddMethods(Environment& environment, rpc::MethodTable& table) {
   store("BackupService/ListBackups", kPlain, kListingCost, ListBackups);
   store("BackupService/VerifyBackup", kPlain, kSmallCost, VerifyBackup);
   store("BackupService/DeleteBackup", kAudited, kSmallCost, DeleteBackup);
+  store("QueueService/ListQueuedMessages", kPlain, kListingCost, ListQueuedMessages);
+  store("QueueService/GetQueuedMessage", kPlain, kListingCost, GetQueuedMessage);
+  store("QueueService/ChangeQueuedMessages", kAudited, kListingCost, ChangeQueuedMessages);
+  store("QueueService/ListDestinations", kPlain, kListingCost, ListDestinations);
+  store("QueueService/GetQueueStatus", kPlain, kSmallCost, GetQueueStatus);
+  store("RouteService/SetRoute", kAudited, kSmallCost, SetRoute);
+  store("RouteService/GetRoute", kPlain, kSmallCost, GetRoute);
+  store("RouteService/ListRoutes", kPlain, kListingCost, ListRoutes);
+  store("RouteService/DeleteRoute", kAudited, kSmallCost, DeleteRoute);
 
   frontend("AuthService/Authenticate", kSmtp | kPop, kBatched, kListingCost, Authenticate);
   frontend("AuthService/CheckSender", kSmtp, kBatched, kSmallCost, CheckSender);
@@ -111,8 +126,11 @@ void AddMethods(Environment& environment, rpc::MethodTable& table) {
   frontend("MaildropService/FetchMessage", kPop, kBatched, kMessageCost, FetchFromMaildrop);
   frontend("MaildropService/CommitMaildrop", kPop, kBatched, kSmallCost, CommitMaildrop);
   frontend("MaildropService/ReleaseMaildrop", kPop, kBatched, kSmallCost, ReleaseMaildrop);
-  frontend("LeaseService/RenewLease", kSmtp | kPop, kBatched, kSmallCost, RenewLease);
-  frontend("LeaseService/EndLease", kSmtp | kPop, kBatched, kSmallCost, EndLease);
+  frontend("LeaseService/RenewLease", kAnyFrontend, kBatched, kSmallCost, RenewLease);
+  frontend("LeaseService/EndLease", kAnyFrontend, kBatched, kSmallCost, EndLease);
+  frontend("RelayService/LeaseAttempts", kRelay, kBatched, kLeaseCost, LeaseAttempts);
+  frontend("RelayService/FetchQueuedMessage", kRelay, kBatched, kMessageCost, FetchQueuedMessage);
+  frontend("RelayService/ReportAttempt", kRelay, kBatched, kSmallCost, ReportAttempt);
   frontend("TlsService/ListTicketKeys", kSmtp | kPop, kBatched, kSmallCost, ListTicketKeys);
   frontend("BatchService/Probe", kAnyFrontend, kUncounted, kSmallCost, Probe);
 }

@@ -5,6 +5,7 @@
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 
+#include <algorithm>
 #include <array>
 #include <string>
 
@@ -41,6 +42,28 @@ void RaiseTo(Counter& counter, double total) {
 
 Gauge& MakeGauge(Registry& registry, const std::string& name, const std::string& help) {
   return prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add({});
+}
+
+constexpr QueueEvent::Kind kQueueEvents[] = {QueueEvent::Kind::kDelivered, QueueEvent::Kind::kFailed,
+                                             QueueEvent::Kind::kDeferred,  QueueEvent::Kind::kExpired,
+                                             QueueEvent::Kind::kCancelled, QueueEvent::Kind::kDelayTold};
+
+absl::string_view OutcomeName(QueueEvent::Kind kind) {
+  switch (kind) {
+    case QueueEvent::Kind::kDelivered:
+      return "delivered";
+    case QueueEvent::Kind::kFailed:
+      return "failed";
+    case QueueEvent::Kind::kDeferred:
+      return "deferred";
+    case QueueEvent::Kind::kExpired:
+      return "expired";
+    case QueueEvent::Kind::kCancelled:
+      return "cancelled";
+    case QueueEvent::Kind::kDelayTold:
+      return "delay_told";
+  }
+  return "deferred";
 }
 
 }  // namespace
@@ -121,13 +144,32 @@ struct Metrics::Impl {
                                   "How long the engine has slowed down or stopped writes")),
         stalled(MakeGauge(registry, "mailstead_store_stalled",
                           "1 while the engine slows down writes, 2 while it stops them")),
-        healthy(MakeGauge(registry, "mailstead_store_healthy", "1 when writes succeed")) {
+        healthy(MakeGauge(registry, "mailstead_store_healthy", "1 when writes succeed")),
+        queue_outcomes(prometheus::BuildCounter()
+                           .Name("mailstead_store_queue_outcomes_total")
+                           .Help("What came of recipients in the queue for other hosts, by outcome")
+                           .Register(registry)),
+        notices_dropped(MakeCounter(registry, "mailstead_store_notices_dropped_total",
+                                    "Notices to senders that could not be stored")),
+        queue_messages(MakeGauge(registry, "mailstead_store_queue_messages", "Messages in the queue for other hosts")),
+        queue_recipients(MakeGauge(registry, "mailstead_store_queue_recipients", "Their recipients")),
+        queue_in_flight(
+            MakeGauge(registry, "mailstead_store_queue_in_flight", "Recipients in the queue that a front-end is at")),
+        queue_held(MakeGauge(registry, "mailstead_store_queue_held", "Recipients in the queue that an operator holds")),
+        queue_oldest_seconds(MakeGauge(registry, "mailstead_store_queue_oldest_seconds",
+                                       "How long the oldest message in the queue has waited")),
+        queue_relays(MakeGauge(registry, "mailstead_store_queue_relays", "Front-ends that work the queue off")) {
     // So that a rate is 0 before it first happens, not absent.
     for (int result = 0; result <= static_cast<int>(kLastLoginResult); ++result)
       LoginCounter(static_cast<LoginResult>(result));
+    for (const QueueEvent::Kind kind : kQueueEvents) QueueCounter(kind);
   }
 
   Counter& LoginCounter(LoginResult result) { return logins.Add({{"result", std::string(NameOf(result))}}); }
+
+  Counter& QueueCounter(QueueEvent::Kind kind) {
+    return queue_outcomes.Add({{"outcome", std::string(OutcomeName(kind))}});
+  }
 
   Family<Counter>& calls;
   Family<Histogram>& call_seconds;
@@ -160,6 +202,14 @@ struct Metrics::Impl {
   Counter& stall_seconds;
   Gauge& stalled;
   Gauge& healthy;
+  Family<Counter>& queue_outcomes;
+  Counter& notices_dropped;
+  Gauge& queue_messages;
+  Gauge& queue_recipients;
+  Gauge& queue_in_flight;
+  Gauge& queue_held;
+  Gauge& queue_oldest_seconds;
+  Gauge& queue_relays;
 
   absl::Mutex mutex;
   absl::flat_hash_map<std::string, Method> methods ABSL_GUARDED_BY(mutex);
@@ -237,6 +287,20 @@ void Metrics::SetEngine(const engine::EngineStatus& status) {
   impl_->leases.Set(static_cast<double>(status.leases.size()));
   impl_->stalled.Set(static_cast<double>(status.write_stall));
   RaiseTo(impl_->stall_seconds, absl::ToDoubleSeconds(status.writes_stalled));
+}
+
+void Metrics::CountQueueEvent(QueueEvent::Kind kind) { impl_->QueueCounter(kind).Increment(); }
+
+void Metrics::CountDroppedNotice() { impl_->notices_dropped.Increment(); }
+
+void Metrics::SetQueue(const engine::QueueStatus& status, int64_t relay_count, absl::Time now) {
+  impl_->queue_messages.Set(static_cast<double>(status.message_count));
+  impl_->queue_recipients.Set(static_cast<double>(status.recipient_count));
+  impl_->queue_in_flight.Set(static_cast<double>(status.in_flight_count));
+  impl_->queue_held.Set(static_cast<double>(status.held_count));
+  const bool any = status.oldest_time != absl::InfiniteFuture();
+  impl_->queue_oldest_seconds.Set(any ? std::max(0.0, absl::ToDoubleSeconds(now - status.oldest_time)) : 0);
+  impl_->queue_relays.Set(static_cast<double>(relay_count));
 }
 
 void Metrics::SetLockouts(const LockoutCounts& counts) {

@@ -31,9 +31,12 @@ class Metrics final : public MethodCounter {
   void CountLogin(LoginResult result) override;
   void CountFetchedBytes(int64_t size_bytes) override;
   void CountCommit(int64_t deleted_count) override;
+  void CountQueueEvent(QueueEvent::Kind kind) override;
+  void CountDroppedNotice() override;
   // A commit, or whatever else was written and synced, has ended.
   void ObserveCommit(absl::Duration took);
   void SetEngine(const engine::EngineStatus& status);
+  void SetQueue(const engine::QueueStatus& status, int64_t relay_count, absl::Time now);
   void SetLockouts(const LockoutCounts& counts);
   void SetHealthy(bool healthy);
 

@@ -67,22 +67,33 @@ Task<absl::StatusOr<Taken>> TakePieces(Environment& environment, rpc::Call& call
     if (first) {
       client_address = std::move(piece.client_address);
       grant = std::move(piece.grant);
-      if (!grant.empty()) CO_RETURN_IF_ERROR(co_await CheckSending(environment, call, grant));
+      if (!grant.empty()) {
+        CO_ASSIGN_OR_RETURN(const AccountId sender, co_await CheckSending(environment, call, grant));
+        intake.AllowRelay();
+        intake.SetLane(absl::StrCat("account ", sender.value));
+      }
       CO_RETURN_IF_ERROR(co_await intake.Begin(*std::move(piece.envelope)));
     }
     CO_RETURN_IF_ERROR(co_await intake.Append(std::move(piece.content)));
     if (!piece.last) continue;
     // The login may have ended while the message came.
-    if (!first && !grant.empty()) CO_RETURN_IF_ERROR(co_await CheckSending(environment, call, grant));
+    if (!first && !grant.empty()) {
+      const absl::StatusOr<AccountId> still_good = co_await CheckSending(environment, call, grant);
+      if (!still_good.ok()) co_return still_good.status();
+    }
     co_return co_await intake.Finish(std::move(piece.trace));
   }
 }
 
-// `scope`: delivery ids of different scopes never meet.
+// `scope`: delivery ids of different scopes never meet. `relay`: whoever calls may send to other hosts, also without a
+// submission's login.
+enum class Relay { kWithLogin, kAllowed };
 template <typename Request>
 Task<absl::StatusOr<Taken>> Receive(Environment& environment, rpc::Call& call, rpc::Reader<Request>& pieces,
-                                    TakePiece<Request> take, std::string scope, Promise promise) {
+                                    TakePiece<Request> take, std::string scope, Promise promise,
+                                    Relay relay) {
   Intake intake(environment.core.intake, std::move(scope), promise);
+  if (relay == Relay::kAllowed) intake.AllowRelay();
   std::string client_address;
   absl::StatusOr<Taken> taken = co_await TakePieces(environment, call, pieces, take, intake, client_address);
   call.SetTarget(absl::StrCat("message ", intake.envelope().delivery_id));

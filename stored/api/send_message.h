@@ -21,6 +21,15 @@ namespace mailstead::stored {
 
 // `message_damaged` in the log, where stored bytes are.
 void LogDamage(AccountId account, MessageId message, const absl::Status& status);
+void LogQueuedDamage(QueueId message, const absl::Status& status);
+
+// InvalidArgument with kReasonTooLarge for more than kWholeMessageBytes where the caller's way has a bound, as a batch has.
+inline absl::Status CheckFits(const rpc::Call& call, int64_t size_bytes) {
+  const bool bounded = call.max_response_bytes() < std::numeric_limits<int64_t>::max();
+  if (!bounded || size_bytes <= static_cast<int64_t>(store::kWholeMessageBytes)) return absl::OkStatus();
+  return WithReason(
+      absl::InvalidArgumentError("the message is too large for a batch: it needs a call of its own"), kReasonTooLarge);
+}
 
 // Reads a piece, writes it, reads the next: a slow reader holds one piece and no thread. `response` is the first
 // one, without content; the others have nothing beside it.
@@ -44,9 +53,7 @@ Task<absl::Status> SendPieces(Environment& environment, rpc::Call& call, engine:
   co_return absl::OkStatus();
 }
 
-// The message from `offset`, at most `limit` bytes of it (0: to its end). OutOfRange past the end;
-// InvalidArgument with kReasonTooLarge for more than kWholeMessageBytes where the caller's way has a bound,
-// as a batch has.
+// The message from `offset`, at most `limit` bytes of it (0: to its end). OutOfRange past the end; the errors of CheckFits.
 template <typename Response, typename Introduce>
 Task<absl::Status> SendMessage(Environment& environment, rpc::Call& call, AccountId account,
                                MessageId message, int64_t offset, int64_t limit, Introduce introduce,
@@ -60,12 +67,7 @@ Task<absl::Status> SendMessage(Environment& environment, rpc::Call& call, Accoun
   const int64_t left = (*reader)->size_bytes() - offset;
   if (left < 0) co_return absl::OutOfRangeError("read_offset is past the end");
   const int64_t wanted = limit == 0 ? left : std::min(left, limit);
-  const bool bounded = call.max_response_bytes() < std::numeric_limits<int64_t>::max();
-  if (bounded && wanted > static_cast<int64_t>(store::kWholeMessageBytes)) {
-    co_return WithReason(
-        absl::InvalidArgumentError("the message is too large for a batch: it needs a call of its own"),
-        kReasonTooLarge);
-  }
+  CO_RETURN_IF_ERROR(CheckFits(call, wanted));
   Response first;
   introduce(**reader, first);
   const absl::Status sent =

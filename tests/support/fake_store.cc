@@ -85,6 +85,7 @@ stored::CoreOptions CoreOptionsOf(const FakeStore::Options& options) {
   core.throttle.max_delay = options.wrong_password_delay;
   core.decoy_secret = std::string(32, 'd');
   core.grant_key = std::string(32, 'g');
+  core.secrets_key = std::string(32, 'k');
   core.max_message_bytes = options.max_message_bytes;
   core.in_use_wait = options.in_use_wait;
   core.hash_threads = 2;

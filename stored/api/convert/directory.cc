@@ -131,7 +131,9 @@ void ToProto(const Resolution& resolution, const ResolutionPath& path, v1::Resol
 
 void ToProto(const Resolution& resolution, frontend::v1::ResolveRecipientResponse& proto) {
   proto.set_outcome(OutcomeOf(resolution.outcome));
-  if (Takes(resolution)) proto.set_mailbox_count(static_cast<int64_t>(resolution.accounts.size()));
+  if (Takes(resolution) || resolution.outcome == Resolution::Outcome::kRemote) {
+    proto.set_mailbox_count(static_cast<int64_t>(resolution.accounts.size() + resolution.remote.size()));
+  }
 }
 
 absl::StatusOr<bool> FromProto(v1::PlusAddressing plus_addressing, bool if_unspecified) {

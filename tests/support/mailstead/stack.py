@@ -16,7 +16,7 @@ from .smtp import Smtp
 
 DOMAIN = "example.test"
 # Who may call the store, and as what each front-end does.
-ROLES = ("smtp", "pop", "operator")
+ROLES = ("smtp", "pop", "relay", "operator")
 ROLE_OF = {"smtpd": "smtp", "pop3d": "pop"}
 PASSWORD = "correct horse battery"  # With spaces: PASS takes the rest of the line.
 
@@ -105,6 +105,12 @@ class Smtpd(Server):
                     "admin_listen": "admin"}
 
 
+class Relay(Server):
+    """smtpd without listeners, which brings mail to other hosts."""
+    program = "smtpd"
+    listen_flags = {"admin_listen": "admin"}
+
+
 class Pop3d(Server):
     program = "pop3d"
     listen_flags = {"pop3_listen": "pop3", "pop3s_listen": "pop3s", "admin_listen": "admin"}
@@ -153,6 +159,13 @@ class Stack:
         defaults = dict(mx_listen="127.0.0.1:0", submission_listen="127.0.0.1:0",
                         submissions_listen="127.0.0.1:0", **self.frontend_flags("smtpd"))
         return self._add(Smtpd(name, {**defaults, **flags}, environment), ready)
+
+    def add_relay(self, name=None, ready=True, **flags):
+        name = name or f"relay-{sum(isinstance(server, Relay) for server in self.servers) + 1}"
+        defaults = dict(mx_listen="", submission_listen="", submissions_listen="", delivery_workers=10,
+                        delivery_timeout="30s", **self.frontend_flags("smtpd"))
+        defaults["store_token_file"] = self.token("relay")
+        return self._add(Relay(name, {**defaults, **flags}), ready)
 
     def add_pop3d(self, name=None, ready=True, environment=None, **flags):
         name = name or f"pop3d-{sum(isinstance(server, Pop3d) for server in self.servers) + 1}"

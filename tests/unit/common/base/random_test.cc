@@ -37,5 +37,19 @@ TEST(RandomTest, BytesAreEven) {
   }
 }
 
+TEST(Random, FractionsLieEverywhereBetweenZeroAndOne) {
+  bool low = false;
+  bool high = false;
+  for (int i = 0; i < 1000; ++i) {
+    const double fraction = RandomFraction();
+    ASSERT_GE(fraction, 0);
+    ASSERT_LT(fraction, 1);
+    low = low || fraction < 0.1;
+    high = high || fraction > 0.9;
+  }
+  EXPECT_TRUE(low);
+  EXPECT_TRUE(high);
+}
+
 }  // namespace
 }  // namespace mailstead

@@ -46,6 +46,7 @@ CoreOptions TestCoreOptions(absl::Duration in_use_wait) {
   options.throttle = FastThrottle();
   options.decoy_secret = std::string(32, 's');
   options.grant_key = std::string(32, 'g');
+  options.secrets_key = std::string(32, 'k');
   options.max_message_bytes = kMaxTestMessageBytes;
   options.in_use_wait = in_use_wait;
   options.hash_threads = 2;

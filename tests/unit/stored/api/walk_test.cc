@@ -59,6 +59,15 @@ constexpr Row kTable[] = {
     {"store.v1.BackupService/ListBackups", kOperator},
     {"store.v1.BackupService/VerifyBackup", kOperator},
     {"store.v1.BackupService/DeleteBackup", kOperator},
+    {"store.v1.RouteService/SetRoute", kOperator},
+    {"store.v1.RouteService/GetRoute", kOperator},
+    {"store.v1.RouteService/ListRoutes", kOperator},
+    {"store.v1.RouteService/DeleteRoute", kOperator},
+    {"store.v1.QueueService/ListQueuedMessages", kOperator},
+    {"store.v1.QueueService/GetQueuedMessage", kOperator},
+    {"store.v1.QueueService/ChangeQueuedMessages", kOperator},
+    {"store.v1.QueueService/ListDestinations", kOperator},
+    {"store.v1.QueueService/GetQueueStatus", kOperator},
     {"frontend.v1.AuthService/Authenticate", kSmtp | kPop},
     {"frontend.v1.AuthService/CheckSender", kSmtp},
     {"frontend.v1.AuthService/ListLoginChanges", kSmtp | kPop},
@@ -71,8 +80,11 @@ constexpr Row kTable[] = {
     {"frontend.v1.MaildropService/FetchMessage", kPop, true},
     {"frontend.v1.MaildropService/CommitMaildrop", kPop, true},
     {"frontend.v1.MaildropService/ReleaseMaildrop", kPop, true},
-    {"frontend.v1.LeaseService/RenewLease", kSmtp | kPop},
-    {"frontend.v1.LeaseService/EndLease", kSmtp | kPop},
+    {"frontend.v1.LeaseService/RenewLease", kSmtp | kPop | kRelay},
+    {"frontend.v1.LeaseService/EndLease", kSmtp | kPop | kRelay},
+    {"frontend.v1.RelayService/LeaseAttempts", kRelay},
+    {"frontend.v1.RelayService/FetchQueuedMessage", kRelay},
+    {"frontend.v1.RelayService/ReportAttempt", kRelay},
     {"frontend.v1.TlsService/ListTicketKeys", kSmtp | kPop},
     {"frontend.v1.BatchService/Probe", kSmtp | kPop | kRelay},
 };
@@ -131,8 +143,9 @@ TEST_P(WalkTest, EveryMethodOfTheTableIsWalked) {
     const bool changes =
         absl::StrContains(method->name, "/Create") || absl::StrContains(method->name, "/Update") ||
         absl::StrContains(method->name, "/Delete") || absl::StrContains(method->name, "/SetPassword") ||
+        absl::StrContains(method->name, "/SetRoute") ||
         absl::StrContains(method->name, "/BatchCreate") || absl::EndsWith(method->name, "/DeliverMessage") ||
-        absl::EndsWith(method->name, "/EndSession") || absl::EndsWith(method->name, "/ClearLockouts");
+        absl::EndsWith(method->name, "/ChangeQueuedMessages") || absl::EndsWith(method->name, "/EndSession") || absl::EndsWith(method->name, "/ClearLockouts");
     EXPECT_EQ(method->audited, changes) << method->name;
     // A readiness probe has a call of its own, since it tests the way too.
     const bool batched = absl::StartsWith(method->name, "mailstead.frontend.v1.") &&

@@ -1,0 +1,110 @@
+// The queue, for a front-end that brings mail to other hosts (mailstead.frontend.v1.RelayService), in plain C++ types. Role
+// relay. Errors are those of StoreApi.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "asio/awaitable.hpp"
+#include "common/mail/envelope.h"
+#include "common/store/ids.h"
+#include "common/store/store_api.h"
+
+namespace mailstead::store {
+
+// A way that an operator has chosen (proto: Route).
+struct Route {
+  enum class Tls : uint8_t { kMay, kNone, kRequire, kVerify };
+  struct Host {
+    std::string host;
+    uint16_t port = 25;
+  };
+  // In the order in which they are tried. Empty: as the DNS says.
+  std::vector<Host> hosts;
+  Tls tls = Tls::kMay;
+  // Empty: no AUTH.
+  std::string user;
+  std::string password;
+  std::string source_address;
+  std::string ehlo_name;
+};
+
+// Recipients of one message at one destination, for one transaction.
+struct QueueAttempt {
+  QueueId message;
+  // Names it.
+  int64_t grant = 0;
+  std::string destination;
+  // The destination did not answer last time.
+  bool probe = false;
+  // With these recipients.
+  Envelope envelope;
+  // One for each of them.
+  std::vector<int32_t> recipient_numbers;
+  int64_t size_bytes = 0;
+  absl::Time queue_time;
+  absl::Time expire_time;
+  // Before this one.
+  int32_t attempt_count = 0;
+  std::optional<Route> route;
+};
+
+struct QueueOutcome {
+  enum class Kind : uint8_t { kDelivered, kFailed, kDeferred };
+  // Of QueueAttempt::recipient_numbers.
+  int32_t number = 0;
+  Kind kind = Kind::kDeferred;
+  // 0: there was no reply.
+  int32_t code = 0;
+  // RFC 3463.
+  std::string status;
+  // At most kMaxReplyTextBytes of UTF-8 without control characters.
+  std::string text;
+  std::string host;
+  // Deferred: as the host asked; zero: by the schedule.
+  absl::Duration retry_after;
+  // Delivered: the host tells of the delivery.
+  bool dsn_relayed = false;
+};
+
+struct QueueReport {
+  enum class Sign : uint8_t { kNone, kAnswered, kUnreachable };
+  QueueId message;
+  int64_t grant = 0;
+  std::vector<QueueOutcome> outcomes;
+  Sign sign = Sign::kNone;
+};
+
+// Thread-safe.
+class RelayApi {
+ public:
+  // `store` outlives it.
+  explicit RelayApi(StoreApi& store) : store_(store) {}
+
+  // Waits up to `wait` for the first; `context.timeout` is beyond that.
+  asio::awaitable<absl::StatusOr<std::vector<QueueAttempt>>> LeaseAttempts(std::string lease_id, int limit,
+                                                                           absl::Duration wait, CallContext context);
+  // What is sent of a message, whole: at most kWholeMessageBytes.
+  asio::awaitable<absl::StatusOr<std::string>> FetchWhole(QueueId message, CallContext context);
+  // Piece by piece; `context.timeout` is for the whole message. Destroyed early: cancelled.
+  class Body {
+   public:
+    virtual ~Body() = default;
+    // Not empty, at most 64 KiB; empty: the end.
+    virtual asio::awaitable<absl::StatusOr<std::string>> Read() = 0;
+  };
+  std::unique_ptr<Body> Fetch(QueueId message, CallContext context);
+  // A repeat changes nothing, so it is tried again for `context.patience`.
+  asio::awaitable<absl::Status> Report(QueueReport report, CallContext context);
+
+ private:
+  StoreApi& store_;
+};
+
+}  // namespace mailstead::store
