@@ -1,6 +1,7 @@
 #include "smtpd/flags.h"
 
 #include <cstdint>
+#include <utility>
 
 #include "common/config/config.h"
 #include "smtpd/protocol/limits.h"
@@ -49,6 +50,39 @@ config::Options LimitRows(Limits& limits) {
   };
 }
 
+config::Options DeliveryRows(Flags& flags) {
+  return {
+      Flag("delivery_workers", flags.delivery_workers, Between(0, 10'000),
+           "messages that are brought to other hosts at a time, out of the store's queue; 0: none"),
+      Flag("delivery_port", flags.delivery_port, Between(1, 65535), "port of hosts that the DNS names; for tests and odd sites"),
+      Flag("delivery_timeout", flags.delivery_timeout, Between(kLeastTimeout, absl::Hours(1)),
+           "no wait for another host is longer than this (RFC 5321 section 4.5.3.2 has up to 10m); less sends mail twice"),
+      Flag("delivery_allow_networks", flags.delivery_allow_networks_text,
+           "networks that mail may be sent to whatever they are (loopback, our own), comma separated; for tests"),
+      Flag("delivery_allow_private", flags.delivery_allow_private,
+           "send mail to hosts with private addresses that the DNS names"),
+      Flag("dns_servers", flags.dns_servers_text,
+           "DNS servers, comma separated, as 127.0.0.1 or [2001:db8::53]:53; empty: the system's"),
+      Flag("dns_trusted", flags.dns_trusted_text,
+           "those of them that are believed about DNSSEC, as is the way to them; empty: 127.0.0.1 and ::1 where --dns_servers "
+           "names them"),
+  };
+}
+
+// What is made of several flags.
+void FinishDelivery(Flags& flags, config::Checker& check) {
+  absl::StatusOr<net::NetworkList> allowed = net::NetworkList::Parse(flags.delivery_allow_networks_text);
+  check.Ok("delivery_allow_networks", allowed.status());
+  if (allowed.ok()) flags.delivery_allow_networks = *std::move(allowed);
+  absl::StatusOr<std::vector<dns::Server>> servers = dns::ParseServers(flags.dns_servers_text);
+  check.Ok("dns_servers", servers.status());
+  if (servers.ok()) flags.dns_servers = *std::move(servers);
+  absl::StatusOr<std::vector<dns::Server>> trusted = dns::ParseServers(flags.dns_trusted_text);
+  check.Ok("dns_trusted", trusted.status());
+  if (!trusted.ok()) return;
+  flags.dns_trusted = trusted->empty() ? dns::TrustedByDefault(flags.dns_servers) : *std::move(trusted);
+}
+
 }  // namespace
 
 config::Options OptionsOf(Flags& flags) {
@@ -78,6 +112,7 @@ config::Options OptionsOf(Flags& flags) {
            "client "
            "is told 451; clients wait 10m for the reply"),
   };
+  Append(options, DeliveryRows(flags));
   Append(options, LimitRows(flags.limits));
   Append(options, OptionsOf(flags.frontend));
   return options;
@@ -90,9 +125,10 @@ Flags ReadFlags(int argc, char** argv) {
   config::Checker check;
   CheckOptions(options, check);
   Finish(flags.frontend, check);
-  check.That(
-      !flags.mx_listen.empty() || !flags.submission_listen.empty() || !flags.submissions_listen.empty(),
-      "mx_listen", "this, --submission_listen and --submissions_listen are all empty");
+  FinishDelivery(flags, check);
+  check.That(!flags.mx_listen.empty() || !flags.submission_listen.empty() || !flags.submissions_listen.empty() ||
+                 flags.delivery_workers > 0,
+             "mx_listen", "this, --submission_listen and --submissions_listen are all empty, and --delivery_workers is 0");
   check.ExitIfBad(kProgram.name);
   return flags;
 }

@@ -2,12 +2,15 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
 #include "absl/time/time.h"
 #include "common/config/option.h"
+#include "common/dns/server_list.h"
 #include "common/frontend/flags.h"
+#include "common/net/network_list.h"
 #include "smtpd/limits.h"
 
 namespace mailstead::smtp {
@@ -29,6 +32,20 @@ struct Flags {
   absl::Duration store_retry_for = absl::Seconds(10);
   // With the two before it well below the ten minutes that clients wait (RFC 5321 section 4.5.3.2.6).
   absl::Duration outcome_timeout = absl::Minutes(5);
+
+  // Attempts at a time to bring queued mail to other hosts; 0: none.
+  size_t delivery_workers = 0;
+  uint16_t delivery_port = 25;
+  // No time of a session with another host is longer.
+  absl::Duration delivery_timeout = absl::Minutes(10);
+  std::string delivery_allow_networks_text;
+  bool delivery_allow_private = false;
+  std::string dns_servers_text;
+  std::string dns_trusted_text;
+  // Made of these.
+  net::NetworkList delivery_allow_networks;
+  std::vector<dns::Server> dns_servers;
+  std::vector<dns::Server> dns_trusted;
 };
 
 // The rows of these flags, those of every front-end included. `flags` outlives them.

@@ -1,4 +1,4 @@
-// smtpd: takes mail in by SMTP and hands it to the store. It keeps nothing.
+// smtpd: takes mail in by SMTP and hands it to the store, and brings queued mail to other hosts. It keeps nothing.
 #include <memory>
 
 #include "common/config/log_flags.h"
@@ -17,6 +17,6 @@ int main(int argc, char** argv) {
   mailstead::smtp::Metrics metrics(registry);
   frontend::Daemon daemon(
       {.program = "smtpd", .flags = flags.frontend, .registry = registry, .observer = &metrics});
-  mailstead::smtp::Server server(flags, daemon, metrics);
-  return daemon.Run(server.listening(), {});
+  mailstead::smtp::Server server(flags, daemon, metrics, registry);
+  return daemon.Run(server.listening(), server.hooks());
 }

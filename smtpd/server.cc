@@ -4,16 +4,49 @@
 #include <utility>
 
 #include "common/base/clock.h"
+#include "absl/strings/ascii.h"
 #include "common/base/random.h"
+#include "common/config/config.h"
 
 namespace mailstead::smtp {
+namespace {
 
-Server::Server(const Flags& flags, frontend::Daemon& daemon, Metrics& metrics)
+outbound::RelayOptions RelayOptionsOf(const Flags& flags) {
+  outbound::RelayOptions options;
+  options.sessions = flags.delivery_workers;
+  options.hostname = flags.frontend.hostname;
+  options.port = flags.delivery_port;
+  options.timeouts.cap = flags.delivery_timeout;
+  options.dns_servers = flags.dns_servers;
+  options.dns_trusted = flags.dns_trusted;
+  options.hops.own_names = {absl::AsciiStrToLower(flags.frontend.hostname)};
+  options.hops.rules.allow_private = flags.delivery_allow_private;
+  options.hops.rules.allowed = flags.delivery_allow_networks;
+  options.store_timeout = flags.store_timeout;
+  options.drain_timeout = flags.frontend.drain_timeout;
+  return options;
+}
+
+}  // namespace
+
+Server::Server(const Flags& flags, frontend::Daemon& daemon, Metrics& metrics,
+               const std::shared_ptr<prometheus::Registry>& registry)
     : flags_(flags),
       rates_(flags.max_messages_per_account_per_hour, Clock::System()),
       mx_(MakeContext(ListenerKind::kMx, flags_, daemon, metrics)),
       submission_(MakeContext(ListenerKind::kSubmission, flags_, daemon, metrics)),
-      submissions_(MakeContext(ListenerKind::kSubmissions, flags_, daemon, metrics)) {}
+      submissions_(MakeContext(ListenerKind::kSubmissions, flags_, daemon, metrics)) {
+  if (flags_.delivery_workers == 0) return;
+  relay_journal_ = std::make_unique<outbound::RelayJournal>(registry);
+  absl::StatusOr<std::unique_ptr<outbound::Relay>> relay =
+      outbound::Relay::Create(daemon.store(), daemon.threads(), *relay_journal_, RelayOptionsOf(flags_));
+  config::Checker check;
+  check.Ok("delivery_workers", relay.status());
+  check.ExitIfBad("smtpd");
+  relay_ = *std::move(relay);
+}
+
+Server::~Server() = default;
 
 ConnectionContext Server::MakeContext(ListenerKind kind, const Flags& flags, frontend::Daemon& daemon,
                                       Metrics& metrics) {
@@ -45,9 +78,22 @@ std::vector<frontend::Listening> Server::listening() const {
     return frontend::ListenFor<Connection>(std::move(flag), std::string(ListenerName(context.session.kind)),
                                            addresses, context);
   };
-  return {listen("mx_listen", flags_.mx_listen, mx_),
-          listen("submission_listen", flags_.submission_listen, submission_),
-          listen("submissions_listen", flags_.submissions_listen, submissions_)};
+  std::vector<frontend::Listening> all;
+  if (!flags_.mx_listen.empty()) all.push_back(listen("mx_listen", flags_.mx_listen, mx_));
+  if (!flags_.submission_listen.empty()) {
+    all.push_back(listen("submission_listen", flags_.submission_listen, submission_));
+  }
+  if (!flags_.submissions_listen.empty()) {
+    all.push_back(listen("submissions_listen", flags_.submissions_listen, submissions_));
+  }
+  return all;
+}
+
+frontend::Hooks Server::hooks() {
+  if (relay_ == nullptr) return {};
+  return {.start = [this] { relay_->Start(); },
+          .health = [this] { return relay_->Health(); },
+          .end = [this] { return relay_->End(); }};
 }
 
 }  // namespace mailstead::smtp

@@ -95,6 +95,7 @@ struct Daemon::Impl {
   Listeners listeners;
   StoreWatch watch;
   Hooks hooks;
+  bool serves_clients = false;
   // Set when a signal has come.
   std::atomic<bool> draining = false;
   std::unique_ptr<obs::AdminServer> admin;
@@ -146,7 +147,8 @@ bool Daemon::Impl::End() {
     told = ended.wait_for(absl::ToChronoSeconds(kEndTimeout)) == std::future_status::ready;
   }
   const bool watched =
-      logins.Stop(kWatchEndTimeout) && tickets.Stop(kWatchEndTimeout) && watch.Stop(kWatchEndTimeout);
+      (!serves_clients || (logins.Stop(kWatchEndTimeout) && tickets.Stop(kWatchEndTimeout))) &&
+      watch.Stop(kWatchEndTimeout);
   obs::LogInfo("stopped", {{"drained", drained}, {"store_hangs", !told || !watched}});
   return drained && told && watched;
 }
@@ -171,8 +173,12 @@ int Daemon::Run(const std::vector<Listening>& listening, Hooks hooks) {
   asio::co_spawn(impl_->threads.first(), WatchCertificate(*impl_->tls), asio::detached);
   obs::LogInfo("started", {});
   impl_->watch.Start();
-  impl_->logins.Start();
-  impl_->tickets.Start();
+  // Who takes no clients has no logins to hear of, and may have no role to ask.
+  impl_->serves_clients = !listening.empty();
+  if (impl_->serves_clients) {
+    impl_->logins.Start();
+    impl_->tickets.Start();
+  }
 
   const int signal = net::WaitForSignal([this] { impl_->Reload(); });
   obs::LogInfo("draining", {{"signal", signal}});

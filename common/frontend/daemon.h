@@ -90,7 +90,7 @@ class Daemon {
   LoginWatch& logins();
   const Flags& flags() const;
 
-  // Listens, and serves until SIGTERM or SIGINT comes; then lets sessions end for drain_timeout. Gives the
+  // Listens, which may be on nothing, and serves until SIGTERM or SIGINT comes; then lets sessions end for drain_timeout. Gives the
   // process's exit status, and nothing runs any more then. Ends the program, with one line for each address
   // that cannot be listened on and status 2; and at once, with status 0, when a session hangs in the store.
   int Run(const std::vector<Listening>& listening, Hooks hooks);

@@ -10,8 +10,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
-#include "asio/ip/host_name.hpp"
 #include "common/config/config.h"
+#include "common/net/host_name.h"
 #include "common/net/listener.h"
 #include "common/net/pem_file.h"
 
@@ -21,22 +21,8 @@ namespace {
 using config::Between;
 using config::Flag;
 
-constexpr size_t kMaxHostnameBytes = 255;
 // As net::TlsOptions asks.
 constexpr off_t kMinTicketKeyBytes = 48;
-
-std::string MachineName() {
-  asio::error_code ignored;
-  std::string name = asio::ip::host_name(ignored);
-  return name.empty() ? "localhost" : name;
-}
-
-// A host name stands in replies, header fields and a certificate: it has letters of host names, and no more.
-bool IsHostname(absl::string_view name) {
-  return !name.empty() && name.size() <= kMaxHostnameBytes &&
-         name.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_[]:") ==
-             absl::string_view::npos;
-}
 
 // A port that gRPC cannot use it would replace by 443 without a word.
 bool IsStoreAddress(absl::string_view address) {
@@ -126,8 +112,8 @@ config::Options OptionsOf(Flags& flags) {
 }
 
 void Finish(Flags& flags, config::Checker& check) {
-  if (flags.hostname.empty()) flags.hostname = MachineName();
-  check.That(IsHostname(flags.hostname), "hostname", "must be a host name of at most 255 characters");
+  if (flags.hostname.empty()) flags.hostname = net::MachineName();
+  check.That(net::IsHostName(flags.hostname), "hostname", "must be a host name of at most 255 characters");
   check.That(!flags.sasl_mechanisms.empty(), "sasl_mechanisms", "must name at least one");
   check.That(IsStoreAddress(flags.store.target), "store",
              "must be host:port, dns:///name:port or unix:/path");

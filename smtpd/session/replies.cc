@@ -72,7 +72,6 @@ constexpr std::array<Reply, kReplyCount> kReplies = {{
     {R::kNeedsAuth, "needs_auth", 530, "5.7.0", "Authentication required"},
     {R::kBadCredentials, "bad_credentials", 535, "5.7.8", "Authentication credentials invalid"},
     {R::kRelayDenied, "relay_denied", 550, "5.7.1", "Relaying denied: the address is not of this host"},
-    {R::kNoOutbound, "no_outbound", 550, "5.4.4", "Mail to other hosts is not delivered by this server yet"},
     {R::kUnknownRecipient, "unknown_recipient", 550, "5.1.1", "No such mailbox"},
     {R::kRecipientDisabled, "recipient_disabled", 550, "5.2.1", "Mailbox disabled, not accepting messages"},
     {R::kSenderNotAllowed, "sender_not_allowed", 550, "5.7.1",

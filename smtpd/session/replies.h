@@ -62,7 +62,6 @@ enum class ReplyId : unsigned char {
   kNeedsAuth,
   kBadCredentials,
   kRelayDenied,
-  kNoOutbound,
   kUnknownRecipient,
   kRecipientDisabled,
   kSenderNotAllowed,

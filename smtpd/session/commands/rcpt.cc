@@ -18,10 +18,10 @@ ReplyId ReplyFor(const Dialog& dialog, Outcome outcome) {
     case Outcome::kAccount:
     case Outcome::kAlias:
       return ReplyId::kRecipientOk;
-    // SECURITY: no open relay. Percent and bang forms in a domain of ours are local parts like any other, and
-    // unknown.
+    // SECURITY: no open relay: only who has logged in sends to other hosts. Percent and bang forms in a domain of ours are
+    // local parts like any other, and unknown.
     case Outcome::kRemote:
-      return dialog.config.is_submission() ? ReplyId::kNoOutbound : ReplyId::kRelayDenied;
+      return dialog.config.is_submission() ? ReplyId::kRecipientOk : ReplyId::kRelayDenied;
     case Outcome::kUnknown:
       return ReplyId::kUnknownRecipient;
     case Outcome::kDisabled:
@@ -120,8 +120,8 @@ Action RcptResolved(Dialog& dialog, EnvelopeRecipient recipient,
   ReplyId reply = ReplyId::kTooManyRecipients;
   if (!resolution.ok()) {
     reply = ReplyForStoreFailure(resolution.status());
-  } else if (resolution->outcome != Outcome::kAccount && resolution->outcome != Outcome::kAlias) {
-    reply = ReplyFor(dialog, resolution->outcome);
+  } else if (const ReplyId said = ReplyFor(dialog, resolution->outcome); said != ReplyId::kRecipientOk) {
+    reply = said;
   } else if (Fits(transaction, recipient, resolution->mailbox_count)) {
     reply = ReplyId::kRecipientOk;
   }

@@ -1,0 +1,243 @@
+#include "smtpd/outbound/delivery.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "smtpd/outbound/asked_wait.h"
+
+namespace mailstead::smtp::outbound {
+namespace {
+
+using Kind = RecipientOutcome::Kind;
+
+// What is known of one recipient so far.
+struct Standing {
+  RecipientOutcome outcome;
+  std::string host;
+  bool dsn_relayed = false;
+  // Nothing more is tried for it in this attempt.
+  bool done = false;
+  // Some host said something at all.
+  bool heard = false;
+};
+
+store::QueueOutcome::Kind KindOf(Kind kind) {
+  switch (kind) {
+    case Kind::kDelivered:
+      return store::QueueOutcome::Kind::kDelivered;
+    case Kind::kFailed:
+      return store::QueueOutcome::Kind::kFailed;
+    case Kind::kDeferred:
+      break;
+  }
+  return store::QueueOutcome::Kind::kDeferred;
+}
+
+// RFC 3463 section 2: what stands for a reply that brought none.
+std::string StatusOf(const RecipientOutcome& outcome) {
+  if (!outcome.enhanced.empty()) return outcome.enhanced;
+  switch (outcome.kind) {
+    case Kind::kDelivered:
+      return "2.0.0";
+    case Kind::kFailed:
+      return "5.0.0";
+    case Kind::kDeferred:
+      break;
+  }
+  return "4.0.0";
+}
+
+class Attempt {
+ public:
+  explicit Attempt(Delivery& delivery) : delivery_(delivery), standing_(delivery.attempt.envelope.recipients.size()) {}
+
+  asio::awaitable<store::QueueReport> Run() {
+    for (const Way& way : delivery_.ways) {
+      if (AllDone() || transaction_count_ >= kMaxTransactions) break;
+      co_await Try(way);
+    }
+    co_return Report();
+  }
+
+ private:
+  bool AllDone() const {
+    return std::all_of(standing_.begin(), standing_.end(), [](const Standing& one) { return one.done; });
+  }
+
+  asio::awaitable<void> Try(const Way& way) {
+    const bool broke = co_await TryOnce(way);
+    if (!broke || way.key.tls.level != TlsPolicy::Level::kMay || delivery_.attempt.envelope.require_tls) co_return;
+    Way in_the_clear = way;
+    in_the_clear.key.tls.level = TlsPolicy::Level::kNone;
+    co_await TryOnce(in_the_clear);
+  }
+
+  // True: TLS broke.
+  asio::awaitable<bool> TryOnce(const Way& way) {
+    const Ended over_any = co_await TryConnection(way, Hosts::Age::kAny);
+    if (over_any != Ended::kNotOffered) co_return over_any == Ended::kTlsBroken;
+    const Ended over_fresh = co_await TryConnection(way, Hosts::Age::kFresh);
+    co_return over_fresh == Ended::kTlsBroken;
+  }
+
+  // How a connection has ended.
+  enum class Ended {
+    kOtherwise,
+    kTlsBroken,
+    // It was closed at rest: the host has seen nothing of the mail.
+    kNotOffered,
+  };
+  asio::awaitable<Ended> TryConnection(const Way& way, Hosts::Age age) {
+    Hosts::Found found = co_await delivery_.hosts.Connect(way.key, way.password, age);
+    if (found.host == nullptr) {
+      NoTransaction(way, found.outcome);
+      co_return found.outcome.kind == ConnectionOutcome::Kind::kTlsBroken ? Ended::kTlsBroken : Ended::kOtherwise;
+    }
+    answered_ = true;
+    std::vector<size_t> places;
+    Transaction transaction = MakeTransaction(places);
+    const absl::Status rewound = co_await delivery_.body.Rewind();
+    if (!rewound.ok()) {
+      // The store does not give it now. The connection is as it was.
+      Mark(places, OurWords(Kind::kDeferred, "4.3.0", absl::StrCat("the message could not be read: ", rewound.message())));
+      delivery_.hosts.GiveBack(way.key, std::move(found.host));
+      co_return Ended::kOtherwise;
+    }
+    const TransactionOutcome outcome = co_await found.host->Send(std::move(transaction), delivery_.body);
+    const bool not_offered = found.host->connection().stage == Stage::kIdle && !found.host->connection().usable();
+    if (not_offered && age == Hosts::Age::kAny) co_return Ended::kNotOffered;
+    ++transaction_count_;
+    Take(way, places, outcome, found.host->connection());
+    if (found.host->connection().usable()) delivery_.hosts.GiveBack(way.key, std::move(found.host));
+    co_return Ended::kOtherwise;
+  }
+
+  Transaction MakeTransaction(std::vector<size_t>& places) const {
+    Transaction transaction;
+    const Envelope& envelope = delivery_.attempt.envelope;
+    transaction.envelope = envelope;
+    transaction.envelope.recipients.clear();
+    for (size_t i = 0; i < standing_.size(); ++i) {
+      if (standing_[i].done) continue;
+      places.push_back(i);
+      transaction.envelope.recipients.push_back(envelope.recipients[i]);
+    }
+    transaction.content = delivery_.body.content();
+    return transaction;
+  }
+
+  static RecipientOutcome OurWords(Kind kind, absl::string_view status, std::string text) {
+    RecipientOutcome outcome;
+    outcome.kind = kind;
+    outcome.enhanced = std::string(status);
+    outcome.text = std::move(text);
+    return outcome;
+  }
+
+  void Mark(const std::vector<size_t>& places, const RecipientOutcome& outcome) {
+    for (const size_t place : places) {
+      standing_[place].outcome = outcome;
+      standing_[place].done = true;
+    }
+  }
+
+  // A host that was not spoken to as far as the mail: what it said counts where none says more.
+  void NoTransaction(const Way& way, const ConnectionOutcome& connection) {
+    if (connection.stage > Stage::kGreeting) answered_ = true;
+    const RecipientOutcome outcome = OutcomeWithoutTransaction(connection);
+    for (Standing& one : standing_) {
+      if (one.done) continue;
+      // One that says "later" is the better one to believe.
+      const bool better = !one.heard || (one.outcome.kind == Kind::kFailed && outcome.kind != Kind::kFailed);
+      if (!better) continue;
+      one.heard = true;
+      one.outcome = outcome;
+      one.host = way.host;
+    }
+  }
+
+  void Take(const Way& way, const std::vector<size_t>& places, const TransactionOutcome& transaction,
+            const ConnectionOutcome& connection) {
+    for (size_t i = 0; i < places.size() && i < transaction.recipients.size(); ++i) {
+      const RecipientOutcome& outcome = transaction.recipients[i];
+      Standing& one = standing_[places[i]];
+      one.heard = true;
+      one.outcome = outcome;
+      one.host = way.host;
+      one.dsn_relayed = transaction.dsn_passed_on;
+      one.done = IsLastWord(outcome, transaction, connection);
+    }
+  }
+
+  // Whether no other host is asked.
+  static bool IsLastWord(const RecipientOutcome& outcome, const TransactionOutcome& transaction,
+                         const ConnectionOutcome& connection) {
+    if (outcome.kind == Kind::kDelivered || transaction.unknown) return true;
+    // Our own words: what this host could not be offered, or a connection that was lost before the end of the message.
+    if (outcome.code == 0) return false;
+    // 421 is about the host.
+    return outcome.kind == Kind::kFailed || connection.kind != ConnectionOutcome::Kind::kClosing;
+  }
+
+  store::QueueReport Report() {
+    store::QueueReport report;
+    report.message = delivery_.attempt.message;
+    report.grant = delivery_.attempt.grant;
+    report.sign = answered_ ? store::QueueReport::Sign::kAnswered : store::QueueReport::Sign::kUnreachable;
+    for (size_t i = 0; i < standing_.size(); ++i) {
+      Standing& one = standing_[i];
+      if (one.outcome.kind == Kind::kFailed && !one.done && delivery_.some_unresolved) one.outcome.kind = Kind::kDeferred;
+      store::QueueOutcome& outcome = report.outcomes.emplace_back();
+      outcome.number = delivery_.attempt.recipient_numbers[i];
+      outcome.kind = KindOf(one.outcome.kind);
+      outcome.code = one.outcome.code;
+      outcome.status = StatusOf(one.outcome);
+      // A status of another class than the outcome says nothing (RFC 3463 section 2).
+      const char class_of = one.outcome.kind == Kind::kDelivered ? '2' : one.outcome.kind == Kind::kFailed ? '5' : '4';
+      if (outcome.status.front() != class_of) outcome.status.front() = class_of;
+      outcome.text = one.outcome.text;
+      outcome.host = one.host;
+      outcome.dsn_relayed = one.dsn_relayed;
+      // Once: a host that asks again and again is given the schedule.
+      const bool first = delivery_.attempt.attempt_count == 0;
+      if (one.outcome.kind == Kind::kDeferred && one.outcome.code != 0 && first) {
+        outcome.retry_after = AskedWait(one.outcome.text).value_or(absl::ZeroDuration());
+      }
+    }
+    return report;
+  }
+
+  Delivery& delivery_;
+  std::vector<Standing> standing_;
+  int transaction_count_ = 0;
+  bool answered_ = false;
+};
+
+}  // namespace
+
+asio::awaitable<store::QueueReport> Deliver(Delivery delivery) {
+  Attempt attempt(delivery);
+  co_return co_await attempt.Run();
+}
+
+store::QueueReport ReportWithoutWay(const store::QueueAttempt& attempt, std::string status, std::string text,
+                                    store::QueueReport::Sign sign) {
+  store::QueueReport report;
+  report.message = attempt.message;
+  report.grant = attempt.grant;
+  report.sign = sign;
+  const bool failed = absl::StartsWith(status, "5");
+  for (const int32_t number : attempt.recipient_numbers) {
+    store::QueueOutcome& outcome = report.outcomes.emplace_back();
+    outcome.number = number;
+    outcome.kind = failed ? store::QueueOutcome::Kind::kFailed : store::QueueOutcome::Kind::kDeferred;
+    outcome.status = status;
+    outcome.text = text;
+  }
+  return report;
+}
+
+}  // namespace mailstead::smtp::outbound

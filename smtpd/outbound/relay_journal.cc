@@ -1,0 +1,90 @@
+#include "smtpd/outbound/relay_journal.h"
+
+#include <prometheus/counter.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+
+#include <utility>
+
+#include "common/obs/log.h"
+
+namespace mailstead::smtp::outbound {
+namespace {
+
+using Kind = store::QueueOutcome::Kind;
+
+const prometheus::Histogram::BucketBoundaries kSeconds = {0.005, 0.025, 0.1, 0.5, 1, 5, 15, 60, 300};
+
+absl::string_view NameOf(Kind kind) {
+  switch (kind) {
+    case Kind::kDelivered:
+      return "delivered";
+    case Kind::kFailed:
+      return "failed";
+    case Kind::kDeferred:
+      break;
+  }
+  return "deferred";
+}
+
+}  // namespace
+
+RelayJournal::RelayJournal(std::shared_ptr<prometheus::Registry> registry) : registry_(std::move(registry)) {
+  auto& recipients = prometheus::BuildCounter()
+                         .Name("mailstead_relay_recipients_total")
+                         .Help("Recipients at other hosts, by what an attempt has come to")
+                         .Register(*registry_);
+  for (const Kind kind : {Kind::kDelivered, Kind::kFailed, Kind::kDeferred}) {
+    recipients_[static_cast<size_t>(kind)] = &recipients.Add({{"outcome", std::string(NameOf(kind))}});
+  }
+  attempts_ = &prometheus::BuildCounter()
+                   .Name("mailstead_relay_attempts_total")
+                   .Help("Attempts to bring a message to another host")
+                   .Register(*registry_)
+                   .Add({});
+  attempt_seconds_ = &prometheus::BuildHistogram()
+                          .Name("mailstead_relay_attempt_seconds")
+                          .Help("How long attempts took")
+                          .Register(*registry_)
+                          .Add({}, kSeconds);
+  dns_validating_ = &prometheus::BuildGauge()
+                         .Name("mailstead_relay_dns_validating")
+                         .Help("1 when the DNS servers validate DNSSEC and are trusted with it")
+                         .Register(*registry_)
+                         .Add({});
+}
+
+void RelayJournal::Attempted(const store::QueueAttempt& attempt, const store::QueueReport& report,
+                             absl::Duration took) {
+  attempts_->Increment();
+  attempt_seconds_->Observe(absl::ToDoubleSeconds(took));
+  size_t counts[3] = {};
+  for (const store::QueueOutcome& outcome : report.outcomes) ++counts[static_cast<size_t>(outcome.kind)];
+  for (size_t i = 0; i < 3; ++i) recipients_[i]->Increment(static_cast<double>(counts[i]));
+  // The store says what came of each recipient.
+  obs::LogInfo("attempted", {{"queued", attempt.message.value},
+                             {"delivery", attempt.envelope.delivery_id},
+                             {"destination", attempt.destination},
+                             {"delivered", counts[static_cast<size_t>(Kind::kDelivered)]},
+                             {"failed", counts[static_cast<size_t>(Kind::kFailed)]},
+                             {"deferred", counts[static_cast<size_t>(Kind::kDeferred)]},
+                             {"duration_ms", obs::Milliseconds(took)}});
+}
+
+void RelayJournal::StoreAway(const absl::Status& error) {
+  obs::LogWarning("relay_waits_for_store", {{"error", error.ToString()}});
+}
+
+void RelayJournal::StoreBack() { obs::LogInfo("relay_goes_on", {}); }
+
+void RelayJournal::Validates(bool validates, bool trusted) {
+  dns_validating_->Set(validates && trusted ? 1 : 0);
+  obs::LogInfo("dns_validation", {{"validates", validates}, {"trusted", trusted}});
+}
+
+void RelayJournal::Ended(bool all) {
+  if (!all) obs::LogWarning("attempts_cut_off", {});
+}
+
+}  // namespace mailstead::smtp::outbound

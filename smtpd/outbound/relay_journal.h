@@ -1,0 +1,43 @@
+// What a relay does, for the log and the metrics. docs/metrics.md and docs/operations.md list them.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <memory>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "common/store/relay_api.h"
+#include "smtpd/outbound/worker.h"
+
+namespace prometheus {
+class Counter;
+class Gauge;
+class Histogram;
+class Registry;
+}  // namespace prometheus
+
+namespace mailstead::smtp::outbound {
+
+// Thread-safe.
+class RelayJournal final : public WorkerJournal {
+ public:
+  explicit RelayJournal(std::shared_ptr<prometheus::Registry> registry);
+
+  void Attempted(const store::QueueAttempt& attempt, const store::QueueReport& report, absl::Duration took) override;
+  void StoreAway(const absl::Status& error) override;
+  void StoreBack() override;
+  // Whether the DNS servers validate, and are trusted with that.
+  void Validates(bool validates, bool trusted);
+  // The relay is over; false: something was cut off.
+  void Ended(bool all);
+
+ private:
+  const std::shared_ptr<prometheus::Registry> registry_;
+  std::array<prometheus::Counter*, 3> recipients_;
+  prometheus::Counter* attempts_;
+  prometheus::Histogram* attempt_seconds_;
+  prometheus::Gauge* dns_validating_;
+};
+
+}  // namespace mailstead::smtp::outbound

@@ -1,0 +1,295 @@
+#include "smtpd/outbound/worker.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "asio/co_spawn.hpp"
+#include "asio/detached.hpp"
+#include "common/base/random.h"
+#include "common/base/reason.h"
+#include "common/base/status.h"
+#include "common/store/limits.h"
+
+namespace mailstead::smtp::outbound {
+namespace {
+
+constexpr absl::Duration kStoreAwayPause = absl::Seconds(1);
+
+TlsPolicy::Level LevelOf(store::Route::Tls tls) {
+  switch (tls) {
+    case store::Route::Tls::kNone:
+      return TlsPolicy::Level::kNone;
+    case store::Route::Tls::kRequire:
+      return TlsPolicy::Level::kRequire;
+    case store::Route::Tls::kVerify:
+      return TlsPolicy::Level::kVerify;
+    case store::Route::Tls::kMay:
+      break;
+  }
+  return TlsPolicy::Level::kMay;
+}
+
+// The one place that decides how a connection is protected.
+TlsPolicy PolicyFor(const store::QueueAttempt& attempt, const store::Route* route, const std::string& host,
+                    bool host_is_address) {
+  TlsPolicy policy;
+  policy.level = route == nullptr ? TlsPolicy::Level::kMay : LevelOf(route->tls);
+  if (!host_is_address) policy.server_name = host;
+  // RFC 8689 section 4.2.1: TLS, and a certificate that is checked.
+  if (attempt.envelope.require_tls) policy.level = TlsPolicy::Level::kVerify;
+  if (policy.level == TlsPolicy::Level::kVerify) policy.names = {host};
+  return policy;
+}
+
+}  // namespace
+
+// A message of the queue: in memory when it is small, else read from the store as often as it is sent. The first reading of a
+// large one finds out what must be known of it before it is offered.
+class Worker::FetchedBody final : public Body {
+ public:
+  FetchedBody(store::RelayApi& store, QueueId message, int64_t size_bytes, store::CallContext context)
+      : store_(store), message_(message), size_bytes_(size_bytes), context_(std::move(context)) {}
+
+  asio::awaitable<absl::Status> Fetch() {
+    ContentCheck check;
+    if (size_bytes_ <= static_cast<int64_t>(store::kWholeMessageBytes)) {
+      CO_ASSIGN_OR_RETURN(whole_, co_await store_.FetchWhole(message_, context_));
+      check.Feed(whole_);
+    } else {
+      const std::unique_ptr<store::RelayApi::Body> stream = store_.Fetch(message_, context_);
+      for (;;) {
+        CO_ASSIGN_OR_RETURN(const std::string piece, co_await stream->Read());
+        if (piece.empty()) break;
+        check.Feed(piece);
+      }
+    }
+    content_ = check.Finish();
+    if (static_cast<int64_t>(content_.size_bytes) == size_bytes_) co_return absl::OkStatus();
+    co_return absl::DataLossError("the store gave fewer bytes than it had named");
+  }
+
+  const Content& content() const override { return content_; }
+
+  asio::awaitable<absl::Status> Rewind() override {
+    offset_ = 0;
+    piece_.clear();
+    if (whole_.empty()) stream_ = store_.Fetch(message_, context_);
+    co_return absl::OkStatus();
+  }
+
+  asio::awaitable<absl::StatusOr<std::string>> Next(size_t max_bytes) override {
+    if (!whole_.empty()) {
+      std::string piece = whole_.substr(offset_, max_bytes);
+      offset_ += piece.size();
+      co_return piece;
+    }
+    if (piece_.empty()) {
+      CO_ASSIGN_OR_RETURN(piece_, co_await stream_->Read());
+    }
+    if (piece_.size() <= max_bytes) co_return std::exchange(piece_, std::string());
+    std::string piece = piece_.substr(0, max_bytes);
+    piece_.erase(0, max_bytes);
+    co_return piece;
+  }
+
+ private:
+  store::RelayApi& store_;
+  const QueueId message_;
+  const int64_t size_bytes_;
+  const store::CallContext context_;
+  Content content_;
+  std::string whole_;
+  size_t offset_ = 0;
+  std::unique_ptr<store::RelayApi::Body> stream_;
+  std::string piece_;
+};
+
+Worker::Worker(asio::any_io_executor executor, store::RelayApi& store, store::LeaseKeeper& leases,
+               dns::Resolver& resolver, net::ClientTls& tls, WorkerPool& hashing, WorkerJournal& journal, WorkerOptions options,
+               Timers& timers)
+    : executor_(executor),
+      store_(store),
+      leases_(leases),
+      journal_(journal),
+      options_(std::move(options)),
+      timers_(timers),
+      finder_(resolver, options_.hops, [](size_t bound) { return std::min(static_cast<size_t>(RandomFraction() * static_cast<double>(bound)), bound - 1); }),
+      pool_(executor, tls, hashing, options_.pool, timers),
+      change_(timers.NewTimer(executor)),
+      pool_timer_(timers.NewTimer(executor)) {}
+
+Worker::~Worker() = default;
+
+store::CallContext Worker::Context(absl::Duration patience) const {
+  return {.session_id = "", .timeout = options_.store_timeout, .patience = patience};
+}
+
+asio::awaitable<void> Worker::AwaitChange(absl::Time until) { co_await change_->WaitUntil(until); }
+
+void Worker::Changed() { change_->Cancel(); }
+
+void Worker::NoteStore(const absl::Status& status) {
+  if (status.ok() != was_store_away_) return;
+  was_store_away_ = !status.ok();
+  if (was_store_away_) {
+    journal_.StoreAway(status);
+  } else {
+    journal_.StoreBack();
+  }
+}
+
+asio::awaitable<void> Worker::Run() {
+  running_ = true;
+  asio::co_spawn(executor_, KeepPool(), asio::detached);
+  while (!stopping_) {
+    // What cannot be reported is sent again: then nothing more of it is made.
+    if (session_count_ >= options_.sessions || unreported_count_ > 0) {
+      co_await AwaitChange(absl::InfiniteFuture());
+      continue;
+    }
+    const size_t free = std::min(options_.sessions - session_count_, static_cast<size_t>(store::kMaxLeasedAttempts));
+    // With sessions under way their ends must be noticed: the store is not asked to wait.
+    const absl::Duration wait = session_count_ == 0 ? options_.lease_wait : absl::ZeroDuration();
+    absl::StatusOr<std::vector<store::QueueAttempt>> attempts = co_await store_.LeaseAttempts(
+        leases_.lease_id(), static_cast<int>(free), wait, Context(absl::ZeroDuration()));
+    if (!attempts.ok()) {
+      // Before the first heartbeat, or when the store was away for longer than the lease lasts.
+      if (ReasonOf(attempts.status()) == kReasonNoLease) {
+        const absl::Status renewed = co_await leases_.RenewNow();
+        if (renewed.ok()) continue;
+      }
+      NoteStore(attempts.status());
+      co_await AwaitChange(timers_.Now() + kStoreAwayPause);
+      continue;
+    }
+    NoteStore(absl::OkStatus());
+    for (store::QueueAttempt& attempt : *attempts) {
+      ++session_count_;
+      asio::co_spawn(executor_, Attempt(std::move(attempt)), asio::detached);
+    }
+    // Something may have become due by the time that a session ends, or in a moment.
+    if (attempts->empty() && session_count_ > 0) co_await AwaitChange(timers_.Now() + absl::Milliseconds(100));
+  }
+  running_ = false;
+}
+
+void Worker::Stop() {
+  stopping_ = true;
+  Changed();
+  pool_timer_->Cancel();
+}
+
+void Worker::Close() {
+  closed_ = true;
+  Stop();
+  pool_.Close();
+}
+
+asio::awaitable<void> Worker::KeepPool() {
+  while (!stopping_) {
+    const absl::Time next = co_await pool_.EndIdle();
+    co_await pool_timer_->WaitUntil(std::min(next, timers_.Now() + options_.pool.idle_time));
+  }
+  co_await pool_.EndAll();
+}
+
+asio::awaitable<void> Worker::Attempt(store::QueueAttempt attempt) {
+  const absl::Time began = timers_.Now();
+  store::QueueReport report = co_await Deliver(attempt);
+  journal_.Attempted(attempt, report, timers_.Now() - began);
+  co_await Report(std::move(report));
+  --session_count_;
+  Changed();
+}
+
+asio::awaitable<store::QueueReport> Worker::Deliver(const store::QueueAttempt& attempt) {
+  Ways ways = co_await FindWays(attempt);
+  if (ways.report.has_value()) co_return *std::move(ways.report);
+  FetchedBody body(store_, attempt.message, attempt.size_bytes, Context(options_.report_patience));
+  const absl::Status fetched = co_await body.Fetch();
+  if (!fetched.ok()) {
+    co_return ReportWithoutWay(attempt, "4.3.0", absl::StrCat("the message could not be read: ", fetched.message()),
+                               store::QueueReport::Sign::kNone);
+  }
+  Delivery delivery{attempt, std::move(ways.ways), ways.some_unresolved, body, pool_};
+  co_return co_await outbound::Deliver(std::move(delivery));
+}
+
+void Worker::AddWays(const store::QueueAttempt& attempt, const NextHops& hops, uint16_t port, const store::Route* route,
+                     Ways& ways) const {
+  for (const NextHop& hop : hops.hosts) {
+    asio::error_code not_an_address;
+    (void)asio::ip::make_address(hop.host, not_an_address);
+    for (const asio::ip::address& address : hop.addresses) {
+      if (ways.ways.size() == kMaxAddressesPerAttempt) return;
+      Way way;
+      way.host = hop.host;
+      way.key.address = address.to_string();
+      way.key.port = port;
+      way.key.helo_name = options_.hostname;
+      way.key.tls = PolicyFor(attempt, route, hop.host, !not_an_address);
+      way.key.require_tls = attempt.envelope.require_tls;
+      if (route != nullptr) {
+        way.key.source = route->source_address;
+        if (!route->ehlo_name.empty()) way.key.helo_name = route->ehlo_name;
+        way.key.identity = route->user;
+        way.password = route->password;
+      }
+      ways.ways.push_back(std::move(way));
+    }
+  }
+}
+
+asio::awaitable<Worker::Ways> Worker::FindWays(const store::QueueAttempt& attempt) {
+  Ways ways;
+  const absl::Time deadline = timers_.Now() + options_.dns_timeout;
+  const store::Route* const route = attempt.route.has_value() ? &*attempt.route : nullptr;
+  if (route == nullptr || route->hosts.empty()) {
+    NextHopsResult found = co_await finder_.ForDomain(attempt.destination, deadline);
+    if (const auto* none = std::get_if<NoNextHop>(&found)) {
+      // A failed lookup speaks of the domain as a host does that is away.
+      ways.report = ReportWithoutWay(attempt, std::string(EnhancedStatus(none->reason)), none->text,
+                                     none->temporary() ? store::QueueReport::Sign::kUnreachable
+                                                       : store::QueueReport::Sign::kNone);
+      co_return ways;
+    }
+    const NextHops& hops = std::get<NextHops>(found);
+    ways.some_unresolved = !hops.unresolved.empty();
+    AddWays(attempt, hops, options_.port, route, ways);
+    co_return ways;
+  }
+  std::string why;
+  for (const store::Route::Host& host : route->hosts) {
+    NextHopsResult found = co_await finder_.ForHost(host.host, deadline);
+    if (const auto* none = std::get_if<NoNextHop>(&found)) {
+      ways.some_unresolved = true;
+      why = none->text;
+      continue;
+    }
+    AddWays(attempt, std::get<NextHops>(found), host.port, route, ways);
+  }
+  // What an operator has named is mended by the operator: never for good.
+  if (ways.ways.empty()) {
+    ways.report = ReportWithoutWay(attempt, "4.4.4", absl::StrCat("no host of the route has an address: ", why),
+                                   store::QueueReport::Sign::kUnreachable);
+  }
+  co_return ways;
+}
+
+asio::awaitable<void> Worker::Report(store::QueueReport report) {
+  bool counted = false;
+  const std::unique_ptr<Timer> pause = timers_.NewTimer(executor_);
+  while (true) {
+    const absl::Status kept = co_await store_.Report(report, Context(options_.report_patience));
+    NoteStore(kept);
+    // What the store does not take it will not take later: the attempt ends with the lease, and is made again.
+    if (kept.ok() || !IsTemporary(kept) || closed_) break;
+    if (!counted) ++unreported_count_;
+    counted = true;
+    co_await pause->WaitUntil(timers_.Now() + kStoreAwayPause);
+  }
+  if (counted) --unreported_count_;
+}
+
+}  // namespace mailstead::smtp::outbound
