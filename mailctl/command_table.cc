@@ -7,7 +7,7 @@ namespace mailstead::ctl {
 const std::vector<Command>& AllCommands() {
   static const std::vector<Command> commands = [] {
     std::vector<Command> all;
-    for (auto* part : {DomainCommands, AccountCommands, AliasCommands, MessageCommands, DeliverCommands,
+    for (auto* part : {DomainCommands, AccountCommands, AliasCommands, RouteCommands, QueueCommands, MessageCommands, DeliverCommands,
                        FetchCommands, ResolveCommands, SessionCommands, LockoutCommands, StatusCommands,
                        VerifyCommands, BackupCommands, ProgramCommands}) {
       for (Command& command : part()) all.push_back(command);
@@ -26,6 +26,8 @@ const std::vector<Noun>& AllNouns() {
       if (command.noun == "domain") summary = "Domains this server takes mail for.";
       if (command.noun == "account") summary = "Accounts: an address with a mailbox and a password.";
       if (command.noun == "alias") summary = "Addresses that lead to other addresses, and catch-alls.";
+      if (command.noun == "route") summary = "Which way mail for other hosts takes.";
+      if (command.noun == "queue") summary = "Mail that waits for other hosts.";
       if (command.noun == "message") summary = "Messages in a mailbox.";
       if (command.noun == "session") summary = "POP3 sessions that hold a mailbox.";
       if (command.noun == "lockout") summary = "Accounts and networks locked out after wrong passwords.";

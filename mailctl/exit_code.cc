@@ -35,11 +35,11 @@ ExitCode ExitCodeOf(const absl::Status& status) {
     case absl::StatusCode::kAlreadyExists:
       return ExitCode::kAlreadyExists;
     case absl::StatusCode::kResourceExhausted: {
-      // A message over the size limit or over a mailbox's whole quota stays over it; a full disk or mailbox may have room
-      // later.
+      // A message over the size limit or over a mailbox's whole quota stays over it, and routes do not go by themselves; a full
+      // disk or mailbox may have room later.
       const std::string reason = ReasonOf(status);
-      const bool permanent =
-          reason == kReasonTooLarge || reason == kReasonQuotaTooSmall || reason == kReasonTooManyMailboxes;
+      const bool permanent = reason == kReasonTooLarge || reason == kReasonQuotaTooSmall ||
+                             reason == kReasonTooManyMailboxes || reason == kReasonTooManyRoutes;
       return permanent ? ExitCode::kRefused : ExitCode::kTemporary;
     }
     case absl::StatusCode::kUnavailable:

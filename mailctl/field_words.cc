@@ -61,7 +61,8 @@ std::string WordsForField(const Message& request, absl::string_view field) {
     const FieldDescriptor* const descriptor = message->GetDescriptor()->FindFieldByName(step.name);
     if (descriptor == nullptr) return std::string(field);
     // SECURITY: an error is shown, and kept in logs of scripts.
-    if (descriptor->message_type() == store::v1::Password::descriptor()) return "password";
+    const bool is_password = step.name == "password" || descriptor->message_type() == store::v1::Password::descriptor();
+    if (is_password) return "password";
     if (i + 1 == path.size()) {
       const std::string value = StringAt(*message, *descriptor, step.index);
       if (!value.empty()) return value;

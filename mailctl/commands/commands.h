@@ -10,6 +10,8 @@ namespace mailstead::ctl {
 std::vector<Command> DomainCommands();
 std::vector<Command> AccountCommands();
 std::vector<Command> AliasCommands();
+std::vector<Command> RouteCommands();
+std::vector<Command> QueueCommands();
 std::vector<Command> MessageCommands();
 std::vector<Command> DeliverCommands();
 std::vector<Command> FetchCommands();

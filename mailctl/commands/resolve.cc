@@ -30,11 +30,12 @@ Verdict Judge(const Response& response) {
     case Response::OUTCOME_ACCOUNT:
       return {absl::StrCat("an account here: ", mailboxes), "250 2.1.5", absl::StatusCode::kOk};
     case Response::OUTCOME_ALIAS:
-      return {absl::StrCat("an alias or catch-all here: ", mailboxes), "250 2.1.5", absl::StatusCode::kOk};
+      return {absl::StrCat("an alias or catch-all here: ",
+                           response.account_ids().empty() ? "other hosts only" : mailboxes),
+              "250 2.1.5", absl::StatusCode::kOk};
     case Response::OUTCOME_REMOTE:
-      return {response.steps_size() > 1 ? "another host: an alias leads there"
-                                        : "another host: its domain is not one of this server",
-              "550 5.7.1, or 550 5.4.4 to an account that sends", absl::StatusCode::kFailedPrecondition};
+      return {"another host: its domain is not one of this server", "550 5.7.1, and 250 2.1.5 to an account that sends",
+              absl::StatusCode::kFailedPrecondition};
     case Response::OUTCOME_UNKNOWN:
       return {"nobody: the domain is one of this server, the mailbox does not exist", "550 5.1.1",
               absl::StatusCode::kNotFound};
@@ -58,7 +59,7 @@ std::string KindText(const v1::ResolutionStep& step) {
     case v1::ResolutionStep::KIND_ALIAS:
       return "alias";
     case v1::ResolutionStep::KIND_REMOTE:
-      return "at another host: no mail for any of them is taken";
+      return "at another host: waits in the queue";
     case v1::ResolutionStep::KIND_UNKNOWN:
       return "does not exist: passed over while another takes the mail";
     case v1::ResolutionStep::KIND_DISABLED:

@@ -6,6 +6,7 @@
 #include "mailctl/client.h"
 #include "mailctl/commands/commands.h"
 #include "mailctl/commands/postmaster.h"
+#include "mailctl/commands/route_text.h"
 #include "mailctl/output.h"
 
 namespace mailstead::ctl {
@@ -46,7 +47,8 @@ absl::StatusOr<std::string> PostmasterText(Client& store) {
                       count == 1 ? " names nobody: " : " name nobody: ", absl::StrJoin(without, ", "));
 }
 
-std::string StatusText(const v1::GetStatusResponse& status, absl::string_view postmaster, absl::Time now) {
+std::string StatusText(const v1::GetStatusResponse& status, absl::string_view postmaster, absl::string_view routes,
+                       absl::Time now) {
   FieldList fields;
   fields.Add("health", IsHealthy(status) ? "good" : absl::StrCat("BAD: ", status.health_detail()));
   fields.Add("version", status.version());
@@ -56,6 +58,7 @@ std::string StatusText(const v1::GetStatusResponse& status, absl::string_view po
   fields.Add("accounts", absl::StrCat(status.account_count()));
   fields.Add("aliases", absl::StrCat(status.alias_count()));
   fields.Add("postmaster", postmaster);
+  fields.Add("outgoing mail", routes);
   fields.Add("messages", absl::StrCat(status.message_count(), ", ", FormatBytes(status.message_bytes())));
   fields.Add("on disk", absl::StrCat(FormatBytes(status.disk_bytes()), ", ",
                                      FormatBytes(status.disk_free_bytes()), " free"));
@@ -75,8 +78,9 @@ absl::Status Status(const Arguments&, Context& context) {
   context.output().Json(status);
   if (!context.output().json()) {
     const absl::StatusOr<std::string> postmaster = PostmasterText(*store);
+    const absl::StatusOr<std::string> routes = RoutesText(*store);
     context.output().Raw(StatusText(status, postmaster.ok() ? *postmaster : postmaster.status().message(),
-                                    context.clock().Now()));
+                                    routes.ok() ? *routes : routes.status().message(), context.clock().Now()));
   }
   if (IsHealthy(status)) return absl::OkStatus();
   return absl::UnavailableError(absl::StrCat("the store is not healthy: ", status.health_detail()));
