@@ -35,7 +35,8 @@ class Composition:
     def __init__(self, **settings):
         self.project = f"mailstead-test-{secrets.token_hex(4)}"
         self.ports = dict(zip(PORTS, free_ports(len(PORTS))))
-        self.settings = {"MAILSTEAD_BIND": "127.0.0.1",
+        # Without the first account of a try-out.
+        self.settings = {"MAILSTEAD_BIND": "127.0.0.1", "MAILSTEAD_DELIVERY": "direct",
                          **{f"MAILSTEAD_{name}_PORT": str(port) for name, port in self.ports.items()}, **settings}
 
     def compose(self, *argv, input=None, timeout=180):

@@ -37,5 +37,25 @@ class LogTest(unittest.TestCase):
             self.assertNotIn("logging", blocks(lines, 4), f"{name} has a log of its own")
 
 
+class StoredTest(unittest.TestCase):
+
+    def setUp(self):
+        top = blocks(FILE.read_text(encoding="utf-8"), 0)
+        self.lines = blocks(top["services"], 2)["stored"]
+        self.stored = blocks(self.lines, 4)
+        self.dockerfile = (REPOSITORY / "Dockerfile").read_text(encoding="utf-8")
+
+    def test_a_first_try_out_keeps_its_mail(self):
+        self.assertIn('entrypoint: ["first-start"]\n', self.lines)
+        self.assertIn("MAILSTEAD_DELIVERY: ${MAILSTEAD_DELIVERY:-}\n", self.stored["environment"])
+
+    def test_the_key_of_secrets_is_not_with_what_it_seals(self):
+        key = re.search(r"STORED_SECRETS_KEY_FILE=(\S+)/[^/\s]+ ", self.dockerfile).group(1)
+        volumes = dict(reversed(line.rsplit(":", 1)) for line in re.findall(r"^ +- (\S+)$", self.stored["volumes"],
+                                                                            re.MULTILINE))
+        self.assertEqual("store-secrets", volumes[key])
+        self.assertEqual(1, list(volumes.values()).count("store-secrets"))
+
+
 if __name__ == "__main__":
     unittest.main()

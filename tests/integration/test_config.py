@@ -13,6 +13,7 @@ WRONG = {
         ("ticket_key_period", "0s"), ("ticket_key_period", "169h"), ("scram_iterations", "4095"), ("scram_iterations", "many"),
         ("credential_cache_ttl", "-1s"),
         ("max_message_bytes", "-5"), ("engine", "paper"), ("tls_cert", "/no/such/file"), ("data_dir", ""),
+        ("secrets_key_file", "/no/such/folder/key"), ("secrets_key_file", "/dev/null"),
     ],
     "smtpd": [
         ("no_such_flag", "1"), ("mx_listen", "127.0.0.1"), ("submission_listen", "1.2.3:x"),

@@ -315,11 +315,12 @@ class MailctlTest(StackCase):
 
     def test_help_with_an_example_for_everything(self):
         general = self.ctl.run("help").decode()
-        for noun in ("domain", "account", "alias", "message", "status", "deliver", "fetch", "verify", "completion"):
+        for noun in ("domain", "account", "alias", "route", "message", "status", "deliver", "fetch", "verify", "completion"):
             self.assertIn(noun, general)
         for command in ("domain add", "domain list", "domain show", "domain set", "domain remove", "account add",
                         "account list", "account show", "account set", "account password", "account remove",
                         "account import", "alias add", "alias list", "alias show", "alias set", "alias remove",
+                        "route set", "route list", "route show", "route remove",
                         "message list", "message show", "message remove", "session list", "session end", "lockout list",
                         "lockout clear", "deliver", "fetch", "status", "verify",
                         "resolve", "completion"):

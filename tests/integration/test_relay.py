@@ -75,14 +75,10 @@ class RelayTest(SharedStackCase):
             reply = session.command("RCPT TO:<victim@other.test>")
             self.assertEqual((550, "5.7.1"), (reply.code, reply.enhanced), reply)
 
-    def test_submission_refuses_other_hosts_with_a_clear_text(self):
+    def test_who_has_logged_in_sends_to_other_hosts(self):
         with self.stack.submission(self.user) as session:
-            session.login_name = self.user
-            self.assert_refused(session)
             session.expect(250, f"MAIL FROM:<{self.user}>")
-            reply = session.command("RCPT TO:<victim@other.test>")
-            self.assertEqual(550, reply.code, reply)
-            self.assertRegex(reply.text.lower(), "other hosts|outbound|remote|elsewhere|outside")
+            session.expect(250, "RCPT TO:<friend@other.test>")
 
     def test_source_route_to_here_is_ignored(self):
         """RFC 5321 appendix C: the route is dropped, the mailbox is what counts."""
@@ -90,11 +86,12 @@ class RelayTest(SharedStackCase):
             session.deliver("a@elsewhere.test", f"@other.test,@third.test:{self.user}", MAIL)
         self.assertEqual(1, self.mailbox_count(self.user))
 
-    def test_alias_that_leads_away_is_refused(self):
-        self.stack.ctl.add_alias("away@example.test", "victim@other.test")
+    def test_only_an_alias_leads_a_stranger_to_other_hosts(self):
+        self.stack.ctl.add_alias("away@example.test", "friend@other.test")
         with self.stack.mx() as session:
             session.expect(250, "MAIL FROM:<a@elsewhere.test>")
-            self.assertEqual(550, session.command("RCPT TO:<away@example.test>").code)
+            session.expect(250, "RCPT TO:<away@example.test>")
+            self.assertEqual(550, session.command("RCPT TO:<friend@other.test>").code)
 
     def test_catch_all_takes_odd_forms_into_a_mailbox_here(self):
         self.stack.ctl.add_domain("catch.test")

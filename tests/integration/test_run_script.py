@@ -1,5 +1,6 @@
 """scripts/run: the first command a stranger gives."""
 
+import json
 import os
 import re
 import socket
@@ -38,12 +39,13 @@ class RunScriptTest(StackCase):
         self.holder = self.new_stack()
         self.processes = []
 
-    def start(self, name, password="demo pass word", data=None, names=PORTS):
+    def start(self, name, password="demo pass word", data=None, names=PORTS, **settings):
         self.holder.secrets.add(password)
         ports = dict(zip(names, free_ports(len(names))))
         environment = {f"MAILSTEAD_{key}_PORT": str(port) for key, port in ports.items()}
         environment["MAILSTEAD_DATA"] = str(data or self.holder.folder / name)
         environment["MAILSTEAD_DEMO_PASSWORD"] = password
+        environment.update(settings)
         process = Process(name, [REPOSITORY / "scripts" / "run"], environment, cwd="/")
         process.ports, process.data = ports, environment["MAILSTEAD_DATA"]
         self.processes.append(process)
@@ -94,6 +96,9 @@ class RunScriptTest(StackCase):
                         environment={"MAILSTEAD_DATA": first.data})
         self.assertEqual(0, done.returncode, done.stderr)
         self.assertIn(USER.encode(), done.stdout)
+        # Nothing leaves a first try-out, and it says so.
+        self.assertRegex(first.text(), rf"mail for other hosts stays here, in the mailbox of {USER}, until .* route remove default")
+        self.assertEqual([("default", USER)], self.routes(first))
 
         children = self.children(first)
         self.assertEqual({"stored", "smtpd", "pop3d"}, set(children))
@@ -105,7 +110,18 @@ class RunScriptTest(StackCase):
         second = self.start("one again", data=first.data)
         print(f"second start: {time.monotonic() - started:.1f} s")
         self.assertRegex(second.text().lower(), "kept|keeps|existing|already")
+        self.assertIn("mail for other hosts stays here", second.text())
         self.assertEqual([MAIL], self.fetch(second))
+
+    def routes(self, process):
+        done = run_tool([bin_dir() / "mailctl", "route", "list", "--json"], environment={"MAILSTEAD_DATA": process.data})
+        self.assertEqual(0, done.returncode, done.stderr)
+        return [(route["destination"], route["mailbox"]) for route in json.loads(done.stdout)["routes"]]
+
+    def test_a_first_start_that_lets_mail_out(self):
+        process = self.start("direct", MAILSTEAD_DELIVERY="direct")
+        self.assertEqual([], self.routes(process))
+        self.assertIn("mail for other hosts goes to the hosts that the DNS names", process.text())
 
     def test_a_folder_of_the_time_when_both_front_ends_had_one_token(self):
         data = self.holder.folder / "old"

@@ -22,6 +22,7 @@ TEST(CommandTableTest, HasTheVerbsOfEveryNoun) {
       EXPECT_NE(FindCommand(noun, verb), nullptr) << noun << " " << verb;
     }
   }
+  for (const char* verb : {"set", "list", "show", "remove"}) EXPECT_NE(FindCommand("route", verb), nullptr) << verb;
   for (const char* verb : {"list", "show", "remove"})
     EXPECT_NE(FindCommand("message", verb), nullptr) << verb;
   EXPECT_NE(FindCommand("account", "import"), nullptr);

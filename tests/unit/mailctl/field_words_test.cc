@@ -5,6 +5,7 @@
 #include "common/base/reason.h"
 #include "mailstead/store/v1/directory.pb.h"
 #include "mailstead/store/v1/message.pb.h"
+#include "mailstead/store/v1/route.pb.h"
 
 namespace mailstead::ctl {
 namespace {
@@ -42,6 +43,9 @@ TEST(FieldWordsTest, APasswordIsNeverShown) {
   v1::SetPasswordRequest change;
   change.mutable_password()->set_crypt_hash("$6$secret");
   EXPECT_EQ(WordsForField(change, "password.crypt_hash"), "password");
+  v1::SetRouteRequest route;
+  route.set_password("secret");
+  EXPECT_EQ(WordsForField(route, "password"), "password");
 }
 
 TEST(FieldWordsTest, APathThatIsNotThereStaysAsItIs) {

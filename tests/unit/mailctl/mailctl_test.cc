@@ -520,6 +520,140 @@ TEST_F(MailctlTest, AnAliasWithATargetThatTakesNoMailIsForced) {
             "smtpd answers 250 2.1.5\n");
 }
 
+TEST_F(MailctlTest, RouteLife) {
+  AddDemo();
+  EXPECT_EQ(Mailctl({"route", "list"}), 0);
+  EXPECT_EQ(out_, "no routes: mail goes as the DNS says\n");
+  EXPECT_EQ(Mailctl({"route", "set", "default", "--to", "demo@example.test"}), 0) << err_;
+  EXPECT_EQ(out_, "route default: the mailbox of demo@example.test\n");
+  EXPECT_EQ(Mailctl({"route", "set", ".B.test", "--via", "h.test:587,[2001:db8::1]:2525", "--via=192.0.2.1",
+                     "--tls=require", "--sender=a.test", "--source=192.0.2.9", "--ehlo=mail.a.test"}),
+            0)
+      << err_;
+  EXPECT_EQ(out_, "route .b.test for mail from a.test: h.test:587, [2001:db8::1]:2525, 192.0.2.1:25\n");
+  EXPECT_EQ(Mailctl({"route", "show", ".b.test", "--sender=A.test"}), 0) << err_;
+  EXPECT_THAT(out_, HasSubstr("mail from:    a.test\n"));
+  EXPECT_THAT(out_, HasSubstr("tls:          require\n"));
+  EXPECT_THAT(out_, HasSubstr("source:       192.0.2.9\n"));
+  EXPECT_THAT(out_, HasSubstr("ehlo:         mail.a.test\n"));
+  EXPECT_EQ(Mailctl({"route", "set", "direct.test", "--direct"}), 0) << err_;
+  EXPECT_EQ(out_, "route direct.test: as the DNS says\n");
+  EXPECT_EQ(Json({"route", "list"}).fields().at("routes").list_value().values_size(), 3);
+  EXPECT_EQ(Mailctl({"route", "list"}), 0);
+  EXPECT_THAT(out_, ContainsRegex("default +anybody +the mailbox of demo@example.test +- +-"));
+  EXPECT_EQ(Mailctl({"route", "show", "default", "--sender=a.test"}), 3);
+  EXPECT_EQ(Mailctl({"route", "remove", ".b.test", "--sender=a.test"}), 0) << err_;
+  EXPECT_EQ(out_, "route .b.test for mail from a.test removed\n");
+  EXPECT_EQ(Mailctl({"route", "remove", ".b.test", "--sender=a.test"}), 3);
+  EXPECT_EQ(Mailctl({"account", "remove", "demo@example.test", "--yes"}), 0);
+  EXPECT_EQ(Mailctl({"route", "show", "default"}), 0);
+  EXPECT_THAT(out_, ContainsRegex("mailbox [0-9]+, which is gone"));
+}
+
+TEST_F(MailctlTest, HostsOfARoute) {
+  struct Row {
+    const char* via;
+    // As RouteHosts of the document; empty: a usage error.
+    const char* hosts;
+  };
+  const Row rows[] = {
+      {"h", "h 25"},
+      {"h:1", "h 1"},
+      {"h:65535", "h 65535"},
+      {"h:0", ""},
+      {"h:65536", ""},
+      {"h:", ""},
+      {"h:x", ""},
+      {"h:+1", ""},
+      {"192.0.2.1:26", "192.0.2.1 26"},
+      {"2001:db8::1", "2001:db8::1 25"},
+      {"[2001:db8::1]", "2001:db8::1 25"},
+      {"[2001:db8::1]:26", "2001:db8::1 26"},
+      {"[2001:db8::1", ""},
+      {"[2001:db8::1]26", ""},
+      {"a,b:26,a:27", "a 25, b 26, a 27"},
+  };
+  for (const Row& row : rows) {
+    const Words words = {"route", "set", "default", "--via", row.via};
+    if (*row.hosts == '\0') {
+      EXPECT_EQ(Mailctl(words), 2) << row.via;
+      continue;
+    }
+    const google::protobuf::Struct document = Json(words);
+    std::string hosts;
+    for (const auto& host : document.fields().at("hosts").list_value().values()) {
+      const auto& fields = host.struct_value().fields();
+      absl::StrAppend(&hosts, hosts.empty() ? "" : ", ", fields.at("host").string_value(), " ",
+                      fields.at("port").number_value());
+    }
+    EXPECT_EQ(hosts, row.hosts) << row.via;
+  }
+}
+
+TEST_F(MailctlTest, APasswordOfARouteComesFromStandardInput) {
+  const Words set = {"route", "set", "default", "--via=h.test:587", "--user=u"};
+  Words with_password = set;
+  with_password.push_back("--password_stdin");
+  EXPECT_EQ(Mailctl(set), 2) << "there is none yet, and nobody to ask";
+  EXPECT_EQ(Mailctl(with_password, "route secret\n"), 0) << err_;
+  EXPECT_EQ(Mailctl({"route", "show", "default"}), 0);
+  EXPECT_THAT(out_, HasSubstr("tls:          verify\n"));
+  EXPECT_THAT(out_, HasSubstr("user:         u\n"));
+  EXPECT_THAT(out_, HasSubstr("password:     kept\n"));
+  EXPECT_THAT(out_, Not(HasSubstr("route secret")));
+  EXPECT_EQ(Mailctl(set), 0) << "it stays: " << err_;
+  EXPECT_TRUE(Json({"route", "show", "default"}).fields().at("has_password").bool_value());
+  EXPECT_EQ(Mailctl(with_password, "secret\tsecret\n"), 1);
+  EXPECT_EQ(err_, "mailctl: password: must not have control characters\n");
+  EXPECT_EQ(Mailctl(with_password, "\xff\n"), 1);
+  Words in_clear = with_password;
+  in_clear.push_back("--tls=may");
+  EXPECT_EQ(Mailctl(in_clear, "route secret\n"), 1);
+  EXPECT_THAT(err_, StartsWith("mailctl: u: needs TLS"));
+}
+
+TEST_F(MailctlTest, ARouteGoesOneWay) {
+  AddDemo();
+  const Words refused[] = {{},
+                           {"--direct", "--via=h"},
+                           {"--to=demo@example.test", "--direct"},
+                           {"--to="},
+                           {"--to=demo@example.test", "--tls=may"},
+                           {"--to=demo@example.test", "--source=192.0.2.1"},
+                           {"--to=demo@example.test", "--ehlo=h"},
+                           {"--direct", "--user=u"},
+                           {"--via=h", "--password_stdin"},
+                           {"--via=h", "--tls=maybe"}};
+  for (const Words& options : refused) {
+    Words words = {"route", "set", "default"};
+    words.insert(words.end(), options.begin(), options.end());
+    EXPECT_EQ(Mailctl(words, "secret\n"), 2) << err_;
+  }
+  EXPECT_EQ(Json({"route", "list"}).fields().at("routes").list_value().values_size(), 0);
+  EXPECT_EQ(Mailctl({"route", "set", "default", "--to=nobody@example.test"}), 3);
+  EXPECT_EQ(Mailctl({"route", "set", "*.test", "--direct"}), 1);
+  EXPECT_THAT(err_, StartsWith("mailctl: *.test: "));
+}
+
+TEST_F(MailctlTest, StatusSaysWhatBecomesOfMailForOtherHosts) {
+  AddDemo();
+  const auto line = [this] {
+    EXPECT_EQ(Mailctl({"status"}), 0) << err_;
+    const size_t begin = out_.find("outgoing mail:");
+    return begin == std::string::npos ? "" : out_.substr(begin, out_.find('\n', begin) - begin);
+  };
+  EXPECT_EQ(line(), "outgoing mail:   goes to the hosts that the DNS names");
+  ASSERT_EQ(Mailctl({"route", "set", "b.test", "--via=h"}), 0);
+  EXPECT_EQ(line(), "outgoing mail:   goes to the hosts that the DNS names; 1 other route (mailctl route list)");
+  ASSERT_EQ(Mailctl({"route", "set", "default", "--via=h,g:26"}), 0);
+  ASSERT_EQ(Mailctl({"route", "set", "default", "--sender=a.test", "--direct"}), 0);
+  EXPECT_EQ(line(), "outgoing mail:   goes to h:25, g:26; 2 other routes (mailctl route list)");
+  ASSERT_EQ(Mailctl({"route", "set", "default", "--to=demo@example.test"}), 0);
+  EXPECT_EQ(line(), "outgoing mail:   stays here, in the mailbox of demo@example.test; 2 other routes (mailctl route list)");
+  ASSERT_EQ(Mailctl({"route", "set", "default", "--direct"}), 0);
+  EXPECT_EQ(line(), "outgoing mail:   goes to the hosts that the DNS names; 2 other routes (mailctl route list)");
+}
+
 TEST_F(MailctlTest, DeliverOfWhatBeginsWithABlankAddsAnEmptyLine) {
   AddDemo();
   const std::string file = WriteFile("blank.eml", " not a header\nSubject: x\n\nno end");
@@ -733,10 +867,10 @@ TEST_F(MailctlTest, Resolve) {
   EXPECT_EQ(Mailctl({"resolve", "nobody@elsewhere.test"}), 1);
   EXPECT_THAT(out_, HasSubstr("another host: its domain is not one of this server\nsmtpd answers 550 5.7.1"));
   EXPECT_EQ(Mailctl({"alias", "add", "@example.test", "x@elsewhere.test"}), 0) << err_;
-  EXPECT_EQ(Mailctl({"resolve", "any@example.test"}), 1);
-  EXPECT_THAT(
-      out_,
-      HasSubstr("another host: an alias leads there\n  any@example.test, by the catch-all @example.test: "));
+  EXPECT_EQ(Mailctl({"resolve", "any@example.test"}), 0);
+  EXPECT_THAT(out_, HasSubstr("an alias or catch-all here: other hosts only\n"
+                              "  any@example.test, by the catch-all @example.test: alias\n"
+                              "    x@elsewhere.test: at another host: waits in the queue\n"));
   store_.SetQuota("demo@example.test", 0, 1);
   store_.AddMessage("demo@example.test", "x\r\n");
   EXPECT_EQ(Mailctl({"resolve", "demo@example.test"}), 5);
