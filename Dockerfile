@@ -72,13 +72,12 @@ RUN --mount=type=cache,target=/var/cache/apt,sharing=locked --mount=type=cache,t
     apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
       libargon2-1 libgsasl18 libnettle8 librocksdb7.8 >/dev/null && \
     install -d -o mailstead -g mailstead -m 0700 /var/lib/mailstead/secrets/smtp /var/lib/mailstead/secrets/pop \
-      /var/lib/mailstead/secrets/relay \
-      /var/lib/mailstead/secrets/store /var/lib/mailstead/backups
+      /var/lib/mailstead/secrets/relay /var/lib/mailstead/secrets/store /var/lib/mailstead/backups
 COPY --from=builder /build/bin/stored /build/bin/mailctl /usr/local/bin/
 COPY deploy/docker/first-start /usr/local/bin/
 USER mailstead
-# The operator's token lies with the data, where no front-end sees it, and those of smtpd, pop3d and the relay in a volume each; so does
-# the key of the store's secrets, which is not with what it seals.
+# The operator's token lies with the data, where no front-end sees it, and those of smtpd, pop3d and the relay in a volume
+# each; so does the key of the store's secrets, which is not with what it seals.
 ENV STORED_ADMIN_LISTEN=0.0.0.0:9090 \
     STORED_LISTEN=0.0.0.0:7070 \
     STORED_DATA_DIR=/var/lib/mailstead/store/data \
@@ -91,8 +90,8 @@ ENV STORED_ADMIN_LISTEN=0.0.0.0:9090 \
     MAILCTL_STORE=127.0.0.1:7070 \
     MAILCTL_TOKEN_FILE=/var/lib/mailstead/store/operator.token
 EXPOSE 7070 9090
-VOLUME ["/var/lib/mailstead/store", "/var/lib/mailstead/secrets/smtp", "/var/lib/mailstead/secrets/pop", "/var/lib/mailstead/secrets/relay", \
-        "/var/lib/mailstead/secrets/store", "/var/lib/mailstead/backups"]
+VOLUME ["/var/lib/mailstead/store", "/var/lib/mailstead/secrets/smtp", "/var/lib/mailstead/secrets/pop", \
+        "/var/lib/mailstead/secrets/relay", "/var/lib/mailstead/secrets/store", "/var/lib/mailstead/backups"]
 HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --start-interval=1s CMD ["healthcheck", "9090"]
 ENTRYPOINT ["stored"]
 
