@@ -6,7 +6,7 @@
 namespace mailstead::stored {
 namespace {
 
-absl::string_view NameOf(QueueEvent::Kind kind) {
+absl::string_view EventOf(QueueEvent::Kind kind) {
   switch (kind) {
     case QueueEvent::Kind::kDelivered:
       return "recipient_delivered";
@@ -28,7 +28,7 @@ absl::string_view NameOf(QueueEvent::Kind kind) {
 
 void QueueJournal::Happened(const QueueEvent& event) {
   counter_.CountQueueEvent(event.kind);
-  obs::LogInfo(NameOf(event.kind),
+  obs::LogInfo(EventOf(event.kind),
                {{"queued", event.message.value},
                 {"delivery", event.delivery_id},
                 {"from", event.reverse_path.empty() ? absl::string_view("<>") : absl::string_view(event.reverse_path)},

@@ -14,7 +14,7 @@ from mailstead.process import Process, run_tool
 
 DOCS = REPOSITORY / "docs"
 SERVERS = ("smtpd", "pop3d", "stored")
-BY_HAND = ("architecture", "mailctl", "metrics", "operations", "protocol-support", "store-api")
+BY_HAND = ("architecture", "mailctl", "metrics", "operations", "protocol-support", "sending", "store-api")
 
 FLAGS_HEAD = """# Flags
 
@@ -82,8 +82,8 @@ class MetricsTest(unittest.TestCase):
 
     def in_sources(self):
         names = set()
-        for path in ("smtpd/inbound/metrics.cc", "pop3d/metrics.cc", "stored/api/metrics.cc", "common/obs/process_metrics.cc",
-                     "common/obs/certificate_metric.cc"):
+        for path in ("smtpd/inbound/metrics.cc", "smtpd/outbound/relay_journal.cc", "pop3d/metrics.cc", "stored/api/metrics.cc",
+                     "common/obs/process_metrics.cc", "common/obs/certificate_metric.cc"):
             names |= set(re.findall(r'"((?:mailstead|smtpd|pop3d|stored|process)_[a-z0-9_]+)"',
                                     (REPOSITORY / path).read_text(encoding="utf-8")))
         return names
