@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "mailctl/client.h"
 #include "mailctl/commands/commands.h"
+#include "mailctl/commands/damage_text.h"
 #include "mailctl/output.h"
 #include "mailctl/terminal.h"
 
@@ -34,10 +35,7 @@ absl::Status Follow(store::Method<Request, Response> method, const std::string& 
   const auto take = [&](const Response& response) {
     if (response.has_backup()) backup = response.backup();
     if (response.has_progress()) output.Line(ProgressText(response.progress()));
-    if (!response.has_damage()) return;
-    const v1::VerifyMessagesResponse::Damage& damage = response.damage();
-    output.Warning(absl::StrCat("mailbox ", damage.account_id(), " message ", damage.message_id(), ": ",
-                                Printable(damage.error().message())));
+    if (response.has_damage()) output.Warning(DamageText(response.damage()));
   };
   RETURN_IF_ERROR(store->ReadAll(method, request, kVerifyTimeout, take));
   const auto messages = static_cast<uint64_t>(backup.message_count());

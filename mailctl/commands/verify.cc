@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "mailctl/client.h"
 #include "mailctl/commands/commands.h"
+#include "mailctl/commands/damage_text.h"
 #include "mailctl/output.h"
 
 namespace mailstead::ctl {
@@ -17,10 +18,8 @@ absl::Status Verify(const Arguments& arguments, Context& context) {
   const auto take = [&](const v1::VerifyMessagesResponse& response) {
     if (response.has_summary()) summary = response.summary();
     if (!response.has_damage()) return;
-    const v1::VerifyMessagesResponse::Damage& damage = response.damage();
-    json.Add(damage);
-    context.output().Line(absl::StrCat("mailbox ", damage.account_id(), " message ", damage.message_id(),
-                                       ": ", Printable(damage.error().message())));
+    json.Add(response.damage());
+    context.output().Line(DamageText(response.damage()));
   };
   RETURN_IF_ERROR(store->ReadAll(store::kVerifyMessages, request, kVerifyTimeout, take));
   const auto checked = static_cast<uint64_t>(summary.checked_count());
@@ -41,7 +40,8 @@ std::vector<Command> VerifyCommands() {
        "Compare every stored message with its SHA-256.",
        {{"ADDRESS", /*optional=*/true}},
        {},
-       "Reads all messages of the account, or of the whole store. The exit code is 1 when one is damaged.",
+       "Reads all messages of the account, or of the whole store with its queue. The exit code is 1 when one is\n"
+       "damaged.",
        "mailctl verify\nmailctl verify demo@example.test",
        Verify},
   };
