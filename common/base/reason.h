@@ -28,6 +28,7 @@ inline constexpr absl::string_view kReasonTooManyMailboxes = "TOO_MANY_MAILBOXES
 inline constexpr absl::string_view kReasonIncompleteStream = "INCOMPLETE_STREAM";
 inline constexpr absl::string_view kReasonBareLineEnd = "BARE_LINE_END";
 inline constexpr absl::string_view kReasonNul = "NUL";
+inline constexpr absl::string_view kReasonLineTooLong = "LINE_TOO_LONG";
 inline constexpr absl::string_view kReasonEmptyMessage = "EMPTY_MESSAGE";
 inline constexpr absl::string_view kReasonAccountNotFound = "ACCOUNT_NOT_FOUND";
 inline constexpr absl::string_view kReasonNoCredential = "NO_CREDENTIAL";

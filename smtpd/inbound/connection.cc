@@ -393,7 +393,7 @@ Action Connection::MessageReceived(const Reception::Outcome& outcome, uint64_t c
       unsaid_delivery_ = envelope.delivery_id;
       return session_.OnStored(envelope.delivery_id);
     case Reception::Outcome::Kind::kRefused:
-      return session_.OnMessageRefused(envelope.delivery_id, outcome.defect);
+      return session_.OnMessageRefused(envelope.delivery_id, outcome.defect, outcome.line);
     case Reception::Outcome::Kind::kNotStored:
       NoteStore("deliver", outcome.status);
       return session_.OnStoreFailed(envelope.delivery_id, outcome.status);

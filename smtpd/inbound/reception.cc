@@ -5,6 +5,7 @@
 
 #include "common/store/retry.h"
 #include "smtpd/inbound/metrics.h"
+#include "smtpd/session/store_replies.h"
 
 namespace mailstead::smtp {
 namespace {
@@ -117,6 +118,11 @@ asio::awaitable<Reception::Outcome> Reception::Finish() {
     co_return Outcome{.kind = Outcome::Kind::kRefused, .defect = *forged};
   }
   absl::Status status = co_await Deliver();
+  // Where the message leads the store knows. Our number counts what the client sent, with what was taken out of it.
+  if (IsLongLine(status)) {
+    co_return Outcome{
+        .kind = Outcome::Kind::kRefused, .defect = MessageDefect::kLongLine, .line = intake_.long_line()};
+  }
   if (!status.ok()) co_return Outcome{.kind = Outcome::Kind::kNotStored, .status = std::move(status)};
   const absl::Time stored = options_.steady.Now();
   co_return Outcome{

@@ -75,6 +75,8 @@ class Reception {
     };
     Kind kind = Kind::kChunkTaken;
     MessageDefect defect = MessageDefect::kNone;
+    // With kLongLine: its number.
+    uint64_t line = 0;
     absl::Status status;
     // With kStored: from the beginning of the message, and from its end, to the store's word.
     absl::Duration total;

@@ -54,7 +54,8 @@ using Action = std::variant<NextCommandAction, ResolveRecipientsAction, ReserveS
                             BeginAuthAction, ContinueAuthAction, EndAuthAction, StartTlsAction,
                             ReceiveDataAction, ReceiveChunkAction, SwallowChunkAction, CloseAction>;
 
-// Why a message is refused: for itself, or since its From or Sender is not the account's, or nobody's.
-enum class MessageDefect { kNone, kTooBig, kBareLineEnd, kNul, kLoop, kForeignFrom, kUnreadableFrom };
+// Why a message is refused: for itself, since its From or Sender is not the account's, or nobody's, or since a line of it is
+// too long for another host.
+enum class MessageDefect { kNone, kTooBig, kBareLineEnd, kNul, kLoop, kForeignFrom, kUnreadableFrom, kLongLine };
 
 }  // namespace mailstead::smtp

@@ -89,6 +89,7 @@ constexpr std::array<Reply, kReplyCount> kReplies = {{
      "The recipients lead to too many mailboxes; send to fewer at once"},
     {R::kNeedsSmtpUtf8, "needs_smtputf8", 553, "5.6.7", "Non-ASCII addresses need SMTPUTF8 in MAIL"},
     {R::kMailLoop, "mail_loop", 554, "5.4.6", "Too many hops: this message seems to loop"},
+    {R::kMessageLongLine, "message_long_line", 554, "5.6.0", "Message refused: line $0 is longer than 998 octets"},
     {R::kNoRecipients, "no_recipients", 554, "5.5.1", "No valid recipients"},
     {R::kEarlyTalker, "early_talker", 554, "5.5.1", "The client spoke before the greeting"},
     {R::kOtherProtocol, "other_protocol", 554, "5.5.1", "This is SMTP"},

@@ -74,6 +74,7 @@ enum class ReplyId : unsigned char {
   kTooManyMailboxes,
   kNeedsSmtpUtf8,
   kMailLoop,
+  kMessageLongLine,
   kNoRecipients,
   kEarlyTalker,
   kOtherProtocol,

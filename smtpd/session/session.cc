@@ -26,6 +26,8 @@ ReplyId ReplyForDefect(MessageDefect defect) {
       return ReplyId::kFromNotAllowed;
     case MessageDefect::kUnreadableFrom:
       return ReplyId::kFromUnreadable;
+    case MessageDefect::kLongLine:
+      return ReplyId::kMessageLongLine;
     case MessageDefect::kTooBig:
     case MessageDefect::kNone:
       break;
@@ -163,9 +165,9 @@ Action Session::OnStored(absl::string_view delivery_id) {
   return NextCommandAction{};
 }
 
-Action Session::OnMessageRefused(absl::string_view delivery_id, MessageDefect defect) {
+Action Session::OnMessageRefused(absl::string_view delivery_id, MessageDefect defect, uint64_t line) {
   const ReplyId reply = ReplyForDefect(defect);
-  dialog_.Say(reply, MaxMessageBytes());
+  dialog_.Say(reply, defect == MessageDefect::kLongLine ? absl::StrCat(line) : MaxMessageBytes());
   dialog_.journal.MessageRefused(dialog_.transaction->sender, delivery_id, reply);
   dialog_.EndTransaction();
   return Bounded(NextCommandAction{});

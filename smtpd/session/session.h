@@ -69,7 +69,8 @@ class Session {
   // Who the message is for. The transaction goes on without it: it takes no more recipients.
   Envelope TakeEnvelope() { return std::move(dialog_.transaction->envelope); }
   Action OnStored(absl::string_view delivery_id);
-  Action OnMessageRefused(absl::string_view delivery_id, MessageDefect defect);
+  // `line`: with kLongLine, its number.
+  Action OnMessageRefused(absl::string_view delivery_id, MessageDefect defect, uint64_t line = 0);
   Action OnStoreFailed(absl::string_view delivery_id, const absl::Status& status);
   Action OnChunkTaken(uint64_t size_bytes);
   Action OnChunkSwallowed();

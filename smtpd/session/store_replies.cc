@@ -6,6 +6,8 @@
 
 namespace mailstead::smtp {
 
+bool IsLongLine(const absl::Status& status) { return ReasonOf(status) == kReasonLineTooLong; }
+
 bool IsLoginEnded(const absl::Status& status) { return ReasonOf(status) == kReasonGrantExpired; }
 
 ReplyId ReplyForStoreFailure(const absl::Status& status) {

@@ -8,6 +8,8 @@ namespace mailstead::smtp {
 
 // The reply for a call of Deliver, ResolveRecipient or CheckSender that failed with `status`.
 ReplyId ReplyForStoreFailure(const absl::Status& status);
+// The message is for another host, and has a line that is too long for it.
+bool IsLongLine(const absl::Status& status);
 // The account was disabled, removed or renamed, or has another password.
 bool IsLoginEnded(const absl::Status& status);
 // True when an operator must look: our own mistake, a refused credential, damaged data.

@@ -70,6 +70,7 @@ Task<absl::StatusOr<Taken>> TakePieces(Environment& environment, rpc::Call& call
       if (!grant.empty()) {
         CO_ASSIGN_OR_RETURN(const AccountId sender, co_await CheckSending(environment, call, grant));
         intake.AllowRelay();
+        intake.LimitLines();
         intake.SetLane(absl::StrCat("account ", sender.value));
       }
       CO_RETURN_IF_ERROR(co_await intake.Begin(*std::move(piece.envelope)));
@@ -93,7 +94,10 @@ Task<absl::StatusOr<Taken>> Receive(Environment& environment, rpc::Call& call, r
                                     TakePiece<Request> take, std::string scope, Promise promise,
                                     Relay relay) {
   Intake intake(environment.core.intake, std::move(scope), promise);
-  if (relay == Relay::kAllowed) intake.AllowRelay();
+  if (relay == Relay::kAllowed) {
+    intake.AllowRelay();
+    intake.LimitLines();
+  }
   std::string client_address;
   absl::StatusOr<Taken> taken = co_await TakePieces(environment, call, pieces, take, intake, client_address);
   call.SetTarget(absl::StrCat("message ", intake.envelope().delivery_id));

@@ -69,6 +69,12 @@ absl::Status BareLineEnd() {
                     kReasonBareLineEnd);
 }
 
+absl::Status LineTooLong(uint64_t line) {
+  return WithReason(
+      FieldError("content", absl::StrCat("line ", line, " is longer than ", kMaxMessageLineBytes, " octets")),
+      kReasonLineTooLong);
+}
+
 absl::Status RecipientError(absl::Status status, absl::string_view reason, size_t index) {
   return WithField(WithReason(std::move(status), reason), absl::StrCat(RecipientField(index), ".address"));
 }
@@ -283,6 +289,7 @@ Task<absl::Status> Intake::Resolve() {
 
 absl::Status Intake::CheckContent(absl::string_view bytes) {
   lines_.Feed(bytes);
+  if (limits_lines_ && !queued_.empty()) line_lengths_.Feed(bytes);
   if (lines_.saw_bare_line_end()) return BareLineEnd();
   if (lines_.saw_nul()) {
     return WithReason(FieldError("content", "must not have a NUL character"), kReasonNul);
@@ -392,6 +399,8 @@ Task<absl::StatusOr<engine::NewMessage>> Intake::MakeMessage(std::string trace) 
   message.deliver_time = context_.clock.Now();
   message.room_promised = promise_ == Promise::kGiven;
   message.refusal = refusal_;
+  // It may have been stored while all of it stayed here.
+  if (line_lengths_.long_line() != 0) message.refusal = LineTooLong(line_lengths_.long_line());
   if (queued_.empty()) co_return message;
   message.queued.recipients = std::move(queued_);
   message.queued.lane = lane_.empty() ? DomainOf(envelope_.reverse_path) : lane_;

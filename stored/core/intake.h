@@ -33,6 +33,7 @@
 #include "common/mail/envelope.h"
 #include "common/mail/header_reader.h"
 #include "common/text/line_check.h"
+#include "common/text/line_length.h"
 #include "stored/core/digest.h"
 #include "stored/core/recipients.h"
 #include "stored/core/routes.h"
@@ -103,6 +104,10 @@ class Intake {
 
   // Whoever sends this may send to other hosts. Else only an alias leads there.
   void AllowRelay() { may_relay_ = true; }
+  // The sender itself gives us this, and can mend it: where it leads to another host, Finish refuses lines that such a host
+  // may break (line_length.h). InvalidArgument with kReasonLineTooLong, which says the number of the first one. Without
+  // this it goes on as it came.
+  void LimitLines() { limits_lines_ = true; }
   // Whose mail takes turns with that of others (engine::NewQueued::lane). Without one: the sender's domain.
   void SetLane(std::string lane) { lane_ = std::move(lane); }
 
@@ -151,6 +156,7 @@ class Intake {
   // Where each account is among them.
   absl::flat_hash_map<AccountId, size_t> places_;
   bool may_relay_ = false;
+  bool limits_lines_ = false;
   bool keep_whole_ = false;
   std::string lane_;
   std::vector<engine::NewQueuedRecipient> queued_;
@@ -163,6 +169,8 @@ class Intake {
   int32_t recipient_gone_ = -1;
   int64_t size_bytes_ = 0;
   LineCheck lines_;
+  // Fed where they are limited, and something is queued.
+  LineLengthCheck line_lengths_;
   // Shown the first line of the content only.
   HeaderReader beginning_;
   bool first_line_ended_ = false;

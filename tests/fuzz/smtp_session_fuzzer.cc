@@ -195,7 +195,7 @@ class Client {
     const Action action =
         choice % 4 == 0 ? session_.OnStoreFailed(kDeliveryId, Failure(choice))
         : choice % 4 == 1
-            ? session_.OnMessageRefused(kDeliveryId, static_cast<smtp::MessageDefect>(choice / 4 % 5))
+            ? session_.OnMessageRefused(kDeliveryId, static_cast<smtp::MessageDefect>(choice / 4 % 8))
             : session_.OnStored(kDeliveryId);
     CHECK(dialog().transaction == nullptr);
     return action;

@@ -35,6 +35,7 @@ void MessageIntake::Inspect(size_t old_size) {
     const absl::string_view added = absl::string_view(waiting_).substr(old_size);
     sent_bytes_ += added.size();
     lines_.Feed(added);
+    if (options_.submitted) line_lengths_.Feed(added);
     InspectContent(old_size);
     if (sent_bytes_ > options_.max_message_bytes) {
       defect_ = MessageDefect::kTooBig;

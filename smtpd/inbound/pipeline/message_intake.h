@@ -13,6 +13,7 @@
 #include "common/mail/trace.h"
 #include "common/text/dot_codec.h"
 #include "common/text/line_check.h"
+#include "common/text/line_length.h"
 #include "smtpd/inbound/pipeline/chunk_decoder.h"
 #include "smtpd/inbound/pipeline/hops.h"
 #include "smtpd/inbound/pipeline/originators.h"
@@ -54,6 +55,8 @@ class MessageIntake {
   std::string Trace() const;
   // The size of the content so far.
   uint64_t size_bytes() const { return size_bytes_; }
+  // Of submitted mail: the first line that is longer than another host need take, as the client counts; 0: none.
+  uint64_t long_line() const { return line_lengths_.long_line(); }
   // Of submitted mail, once all of it has been fed.
   const Originators& originators() const { return originators_; }
 
@@ -69,6 +72,7 @@ class MessageIntake {
   DotDecoder dot_decoder_;
   ChunkDecoder chunk_decoder_;
   LineCheck lines_;
+  LineLengthCheck line_lengths_;
   HopCounter hops_;
   SubmissionFields submission_fields_;
   Originators originators_;

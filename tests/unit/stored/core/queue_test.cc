@@ -77,6 +77,24 @@ class QueueTest : public StoreTest {
     return BlockOn(intake.Finish("Received: here\r\n"));
   }
 
+  // What the recipients are told of a line of `size`, behind two others. By whoever can mend it, or by a stranger.
+  absl::Status SubmitLine(const std::string& sender, const std::string& recipient, size_t size, bool can_mend) {
+    Intake intake(context_, "smtp", Promise::kGiven);
+    if (can_mend) intake.AllowRelay();
+    if (can_mend) intake.LimitLines();
+    RETURN_IF_ERROR(BlockOn(intake.Begin(From(sender, {recipient}))));
+    RETURN_IF_ERROR(BlockOn(intake.Append("Subject: s\r\n\r\n")));
+    RETURN_IF_ERROR(BlockOn(intake.Append(std::string(size, 'x') + "\r\n")));
+    return BlockOn(intake.Finish("Received: here\r\n")).status();
+  }
+
+  void KeepMailFor(const std::string& destination, const std::string& mailbox) {
+    NewRoute route;
+    route.route.key.destination = destination;
+    route.mailbox = mailbox;
+    ASSERT_TRUE(BlockOn(routes_.Set(std::move(route))).ok());
+  }
+
   std::vector<QueueAttempt> Lease() {
     engine::QueueLeaseRequest request;
     request.lease_id = kLease;
@@ -184,6 +202,47 @@ TEST_F(QueueTest, StrangersReachOtherHostsByAliasesOnly) {
   const QueueAttempt attempt = LeaseOne();
   EXPECT_EQ(attempt.message.recipients[0].address, "one@elsewhere.test");
   EXPECT_EQ(attempt.message.recipients[0].forwarded_for, "team@example.test");
+}
+
+// RFC 5321 section 4.5.3.1.6: only who can mend it is refused, and only where another host would have to take it.
+TEST_F(QueueTest, LinesThatAreTooLongForOtherHosts) {
+  ASSERT_TRUE(directory_.CreateAlias("away@example.test", {"there@elsewhere.test"}).ok());
+  KeepMailFor("kept.test", "sender@example.test");
+  const struct {
+    std::string sender;
+    std::string recipient;
+    size_t size;
+    bool can_mend;
+    bool taken;
+  } kTable[] = {
+      {"sender@example.test", "there@elsewhere.test", 998, true, true},
+      {"sender@example.test", "there@elsewhere.test", 999, true, false},
+      {"sender@example.test", "there@elsewhere.test", 200'000, true, false},
+      // By an alias it comes to another host, too.
+      {"sender@example.test", "away@example.test", 999, true, false},
+      // What a route keeps here does not.
+      {"sender@example.test", "there@kept.test", 999, true, true},
+      {"sender@example.test", "sender@example.test", 999, true, true},
+      // Forwarded mail goes on as it came.
+      {"stranger@other.test", "away@example.test", 999, false, true},
+  };
+  for (const auto& row : kTable) {
+    const absl::Status status = SubmitLine(row.sender, row.recipient, row.size, row.can_mend);
+    EXPECT_EQ(status.ok(), row.taken) << row.recipient << " " << row.size << ": " << status;
+    if (row.taken) continue;
+    EXPECT_EQ(ReasonOf(status), kReasonLineTooLong);
+    EXPECT_THAT(std::string(status.message()), HasSubstr("line 3 is longer than 998 octets"));
+  }
+}
+
+// A repeat finds what was stored while all of it stayed here.
+TEST_F(QueueTest, ARepeatIsNotRefusedForItsLines) {
+  KeepMailFor("kept.test", "sender@example.test");
+  EXPECT_TRUE(SubmitLine("sender@example.test", "there@kept.test", 999, true).ok());
+  ASSERT_TRUE(BlockOn(routes_.Delete("kept.test", "")).ok());
+  --deliveries_;
+  EXPECT_TRUE(SubmitLine("sender@example.test", "there@kept.test", 999, true).ok());
+  EXPECT_EQ(ReasonOf(SubmitLine("sender@example.test", "there@kept.test", 999, true)), kReasonLineTooLong);
 }
 
 TEST_F(QueueTest, AFailureIsToldInTheCommitThatEndsIt) {
