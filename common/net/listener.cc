@@ -118,9 +118,6 @@ struct Listener::Impl {
   std::atomic<bool> stopped{false};
 };
 
-namespace {
-
-// "[::]:25", "127.0.0.1:0".
 absl::StatusOr<tcp::endpoint> ParseListenAddress(const std::string& text) {
   const auto bad = [&text] {
     return absl::InvalidArgumentError(
@@ -142,6 +139,8 @@ absl::StatusOr<tcp::endpoint> ParseListenAddress(const std::string& text) {
   if (error || address.is_v6() != bracketed) return bad();
   return tcp::endpoint(address, static_cast<uint16_t>(port));
 }
+
+namespace {
 
 bool NoIpv6(const std::error_code& error) {
   return error == asio::error::address_family_not_supported || error.value() == EADDRNOTAVAIL;

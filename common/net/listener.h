@@ -52,6 +52,8 @@ struct ListenerOptions {
 
 inline constexpr absl::Duration kLeastPeerTimeout = absl::Seconds(3);
 
+// What an address as in ListenerOptions names; else InvalidArgument.
+absl::StatusOr<asio::ip::tcp::endpoint> ParseListenAddress(const std::string& address);
 // Whether `address` is one as in ListenerOptions: OK or InvalidArgument. For flags, before anything is
 // opened.
 absl::Status CheckListenAddress(const std::string& address);

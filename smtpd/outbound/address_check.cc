@@ -103,14 +103,26 @@ absl::string_view AddressVerdictText(AddressVerdict verdict) {
   return "?";
 }
 
+void AddOwnListener(const asio::ip::tcp::endpoint& listener, uint16_t port, AddressRules& rules) {
+  if (listener.port() != port) return;
+  const asio::ip::address address = Unwrapped(listener.address());
+  if (address.is_unspecified()) {
+    rules.own_machine = true;
+  } else if (!address.is_loopback()) {
+    rules.own.push_back(address);
+  }
+}
+
 AddressVerdict CheckAddress(const asio::ip::address& address, const AddressRules& rules) {
   const asio::ip::address target = Unwrapped(address);
   if (rules.allowed.Contains(address) || rules.allowed.Contains(target)) return AddressVerdict::kAllowed;
   const auto is_target = [&target](const asio::ip::address& own) { return Unwrapped(own) == target; };
   if (std::any_of(rules.own.begin(), rules.own.end(), is_target)) return AddressVerdict::kOurselves;
   const AddressVerdict verdict = target.is_v4() ? CheckIpv4(target.to_v4()) : CheckIpv6(target.to_v6());
-  if (verdict == AddressVerdict::kPrivate && rules.allow_private) return AddressVerdict::kAllowed;
-  return verdict;
+  // What nobody's mail server can be at says more than that it is this machine.
+  if (verdict != AddressVerdict::kAllowed && verdict != AddressVerdict::kPrivate) return verdict;
+  if (rules.own_machine && rules.is_of_machine(target)) return AddressVerdict::kOurselves;
+  return rules.allow_private ? AddressVerdict::kAllowed : verdict;
 }
 
 }  // namespace mailstead::smtp

@@ -2,11 +2,15 @@
 // network around it, or back to us.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "absl/strings/string_view.h"
 #include "asio/ip/address.hpp"
+#include "asio/ip/tcp.hpp"
+#include "common/net/local_address.h"
 #include "common/net/network_list.h"
 
 namespace mailstead::smtp {
@@ -34,11 +38,17 @@ absl::string_view AddressVerdictText(AddressVerdict verdict);
 struct AddressRules {
   // Where our own listeners are reached.
   std::vector<asio::ip::address> own;
+  // A listener of ours takes every address of this machine, and what these are is asked each time: they come and go.
+  bool own_machine = false;
+  std::function<bool(const asio::ip::address&)> is_of_machine = net::IsLocalAddress;
   // Whether kPrivate is allowed.
   bool allow_private = false;
   // Allowed whatever they are.
   net::NetworkList allowed;
 };
+
+// Adds where `listener`, one of ours, is reached by who connects to `port`. One on loopback adds nothing: nobody is sent there.
+void AddOwnListener(const asio::ip::tcp::endpoint& listener, uint16_t port, AddressRules& rules);
 
 // An IPv6 address that carries an IPv4 address to which it leads is what that is, if that is forbidden: IPv4-mapped and
 // IPv4-compatible (RFC 4291 section 2.5.5), NAT64 (RFC 6052 section 2.1), 6to4 (RFC 3056).

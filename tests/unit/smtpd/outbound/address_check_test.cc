@@ -107,6 +107,43 @@ TEST(CheckAddressTest, OurOwnInAnyForm) {
             AddressVerdict::kOurselves);
 }
 
+// A wildcard address is every one of this machine's.
+TEST(CheckAddressTest, OurOwnMachine) {
+  AddressRules rules{.own_machine = true};
+  rules.is_of_machine = [](const asio::ip::address& address) {
+    return address.to_string() == "192.0.2.1" || address.to_string() == "10.0.0.1" || address.is_loopback();
+  };
+  const struct {
+    const char* address;
+    AddressVerdict verdict;
+  } kTable[] = {
+      {"192.0.2.1", AddressVerdict::kOurselves},  {"::ffff:192.0.2.1", AddressVerdict::kOurselves},
+      {"10.0.0.1", AddressVerdict::kOurselves},   {"10.0.0.2", AddressVerdict::kPrivate},
+      {"192.0.2.2", AddressVerdict::kAllowed},    {"127.0.0.1", AddressVerdict::kLoopback},
+      {"0.0.0.0", AddressVerdict::kUnspecified},  {"224.0.0.1", AddressVerdict::kMulticast},
+  };
+  for (const auto& row : kTable) {
+    EXPECT_EQ(AddressVerdictText(Check(row.address, rules)), AddressVerdictText(row.verdict)) << row.address;
+  }
+  rules.allow_private = true;
+  EXPECT_EQ(Check("10.0.0.1", rules), AddressVerdict::kOurselves);
+  EXPECT_EQ(Check("10.0.0.2", rules), AddressVerdict::kAllowed);
+}
+
+TEST(CheckAddressTest, ListenersOfOurs) {
+  const auto rules = [](const char* address, uint16_t port) {
+    AddressRules added;
+    AddOwnListener({asio::ip::make_address(address), port}, 25, added);
+    return added;
+  };
+  EXPECT_TRUE(rules("0.0.0.0", 25).own_machine);
+  EXPECT_TRUE(rules("::", 25).own_machine);
+  EXPECT_FALSE(rules("::", 587).own_machine);
+  EXPECT_EQ(Check("192.0.2.1", rules("192.0.2.1", 25)), AddressVerdict::kOurselves);
+  EXPECT_EQ(Check("192.0.2.1", rules("192.0.2.1", 587)), AddressVerdict::kAllowed);
+  EXPECT_EQ(Check("127.0.0.1", rules("127.0.0.1", 25)), AddressVerdict::kLoopback);
+}
+
 TEST(CheckAddressTest, NetworksThatAreAllowedAreAllowed) {
   AddressRules rules{.own = {asio::ip::make_address("127.0.0.1"), asio::ip::make_address("192.0.2.1")}};
   rules.allowed = *net::NetworkList::Parse("127.0.0.0/8,10.1.0.0/16,::1");
