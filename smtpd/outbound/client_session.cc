@@ -157,8 +157,10 @@ void ClientSession::Settle(const RecipientOutcome& outcome, bool accepted_only) 
 }
 
 Action ClientSession::End(ConnectionOutcome outcome) {
-  // After the handshake the host has not said a word yet: what fails now is as good as the handshake.
-  if (tls_ && !hello_since_tls_ && outcome.kind != ConnectionOutcome::Kind::kClosing) {
+  // A host that cannot do what it has offered is lost at STARTTLS, or after the handshake before it says a word: that is
+  // as good as a handshake that fails.
+  const bool starting_tls = outcome.stage == Stage::kStartTls || (tls_ && !hello_since_tls_);
+  if (starting_tls && outcome.kind != ConnectionOutcome::Kind::kClosing) {
     outcome.kind = ConnectionOutcome::Kind::kTlsBroken;
   }
   if (open_ != nullptr) {

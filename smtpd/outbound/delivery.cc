@@ -107,12 +107,18 @@ class Attempt {
       co_return Ended::kOtherwise;
     }
     const TransactionOutcome outcome = co_await found.host->Send(std::move(transaction), delivery_.body);
-    const bool not_offered = found.host->connection().stage == Stage::kIdle && !found.host->connection().usable();
-    if (not_offered && age == Hosts::Age::kAny) co_return Ended::kNotOffered;
+    if (age == Hosts::Age::kAny && NotOffered(outcome)) co_return Ended::kNotOffered;
     ++transaction_count_;
     Take(way, places, outcome, found.host->connection());
     if (found.host->connection().usable()) delivery_.hosts.GiveBack(way.key, std::move(found.host));
     co_return Ended::kOtherwise;
+  }
+
+  // A connection that ends at rest behind a transaction, as with a 421 right after the 250, has taken it.
+  static bool NotOffered(const TransactionOutcome& transaction) {
+    return std::all_of(transaction.recipients.begin(), transaction.recipients.end(), [](const RecipientOutcome& outcome) {
+      return outcome.kind == Kind::kDeferred && outcome.stage == Stage::kIdle;
+    });
   }
 
   Transaction MakeTransaction(std::vector<size_t>& places) const {

@@ -1,84 +1,13 @@
 """Mail for other hosts, by the real programs: the queue, routes, a relay, and hosts that take or refuse it."""
 
-import re
-import socket
-import threading
 import unittest
 
+from mailstead.mail_host import Host
 from mailstead.process import wait_until
 from mailstead.stack import StackCase
 
 MAIL = (b"From: user@example.test\r\nTo: friend@far.test\r\nSubject: hello\r\n"
         b"Date: Sat, 28 Nov 2026 10:00:00 +0000\r\nMessage-ID: <1@example.test>\r\n\r\n.a line with a dot\r\nbody\r\n")
-
-
-class Host:
-    """Another mail host: says to each command what `replies` has for it, or takes it."""
-
-    def __init__(self, case, **replies):
-        self.replies = replies
-        self.messages = []
-        self.sessions = 0
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port = self._socket.getsockname()[1]
-        case.addCleanup(self._socket.close)
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self):
-        while True:
-            try:
-                connection, _ = self._socket.accept()
-            except OSError:
-                return
-            self.sessions += 1
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _say(self, connection, verb, default):
-        reply = self.replies.get(verb, default)
-        if callable(reply):
-            reply = reply()
-        if reply is None:
-            connection.close()
-            raise ConnectionError
-        connection.sendall(reply.encode() + b"\r\n")
-        return reply
-
-    def _serve(self, connection):
-        lines = connection.makefile("rb")
-        envelope = {"from": None, "to": []}
-        try:
-            self._say(connection, "greeting", "220 mx.far.test")
-            for line in lines:
-                verb = line.split()[0].upper().decode() if line.split() else ""
-                if verb in ("EHLO", "HELO"):
-                    self._say(connection, verb, "250-mx.far.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n"
-                                                "250-ENHANCEDSTATUSCODES\r\n250 SIZE")
-                elif verb == "MAIL":
-                    envelope = {"from": re.search(rb"<(.*?)>", line)[1].decode(), "to": []}
-                    self._say(connection, verb, "250 2.1.0 ok")
-                elif verb == "RCPT":
-                    if self._say(connection, verb, "250 2.1.5 ok").startswith("2"):
-                        envelope["to"].append(re.search(rb"<(.*?)>", line)[1].decode())
-                elif verb == "DATA":
-                    refused = "554 5.5.1 no valid recipients" if not envelope["to"] else "354 go on"
-                    if not self._say(connection, verb, refused).startswith("3"):
-                        continue
-                    content = b""
-                    for piece in lines:
-                        if piece == b".\r\n":
-                            break
-                        content += piece[1:] if piece.startswith(b".") else piece
-                    if self._say(connection, "dot", "250 2.0.0 taken").startswith("2"):
-                        self.messages.append({**envelope, "content": content})
-                elif verb == "QUIT":
-                    self._say(connection, verb, "221 bye")
-                    return
-                else:
-                    self._say(connection, verb, "250 ok")
-        except (ConnectionError, OSError):
-            pass
-        finally:
-            connection.close()
 
 
 class SendingTest(StackCase):
@@ -149,7 +78,7 @@ class SendingTest(StackCase):
         self.start()
         self.stack.add_relay()
         answers = iter(["451 4.7.1 try again later", "451 4.7.1 try again later"])
-        host = Host(self, RCPT=lambda: next(answers, "250 2.1.5 ok"))
+        host = Host(self, RCPT=lambda session: next(answers, "250 2.1.5 ok"))
         self.route(host)
         self.submit("friend@far.test")
         self.await_empty()

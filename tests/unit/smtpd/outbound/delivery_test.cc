@@ -22,13 +22,14 @@ using store::QueueReport;
 using testing::ElementsAre;
 using Kind = store::QueueOutcome::Kind;
 
-RecipientOutcome Outcome(RecipientOutcome::Kind kind, int code, std::string status, std::string text = "words") {
+RecipientOutcome Outcome(RecipientOutcome::Kind kind, int code, std::string status, std::string text = "words",
+                         Stage stage = Stage::kRcpt) {
   RecipientOutcome outcome;
   outcome.kind = kind;
   outcome.code = code;
   outcome.enhanced = std::move(status);
   outcome.text = std::move(text);
-  outcome.stage = Stage::kRcpt;
+  outcome.stage = stage;
   return outcome;
 }
 const RecipientOutcome kTaken = Outcome(RecipientOutcome::Kind::kDelivered, 250, "2.0.0");
@@ -36,6 +37,8 @@ const RecipientOutcome kNoSuchUser = Outcome(RecipientOutcome::Kind::kFailed, 55
 const RecipientOutcome kNotNow = Outcome(RecipientOutcome::Kind::kDeferred, 451, "4.2.0");
 const RecipientOutcome kNoEightBit = Outcome(RecipientOutcome::Kind::kFailed, 0, "5.6.3");
 const RecipientOutcome kLost = Outcome(RecipientOutcome::Kind::kDeferred, 0, "4.4.2");
+const RecipientOutcome kLostAtRest =
+    Outcome(RecipientOutcome::Kind::kDeferred, 0, "4.4.2", "words", Stage::kIdle);
 
 ConnectionOutcome Ended(ConnectionOutcome::Kind kind, Stage stage, int code = 0, std::string status = "4.4.1") {
   return {.kind = kind, .stage = stage, .code = code, .enhanced = std::move(status), .text = "connection words"};
@@ -198,9 +201,13 @@ TEST_F(DeliveryTest, Table) {
        {"connect 1", "send a@far.test", "connect 2", "send a@far.test", "keep 2"}},
       {"lost behind it: nobody else gets it now", {Says({kLost}, kClosing, /*unknown=*/true)}, {Says({kTaken})},
        Kind::kDeferred, 0, "4.4.2", "mx-of-1", QueueReport::Sign::kAnswered, {"connect 1", "send a@far.test"}},
-      {"a connection that was closed at rest", {Says({kLost}, kClosedAtRest), Says({kTaken})}, {}, Kind::kDelivered, 250,
+      {"a connection that was closed at rest", {Says({kLostAtRest}, kClosedAtRest), Says({kTaken})}, {}, Kind::kDelivered, 250,
        "2.0.0", "mx-of-1", QueueReport::Sign::kAnswered,
        {"connect 1", "send a@far.test", "connect 1 anew", "send a@far.test", "keep 1"}},
+      {"one that is closed behind the reply", {Says({kTaken}, kClosedAtRest), Says({kTaken})}, {}, Kind::kDelivered,
+       250, "2.0.0", "mx-of-1", QueueReport::Sign::kAnswered, {"connect 1", "send a@far.test"}},
+      {"or behind a refusal", {Says({kNoSuchUser}, kClosedAtRest), Says({kTaken})}, {}, Kind::kFailed, 550, "5.1.1",
+       "mx-of-1", QueueReport::Sign::kAnswered, {"connect 1", "send a@far.test"}},
       {"TLS breaks: once more in the clear", {Refuses(kTlsBroke), Says({kTaken})}, {}, Kind::kDelivered, 250, "2.0.0",
        "mx-of-1", QueueReport::Sign::kAnswered,
        {"connect 1", "connect 1 in the clear", "send a@far.test", "keep 1"}},
