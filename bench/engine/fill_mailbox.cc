@@ -1,6 +1,8 @@
 // Puts very many small messages into one mailbox of a data folder, by the engine itself and thus much faster than
-// mail comes in; for what is measured with a mailbox of 1,000,000. stored must not run on the folder meanwhile:
+// mail comes in; for what is measured with a mailbox of 1,000,000, or with so many in the queue for other hosts. stored must
+// not run on the folder meanwhile:
 //   fill_mailbox --data_dir=/srv/store --account=huge@example.test --messages=1000000
+//   fill_mailbox --data_dir=/srv/store --queue_recipient=user@d%.example.org --queue_domains=1000 --messages=1000000
 #include <openssl/sha.h>
 
 #include <cstdint>
@@ -31,6 +33,10 @@ ABSL_FLAG(std::string, account, "huge@example.test",
           "are made "
           "when they are not there.");
 ABSL_FLAG(int64_t, mailboxes, 1, "How many mailboxes; each message goes to all of them.");
+ABSL_FLAG(std::string, queue_recipient, "",
+          "Into the queue, and no mailbox: the recipient of each message; % is replaced by the message's number modulo "
+          "--queue_domains.");
+ABSL_FLAG(int64_t, queue_domains, 1, "How many there are of --queue_recipient.");
 ABSL_FLAG(int64_t, messages, 1'000'000, "How many messages are added.");
 ABSL_FLAG(int64_t, bytes, 256, "Size of each message's content.");
 ABSL_FLAG(absl::Duration, age, absl::ZeroDuration(), "How long ago they came in, their receipts too.");
@@ -110,10 +116,25 @@ AccountId AccountOf(Engine& engine, const std::string& address) {
   return created.front()->id;
 }
 
+std::string Numbered(const std::string& text, int64_t number) {
+  return absl::StrReplaceAll(text, {{"%", absl::StrCat(number)}});
+}
+
+// One recipient, as the API's intake would queue it.
+NewQueued QueuedTo(const std::string& address, absl::Time time) {
+  NewQueued queued;
+  queued.recipients.push_back({0, address, address.substr(address.find('@') + 1)});
+  queued.lane = "example.org";
+  queued.expire_time = time + absl::Hours(120);
+  queued.delay_notice_time = time + absl::Hours(4);
+  return queued;
+}
+
 void Fill(Engine& engine) {
+  const std::string queue_recipient = absl::GetFlag(FLAGS_queue_recipient);
   std::vector<NewCopy> copies;
-  for (int64_t i = 0; i < absl::GetFlag(FLAGS_mailboxes); ++i) {
-    const std::string address = absl::StrReplaceAll(absl::GetFlag(FLAGS_account), {{"%", absl::StrCat(i)}});
+  for (int64_t i = 0; queue_recipient.empty() && i < absl::GetFlag(FLAGS_mailboxes); ++i) {
+    const std::string address = Numbered(absl::GetFlag(FLAGS_account), i);
     copies.push_back({AccountOf(engine, address), "Return-Path: <sender@example.org>\r\n", {0}, {}, {}});
   }
   const std::string content = ContentOf(absl::GetFlag(FLAGS_bytes));
@@ -130,6 +151,9 @@ void Fill(Engine& engine) {
     message.envelope.recipients.resize(1);
     message.envelope.recipients[0].address = "list@example.test";
     message.copies = copies;
+    if (!queue_recipient.empty()) {
+      message.queued = QueuedTo(Numbered(queue_recipient, i % absl::GetFlag(FLAGS_queue_domains)), time);
+    }
     message.trace = "Received: from client.example.org by mx.example.test with ESMTP\r\n";
     message.sha256 = sha256;
     message.fingerprint = sha256;
@@ -157,7 +181,7 @@ void Run() {
 }  // namespace mailstead::engine
 
 int main(int argc, char** argv) {
-  absl::SetProgramUsageMessage("Puts very many small messages into one mailbox of a data folder.");
+  absl::SetProgramUsageMessage("Puts very many small messages into one mailbox, or the queue, of a data folder.");
   absl::ParseCommandLine(argc, argv);
   mailstead::engine::Run();
   return 0;

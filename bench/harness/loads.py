@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import select
 import socket
 import subprocess
 import time
@@ -52,13 +53,38 @@ class IdleHold:
 
 
 class SmtpSink:
-    """Takes mail and throws it away: what the generator can do at most."""
+    """Takes mail and throws it away: what the generator can do at most. It ends by itself with the last of `count`
+    messages, unless that is 0."""
 
-    def __init__(self):
+    def __init__(self, count=0):
         self.port = free_port()
-        self.process = start_program(["smtp-sink", "-u", "nobody", f"127.0.0.1:{self.port}", "1000"],
+        counted = ["-M", str(count)] if count else []
+        self.process = start_program(["smtp-sink", "-u", "nobody", *counted, f"127.0.0.1:{self.port}", "1000"],
                                      stderr=subprocess.DEVNULL)
         wait_for_port(self.port)
+
+    def wait(self):
+        self.process.wait(RUN_LIMIT)
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+class MailSink:
+    """Another mail host as they are: `flags` are those of mailsink."""
+
+    def __init__(self, count, **flags):
+        argv = [str(MAILLOAD.with_name("mailsink")), f"--count={count}"]
+        argv += [f"--{name}={value}" for name, value in flags.items()]
+        self.process = start_program(argv, stdout=subprocess.PIPE, text=True)
+        self.port = int(self.process.stdout.readline())
+
+    def wait(self):
+        """Until it has had `count` transactions."""
+        readable, _, _ = select.select([self.process.stdout], [], [], RUN_LIMIT)
+        if not readable or self.process.stdout.readline() != "done\n":
+            raise RuntimeError("not everything came to the sink")
 
     def close(self):
         self.process.terminate()

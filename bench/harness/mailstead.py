@@ -61,10 +61,28 @@ class Mailstead(Server):
     def add_smtpd(self):
         """One more on the same store; its ports, plain and TLS."""
         number, port, tls_port = len(self.mx_ports), free_port(), free_port()
+        self.submission_port = free_port()
         self._start("smtpd", name=f"smtpd-{number}" if number else "smtpd", mx_listen=f"127.0.0.1:{port}",
-                    submission_listen="", submissions_listen=f"127.0.0.1:{tls_port}", **self._frontend("smtp"))
+                    submission_listen=f"127.0.0.1:{self.submission_port}",
+                    submissions_listen=f"127.0.0.1:{tls_port}", allow_plaintext_auth="true", **self._frontend("smtp"))
         self.mx_ports.append(port)
         return port, tls_port
+
+    # Where mail comes in that goes on to other hosts, and who sends it there.
+    @property
+    def sending_port(self):
+        return self.submission_port
+
+    @property
+    def sender(self):
+        return dict(user="demo@example.test", password=PASSWORD)
+
+    def send_by(self, port, sessions=100):
+        """Mail for other hosts goes to this port from now on, `sessions` at a time; that for out@example.test does, too."""
+        self.ctl.run("route", "set", "default", "--via", f"127.0.0.1:{port}")
+        self.ctl.add_alias("out@example.test", "out@far.example.org")
+        self._start("smtpd", name="relay", mx_listen="", submission_listen="", submissions_listen="",
+                    delivery_workers=sessions, **self._frontend("relay"))
 
     def _token_names(self):
         """Those of the programs' version: until a2f7867 all front-ends had one token."""

@@ -53,6 +53,25 @@ class PostfixDovecot(Server):
             text = text.replace(f"@{name}@", str(value))
         to.write_text(text)
 
+    @property
+    def sending_port(self):
+        return self.mx_port
+
+    # It trusts the address.
+    sender = {}
+
+    def send_by(self, port, sessions=100):
+        """Mail for other hosts goes to this port from now on, `sessions` at a time; that for out@example.test does, too."""
+        conf = self.folder / "postfix/etc"
+        # What is put off does not come back within a row.
+        subprocess.run(["postconf", "-c", conf, "-e", f"relayhost=[127.0.0.1]:{port}", "minimal_backoff_time=300s",
+                        "maximal_backoff_time=4000s", "virtual_alias_maps=inline:{out@example.test=out@far.example.org}",
+                        f"smtp_destination_concurrency_limit={sessions}", f"initial_destination_concurrency={sessions}"],
+                       check=True)
+        with open(conf / "master.cf", "a", encoding="utf-8") as master:
+            master.write(f"smtp      unix  -       -       n       -       {sessions}       smtp\n")
+        subprocess.run(["postfix", "-c", conf, "reload"], check=True, stderr=subprocess.DEVNULL)
+
     def wait_until_delivered(self, seconds=120):
         """Until Postfix's queue is empty: all mail is in Dovecot's mailboxes."""
         queue = [self.folder / "postfix/queue" / name for name in ("incoming", "active", "deferred", "maildrop")]

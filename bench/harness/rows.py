@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable
 
-from .loads import RUN_LIMIT, IdleHold, mailload, smtp_source
+from .loads import RUN_LIMIT, IdleHold, MailSink, SmtpSink, mailload, smtp_source
 from .peer import PASSWORD
 from .slow_uploads import SlowUploads
 
@@ -342,6 +342,41 @@ def front_ends_4(server, scale):
     return front_ends(server, scale, 4)
 
 
+def send(server, scale):
+    """Take 4 KB and pass it on to smtp-sink, 32 sessions with reuse, until all are there."""
+    count = int(server.bulk * scale)
+    sink = SmtpSink(count)
+    try:
+        server.send_by(sink.port)
+        begin = time.monotonic()
+        with server.count_cost("message", count):
+            smtp_source(server.mx_port, 32, count, recipient="out@example.test")
+            taken = time.monotonic() - begin
+            sink.wait()
+        server.details["messages a second while they came"] = count / taken
+        return count / (time.monotonic() - begin)
+    finally:
+        sink.close()
+
+
+def send_far(server, scale):
+    """The same to 1,000 domains, 50 ms away, which put off 5 % and refuse 1 %, until all were tried."""
+    count = int(server.bulk * scale)
+    sink = MailSink(count, latency="50ms", defer=0.05, refuse=0.01)
+    try:
+        server.send_by(sink.port, sessions=500)
+        begin = time.monotonic()
+        with server.count_cost("message", count):
+            mailload("smtp", server.sending_port, sessions=32, count=count, mailboxes=1000, message_bytes=MESSAGE,
+                     recipient="user@d%.example.org", **server.sender)
+            taken = time.monotonic() - begin
+            sink.wait()
+        server.details["messages a second while they came"] = count / taken
+        return count / (time.monotonic() - begin)
+    finally:
+        sink.close()
+
+
 def fdatasync_us():
     """Median microseconds of one fdatasync after 4 KB."""
     times = []
@@ -413,6 +448,8 @@ ROWS = {
     "slow_uploads_stored": memory_row(slow_uploads_stored, 604, "MB", has_peer=False),
     "growth": Row(growth, "×", (Target(0.9),), has_peer=False),
     "bystander": Row(bystander, "×", (Target(5),), less_is_better=True, has_peer=False),
+    "send": Row(send, "msg/s", (Target(6, PEER),)),
+    "send_far": Row(send_far, "msg/s", (Target(6, PEER),)),
     # No loss, but for what two runs of the same differ by.
     "front_ends_2": Row(front_ends_2, "×", (Target(0.95),), has_peer=False),
     "front_ends_4": Row(front_ends_4, "×", (Target(0.95),), has_peer=False),

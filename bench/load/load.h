@@ -33,6 +33,8 @@ struct Options {
   size_t recipients_per_message = 1;
   std::string recipient = "demo@example.test";
   size_t mailboxes = 1;
+  // smtp: who logs in, by AUTH PLAIN, and is the sender; empty: nobody does.
+  std::string user;
   // pop3 fetches every message that it finds; poll logs in, asks STAT and leaves.
   std::string password;
   // pop3: what was fetched is deleted.

@@ -30,7 +30,8 @@ ABSL_FLAG(uint64_t, recipients_per_message, 1, "smtp: recipients of each message
 ABSL_FLAG(std::string, recipient, "demo@example.test",
           "The mailbox; % is replaced by a number below --mailboxes.");
 ABSL_FLAG(uint64_t, mailboxes, 1, "How many mailboxes there are. pop3, poll: a multiple of --sessions.");
-ABSL_FLAG(std::string, password, "", "pop3, poll: the password of all of them.");
+ABSL_FLAG(std::string, user, "", "smtp: the account that logs in and is the sender; empty: nobody does.");
+ABSL_FLAG(std::string, password, "", "pop3, poll: the password of all of them; smtp: that of --user.");
 ABSL_FLAG(bool, delete_messages, false, "pop3: delete what was fetched.");
 ABSL_FLAG(bool, listings, false, "poll: LIST and UIDL after STAT.");
 ABSL_FLAG(uint64_t, max_seconds, 300, "The run is void after this time.");
@@ -75,6 +76,7 @@ int Main(const std::string& mode) {
   options.recipients_per_message = absl::GetFlag(FLAGS_recipients_per_message);
   options.recipient = absl::GetFlag(FLAGS_recipient);
   options.mailboxes = absl::GetFlag(FLAGS_mailboxes);
+  options.user = absl::GetFlag(FLAGS_user);
   options.password = absl::GetFlag(FLAGS_password);
   options.delete_messages = absl::GetFlag(FLAGS_delete_messages);
   options.listings = absl::GetFlag(FLAGS_listings);

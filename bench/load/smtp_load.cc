@@ -1,7 +1,9 @@
 #include <algorithm>
 #include <memory>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "asio/steady_timer.hpp"
 #include "asio/use_awaitable.hpp"
 #include "bench/load/load.h"
@@ -20,7 +22,8 @@ struct Run {
 
 asio::awaitable<void> SendOne(Client& client, Run& run, size_t number, absl::Time begin) {
   const Options& options = run.options;
-  std::string commands = "MAIL FROM:<bench@example.test>\r\n";
+  std::string commands =
+      absl::StrCat("MAIL FROM:<", options.user.empty() ? "bench@example.test" : options.user, ">\r\n");
   for (size_t i = 0; i < options.recipients_per_message; ++i) {
     const size_t mailbox = (number * options.recipients_per_message + i) % options.mailboxes;
     absl::StrAppend(&commands, "RCPT TO:<", Numbered(options.recipient, mailbox), ">\r\n");
@@ -50,6 +53,12 @@ asio::awaitable<void> Session(asio::io_context& io, Run& run) {
       co_await client.ExpectSmtp('2');
       co_await client.StartTls();
       co_await client.Write("EHLO bench.example.test\r\n");
+      co_await client.ExpectSmtp('2');
+    }
+    if (!options.user.empty()) {
+      const std::string login = absl::StrCat(absl::string_view("\0", 1), options.user,
+                                             absl::string_view("\0", 1), options.password);
+      co_await client.Write(absl::StrCat("AUTH PLAIN ", absl::Base64Escape(login), "\r\n"));
       co_await client.ExpectSmtp('2');
     }
     const size_t limit =

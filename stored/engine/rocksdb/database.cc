@@ -134,6 +134,9 @@ void Database::TakeDatabase(rocksdb::DB* db, const std::vector<rocksdb::ColumnFa
   db_.reset(db);
   for (size_t i = 0; i < kFamilyCount; ++i) families_[i] = handles[i];
   ++generation_;
+  // What a failed write had changed may have come back.
+  queued_from_ = 0;
+  queue_marks_.Forget();
 }
 
 absl::Status Database::OpenFilesForReading() {

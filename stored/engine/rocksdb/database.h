@@ -26,6 +26,7 @@
 #include "common/base/status.h"
 #include "stored/engine/rocksdb/health.h"
 #include "stored/engine/rocksdb/keys.h"
+#include "stored/engine/rocksdb/queue_marks.h"
 #include "stored/engine/rocksdb/records.h"
 #include "stored/engine/rocksdb/rocksdb_engine.h"
 
@@ -199,6 +200,11 @@ class Database {
   void DirectoryChanged() { directory_version_.fetch_add(1, std::memory_order_acq_rel); }
   // The same of the queue: more may be due than before.
   int64_t queue_version() const { return queue_version_.load(std::memory_order_acquire); }
+  // No message with a lesser id is in the queue: ids grow.
+  int64_t queued_from() const { return queued_from_.load(std::memory_order_relaxed); }
+  void QueuedBegin(int64_t id) { queued_from_.store(id, std::memory_order_relaxed); }
+  // The writer's alone, as of the newest state.
+  QueueMarks& queue_marks() { return queue_marks_; }
   void QueueChanged() { queue_version_.fetch_add(1, std::memory_order_acq_rel); }
 
   // Random, chosen when the store was made, or opened from a backup.
@@ -295,6 +301,8 @@ class Database {
   std::atomic<uint64_t> noted_{0};
   std::atomic<int64_t> directory_version_{1};
   std::atomic<int64_t> queue_version_{1};
+  std::atomic<int64_t> queued_from_{0};
+  QueueMarks queue_marks_;
   mutable absl::Mutex counters_mutex_;
   Counters counters_ ABSL_GUARDED_BY(counters_mutex_);
 };

@@ -323,20 +323,24 @@ Task<absl::StatusOr<std::unique_ptr<MessageReader>>> RocksDbQueue::Open(QueueId 
 
 Task<absl::StatusOr<QueueStatus>> RocksDbQueue::Status() {
   const auto read = [](const Database::Use& use) -> absl::StatusOr<QueueStatus> {
+    Database& database = use.database();
     const Counters counters = use.counters();
     QueueStatus status;
     status.message_count = counters.queued_count;
     status.recipient_count = counters.queued_recipient_count;
     status.in_flight_count = counters.in_flight_count;
     status.held_count = counters.held_count;
-    RETURN_IF_ERROR(Scan(use, kFamily, absl::string_view(&kQueuedKind, 1),
+    int64_t first = 0;
+    RETURN_IF_ERROR(Scan(use, kFamily, QueuedKey(QueueId{database.queued_from()}),
                          PrefixEnd(absl::string_view(&kQueuedKind, 1)),
-                         [&](absl::string_view, absl::string_view value) -> absl::StatusOr<bool> {
+                         [&](absl::string_view key, absl::string_view value) -> absl::StatusOr<bool> {
                            QueuedRecord record;
                            RETURN_IF_ERROR(Decode(value, record));
                            status.oldest_time = record.entry.queue_time;
+                           first = QueuedOfKey(key).value;
                            return false;
                          }));
+    if (first > 0 && !use.missed()) database.QueuedBegin(first);
     return status;
   };
   co_return co_await shared_.InMemoryFirst(read);

@@ -76,11 +76,16 @@ void QueueStep::WriteDestination(const std::string& name, DestinationRecord& rec
   const absl::Time due = is_gone ? absl::InfiniteFuture() : rules::DueTime(destination, policy());
   if (due != record.due_time) {
     if (record.due_time != absl::InfiniteFuture()) batch_.Delete(kFamily, DueKey(record.due_time, name));
-    if (due != absl::InfiniteFuture()) batch_.Put(kFamily, DueKey(due, name), "");
+    if (due != absl::InfiniteFuture()) {
+      const std::string key = DueKey(due, name);
+      batch_.Put(kFamily, key, "");
+      marks().AddDue(key);
+    }
     record.due_time = due;
   }
   if (is_gone) {
     batch_.Delete(kFamily, DestinationKey(name));
+    marks().Drop(name);
   } else {
     batch_.Put(kFamily, DestinationKey(name), Encode(record));
   }
@@ -109,10 +114,13 @@ absl::Status QueueStep::AddFree(QueueId id, Message& message, const QueuedRecipi
   const uint64_t lane = rules::LaneOf(message.record.entry.lane);
   if (recipient.next_attempt_time <= now_) {
     batch_.Put(kFamily, ReadyKey(recipient.destination, lane, id, recipient.number), "");
+    marks().AddReady(recipient.destination, {lane, rules::TurnOf(recipient.number), id, recipient.number},
+                     record->ready_count == 0);
     ++record->ready_count;
   } else {
-    batch_.Put(kFamily, WaitingKey(recipient.destination, recipient.next_attempt_time, id, recipient.number),
-               Encode(WaitingRecord{lane}));
+    const std::string key = WaitingKey(recipient.destination, recipient.next_attempt_time, id, recipient.number);
+    batch_.Put(kFamily, key, Encode(WaitingRecord{lane}));
+    marks().AddWaiting(recipient.destination, key, record->waiting_count == 0);
     ++record->waiting_count;
   }
   rules::AddWaiting(record->destination, recipient.next_attempt_time);
@@ -159,14 +167,17 @@ absl::Status QueueStep::Enqueue(const NewMessage& message, int64_t body, int64_t
 }
 
 absl::StatusOr<std::string> QueueStep::FirstDue() {
-  std::string name;
-  RETURN_IF_ERROR(batch_.Scan(kFamily, absl::string_view(&kDueKind, 1),
-                              QueueTimeBound(kDueKind, now_ + absl::Microseconds(1)),
+  const std::string end = QueueTimeBound(kDueKind, now_ + absl::Microseconds(1));
+  const std::string from = marks().due_from().empty() ? std::string(1, kDueKind) : marks().due_from();
+  std::string first;
+  if (from >= end) return first;
+  RETURN_IF_ERROR(batch_.Scan(kFamily, from, end,
                               [&](absl::string_view key, absl::string_view) -> absl::StatusOr<bool> {
-                                name = DestinationOfDueKey(key);
+                                first = std::string(key);
                                 return false;
                               }));
-  return name;
+  marks().DueBegins(first.empty() ? end : first);
+  return first.empty() ? first : DestinationOfDueKey(first);
 }
 
 absl::Status QueueStep::Promote(const std::string& name, DestinationRecord& record) {
@@ -178,9 +189,13 @@ absl::Status QueueStep::Promote(const std::string& name, DestinationRecord& reco
   const size_t limit = std::min(promotable_, kMostPromotedAtOnce);
   if (limit == 0 || record.waiting_count == 0) return absl::OkStatus();
   const std::string prefix = WaitingPrefix(name);
+  std::string from = marks().Of(name).waiting_from;
+  if (from.empty()) from = prefix;
+  if (from != prefix && TimeOfWaitingKey(from) > now_) return absl::OkStatus();
   RETURN_IF_ERROR(batch_.Scan(
-      kFamily, prefix, PrefixEnd(prefix),
+      kFamily, from, PrefixEnd(prefix),
       [&](absl::string_view key, absl::string_view value) -> absl::StatusOr<bool> {
+        from = std::string(key);
         if (TimeOfWaitingKey(key) > now_) return false;
         WaitingRecord record;
         RETURN_IF_ERROR(Decode(value, record));
@@ -191,7 +206,9 @@ absl::Status QueueStep::Promote(const std::string& name, DestinationRecord& reco
   for (const Move& move : moves) {
     batch_.Delete(kFamily, move.waiting);
     batch_.Put(kFamily, move.ready, "");
+    marks().AddReady(name, PlaceOfReadyKey(move.ready), record.ready_count == 0 && &move == &moves.front());
   }
+  if (from != prefix) marks().Of(name).waiting_from = from;
   promotable_ -= moves.size();
   record.waiting_count -= static_cast<int64_t>(moves.size());
   record.ready_count += static_cast<int64_t>(moves.size());
@@ -201,7 +218,8 @@ absl::Status QueueStep::Promote(const std::string& name, DestinationRecord& reco
 absl::StatusOr<absl::Time> QueueStep::FirstWaiting(const std::string& name) {
   absl::Time first = absl::InfiniteFuture();
   const std::string prefix = WaitingPrefix(name);
-  RETURN_IF_ERROR(batch_.Scan(kFamily, prefix, PrefixEnd(prefix),
+  const std::string from = marks().Of(name).waiting_from;
+  RETURN_IF_ERROR(batch_.Scan(kFamily, from.empty() ? prefix : from, PrefixEnd(prefix),
                               [&](absl::string_view key, absl::string_view) -> absl::StatusOr<bool> {
                                 first = TimeOfWaitingKey(key);
                                 return false;
@@ -234,7 +252,10 @@ absl::StatusOr<std::vector<QueueAttempt>> QueueStep::Lease(const QueueLeaseReque
     // Behind the others, if there is more.
     destination.waiting_since = now_;
     if (record->ready_count == 0) {
-      ASSIGN_OR_RETURN(const absl::Time first, FirstWaiting(name));
+      absl::Time first = absl::InfiniteFuture();
+      if (record->waiting_count > 0) {
+        ASSIGN_OR_RETURN(first, FirstWaiting(name));
+      }
       destination.waiting_since = std::max(now_, first);
     }
     // So that the next one is found.
@@ -243,10 +264,10 @@ absl::StatusOr<std::vector<QueueAttempt>> QueueStep::Lease(const QueueLeaseReque
   return attempts;
 }
 
-absl::StatusOr<std::optional<std::string>> QueueStep::FirstReady(const std::string& name,
-                                                                 const std::string& from) {
+absl::StatusOr<std::optional<std::string>> QueueStep::FirstReady(const std::string& from,
+                                                                 const std::string& end) {
   std::optional<std::string> first;
-  RETURN_IF_ERROR(batch_.Scan(kFamily, from, PrefixEnd(ReadyPrefix(name)),
+  RETURN_IF_ERROR(batch_.Scan(kFamily, from, end,
                               [&](absl::string_view key, absl::string_view) -> absl::StatusOr<bool> {
                                 first.emplace(key);
                                 return false;
@@ -254,24 +275,69 @@ absl::StatusOr<std::optional<std::string>> QueueStep::FirstReady(const std::stri
   return first;
 }
 
+absl::StatusOr<bool> QueueStep::KnowLanes(const std::string& name, const DestinationRecord& record) {
+  QueueMarks::OfDestination& known = marks().Of(name);
+  if (known.lanes_known) return true;
+  if (known.too_many_at > 0 && record.ready_count > known.too_many_at / 2) return false;
+  std::map<uint64_t, QueueMarks::Place> lanes;
+  std::string from = ReadyPrefix(name);
+  const std::string end = PrefixEnd(from);
+  while (lanes.size() <= kMaxKnownLanes) {
+    ASSIGN_OR_RETURN(const auto first, FirstReady(from, end));
+    if (first.has_value()) {
+      const ReadyPlace place = PlaceOfReadyKey(*first);
+      lanes.emplace(place.lane, QueueMarks::Place{place.turn, place.message, place.number});
+      from = PrefixEnd(ReadyLanePrefix(name, place.lane));
+    }
+    if (first.has_value() && from < end) continue;
+    marks().KnowLanes(known, std::move(lanes));
+    return true;
+  }
+  known.too_many_at = record.ready_count;
+  return false;
+}
+
+absl::StatusOr<std::optional<std::string>> QueueStep::NextReady(const std::string& name,
+                                                                const DestinationRecord& record) {
+  // The lanes behind the one that had its turn, then those before.
+  const uint64_t last_lane = record.destination.last_lane;
+  ASSIGN_OR_RETURN(const bool known, KnowLanes(name, record));
+  if (known) {
+    QueueMarks::OfDestination& of_name = marks().Of(name);
+    while (!of_name.lanes.empty()) {
+      auto it = of_name.lanes.upper_bound(last_lane);
+      if (it == of_name.lanes.end()) it = of_name.lanes.begin();
+      const auto [lane, place] = *it;
+      ASSIGN_OR_RETURN(auto first, FirstReady(ReadyKey(name, lane, place.message, place.number),
+                                              PrefixEnd(ReadyLanePrefix(name, lane))));
+      if (first.has_value()) {
+        const ReadyPlace found = PlaceOfReadyKey(*first);
+        it->second = {found.turn, found.message, found.number};
+        return first;
+      }
+      marks().RemoveLane(of_name, lane);
+    }
+    return std::optional<std::string>();
+  }
+  const std::string end = PrefixEnd(ReadyPrefix(name));
+  if (last_lane != std::numeric_limits<uint64_t>::max()) {
+    ASSIGN_OR_RETURN(auto first, FirstReady(ReadyLanePrefix(name, last_lane + 1), end));
+    if (first.has_value()) return first;
+  }
+  return FirstReady(ReadyPrefix(name), end);
+}
+
 absl::StatusOr<QueueAttempt> QueueStep::BeginAttempt(const QueueLeaseRequest& request, int64_t lease_number,
                                                      const std::string& name, DestinationRecord& record) {
-  // The lanes behind the one that had its turn, then those before.
   rules::Destination& destination = record.destination;
-  std::optional<std::string> first;
-  if (destination.last_lane != std::numeric_limits<uint64_t>::max()) {
-    ASSIGN_OR_RETURN(first, FirstReady(name, ReadyLanePrefix(name, destination.last_lane + 1)));
-  }
-  if (!first.has_value()) {
-    ASSIGN_OR_RETURN(first, FirstReady(name, ReadyPrefix(name)));
-  }
+  ASSIGN_OR_RETURN(const std::optional<std::string> first, NextReady(name, record));
   if (!first.has_value()) return Damaged("a destination with ready recipients");
   const ReadyPlace place = PlaceOfReadyKey(*first);
   destination.last_lane = place.lane;
 
   std::vector<int32_t> numbers;
   const std::string turn = ReadyTurnPrefix(name, place.lane, place.turn, place.message);
-  RETURN_IF_ERROR(batch_.Scan(kFamily, turn, PrefixEnd(turn),
+  RETURN_IF_ERROR(batch_.Scan(kFamily, *first, PrefixEnd(turn),
                               [&](absl::string_view key, absl::string_view) -> absl::StatusOr<bool> {
                                 numbers.push_back(PlaceOfReadyKey(key).number);
                                 return numbers.size() < request.recipient_limit;
@@ -300,6 +366,7 @@ absl::StatusOr<QueueAttempt> QueueStep::BeginAttempt(const QueueLeaseRequest& re
   batch_.Put(kFamily, AttemptKey(attempt.grant),
              Encode(AttemptRecord{request.lease_id, lease_number, place.message, name, std::move(numbers)}));
   batch_.Put(kFamily, FlightKey(lease_number, attempt.grant), "");
+  marks().leases().insert_or_assign(lease_number, request.lease_id);
   rules::Begin(destination, now_);
   return attempt;
 }
@@ -439,11 +506,21 @@ absl::StatusOr<QueueChange> QueueStep::Decide(const QueueDecision& decision, boo
   return change;
 }
 
-absl::StatusOr<size_t> QueueStep::TakeBack(size_t limit) {
-  size_t count = 0;
+absl::StatusOr<std::optional<QueueGrant>> QueueStep::FirstFlight(int64_t lease_number) {
+  std::optional<QueueGrant> first;
+  RETURN_IF_ERROR(batch_.Scan(kFamily, FlightBound(lease_number), FlightBound(lease_number + 1),
+                              [&](absl::string_view key, absl::string_view) -> absl::StatusOr<bool> {
+                                first = GrantOfFlightKey(key);
+                                return false;
+                              }));
+  return first;
+}
+
+absl::StatusOr<std::map<int64_t, std::string>> QueueStep::FlightLeases() {
+  if (marks().leases_known()) return marks().leases();
   std::string from(1, kFlightKind);
   const std::string end = PrefixEnd(from);
-  while (count < limit) {
+  for (;;) {
     std::string first;
     RETURN_IF_ERROR(batch_.Scan(kFamily, from, end,
                                 [&](absl::string_view key, absl::string_view) -> absl::StatusOr<bool> {
@@ -451,14 +528,35 @@ absl::StatusOr<size_t> QueueStep::TakeBack(size_t limit) {
                                   return false;
                                 }));
     if (first.empty()) break;
-    const int64_t lease_number = LeaseOfFlightKey(first);
-    const QueueGrant grant = GrantOfFlightKey(first);
-    ASSIGN_OR_RETURN(auto attempt, FindRecord<AttemptRecord>(batch_, kFamily, AttemptKey(grant)));
+    ASSIGN_OR_RETURN(const auto attempt,
+                     FindRecord<AttemptRecord>(batch_, kFamily, AttemptKey(GrantOfFlightKey(first))));
     if (!attempt.has_value()) return Damaged("an attempt");
-    if (shared_.leases().StateOf(attempt->lease_id, lease_number) == rules::LeaseState::kLive) {
-      from = FlightBound(lease_number + 1);
+    const int64_t lease_number = LeaseOfFlightKey(first);
+    marks().leases().insert_or_assign(lease_number, attempt->lease_id);
+    from = FlightBound(lease_number + 1);
+  }
+  marks().KnowLeases();
+  return marks().leases();
+}
+
+absl::StatusOr<size_t> QueueStep::TakeBack(size_t limit) {
+  size_t count = 0;
+  ASSIGN_OR_RETURN(const auto leases, FlightLeases());
+  for (auto it = leases.begin(); it != leases.end() && count < limit;) {
+    const auto& [lease_number, lease_id] = *it;
+    const bool is_live = shared_.leases().StateOf(lease_id, lease_number) == rules::LeaseState::kLive;
+    std::optional<QueueGrant> first;
+    if (!is_live) {
+      ASSIGN_OR_RETURN(first, FirstFlight(lease_number));
+      if (!first.has_value()) marks().leases().erase(lease_number);
+    }
+    if (!first.has_value()) {
+      ++it;
       continue;
     }
+    const QueueGrant grant = *first;
+    ASSIGN_OR_RETURN(auto attempt, FindRecord<AttemptRecord>(batch_, kFamily, AttemptKey(grant)));
+    if (!attempt.has_value()) return Damaged("an attempt");
     const size_t taken = std::min(attempt->recipients.size(), limit - count);
     RETURN_IF_ERROR(PutBack(*attempt, taken));
     count += taken;

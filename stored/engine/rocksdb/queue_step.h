@@ -49,6 +49,7 @@ class QueueStep {
     bool ended = false;
   };
 
+  QueueMarks& marks() { return shared_.database().queue_marks(); }
   const rules::QueuePolicy& policy() const { return shared_.options().queue_policy; }
   static absl::Time EventTime(const QueuedRecord& record);
   // Null: there is none. They stay where they are until the step is finished.
@@ -70,7 +71,15 @@ class QueueStep {
   // Moves what has become ready; at most as much as `promotable_` allows.
   absl::Status Promote(const std::string& name, DestinationRecord& record);
   absl::StatusOr<absl::Time> FirstWaiting(const std::string& name);
-  absl::StatusOr<std::optional<std::string>> FirstReady(const std::string& name, const std::string& from);
+  // The key of the first one between two keys.
+  absl::StatusOr<std::optional<std::string>> FirstReady(const std::string& from, const std::string& end);
+  // That of the one whose turn is next.
+  absl::StatusOr<std::optional<std::string>> NextReady(const std::string& name, const DestinationRecord& record);
+  // Whether the lanes of the destination are known, as far as a walk finds out.
+  absl::StatusOr<bool> KnowLanes(const std::string& name, const DestinationRecord& record);
+  // The leases under which attempts are in flight, and some that were: their numbers and ids.
+  absl::StatusOr<std::map<int64_t, std::string>> FlightLeases();
+  absl::StatusOr<std::optional<QueueGrant>> FirstFlight(int64_t lease_number);
   absl::StatusOr<QueueAttempt> BeginAttempt(const QueueLeaseRequest& request, int64_t lease_number,
                                             const std::string& name, DestinationRecord& record);
   absl::StatusOr<std::vector<int32_t>> Named(const QueueDecision& decision);

@@ -93,6 +93,7 @@ void Batch::Undo() {
   // Going back builds the index of the whole batch anew; most changes that fail have written nothing yet.
   if (batch_.GetWriteBatch()->GetDataSize() == size_before_) return Keep();
   CHECK(batch_.RollbackToSavePoint().ok());
+  use_.database().queue_marks().Forget();
 }
 
 absl::Status Batch::Write(bool sync) {
@@ -258,6 +259,7 @@ absl::Status Writer::ApplyAndWrite(const Database::Use& use, const Group& group,
   // Also when it failed: it may be there after a recovery.
   if (batch.changes_directory()) database_.DirectoryChanged();
   if (batch.changes_queue()) database_.QueueChanged();
+  if (!written.ok()) database_.queue_marks().Forget();
   RETURN_IF_ERROR(written);
   database_.set_counters(batch.counters());
   return absl::OkStatus();
