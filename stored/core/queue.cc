@@ -25,8 +25,10 @@ using engine::QueueOutcome;
 using engine::QueueReply;
 using Event = QueueEvent::Kind;
 
-// How often the engine is asked while a front-end waits for work.
-constexpr absl::Duration kBetweenLooks = absl::Milliseconds(50);
+// While a front-end waits for work: how often it is looked whether something has come, which costs next to nothing, and how
+// often the engine is asked all the same, for what time makes due.
+constexpr absl::Duration kBetweenLooks = absl::Milliseconds(10);
+constexpr absl::Duration kBetweenQuestions = absl::Milliseconds(250);
 // One that waits for work asks again within 30 seconds.
 constexpr absl::Duration kRelayMemory = absl::Minutes(1);
 // Messages and their recipients in a step of what time brings; recipients put back in one.
@@ -116,17 +118,21 @@ Task<absl::StatusOr<std::vector<OutboundQueue::Assignment>>> OutboundQueue::Leas
   const absl::Time until = steady_.Now() + wait;
   for (;;) {
     CO_RETURN_IF_ERROR(still_wanted());
+    // Read before: what comes in between is seen.
+    const int64_t version = engine_.Version();
     CO_ASSIGN_OR_RETURN(std::vector<engine::QueueAttempt> attempts, co_await engine_.Lease(request));
     // Only one that has a lease comes here.
     relays_.insert_or_assign(request.lease_id, steady_.Now());
     const bool any = !attempts.empty();
     CO_ASSIGN_OR_RETURN(std::vector<Assignment> assignments, co_await Assign(std::move(attempts)));
-    const absl::Duration left = until - steady_.Now();
-    if (!assignments.empty() || left <= absl::ZeroDuration()) co_return assignments;
+    if (!assignments.empty() || steady_.Now() >= until) co_return assignments;
     // There may be more like those that stay here.
     if (any) continue;
-    Pause pause(timers_, executor_);
-    co_await pause.For(std::min(left, kBetweenLooks));
+    const absl::Time ask = std::min(until, steady_.Now() + kBetweenQuestions);
+    while (engine_.Version() == version && steady_.Now() < ask) {
+      Pause pause(timers_, executor_);
+      co_await pause.For(std::min(ask - steady_.Now(), kBetweenLooks));
+    }
   }
 }
 
