@@ -123,7 +123,7 @@ bool SetOrcpt(absl::string_view value, RcptCommand& rcpt) {
 
 }  // namespace
 
-Parsed<MailCommand> ParseMail(absl::string_view argument, bool allow_auth, size_t max_path_bytes) {
+Parsed<MailCommand> ParseMail(absl::string_view argument, MailOffers offers, size_t max_path_bytes) {
   Parsed<PathAndRest> path = ParsePath("FROM:", argument, max_path_bytes);
   if (!path.ok()) return path.error();
   MailCommand mail;
@@ -143,7 +143,10 @@ Parsed<MailCommand> ParseMail(absl::string_view argument, bool allow_auth, size_
       good = good && SetRet(parameter.value, mail);
     } else if (parameter.keyword == "ENVID") {
       good = good && SetEnvid(parameter.value, mail);
-    } else if (parameter.keyword == "AUTH" && allow_auth) {
+    } else if (parameter.keyword == "REQUIRETLS" && offers.require_tls) {
+      mail.require_tls = true;
+      good = !parameter.has_value;
+    } else if (parameter.keyword == "AUTH" && offers.auth) {
       good = good && DecodeXtext(parameter.value).ok();
     } else {
       return ParseError::kUnknownParameter;

@@ -1,4 +1,5 @@
-// MAIL and RCPT with their ESMTP parameters (RFC 5321 section 4.1.2, RFC 1870, 3461, 6152, 6531, 4954). Pure.
+// MAIL and RCPT with their ESMTP parameters (RFC 5321 section 4.1.2, RFC 1870, 3461, 6152, 6531, 4954,
+// 8689). Pure.
 #pragma once
 
 #include <cstddef>
@@ -21,16 +22,24 @@ struct MailCommand {
   bool eight_bit_mime = false;
   // Set by SMTPUTF8.
   bool smtputf8 = false;
+  // Set by REQUIRETLS.
+  bool require_tls = false;
   // RET.
   DsnReturn dsn_return = DsnReturn::kUnspecified;
   // ENVID, decoded; empty when it was not given.
   std::string dsn_envelope_id;
 };
 
-// ParseMail parses `argument`, "FROM:<...> ...". With `allow_auth` AUTH= is a parameter (RFC 4954 section 5);
-// its value is checked and dropped, and nothing at all is read as <>. `max_path_bytes` is that of ParsePath.
-Parsed<MailCommand> ParseMail(absl::string_view argument, bool allow_auth,
-                              size_t max_path_bytes = kMaxPathBytes);
+// Parameters of MAIL that not every session offers.
+struct MailOffers {
+  // AUTH= (RFC 4954 section 5); its value is checked and dropped, and nothing at all is read as <>.
+  bool auth = false;
+  // REQUIRETLS (RFC 8689 section 3): under TLS only.
+  bool require_tls = false;
+};
+
+// ParseMail parses `argument`, "FROM:<...> ...". `max_path_bytes` is that of ParsePath.
+Parsed<MailCommand> ParseMail(absl::string_view argument, MailOffers offers, size_t max_path_bytes = kMaxPathBytes);
 
 struct RcptCommand {
   Path forward_path;

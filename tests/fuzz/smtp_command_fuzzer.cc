@@ -28,14 +28,14 @@ void CheckPath(const smtp::Path& path) {
 }
 
 void CheckMail(absl::string_view argument, bool allow_auth) {
-  const smtp::Parsed<smtp::MailCommand> mail = smtp::ParseMail(argument, allow_auth);
+  const smtp::Parsed<smtp::MailCommand> mail = smtp::ParseMail(argument, {.auth = allow_auth});
   if (!mail.ok()) return;
   CheckPath(mail->reverse_path);
   CHECK(mail->smtputf8 || mail->reverse_path.address.is_ascii());
   CHECK(mail->dsn_envelope_id.size() <= smtp::kMaxEnvidBytes);
   CheckPrintable(mail->dsn_envelope_id);
   // A client that is not logged in may send less, never something else.
-  if (!allow_auth) CHECK(smtp::ParseMail(argument, true).ok());
+  if (!allow_auth) CHECK(smtp::ParseMail(argument, {.auth = true}).ok());
 }
 
 void CheckRcpt(absl::string_view argument) {

@@ -27,8 +27,9 @@ std::string Offer(const Dialog& dialog) {
                   "\nSMTPUTF8",                                         // RFC 6531
                   "\nCHUNKING",                                         // RFC 3030, without BINARYMIME
                   "\nENHANCEDSTATUSCODES",                              // RFC 2034
-                  "\nDSN",                                              // RFC 3461
-                  "\nLIMITS RCPTMAX=", limits.max_recipients);          // RFC 9422
+                  "\nDSN");                                             // RFC 3461
+  if (dialog.tls) absl::StrAppend(&offer, "\nREQUIRETLS");              // RFC 8689 section 3
+  absl::StrAppend(&offer, "\nLIMITS RCPTMAX=", limits.max_recipients);  // RFC 9422
   if (dialog.offers_auth()) absl::StrAppend(&offer, "\nAUTH", Mechanisms(dialog));
   return offer;
 }

@@ -19,6 +19,7 @@ std::unique_ptr<Transaction> MakeTransaction(MailCommand mail) {
   envelope.dsn_envelope_id = std::move(mail.dsn_envelope_id);
   envelope.eight_bit_mime = mail.eight_bit_mime;
   envelope.smtputf8 = mail.smtputf8;
+  envelope.require_tls = mail.require_tls;
   return transaction;
 }
 
@@ -37,8 +38,9 @@ Action Refuse(Dialog& dialog, absl::string_view sender, ReplyId reply) {
 }  // namespace
 
 Action Mail(Dialog& dialog, absl::string_view argument) {
-  Parsed<MailCommand> mail =
-      ParseMail(argument, /*allow_auth=*/dialog.config.is_submission(), dialog.config.limits.max_path_bytes);
+  // What is offered in EHLO, and AUTH= to who must have logged in.
+  const MailOffers offers{.auth = dialog.config.is_submission(), .require_tls = dialog.tls};
+  Parsed<MailCommand> mail = ParseMail(argument, offers, dialog.config.limits.max_path_bytes);
   if (!mail.ok()) {
     SayParseError(dialog, mail.error(), ReplyId::kBadSender, "MAIL FROM:<address> [parameters]");
     return NextCommandAction{};

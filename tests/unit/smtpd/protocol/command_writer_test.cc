@@ -124,7 +124,7 @@ TEST(CommandWriterTest, TheServersSideReadsIt) {
                          .auth = "<>"};
   std::string line = Mail(mail);
   const Parsed<MailCommand> read =
-      ParseMail(absl::string_view(line).substr(5, line.size() - 7), /*allow_auth=*/true);
+      ParseMail(absl::string_view(line).substr(5, line.size() - 7), {.auth = true});
   ASSERT_TRUE(read.ok()) << line;
   EXPECT_EQ(read->reverse_path.ToString(), mail.reverse_path);
   EXPECT_EQ(read->size_bytes, mail.size_bytes);

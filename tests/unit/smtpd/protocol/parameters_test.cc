@@ -10,7 +10,7 @@ namespace mailstead::smtp {
 namespace {
 
 Parsed<MailCommand> Mail(absl::string_view parameters) {
-  return ParseMail(absl::StrCat("FROM:<a@b.test> ", parameters), /*allow_auth=*/false);
+  return ParseMail(absl::StrCat("FROM:<a@b.test> ", parameters), {});
 }
 Parsed<RcptCommand> Rcpt(absl::string_view parameters) {
   return ParseRcpt(absl::StrCat("TO:<a@b.test> ", parameters), /*smtputf8=*/false);
@@ -28,7 +28,7 @@ TEST(ParseMail, ReadsEveryParameter) {
 }
 
 TEST(ParseMail, HasDefaults) {
-  const Parsed<MailCommand> mail = ParseMail("FROM:<>", false);
+  const Parsed<MailCommand> mail = ParseMail("FROM:<>", {});
   ASSERT_TRUE(mail.ok());
   EXPECT_TRUE(mail->reverse_path.is_null());
   EXPECT_FALSE(mail->size_bytes.has_value());
@@ -59,26 +59,37 @@ TEST(ParseMail, SaysWhatIsWrong) {
   EXPECT_EQ(Mail("BODY=BINARYMIME").error(), ParseError::kBadParameter);
   EXPECT_EQ(Mail("-X").error(), ParseError::kSyntax);
   EXPECT_EQ(Mail("X\xc3\xbc").error(), ParseError::kSyntax);
-  EXPECT_EQ(ParseMail("FROM:<Postmaster>", false).error(), ParseError::kBadAddress);
-  EXPECT_EQ(ParseMail("FROM:a", false).error(), ParseError::kSyntax);
-  EXPECT_EQ(ParseMail("FROM:<\xc3\xbc@b.test>", false).error(), ParseError::kNeedsSmtpUtf8);
-  EXPECT_TRUE(ParseMail("FROM:<\xc3\xbc@b.test> SMTPUTF8", false).ok());
+  EXPECT_EQ(ParseMail("FROM:<Postmaster>", {}).error(), ParseError::kBadAddress);
+  EXPECT_EQ(ParseMail("FROM:a", {}).error(), ParseError::kSyntax);
+  EXPECT_EQ(ParseMail("FROM:<\xc3\xbc@b.test>", {}).error(), ParseError::kNeedsSmtpUtf8);
+  EXPECT_TRUE(ParseMail("FROM:<\xc3\xbc@b.test> SMTPUTF8", {}).ok());
 }
 
 TEST(ParseMail, TakesAuthWhereItIsOffered) {
-  EXPECT_TRUE(ParseMail("FROM:<a@b.test> AUTH=<>", true).ok());
-  EXPECT_TRUE(ParseMail("FROM:<a@b.test> AUTH=", true).ok()) << "some clients mean <> by it";
-  EXPECT_EQ(ParseMail("FROM:<a@b.test> auth= SIZE=5", true)->size_bytes, 5u);
-  EXPECT_EQ(ParseMail("FROM:<a@b.test> AUTH", true).error(), ParseError::kBadParameter);
-  EXPECT_EQ(ParseMail("FROM:<a@b.test> AUTH= AUTH=", true).error(), ParseError::kBadParameter);
-  EXPECT_EQ(ParseMail("FROM:<a@b.test> AUTH==", true).error(), ParseError::kBadParameter);
-  EXPECT_EQ(ParseMail("FROM:<a@b.test> AUTH=", false).error(), ParseError::kUnknownParameter);
+  EXPECT_TRUE(ParseMail("FROM:<a@b.test> AUTH=<>", {.auth = true}).ok());
+  EXPECT_TRUE(ParseMail("FROM:<a@b.test> AUTH=", {.auth = true}).ok()) << "some clients mean <> by it";
+  EXPECT_EQ(ParseMail("FROM:<a@b.test> auth= SIZE=5", {.auth = true})->size_bytes, 5u);
+  EXPECT_EQ(ParseMail("FROM:<a@b.test> AUTH", {.auth = true}).error(), ParseError::kBadParameter);
+  EXPECT_EQ(ParseMail("FROM:<a@b.test> AUTH= AUTH=", {.auth = true}).error(), ParseError::kBadParameter);
+  EXPECT_EQ(ParseMail("FROM:<a@b.test> AUTH==", {.auth = true}).error(), ParseError::kBadParameter);
+  EXPECT_EQ(ParseMail("FROM:<a@b.test> AUTH=", {}).error(), ParseError::kUnknownParameter);
   for (const char* other : {"SIZE=", "BODY=", "RET=", "ENVID=", "SMTPUTF8="}) {
-    EXPECT_EQ(ParseMail(absl::StrCat("FROM:<a@b.test> ", other), true).error(), ParseError::kBadParameter)
+    EXPECT_EQ(ParseMail(absl::StrCat("FROM:<a@b.test> ", other), {.auth = true}).error(), ParseError::kBadParameter)
         << other;
   }
-  EXPECT_TRUE(ParseMail("FROM:<a@b.test> AUTH=e+3Dmc2@example.test", true).ok());
-  EXPECT_EQ(ParseMail("FROM:<a@b.test> AUTH=+zz", true).error(), ParseError::kBadParameter);
+  EXPECT_TRUE(ParseMail("FROM:<a@b.test> AUTH=e+3Dmc2@example.test", {.auth = true}).ok());
+  EXPECT_EQ(ParseMail("FROM:<a@b.test> AUTH=+zz", {.auth = true}).error(), ParseError::kBadParameter);
+}
+
+// RFC 8689 section 3.
+TEST(ParseMail, TakesRequireTlsWhereItIsOffered) {
+  const MailOffers offers{.require_tls = true};
+  EXPECT_TRUE(ParseMail("FROM:<a@b.test> REQUIRETLS", offers)->require_tls);
+  EXPECT_TRUE(ParseMail("FROM:<> SIZE=5 requiretls", offers)->require_tls);
+  EXPECT_FALSE(ParseMail("FROM:<a@b.test>", offers)->require_tls);
+  EXPECT_EQ(ParseMail("FROM:<a@b.test> REQUIRETLS=1", offers).error(), ParseError::kBadParameter);
+  EXPECT_EQ(ParseMail("FROM:<a@b.test> REQUIRETLS REQUIRETLS", offers).error(), ParseError::kBadParameter);
+  EXPECT_EQ(ParseMail("FROM:<a@b.test> REQUIRETLS", {.auth = true}).error(), ParseError::kUnknownParameter);
 }
 
 TEST(ParseMail, BoundsTheNumberOfParameters) {

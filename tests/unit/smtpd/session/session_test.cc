@@ -125,6 +125,20 @@ TEST_F(SessionTest, AsksTheStoreForEachRecipient) {
   EXPECT_EQ(session.dialog().transaction, nullptr);
 }
 
+// RFC 8689 section 3: under TLS only, also of other hosts.
+TEST_F(SessionTest, KeepsRequireTls) {
+  Session session(config_, journal_);
+  session.OnLine("EHLO client.test");
+  EXPECT_THAT(session.output(), testing::Not(testing::HasSubstr("REQUIRETLS")));
+  session.OnLine("MAIL FROM:<a@b.test> REQUIRETLS");
+  EXPECT_EQ(session.dialog().transaction, nullptr);
+  session.OnTlsStarted(true);
+  session.OnLine("EHLO client.test");
+  EXPECT_THAT(session.output(), testing::HasSubstr("250-REQUIRETLS\r\n"));
+  session.OnLine("MAIL FROM:<a@b.test> REQUIRETLS");
+  EXPECT_TRUE(session.dialog().transaction->envelope.require_tls);
+}
+
 // On port 25 it can be asked of a client to call itself as RFC 5321 wants it. Who may log in is never asked, also before it
 // has: then it is not known whether it will.
 TEST_F(SessionTest, AsksForAProperNameOnPort25OnlyAndWhereItIsToldTo) {
