@@ -1,8 +1,12 @@
 #include "smtpd/flags.h"
 
 #include <cstdint>
+#include <system_error>
 #include <utility>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_split.h"
+#include "common/base/status.h"
 #include "common/config/config.h"
 #include "smtpd/protocol/limits.h"
 
@@ -50,17 +54,43 @@ config::Options LimitRows(Limits& limits) {
   };
 }
 
+config::Options TimeoutRows(outbound::Timeouts& timeouts) {
+  const auto row = [](std::string name, absl::Duration& timeout, std::string what) {
+    return Flag(std::move(name), timeout, Between(kLeastTimeout, absl::Hours(24)), std::move(what));
+  };
+  return {
+      row("delivery_connect_timeout", timeouts.connect, "how long a connection to another host may take"),
+      row("delivery_tls_handshake_timeout", timeouts.handshake, "how long a TLS handshake with another host may take"),
+      row("delivery_greeting_timeout", timeouts.greeting, "how long to wait for its greeting (RFC 5321 section 4.5.3.2.1)"),
+      row("delivery_ehlo_timeout", timeouts.hello, "for the reply to EHLO, HELO, STARTTLS, and each step of AUTH"),
+      row("delivery_mail_timeout", timeouts.mail, "for the reply to MAIL (section 4.5.3.2.2)"),
+      row("delivery_rcpt_timeout", timeouts.rcpt, "for the reply to RCPT (section 4.5.3.2.3)"),
+      row("delivery_data_timeout", timeouts.data, "for the reply to DATA (section 4.5.3.2.4)"),
+      row("delivery_block_timeout", timeouts.data_block,
+          "for the host to take the next piece of the message (section 4.5.3.2.5)"),
+      row("delivery_chunk_timeout", timeouts.chunk, "for the reply to BDAT, but for the last"),
+      row("delivery_end_timeout", timeouts.final_dot,
+          "for the reply to the end of the message (section 4.5.3.2.6); less than 10m sends mail twice"),
+      row("delivery_rset_timeout", timeouts.reset, "for the reply to RSET, before the connection is given up"),
+      row("delivery_message_timeout", timeouts.transaction,
+          "how long a message may take from MAIL to its end, however little by little the host takes it"),
+  };
+}
+
 config::Options DeliveryRows(Flags& flags) {
   return {
       Flag("delivery_workers", flags.delivery_workers, Between(0, 10'000),
            "messages that are brought to other hosts at a time, out of the store's queue; 0: none"),
       Flag("delivery_port", flags.delivery_port, Between(1, 65535), "port of hosts that the DNS names; for tests and odd sites"),
-      Flag("delivery_timeout", flags.delivery_timeout, Between(kLeastTimeout, absl::Hours(1)),
-           "no wait for another host is longer than this (RFC 5321 section 4.5.3.2 has up to 10m); less sends mail twice"),
+      Flag("delivery_timeout", flags.delivery_timeouts.cap, Between(kLeastTimeout, absl::Hours(24)),
+           "none of the times below is longer than this; for tests and odd sites: less than 10m sends mail twice"),
       Flag("delivery_allow_networks", flags.delivery_allow_networks_text,
            "networks that mail may be sent to whatever they are (loopback, our own), comma separated; for tests"),
       Flag("delivery_allow_private", flags.delivery_allow_private,
            "send mail to hosts with private addresses that the DNS names"),
+      Flag("delivery_own_hosts", flags.delivery_own_hosts_text,
+           "names and addresses by which others reach this system, beside --hostname and the listeners, comma separated: mail "
+           "that the DNS leads there would loop (5.4.6)"),
       Flag("dns_servers", flags.dns_servers_text,
            "DNS servers, comma separated, as 127.0.0.1 or [2001:db8::53]:53; empty: the system's"),
       Flag("dns_trusted", flags.dns_trusted_text,
@@ -69,11 +99,27 @@ config::Options DeliveryRows(Flags& flags) {
   };
 }
 
+absl::Status TakeOwnHosts(Flags& flags) {
+  for (const absl::string_view text : absl::StrSplit(flags.delivery_own_hosts_text, ',', absl::SkipWhitespace())) {
+    const std::string host(absl::StripAsciiWhitespace(text));
+    std::error_code not_an_address;
+    const asio::ip::address address = asio::ip::make_address(host, not_an_address);
+    if (!not_an_address) {
+      flags.delivery_own_addresses.push_back(address);
+      continue;
+    }
+    ASSIGN_OR_RETURN(std::string name, NormalizeDomain(host));
+    flags.delivery_own_names.push_back(std::move(name));
+  }
+  return absl::OkStatus();
+}
+
 // What is made of several flags.
 void FinishDelivery(Flags& flags, config::Checker& check) {
   absl::StatusOr<net::NetworkList> allowed = net::NetworkList::Parse(flags.delivery_allow_networks_text);
   check.Ok("delivery_allow_networks", allowed.status());
   if (allowed.ok()) flags.delivery_allow_networks = *std::move(allowed);
+  check.Ok("delivery_own_hosts", TakeOwnHosts(flags));
   absl::StatusOr<std::vector<dns::Server>> servers = dns::ParseServers(flags.dns_servers_text);
   check.Ok("dns_servers", servers.status());
   if (servers.ok()) flags.dns_servers = *std::move(servers);
@@ -113,6 +159,7 @@ config::Options OptionsOf(Flags& flags) {
            "is told 451; clients wait 10m for the reply"),
   };
   Append(options, DeliveryRows(flags));
+  Append(options, TimeoutRows(flags.delivery_timeouts));
   Append(options, LimitRows(flags.limits));
   Append(options, OptionsOf(flags.frontend));
   return options;

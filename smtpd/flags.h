@@ -7,11 +7,13 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "asio/ip/address.hpp"
 #include "common/config/option.h"
 #include "common/dns/server_list.h"
 #include "common/frontend/flags.h"
 #include "common/net/network_list.h"
 #include "smtpd/limits.h"
+#include "smtpd/outbound/limits.h"
 
 namespace mailstead::smtp {
 
@@ -36,13 +38,17 @@ struct Flags {
   // Attempts at a time to bring queued mail to other hosts; 0: none.
   size_t delivery_workers = 0;
   uint16_t delivery_port = 25;
-  // No time of a session with another host is longer.
-  absl::Duration delivery_timeout = absl::Minutes(10);
+  // Of sessions with other hosts.
+  outbound::Timeouts delivery_timeouts{.cap = absl::Hours(1)};
   std::string delivery_allow_networks_text;
   bool delivery_allow_private = false;
+  std::string delivery_own_hosts_text;
   std::string dns_servers_text;
   std::string dns_trusted_text;
   // Made of these.
+  std::vector<asio::ip::address> delivery_own_addresses;
+  // In lower case and A-labels.
+  std::vector<std::string> delivery_own_names;
   net::NetworkList delivery_allow_networks;
   std::vector<dns::Server> dns_servers;
   std::vector<dns::Server> dns_trusted;

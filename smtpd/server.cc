@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "common/base/random.h"
 #include "common/config/config.h"
+#include "common/net/listener.h"
 
 namespace mailstead::smtp {
 namespace {
@@ -16,10 +17,19 @@ outbound::RelayOptions RelayOptionsOf(const Flags& flags) {
   options.sessions = flags.delivery_workers;
   options.hostname = flags.frontend.hostname;
   options.port = flags.delivery_port;
-  options.timeouts.cap = flags.delivery_timeout;
+  options.timeouts = flags.delivery_timeouts;
   options.dns_servers = flags.dns_servers;
   options.dns_trusted = flags.dns_trusted;
-  options.hops.own_names = {absl::AsciiStrToLower(flags.frontend.hostname)};
+  options.hops.own_names = flags.delivery_own_names;
+  options.hops.own_names.push_back(absl::AsciiStrToLower(flags.frontend.hostname));
+  options.hops.rules.own = flags.delivery_own_addresses;
+  for (const auto* addresses : {&flags.mx_listen, &flags.submission_listen, &flags.submissions_listen}) {
+    for (const std::string& address : *addresses) {
+      // They were checked with the flags.
+      const absl::StatusOr<asio::ip::tcp::endpoint> listener = net::ParseListenAddress(address);
+      if (listener.ok()) AddOwnListener(*listener, flags.delivery_port, options.hops.rules);
+    }
+  }
   options.hops.rules.allow_private = flags.delivery_allow_private;
   options.hops.rules.allowed = flags.delivery_allow_networks;
   options.store_timeout = flags.store_timeout;

@@ -41,6 +41,16 @@ ConnectionKey ClientConnection::key() const {
           .require_tls = options_.require_tls};
 }
 
+Protection ClientConnection::protection() const {
+  const net::TlsInfo* const info = tls();
+  if (info == nullptr) return {};
+  // A handshake that was to verify and could not is none.
+  return {.version = info->version,
+          .cipher = info->cipher,
+          .verified = options_.session.tls.level == TlsPolicy::Level::kVerify,
+          .resumed = info->resumed};
+}
+
 asio::awaitable<void> ClientConnection::Open() {
   const Timeouts& timeouts = options_.session.timeouts;
   net::DialOptions dial;

@@ -73,6 +73,8 @@ class ClientConnection {
   const Extensions& extensions() const { return session_.extensions(); }
   // What the handshake agreed on; null in the clear.
   const net::TlsInfo* tls() const { return stream_ == nullptr ? nullptr : stream_->tls(); }
+  // By tls() and what the policy asked for.
+  Protection protection() const;
   // Null before it is connected.
   const net::Stream* stream() const { return stream_.get(); }
 

@@ -278,6 +278,7 @@ Action ClientSession::Await(bool first) const {
 }
 
 Action ClientSession::Begin() {
+  if (config_.tls.implicit) return BeginHandshake();
   awaited_.push_back(Awaited::kGreeting);
   return Await(/*first=*/true);
 }
@@ -311,7 +312,10 @@ Action ClientSession::OnBytes(absl::string_view bytes) {
 Action ClientSession::OnEarly(absl::string_view bytes) {
   // SECURITY: in the clear, behind the host's 220: somebody wants us to take his words for the host's under TLS
   // (CVE-2011-0411, from the other side).
-  if (state_ == State::kHandshake) return Broken("bytes in the clear between STARTTLS and the handshake");
+  if (state_ == State::kHandshake) {
+    return Broken(config_.tls.implicit ? "the host speaks in the clear where TLS is from the first byte"
+                                       : "bytes in the clear between STARTTLS and the handshake");
+  }
   const ReplyParser::Result result = parser_.Feed(bytes);
   const bool may_wait = state_ == State::kResting || state_ == State::kBody;
   if (result.kind == ReplyParser::Kind::kNeedMore && may_wait) {
@@ -426,8 +430,7 @@ Action ClientSession::OnStartTlsReply(const PeerReply& reply) {
     // RFC 3207 section 4.2: what was said before the handshake is not to be believed.
     extensions_ = Extensions();
     parser_.Reset();
-    state_ = State::kHandshake;
-    return ShakeHandsAction{.timeout = config_.timeouts.Capped(config_.timeouts.handshake)};
+    return BeginHandshake();
   }
   if (!config_.tls.needs_tls()) {
     clear_is_fine_ = true;
@@ -438,11 +441,21 @@ Action ClientSession::OnStartTlsReply(const PeerReply& reply) {
   return action;
 }
 
+Action ClientSession::BeginHandshake() {
+  state_ = State::kHandshake;
+  return ShakeHandsAction{.timeout = config_.timeouts.Capped(config_.timeouts.handshake)};
+}
+
 Action ClientSession::OnTlsStarted(bool authenticated) {
   CHECK(state_ == State::kHandshake);
   tls_ = true;
   authenticated_tls_ = authenticated;
-  return SayHello(Awaited::kEhlo);
+  if (!config_.tls.implicit) return SayHello(Awaited::kEhlo);
+  // Its first word is the greeting: what it says of itself there, and afterwards, is not about TLS.
+  hello_since_tls_ = true;
+  state_ = State::kTalking;
+  awaited_.push_back(Awaited::kGreeting);
+  return Await(/*first=*/true);
 }
 
 Action ClientSession::OnTlsFailed(const absl::Status& status) {

@@ -83,7 +83,7 @@ class ClientSession {
   // How long one step of sending it may take.
   absl::Duration write_timeout() const;
 
-  // The connection is there.
+  // The connection is there: the greeting comes, or under TlsPolicy::implicit the handshake.
   Action Begin();
   // The next transaction. Only while at rest.
   Action Send(Transaction transaction);
@@ -161,6 +161,7 @@ class ClientSession {
   Action SayHello(Awaited awaited);
   // TLS, then AUTH, then rest: whichever is due.
   Action GoOnAfterHello();
+  Action BeginHandshake();
   Action BeginAuth();
   Action CancelAuth(absl::string_view why);
   Action Rest();

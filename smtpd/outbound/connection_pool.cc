@@ -45,7 +45,10 @@ class ConnectionPool::PooledHost final : public Host {
   }
   ~PooledHost() override { pool_.busy_.erase(this); }
 
-  asio::awaitable<void> Open() { return connection_.Open(); }
+  asio::awaitable<void> Open() {
+    co_await connection_.Open();
+    protection_ = connection_.protection();
+  }
   asio::awaitable<void> Quit() { return connection_.Quit(); }
   void Close() { connection_.Close(); }
 
@@ -55,18 +58,20 @@ class ConnectionPool::PooledHost final : public Host {
     co_return co_await connection_.Send(std::move(transaction), pieces);
   }
   const ConnectionOutcome& connection() const override { return connection_.outcome(); }
+  const Protection& protection() const override { return protection_; }
   int message_count() const { return message_count_; }
 
  private:
   ConnectionPool& pool_;
   const std::unique_ptr<SaslClient> sasl_;
   ClientConnection connection_;
+  Protection protection_;
   int message_count_ = 0;
 };
 
-ConnectionPool::ConnectionPool(asio::any_io_executor executor, net::ClientTls& tls, WorkerPool& hashing, PoolOptions options,
-                               Timers& timers)
-    : executor_(std::move(executor)), tls_(tls), hashing_(hashing), options_(std::move(options)), timers_(timers) {}
+ConnectionPool::ConnectionPool(asio::any_io_executor executor, net::ClientTls& tls, WorkerPool& hashing,
+                               ConnectionJournal& journal, PoolOptions options, Timers& timers)
+    : executor_(std::move(executor)), tls_(tls), hashing_(hashing), journal_(journal), options_(std::move(options)), timers_(timers) {}
 ConnectionPool::~ConnectionPool() = default;
 
 std::unique_ptr<ConnectionPool::PooledHost> ConnectionPool::TakeIdle(const ConnectionKey& key) {
@@ -113,6 +118,7 @@ asio::awaitable<Hosts::Found> ConnectionPool::Connect(const ConnectionKey& key, 
   auto host = std::make_unique<PooledHost>(*this, std::move(sasl), std::move(options));
   co_await host->Open();
   ConnectionOutcome outcome = host->connection();
+  journal_.Connected(key, outcome, host->protection());
   if (!outcome.usable()) co_return Found{nullptr, std::move(outcome)};
   co_return Found{std::move(host), std::move(outcome)};
 }

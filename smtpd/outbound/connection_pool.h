@@ -32,12 +32,19 @@ struct PoolOptions {
   size_t max_idle = 100;
 };
 
+// Told of connections that were made, or not; reused ones are not told again.
+class ConnectionJournal {
+ public:
+  virtual ~ConnectionJournal() = default;
+  virtual void Connected(const ConnectionKey& key, const ConnectionOutcome& outcome, const Protection& protection) = 0;
+};
+
 // Used on one executor of one thread.
 class ConnectionPool final : public Hosts {
  public:
   // All that is given by reference outlives it. Passwords are hashed on `hashing`.
-  ConnectionPool(asio::any_io_executor executor, net::ClientTls& tls, WorkerPool& hashing, PoolOptions options,
-                 Timers& timers = Timers::Steady());
+  ConnectionPool(asio::any_io_executor executor, net::ClientTls& tls, WorkerPool& hashing, ConnectionJournal& journal,
+                 PoolOptions options, Timers& timers = Timers::Steady());
   ~ConnectionPool() override;
 
   asio::awaitable<Found> Connect(const ConnectionKey& key, const std::string& password, Age age) override;
@@ -62,6 +69,7 @@ class ConnectionPool final : public Hosts {
   const asio::any_io_executor executor_;
   net::ClientTls& tls_;
   WorkerPool& hashing_;
+  ConnectionJournal& journal_;
   const PoolOptions options_;
   Timers& timers_;
   // The one that rested last is at the back, and used first: the others get old.

@@ -54,12 +54,16 @@ class Attempt {
  public:
   explicit Attempt(Delivery& delivery) : delivery_(delivery), standing_(delivery.attempt.envelope.recipients.size()) {}
 
-  asio::awaitable<store::QueueReport> Run() {
+  asio::awaitable<DeliveryResult> Run() {
     for (const Way& way : delivery_.ways) {
       if (AllDone() || transaction_count_ >= kMaxTransactions) break;
       co_await Try(way);
     }
-    co_return Report();
+    DeliveryResult result;
+    result.report = Report();
+    result.host = std::move(last_host_);
+    result.protection = std::move(last_protection_);
+    co_return result;
   }
 
  private:
@@ -109,6 +113,8 @@ class Attempt {
     const TransactionOutcome outcome = co_await found.host->Send(std::move(transaction), delivery_.body);
     if (age == Hosts::Age::kAny && NotOffered(outcome)) co_return Ended::kNotOffered;
     ++transaction_count_;
+    last_host_ = way.host;
+    last_protection_ = found.host->protection();
     Take(way, places, outcome, found.host->connection());
     if (found.host->connection().usable()) delivery_.hosts.GiveBack(way.key, std::move(found.host));
     co_return Ended::kOtherwise;
@@ -153,7 +159,15 @@ class Attempt {
   // A host that was not spoken to as far as the mail: what it said counts where none says more.
   void NoTransaction(const Way& way, const ConnectionOutcome& connection) {
     if (connection.stage > Stage::kGreeting) answered_ = true;
-    const RecipientOutcome outcome = OutcomeWithoutTransaction(connection);
+    RecipientOutcome outcome = OutcomeWithoutTransaction(connection);
+    // RFC 8689 section 4.2.1: a host without TLS that can be verified is one that cannot have this mail, now or later.
+    const bool unprotected = connection.kind == ConnectionOutcome::Kind::kTlsBroken;
+    if (unprotected && delivery_.attempt.envelope.require_tls) {
+      outcome.kind = Kind::kFailed;
+      outcome.code = 0;
+      outcome.enhanced = "5.7.10";
+      outcome.text = absl::StrCat("the sender asks for REQUIRETLS: ", connection.text);
+    }
     for (Standing& one : standing_) {
       if (one.done) continue;
       // One that says "later" is the better one to believe.
@@ -219,12 +233,14 @@ class Attempt {
   Delivery& delivery_;
   std::vector<Standing> standing_;
   int transaction_count_ = 0;
+  std::string last_host_;
+  Protection last_protection_;
   bool answered_ = false;
 };
 
 }  // namespace
 
-asio::awaitable<store::QueueReport> Deliver(Delivery delivery) {
+asio::awaitable<DeliveryResult> Deliver(Delivery delivery) {
   Attempt attempt(delivery);
   co_return co_await attempt.Run();
 }

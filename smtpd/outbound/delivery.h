@@ -11,6 +11,7 @@
 //     gets it now, and it is deferred. That is the one way in which a message is sent twice.
 //   - A connection that had rested may have been closed meanwhile: the mail goes over a fresh one, at once.
 //   - Where TLS is wanted and not required, and breaks, the same address is tried once more in the clear.
+//   - Where the sender asks for REQUIRETLS, and TLS is not there or breaks, the host is one that cannot be offered the mail.
 #pragma once
 
 #include <cstdint>
@@ -51,6 +52,7 @@ class Host {
   virtual asio::awaitable<TransactionOutcome> Send(Transaction transaction, Body& body) = 0;
   // Why it takes no further one.
   virtual const ConnectionOutcome& connection() const = 0;
+  virtual const Protection& protection() const = 0;
 };
 
 // Connects, or finds a connection with this key that is there.
@@ -87,8 +89,15 @@ struct Delivery {
   Hosts& hosts;
 };
 
+struct DeliveryResult {
+  store::QueueReport report;
+  // Of the last connection that came to a transaction: its host, and how it was protected. Empty: none did.
+  std::string host;
+  Protection protection;
+};
+
 // The report of an attempt that has ways. Never an error: what goes wrong is in the outcomes.
-asio::awaitable<store::QueueReport> Deliver(Delivery delivery);
+asio::awaitable<DeliveryResult> Deliver(Delivery delivery);
 
 // The report of one that has none. `status` as of RFC 3463, of class 4 or 5.
 store::QueueReport ReportWithoutWay(const store::QueueAttempt& attempt, std::string status, std::string text,

@@ -94,6 +94,19 @@ struct ConnectionOutcome {
   bool operator==(const ConnectionOutcome&) const = default;
 };
 
+// How a connection is protected, as its handshake has it.
+struct Protection {
+  // "TLSv1.3", "TLS_AES_256_GCM_SHA384"; empty: it is in the clear.
+  std::string version;
+  std::string cipher;
+  // The certificate was good for one of TlsPolicy::names; now, or when the session that was resumed began.
+  bool verified = false;
+  bool resumed = false;
+
+  bool encrypted() const { return !version.empty(); }
+  bool operator==(const Protection&) const = default;
+};
+
 // What a connection that never came to a transaction means for the mail that was to go over it. A 5yz to the greeting
 // or to EHLO is kFailed (RFC 5321 section 3.1, RFC 7504): whoever has further hosts to try tries them before believing
 // it. One to AUTH is about us, not about the mail: kDeferred, as all else.

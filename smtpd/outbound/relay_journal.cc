@@ -16,6 +16,17 @@ using Kind = store::QueueOutcome::Kind;
 
 const prometheus::Histogram::BucketBoundaries kSeconds = {0.005, 0.025, 0.1, 0.5, 1, 5, 15, 60, 300};
 
+// What has come of a connection.
+enum class Connection { kInTheClear, kUnverified, kVerified, kTlsBroken, kFailed };
+constexpr absl::string_view kConnectionNames[] = {"clear", "tls", "tls_verified", "tls_broken", "failed"};
+
+Connection ConnectionOf(const ConnectionOutcome& outcome, const Protection& protection) {
+  if (outcome.kind == ConnectionOutcome::Kind::kTlsBroken) return Connection::kTlsBroken;
+  if (!outcome.usable()) return Connection::kFailed;
+  if (!protection.encrypted()) return Connection::kInTheClear;
+  return protection.verified ? Connection::kVerified : Connection::kUnverified;
+}
+
 absl::string_view NameOf(Kind kind) {
   switch (kind) {
     case Kind::kDelivered:
@@ -43,6 +54,13 @@ RelayJournal::RelayJournal(std::shared_ptr<prometheus::Registry> registry) : reg
                    .Help("Attempts to bring a message to another host")
                    .Register(*registry_)
                    .Add({});
+  auto& connections = prometheus::BuildCounter()
+                          .Name("mailstead_relay_connections_total")
+                          .Help("Connections to other hosts, by how far they came and what TLS they have")
+                          .Register(*registry_);
+  for (size_t i = 0; i < connections_.size(); ++i) {
+    connections_[i] = &connections.Add({{"result", std::string(kConnectionNames[i])}});
+  }
   attempt_seconds_ = &prometheus::BuildHistogram()
                           .Name("mailstead_relay_attempt_seconds")
                           .Help("How long attempts took")
@@ -55,17 +73,36 @@ RelayJournal::RelayJournal(std::shared_ptr<prometheus::Registry> registry) : reg
                          .Add({});
 }
 
-void RelayJournal::Attempted(const store::QueueAttempt& attempt, const store::QueueReport& report,
+void RelayJournal::Connected(const ConnectionKey& key, const ConnectionOutcome& outcome,
+                             const Protection& protection) {
+  const auto result = static_cast<size_t>(ConnectionOf(outcome, protection));
+  connections_[result]->Increment();
+  obs::LogInfo("connected", {{"host", key.tls.server_name},
+                             {"address", key.address},
+                             {"port", key.port},
+                             {"result", kConnectionNames[result]},
+                             {"tls", protection.version},
+                             {"cipher", protection.cipher},
+                             {"resumed", protection.resumed},
+                             {"code", outcome.code},
+                             {"error", outcome.text}});
+}
+
+void RelayJournal::Attempted(const store::QueueAttempt& attempt, const DeliveryResult& result,
                              absl::Duration took) {
   attempts_->Increment();
   attempt_seconds_->Observe(absl::ToDoubleSeconds(took));
   size_t counts[3] = {};
-  for (const store::QueueOutcome& outcome : report.outcomes) ++counts[static_cast<size_t>(outcome.kind)];
+  for (const store::QueueOutcome& outcome : result.report.outcomes) ++counts[static_cast<size_t>(outcome.kind)];
   for (size_t i = 0; i < 3; ++i) recipients_[i]->Increment(static_cast<double>(counts[i]));
   // The store says what came of each recipient.
   obs::LogInfo("attempted", {{"queued", attempt.message.value},
                              {"delivery", attempt.envelope.delivery_id},
                              {"destination", attempt.destination},
+                             {"host", result.host},
+                             {"tls", result.protection.version},
+                             {"cipher", result.protection.cipher},
+                             {"verified", result.protection.verified},
                              {"delivered", counts[static_cast<size_t>(Kind::kDelivered)]},
                              {"failed", counts[static_cast<size_t>(Kind::kFailed)]},
                              {"deferred", counts[static_cast<size_t>(Kind::kDeferred)]},

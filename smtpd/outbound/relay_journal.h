@@ -24,7 +24,8 @@ class RelayJournal final : public WorkerJournal {
  public:
   explicit RelayJournal(std::shared_ptr<prometheus::Registry> registry);
 
-  void Attempted(const store::QueueAttempt& attempt, const store::QueueReport& report, absl::Duration took) override;
+  void Connected(const ConnectionKey& key, const ConnectionOutcome& outcome, const Protection& protection) override;
+  void Attempted(const store::QueueAttempt& attempt, const DeliveryResult& result, absl::Duration took) override;
   void StoreAway(const absl::Status& error) override;
   void StoreBack() override;
   // Whether the DNS servers validate, and are trusted with that.
@@ -36,6 +37,8 @@ class RelayJournal final : public WorkerJournal {
   const std::shared_ptr<prometheus::Registry> registry_;
   std::array<prometheus::Counter*, 3> recipients_;
   prometheus::Counter* attempts_;
+  // By their result.
+  std::array<prometheus::Counter*, 5> connections_;
   prometheus::Histogram* attempt_seconds_;
   prometheus::Gauge* dns_validating_;
 };

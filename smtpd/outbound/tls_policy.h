@@ -20,6 +20,8 @@ struct TlsPolicy {
     kVerify,
   };
   Level level = Level::kMay;
+  // TLS from the first byte (RFC 8314 section 3), without STARTTLS; not with kNone or kMay: there is nothing to fall back to.
+  bool implicit = false;
   // For SNI (RFC 6066 section 3), an A-label; empty for a host that is known by its address only.
   std::string server_name;
   // With kVerify: at least one, A-labels or addresses.
@@ -31,7 +33,7 @@ struct TlsPolicy {
   bool operator==(const TlsPolicy&) const = default;
   template <typename H>
   friend H AbslHashValue(H hash, const TlsPolicy& policy) {
-    return H::combine(std::move(hash), policy.level, policy.server_name, policy.names);
+    return H::combine(std::move(hash), policy.level, policy.implicit, policy.server_name, policy.names);
   }
 };
 

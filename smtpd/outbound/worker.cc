@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "asio/co_spawn.hpp"
 #include "asio/detached.hpp"
 #include "common/base/random.h"
@@ -15,6 +17,8 @@ namespace mailstead::smtp::outbound {
 namespace {
 
 constexpr absl::Duration kStoreAwayPause = absl::Seconds(1);
+// RFC 8314 section 7.3: TLS from the first byte. A route's; what the DNS names is for STARTTLS.
+constexpr uint16_t kSubmissionsPort = 465;
 
 TlsPolicy::Level LevelOf(store::Route::Tls tls) {
   switch (tls) {
@@ -30,16 +34,44 @@ TlsPolicy::Level LevelOf(store::Route::Tls tls) {
   return TlsPolicy::Level::kMay;
 }
 
+// "192.0.2.1" of "[192.0.2.1]", "2001:db8::1" of "[IPv6:2001:db8::1]"; any other host as it is.
+std::string BareAddress(absl::string_view host) {
+  if (!absl::ConsumePrefix(&host, "[") || !absl::ConsumeSuffix(&host, "]")) return std::string(host);
+  if (absl::StartsWithIgnoreCase(host, "ipv6:")) host.remove_prefix(5);
+  return std::string(host);
+}
+
 // The one place that decides how a connection is protected.
-TlsPolicy PolicyFor(const store::QueueAttempt& attempt, const store::Route* route, const std::string& host,
-                    bool host_is_address) {
+TlsPolicy PolicyFor(const store::QueueAttempt& attempt, const store::Route* route, uint16_t port,
+                    const std::string& host) {
   TlsPolicy policy;
   policy.level = route == nullptr ? TlsPolicy::Level::kMay : LevelOf(route->tls);
-  if (!host_is_address) policy.server_name = host;
   // RFC 8689 section 4.2.1: TLS, and a certificate that is checked.
   if (attempt.envelope.require_tls) policy.level = TlsPolicy::Level::kVerify;
-  if (policy.level == TlsPolicy::Level::kVerify) policy.names = {host};
+  policy.implicit = route != nullptr && port == kSubmissionsPort && policy.level != TlsPolicy::Level::kNone;
+  if (policy.implicit && !policy.needs_tls()) policy.level = TlsPolicy::Level::kRequire;
+  const std::string name = BareAddress(host);
+  asio::error_code not_an_address;
+  (void)asio::ip::make_address(name, not_an_address);
+  if (not_an_address) policy.server_name = name;
+  if (policy.level == TlsPolicy::Level::kVerify) policy.names = {name};
   return policy;
+}
+
+// Whether a connection from `source` (empty: any address of ours) can lead to `to`.
+bool CanComeFrom(const std::string& source, const asio::ip::address& to) {
+  if (source.empty()) return true;
+  asio::error_code error;
+  const asio::ip::address address = asio::ip::make_address(source, error);
+  return error || address.is_v4() == to.is_v4();
+}
+
+store::QueueReport NoAddressOfFamily(const store::QueueAttempt& attempt, const store::Route& route) {
+  // What an operator has named is mended by the operator: never for good.
+  return ReportWithoutWay(
+      attempt, "4.4.4",
+      absl::StrCat("no host has an address that can be reached from ", route.source_address, ", the route's source"),
+      store::QueueReport::Sign::kUnreachable);
 }
 
 }  // namespace
@@ -115,7 +147,7 @@ Worker::Worker(asio::any_io_executor executor, store::RelayApi& store, store::Le
       options_(std::move(options)),
       timers_(timers),
       finder_(resolver, options_.hops, [](size_t bound) { return std::min(static_cast<size_t>(RandomFraction() * static_cast<double>(bound)), bound - 1); }),
-      pool_(executor, tls, hashing, options_.pool, timers),
+      pool_(executor, tls, hashing, journal, options_.pool, timers),
       change_(timers.NewTimer(executor)),
       pool_timer_(timers.NewTimer(executor)) {}
 
@@ -149,10 +181,9 @@ asio::awaitable<void> Worker::Run() {
       continue;
     }
     const size_t free = std::min(options_.sessions - session_count_, static_cast<size_t>(store::kMaxLeasedAttempts));
-    // With sessions under way their ends must be noticed: the store is not asked to wait.
-    const absl::Duration wait = session_count_ == 0 ? options_.lease_wait : absl::ZeroDuration();
+    // Sessions that end meanwhile make more room than was asked for, never less.
     absl::StatusOr<std::vector<store::QueueAttempt>> attempts = co_await store_.LeaseAttempts(
-        leases_.lease_id(), static_cast<int>(free), wait, Context(absl::ZeroDuration()));
+        leases_.lease_id(), static_cast<int>(free), options_.lease_wait, Context(absl::ZeroDuration()));
     if (!attempts.ok()) {
       // Before the first heartbeat, or when the store was away for longer than the lease lasts.
       if (ReasonOf(attempts.status()) == kReasonNoLease) {
@@ -168,8 +199,6 @@ asio::awaitable<void> Worker::Run() {
       ++session_count_;
       asio::co_spawn(executor_, Attempt(std::move(attempt)), asio::detached);
     }
-    // Something may have become due by the time that a session ends, or in a moment.
-    if (attempts->empty() && session_count_ > 0) co_await AwaitChange(timers_.Now() + absl::Milliseconds(100));
   }
   running_ = false;
 }
@@ -196,21 +225,23 @@ asio::awaitable<void> Worker::KeepPool() {
 
 asio::awaitable<void> Worker::Attempt(store::QueueAttempt attempt) {
   const absl::Time began = timers_.Now();
-  store::QueueReport report = co_await Deliver(attempt);
-  journal_.Attempted(attempt, report, timers_.Now() - began);
-  co_await Report(std::move(report));
+  DeliveryResult result = co_await Deliver(attempt);
+  journal_.Attempted(attempt, result, timers_.Now() - began);
+  co_await Report(std::move(result.report));
   --session_count_;
   Changed();
 }
 
-asio::awaitable<store::QueueReport> Worker::Deliver(const store::QueueAttempt& attempt) {
+asio::awaitable<DeliveryResult> Worker::Deliver(const store::QueueAttempt& attempt) {
   Ways ways = co_await FindWays(attempt);
-  if (ways.report.has_value()) co_return *std::move(ways.report);
+  if (ways.report.has_value()) co_return DeliveryResult{*std::move(ways.report), "", {}};
   FetchedBody body(store_, attempt.message, attempt.size_bytes, Context(options_.report_patience));
   const absl::Status fetched = co_await body.Fetch();
   if (!fetched.ok()) {
-    co_return ReportWithoutWay(attempt, "4.3.0", absl::StrCat("the message could not be read: ", fetched.message()),
-                               store::QueueReport::Sign::kNone);
+    store::QueueReport unread =
+        ReportWithoutWay(attempt, "4.3.0", absl::StrCat("the message could not be read: ", fetched.message()),
+                         store::QueueReport::Sign::kNone);
+    co_return DeliveryResult{std::move(unread), "", {}};
   }
   Delivery delivery{attempt, std::move(ways.ways), ways.some_unresolved, body, pool_};
   co_return co_await outbound::Deliver(std::move(delivery));
@@ -219,16 +250,15 @@ asio::awaitable<store::QueueReport> Worker::Deliver(const store::QueueAttempt& a
 void Worker::AddWays(const store::QueueAttempt& attempt, const NextHops& hops, uint16_t port, const store::Route* route,
                      Ways& ways) const {
   for (const NextHop& hop : hops.hosts) {
-    asio::error_code not_an_address;
-    (void)asio::ip::make_address(hop.host, not_an_address);
     for (const asio::ip::address& address : hop.addresses) {
       if (ways.ways.size() == kMaxAddressesPerAttempt) return;
+      if (route != nullptr && !CanComeFrom(route->source_address, address)) continue;
       Way way;
       way.host = hop.host;
       way.key.address = address.to_string();
       way.key.port = port;
       way.key.helo_name = options_.hostname;
-      way.key.tls = PolicyFor(attempt, route, hop.host, !not_an_address);
+      way.key.tls = PolicyFor(attempt, route, port, hop.host);
       way.key.require_tls = attempt.envelope.require_tls;
       if (route != nullptr) {
         way.key.source = route->source_address;
@@ -255,8 +285,17 @@ asio::awaitable<Worker::Ways> Worker::FindWays(const store::QueueAttempt& attemp
       co_return ways;
     }
     const NextHops& hops = std::get<NextHops>(found);
+    // RFC 8689 section 4.2.1: or anybody could name a host of his own, with a certificate that is good for it.
+    if (attempt.envelope.require_tls && !hops.mx_secure) {
+      ways.report = ReportWithoutWay(
+          attempt, "5.7.10",
+          absl::StrCat("the sender asks for REQUIRETLS, and DNSSEC does not prove the hosts of ", attempt.destination),
+          store::QueueReport::Sign::kNone);
+      co_return ways;
+    }
     ways.some_unresolved = !hops.unresolved.empty();
     AddWays(attempt, hops, options_.port, route, ways);
+    if (ways.ways.empty()) ways.report = NoAddressOfFamily(attempt, *route);
     co_return ways;
   }
   std::string why;
@@ -268,6 +307,7 @@ asio::awaitable<Worker::Ways> Worker::FindWays(const store::QueueAttempt& attemp
       continue;
     }
     AddWays(attempt, std::get<NextHops>(found), host.port, route, ways);
+    if (ways.ways.empty()) why = "its addresses are not of the family of the route's source address";
   }
   // What an operator has named is mended by the operator: never for good.
   if (ways.ways.empty()) {

@@ -38,17 +38,16 @@ struct WorkerOptions {
   // One call to the store; and how long a report is tried again before nothing new is begun.
   absl::Duration store_timeout = absl::Seconds(10);
   absl::Duration report_patience = absl::Seconds(10);
-  // How long the store is asked to wait for work; an end waits for it.
+  // How long the store is asked to wait for work, whatever is under way; an end waits for it.
   absl::Duration lease_wait = absl::Seconds(1);
   NextHopOptions hops;
   PoolOptions pool;
 };
 
 // Told what happens, for the log and the metrics. On the worker's thread.
-class WorkerJournal {
+class WorkerJournal : public ConnectionJournal {
  public:
-  virtual ~WorkerJournal() = default;
-  virtual void Attempted(const store::QueueAttempt& attempt, const store::QueueReport& report, absl::Duration took) = 0;
+  virtual void Attempted(const store::QueueAttempt& attempt, const DeliveryResult& result, absl::Duration took) = 0;
   // Once for each change: whether reports, or leases, succeed.
   virtual void StoreAway(const absl::Status& error) = 0;
   virtual void StoreBack() = 0;
@@ -82,7 +81,7 @@ class Worker {
   };
 
   asio::awaitable<void> Attempt(store::QueueAttempt attempt);
-  asio::awaitable<store::QueueReport> Deliver(const store::QueueAttempt& attempt);
+  asio::awaitable<DeliveryResult> Deliver(const store::QueueAttempt& attempt);
   asio::awaitable<Ways> FindWays(const store::QueueAttempt& attempt);
   void AddWays(const store::QueueAttempt& attempt, const NextHops& hops, uint16_t port, const store::Route* route,
                Ways& ways) const;

@@ -160,12 +160,12 @@ class Stack:
                         submissions_listen="127.0.0.1:0", **self.frontend_flags("smtpd"))
         return self._add(Smtpd(name, {**defaults, **flags}, environment), ready)
 
-    def add_relay(self, name=None, ready=True, **flags):
+    def add_relay(self, name=None, ready=True, environment=None, **flags):
         name = name or f"relay-{sum(isinstance(server, Relay) for server in self.servers) + 1}"
         defaults = dict(mx_listen="", submission_listen="", submissions_listen="", delivery_workers=10,
                         delivery_timeout="30s", **self.frontend_flags("smtpd"))
         defaults["store_token_file"] = self.token("relay")
-        return self._add(Relay(name, {**defaults, **flags}), ready)
+        return self._add(Relay(name, {**defaults, **flags}, environment), ready)
 
     def add_pop3d(self, name=None, ready=True, environment=None, **flags):
         name = name or f"pop3d-{sum(isinstance(server, Pop3d) for server in self.servers) + 1}"

@@ -24,7 +24,7 @@ ConnectionKey Base() {
 
 // SECURITY: every field counts.
 TEST(ConnectionKeyTest, DiffersInEveryField) {
-  std::vector<ConnectionKey> keys(11, Base());
+  std::vector<ConnectionKey> keys(12, Base());
   keys[1].address = "192.0.2.2";
   keys[2].port = 587;
   keys[3].source = "";
@@ -35,6 +35,7 @@ TEST(ConnectionKeyTest, DiffersInEveryField) {
   keys[8].tls.names = {};
   keys[9].identity = "";
   keys[10].require_tls = true;
+  keys[11].tls.implicit = true;
   absl::flat_hash_set<ConnectionKey> set;
   for (const ConnectionKey& key : keys) EXPECT_TRUE(set.insert(key).second);
   EXPECT_FALSE(set.insert(Base()).second);

@@ -74,11 +74,13 @@ class FakeHost final : public Host {
     co_return script_.transaction;
   }
   const ConnectionOutcome& connection() const override { return closing_; }
+  const Protection& protection() const override { return protection_; }
 
  private:
   const Script script_;
   std::vector<std::string>& log_;
   ConnectionOutcome closing_;
+  const Protection protection_;
 };
 
 class FakeHosts final : public Hosts {
@@ -137,7 +139,7 @@ class DeliveryTest : public testing::Test {
     Delivery delivery{attempt_, std::move(ways), some_unresolved_, body_, hosts_};
     auto report = asio::co_spawn(context, Deliver(std::move(delivery)), asio::use_future);
     context.run();
-    return report.get();
+    return report.get().report;
   }
 
   store::QueueAttempt attempt_;
@@ -271,6 +273,34 @@ TEST_F(DeliveryTest, NoFallingBackWhereTlsIsAskedFor) {
   hosts_.scripts["1"] = {Refuses(kTlsBroke)};
   Run({"1"});
   EXPECT_THAT(hosts_.log, ElementsAre("connect 1"));
+}
+
+// RFC 8689 section 4.2.1: the next host, and when none has verified TLS it is returned; but not while one may have.
+TEST_F(DeliveryTest, RequireTlsIsNotWaitedFor) {
+  attempt_.envelope.require_tls = true;
+  level_ = TlsPolicy::Level::kVerify;
+  const struct {
+    std::vector<ConnectionOutcome> hosts;
+    Kind kind;
+    const char* status;
+  } kTable[] = {
+      {{kTlsBroke}, Kind::kFailed, "5.7.10"},
+      {{kTlsBroke, kTlsBroke}, Kind::kFailed, "5.7.10"},
+      {{kTlsBroke, kRefusedConnect}, Kind::kDeferred, "4.4.1"},
+      {{kRefusedConnect, kTlsBroke}, Kind::kDeferred, "4.4.1"},
+  };
+  for (const auto& row : kTable) {
+    std::vector<std::string> addresses;
+    for (const ConnectionOutcome& host : row.hosts) {
+      addresses.push_back(absl::StrCat(addresses.size() + 1));
+      hosts_.scripts[addresses.back()] = {Refuses(host)};
+    }
+    const QueueReport report = Run(addresses);
+    EXPECT_EQ(report.outcomes[0].kind, row.kind);
+    EXPECT_EQ(report.outcomes[0].status, row.status);
+  }
+  hosts_.scripts = {{"1", {Refuses(kTlsBroke)}}, {"2", {Says({kTaken})}}};
+  EXPECT_EQ(Run({"1", "2"}).outcomes[0].kind, Kind::kDelivered);
 }
 
 TEST_F(DeliveryTest, AHostThatAsksForTimeGetsItOnce) {
