@@ -115,9 +115,12 @@ bool SetOrcpt(absl::string_view value, RcptCommand& rcpt) {
   if (!IsKeyword(type) || text.empty()) return false;
   const bool utf8 = absl::EqualsIgnoreCase(type, "utf-8");
   if (!utf8 && !IsAscii(text)) return false;
-  Parsed<std::string> address = utf8 ? DecodeUtf8Address(text) : DecodeXtext(text);
+  Parsed<std::string> address = utf8 ? DecodeUtf8Address(text) : DecodeXtextOfUtf8(text);
   if (!address.ok()) return false;
-  rcpt.original_recipient = absl::StrCat(type, ";", *address);
+  // Postfix (3.7) gives a recipient that needs UTF-8 the type of one that does not: "rfc822;gr+C3+BCn@example.test".
+  const bool mistyped = absl::EqualsIgnoreCase(type, "rfc822") && !IsAscii(*address);
+  if (!utf8 && !mistyped && !IsAscii(*address)) return false;
+  rcpt.original_recipient = absl::StrCat(mistyped ? "utf-8" : type, ";", *address);
   return true;
 }
 

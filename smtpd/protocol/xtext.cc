@@ -55,9 +55,15 @@ bool IsCharacter(uint32_t code) {
   return code <= 0x10ffff && !surrogate && !control;
 }
 
-}  // namespace
+// Whether valid UTF-8 has no controls.
+bool IsText(absl::string_view text) {
+  while (!text.empty()) {
+    if (!IsCharacter(TakeCharacter(text))) return false;
+  }
+  return true;
+}
 
-Parsed<std::string> DecodeXtext(absl::string_view text) {
+Parsed<std::string> Decode(absl::string_view text, bool utf8) {
   std::string decoded;
   for (size_t i = 0; i < text.size(); ++i) {
     const unsigned char c = text[i];
@@ -72,10 +78,20 @@ Parsed<std::string> DecodeXtext(absl::string_view text) {
     uint32_t code = 0;
     if (!absl::SimpleHexAtoi(text.substr(i + 1, 2), &code)) return ParseError::kBadParameter;
     // Printable US-ASCII only (RFC 3461 sections 4.2 and 4.4).
-    if (code < 0x20 || code > 0x7e) return ParseError::kBadParameter;
+    if (code < 0x20 || code == 0x7f || (code > 0x7f && !utf8)) return ParseError::kBadParameter;
     decoded += static_cast<char>(code);
     i += 2;
   }
+  return decoded;
+}
+
+}  // namespace
+
+Parsed<std::string> DecodeXtext(absl::string_view text) { return Decode(text, /*utf8=*/false); }
+
+Parsed<std::string> DecodeXtextOfUtf8(absl::string_view text) {
+  Parsed<std::string> decoded = Decode(text, /*utf8=*/true);
+  if (decoded.ok() && !(IsValidUtf8(*decoded) && IsText(*decoded))) return ParseError::kBadParameter;
   return decoded;
 }
 

@@ -13,6 +13,9 @@ namespace mailstead::smtp {
 // bounce.
 Parsed<std::string> DecodeXtext(absl::string_view text);
 
+// The same where octets over 127 are encoded, too: what they give is valid UTF-8, or it is kBadParameter.
+Parsed<std::string> DecodeXtextOfUtf8(absl::string_view text);
+
 // The other way: what DecodeXtext gives `text` for, in as few characters as can be. Any bytes can be encoded.
 std::string EncodeXtext(absl::string_view text);
 

@@ -1,5 +1,5 @@
-"""What tests use of npm's and PyPI's registries: locked versions, kept in a folder, so that only the first run needs the
-network."""
+"""What tests use of npm's, PyPI's and Debian's registries, kept in a folder, so that only the first run needs the network.
+Of npm and PyPI the versions are locked; Debian's are those of the release."""
 
 import os
 import pathlib
@@ -27,6 +27,24 @@ def pip_download(requirements, folder):
                          "--only-binary=:all:", "--require-hashes", "-r", requirements, "-d", folder], timeout=300)
     _once(folder, requirements.read_bytes(), fetch, "pip download")
     return sorted(folder.glob("*.whl"))
+
+
+def debian_unpack(packages, folder):
+    """Unpacks Debian packages side by side, each into a folder of its name in `folder`, unless they are there: those that
+    cannot be installed together. What they depend on is for scripts/lib/install.sh to name."""
+    def fetch():
+        download = [tool("apt-get"), "download", "-q", *packages]
+        done = run_tool(download, cwd=folder, timeout=300)
+        if done.returncode != 0:
+            # The package lists of a fresh machine are missing or old.
+            run_tool([tool("apt-get"), "update", "-qq"], timeout=300)
+            done = run_tool(download, cwd=folder, timeout=300)
+        for package in packages:
+            for archive in folder.glob(f"{package}_*.deb"):
+                done = run_tool([tool("dpkg"), "-x", archive, folder / package])
+                archive.unlink()
+        return done
+    _once(folder, "\n".join(packages).encode(), fetch, "apt-get download")
 
 
 def _once(folder, lock, fetch, what):

@@ -117,10 +117,16 @@ TEST(ParseRcpt, SaysWhatIsWrong) {
   EXPECT_EQ(ParseRcpt("TO:<\xc3\xbc@b.test>", false).error(), ParseError::kNeedsSmtpUtf8);
   EXPECT_TRUE(ParseRcpt("TO:<\xc3\xbc@b.test>", true).ok());
   for (const char* bad : {"NOTIFY=NEVER,DELAY", "NOTIFY=,", "NOTIFY=DELAY,", "ORCPT=a", "ORCPT=;a",
-                          "ORCPT=rfc822;", "ORCPT=rfc822;+0A", "NOTIFY", "ORCPT"}) {
+                          "ORCPT=rfc822;", "ORCPT=rfc822;+0A", "ORCPT=rfc822;+7F", "ORCPT=rfc822;gr+FCn@a",
+                          "ORCPT=rfc822;a+C2+85", "ORCPT=x400;gr+C3+BCn@a", "NOTIFY", "ORCPT"}) {
     EXPECT_EQ(Rcpt(bad).error(), ParseError::kBadParameter) << bad;
   }
   EXPECT_EQ(Rcpt("SIZE=1").error(), ParseError::kUnknownParameter);
+}
+
+TEST(ParseRcpt, TakesUtf8WhereItIsSaidToBeAscii) {
+  EXPECT_EQ(Rcpt("ORCPT=rfc822;gr+C3+BCn@example.test")->original_recipient, "utf-8;gr\u00fcn@example.test");
+  EXPECT_EQ(Rcpt("ORCPT=rfc822;+41@example.test")->original_recipient, "rfc822;A@example.test");
 }
 
 TEST(ParseRcpt, BoundsOrcpt) {
