@@ -34,6 +34,10 @@ inline constexpr size_t kMaxEnvelopeBytes = 1 << 20;
 // Of one LeaseAttempts; and recipients of one attempt (RFC 5321 section 4.5.3.1.8: every host takes so many).
 inline constexpr int32_t kMaxLeasedAttempts = 20;
 inline constexpr size_t kMaxAttemptRecipients = 100;
+// What is sent of messages, in one LeaseAttempts: those that fit need no call of their own. And reports of one
+// ReportAttempts.
+inline constexpr size_t kMaxLeasedContentBytes = 64 << 10;
+inline constexpr size_t kMaxReportedAttempts = 100;
 // What is kept of a host's reply: two lines of it (RFC 5321 section 4.5.3.1.5); and its status (RFC 3463).
 inline constexpr size_t kMaxReplyTextBytes = 1024;
 inline constexpr size_t kMaxReplyStatusBytes = 16;

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "common/base/status.h"
+#include "common/rpc/errors.h"
 #include "common/store/envelope_convert.h"
 #include "mailstead/frontend/v1/relay.pb.h"
 
@@ -16,8 +17,8 @@ constexpr Method<fv1::LeaseAttemptsRequest, fv1::LeaseAttemptsResponse> kLeaseAt
 // Several responses.
 constexpr Method<fv1::FetchQueuedMessageRequest, fv1::FetchQueuedMessageResponse> kFetchQueuedMessage{
     "mailstead.frontend.v1.RelayService/FetchQueuedMessage"};
-constexpr Method<fv1::ReportAttemptRequest, fv1::ReportAttemptResponse> kReportAttempt{
-    "mailstead.frontend.v1.RelayService/ReportAttempt"};
+constexpr Method<fv1::ReportAttemptsRequest, fv1::ReportAttemptsResponse> kReportAttempts{
+    "mailstead.frontend.v1.RelayService/ReportAttempts"};
 
 absl::Time ToTime(const google::protobuf::Timestamp& proto) {
   return absl::FromUnixSeconds(proto.seconds()) + absl::Nanoseconds(proto.nanos());
@@ -72,6 +73,7 @@ absl::StatusOr<QueueAttempt> ToAttempt(fv1::Attempt& proto) {
   if (proto.has_route()) {
     attempt.route = ToRoute(proto.route(), std::move(*proto.mutable_route_password()));
   }
+  attempt.content = std::move(*proto.mutable_content());
   return attempt;
 }
 
@@ -87,16 +89,16 @@ fv1::RecipientOutcome::Kind ToProto(QueueOutcome::Kind kind) {
   return fv1::RecipientOutcome::KIND_DEFERRED;
 }
 
-fv1::ReportAttemptRequest::Sign ToProto(QueueReport::Sign sign) {
+fv1::AttemptReport::Sign ToProto(QueueReport::Sign sign) {
   switch (sign) {
     case QueueReport::Sign::kAnswered:
-      return fv1::ReportAttemptRequest::SIGN_ANSWERED;
+      return fv1::AttemptReport::SIGN_ANSWERED;
     case QueueReport::Sign::kUnreachable:
-      return fv1::ReportAttemptRequest::SIGN_UNREACHABLE;
+      return fv1::AttemptReport::SIGN_UNREACHABLE;
     case QueueReport::Sign::kNone:
       break;
   }
-  return fv1::ReportAttemptRequest::SIGN_UNSPECIFIED;
+  return fv1::AttemptReport::SIGN_UNSPECIFIED;
 }
 
 void Fill(QueueOutcome outcome, fv1::RecipientOutcome& proto) {
@@ -108,6 +110,13 @@ void Fill(QueueOutcome outcome, fv1::RecipientOutcome& proto) {
   proto.set_reply_host(std::move(outcome.host));
   if (outcome.retry_after > absl::ZeroDuration()) SetDuration(outcome.retry_after, *proto.mutable_retry_after());
   proto.set_dsn_relayed(outcome.dsn_relayed);
+}
+
+void Fill(QueueReport report, fv1::AttemptReport& proto) {
+  proto.set_queue_id(report.message.value);
+  proto.set_grant(report.grant);
+  for (QueueOutcome& outcome : report.outcomes) Fill(std::move(outcome), *proto.add_outcomes());
+  proto.set_sign(ToProto(report.sign));
 }
 
 class StreamedBody final : public RelayApi::Body {
@@ -167,13 +176,18 @@ std::unique_ptr<RelayApi::Body> RelayApi::Fetch(QueueId message, CallContext con
   return std::make_unique<StreamedBody>(store_.Open(kFetchQueuedMessage, std::move(context)), message);
 }
 
-asio::awaitable<absl::Status> RelayApi::Report(QueueReport report, CallContext context) {
-  fv1::ReportAttemptRequest request;
-  request.set_queue_id(report.message.value);
-  request.set_grant(report.grant);
-  for (QueueOutcome& outcome : report.outcomes) Fill(std::move(outcome), *request.add_outcomes());
-  request.set_sign(ToProto(report.sign));
-  co_return (co_await store_.Call(kReportAttempt, std::move(request), std::move(context))).status();
+asio::awaitable<absl::StatusOr<std::vector<absl::Status>>> RelayApi::Report(std::vector<QueueReport> reports,
+                                                                            CallContext context) {
+  fv1::ReportAttemptsRequest request;
+  for (QueueReport& report : reports) Fill(std::move(report), *request.add_reports());
+  CO_ASSIGN_OR_RETURN(const fv1::ReportAttemptsResponse response,
+                      co_await store_.Call(kReportAttempts, std::move(request), std::move(context)));
+  if (static_cast<size_t>(response.results_size()) != reports.size()) {
+    co_return absl::InternalError("the store has not answered each report");
+  }
+  std::vector<absl::Status> results;
+  for (const google::rpc::Status& result : response.results()) results.push_back(rpc::FromProto(result));
+  co_return results;
 }
 
 }  // namespace mailstead::store

@@ -53,6 +53,8 @@ struct QueueAttempt {
   // Before this one.
   int32_t attempt_count = 0;
   std::optional<Route> route;
+  // What is sent; empty: it is to be fetched.
+  std::string content;
 };
 
 struct QueueOutcome {
@@ -100,8 +102,10 @@ class RelayApi {
     virtual asio::awaitable<absl::StatusOr<std::string>> Read() = 0;
   };
   std::unique_ptr<Body> Fetch(QueueId message, CallContext context);
-  // A repeat changes nothing, so it is tried again for `context.patience`.
-  asio::awaitable<absl::Status> Report(QueueReport report, CallContext context);
+  // At most kMaxReportedAttempts; whether each is kept, in their order. A repeat changes nothing, so the call is tried again
+  // for `context.patience`.
+  asio::awaitable<absl::StatusOr<std::vector<absl::Status>>> Report(std::vector<QueueReport> reports,
+                                                                    CallContext context);
 
  private:
   StoreApi& store_;

@@ -19,6 +19,8 @@ namespace {
 constexpr absl::Duration kStoreAwayPause = absl::Seconds(1);
 // RFC 8314 section 7.3: TLS from the first byte. A route's; what the DNS names is for STARTTLS.
 constexpr uint16_t kSubmissionsPort = 465;
+// No report is added to a call that has so many outcomes, of up to 1.5 KB.
+constexpr size_t kEnoughOutcomes = 500;
 
 TlsPolicy::Level LevelOf(store::Route::Tls tls) {
   switch (tls) {
@@ -80,13 +82,19 @@ store::QueueReport NoAddressOfFamily(const store::QueueAttempt& attempt, const s
 // large one finds out what must be known of it before it is offered.
 class Worker::FetchedBody final : public Body {
  public:
-  FetchedBody(store::RelayApi& store, QueueId message, int64_t size_bytes, store::CallContext context)
-      : store_(store), message_(message), size_bytes_(size_bytes), context_(std::move(context)) {}
+  FetchedBody(store::RelayApi& store, const store::QueueAttempt& attempt, store::CallContext context)
+      : store_(store),
+        message_(attempt.message),
+        size_bytes_(attempt.size_bytes),
+        context_(std::move(context)),
+        whole_(attempt.content) {}
 
   asio::awaitable<absl::Status> Fetch() {
     ContentCheck check;
     if (size_bytes_ <= static_cast<int64_t>(store::kWholeMessageBytes)) {
-      CO_ASSIGN_OR_RETURN(whole_, co_await store_.FetchWhole(message_, context_));
+      if (whole_.empty()) {
+        CO_ASSIGN_OR_RETURN(whole_, co_await store_.FetchWhole(message_, context_));
+      }
       check.Feed(whole_);
     } else {
       const std::unique_ptr<store::RelayApi::Body> stream = store_.Fetch(message_, context_);
@@ -176,7 +184,7 @@ asio::awaitable<void> Worker::Run() {
   asio::co_spawn(executor_, KeepPool(), asio::detached);
   while (!stopping_) {
     // What cannot be reported is sent again: then nothing more of it is made.
-    if (session_count_ >= options_.sessions || unreported_count_ > 0) {
+    if (session_count_ >= options_.sessions || unreported_) {
       co_await AwaitChange(absl::InfiniteFuture());
       continue;
     }
@@ -227,15 +235,13 @@ asio::awaitable<void> Worker::Attempt(store::QueueAttempt attempt) {
   const absl::Time began = timers_.Now();
   DeliveryResult result = co_await Deliver(attempt);
   journal_.Attempted(attempt, result, timers_.Now() - began);
-  co_await Report(std::move(result.report));
-  --session_count_;
-  Changed();
+  Report(std::move(result.report));
 }
 
 asio::awaitable<DeliveryResult> Worker::Deliver(const store::QueueAttempt& attempt) {
   Ways ways = co_await FindWays(attempt);
   if (ways.report.has_value()) co_return DeliveryResult{*std::move(ways.report), "", {}};
-  FetchedBody body(store_, attempt.message, attempt.size_bytes, Context(options_.report_patience));
+  FetchedBody body(store_, attempt, Context(options_.report_patience));
   const absl::Status fetched = co_await body.Fetch();
   if (!fetched.ok()) {
     store::QueueReport unread =
@@ -317,19 +323,42 @@ asio::awaitable<Worker::Ways> Worker::FindWays(const store::QueueAttempt& attemp
   co_return ways;
 }
 
-asio::awaitable<void> Worker::Report(store::QueueReport report) {
-  bool counted = false;
+void Worker::Report(store::QueueReport report) {
+  reports_.push_back(std::move(report));
+  if (reporting_) return;
+  reporting_ = true;
+  asio::co_spawn(executor_, SendReports(), asio::detached);
+}
+
+asio::awaitable<void> Worker::SendReports() {
   const std::unique_ptr<Timer> pause = timers_.NewTimer(executor_);
-  while (true) {
-    const absl::Status kept = co_await store_.Report(report, Context(options_.report_patience));
-    NoteStore(kept);
-    // What the store does not take it will not take later: the attempt ends with the lease, and is made again.
-    if (kept.ok() || !IsTemporary(kept) || closed_) break;
-    if (!counted) ++unreported_count_;
-    counted = true;
-    co_await pause->WaitUntil(timers_.Now() + kStoreAwayPause);
+  while (!reports_.empty()) {
+    std::vector<store::QueueReport> sent;
+    size_t outcome_count = 0;
+    while (!reports_.empty() && sent.size() < store::kMaxReportedAttempts && outcome_count < kEnoughOutcomes) {
+      outcome_count += reports_.front().outcomes.size();
+      sent.push_back(std::move(reports_.front()));
+      reports_.pop_front();
+    }
+    const absl::StatusOr<std::vector<absl::Status>> results =
+        co_await store_.Report(sent, Context(options_.report_patience));
+    absl::Status away = results.status();
+    size_t again_count = 0;
+    for (size_t i = 0; i < sent.size(); ++i) {
+      const absl::Status& kept = results.ok() ? (*results)[i] : results.status();
+      // What the store does not take it will not take later: the attempt ends with the lease, and is made again.
+      if (kept.ok() || !IsTemporary(kept) || closed_) continue;
+      away = kept;
+      reports_.push_back(std::move(sent[i]));
+      ++again_count;
+    }
+    NoteStore(away);
+    session_count_ -= sent.size() - again_count;
+    unreported_ = again_count > 0;
+    Changed();
+    if (unreported_) co_await pause->WaitUntil(timers_.Now() + kStoreAwayPause);
   }
-  if (counted) --unreported_count_;
+  reporting_ = false;
 }
 
 }  // namespace mailstead::smtp::outbound

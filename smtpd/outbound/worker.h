@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -85,8 +86,10 @@ class Worker {
   asio::awaitable<Ways> FindWays(const store::QueueAttempt& attempt);
   void AddWays(const store::QueueAttempt& attempt, const NextHops& hops, uint16_t port, const store::Route* route,
                Ways& ways) const;
-  // Until it is kept, or Close.
-  asio::awaitable<void> Report(store::QueueReport report);
+  // Its session ends once the report is kept, or Close.
+  void Report(store::QueueReport report);
+  // Those that wait, together: what comes meanwhile goes with the next call.
+  asio::awaitable<void> SendReports();
   asio::awaitable<void> KeepPool();
   // Resumes when something has changed, or at `until`.
   asio::awaitable<void> AwaitChange(absl::Time until);
@@ -105,8 +108,11 @@ class Worker {
   const std::unique_ptr<Timer> change_;
   const std::unique_ptr<Timer> pool_timer_;
   size_t session_count_ = 0;
-  // Reports that could not be kept so far.
-  size_t unreported_count_ = 0;
+  // Those of sessions that are over.
+  std::deque<store::QueueReport> reports_;
+  bool reporting_ = false;
+  // Some could not be kept so far.
+  bool unreported_ = false;
   bool running_ = false;
   bool stopping_ = false;
   bool closed_ = false;

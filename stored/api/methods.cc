@@ -130,7 +130,7 @@ void AddMethods(Environment& environment, rpc::MethodTable& table) {
   frontend("LeaseService/EndLease", kAnyFrontend, kBatched, kSmallCost, EndLease);
   frontend("RelayService/LeaseAttempts", kRelay, kBatched, kLeaseCost, LeaseAttempts);
   frontend("RelayService/FetchQueuedMessage", kRelay, kBatched, kMessageCost, FetchQueuedMessage);
-  frontend("RelayService/ReportAttempt", kRelay, kBatched, kSmallCost, ReportAttempt);
+  frontend("RelayService/ReportAttempts", kRelay, kBatched, kSmallCost, ReportAttempts);
   frontend("TlsService/ListTicketKeys", kSmtp | kPop, kBatched, kSmallCost, ListTicketKeys);
   frontend("BatchService/Probe", kAnyFrontend, kUncounted, kSmallCost, Probe);
 }

@@ -10,6 +10,8 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/reason.h"
 #include "common/base/status.h"
+#include "common/base/task.h"
+#include "common/rpc/errors.h"
 #include "common/store/limits.h"
 #include "stored/api/convert/queue.h"
 #include "stored/api/convert/routes.h"
@@ -29,6 +31,35 @@ absl::Status NoMessage(int64_t queue_id) {
                     kReasonMessageNotFound);
 }
 
+// What is sent of a message, for who would ask for it next; empty where it cannot be read, which is told to who does.
+Task<std::string> ReadContent(Environment& environment, QueueId message, int64_t size_bytes) {
+  const auto reader = co_await environment.core.engine.queue().Open(message);
+  if (!reader.ok()) co_return std::string();
+  absl::StatusOr<std::string> content = co_await (*reader)->Read(0, static_cast<size_t>(size_bytes));
+  if (!content.ok() || static_cast<int64_t>(content->size()) != size_bytes) co_return std::string();
+  environment.counter.CountFetchedBytes(size_bytes);
+  co_return *std::move(content);
+}
+
+// Used on the executor's thread.
+struct ReportsUnderWay {
+  size_t left;
+  Arrival<bool> ended;
+};
+
+Task<absl::Status> TakeReport(Environment& environment, const v1::AttemptReport& proto) {
+  CO_ASSIGN_OR_RETURN(engine::QueueReport report, FromProto(proto, environment.core.clock.Now()));
+  std::vector<int32_t> relayed;
+  for (const v1::RecipientOutcome& outcome : proto.outcomes()) {
+    if (outcome.dsn_relayed()) relayed.push_back(outcome.number());
+  }
+  co_return co_await environment.core.queue.Report(std::move(report), std::move(relayed));
+}
+
+Task<void> KeepReport(Environment& environment, const v1::AttemptReport& proto, google::rpc::Status& result) {
+  rpc::ToProto(WithAnyReason(co_await TakeReport(environment, proto)), result);
+}
+
 }  // namespace
 
 Task<absl::Status> LeaseAttempts(Environment& environment, rpc::Call& call, const v1::LeaseAttemptsRequest& request,
@@ -46,9 +77,15 @@ Task<absl::Status> LeaseAttempts(Environment& environment, rpc::Call& call, cons
   std::function<absl::Status()> still_wanted = [&call] { return call.StillWanted(); };
   CO_ASSIGN_OR_RETURN(const std::vector<OutboundQueue::Assignment> assignments,
                       co_await environment.core.queue.Lease(std::move(lease), wait, std::move(still_wanted)));
+  int64_t content_bytes = static_cast<int64_t>(store::kMaxLeasedContentBytes);
   for (const OutboundQueue::Assignment& assignment : assignments) {
     v1::Attempt& attempt = *response.add_attempts();
     ToProto(assignment.attempt, attempt);
+    if (attempt.size_bytes() <= content_bytes) {
+      std::string content = co_await ReadContent(environment, QueueId{attempt.queue_id()}, attempt.size_bytes());
+      content_bytes -= static_cast<int64_t>(content.size());
+      attempt.set_content(std::move(content));
+    }
     if (!assignment.route.has_value()) continue;
     ToProto(*assignment.route, *attempt.mutable_route());
     attempt.set_route_password(assignment.route->password);
@@ -71,15 +108,22 @@ Task<absl::Status> FetchQueuedMessage(Environment& environment, rpc::Call& call,
   co_return sent;
 }
 
-Task<absl::Status> ReportAttempt(Environment& environment, rpc::Call& call, const v1::ReportAttemptRequest& request,
-                                 v1::ReportAttemptResponse&) {
-  call.SetTarget(absl::StrCat("queued message ", request.queue_id()));
-  CO_ASSIGN_OR_RETURN(engine::QueueReport report, FromProto(request, environment.core.clock.Now()));
-  std::vector<int32_t> relayed;
-  for (const v1::RecipientOutcome& outcome : request.outcomes()) {
-    if (outcome.dsn_relayed()) relayed.push_back(outcome.number());
+Task<absl::Status> ReportAttempts(Environment& environment, rpc::Call& call, const v1::ReportAttemptsRequest& request,
+                                  v1::ReportAttemptsResponse& response) {
+  const size_t count = static_cast<size_t>(request.reports_size());
+  if (count < 1 || count > store::kMaxReportedAttempts) {
+    co_return FieldError("reports", absl::StrCat("must be 1 to ", store::kMaxReportedAttempts));
   }
-  co_return co_await environment.core.queue.Report(std::move(report), std::move(relayed));
+  if (count == 1) call.SetTarget(absl::StrCat("queued message ", request.reports(0).queue_id()));
+  // All at once, so that they share a commit.
+  ReportsUnderWay under_way{count, {}};
+  for (const v1::AttemptReport& report : request.reports()) {
+    Start(KeepReport(environment, report, *response.add_results()), [&under_way] {
+      if (--under_way.left == 0) under_way.ended.Set(true);
+    });
+  }
+  co_await under_way.ended;
+  co_return absl::OkStatus();
 }
 
 }  // namespace mailstead::stored

@@ -15,8 +15,8 @@ Task<absl::Status> LeaseAttempts(Environment& environment, rpc::Call& call,
 Task<absl::Status> FetchQueuedMessage(Environment& environment, rpc::Call& call,
                                       const frontend::v1::FetchQueuedMessageRequest& request,
                                       rpc::Writer<frontend::v1::FetchQueuedMessageResponse>& pieces);
-Task<absl::Status> ReportAttempt(Environment& environment, rpc::Call& call,
-                                 const frontend::v1::ReportAttemptRequest& request,
-                                 frontend::v1::ReportAttemptResponse& response);
+Task<absl::Status> ReportAttempts(Environment& environment, rpc::Call& call,
+                                  const frontend::v1::ReportAttemptsRequest& request,
+                                  frontend::v1::ReportAttemptsResponse& response);
 
 }  // namespace mailstead::stored

@@ -56,11 +56,11 @@ absl::StatusOr<engine::QueueOutcome::Kind> KindOf(fv1::RecipientOutcome::Kind ki
   }
 }
 
-engine::QueueReport::Sign SignOf(fv1::ReportAttemptRequest::Sign sign) {
+engine::QueueReport::Sign SignOf(fv1::AttemptReport::Sign sign) {
   switch (sign) {
-    case fv1::ReportAttemptRequest::SIGN_ANSWERED:
+    case fv1::AttemptReport::SIGN_ANSWERED:
       return engine::QueueReport::Sign::kAnswered;
-    case fv1::ReportAttemptRequest::SIGN_UNREACHABLE:
+    case fv1::AttemptReport::SIGN_UNREACHABLE:
       return engine::QueueReport::Sign::kUnreachable;
     default:
       return engine::QueueReport::Sign::kNone;
@@ -165,7 +165,7 @@ void ToProto(const engine::QueueAttempt& attempt, fv1::Attempt& proto) {
   proto.set_attempt_count(attempt_count);
 }
 
-absl::StatusOr<engine::QueueReport> FromProto(const fv1::ReportAttemptRequest& request, absl::Time now) {
+absl::StatusOr<engine::QueueReport> FromProto(const fv1::AttemptReport& request, absl::Time now) {
   engine::QueueReport report;
   if (request.queue_id() < 1) return FieldError("queue_id", "must be set");
   if (request.grant() < 1) return FieldError("grant", "must be set");

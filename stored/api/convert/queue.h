@@ -22,6 +22,6 @@ absl::StatusOr<QueueAction> FromProto(store::v1::ChangeQueuedMessagesRequest::Ac
 // Without its route.
 void ToProto(const engine::QueueAttempt& attempt, frontend::v1::Attempt& proto);
 // FieldError. `now`: when the reply came, and what a wait counts from.
-absl::StatusOr<engine::QueueReport> FromProto(const frontend::v1::ReportAttemptRequest& request, absl::Time now);
+absl::StatusOr<engine::QueueReport> FromProto(const frontend::v1::AttemptReport& request, absl::Time now);
 
 }  // namespace mailstead::stored

@@ -84,7 +84,7 @@ constexpr Row kTable[] = {
     {"frontend.v1.LeaseService/EndLease", kSmtp | kPop | kRelay},
     {"frontend.v1.RelayService/LeaseAttempts", kRelay},
     {"frontend.v1.RelayService/FetchQueuedMessage", kRelay},
-    {"frontend.v1.RelayService/ReportAttempt", kRelay},
+    {"frontend.v1.RelayService/ReportAttempts", kRelay},
     {"frontend.v1.TlsService/ListTicketKeys", kSmtp | kPop},
     {"frontend.v1.BatchService/Probe", kSmtp | kPop | kRelay},
 };
