@@ -60,9 +60,12 @@ config::Options TimeoutRows(outbound::Timeouts& timeouts) {
   };
   return {
       row("delivery_connect_timeout", timeouts.connect, "how long a connection to another host may take"),
-      row("delivery_tls_handshake_timeout", timeouts.handshake, "how long a TLS handshake with another host may take"),
-      row("delivery_greeting_timeout", timeouts.greeting, "how long to wait for its greeting (RFC 5321 section 4.5.3.2.1)"),
-      row("delivery_ehlo_timeout", timeouts.hello, "for the reply to EHLO, HELO, STARTTLS, and each step of AUTH"),
+      row("delivery_tls_handshake_timeout", timeouts.handshake,
+          "how long a TLS handshake with another host may take"),
+      row("delivery_greeting_timeout", timeouts.greeting,
+          "how long to wait for its greeting (RFC 5321 section 4.5.3.2.1)"),
+      row("delivery_ehlo_timeout", timeouts.hello,
+          "for the reply to EHLO, HELO, STARTTLS, and each step of AUTH"),
       row("delivery_mail_timeout", timeouts.mail, "for the reply to MAIL (section 4.5.3.2.2)"),
       row("delivery_rcpt_timeout", timeouts.rcpt, "for the reply to RCPT (section 4.5.3.2.3)"),
       row("delivery_data_timeout", timeouts.data, "for the reply to DATA (section 4.5.3.2.4)"),
@@ -71,7 +74,8 @@ config::Options TimeoutRows(outbound::Timeouts& timeouts) {
       row("delivery_chunk_timeout", timeouts.chunk, "for the reply to BDAT, but for the last"),
       row("delivery_end_timeout", timeouts.final_dot,
           "for the reply to the end of the message (section 4.5.3.2.6); less than 10m sends mail twice"),
-      row("delivery_rset_timeout", timeouts.reset, "for the reply to RSET, before the connection is given up"),
+      row("delivery_rset_timeout", timeouts.reset,
+          "for the reply to RSET, before the connection is given up"),
       row("delivery_message_timeout", timeouts.transaction,
           "how long a message may take from MAIL to its end, however little by little the host takes it"),
   };
@@ -81,26 +85,32 @@ config::Options DeliveryRows(Flags& flags) {
   return {
       Flag("delivery_workers", flags.delivery_workers, Between(0, 10'000),
            "messages that are brought to other hosts at a time, out of the store's queue; 0: none"),
-      Flag("delivery_port", flags.delivery_port, Between(1, 65535), "port of hosts that the DNS names; for tests and odd sites"),
+      Flag("delivery_port", flags.delivery_port, Between(1, 65535),
+           "port of hosts that the DNS names; for tests and odd sites"),
       Flag("delivery_timeout", flags.delivery_timeouts.cap, Between(kLeastTimeout, absl::Hours(24)),
-           "none of the times below is longer than this; for tests and odd sites: less than 10m sends mail twice"),
+           "none of the times below is longer than this; for tests and odd sites: less than 10m sends mail "
+           "twice"),
       Flag("delivery_allow_networks", flags.delivery_allow_networks_text,
-           "networks that mail may be sent to whatever they are (loopback, our own), comma separated; for tests"),
+           "networks that mail may be sent to whatever they are (loopback, our own), comma separated; for "
+           "tests"),
       Flag("delivery_allow_private", flags.delivery_allow_private,
            "send mail to hosts with private addresses that the DNS names"),
       Flag("delivery_own_hosts", flags.delivery_own_hosts_text,
-           "names and addresses by which others reach this system, beside --hostname and the listeners, comma separated: mail "
+           "names and addresses by which others reach this system, beside --hostname and the listeners, "
+           "comma separated: mail "
            "that the DNS leads there would loop (5.4.6)"),
       Flag("dns_servers", flags.dns_servers_text,
            "DNS servers, comma separated, as 127.0.0.1 or [2001:db8::53]:53; empty: the system's"),
       Flag("dns_trusted", flags.dns_trusted_text,
-           "those of them that are believed about DNSSEC, as is the way to them; empty: 127.0.0.1 and ::1 where --dns_servers "
+           "those of them that are believed about DNSSEC, as is the way to them; empty: 127.0.0.1 and ::1 "
+           "where --dns_servers "
            "names them"),
   };
 }
 
 absl::Status TakeOwnHosts(Flags& flags) {
-  for (const absl::string_view text : absl::StrSplit(flags.delivery_own_hosts_text, ',', absl::SkipWhitespace())) {
+  for (const absl::string_view text :
+       absl::StrSplit(flags.delivery_own_hosts_text, ',', absl::SkipWhitespace())) {
     const std::string host(absl::StripAsciiWhitespace(text));
     std::error_code not_an_address;
     const asio::ip::address address = asio::ip::make_address(host, not_an_address);

@@ -3,8 +3,8 @@
 #include <string>
 #include <utility>
 
-#include "common/base/clock.h"
 #include "absl/strings/ascii.h"
+#include "common/base/clock.h"
 #include "common/base/random.h"
 #include "common/config/config.h"
 #include "common/net/listener.h"

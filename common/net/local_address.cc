@@ -1,9 +1,11 @@
 #include "common/net/local_address.h"
 
-#include <cstdint>
-#include <system_error>
+#include <sys/socket.h>
+#include <unistd.h>
 
-#include "asio/io_context.hpp"
+#include <cstdint>
+
+#include "absl/cleanup/cleanup.h"
 #include "asio/ip/udp.hpp"
 
 namespace mailstead::net {
@@ -17,14 +19,16 @@ constexpr uint16_t kDiscardPort = 9;
 bool IsLocalAddress(const asio::ip::address& address) {
   if (address.is_unspecified() || address.is_multicast()) return false;
   // To this machine packets go from the address that they go to.
-  asio::io_context context{1};
-  asio::ip::udp::socket socket(context);
-  std::error_code error;
-  socket.open(address.is_v4() ? asio::ip::udp::v4() : asio::ip::udp::v6(), error);
-  if (!error) socket.connect({address, kDiscardPort}, error);
-  if (error) return false;
-  const asio::ip::udp::endpoint local = socket.local_endpoint(error);
-  return !error && local.address() == address;
+  const asio::ip::udp::endpoint to(address, kDiscardPort);
+  const int socket = ::socket(to.protocol().family(), SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (socket < 0) return false;
+  const absl::Cleanup close = [socket] { ::close(socket); };
+  if (::connect(socket, to.data(), static_cast<socklen_t>(to.size())) != 0) return false;
+  asio::ip::udp::endpoint from;
+  auto size = static_cast<socklen_t>(from.capacity());
+  if (::getsockname(socket, from.data(), &size) != 0) return false;
+  from.resize(size);
+  return from.address() == address;
 }
 
 }  // namespace mailstead::net

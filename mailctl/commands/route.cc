@@ -192,7 +192,9 @@ const Option kSender = {"sender", "DOMAIN", "The route for mail from this domain
 
 std::vector<Option> SetOptions() {
   return {
-      {"via", "HOSTS", "HOST[:PORT], also several with commas between, tried in this order; port 25; 465 is TLS from the first byte."},
+      {"via", "HOSTS",
+       "HOST[:PORT], also several with commas between, tried in this order; port 25; 465 is TLS from the "
+       "first byte."},
       {"to", "MAILBOX", "Keep the mail in this account's mailbox; nothing leaves."},
       {"direct", "", "To the hosts that the DNS names, for what another route would catch."},
       {"tls", "WHAT", "How connections are secured; without it may, and with --user verify.",
@@ -214,7 +216,8 @@ constexpr absl::string_view kSetDetails =
     "\n"
     "TLS: none; may, where the host offers it; require, always, whatever the certificate; verify, always, "
     "with a\n"
-    "certificate for the host's name. Port 465 (submissions) is spoken to under TLS from the first byte, but with none. A\n"
+    "certificate for the host's name. Port 465 (submissions) is spoken to under TLS from the first byte, but "
+    "with none. A\n"
     "user needs verify, or hosts on this machine's loopback. Without\n"
     "--password_stdin the password of the same user stays, or is asked for.";
 

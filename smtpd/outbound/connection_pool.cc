@@ -71,7 +71,12 @@ class ConnectionPool::PooledHost final : public Host {
 
 ConnectionPool::ConnectionPool(asio::any_io_executor executor, net::ClientTls& tls, WorkerPool& hashing,
                                ConnectionJournal& journal, PoolOptions options, Timers& timers)
-    : executor_(std::move(executor)), tls_(tls), hashing_(hashing), journal_(journal), options_(std::move(options)), timers_(timers) {}
+    : executor_(std::move(executor)),
+      tls_(tls),
+      hashing_(hashing),
+      journal_(journal),
+      options_(std::move(options)),
+      timers_(timers) {}
 ConnectionPool::~ConnectionPool() = default;
 
 std::unique_ptr<ConnectionPool::PooledHost> ConnectionPool::TakeIdle(const ConnectionKey& key) {

@@ -36,15 +36,16 @@ struct PoolOptions {
 class ConnectionJournal {
  public:
   virtual ~ConnectionJournal() = default;
-  virtual void Connected(const ConnectionKey& key, const ConnectionOutcome& outcome, const Protection& protection) = 0;
+  virtual void Connected(const ConnectionKey& key, const ConnectionOutcome& outcome,
+                         const Protection& protection) = 0;
 };
 
 // Used on one executor of one thread.
 class ConnectionPool final : public Hosts {
  public:
   // All that is given by reference outlives it. Passwords are hashed on `hashing`.
-  ConnectionPool(asio::any_io_executor executor, net::ClientTls& tls, WorkerPool& hashing, ConnectionJournal& journal,
-                 PoolOptions options, Timers& timers = Timers::Steady());
+  ConnectionPool(asio::any_io_executor executor, net::ClientTls& tls, WorkerPool& hashing,
+                 ConnectionJournal& journal, PoolOptions options, Timers& timers = Timers::Steady());
   ~ConnectionPool() override;
 
   asio::awaitable<Found> Connect(const ConnectionKey& key, const std::string& password, Age age) override;

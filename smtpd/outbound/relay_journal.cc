@@ -93,7 +93,8 @@ void RelayJournal::Attempted(const store::QueueAttempt& attempt, const DeliveryR
   attempts_->Increment();
   attempt_seconds_->Observe(absl::ToDoubleSeconds(took));
   size_t counts[3] = {};
-  for (const store::QueueOutcome& outcome : result.report.outcomes) ++counts[static_cast<size_t>(outcome.kind)];
+  for (const store::QueueOutcome& outcome : result.report.outcomes)
+    ++counts[static_cast<size_t>(outcome.kind)];
   for (size_t i = 0; i < 3; ++i) recipients_[i]->Increment(static_cast<double>(counts[i]));
   // The store says what came of each recipient.
   obs::LogInfo("attempted", {{"queued", attempt.message.value},

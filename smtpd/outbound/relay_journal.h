@@ -24,8 +24,10 @@ class RelayJournal final : public WorkerJournal {
  public:
   explicit RelayJournal(std::shared_ptr<prometheus::Registry> registry);
 
-  void Connected(const ConnectionKey& key, const ConnectionOutcome& outcome, const Protection& protection) override;
-  void Attempted(const store::QueueAttempt& attempt, const DeliveryResult& result, absl::Duration took) override;
+  void Connected(const ConnectionKey& key, const ConnectionOutcome& outcome,
+                 const Protection& protection) override;
+  void Attempted(const store::QueueAttempt& attempt, const DeliveryResult& result,
+                 absl::Duration took) override;
   void StoreAway(const absl::Status& error) override;
   void StoreBack() override;
   // Whether the DNS servers validate, and are trusted with that.

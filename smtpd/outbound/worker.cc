@@ -70,10 +70,10 @@ bool CanComeFrom(const std::string& source, const asio::ip::address& to) {
 
 store::QueueReport NoAddressOfFamily(const store::QueueAttempt& attempt, const store::Route& route) {
   // What an operator has named is mended by the operator: never for good.
-  return ReportWithoutWay(
-      attempt, "4.4.4",
-      absl::StrCat("no host has an address that can be reached from ", route.source_address, ", the route's source"),
-      store::QueueReport::Sign::kUnreachable);
+  return ReportWithoutWay(attempt, "4.4.4",
+                          absl::StrCat("no host has an address that can be reached from ",
+                                       route.source_address, ", the route's source"),
+                          store::QueueReport::Sign::kUnreachable);
 }
 
 }  // namespace
@@ -146,15 +146,19 @@ class Worker::FetchedBody final : public Body {
 };
 
 Worker::Worker(asio::any_io_executor executor, store::RelayApi& store, store::LeaseKeeper& leases,
-               dns::Resolver& resolver, net::ClientTls& tls, WorkerPool& hashing, WorkerJournal& journal, WorkerOptions options,
-               Timers& timers)
+               dns::Resolver& resolver, net::ClientTls& tls, WorkerPool& hashing, WorkerJournal& journal,
+               WorkerOptions options, Timers& timers)
     : executor_(executor),
       store_(store),
       leases_(leases),
       journal_(journal),
       options_(std::move(options)),
       timers_(timers),
-      finder_(resolver, options_.hops, [](size_t bound) { return std::min(static_cast<size_t>(RandomFraction() * static_cast<double>(bound)), bound - 1); }),
+      finder_(resolver, options_.hops,
+              [](size_t bound) {
+                return std::min(static_cast<size_t>(RandomFraction() * static_cast<double>(bound)),
+                                bound - 1);
+              }),
       pool_(executor, tls, hashing, journal, options_.pool, timers),
       change_(timers.NewTimer(executor)),
       pool_timer_(timers.NewTimer(executor)) {}
@@ -295,7 +299,8 @@ asio::awaitable<Worker::Ways> Worker::FindWays(const store::QueueAttempt& attemp
     if (attempt.envelope.require_tls && !hops.mx_secure) {
       ways.report = ReportWithoutWay(
           attempt, "5.7.10",
-          absl::StrCat("the sender asks for REQUIRETLS, and DNSSEC does not prove the hosts of ", attempt.destination),
+          absl::StrCat("the sender asks for REQUIRETLS, and DNSSEC does not prove the hosts of ",
+                       attempt.destination),
           store::QueueReport::Sign::kNone);
       co_return ways;
     }

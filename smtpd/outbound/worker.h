@@ -48,7 +48,8 @@ struct WorkerOptions {
 // Told what happens, for the log and the metrics. On the worker's thread.
 class WorkerJournal : public ConnectionJournal {
  public:
-  virtual void Attempted(const store::QueueAttempt& attempt, const DeliveryResult& result, absl::Duration took) = 0;
+  virtual void Attempted(const store::QueueAttempt& attempt, const DeliveryResult& result,
+                         absl::Duration took) = 0;
   // Once for each change: whether reports, or leases, succeed.
   virtual void StoreAway(const absl::Status& error) = 0;
   virtual void StoreBack() = 0;

@@ -39,7 +39,8 @@ struct MailOffers {
 };
 
 // ParseMail parses `argument`, "FROM:<...> ...". `max_path_bytes` is that of ParsePath.
-Parsed<MailCommand> ParseMail(absl::string_view argument, MailOffers offers, size_t max_path_bytes = kMaxPathBytes);
+Parsed<MailCommand> ParseMail(absl::string_view argument, MailOffers offers,
+                              size_t max_path_bytes = kMaxPathBytes);
 
 struct RcptCommand {
   Path forward_path;

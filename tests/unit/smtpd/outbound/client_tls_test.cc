@@ -42,7 +42,8 @@ TEST(ClientTlsTest, TlsFromTheFirstByte) {
       for (const auto& row : kTable) {
         SCOPED_TRACE(row.script);
         Dialog dialog(Implicit(level), arrival);
-        dialog.Run(level == Level::kVerify ? absl::StrReplaceAll(row.script, {{"! tls", "! verified"}}) : row.script);
+        dialog.Run(level == Level::kVerify ? absl::StrReplaceAll(row.script, {{"! tls", "! verified"}})
+                                           : row.script);
         EXPECT_EQ(dialog.Connection(), row.connection);
       }
     }

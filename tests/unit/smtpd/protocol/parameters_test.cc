@@ -74,7 +74,8 @@ TEST(ParseMail, TakesAuthWhereItIsOffered) {
   EXPECT_EQ(ParseMail("FROM:<a@b.test> AUTH==", {.auth = true}).error(), ParseError::kBadParameter);
   EXPECT_EQ(ParseMail("FROM:<a@b.test> AUTH=", {}).error(), ParseError::kUnknownParameter);
   for (const char* other : {"SIZE=", "BODY=", "RET=", "ENVID=", "SMTPUTF8="}) {
-    EXPECT_EQ(ParseMail(absl::StrCat("FROM:<a@b.test> ", other), {.auth = true}).error(), ParseError::kBadParameter)
+    EXPECT_EQ(ParseMail(absl::StrCat("FROM:<a@b.test> ", other), {.auth = true}).error(),
+              ParseError::kBadParameter)
         << other;
   }
   EXPECT_TRUE(ParseMail("FROM:<a@b.test> AUTH=e+3Dmc2@example.test", {.auth = true}).ok());
