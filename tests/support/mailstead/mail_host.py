@@ -17,6 +17,10 @@ _DEFAULTS = {"greeting": "220 mx.far.test", "HELO": "250 mx.far.test", "STARTTLS
              "QUIT": "221 2.0.0 bye", "AUTH": None}
 
 
+# What a function of a host gives when it has nothing of its own to say.
+AS_USUAL = object()
+
+
 class Gone(Exception):
     """The session is over."""
 
@@ -61,10 +65,11 @@ def drip(session):
 
 
 class Session:
-    """One connection to a host, from its side. `line` is the command that is being answered."""
+    """One connection to a host, from its side. `address` is where it came to, `line` the command that is being answered."""
 
     def __init__(self, host, connection):
         self.host = host
+        self.address = connection.getsockname()[0]
         self.socket = connection
         self.reader = connection.makefile("rb")
         self.tls = False
@@ -108,6 +113,8 @@ class Session:
             reply = self.host.replies.get(stage, default)
         if callable(reply):
             reply = reply(self)
+        if reply is AS_USUAL:
+            reply = default
         if reply is None:
             raise Gone
         self.say(reply)
@@ -220,7 +227,7 @@ class Session:
         self.host.keep("ended", content)
         # Kept before it is said: who hears the reply finds the message.
         message = {"from": self.sender, "to": self.recipients, "content": content, "tls": self.tls, "user": self.user,
-                   "lines": list(self.lines)}
+                   "address": self.address, "lines": list(self.lines)}
         self.host.keep("messages", message)
         kept = False
         try:
@@ -246,7 +253,7 @@ def _path(line):
 class Host:
     """`replies` has what is said in the place of "yes" at a stage: greeting, EHLO, HELO, STARTTLS, AUTH, MAIL, RCPT, DATA,
     BDAT (chunks but the last), dot (the end of the message, by either way), RSET, QUIT. A function gets the Session and
-    gives the reply, or raises Gone when it has done something else; None: the connection is closed. So does what is there
+    gives the reply, AS_USUAL, or raises Gone when it has done something else; None: the connection is closed. So does what is there
     for handshake (after STARTTLS), body (within a message that comes by DATA) and idle (after one was taken), where
     nothing is said otherwise. May be changed while it runs.
 

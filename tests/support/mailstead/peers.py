@@ -144,9 +144,9 @@ minimal_backoff_time = 2s
 maximal_backoff_time = 4s
 local_header_rewrite_clients =
 """)
-        # Each session by a process of its own: it reads the table anew.
+        # A session ends with its first refusal, and each has a process of its own, which reads the table anew.
         self.fill("etc/master.cf", """
-127.0.0.1:@PORT@ inet n - n - - smtpd -o max_use=1
+127.0.0.1:@PORT@ inet n - n - - smtpd -o max_use=1 -o smtpd_hard_error_limit=1
 127.0.0.1:@AUTH_PORT@ inet n - n - - smtpd -o smtpd_recipient_restrictions=permit_sasl_authenticated,reject
 cleanup   unix  n       -       n       -       0       cleanup
 qmgr      unix  n       -       n       300     1       qmgr
