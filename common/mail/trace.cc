@@ -1,5 +1,7 @@
 #include "common/mail/trace.h"
 
+#include <utility>
+
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/mail/address.h"
@@ -14,16 +16,16 @@ std::string AddressLiteral(absl::string_view address) {
   return absl::StrCat(absl::StrContains(address, ':') ? "[IPv6:" : "[", address, "]");
 }
 
-// The inside of a comment (RFC 5322 section 3.2.2; with `utf8` RFC 6532 section 3.2) that shows `text`.
+// The inside of a comment (RFC 5322 section 3.2.2) that shows `text`.
 // SECURITY: parentheses in it neither end the comment nor begin another one.
-std::string Comment(absl::string_view text, bool utf8) {
+std::string Comment(absl::string_view text) {
   const bool is_utf8 = IsValidUtf8(text);
   std::string comment;
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
     if (c == '(' || c == ')' || c == '\\') {
       absl::StrAppend(&comment, "\\", absl::string_view(&c, 1));
-    } else if (byte < 0x80 || (utf8 && is_utf8)) {
+    } else if (byte < 0x80) {
       comment.push_back(c);
     } else if (!is_utf8 || (byte & 0xc0) != 0x80) {
       comment.push_back('?');
@@ -37,7 +39,18 @@ std::string From(const TraceInfo& info) {
   const std::string literal = AddressLiteral(info.client_address);
   if (IsDomainOrLiteral(info.helo)) return absl::StrCat(info.helo, " (", literal, ")");
   return absl::StrCat(literal, " (", literal, ")\r\n\t(", info.esmtp ? "EHLO " : "HELO ",
-                      Comment(info.helo, info.smtputf8), ")");
+                      Comment(info.helo), ")");
+}
+
+// `address` with the A-labels of its domain; empty where its local part is not ASCII.
+std::string InAscii(absl::string_view address) {
+  if (IsAscii(address)) return std::string(address);
+  absl::StatusOr<Address> parsed = ParseAddress(address);
+  if (!parsed.ok() || !IsAscii(parsed->local_part)) return "";
+  absl::StatusOr<std::string> domain = NormalizeDomain(parsed->domain);
+  if (!domain.ok()) return "";
+  parsed->domain = *std::move(domain);
+  return parsed->ToString();
 }
 
 }  // namespace
@@ -55,7 +68,8 @@ std::string ReceivedField(const TraceInfo& info) {
   if (!info.tls_version.empty())
     absl::StrAppend(&field, "\r\n\t(", info.tls_version, " ", info.tls_cipher, ")");
   absl::StrAppend(&field, "\r\n\tid ", info.delivery_id);
-  if (!info.recipient.empty()) absl::StrAppend(&field, "\r\n\tfor <", info.recipient, ">");
+  const std::string recipient = InAscii(info.recipient);
+  if (!recipient.empty()) absl::StrAppend(&field, "\r\n\tfor <", recipient, ">");
   absl::StrAppend(&field, "; ", DateTime(info.time), "\r\n");
   return field;
 }

@@ -41,9 +41,10 @@ struct TraceInfo {
   absl::Time time;
 };
 
-// "Received: ..." with its CRLF (RFC 5321 section 4.4). A client that called itself something else than a domain or an
-// address literal has its address in the place of its name, and the name in a comment of its own; of characters that the
-// field cannot have, which are those outside ASCII without SMTPUTF8 and bytes that are no UTF-8, each is a '?' there.
+// "Received: ..." with its CRLF (RFC 5321 section 4.4), in ASCII: a field of ours must not be why a host on the way has to
+// take SMTPUTF8. A client that called itself something else than a domain or an address literal has its address in the place
+// of its name, and the name in a comment of its own, where each character that the field cannot have is a '?'. A recipient
+// whose local part is not ASCII is not named.
 std::string ReceivedField(const TraceInfo& info);
 // The protocol by which it came: SMTP, ESMTP, ESMTPS, ESMTPA, ESMTPSA (RFC 3848), UTF8SMTP... (RFC 6531
 // section 4.3).

@@ -62,16 +62,26 @@ TEST(ReceivedField, HasAnyNameOfAClientWithoutBreaking) {
     info.esmtp = true;
     EXPECT_EQ(FromClient(info), absl::StrCat(begin, "(EHLO ", c.comment, ")"));
   }
+  // The host that it goes to next may not take SMTPUTF8.
   TraceInfo info = Info();
   info.helo = "m\xc3\xbcller.test";
   info.client_address = "2001:db8::1";
   info.esmtp = true;
   info.smtputf8 = true;
-  EXPECT_EQ(FromClient(info),
-            "Received: from [IPv6:2001:db8::1] ([IPv6:2001:db8::1])\r\n\t(EHLO m\xc3\xbcller.test)");
+  EXPECT_EQ(FromClient(info), "Received: from [IPv6:2001:db8::1] ([IPv6:2001:db8::1])\r\n\t(EHLO m?ller.test)");
   // Bytes that are no UTF-8 are nothing in any header.
   info.helo = "m\xfcller";
   EXPECT_EQ(FromClient(info), "Received: from [IPv6:2001:db8::1] ([IPv6:2001:db8::1])\r\n\t(EHLO m?ller)");
+}
+
+TEST(ReceivedField, NamesARecipientInAscii) {
+  TraceInfo info = Info();
+  info.recipient = "Al.Ice@b\xc3\xbc\x63her.test";
+  EXPECT_NE(ReceivedField(info).find("\r\n\tfor <Al.Ice@xn--bcher-kva.test>; "), std::string::npos);
+  info.recipient = "\"a b\"@b\xc3\xbc\x63her.test";
+  EXPECT_NE(ReceivedField(info).find("\r\n\tfor <\"a b\"@xn--bcher-kva.test>; "), std::string::npos);
+  info.recipient = "gr\xc3\xbcn@example.test";
+  EXPECT_EQ(ReceivedField(info).find("for <"), std::string::npos);
 }
 
 TEST(WithProtocol, IsOneOfTheRegisteredNames) {
