@@ -37,6 +37,10 @@ Task<absl::Status> WorkOff(OutboundQueue& queue, Executor& executor, const std::
   for (bool more = true; more && !stopping;) {
     CO_ASSIGN_OR_RETURN(more, co_await queue.TakeBack());
   }
+  // Before anything is given up as too old.
+  for (bool more = true; more && !stopping;) {
+    CO_ASSIGN_OR_RETURN(more, co_await queue.DeliverHere());
+  }
   for (bool more = true; more && !stopping;) {
     CO_ASSIGN_OR_RETURN(more, co_await queue.Expire());
   }

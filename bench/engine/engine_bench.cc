@@ -105,7 +105,9 @@ Task<void> Append(Engine& engine, NewMessage message, std::string bytes) {
   // Named: g++ 12 destroys an aggregate twice that is made within a co_await expression.
   Content content;
   content.whole = std::move(bytes);
-  const auto receipt = co_await engine.messages().Append(std::move(message), std::move(content));
+  std::vector<NewNotice> no_notices;
+  const auto receipt =
+      co_await engine.messages().Append(std::move(message), std::move(content), std::move(no_notices));
   CHECK(receipt.ok());
 }
 

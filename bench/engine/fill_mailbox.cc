@@ -96,7 +96,9 @@ std::string ContentOf(int64_t size_bytes) {
 Task<void> Append(Engine& engine, NewMessage message, std::string bytes) {
   Content content;
   content.whole = std::move(bytes);
-  const auto receipt = co_await engine.messages().Append(std::move(message), std::move(content));
+  std::vector<NewNotice> no_notices;
+  const auto receipt =
+      co_await engine.messages().Append(std::move(message), std::move(content), std::move(no_notices));
   if (!receipt.ok()) absl::FPrintF(stderr, "fill_mailbox: %s\n", receipt.status().ToString());
   CHECK(receipt.ok());
 }

@@ -63,7 +63,7 @@ std::vector<Option> FilterOptions() {
   return {
       {"sender", "ADDRESS", "Only mail from this address, from @DOMAIN, or from <> (notices)."},
       {"recipient", "ADDRESS", "Only for this address, or for @DOMAIN."},
-      {"destination", "DOMAIN", "Only what waits for this domain's hosts."},
+      {"destination", "DOMAIN", "Only what waits for this domain's hosts; mailbox:ID for that mailbox here."},
   };
 }
 
@@ -168,7 +168,7 @@ absl::Status Stats(const Arguments&, Context& context) {
   fields.Add("held", absl::StrCat(status.held_count()));
   fields.Add("oldest", FormatTime(status.oldest_time()));
   const bool stuck = status.relay_count() == 0 && status.recipient_count() > 0;
-  fields.Add("relays", stuck ? "none: NOTHING MOVES (smtpd --delivery_workers)" : absl::StrCat(status.relay_count()));
+  fields.Add("relays", stuck ? "none: NOTHING MOVES to other hosts (smtpd --delivery_workers)" : absl::StrCat(status.relay_count()));
   context.output().Raw(fields.Text());
   return absl::OkStatus();
 }

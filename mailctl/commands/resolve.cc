@@ -67,10 +67,10 @@ std::string KindText(const v1::ResolutionStep& step) {
                           " is disabled: passed over while another takes the mail");
     case v1::ResolutionStep::KIND_OVER_QUOTA:
       return absl::StrCat("account ", step.account_id(),
-                          " is over its quota: no mail for any of them is taken now");
+                          " is over its quota: its copy waits while another takes the mail");
     case v1::ResolutionStep::KIND_QUOTA_TOO_SMALL:
       return absl::StrCat("account ", step.account_id(),
-                          " has a smaller quota than the message: passed over while another takes the mail");
+                          " has a smaller quota than the message: it is returned while another takes the mail");
     case v1::ResolutionStep::KIND_KNOWN:
       return "met above";
     default:

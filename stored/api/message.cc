@@ -70,14 +70,20 @@ void LogTaken(Environment& environment, const rpc::Call& call, const Intake& int
                              {"caller", call.caller().name},
                              {"client", client_address},
                              {"duration_ms", obs::Milliseconds(environment.core.clock.Now() - call.began())}});
+  if (!taken.notice_dropped.ok()) {
+    environment.counter.CountDroppedNotice();
+    obs::LogWarning("notice_dropped", {{"delivery", intake.envelope().delivery_id},
+                                       {"from", ShownReversePath(intake.envelope())},
+                                       {"error", taken.notice_dropped.ToString()}});
+  }
   for (const Taken::PassedOverBy& by : taken.passed_over) {
     const PassedOver& targets = by.targets;
-    environment.counter.CountPassedOver(targets.unknown_count, targets.disabled_count, targets.too_small_count);
+    environment.counter.CountPassedOver(targets.unknown_count, targets.disabled_count);
     obs::LogWarning("passed_over",
                     {{"session", call.session_id()},
                      {"delivery", intake.envelope().delivery_id},
                      {"recipient", by.recipient},
-                     {"count", targets.unknown_count + targets.disabled_count + targets.too_small_count},
+                     {"count", targets.unknown_count + targets.disabled_count},
                      {"targets", absl::StrJoin(targets.named, ", ")}});
   }
 }

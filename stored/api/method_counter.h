@@ -15,7 +15,7 @@ class MethodCounter {
   virtual ~MethodCounter() = default;
   virtual void CountDelivery(int64_t mailbox_count, int64_t size_bytes, bool already_stored) = 0;
   // Targets of an alias, or recipients, that did not get a message which others got.
-  virtual void CountPassedOver(size_t unknown_count, size_t disabled_count, size_t too_small_count) = 0;
+  virtual void CountPassedOver(size_t unknown_count, size_t disabled_count) = 0;
   virtual void CountLogin(LoginResult result) = 0;
   virtual void CountFetchedBytes(int64_t size_bytes) = 0;
   virtual void CountCommit(int64_t deleted_count) = 0;

@@ -93,12 +93,10 @@ struct Metrics::Impl {
                                         "Deliver calls whose delivery had been stored before")),
         passed_over(prometheus::BuildCounter()
                         .Name("mailstead_store_passed_over_total")
-                        .Help("Targets of aliases, or recipients, that did not get a message which others "
-                              "got, by reason")
+                        .Help("Targets of aliases that did not get a message which others got, by reason")
                         .Register(registry)),
         passed_over_unknown(passed_over.Add({{"reason", "unknown"}})),
         passed_over_disabled(passed_over.Add({{"reason", "disabled"}})),
-        passed_over_quota(passed_over.Add({{"reason", "quota"}})),
         delivered_mailboxes(MakeCounter(registry, "mailstead_store_delivered_mailboxes_total",
                                         "Mailboxes that got a message, summed over the messages")),
         delivered_bytes(
@@ -179,7 +177,6 @@ struct Metrics::Impl {
   Family<Counter>& passed_over;
   Counter& passed_over_unknown;
   Counter& passed_over_disabled;
-  Counter& passed_over_quota;
   Counter& delivered_mailboxes;
   Counter& delivered_bytes;
   Counter& fetched_bytes;
@@ -253,10 +250,9 @@ void Metrics::CountDelivery(int64_t mailbox_count, int64_t size_bytes, bool alre
   impl_->message_size.Observe(static_cast<double>(size_bytes));
 }
 
-void Metrics::CountPassedOver(size_t unknown_count, size_t disabled_count, size_t too_small_count) {
+void Metrics::CountPassedOver(size_t unknown_count, size_t disabled_count) {
   impl_->passed_over_unknown.Increment(static_cast<double>(unknown_count));
   impl_->passed_over_disabled.Increment(static_cast<double>(disabled_count));
-  impl_->passed_over_quota.Increment(static_cast<double>(too_small_count));
 }
 
 void Metrics::CountLogin(LoginResult result) { impl_->LoginCounter(result).Increment(); }

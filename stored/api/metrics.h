@@ -27,7 +27,7 @@ class Metrics final : public MethodCounter {
   // A call has ended. `method` is the name of a method of the table: a bounded number of names.
   void CountCall(absl::string_view method, rpc::Door door, absl::StatusCode code, absl::Duration took);
   void CountDelivery(int64_t mailbox_count, int64_t size_bytes, bool already_stored) override;
-  void CountPassedOver(size_t unknown_count, size_t disabled_count, size_t too_small_count) override;
+  void CountPassedOver(size_t unknown_count, size_t disabled_count) override;
   void CountLogin(LoginResult result) override;
   void CountFetchedBytes(int64_t size_bytes) override;
   void CountCommit(int64_t deleted_count) override;

@@ -44,7 +44,7 @@ Core::Core(engine::Engine& engine, Executor& executor, const Clock& clock, CoreO
       ticket_keys(Clock::Steady(), options.ticket_key_period),
       removal_wait(options.removal_wait),
       intake{engine.messages(), recipients, &routes, hash_pool, executor, clock, options.max_message_bytes,
-             options.queue_lifetime, options.delay_notice_after},
+             options.queue_lifetime, options.delay_notice_after, &notices},
       notices(intake, engine.queue(), std::move(options.host_name)),
       queue(engine.queue(), routes, intake, notices, clock, Clock::Steady(), timers, executor) {}
 

@@ -12,12 +12,15 @@
 #include "common/base/check.h"
 #include "common/base/reason.h"
 #include "common/base/status.h"
+#include "common/mail/dsn/notice.h"
 #include "common/mail/trace.h"
 #include "common/store/limits.h"
 #include "common/text/utf8.h"
 #include "stored/core/limits.h"
 #include "stored/core/names.h"
+#include "stored/core/notices.h"
 #include "stored/core/offload.h"
+#include "stored/rules/queue.h"
 
 namespace mailstead::stored {
 namespace {
@@ -111,6 +114,11 @@ bool HasAsciiAddresses(const Envelope& envelope) {
 
 // Under what mail for the address waits for its host.
 absl::StatusOr<std::string> DestinationOf(const Address& address) { return NormalizeDomain(address.domain); }
+
+// Whether it is for several: of whom one that is full may wait while others get it.
+bool IsExpanded(const Resolution& resolution) {
+  return resolution.accounts.size() + resolution.remote.size() > 1;
+}
 
 // As addresses are compared.
 std::string KeyOf(const std::string& address) {
@@ -227,19 +235,25 @@ Task<absl::Status> Intake::Begin(Envelope envelope) {
     refusal_ = std::exchange(resolved, absl::OkStatus());
     destinations_.clear();
     queued_.clear();
+    successes_.clear();
   }
   co_return resolved;
 }
 
-void Intake::AddMailbox(AccountId account, int32_t recipient) {
+void Intake::AddMailbox(AccountId account, int32_t recipient, bool may_wait) {
   const auto [place, is_new] = places_.try_emplace(account, destinations_.size());
-  if (is_new) destinations_.push_back({account, recipient, {}});
-  std::vector<int32_t>& recipients = destinations_[place->second].recipients;
-  if (recipients.empty() || recipients.back() != recipient) recipients.push_back(recipient);
+  if (is_new) destinations_.push_back({account, {}});
+  Destination& destination = destinations_[place->second];
+  destination.may_wait = destination.may_wait && may_wait;
+  if (destination.recipients.empty() || destination.recipients.back() != recipient) {
+    destination.recipients.push_back(recipient);
+  }
 }
 
 // Each address at another host once, however many recipients lead there.
-Task<absl::Status> Intake::SendOn(const Resolution& resolution, int32_t recipient) {
+Task<absl::StatusOr<AccountId>> Intake::SendOn(const Resolution& resolution, int32_t recipient) {
+  const bool expanded = IsExpanded(resolution);
+  AccountId kept_in;
   for (const std::string& address : resolution.remote) {
     CO_ASSIGN_OR_RETURN(const Address parsed, ParseAddress(address));
     CO_ASSIGN_OR_RETURN(std::string destination, DestinationOf(parsed));
@@ -250,39 +264,80 @@ Task<absl::Status> Intake::SendOn(const Resolution& resolution, int32_t recipien
         CO_ASSIGN_OR_RETURN(const std::string there, co_await context_.recipients.AddressOf(mailbox));
         // One that has gone since the route was set keeps nothing: the mail waits until an operator sees to it.
         if (!there.empty()) {
-          AddMailbox(mailbox, recipient);
+          AddMailbox(mailbox, recipient, expanded);
+          if (kept_in.value == 0) kept_in = mailbox;
           continue;
         }
       }
     }
     CO_ASSIGN_OR_RETURN(std::string key, parsed.Normalized());
     if (queued_addresses_.insert(std::move(key)).second) {
-      queued_.push_back({recipient, address, std::move(destination)});
+      queued_.push_back({recipient, address, std::move(destination), expanded});
     }
   }
+  co_return kept_in;
+}
+
+// RFC 3461 section 5.2.7.3: what leads to several is told of as expanded, and then of none of them.
+Task<absl::Status> Intake::NoteSuccess(const Resolution& resolution, AccountId kept_in, int32_t recipient) {
+  const EnvelopeRecipient& named = envelope_.recipients[static_cast<size_t>(recipient)];
+  if (context_.notices == nullptr || !named.notify.success || envelope_.reverse_path.empty()) {
+    co_return absl::OkStatus();
+  }
+  if (IsExpanded(resolution)) {
+    successes_.push_back({recipient, AccountId{0}, named.address});
+    co_return absl::OkStatus();
+  }
+  if (resolution.accounts.empty()) {
+    // What goes to another host is told of when it is there.
+    if (kept_in.value != 0) successes_.push_back({recipient, kept_in, resolution.remote.front()});
+    co_return absl::OkStatus();
+  }
+  const AccountId account = resolution.accounts.front();
+  std::string address = named.address;
+  if (resolution.outcome == Resolution::Outcome::kAlias) {
+    CO_ASSIGN_OR_RETURN(address, co_await context_.recipients.AddressOf(account));
+  }
+  successes_.push_back({recipient, account, std::move(address)});
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> Intake::ResolveOne(size_t index) {
+  const EnvelopeRecipient& recipient = envelope_.recipients[index];
+  const int32_t number = static_cast<int32_t>(index);
+  CO_ASSIGN_OR_RETURN(Resolution resolution, co_await context_.recipients.ResolveDestinations(recipient.address));
+  absl::Status there = CheckDestination(resolution, promise_, may_relay_, recipient.address, index);
+  if (promise_ == Promise::kGiven && absl::IsNotFound(there)) {
+    if (gone_.empty()) why_gone_ = std::move(there);
+    gone_.push_back(number);
+    co_return absl::OkStatus();
+  }
+  CO_RETURN_IF_ERROR(there);
+  // SECURITY: many recipients that lead to the same long list are recipients times mailboxes, and strangers choose both.
+  const size_t copy_count = resolution.accounts.size() + resolution.remote.size();
+  kept_bytes_ += KeptBytes(recipient) * static_cast<int64_t>(copy_count);
+  if (kept_bytes_ > store::kMaxKeptRecipientBytes) {
+    co_return TooManyMailboxes("too many recipients lead to the same mailboxes");
+  }
+  for (const AccountId account : resolution.accounts) AddMailbox(account, number, IsExpanded(resolution));
+  CO_ASSIGN_OR_RETURN(const AccountId kept_in, co_await SendOn(resolution, number));
+  CO_RETURN_IF_ERROR(co_await NoteSuccess(resolution, kept_in, number));
+  if (destinations_.size() + queued_.size() > static_cast<size_t>(store::kMaxDeliveryMailboxes)) {
+    co_return TooManyMailboxes("the recipients are more than 50000 mailboxes");
+  }
+  const bool is_passed_over = resolution.outcome != Resolution::Outcome::kDisabled && !resolution.passed_over.empty();
+  if (is_passed_over) passed_over_.push_back({recipient.address, std::move(resolution.passed_over)});
   co_return absl::OkStatus();
 }
 
 Task<absl::Status> Intake::Resolve() {
-  int64_t kept_bytes = 0;
-  for (size_t i = 0; i < envelope_.recipients.size(); ++i) {
-    const EnvelopeRecipient& recipient = envelope_.recipients[i];
-    CO_ASSIGN_OR_RETURN(Resolution resolution,
-                        co_await context_.recipients.ResolveDestinations(recipient.address));
-    CO_RETURN_IF_ERROR(CheckDestination(resolution, promise_, may_relay_, recipient.address, i));
-    // SECURITY: many recipients that lead to the same long list are recipients times mailboxes, and strangers choose both.
-    const size_t copy_count = resolution.accounts.size() + resolution.remote.size();
-    kept_bytes += KeptBytes(recipient) * static_cast<int64_t>(copy_count);
-    if (kept_bytes > store::kMaxKeptRecipientBytes) {
-      co_return TooManyMailboxes("too many recipients lead to the same mailboxes");
-    }
-    for (const AccountId account : resolution.accounts) AddMailbox(account, static_cast<int32_t>(i));
-    CO_RETURN_IF_ERROR(co_await SendOn(resolution, static_cast<int32_t>(i)));
-    if (destinations_.size() + queued_.size() > static_cast<size_t>(store::kMaxDeliveryMailboxes)) {
-      co_return TooManyMailboxes("the recipients are more than 50000 mailboxes");
-    }
-    const bool is_passed_over = resolution.outcome != Resolution::Outcome::kDisabled && !resolution.passed_over.empty();
-    if (is_passed_over) passed_over_.push_back({recipient.address, std::move(resolution.passed_over)});
+  for (size_t i = 0; i < envelope_.recipients.size(); ++i) CO_RETURN_IF_ERROR(co_await ResolveOne(i));
+  if (gone_.empty()) co_return absl::OkStatus();
+  // Nobody is left who takes it: the sender can still be told so.
+  if (destinations_.empty() && queued_.empty()) co_return why_gone_;
+  for (const int32_t recipient : gone_) {
+    queued_.push_back({recipient, envelope_.recipients[static_cast<size_t>(recipient)].address,
+                       rules::MailboxDestination(AccountId{0})});
   }
   co_return absl::OkStatus();
 }
@@ -322,6 +377,9 @@ Task<absl::Status> Intake::Append(std::string bytes) {
   CO_RETURN_IF_ERROR(CheckContent(bytes));
   CO_RETURN_IF_ERROR(co_await Hash(bytes));
   size_bytes_ += size;
+  if (!successes_.empty() && beginning_bytes_.size() < dsn::kMaxReturnedBytes) {
+    beginning_bytes_.append(bytes, 0, dsn::kMaxReturnedBytes - beginning_bytes_.size());
+  }
   const bool is_small = size_bytes_ <= static_cast<int64_t>(store::kWholeMessageBytes);
   if (content_.staged == nullptr && (is_small || keep_whole_)) {
     if (content_.whole.empty()) {
@@ -352,23 +410,50 @@ Task<absl::StatusOr<std::vector<engine::NewCopy>>> Intake::MakeCopies() {
     copy.account = destination.account;
     copy.prefix = prefixes.Make(address, destination.recipients);
     copy.recipients = std::move(destination.recipients);
+    copy.may_wait = destination.may_wait;
+    copy.address = address;
     copies.push_back(std::move(copy));
   }
   co_return copies;
 }
 
-Task<absl::Status> Intake::TellLeftOut(Taken& taken) {
-  for (const size_t i : taken.receipt.left_out) {
-    const Destination& destination = destinations_[i];
-    const std::string& recipient = envelope_.recipients[static_cast<size_t>(destination.first_recipient)].address;
-    if (taken.passed_over.empty() || taken.passed_over.back().recipient != recipient) {
-      taken.passed_over.push_back({recipient, {}});
-    }
-    PassedOver& targets = taken.passed_over.back().targets;
-    ++targets.too_small_count;
-    if (targets.named.size() >= kMaxNamedTargets) continue;
-    CO_ASSIGN_OR_RETURN(const std::string address, co_await context_.recipients.AddressOf(destination.account));
-    targets.named.push_back(absl::StrCat(address, " has a smaller quota than the message"));
+Task<absl::StatusOr<std::vector<engine::NewNotice>>> Intake::MakeNotices(std::string trace, absl::Time time,
+                                                                         std::vector<size_t> waiting,
+                                                                         absl::Status& dropped) {
+  ArrivalNotice arrival;
+  for (const Success& success : successes_) {
+    const bool delivered = success.account.value != 0;
+    const size_t copy = delivered ? places_.at(success.account) : 0;
+    if (delivered && absl::c_binary_search(waiting, copy)) continue;
+    arrival.recipients.push_back({success.recipient,
+                                  delivered ? dsn::NoticeKind::kDelivered : dsn::NoticeKind::kExpanded,
+                                  success.address, copy});
+  }
+  std::vector<engine::NewNotice> notices;
+  if (arrival.recipients.empty()) co_return notices;
+  arrival.envelope = envelope_;
+  arrival.delivery_scope = scope_;
+  arrival.time = time;
+  arrival.is_whole = size_bytes_ == static_cast<int64_t>(beginning_bytes_.size());
+  arrival.beginning = absl::StrCat(trace, beginning_bytes_);
+  auto made = co_await context_.notices->MakeForArrival(std::move(arrival));
+  if (made.ok()) co_return *std::move(made);
+  if (IsTemporary(made.status())) co_return std::move(made).status();
+  // Its mail is taken, though nobody takes an answer.
+  dropped = std::move(made).status();
+  co_return notices;
+}
+
+Task<absl::Status> Intake::TellAnew(std::string trace, Taken& taken) {
+  CO_ASSIGN_OR_RETURN(std::vector<engine::NewNotice> notices,
+                      co_await MakeNotices(std::move(trace), taken.receipt.deliver_time, taken.receipt.waiting,
+                                           taken.notice_dropped));
+  for (engine::NewNotice& notice : notices) {
+    engine::Content content;
+    content.whole = std::move(notice.content);
+    std::vector<engine::NewNotice> none;
+    // Those that were stored with it are there.
+    CO_RETURN_IF_ERROR((co_await context_.engine.Append(std::move(notice.message), std::move(content), std::move(none))).status());
   }
   co_return absl::OkStatus();
 }
@@ -401,7 +486,7 @@ Task<absl::StatusOr<engine::NewMessage>> Intake::MakeMessage(std::string trace) 
   message.refusal = refusal_;
   // It may have been stored while all of it stayed here.
   if (line_lengths_.long_line() != 0) message.refusal = LineTooLong(line_lengths_.long_line());
-  if (queued_.empty()) co_return message;
+  // Also where nothing is to go there yet: a copy may have to wait.
   message.queued.recipients = std::move(queued_);
   message.queued.lane = lane_.empty() ? DomainOf(envelope_.reverse_path) : lane_;
   message.queued.expire_time = message.deliver_time + context_.queue_lifetime;
@@ -421,24 +506,35 @@ Task<absl::StatusOr<engine::NewNotice>> Intake::Prepare() {
 
 Task<absl::StatusOr<Taken>> Intake::Finish(std::string trace) {
   CO_RETURN_IF_ERROR(co_await End(trace));
+  // Most senders ask for nothing.
+  const std::string told_trace = successes_.empty() ? "" : trace;
   CO_ASSIGN_OR_RETURN(engine::NewMessage message, co_await MakeMessage(std::move(trace)));
   Taken taken;
   taken.delivery_id = envelope_.delivery_id;
+  std::vector<engine::NewNotice> notices;
+  if (!successes_.empty()) {
+    std::vector<size_t> none_waits;
+    CO_ASSIGN_OR_RETURN(notices, co_await MakeNotices(told_trace, message.deliver_time, std::move(none_waits),
+                                                      taken.notice_dropped));
+  }
   taken.mailbox_count = static_cast<int64_t>(message.copies.size());
   taken.queued_count = static_cast<int64_t>(message.queued.recipients.size());
   absl::StatusOr<engine::Receipt> receipt =
-      co_await context_.engine.Append(std::move(message), std::move(content_));
+      co_await context_.engine.Append(std::move(message), std::move(content_), std::move(notices));
   if (absl::IsNotFound(receipt.status()) && refusal_.ok()) {
     co_return RecipientError(receipt.status(), kReasonRecipientUnknown, std::max(recipient_gone_, 0));
   }
   if (!receipt.ok()) co_return std::move(receipt).status();
   taken.receipt = *std::move(receipt);
-  taken.mailbox_count -= static_cast<int64_t>(taken.receipt.left_out.size());
+  const int64_t waiting_count = static_cast<int64_t>(taken.receipt.waiting.size());
+  taken.mailbox_count -= waiting_count;
+  taken.queued_count += waiting_count;
   if (taken.receipt.already_stored) co_return taken;
   taken.passed_over = std::move(passed_over_);
-  if (!taken.receipt.left_out.empty()) {
-    // It is stored, whatever can be said of it.
-    (void)co_await TellLeftOut(taken);
+  if (!taken.receipt.notices_left_out.empty()) {
+    // The message is stored, whatever becomes of its notices.
+    absl::Status told = co_await TellAnew(told_trace, taken);
+    if (!told.ok()) taken.notice_dropped = std::move(told);
   }
   co_return taken;
 }

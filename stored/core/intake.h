@@ -2,6 +2,10 @@
 // engine, and the fields that the last hop puts in front.
 //
 // A recipient at another host whose route is a mailbox here (routes.h) goes into that mailbox; every other one into the queue.
+// There, too, the copy for a mailbox that is full waits, where an alias with further targets led to it and one of those takes
+// the message; and what cannot be delivered any more when the sender has been told that its mail is taken: the queue returns
+// it. What can still be refused is refused. Who asked to hear of success is told in the commit that stores the message
+// (notices.h).
 //
 // In front of each mailbox's copy stand, in this order (RFC 5321 section 4.4 has the first):
 //   Return-Path: <reverse-path>
@@ -55,6 +59,8 @@ std::string DeliveryFingerprint(absl::string_view sha256, const Envelope& envelo
 // null reverse-path, and for what is no address.
 std::string DomainOf(absl::string_view address);
 
+class Notices;
+
 // What intakes share.
 struct IntakeContext {
   engine::MessageEngine& engine;
@@ -68,10 +74,12 @@ struct IntakeContext {
   // How long mail for other hosts stays in the queue, and when its sender is told that it does.
   absl::Duration queue_lifetime = absl::Hours(5 * 24);
   absl::Duration delay_notice_after = absl::Hours(4);
+  // Null: nobody is told of success.
+  Notices* notices = nullptr;
 };
 
 // Whether the sender was told of each recipient that its mail is taken (RCPT). Then a mailbox that is full by now takes it
-// all the same, and one that could never hold it is left out while another takes it.
+// all the same, and one that could never hold it, or is gone, is told of by a notice while another takes it.
 enum class Promise { kNone, kGiven };
 
 // A message that is on disk in every mailbox, and in the queue for every recipient at another host.
@@ -86,6 +94,8 @@ struct Taken {
     PassedOver targets;
   };
   std::vector<PassedOverBy> passed_over;
+  // Why the sender will not hear of success, which it asked for.
+  absl::Status notice_dropped;
 };
 
 // One message on its way in: Begin, Append for each piece, Finish. An error ends it. One Task at a time,
@@ -131,21 +141,35 @@ class Intake {
 
  private:
   Task<absl::Status> Resolve();
-  Task<absl::Status> SendOn(const Resolution& resolution, int32_t recipient);
-  void AddMailbox(AccountId account, int32_t recipient);
+  Task<absl::Status> ResolveOne(size_t index);
+  // The first of those that are at other hosts and kept in a mailbox here; 0: none is.
+  Task<absl::StatusOr<AccountId>> SendOn(const Resolution& resolution, int32_t recipient);
+  void AddMailbox(AccountId account, int32_t recipient, bool may_wait);
+  Task<absl::Status> NoteSuccess(const Resolution& resolution, AccountId kept_in, int32_t recipient);
   Task<absl::Status> End(std::string& trace);
   Task<absl::StatusOr<engine::NewMessage>> MakeMessage(std::string trace);
   absl::Status CheckContent(absl::string_view bytes);
   Task<absl::StatusOr<std::vector<engine::NewCopy>>> MakeCopies();
-  // Names what the engine has left out.
-  Task<absl::Status> TellLeftOut(Taken& taken);
+  // What is to be told in the commit, when these copies (ascending) are not in their mailboxes. Empty: nothing; `dropped`
+  // says why, where something was.
+  Task<absl::StatusOr<std::vector<engine::NewNotice>>> MakeNotices(std::string trace, absl::Time time,
+                                                                   std::vector<size_t> waiting, absl::Status& dropped);
+  // What the engine has left out is made anew without what was not so.
+  Task<absl::Status> TellAnew(std::string trace, Taken& taken);
   Task<absl::Status> Hash(const std::string& bytes);
 
   // A mailbox that the message goes to.
   struct Destination {
     AccountId account;
-    int32_t first_recipient = 0;
     std::vector<int32_t> recipients;
+    // All of them led here by aliases with further targets.
+    bool may_wait = true;
+  };
+  // A recipient whose success its sender wants to hear of: delivered into a mailbox, or, with none, expanded.
+  struct Success {
+    int32_t recipient = 0;
+    AccountId account;
+    std::string address;
   };
 
   const IntakeContext& context_;
@@ -163,6 +187,14 @@ class Intake {
   // The addresses of those.
   absl::flat_hash_set<std::string> queued_addresses_;
   std::vector<Taken::PassedOverBy> passed_over_;
+  // Recipients that have gone since they were promised for, and what was said of the first.
+  std::vector<int32_t> gone_;
+  absl::Status why_gone_;
+  std::vector<Success> successes_;
+  // What the recipients are in their mailboxes.
+  int64_t kept_bytes_ = 0;
+  // With those: as much of the content as a notice can return.
+  std::string beginning_bytes_;
   // Why it cannot be stored, unless it has been.
   absl::Status refusal_;
   // Of the first destination whose account is not there any more; -1: none.

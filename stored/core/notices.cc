@@ -3,17 +3,21 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "common/mail/dsn/due.h"
 #include "common/mail/dsn/notice.h"
 #include "common/mail/dsn/writer.h"
+#include "stored/core/digest.h"
 
 namespace mailstead::stored {
 namespace {
 
 // Delivery ids of notices, apart from those of other callers.
 constexpr absl::string_view kScope = "notice";
+// Of the digest that stands for a delivery in the id of its notices.
+constexpr size_t kAboutBytes = 16;
 
 dsn::NoticeRecipient RecipientOf(const engine::QueuedRecipient& recipient, const engine::QueueReply& reply, absl::Time retry_until) {
   dsn::NoticeRecipient report;
@@ -64,9 +68,48 @@ Task<absl::StatusOr<std::optional<engine::NewNotice>>> Notices::Make(const engin
   }
   notice.original = {beginning, static_cast<int64_t>(beginning.size()) == message.size_bytes};
   notice.arrival = message.queue_time;
+  notice.id = std::move(wanted.delivery_id);
+  CO_ASSIGN_OR_RETURN(engine::NewNotice ready, co_await Write(std::move(notice)));
+  co_return std::move(ready);
+}
+
+Task<absl::StatusOr<std::vector<engine::NewNotice>>> Notices::MakeForArrival(ArrivalNotice arrival) {
+  std::vector<dsn::Outcome> outcomes;
+  for (const ArrivalNotice::Recipient& told : arrival.recipients) {
+    const EnvelopeRecipient& recipient = arrival.envelope.recipients[static_cast<size_t>(told.index)];
+    outcomes.push_back({.kind = told.kind, .notify = recipient.notify});
+  }
+  const std::string about = absl::BytesToHexString(
+      Sha256(absl::StrCat(arrival.delivery_scope, "\n", arrival.envelope.delivery_id)).substr(0, kAboutBytes));
+  std::vector<engine::NewNotice> notices;
+  for (const dsn::DueNotice& due : dsn::NoticesDue(arrival.envelope.reverse_path, outcomes)) {
+    dsn::Notice notice;
+    notice.kind = due.kind;
+    notice.envelope = arrival.envelope;
+    std::vector<size_t> copies;
+    for (const size_t place : due.recipients) {
+      const ArrivalNotice::Recipient& told = arrival.recipients[place];
+      const EnvelopeRecipient& recipient = arrival.envelope.recipients[static_cast<size_t>(told.index)];
+      dsn::NoticeRecipient& report = notice.recipients.emplace_back();
+      report.address = told.address;
+      report.original_recipient = recipient.original_recipient;
+      // RFC 3463 sections 3.1 and 3.2: an address that is good; sent on to what a list leads to.
+      report.status = due.kind == dsn::NoticeKind::kExpanded ? "2.2.4" : "2.1.5";
+      if (due.kind == dsn::NoticeKind::kDelivered) copies.push_back(told.copy);
+    }
+    notice.original = {arrival.beginning, arrival.is_whole};
+    notice.arrival = arrival.time;
+    notice.id = absl::StrCat("notice-", dsn::NoticeKindName(due.kind), "-", about, "-", notices.size());
+    CO_ASSIGN_OR_RETURN(engine::NewNotice ready, co_await Write(std::move(notice)));
+    ready.copies = std::move(copies);
+    notices.push_back(std::move(ready));
+  }
+  co_return notices;
+}
+
+Task<absl::StatusOr<engine::NewNotice>> Notices::Write(dsn::Notice notice) {
   notice.reporting_mta = host_name_;
   notice.from = absl::StrCat("MAILER-DAEMON@", host_name_);
-  notice.id = wanted.delivery_id;
   notice.now = intake_.clock.Now();
   dsn::WrittenNotice written = dsn::Write(notice);
 
@@ -74,13 +117,13 @@ Task<absl::StatusOr<std::optional<engine::NewNotice>>> Notices::Make(const engin
   intake.AllowRelay();
   intake.SetLane(std::string(kScope));
   intake.KeepWhole();
-  written.envelope.delivery_id = std::move(wanted.delivery_id);
+  written.envelope.delivery_id = std::move(notice.id);
   CO_RETURN_IF_ERROR(co_await intake.Begin(std::move(written.envelope)));
   CO_RETURN_IF_ERROR(co_await intake.Append(std::move(written.content)));
   CO_ASSIGN_OR_RETURN(engine::NewNotice ready, co_await intake.Prepare());
   // There is nobody whom a repeat could find a mailbox for.
   if (!ready.message.refusal.ok()) co_return ready.message.refusal;
-  co_return std::move(ready);
+  co_return ready;
 }
 
 }  // namespace mailstead::stored

@@ -35,6 +35,8 @@ constexpr absl::Duration kRelayMemory = absl::Minutes(1);
 constexpr size_t kStepMessages = 10;
 constexpr size_t kStepRecipients = 100;
 constexpr size_t kTakenBack = 500;
+// That wait for mailboxes here, tried in one.
+constexpr size_t kTriedHere = 100;
 // Of a message that is moved into a mailbox.
 constexpr size_t kPieceBytes = 64 << 10;
 // Recipients read at once.
@@ -47,6 +49,13 @@ std::string NoticeId(absl::string_view kind, int64_t number, int64_t of) {
 
 QueueReply Expired(const QueuedRecipient& recipient, absl::Time now) {
   QueueReply reply = recipient.last_reply;
+  if (rules::WaitsHere(recipient)) {
+    // RFC 3463 section 3.3: that is all it waits for.
+    reply.status = "5.2.2";
+    if (reply.text.empty()) reply.text = "the mailbox is full";
+    if (reply.time == absl::InfinitePast()) reply.time = now;
+    return reply;
+  }
   // RFC 3463 section 3.5. What the host said last is kept: that is why.
   reply.status = "4.4.7";
   if (reply.text.empty()) reply.text = "it could not be delivered in time";
@@ -61,6 +70,14 @@ QueueReply OwnReply(absl::string_view status, absl::string_view text, absl::Time
   reply.text = std::string(text.substr(0, engine::kMaxQueueReplyBytes));
   reply.time = now;
   return reply;
+}
+
+// Why what waits for a mailbox here is not delivered at all (RFC 3463 sections 3.2 and 3.3).
+QueueReply Undeliverable(engine::Obstacle obstacle, absl::Time now) {
+  if (obstacle == engine::Obstacle::kTooSmall) {
+    return OwnReply("5.2.3", "the message is larger than the whole quota of the mailbox", now);
+  }
+  return OwnReply("5.1.1", "there is no such mailbox here any more", now);
 }
 
 bool IsOf(absl::string_view address, absl::string_view wanted) {
@@ -93,7 +110,7 @@ absl::Status QueueFilter::Normalize() {
   ASSIGN_OR_RETURN(sender, NormalizeWanted("filter.sender", sender));
   ASSIGN_OR_RETURN(recipient, NormalizeWanted("filter.recipient", recipient));
   if (recipient == "<>") return FieldError("filter.recipient", "must be an address, or @ and a domain");
-  if (destination.empty()) return absl::OkStatus();
+  if (destination.empty() || rules::MailboxOf(destination).has_value()) return absl::OkStatus();
   const absl::StatusOr<std::string> normalized = NormalizeDomain(destination);
   if (!normalized.ok()) return FieldError("filter.destination", normalized.status().message());
   destination = *normalized;
@@ -194,8 +211,10 @@ Task<absl::Status> OutboundQueue::Settle(const engine::QueueAttempt& attempt, Qu
   for (const QueuedRecipient& recipient : attempt.message.recipients) {
     report.outcomes.push_back({recipient.number, kind, reply, absl::InfinitePast()});
   }
-  std::vector<int32_t> none_relayed;
-  co_return co_await Report(std::move(report), std::move(none_relayed));
+  // What is in a mailbox here was told of with the commit that put it there.
+  std::vector<int32_t> told;
+  for (const QueueOutcome& outcome : report.outcomes) told.push_back(outcome.number);
+  co_return co_await Report(std::move(report), std::move(told));
 }
 
 int64_t OutboundQueue::CountRelays() {
@@ -361,6 +380,52 @@ Task<absl::StatusOr<bool>> OutboundQueue::Expire() {
     any = true;
   }
   co_return any && count == kStepMessages;
+}
+
+Task<absl::Status> OutboundQueue::EndFailed(QueuedMessage message) {
+  engine::QueueDecision decision{engine::QueueDecision::Kind::kEnd, message.id, {}};
+  Notice notice{dsn::NoticeKind::kFailed, NoticeId("undelivered", message.id.value, message.recipients.front().number),
+                {}};
+  for (const QueuedRecipient& recipient : message.recipients) {
+    decision.recipients.push_back(recipient.number);
+    notice.recipients.push_back({&recipient, recipient.last_reply});
+  }
+  CO_ASSIGN_OR_RETURN(const engine::QueueChange change,
+                      co_await Decide(std::move(decision), message, std::move(notice)));
+  for (const QueuedRecipient& recipient : message.recipients) {
+    if (absl::c_linear_search(change.ended, recipient.number)) {
+      Tell(Event::kFailed, message, recipient, recipient.last_reply);
+    }
+  }
+  co_return absl::OkStatus();
+}
+
+Task<absl::StatusOr<bool>> OutboundQueue::DeliverHere() {
+  CO_ASSIGN_OR_RETURN(std::vector<engine::DeliveredHere> tried, co_await engine_.DeliverHere(kTriedHere));
+  const size_t count = tried.size();
+  std::vector<QueuedMessage> undeliverable;
+  for (engine::DeliveredHere& one : tried) {
+    QueuedRecipient& recipient = one.message.recipients.front();
+    if (!one.obstacle.has_value()) {
+      Tell(Event::kDelivered, one.message, recipient, OwnReply("2.1.5", "put into the mailbox", clock_.Now()));
+    } else if (*one.obstacle == engine::Obstacle::kFull) {
+      Tell(Event::kDeferred, one.message, recipient, recipient.last_reply);
+    } else {
+      recipient.last_reply = Undeliverable(*one.obstacle, clock_.Now());
+      // Those of one message are told of together.
+      if (undeliverable.empty() || undeliverable.back().id != one.message.id) {
+        undeliverable.push_back(std::move(one.message));
+      } else {
+        undeliverable.back().recipients.push_back(std::move(recipient));
+      }
+    }
+  }
+  for (QueuedMessage& message : undeliverable) {
+    const absl::Status ended = co_await EndFailed(std::move(message));
+    // NotFound: it has ended meanwhile. Else it is tried again at its next time.
+    if (!ended.ok() && !absl::IsNotFound(ended)) co_return ended;
+  }
+  co_return count == kTriedHere;
 }
 
 Task<absl::StatusOr<bool>> OutboundQueue::TakeBack() {

@@ -1,5 +1,6 @@
 // Mail on its way to other hosts, as front-ends and operators see it: the engine's verbs, the patience of a front-end that
-// waits for work, and what is said to senders (stored/core/notices.h).
+// waits for work, and what is said to senders (stored/core/notices.h). And what waits for mailboxes here: no front-end has
+// to do with that, the store itself tries it when it is due.
 //
 // Whatever ends a recipient, and the notice of it, are one commit: none is lost, and none is sent twice.
 #pragma once
@@ -98,6 +99,9 @@ class OutboundQueue {
   // A step of what time brings: returns what is too old, and tells senders that their mail waits. Whether there was
   // something to do, and so may be more.
   Task<absl::StatusOr<bool>> Expire();
+  // A step of what waits for mailboxes here: puts it there, where there is room, and returns what is not to be delivered at
+  // all. Whether there may be more.
+  Task<absl::StatusOr<bool>> DeliverHere();
   // A step: puts back what front-ends had that are gone. Whether there may be more.
   Task<absl::StatusOr<bool>> TakeBack();
 
@@ -119,6 +123,8 @@ class OutboundQueue {
   Task<absl::StatusOr<engine::QueuedMessage>> FindRecipients(QueueId message, std::vector<int32_t> numbers);
   // Ends recipients as too old, or tells the sender that they wait.
   Task<absl::Status> EndExpired(engine::QueuedMessage message);
+  // Ends recipients, each with the reply that it has last, as failed.
+  Task<absl::Status> EndFailed(engine::QueuedMessage message);
   Task<absl::Status> TellDelay(engine::QueuedMessage message);
   // The decision with its notice; without it where that cannot be stored.
   Task<absl::StatusOr<engine::QueueChange>> Decide(engine::QueueDecision decision, const engine::QueuedMessage& message,

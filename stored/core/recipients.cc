@@ -249,12 +249,13 @@ Resolution RecipientResolver::Judge(const Expansion& expansion, const Demand& de
   for (const std::string& address : expansion.unknown) {
     passed_over.named.push_back(absl::StrCat(address, " does not exist"));
   }
-  bool full = false;
+  // Whether somebody takes it now.
+  bool taken = !resolution.remote.empty();
   std::vector<AccountId> disabled;
   for (const Member& member : expansion.members) {
     const ResolutionStep::Kind kind = JudgeMember(member, demand);
     if (kind == ResolutionStep::Kind::kAccount || kind == ResolutionStep::Kind::kOverQuota) {
-      full = full || kind == ResolutionStep::Kind::kOverQuota;
+      taken = taken || kind == ResolutionStep::Kind::kAccount;
       resolution.accounts.push_back(member.id);
       continue;
     }
@@ -268,10 +269,10 @@ Resolution RecipientResolver::Judge(const Expansion& expansion, const Demand& de
       passed_over.named.push_back(absl::StrCat(member.address, WhyPassedOver(kind)));
     }
   }
-  if (full) {
-    resolution.outcome = Outcome::kOverQuota;
-  } else if (!resolution.accounts.empty() || !resolution.remote.empty()) {
+  if (taken) {
     resolution.outcome = expansion.through_alias ? Outcome::kAlias : Outcome::kAccount;
+  } else if (!resolution.accounts.empty()) {
+    resolution.outcome = Outcome::kOverQuota;
   } else if (passed_over.too_small_count > 0) {
     resolution.outcome = Outcome::kQuotaTooSmall;
   } else if (!disabled.empty()) {

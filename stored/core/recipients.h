@@ -10,8 +10,8 @@
 //
 // An alias with several targets:
 //   - mail for targets at other hosts goes into the queue, whoever sent it: who made the alias wanted that
-//   - one mailbox that is full makes the whole address full, as mail for that mailbox itself would be refused:
-//     the sender tries again, and no copy is lost
+//   - a mailbox that is full gets its copy later, when there is room: it waits in the queue (stored/core/queue.h) as long as
+//     another target takes the mail at once; where none does, the address is full, and the sender tries again
 //   - targets that do not exist or are disabled, and mailboxes whose whole quota is smaller than the message, are
 //     passed over as long as another target takes the mail; the store's log names them when mail meets them
 //   - when no target is left: too small if a target's quota is, else disabled if one is, else unknown
@@ -87,8 +87,8 @@ struct Resolution {
   Outcome outcome = Outcome::kUnknown;
   // For kAlias those at other hosts, and for kRemote the address itself, as RFC 5321 writes them; each once.
   std::vector<std::string> remote;
-  // For kAccount and kAlias, without repetition. For kOverQuota those that would get it but for the full ones, and for
-  // kDisabled those that are disabled.
+  // For kAccount and kAlias, without repetition: with those that are full, which get it later. For kOverQuota those that are
+  // full, and for kDisabled those that are disabled.
   std::vector<AccountId> accounts;
   PassedOver passed_over;
 };

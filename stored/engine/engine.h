@@ -88,12 +88,6 @@ struct Content {
   std::unique_ptr<BodyWriter> staged;
 };
 
-// A message that the store makes itself, with its content.
-struct NewNotice {
-  NewMessage message;
-  std::string content;
-};
-
 // A message on its way out: prefix, trace, content. Stays readable for some minutes after the message's deletion, not for
 // ever. One Read at a time.
 class MessageReader {
@@ -111,14 +105,18 @@ class MessageEngine {
   virtual ~MessageEngine() = default;
 
   virtual Task<absl::StatusOr<std::unique_ptr<BodyWriter>>> NewBody() = 0;
-  // One message into all its mailboxes, stored once. A delivery id seen before in its scope gives its receipt,
+  // One message into all its mailboxes and the queue, stored once. A delivery id seen before in its scope gives its receipt,
   // already_stored; AlreadyExists with kReasonDeliveryIdReused when the fingerprint differs. Only then the message's
-  // refusal, if it has one. NotFound: a mailbox is gone. ResourceExhausted with kReasonOverQuota: a mailbox had reached its
-  // quota before, and room was not promised. A mailbox whose whole quota is smaller than the content never takes it: its
-  // copy is left out (rules::CheckLeftOut says when that is an error instead, kReasonQuotaTooSmall). AlreadyExists: a given
-  // message id is not above all that its mailbox ever had (ids grow: messages are restored in their order).
-  // InvalidArgument, with the field: see rules::Check.
-  virtual Task<absl::StatusOr<Receipt>> Append(NewMessage message, Content content) = 0;
+  // refusal, if it has one. A copy that cannot go into its mailbox (rules::ObstacleOf: it had reached its quota before, or its
+  // whole quota is smaller than the content, or it is gone) waits in the queue for QueueEngine::DeliverHere; rules::CheckWaiting
+  // says when that is an error instead: ResourceExhausted with kReasonOverQuota or kReasonQuotaTooSmall, NotFound.
+  // AlreadyExists: a given message id is not above all that its mailbox ever had (ids grow: messages are restored in their
+  // order). InvalidArgument, with the field: see rules::Check.
+  //
+  // In the same commit the notices of it: each as a message of its own, but not with a receipt of an earlier delivery. One
+  // that says of a copy that it is in its mailbox is left out where the copy waits; and so is one that nobody takes.
+  virtual Task<absl::StatusOr<Receipt>> Append(NewMessage message, Content content,
+                                               std::vector<NewNotice> notices) = 0;
   // Oldest first, those after `after`. NotFound (account).
   virtual Task<absl::StatusOr<std::vector<MessageSummary>>> List(AccountId account, MessageId after,
                                                                  size_t limit) = 0;
@@ -178,8 +176,8 @@ class LeaseEngine {
   virtual std::string HolderOf(absl::string_view lease_id) const = 0;
 };
 
-// Mail on its way to other hosts. A message comes in by MessageEngine::Append, in one commit with its mailboxes' copies;
-// its content is kept once for both, until its last recipient has ended.
+// Mail on its way to other hosts, and what waits for mailboxes here. A message comes in by MessageEngine::Append, in one
+// commit with its mailboxes' copies; its content is kept once for both, until its last recipient has ended.
 //
 // Recipients wait under their destinations (stored/rules/destination.h). An attempt is begun for a front-end's lease, and
 // is in flight until it is reported or the lease has ended. Only delivered and failed end a recipient: silence does not.
@@ -190,7 +188,7 @@ class QueueEngine {
   // What is due, of the destinations that have waited longest first, within what each takes at a time. Of one destination
   // lanes take turns; within a lane the next hundred of a message with many recipients wait behind the first of the others.
   // Before it is reported OK it is kept that the attempts have begun, and when each recipient is due next if nothing is
-  // ever heard of them. FailedPrecondition with kReasonNoLease.
+  // ever heard of them. Nothing of what waits for mailboxes here. FailedPrecondition with kReasonNoLease.
   virtual Task<absl::StatusOr<std::vector<QueueAttempt>>> Lease(QueueLeaseRequest request) = 0;
   // Outcomes of one attempt, in one commit with the notices to its sender, which are messages of the store's own (each as
   // for MessageEngine::Append). A repeat changes nothing and stores no notice again: a notice's delivery id is made of the
@@ -207,6 +205,10 @@ class QueueEngine {
   // Of attempts whose lease has ended, or is overdue: puts at most `limit` recipients back, due when their attempt said.
   // How many there were; fewer than `limit`: that was all.
   virtual Task<absl::StatusOr<size_t>> TakeBack(size_t limit) = 0;
+
+  // Tries, in one commit, at most `limit` recipients that wait for mailboxes here and are due, in the order of their times.
+  // What there is room for is in its mailbox then, and has left the queue; the rest waits until its next time by the schedule.
+  virtual Task<absl::StatusOr<std::vector<DeliveredHere>>> DeliverHere(size_t limit) = 0;
 
   // Messages that are to be returned, or whose senders are to be told that they wait, because it is time: the first by that
   // time first; with recipients that are neither in flight nor held, at least one and at most `recipient_limit` of each.

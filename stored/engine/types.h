@@ -119,6 +119,13 @@ struct AliasKey {
 };
 using DirectoryKey = std::variant<DomainKey, AccountKey, AliasKey>;
 
+// Why a message cannot go into a mailbox here.
+enum class Obstacle : uint8_t {
+  kFull,      // it has reached its quota
+  kTooSmall,  // its whole quota is smaller than the message
+  kGone       // there is no such mailbox
+};
+
 // One mailbox's copy of a new message.
 struct NewCopy {
   AccountId account;
@@ -130,9 +137,13 @@ struct NewCopy {
   // A restore gives those that the message had; else the engine chooses.
   std::optional<MessageId> id;
   std::optional<std::string> unique_id;
+  // Only aliases with further targets led here: nobody was told of room in this mailbox. While it is full the copy waits.
+  bool may_wait = false;
+  // The account's, for what is said of a copy that waits; empty: that of the first recipient that led here.
+  std::string address;
 };
 
-// A recipient of a new message at another host.
+// A recipient of a new message at another host, or one whose mailbox here has gone (rules::MailboxDestination).
 struct NewQueuedRecipient {
   // Which recipient of the envelope led there.
   int32_t recipient = 0;
@@ -140,6 +151,9 @@ struct NewQueuedRecipient {
   std::string address;
   // Under what it is scheduled: the domain of `address` in lower case and A-labels, or its address literal.
   std::string destination;
+  // An alias with further targets led there. Success is told of the alias, when it is expanded, and not of this
+  // (RFC 3461 section 5.2.7.3).
+  bool expanded = false;
 };
 
 // What a new message has in the queue for other hosts. Without recipients: it has nothing there.
@@ -174,13 +188,24 @@ struct NewMessage {
   absl::Status refusal;
 };
 
+// A message that the store makes itself, with its content.
+struct NewNotice {
+  NewMessage message;
+  std::string content;
+  // For MessageEngine::Append: copies of the message that it is about, by their index. It says that they are in their
+  // mailboxes.
+  std::vector<size_t> copies;
+};
+
 struct Receipt {
   // An earlier delivery with this scope and id had stored it.
   bool already_stored = false;
   std::string sha256;
   absl::Time deliver_time;
-  // Which copies were not stored, because the message is larger than the whole quota of their mailbox; indexes, ascending.
-  std::vector<size_t> left_out;
+  // Which copies are not in their mailboxes: they wait in the queue, behind the recipients there. Indexes, ascending.
+  std::vector<size_t> waiting;
+  // Which notices were not stored; indexes, ascending.
+  std::vector<size_t> notices_left_out;
 };
 
 // What was known of a delivery when it was settled.
@@ -325,6 +350,7 @@ struct QueuedRecipient {
   // 0 and up, within its message.
   int32_t number = 0;
   std::string address;
+  // A mailbox here has a name that no host can have (rules::MailboxDestination).
   std::string destination;
   // As the envelope's recipient has them.
   std::string original_recipient;
@@ -408,6 +434,14 @@ struct QueueReport {
   QueueGrant grant;
   std::vector<QueueOutcome> outcomes;
   Sign sign = Sign::kNone;
+};
+
+// What came of a recipient that waited for a mailbox here.
+struct DeliveredHere {
+  // Absent: it is in the mailbox, and not in the queue any more. Else it waits on, until its next time.
+  std::optional<Obstacle> obstacle;
+  // With this recipient alone, as it is now, or was.
+  QueuedMessage message;
 };
 
 // What a report, or another decision on recipients in the queue, changed.

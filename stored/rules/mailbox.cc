@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
-#include "common/base/reason.h"
 
 namespace mailstead::rules {
 
@@ -16,12 +15,8 @@ bool IsFull(int64_t message_bytes, int64_t message_count, int64_t quota_bytes, i
          (quota_messages > 0 && message_count >= quota_messages);
 }
 
-absl::Status CheckRoom(const Mailbox& mailbox, absl::string_view address) {
-  if (!IsFull(mailbox.message_bytes, mailbox.message_count, mailbox.quota_bytes, mailbox.quota_messages)) {
-    return absl::OkStatus();
-  }
-  return WithReason(absl::ResourceExhaustedError(absl::StrCat("the mailbox of ", address, " is full")),
-                    kReasonOverQuota);
+bool IsFull(const Mailbox& mailbox) {
+  return IsFull(mailbox.message_bytes, mailbox.message_count, mailbox.quota_bytes, mailbox.quota_messages);
 }
 
 absl::StatusOr<MessageId> ChooseMessageId(const Mailbox& mailbox, std::optional<MessageId> given) {

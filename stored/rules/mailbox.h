@@ -40,9 +40,7 @@ bool NeverTakes(int64_t quota_bytes, int64_t content_bytes);
 
 // Whether so many bytes and messages have reached the quota. The message that crosses it is taken.
 bool IsFull(int64_t message_bytes, int64_t message_count, int64_t quota_bytes, int64_t quota_messages);
-
-// ResourceExhausted with kReasonOverQuota when the mailbox has reached its quota. The message that crosses it is taken.
-absl::Status CheckRoom(const Mailbox& mailbox, absl::string_view address);
+bool IsFull(const Mailbox& mailbox);
 
 // The number of a new message: the given one of a restore, or the next. AlreadyExists: the given number, or a greater one,
 // was used before (numbers grow and are never used again, so messages are restored in their order).

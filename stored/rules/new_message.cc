@@ -2,9 +2,11 @@
 
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/reason.h"
+#include "stored/rules/queue.h"
 #include "stored/rules/times.h"
 
 namespace mailstead::rules {
@@ -37,6 +39,37 @@ absl::Status CheckRecipients(const engine::NewMessage& message, const engine::Ne
   return absl::OkStatus();
 }
 
+// Of whose recipients something is taken at once, with these copies waiting.
+std::vector<bool> Served(const engine::NewMessage& message, const std::vector<Waiting>& waiting) {
+  std::vector<bool> served(message.envelope.recipients.size());
+  auto next = waiting.begin();
+  for (size_t i = 0; i < message.copies.size(); ++i) {
+    if (next != waiting.end() && next->copy == i) {
+      ++next;
+      continue;
+    }
+    for (const int32_t index : message.copies[i].recipients) served[static_cast<size_t>(index)] = true;
+  }
+  for (const engine::NewQueuedRecipient& queued : message.queued.recipients) {
+    if (!MailboxOf(queued.destination).has_value()) served[static_cast<size_t>(queued.recipient)] = true;
+  }
+  return served;
+}
+
+absl::Status Refuse(engine::Obstacle obstacle, const std::string& address) {
+  switch (obstacle) {
+    case engine::Obstacle::kFull:
+      return NoRoom(address);
+    case engine::Obstacle::kTooSmall:
+      return WithReason(absl::ResourceExhaustedError(absl::StrCat(
+                            "the message is larger than the whole quota of the mailbox of ", address)),
+                        kReasonQuotaTooSmall);
+    case engine::Obstacle::kGone:
+      return NoMailbox(address);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckQueued(const engine::NewMessage& message, const engine::NewQueuedRecipient& queued) {
   if (queued.recipient < 0 || static_cast<size_t>(queued.recipient) >= message.envelope.recipients.size()) {
     return FieldError("queued.recipients.recipient", "must name a recipient of the envelope");
@@ -45,6 +78,10 @@ absl::Status CheckQueued(const engine::NewMessage& message, const engine::NewQue
   if (queued.destination.empty() || queued.destination.size() > kMaxDestinationBytes ||
       queued.destination.find('\0') != std::string::npos) {
     return FieldError("queued.recipients.destination", "must have 1 to 255 bytes without NUL");
+  }
+  // What waits for a mailbox that is there is a copy.
+  if (MailboxOf(queued.destination).value_or(AccountId{0}).value != 0) {
+    return FieldError("queued.recipients.destination", "must not be a mailbox here");
   }
   return absl::OkStatus();
 }
@@ -76,41 +113,55 @@ absl::Status Check(const engine::NewMessage& message) {
   return absl::OkStatus();
 }
 
-absl::Status CheckLeftOut(const engine::NewMessage& message, const std::vector<size_t>& left_out) {
-  if (left_out.empty()) return absl::OkStatus();
-  const auto too_small = [&](const std::string& address) {
-    return WithReason(absl::ResourceExhaustedError(absl::StrCat(
-                          "the message is larger than the whole quota of the mailbox of ", address)),
-                      kReasonQuotaTooSmall);
-  };
-  if (left_out.size() == message.copies.size() && message.queued.recipients.empty()) {
-    return too_small(AddressOf(message, message.copies[left_out.front()]));
+std::optional<engine::Obstacle> ObstacleOf(const engine::NewMessage& message, const engine::NewCopy& copy,
+                                           const Mailbox* mailbox, int64_t content_bytes) {
+  if (mailbox == nullptr) return engine::Obstacle::kGone;
+  if (NeverTakes(mailbox->quota_bytes, content_bytes)) return engine::Obstacle::kTooSmall;
+  if (message.room_promised && !copy.may_wait) return std::nullopt;
+  return IsFull(*mailbox) ? std::optional(engine::Obstacle::kFull) : std::nullopt;
+}
+
+absl::Status CheckWaiting(const engine::NewMessage& message, const std::vector<Waiting>& waiting) {
+  if (waiting.empty()) return absl::OkStatus();
+  const std::vector<bool> served = Served(message, waiting);
+  if (message.room_promised) {
+    const bool waits_for_room = absl::c_any_of(
+        waiting, [](const Waiting& copy) { return copy.obstacle == engine::Obstacle::kFull; });
+    if (waits_for_room || absl::c_linear_search(served, true)) return absl::OkStatus();
+    return Refuse(waiting.front().obstacle, AddressOf(message, message.copies[waiting.front().copy]));
   }
-  if (message.room_promised) return absl::OkStatus();
-  std::vector<bool> served(message.envelope.recipients.size());
-  auto next = left_out.begin();
-  for (size_t i = 0; i < message.copies.size(); ++i) {
-    if (next != left_out.end() && *next == i) {
-      ++next;
-      continue;
+  absl::Status refused;
+  for (const Waiting& waits : waiting) {
+    const engine::NewCopy& copy = message.copies[waits.copy];
+    // A larger message than the mailbox may ever hold is another matter than a mailbox that is not as it should be.
+    const bool is_named = waits.obstacle != engine::Obstacle::kTooSmall && !copy.may_wait;
+    for (const int32_t index : copy.recipients) {
+      if (served[static_cast<size_t>(index)] && !is_named) continue;
+      // There may be room another time: that is said before what is for good.
+      if (!refused.ok() && waits.obstacle != engine::Obstacle::kFull) continue;
+      refused = Refuse(waits.obstacle, message.envelope.recipients[static_cast<size_t>(index)].address);
+      if (waits.obstacle == engine::Obstacle::kFull) return refused;
     }
-    for (const int32_t index : message.copies[i].recipients) served[static_cast<size_t>(index)] = true;
   }
-  for (const engine::NewQueuedRecipient& queued : message.queued.recipients) {
-    served[static_cast<size_t>(queued.recipient)] = true;
-  }
-  for (const size_t i : left_out) {
-    for (const int32_t index : message.copies[i].recipients) {
-      if (!served[static_cast<size_t>(index)]) {
-        return too_small(message.envelope.recipients[static_cast<size_t>(index)].address);
-      }
-    }
-  }
-  return absl::OkStatus();
+  return refused;
+}
+
+bool IsRefusal(const absl::Status& status) {
+  return absl::IsNotFound(status) || absl::IsFailedPrecondition(status) || absl::IsResourceExhausted(status) ||
+         absl::IsInvalidArgument(status) || absl::IsAlreadyExists(status);
+}
+
+bool SaysTooMuch(const std::vector<size_t>& copies, const std::vector<size_t>& waiting) {
+  return absl::c_any_of(copies, [&](size_t copy) { return absl::c_binary_search(waiting, copy); });
 }
 
 const std::string& AddressOf(const engine::NewMessage& message, const engine::NewCopy& copy) {
   return message.envelope.recipients[static_cast<size_t>(copy.recipients.front())].address;
+}
+
+absl::Status NoRoom(absl::string_view address) {
+  return WithReason(absl::ResourceExhaustedError(absl::StrCat("the mailbox of ", address, " is full")),
+                    kReasonOverQuota);
 }
 
 absl::Status NoMailbox(absl::string_view address) {

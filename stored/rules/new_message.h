@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,19 +11,39 @@
 #include "absl/time/time.h"
 #include "common/mail/envelope.h"
 #include "stored/engine/types.h"
+#include "stored/rules/mailbox.h"
 
 namespace mailstead::rules {
 
 // InvalidArgument names the field. What it refuses is a mistake of the caller's.
 absl::Status Check(const engine::NewMessage& message);
 
-// Whether the message goes into the other mailboxes when these copies (indexes, ascending) are left out, because it is larger
-// than the whole quota of their mailbox. ResourceExhausted with kReasonQuotaTooSmall: nobody is left who takes it, the queue
-// included, or, where no room was promised, nobody for one of the recipients.
-absl::Status CheckLeftOut(const engine::NewMessage& message, const std::vector<size_t>& left_out);
+// What keeps a copy out of its mailbox (null: there is none); absent: nothing. One that is full takes what it was promised for.
+std::optional<engine::Obstacle> ObstacleOf(const engine::NewMessage& message, const engine::NewCopy& copy,
+                                           const Mailbox* mailbox, int64_t content_bytes);
+
+// A copy that cannot go into its mailbox.
+struct Waiting {
+  // Its index.
+  size_t copy = 0;
+  engine::Obstacle obstacle = engine::Obstacle::kFull;
+};
+
+// Whether the message is taken while these copies (ascending) wait in the queue. ResourceExhausted with kReasonOverQuota or
+// kReasonQuotaTooSmall, or NotFound: nobody takes it at once, neither a mailbox nor another host, and the sender can still be
+// told so. That is asked for each recipient where room was not promised; where it was, for all together, and what only waits
+// for room is taken.
+absl::Status CheckWaiting(const engine::NewMessage& message, const std::vector<Waiting>& waiting);
+
+// Whether an engine's error says that nobody takes the message, as opposed to that it could not be stored.
+bool IsRefusal(const absl::Status& status);
+// Whether a notice that says of these copies that they are in their mailboxes says so of one that waits (ascending).
+bool SaysTooMuch(const std::vector<size_t>& copies, const std::vector<size_t>& waiting);
 
 // For what is said about a copy: the first recipient that led to it.
 const std::string& AddressOf(const engine::NewMessage& message, const engine::NewCopy& copy);
+// ResourceExhausted with kReasonOverQuota.
+absl::Status NoRoom(absl::string_view address);
 // NotFound.
 absl::Status NoMailbox(absl::string_view address);
 

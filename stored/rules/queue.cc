@@ -4,11 +4,25 @@
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "common/base/reason.h"
 #include "stored/rules/times.h"
 
 namespace mailstead::rules {
 namespace {
+
+// No domain and no address literal has a ':' behind a word (RFC 5321 section 4.1.2).
+constexpr absl::string_view kMailboxPrefix = "mailbox:";
+
+const EnvelopeRecipient& ToBeTold(const engine::NewMessage& message, const engine::NewCopy& copy) {
+  for (const int32_t index : copy.recipients) {
+    const EnvelopeRecipient& recipient = message.envelope.recipients[static_cast<size_t>(index)];
+    if (!recipient.notify.given || recipient.notify.failure) return recipient;
+  }
+  return message.envelope.recipients[static_cast<size_t>(copy.recipients.front())];
+}
 
 // `Item` has its number by `number_of`.
 template <typename Items, typename NumberOf>
@@ -27,6 +41,15 @@ absl::Time NextAttemptTime(const QueuePolicy& policy, int32_t attempt_number, ab
   const size_t step = static_cast<size_t>(std::max(attempt_number, 1) - 1);
   const absl::Duration wait = policy.retry_schedule[std::min(step, policy.retry_schedule.size() - 1)];
   return Kept(now + wait * (1 + policy.retry_jitter * (2 * dice - 1)));
+}
+
+std::string MailboxDestination(AccountId account) { return absl::StrCat(kMailboxPrefix, account.value); }
+
+std::optional<AccountId> MailboxOf(absl::string_view destination) {
+  AccountId account;
+  if (!absl::ConsumePrefix(&destination, kMailboxPrefix)) return std::nullopt;
+  if (!absl::SimpleAtoi(destination, &account.value)) return std::nullopt;
+  return account;
 }
 
 bool IsFree(const engine::QueuedRecipient& recipient) { return !recipient.held && !recipient.in_flight; }
@@ -51,8 +74,27 @@ QueueRecipient QueueRecipientOf(const engine::NewMessage& message, size_t index,
   kept.recipient.destination = queued.destination;
   kept.recipient.original_recipient = named.original_recipient;
   kept.recipient.notify = named.notify;
+  if (queued.expanded) kept.recipient.notify.success = false;
   if (named.address != queued.address) kept.recipient.forwarded_for = named.address;
   kept.recipient.next_attempt_time = Kept(now);
+  return kept;
+}
+
+QueueRecipient WaitingRecipientOf(const engine::NewMessage& message, const Waiting& waiting, int32_t number,
+                                  const QueuePolicy& policy, absl::Time now, double dice) {
+  const engine::NewCopy& copy = message.copies[waiting.copy];
+  const EnvelopeRecipient& named = ToBeTold(message, copy);
+  QueueRecipient kept;
+  kept.recipient.number = number;
+  kept.recipient.address = copy.address.empty() ? named.address : copy.address;
+  kept.recipient.destination = MailboxDestination(copy.account);
+  kept.recipient.original_recipient = named.original_recipient;
+  kept.recipient.notify = named.notify;
+  // It was told of the alias, when it was expanded; of what is here otherwise success is never told.
+  kept.recipient.notify.success = false;
+  if (named.address != kept.recipient.address) kept.recipient.forwarded_for = named.address;
+  kept.recipient.next_attempt_time = Kept(now);
+  if (waiting.obstacle == engine::Obstacle::kFull) PutOff(kept, waiting.obstacle, policy, now, dice);
   return kept;
 }
 
@@ -84,6 +126,21 @@ void Begin(QueueRecipient& kept, engine::QueueGrant grant, const QueuePolicy& po
   kept.reported = false;
 }
 
+std::optional<engine::Obstacle> ObstacleOf(const Mailbox* mailbox, const QueueEntry& entry) {
+  if (mailbox == nullptr) return engine::Obstacle::kGone;
+  if (NeverTakes(mailbox->quota_bytes, entry.entry.content_bytes)) return engine::Obstacle::kTooSmall;
+  return IsFull(*mailbox) ? std::optional(engine::Obstacle::kFull) : std::nullopt;
+}
+
+void PutOff(QueueRecipient& kept, engine::Obstacle obstacle, const QueuePolicy& policy, absl::Time now, double dice) {
+  engine::QueuedRecipient& recipient = kept.recipient;
+  ++recipient.attempt_count;
+  recipient.next_attempt_time = NextAttemptTime(policy, recipient.attempt_count, now, dice);
+  if (obstacle != engine::Obstacle::kFull) return;
+  // RFC 3463 section 3.3.
+  recipient.last_reply = {0, "4.2.2", "the mailbox is full", "", Kept(now)};
+}
+
 absl::Status Check(const engine::QueueReport& report) {
   return CheckNumbers("outcomes.number", report.outcomes,
                       [](const engine::QueueOutcome& outcome) { return outcome.number; });
@@ -98,7 +155,8 @@ absl::Status Check(const engine::QueueDecision& decision, bool has_notices) {
 }
 
 bool Counts(const QueueRecipient* kept, const engine::QueueOutcome& outcome, engine::QueueGrant grant) {
-  if (kept == nullptr) return false;
+  // No front-end is ever given what waits here.
+  if (kept == nullptr || WaitsHere(kept->recipient)) return false;
   if (outcome.kind == engine::QueueOutcome::Kind::kDelivered) return true;
   return kept->last_grant == grant && !kept->reported;
 }

@@ -3,10 +3,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "stored/engine/types.h"
 #include "stored/rules/new_message.h"
@@ -55,11 +57,24 @@ struct QueueRecipient {
   bool reported = false;
 };
 
+// What stands for the destination of mail that waits for a mailbox here: a name that no host has. One of number 0 is that of
+// a mailbox that is not known any more. No front-end takes such mail, and no window or pause is kept for it: the store tries
+// each recipient at its own time.
+std::string MailboxDestination(AccountId account);
+// Absent: it is a destination elsewhere.
+std::optional<AccountId> MailboxOf(absl::string_view destination);
+inline bool WaitsHere(const engine::QueuedRecipient& recipient) { return MailboxOf(recipient.destination).has_value(); }
+
 // Neither held nor in flight: it waits for its time, or for its turn.
 bool IsFree(const engine::QueuedRecipient& recipient);
 
 QueueEntry QueueEntryOf(const engine::NewMessage& message, int64_t content_bytes, absl::Time now);
 QueueRecipient QueueRecipientOf(const engine::NewMessage& message, size_t index, absl::Time now);
+// A copy that waits: its recipient in the queue, in the name of the first of those that led there who wants to hear of a
+// failure, else of the first. What is full is tried again as if this had been the first attempt; the rest, which cannot be
+// delivered, is due now.
+QueueRecipient WaitingRecipientOf(const engine::NewMessage& message, const Waiting& waiting, int32_t number,
+                                  const QueuePolicy& policy, absl::Time now, double dice);
 // Without its recipients.
 engine::QueuedMessage QueuedMessageOf(QueueId id, const QueueEntry& entry, int64_t recipient_count);
 
@@ -78,6 +93,11 @@ inline constexpr size_t kEnoughLeasedRecipients = 1000;
 // An attempt begins.
 void Begin(QueueRecipient& kept, engine::QueueGrant grant, const QueuePolicy& policy, absl::Time now,
            double dice);
+
+// What keeps a message that waits out of a mailbox (null: there is none); absent: nothing.
+std::optional<engine::Obstacle> ObstacleOf(const Mailbox* mailbox, const QueueEntry& entry);
+// It was tried in vain.
+void PutOff(QueueRecipient& kept, engine::Obstacle obstacle, const QueuePolicy& policy, absl::Time now, double dice);
 
 // InvalidArgument names the field: numbers are not negative, and each is there once.
 absl::Status Check(const engine::QueueReport& report);

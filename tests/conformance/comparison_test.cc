@@ -76,7 +76,8 @@ std::string Describe(const Place& place) {
 }
 std::string Describe(const Receipt& receipt) {
   return absl::StrCat(receipt.already_stored, " ", absl::BytesToHexString(receipt.sha256), " ",
-                      Describe(receipt.deliver_time), " ", absl::StrJoin(receipt.left_out, ","));
+                      Describe(receipt.deliver_time), " ", absl::StrJoin(receipt.waiting, ","), " ",
+                      absl::StrJoin(receipt.notices_left_out, ","));
 }
 std::string Describe(const Settlement& settlement) {
   return settlement.receipt.has_value() ? Describe(*settlement.receipt) : "void";
@@ -134,6 +135,10 @@ std::string Describe(const QueueAttempt& attempt) {
 std::string Describe(const QueueChange& change) {
   return absl::StrCat("ended ", absl::StrJoin(change.ended, ","), " deferred ",
                       absl::StrJoin(change.deferred, ","), " ", change.message_ended);
+}
+std::string Describe(const DeliveredHere& delivered) {
+  return absl::StrCat(delivered.obstacle.has_value() ? static_cast<int>(*delivered.obstacle) : -1, " ",
+                      Describe(delivered.message));
 }
 std::string Describe(const QueueStatus& status) {
   return absl::StrCat(status.message_count, " ", status.recipient_count, " ", status.in_flight_count, " ",
@@ -232,7 +237,7 @@ class Comparison {
         clock_.Advance(absl::Milliseconds(Below(8000)));
         return true;
       case 28:
-        return Upkeep();
+        return Below(3) == 0 ? DeliverHere() : Upkeep();
       default:
         if (Below(5) == 0) OpenBoth();
         return Below(2) == 0 || Settle();
@@ -266,7 +271,7 @@ class Comparison {
       case 15:
         return Decide();
       case 16:
-        return TakeBack();
+        return Below(3) == 0 ? DeleteMessages() : Below(2) == 0 ? TakeBack() : DeliverHere();
       case 17:
         return ListQueue();
       case 18:
@@ -440,6 +445,7 @@ class Comparison {
       copy.prefix = absl::StrCat("Delivered-To: ", account.value, "\r\n");
       copy.recipients = {static_cast<int32_t>(message.envelope.recipients.size()) - 1};
       copy.unique_id = absl::StrCat("unique-", counter_++);
+      copy.may_wait = Below(2) == 0;
       if (Below(15) == 0) copy.id = MessageId{Below(100)};
       message.copies.push_back(std::move(copy));
     }
@@ -453,14 +459,20 @@ class Comparison {
     message.deliver_time = clock_.Now();
     message.room_promised = Below(2) == 0;
     if (Below(20) == 0) message.refusal = absl::NotFoundError("refused before");
+    std::vector<NewNotice> notices = Notices();
+    for (NewNotice& notice : notices) {
+      if (!message.copies.empty() && Below(2) == 0) {
+        notice.copies.push_back(static_cast<size_t>(Below(static_cast<int64_t>(message.copies.size()))));
+      }
+    }
     return Same("Append " + message.envelope.delivery_id, [&](SyncEngine engine) -> absl::StatusOr<Receipt> {
-      if (!staged) return engine.Append(message, Content{content, nullptr});
+      if (!staged) return engine.Append(message, Content{content, nullptr}, notices);
       auto body = engine.NewBody();
       CHECK(body.ok());
       for (size_t at = 0; at < content.size(); at += 50'000) {
         CHECK(BlockOn((*body)->Append(content.substr(at, 50'000))).ok());
       }
-      return engine.Append(message, Content{"", *std::move(body)});
+      return engine.Append(message, Content{"", *std::move(body)}, notices);
     });
   }
 
@@ -558,6 +570,11 @@ class Comparison {
   QueueId AQueued() {
     const auto listed = SyncEngine(*memory_).ListQueued(QueueId{Below(counter_ + 1) / 4}, 1, 0);
     return listed.ok() && !listed->empty() ? listed->front().id : QueueId{Below(10)};
+  }
+
+  bool DeliverHere() {
+    const size_t limit = static_cast<size_t>(Below(20));
+    return Same("DeliverHere", [&](SyncEngine engine) { return engine.DeliverHere(limit); });
   }
 
   bool TakeBack() {

@@ -396,7 +396,7 @@ TEST_P(MaildropConformance, ManyDeletionsAreOneCommit) {
   for (int i = 0; i < kMessages; ++i) {
     NewMessage message = NewDelivery(absl::StrCat("delivery-number-", i), {mailbox});
     message.sha256 = Sha256("x");
-    Start(ExpectStored(facets().messages().Append(std::move(message), Content{"x", nullptr})),
+    Start(ExpectStored(facets().messages().Append(std::move(message), Content{"x", nullptr}, {})),
           [&answers] { answers.DecrementCount(); });
   }
   answers.Wait();

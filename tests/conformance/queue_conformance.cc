@@ -304,7 +304,7 @@ TEST_P(QueueConformance, ARepeatedDeliveryIsQueuedOnce) {
   EXPECT_GT(PutTo({"c@one.example"}), id);
 }
 
-TEST_P(QueueConformance, AMessageWhoseCopiesAreAllLeftOutStillGoesOut) {
+TEST_P(QueueConformance, AMessageThatNoMailboxTakesStillGoesOut) {
   const AccountId small = NewMailbox("small@example.test", 5);
   NewMessage mail = NewDelivery("delivery-id-0001", {small});
   AddRecipient(mail, "b@one.example");
@@ -314,7 +314,7 @@ TEST_P(QueueConformance, AMessageWhoseCopiesAreAllLeftOutStillGoesOut) {
   mail.room_promised = true;
   const auto receipt = Append(mail, kContent);
   ASSERT_OK(receipt);
-  EXPECT_THAT(receipt->left_out, ElementsAre(0));
+  EXPECT_THAT(receipt->waiting, ElementsAre(0));
   EXPECT_THAT(List(small), IsEmpty());
   ASSERT_THAT(Ids(), SizeIs(1));
   EXPECT_EQ(Fetch(Ids()[0]), kContent);
@@ -323,6 +323,207 @@ TEST_P(QueueConformance, AMessageWhoseCopiesAreAllLeftOutStillGoesOut) {
   alias.queued.recipients.push_back({0, "b@one.example", "one.example"});
   EXPECT_OK(Append(alias, kContent).status());
   EXPECT_THAT(Ids(), SizeIs(2));
+}
+
+// Copies that wait for mailboxes here.
+
+// To "box" and its number each, by an alias.
+NewMessage ToAll(NewMessage message) {
+  for (NewCopy& copy : message.copies) {
+    copy.may_wait = true;
+    copy.prefix = absl::StrCat("Delivered-To: ", copy.account.value, "\r\n");
+    copy.address = absl::StrCat("account", copy.account.value, "@example.test");
+  }
+  message.trace = kTrace;
+  message.queued.expire_time = message.deliver_time + absl::Hours(120);
+  return message;
+}
+
+TEST_P(QueueConformance, ACopyForAFullMailboxWaitsUntilThereIsRoom) {
+  const AccountId full = NewMailbox("full@example.test", 0, /*quota_messages=*/1);
+  const AccountId other = NewMailbox("other@example.test");
+  Put(full, "fills it\r\n");
+  for (const bool promised : {false, true}) {
+    NewMessage mail = ToAll(NewDelivery(absl::StrCat("delivery-id-000", promised), {other, full}));
+    mail.room_promised = promised;
+    const auto receipt = Append(mail, kContent);
+    ASSERT_OK(receipt);
+    EXPECT_THAT(receipt->waiting, ElementsAre(1));
+    EXPECT_TRUE(Append(mail, kContent)->already_stored);
+  }
+  EXPECT_THAT(List(other), SizeIs(2));
+  EXPECT_THAT(List(full), SizeIs(1));
+  ASSERT_THAT(Ids(), SizeIs(2));
+  const QueueId id = Ids()[0];
+  const QueuedRecipient waits = FindRecipient(id, 0);
+  EXPECT_EQ(waits.destination, rules::MailboxDestination(full));
+  EXPECT_EQ(waits.address, absl::StrCat("account", full.value, "@example.test"));
+  EXPECT_EQ(waits.attempt_count, 1);
+  EXPECT_EQ(waits.next_attempt_time, clock().Now() + absl::Minutes(6));
+  EXPECT_EQ(Fetch(id), absl::StrCat(kTrace, kContent));
+  // It is for no front-end, and no destination elsewhere.
+  clock().Advance(absl::Minutes(6));
+  EXPECT_THAT(Lease(), IsEmpty());
+  EXPECT_THAT(engine().ListDestinations("", 10).value(), IsEmpty());
+  Restart();
+  // Still full.
+  const auto tried = engine().DeliverHere(10);
+  ASSERT_OK(tried.status());
+  ASSERT_THAT(*tried, SizeIs(2));
+  EXPECT_EQ((*tried)[0].obstacle, Obstacle::kFull);
+  EXPECT_EQ((*tried)[0].message.id, id);
+  ASSERT_THAT((*tried)[0].message.recipients, SizeIs(1));
+  EXPECT_EQ((*tried)[0].message.recipients[0].attempt_count, 2);
+  EXPECT_THAT(engine().DeliverHere(10).value(), IsEmpty()) << "not before its next time";
+  ASSERT_EQ(engine().DeleteMessages(full, Ids(full)).value(), 1);
+  clock().Advance(absl::Minutes(12));
+  // One there is room for. It is as if it had come now.
+  const auto placed = engine().DeliverHere(10);
+  ASSERT_OK(placed.status());
+  ASSERT_THAT(*placed, SizeIs(2));
+  EXPECT_EQ((*placed)[0].obstacle, std::nullopt);
+  EXPECT_EQ((*placed)[1].obstacle, Obstacle::kFull);
+  EXPECT_FALSE(IsThere(id));
+  Restart();
+  ASSERT_THAT(List(full), SizeIs(1));
+  const MessageSummary summary = List(full)[0];
+  EXPECT_EQ(summary.delivery_id, "delivery-id-0000");
+  EXPECT_EQ(summary.deliver_time, clock().Now());
+  ASSERT_THAT(summary.recipients, SizeIs(1));
+  EXPECT_EQ(summary.recipients[0].address, absl::StrCat("box", full.value, "@example.test"));
+  EXPECT_EQ(EngineConformance::Fetch(full, summary.id).value(),
+            absl::StrCat("Delivered-To: ", full.value, "\r\n", kTrace, kContent));
+  EXPECT_EQ(engine().GetUsage(full)->message_count, 1);
+  EXPECT_EQ(engine().GetUsage(full)->message_bytes, summary.size_bytes);
+  EXPECT_EQ(engine().Status()->message_count, 3);
+  EXPECT_EQ(Status().recipient_count, 1);
+  EXPECT_EQ(
+      engine().Verify(AccountId{}, [](auto, auto, const auto& error) { ADD_FAILURE() << error; }).value(), 4);
+}
+
+TEST_P(QueueConformance, ACopyOutlastsTheOthersOfItsMessage) {
+  const AccountId full = NewMailbox("full@example.test", 0, 1);
+  const AccountId other = NewMailbox("other@example.test");
+  Put(full, "fills it\r\n");
+  const std::string content = RandomText(200'000, 1);
+  ASSERT_OK(AppendStaged(ToAll(NewDelivery("delivery-id-0001", {full, other})), content, 1000).status());
+  ASSERT_EQ(engine().DeleteMessages(other, Ids(other)).value(), 1);
+  ASSERT_EQ(engine().DeleteMessages(full, Ids(full)).value(), 1);
+  clock().Advance(absl::Minutes(6));
+  ASSERT_THAT(engine().DeliverHere(10).value(), SizeIs(1));
+  Restart();
+  ASSERT_THAT(List(full), SizeIs(1));
+  EXPECT_EQ(EngineConformance::Fetch(full, Ids(full)[0]).value(),
+            absl::StrCat("Delivered-To: ", full.value, "\r\n", kTrace, content));
+  EXPECT_THAT(Ids(), IsEmpty());
+}
+
+TEST_P(QueueConformance, WhatWaitsHereIsTriedInTheOrderOfItsTimesAndNoMoreThanAsked) {
+  const AccountId full = NewMailbox("full@example.test", 0, 1);
+  const AccountId other = NewMailbox("other@example.test");
+  Put(full, "fills it\r\n");
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_OK(
+        Append(ToAll(NewDelivery(absl::StrCat("delivery-id-000", i), {full, other})), kContent).status());
+    clock().Advance(absl::Seconds(1));
+  }
+  const std::vector<QueueId> ids = Ids();
+  Decide(Decision::kHold, ids[1]);
+  Decide(Decision::kRetry, ids[4]);
+  EXPECT_THAT(engine().DeliverHere(0).value(), IsEmpty());
+  const auto asked_for = engine().DeliverHere(10).value();
+  ASSERT_THAT(asked_for, SizeIs(1)) << "an operator wanted it now";
+  EXPECT_EQ(asked_for[0].message.id, ids[4]);
+  clock().Advance(absl::Minutes(6));
+  std::vector<QueueId> tried;
+  for (;;) {
+    const auto step = engine().DeliverHere(2).value();
+    if (step.empty()) break;
+    EXPECT_LE(step.size(), 2u);
+    for (const DeliveredHere& one : step) tried.push_back(one.message.id);
+  }
+  EXPECT_THAT(tried, ElementsAre(ids[0], ids[2], ids[3]));
+  EXPECT_EQ(Status().held_count, 1);
+  Decide(Decision::kRelease, ids[1]);
+  EXPECT_THAT(engine().DeliverHere(10).value(), SizeIs(1));
+  Decide(Decision::kEnd, ids[1]);
+  EXPECT_FALSE(IsThere(ids[1]));
+}
+
+TEST_P(QueueConformance, WhatCannotBeDeliveredHereSaysSo) {
+  const AccountId small = NewMailbox("small@example.test", /*quota_bytes=*/5);
+  const AccountId other = NewMailbox("other@example.test");
+  const AccountId leaves = NewMailbox("leaves@example.test");
+  NewMessage mail = ToAll(NewDelivery("delivery-id-0001", {small, other, leaves}));
+  ASSERT_OK(engine().DeleteAccount("leaves@example.test"));
+  // One whose mailbox was gone before it was looked for.
+  mail.envelope.recipients.push_back({"late@example.test", {}, "", false});
+  mail.queued.recipients.push_back({3, "late@example.test", rules::MailboxDestination(AccountId{0})});
+  mail.room_promised = true;
+  const auto receipt = Append(mail, kContent);
+  ASSERT_OK(receipt);
+  EXPECT_THAT(receipt->waiting, ElementsAre(0, 2));
+  const auto tried = engine().DeliverHere(10);
+  ASSERT_OK(tried.status());
+  ASSERT_THAT(*tried, SizeIs(3)) << "at once";
+  EXPECT_EQ((*tried)[0].obstacle, Obstacle::kGone);
+  EXPECT_EQ((*tried)[0].message.recipients[0].address, "late@example.test");
+  EXPECT_EQ((*tried)[1].obstacle, Obstacle::kTooSmall);
+  EXPECT_EQ((*tried)[2].obstacle, Obstacle::kGone);
+  // They wait on until somebody ends them.
+  EXPECT_EQ(Status().recipient_count, 3);
+  EXPECT_TRUE(Decide(Decision::kEnd, Ids()[0]).message_ended);
+  EXPECT_THAT(List(other), SizeIs(1));
+  // Whatever is said of its destination, a mailbox that is there is no other host.
+  NewMessage wrong = NewMail("delivery-id-0002", {"a@one.example"});
+  wrong.queued.recipients[0].destination = rules::MailboxDestination(other);
+  EXPECT_THAT(Append(wrong, kContent).status(), HasCode(StatusCode::kInvalidArgument));
+}
+
+TEST_P(QueueConformance, WhoeverIsFullAloneIsRefused) {
+  const AccountId full = NewMailbox("full@example.test", 0, 1);
+  Put(full, "fills it\r\n");
+  NewMessage mail = ToAll(NewDelivery("delivery-id-0001", {full}));
+  EXPECT_THAT(Append(mail, kContent).status(), HasReason(StatusCode::kResourceExhausted, kReasonOverQuota));
+  // Another host takes it at once.
+  mail.queued.recipients.push_back({0, "b@one.example", "one.example"});
+  EXPECT_OK(Append(mail, kContent).status());
+  ASSERT_THAT(Ids(), SizeIs(1));
+  EXPECT_THAT(Addresses(Find(Ids()[0])), SizeIs(2));
+  EXPECT_THAT(Addresses(LeaseOne().message), ElementsAre("b@one.example"));
+}
+
+// Notices of a message that is stored.
+
+TEST_P(QueueConformance, NoticesComeWithTheMessageOrNotAtAll) {
+  const AccountId sender = NewMailbox("sender@example.test");
+  const AccountId small = NewMailbox("small@example.test", 5);
+  const AccountId box = NewMailbox("box@example.test");
+  NewMessage mail = NewDelivery("delivery-id-0001", {small, box});
+  mail.room_promised = true;
+  const auto append = [&](const NewMessage& message) {
+    std::vector<NewNotice> notices;
+    notices.push_back(NewNoticeTo(sender, "notice-of-both-00"));
+    notices.back().copies = {0, 1};
+    notices.push_back(NewNoticeTo(sender, "notice-of-one-000"));
+    notices.back().copies = {1};
+    notices.push_back(NewNoticeTo(AccountId{999}, "notice-to-nobody-"));
+    notices.push_back(NewNotice());
+    return engine().Append(message, Content{kContent, nullptr}, std::move(notices));
+  };
+  const auto receipt = append(mail);
+  ASSERT_OK(receipt.status());
+  EXPECT_THAT(receipt->waiting, ElementsAre(0));
+  EXPECT_THAT(receipt->notices_left_out, ElementsAre(0, 2, 3));
+  EXPECT_THAT(List(box), SizeIs(1));
+  ASSERT_THAT(List(sender), SizeIs(1));
+  EXPECT_EQ(List(sender)[0].delivery_id, "notice-of-one-000");
+  // A repeat tells nothing again, and neither does what is refused tell anything.
+  EXPECT_TRUE(append(mail)->already_stored);
+  NewMessage refused = NewDelivery("delivery-id-0002", {small});
+  EXPECT_THAT(append(refused).status(), HasCode(StatusCode::kResourceExhausted));
+  Restart();
+  EXPECT_THAT(List(sender), SizeIs(1));
 }
 
 TEST_P(QueueConformance, LargeMessagesAndEmptyOnesComeOutByteForByte) {

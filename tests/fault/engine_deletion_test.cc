@@ -68,7 +68,8 @@ class Recorder {
 Task<void> AppendOne(Engine& engine, NewMessage message, std::string content) {
   Content whole;
   whole.whole = std::move(content);
-  const auto receipt = co_await engine.messages().Append(std::move(message), std::move(whole));
+  std::vector<NewNotice> no_notices;
+  const auto receipt = co_await engine.messages().Append(std::move(message), std::move(whole), std::move(no_notices));
   EXPECT_TRUE(receipt.ok()) << receipt.status();
 }
 

@@ -86,15 +86,21 @@ class Check {
     const QueuedRecipient& recipient = kept.recipient;
     const auto message = messages_.find(id);
     if (message == messages_.end()) return Say("recipient", "without its message");
-    Found& found = found_[recipient.destination];
-    ++found.recipient_count;
     ++recipients_of_[id];
     if (recipient.in_flight) ++in_flight_count_;
     if (recipient.held) ++held_count_;
     if (recipient.in_flight != in_attempts_.contains({id, recipient.number}))
       Say("recipient", "in flight or not");
+    if (rules::IsFree(recipient)) ++free_of_[id];
+    if (const auto mailbox = rules::MailboxOf(recipient.destination); mailbox.has_value()) {
+      if (rules::IsFree(recipient))
+        expected_.insert(HereKey(recipient.next_attempt_time, id, recipient.number));
+      if (mailbox->value != 0) expected_.insert(WaitingCopyKey(id, recipient.number));
+      return;
+    }
+    Found& found = found_[recipient.destination];
+    ++found.recipient_count;
     if (!rules::IsFree(recipient)) return;
-    ++free_of_[id];
     const std::string ready =
         ReadyKey(recipient.destination, rules::LaneOf(message->second.entry.lane), id, recipient.number);
     const std::string waiting =

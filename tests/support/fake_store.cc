@@ -287,7 +287,7 @@ MessageId FakeStore::AddMessage(const std::string& address, const std::string& c
   message.deliver_time = impl_->clock.Now();
   engine::Content bytes;
   bytes.whole = content;
-  ValueOf(impl_->Do(impl_->memory->messages().Append(std::move(message), std::move(bytes))), address);
+  ValueOf(impl_->Do(impl_->memory->messages().Append(std::move(message), std::move(bytes), {})), address);
   // Behind the last one that was added.
   MessageId& last = impl_->last_added[account];
   last = ValueOf(impl_->Do(impl_->memory->messages().List(account, last, kAll)), address).back().id;

@@ -260,9 +260,11 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
       if (!body.ok()) co_return body;
       co_return std::unique_ptr<engine::BodyWriter>(std::make_unique<Body>(faults_, *std::move(body)));
     }
-    Result<engine::Receipt> Append(engine::NewMessage message, engine::Content content) override {
+    Result<engine::Receipt> Append(engine::NewMessage message, engine::Content content,
+                                   std::vector<engine::NewNotice> notices) override {
       if (content.staged != nullptr) content.staged = static_cast<Body&>(*content.staged).Take();
-      return faults_.Run("Messages.Append", behind_.Append(std::move(message), std::move(content)));
+      return faults_.Run("Messages.Append",
+                         behind_.Append(std::move(message), std::move(content), std::move(notices)));
     }
     Result<engine::Settlement> Settle(std::string scope, std::string delivery_id) override {
       return faults_.Run("Messages.Settle", behind_.Settle(std::move(scope), std::move(delivery_id)));
@@ -349,6 +351,9 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
     }
     Result<size_t> TakeBack(size_t limit) override {
       return faults_.Run("Queue.TakeBack", behind_.TakeBack(limit));
+    }
+    Result<std::vector<engine::DeliveredHere>> DeliverHere(size_t limit) override {
+      return faults_.Run("Queue.DeliverHere", behind_.DeliverHere(limit));
     }
     Result<std::vector<engine::QueuedMessage>> Due(size_t limit, size_t recipient_limit) override {
       return faults_.Run("Queue.Due", behind_.Due(limit, recipient_limit));

@@ -79,8 +79,8 @@ class SyncEngine {
 
   // Messages.
   absl::StatusOr<std::unique_ptr<BodyWriter>> NewBody() { return BlockOn(engine_.messages().NewBody()); }
-  absl::StatusOr<Receipt> Append(NewMessage message, Content content) {
-    return BlockOn(engine_.messages().Append(std::move(message), std::move(content)));
+  absl::StatusOr<Receipt> Append(NewMessage message, Content content, std::vector<NewNotice> notices = {}) {
+    return BlockOn(engine_.messages().Append(std::move(message), std::move(content), std::move(notices)));
   }
   absl::StatusOr<Settlement> Settle(std::string delivery_scope, std::string delivery_id) {
     return BlockOn(engine_.messages().Settle(std::move(delivery_scope), std::move(delivery_id)));
@@ -145,6 +145,9 @@ class SyncEngine {
     return BlockOn(engine_.queue().Decide(std::move(decision), std::move(notices)));
   }
   absl::StatusOr<size_t> TakeBack(size_t limit) { return BlockOn(engine_.queue().TakeBack(limit)); }
+  absl::StatusOr<std::vector<DeliveredHere>> DeliverHere(size_t limit) {
+    return BlockOn(engine_.queue().DeliverHere(limit));
+  }
   absl::StatusOr<std::vector<QueuedMessage>> Due(size_t limit, size_t recipient_limit) {
     return BlockOn(engine_.queue().Due(limit, recipient_limit));
   }

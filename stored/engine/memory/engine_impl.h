@@ -54,6 +54,8 @@ struct KeptQueued {
   rules::QueueEntry entry;
   std::shared_ptr<const KeptBody> body;
   std::map<int32_t, rules::QueueRecipient> recipients;
+  // What the mailboxes keep of it for which it waits, by the recipient.
+  std::map<int32_t, rules::Entry> copies;
 };
 
 // An attempt in flight.
@@ -155,8 +157,9 @@ int64_t RemoveMessages(KeptAccount& account, const std::vector<MessageId>& messa
 
 // A message into its mailboxes and the queue. Under the state's mutex.
 absl::StatusOr<Receipt> Store(MemoryShared& shared, const NewMessage& message, std::string content);
-// Into the queue alone.
-void Enqueue(MemoryShared& shared, const NewMessage& message, std::shared_ptr<const KeptBody> body);
+// Into the queue alone. `entries`: of the copies that wait.
+void Enqueue(MemoryShared& shared, const NewMessage& message, std::shared_ptr<const KeptBody> body,
+             const std::vector<rules::Waiting>& waiting, std::vector<rules::Entry> entries);
 
 std::unique_ptr<MessageReader> NewMemoryReader(MemoryShared& shared, const KeptMessage& message);
 
@@ -183,7 +186,8 @@ class MemoryMessages final : public MessageEngine {
  public:
   explicit MemoryMessages(MemoryShared& shared) : shared_(shared) {}
   Task<absl::StatusOr<std::unique_ptr<BodyWriter>>> NewBody() override;
-  Task<absl::StatusOr<Receipt>> Append(NewMessage message, Content content) override;
+  Task<absl::StatusOr<Receipt>> Append(NewMessage message, Content content,
+                                       std::vector<NewNotice> notices) override;
   Task<absl::StatusOr<Settlement>> Settle(std::string delivery_scope, std::string delivery_id) override;
   Task<absl::StatusOr<std::vector<MessageSummary>>> List(AccountId account, MessageId after,
                                                          size_t limit) override;
@@ -230,6 +234,7 @@ class MemoryQueue final : public QueueEngine {
   Task<absl::StatusOr<QueueChange>> Report(QueueReport report, std::vector<NewNotice> notices) override;
   Task<absl::StatusOr<QueueChange>> Decide(QueueDecision decision, std::vector<NewNotice> notices) override;
   Task<absl::StatusOr<size_t>> TakeBack(size_t limit) override;
+  Task<absl::StatusOr<std::vector<DeliveredHere>>> DeliverHere(size_t limit) override;
   Task<absl::StatusOr<std::vector<QueuedMessage>>> Due(size_t limit, size_t recipient_limit) override;
   Task<absl::StatusOr<QueuedMessage>> Find(QueueId message, int32_t first, size_t recipient_limit) override;
   Task<absl::StatusOr<std::vector<QueuedMessage>>> List(QueueId after, size_t limit,

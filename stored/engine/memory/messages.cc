@@ -71,6 +71,15 @@ class MemoryReader final : public MessageReader {
   const std::string front_;
 };
 
+// Under the state's mutex.
+void StoreNotices(MemoryShared& shared, const std::vector<NewNotice>& notices, Receipt& receipt) {
+  for (size_t i = 0; i < notices.size(); ++i) {
+    const bool is_so = !rules::SaysTooMuch(notices[i].copies, receipt.waiting);
+    if (is_so && Store(shared, notices[i].message, notices[i].content).ok()) continue;
+    receipt.notices_left_out.push_back(i);
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<Receipt> Store(MemoryShared& shared, const NewMessage& message, std::string content) {
@@ -85,38 +94,41 @@ absl::StatusOr<Receipt> Store(MemoryShared& shared, const NewMessage& message, s
   RETURN_IF_ERROR(message.refusal);
 
   const int64_t content_bytes = static_cast<int64_t>(content.size());
-  std::vector<size_t> left_out;
+  std::vector<rules::Waiting> waiting;
   std::vector<MessageId> ids(message.copies.size());
   for (size_t i = 0; i < message.copies.size(); ++i) {
     const NewCopy& copy = message.copies[i];
     const KeptAccount* account = state.Find(copy.account);
-    const std::string& address = rules::AddressOf(message, copy);
-    if (account == nullptr) return rules::NoMailbox(address);
-    if (rules::NeverTakes(account->mailbox.quota_bytes, content_bytes)) {
-      left_out.push_back(i);
-      continue;
+    const rules::Mailbox* mailbox = account == nullptr ? nullptr : &account->mailbox;
+    const std::optional<Obstacle> obstacle = rules::ObstacleOf(message, copy, mailbox, content_bytes);
+    if (obstacle.has_value()) {
+      waiting.push_back({i, *obstacle});
+    } else {
+      ASSIGN_OR_RETURN(ids[i], rules::ChooseMessageId(*mailbox, copy.id));
     }
-    if (!message.room_promised) RETURN_IF_ERROR(rules::CheckRoom(account->mailbox, address));
-    ASSIGN_OR_RETURN(ids[i], rules::ChooseMessageId(account->mailbox, copy.id));
   }
-  RETURN_IF_ERROR(rules::CheckLeftOut(message, left_out));
+  RETURN_IF_ERROR(rules::CheckWaiting(message, waiting));
   const auto body = std::make_shared<const KeptBody>(KeptBody{std::move(content), message.trace});
-  auto next_left_out = left_out.begin();
+  const rules::KeptReceipt kept_receipt = rules::ReceiptOf(message);
+  Receipt receipt{false, kept_receipt.sha256, kept_receipt.deliver_time, {}, {}};
+  std::vector<rules::Entry> waiting_entries;
   for (size_t i = 0; i < message.copies.size(); ++i) {
-    if (next_left_out != left_out.end() && *next_left_out == i) {
-      ++next_left_out;
+    const NewCopy& copy = message.copies[i];
+    rules::Entry entry = rules::EntryOf(message, copy, content_bytes, RandomId(kUniqueIdChars));
+    if (waiting_entries.size() < waiting.size() && waiting[waiting_entries.size()].copy == i) {
+      receipt.waiting.push_back(i);
+      waiting_entries.push_back(std::move(entry));
       continue;
     }
-    const NewCopy& copy = message.copies[i];
     KeptAccount& account = *state.Find(copy.account);
-    rules::Entry entry = rules::EntryOf(message, copy, content_bytes, RandomId(kUniqueIdChars));
     rules::Add(account.mailbox, ids[i], entry.size_bytes());
     account.messages[ids[i]] = {std::move(entry), body};
   }
-  if (!message.queued.recipients.empty()) Enqueue(shared, message, body);
-  const rules::KeptReceipt receipt = rules::ReceiptOf(message);
-  state.receipts[key] = {receipt, shared.Now()};
-  return Receipt{false, receipt.sha256, receipt.deliver_time, std::move(left_out)};
+  if (!message.queued.recipients.empty() || !waiting.empty()) {
+    Enqueue(shared, message, body, waiting, std::move(waiting_entries));
+  }
+  state.receipts[key] = {kept_receipt, shared.Now()};
+  return receipt;
 }
 
 std::unique_ptr<MessageReader> NewMemoryReader(MemoryShared& shared, const KeptMessage& message) {
@@ -146,14 +158,17 @@ Task<absl::StatusOr<std::unique_ptr<BodyWriter>>> MemoryMessages::NewBody() {
   co_return body;
 }
 
-Task<absl::StatusOr<Receipt>> MemoryMessages::Append(NewMessage message, Content content) {
+Task<absl::StatusOr<Receipt>> MemoryMessages::Append(NewMessage message, Content content,
+                                                     std::vector<NewNotice> notices) {
   std::string bytes = std::move(content.whole);
   // Every body writer of this engine was made by NewBody.
   if (content.staged != nullptr) bytes = static_cast<MemoryBody&>(*content.staged).Take();
   content.staged.reset();
   absl::StatusOr<Receipt> receipt = [&] {
     absl::MutexLock lock(&shared_.state().mutex);
-    return Store(shared_, message, std::move(bytes));
+    absl::StatusOr<Receipt> stored = Store(shared_, message, std::move(bytes));
+    if (stored.ok() && !stored->already_stored) StoreNotices(shared_, notices, *stored);
+    return stored;
   }();
   co_await shared_.End();
   co_return receipt;

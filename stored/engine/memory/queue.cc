@@ -28,6 +28,7 @@ class Step {
   QueueChange Report(const QueueReport& report, bool& tell);
   QueueChange Decide(const QueueDecision& decision, bool has_notices, bool& tell);
   size_t TakeBack(size_t limit);
+  absl::StatusOr<std::vector<DeliveredHere>> DeliverHere(size_t limit);
   // What all of them do at their end: of destinations that nothing waits under, and those that are done with.
   void Finish();
 
@@ -42,6 +43,7 @@ class Step {
   void PutBack(const KeptAttempt& attempt, const std::vector<int32_t>& numbers);
   void EndAttempt(std::map<QueueGrant, KeptAttempt>::iterator attempt, QueueReport::Sign sign);
   void EndRecipient(QueueId message, int32_t number, QueueChange& change);
+  absl::StatusOr<DeliveredHere> TryHere(QueueId id, int32_t number);
 
   MemoryShared& shared_;
   KeptQueue& queue_;
@@ -147,8 +149,10 @@ void Step::EndAttempt(std::map<QueueGrant, KeptAttempt>::iterator attempt, Queue
 
 void Step::EndRecipient(QueueId message, int32_t number, QueueChange& change) {
   const auto it = queue_.messages.find(message);
-  --queue_.destinations.at(it->second.recipients.at(number).recipient.destination).recipient_count;
+  const QueuedRecipient& recipient = it->second.recipients.at(number).recipient;
+  if (!rules::WaitsHere(recipient)) --queue_.destinations.at(recipient.destination).recipient_count;
   it->second.recipients.erase(number);
+  it->second.copies.erase(number);
   change.ended.push_back(number);
   if (!it->second.recipients.empty()) return;
   queue_.messages.erase(it);
@@ -216,9 +220,10 @@ QueueChange Step::Decide(const QueueDecision& decision, bool has_notices, bool& 
       continue;
     }
     rules::QueueRecipient& kept = *Find(decision.message, number);
-    rules::Destination& destination = queue_.destinations.at(kept.recipient.destination);
     rules::Apply(decision.kind, kept, now_);
     if (decision.kind == QueueDecision::Kind::kHold) change.deferred.push_back(number);
+    if (rules::WaitsHere(kept.recipient)) continue;
+    rules::Destination& destination = queue_.destinations.at(kept.recipient.destination);
     if (decision.kind == QueueDecision::Kind::kRetry) rules::Wake(destination);
     if (rules::IsFree(kept.recipient)) rules::AddWaiting(destination, kept.recipient.next_attempt_time);
   }
@@ -245,6 +250,48 @@ size_t Step::TakeBack(size_t limit) {
     if (numbers.empty()) EndAttempt(it, QueueReport::Sign::kNone);
   }
   return count;
+}
+
+absl::StatusOr<std::vector<DeliveredHere>> Step::DeliverHere(size_t limit) {
+  std::vector<std::tuple<absl::Time, QueueId, int32_t>> due;
+  for (const auto& [id, message] : queue_.messages) {
+    for (const auto& [number, kept] : message.recipients) {
+      const QueuedRecipient& recipient = kept.recipient;
+      if (!rules::WaitsHere(recipient) || !rules::IsFree(recipient) || recipient.next_attempt_time > now_) continue;
+      due.emplace_back(recipient.next_attempt_time, id, number);
+    }
+  }
+  std::sort(due.begin(), due.end());
+  if (due.size() > limit) due.resize(limit);
+  std::vector<DeliveredHere> delivered;
+  for (const auto& [time, id, number] : due) {
+    ASSIGN_OR_RETURN(DeliveredHere one, TryHere(id, number));
+    delivered.push_back(std::move(one));
+  }
+  return delivered;
+}
+
+absl::StatusOr<DeliveredHere> Step::TryHere(QueueId id, int32_t number) {
+  KeptQueued& message = queue_.messages.at(id);
+  rules::QueueRecipient& kept = message.recipients.at(number);
+  const int64_t recipient_count = static_cast<int64_t>(message.recipients.size());
+  DeliveredHere result{std::nullopt, rules::QueuedMessageOf(id, message.entry, recipient_count)};
+  KeptAccount* const account = shared_.state().Find(*rules::MailboxOf(kept.recipient.destination));
+  result.obstacle = rules::ObstacleOf(account == nullptr ? nullptr : &account->mailbox, message.entry);
+  if (result.obstacle.has_value()) {
+    rules::PutOff(kept, *result.obstacle, policy(), now_, shared_.ThrowDice());
+    result.message.recipients.push_back(kept.recipient);
+    return result;
+  }
+  ASSIGN_OR_RETURN(const MessageId message_id, rules::ChooseMessageId(account->mailbox, std::nullopt));
+  rules::Entry entry = std::move(message.copies.at(number));
+  entry.deliver_time = now_;
+  rules::Add(account->mailbox, message_id, entry.size_bytes());
+  account->messages[message_id] = {std::move(entry), message.body};
+  result.message.recipients.push_back(kept.recipient);
+  QueueChange change;
+  EndRecipient(id, number, change);
+  return result;
 }
 
 void Step::Finish() {
@@ -311,19 +358,29 @@ QueuedMessage Show(QueueId id, const KeptQueued& message, int32_t first, size_t 
 
 }  // namespace
 
-void Enqueue(MemoryShared& shared, const NewMessage& message, std::shared_ptr<const KeptBody> body) {
+void Enqueue(MemoryShared& shared, const NewMessage& message, std::shared_ptr<const KeptBody> body,
+             const std::vector<rules::Waiting>& waiting, std::vector<rules::Entry> entries) {
   State& state = shared.state();
   KeptQueue& queue = state.queue;
   const absl::Time now = shared.Now();
   KeptQueued& queued = queue.messages[QueueId{queue.next_message++}];
   queued.entry = rules::QueueEntryOf(message, static_cast<int64_t>(body->content.size()), now);
   queued.body = std::move(body);
-  for (size_t i = 0; i < message.queued.recipients.size(); ++i) {
-    rules::QueueRecipient kept = rules::QueueRecipientOf(message, i, now);
-    rules::Destination& destination = queue.destinations[kept.recipient.destination];
-    ++destination.recipient_count;
-    rules::AddWaiting(destination, kept.recipient.next_attempt_time);
+  const auto add = [&](rules::QueueRecipient kept) {
+    if (!rules::WaitsHere(kept.recipient)) {
+      rules::Destination& destination = queue.destinations[kept.recipient.destination];
+      ++destination.recipient_count;
+      rules::AddWaiting(destination, kept.recipient.next_attempt_time);
+    }
     queued.recipients[kept.recipient.number] = std::move(kept);
+  };
+  for (size_t i = 0; i < message.queued.recipients.size(); ++i) {
+    add(rules::QueueRecipientOf(message, i, now));
+  }
+  for (size_t i = 0; i < waiting.size(); ++i) {
+    const int32_t number = static_cast<int32_t>(message.queued.recipients.size() + i);
+    add(rules::WaitingRecipientOf(message, waiting[i], number, shared.queue_policy(), now, shared.ThrowDice()));
+    queued.copies[number] = std::move(entries[i]);
   }
   ++state.queue_version;
 }
@@ -388,6 +445,18 @@ Task<absl::StatusOr<size_t>> MemoryQueue::TakeBack(size_t limit) {
   }
   co_await shared_.End();
   co_return count;
+}
+
+Task<absl::StatusOr<std::vector<DeliveredHere>>> MemoryQueue::DeliverHere(size_t limit) {
+  absl::StatusOr<std::vector<DeliveredHere>> delivered;
+  {
+    absl::MutexLock lock(&shared_.state().mutex);
+    Step step(shared_);
+    delivered = step.DeliverHere(limit);
+    step.Finish();
+  }
+  co_await shared_.End();
+  co_return delivered;
 }
 
 Task<absl::StatusOr<std::vector<QueuedMessage>>> MemoryQueue::Due(size_t limit, size_t recipient_limit) {

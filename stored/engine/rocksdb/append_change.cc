@@ -16,7 +16,8 @@ namespace {
 constexpr size_t kUniqueIdChars = 20;
 // Receipts of a store before schema version 3 have no scope: they may have been either's.
 constexpr absl::string_view kScopesOfOldReceipts[] = {"smtp", "operator"};
-// What a recipient in the queue costs: its record, its place in an index, its destination and that one's place.
+// What a recipient in the queue costs: its record, its place in an index, its destination and that one's place; or what the
+// mailbox keeps that it waits for.
 constexpr size_t kRecordsOfQueued = 5;
 
 }  // namespace
@@ -63,14 +64,31 @@ void AppendChange::SetWhole(std::string content) {
   whole_.emplace(shared_.database().NextId(), content);
 }
 
+void AppendChange::AddNotice(NewNotice notice) {
+  Notice& added = notices_.emplace_back();
+  if (rules::Check(notice.message).ok()) {
+    added.change = std::make_unique<AppendChange>(shared_, std::move(notice.message));
+    added.change->SetWhole(std::move(notice.content));
+  }
+  added.copies = std::move(notice.copies);
+}
+
 // For each mailbox its record is read and written, and an entry.
 size_t AppendChange::record_count() const {
-  return 8 + 3 * message_.copies.size() + kRecordsOfQueued * message_.queued.recipients.size();
+  size_t count = 8 + 3 * message_.copies.size() + kRecordsOfQueued * message_.queued.recipients.size();
+  for (const Notice& notice : notices_) {
+    if (notice.change != nullptr) count += notice.change->record_count();
+  }
+  return count;
 }
 
 size_t AppendChange::size_bytes() const {
-  return (staged_ != nullptr ? staged_->memory_bytes() : whole_->memory_bytes()) +
-         message_.copies.size() * (sizeof(NewCopy) + 64) + copies_bytes_;
+  size_t bytes = (staged_ != nullptr ? staged_->memory_bytes() : whole_->memory_bytes()) +
+                 message_.copies.size() * (sizeof(NewCopy) + 64) + copies_bytes_;
+  for (const Notice& notice : notices_) {
+    if (notice.change != nullptr) bytes += notice.change->size_bytes();
+  }
+  return bytes;
 }
 
 absl::Status AppendChange::Apply(Batch& batch) {
@@ -83,8 +101,8 @@ absl::Status AppendChange::Apply(Batch& batch) {
     return absl::OkStatus();
   }
   RETURN_IF_ERROR(message_.refusal);
-  left_out_.clear();
-  std::vector<rules::Mailbox> mailboxes;
+  waiting_.clear();
+  std::vector<std::optional<rules::Mailbox>> mailboxes;
   std::vector<MessageId> ids;
   RETURN_IF_ERROR(FindMailboxes(batch, mailboxes, ids));
   ASSIGN_OR_RETURN(const int64_t body, PutBody(batch));
@@ -92,8 +110,9 @@ absl::Status AppendChange::Apply(Batch& batch) {
   RETURN_IF_ERROR(PutQueued(batch, body));
   const rules::KeptReceipt receipt = rules::ReceiptOf(message_);
   PutReceipt(shared_, batch, scope, delivery_id, receipt);
-  receipt_ = {false, receipt.sha256, receipt.deliver_time, left_out_};
-  return absl::OkStatus();
+  receipt_ = {false, receipt.sha256, receipt.deliver_time, {}, {}};
+  for (const rules::Waiting& waits : waiting_) receipt_.waiting.push_back(waits.copy);
+  return PutNotices(batch);
 }
 
 Receipt AppendChange::TakeReceipt() {
@@ -101,7 +120,7 @@ Receipt AppendChange::TakeReceipt() {
   return std::move(receipt_);
 }
 
-absl::Status AppendChange::FindMailboxes(const Batch& batch, std::vector<rules::Mailbox>& mailboxes,
+absl::Status AppendChange::FindMailboxes(const Batch& batch, std::vector<std::optional<rules::Mailbox>>& mailboxes,
                                          std::vector<MessageId>& ids) {
   mailboxes.reserve(message_.copies.size());
   ids.resize(message_.copies.size());
@@ -109,22 +128,22 @@ absl::Status AppendChange::FindMailboxes(const Batch& batch, std::vector<rules::
     const NewCopy& copy = message_.copies[i];
     ASSIGN_OR_RETURN(auto mailbox,
                      FindRecord<rules::Mailbox>(batch, Family::kMailbox, MailboxKey(copy.account)));
-    const std::string& address = rules::AddressOf(message_, copy);
-    if (!mailbox.has_value()) return rules::NoMailbox(address);
-    if (rules::NeverTakes(mailbox->quota_bytes, content_bytes_)) {
-      left_out_.push_back(i);
+    const std::optional<Obstacle> obstacle =
+        rules::ObstacleOf(message_, copy, mailbox.has_value() ? &*mailbox : nullptr, content_bytes_);
+    if (obstacle.has_value()) {
+      waiting_.push_back({i, *obstacle});
     } else {
-      if (!message_.room_promised) RETURN_IF_ERROR(rules::CheckRoom(*mailbox, address));
       ASSIGN_OR_RETURN(ids[i], rules::ChooseMessageId(*mailbox, copy.id));
     }
-    mailboxes.push_back(*std::move(mailbox));
+    mailboxes.push_back(std::move(mailbox));
   }
-  return rules::CheckLeftOut(message_, left_out_);
+  return rules::CheckWaiting(message_, waiting_);
 }
 
 absl::StatusOr<int64_t> AppendChange::PutBody(Batch& batch) {
-  const int64_t mailbox_count = static_cast<int64_t>(message_.copies.size() - left_out_.size()) +
-                                (message_.queued.recipients.empty() ? 0 : 1);
+  const bool is_queued = !message_.queued.recipients.empty() || !waiting_.empty();
+  const int64_t mailbox_count =
+      static_cast<int64_t>(message_.copies.size() - waiting_.size()) + (is_queued ? 1 : 0);
   if (staged_ != nullptr) {
     RETURN_IF_ERROR(staged_->Commit(batch, mailbox_count));
     return staged_->id();
@@ -133,30 +152,49 @@ absl::StatusOr<int64_t> AppendChange::PutBody(Batch& batch) {
   return whole_->id();
 }
 
-void AppendChange::PutEntries(Batch& batch, int64_t body, std::vector<rules::Mailbox>& mailboxes,
+void AppendChange::PutEntries(Batch& batch, int64_t body, std::vector<std::optional<rules::Mailbox>>& mailboxes,
                               const std::vector<MessageId>& ids) {
-  auto next_left_out = left_out_.begin();
+  auto next_waiting = waiting_.begin();
   for (size_t i = 0; i < mailboxes.size(); ++i) {
-    if (next_left_out != left_out_.end() && *next_left_out == i) {
-      ++next_left_out;
+    if (next_waiting != waiting_.end() && next_waiting->copy == i) {
+      ++next_waiting;
       continue;
     }
     const NewCopy& copy = message_.copies[i];
     const MessageRecord record{body, rules::EntryOf(message_, copy, content_bytes_, unique_ids_[i])};
     const int64_t size_bytes = record.entry.size_bytes();
-    rules::Add(mailboxes[i], ids[i], size_bytes);
+    rules::Add(*mailboxes[i], ids[i], size_bytes);
     batch.Put(Family::kMessage, MessageKey(copy.account, ids[i]), Encode(record));
-    batch.Put(Family::kMailbox, MailboxKey(copy.account), Encode(mailboxes[i]));
+    batch.Put(Family::kMailbox, MailboxKey(copy.account), Encode(*mailboxes[i]));
     ++batch.counters().message_count;
     batch.counters().message_bytes += size_bytes;
   }
 }
 
 absl::Status AppendChange::PutQueued(Batch& batch, int64_t body) {
-  if (message_.queued.recipients.empty()) return absl::OkStatus();
+  if (message_.queued.recipients.empty() && waiting_.empty()) return absl::OkStatus();
+  std::vector<QueueStep::WaitingCopy> copies;
+  for (const rules::Waiting& waits : waiting_) {
+    copies.push_back({waits, rules::EntryOf(message_, message_.copies[waits.copy], content_bytes_,
+                                            unique_ids_[waits.copy])});
+  }
   QueueStep step(shared_, batch);
-  RETURN_IF_ERROR(step.Enqueue(message_, body, content_bytes_));
+  RETURN_IF_ERROR(step.Enqueue(message_, body, content_bytes_, copies));
   step.Finish();
+  return absl::OkStatus();
+}
+
+absl::Status AppendChange::PutNotices(Batch& batch) {
+  for (size_t i = 0; i < notices_.size(); ++i) {
+    const Notice& notice = notices_[i];
+    if (notice.change != nullptr && !rules::SaysTooMuch(notice.copies, receipt_.waiting)) {
+      const absl::Status stored = notice.change->Apply(batch);
+      if (stored.ok()) continue;
+      // What nobody takes does not keep the message out; what cannot be written does.
+      if (!rules::IsRefusal(stored)) return stored;
+    }
+    receipt_.notices_left_out.push_back(i);
+  }
   return absl::OkStatus();
 }
 

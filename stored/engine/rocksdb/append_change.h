@@ -13,6 +13,7 @@
 #include "stored/engine/rocksdb/engine_impl.h"
 #include "stored/engine/rocksdb/writer.h"
 #include "stored/rules/mailbox.h"
+#include "stored/rules/new_message.h"
 #include "stored/rules/receipt.h"
 
 namespace mailstead::engine {
@@ -28,6 +29,8 @@ class AppendChange final : public Change {
  public:
   // A message that rules::Check takes.
   AppendChange(RocksDbShared& shared, NewMessage message);
+  // Before Apply, packed on this thread. One that rules::Check does not take is left out.
+  void AddNotice(NewNotice notice);
 
   const NewMessage& message() const { return message_; }
   // Its content: one of the two, before Apply. SetWhole packs it, on this thread.
@@ -36,6 +39,7 @@ class AppendChange final : public Change {
 
   size_t record_count() const override;
   size_t size_bytes() const override;
+  // NotFound and the other refusals of rules::IsRefusal: nothing was written.
   absl::Status Apply(Batch& batch) override;
 
   // Behind done().
@@ -43,12 +47,13 @@ class AppendChange final : public Change {
 
  private:
   // All of them, before anything is written.
-  absl::Status FindMailboxes(const Batch& batch, std::vector<rules::Mailbox>& mailboxes,
+  absl::Status FindMailboxes(const Batch& batch, std::vector<std::optional<rules::Mailbox>>& mailboxes,
                              std::vector<MessageId>& ids);
   absl::StatusOr<int64_t> PutBody(Batch& batch);
-  void PutEntries(Batch& batch, int64_t body, std::vector<rules::Mailbox>& mailboxes,
+  void PutEntries(Batch& batch, int64_t body, std::vector<std::optional<rules::Mailbox>>& mailboxes,
                   const std::vector<MessageId>& ids);
   absl::Status PutQueued(Batch& batch, int64_t body);
+  absl::Status PutNotices(Batch& batch);
 
   RocksDbShared& shared_;
   const NewMessage message_;
@@ -56,8 +61,15 @@ class AppendChange final : public Change {
   // What the copies hold beside the message, and the recipients in the queue.
   size_t copies_bytes_ = 0;
   int64_t content_bytes_ = 0;
-  // Copies that are not stored (rules::NeverTakes).
-  std::vector<size_t> left_out_;
+  // Copies that cannot go into their mailboxes.
+  std::vector<rules::Waiting> waiting_;
+  struct Notice {
+    // Which copies it says are in their mailboxes.
+    std::vector<size_t> copies;
+    // Null: it is left out.
+    std::unique_ptr<AppendChange> change;
+  };
+  std::vector<Notice> notices_;
   // One of the two.
   std::unique_ptr<StagedBody> staged_;
   std::optional<WholeBody> whole_;

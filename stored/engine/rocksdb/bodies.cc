@@ -17,6 +17,12 @@ namespace {
 // Of a body that is swept, in one write.
 constexpr uint32_t kChunksInStep = 128;
 
+absl::StatusOr<BodyRef> FindBodyRef(const Batch& batch, int64_t id) {
+  ASSIGN_OR_RETURN(std::optional<BodyRef> ref, FindRecord<BodyRef>(batch, Family::kBodyRef, BodyKey(id)));
+  if (!ref.has_value()) return absl::DataLossError(absl::StrCat("body ", id, " of a message is missing"));
+  return *ref;
+}
+
 }  // namespace
 
 StagedBody::StagedBody(Database& database, Health& health, Readers& readers)
@@ -131,21 +137,27 @@ size_t WholeBody::memory_bytes() const {
   return total;
 }
 
+absl::Status RefBody(Batch& batch, int64_t id) {
+  ASSIGN_OR_RETURN(BodyRef ref, FindBodyRef(batch, id));
+  ++ref.mailbox_count;
+  batch.Put(Family::kBodyRef, BodyKey(id), Encode(ref));
+  return absl::OkStatus();
+}
+
 absl::StatusOr<bool> UnrefBody(Batch& batch, int64_t id) {
-  ASSIGN_OR_RETURN(std::optional<BodyRef> ref, FindRecord<BodyRef>(batch, Family::kBodyRef, BodyKey(id)));
-  if (!ref.has_value()) return absl::DataLossError(absl::StrCat("body ", id, " of a message is missing"));
-  ASSIGN_OR_RETURN(const bool was_last, rules::Unreference(ref->mailbox_count));
+  ASSIGN_OR_RETURN(BodyRef ref, FindBodyRef(batch, id));
+  ASSIGN_OR_RETURN(const bool was_last, rules::Unreference(ref.mailbox_count));
   if (!was_last) {
-    batch.Put(Family::kBodyRef, BodyKey(id), Encode(*ref));
+    batch.Put(Family::kBodyRef, BodyKey(id), Encode(ref));
     return false;
   }
   batch.Delete(Family::kBodyRef, BodyKey(id));
-  batch.counters().deleted_body_bytes += ref->size_bytes;
-  if (ChunkCount(ref->size_bytes) > kChunksDeletedAtOnce) {
-    batch.Put(Family::kReclaim, DeadBodyKey(id), Encode(BodyRef{0, ref->size_bytes}));
+  batch.counters().deleted_body_bytes += ref.size_bytes;
+  if (ChunkCount(ref.size_bytes) > kChunksDeletedAtOnce) {
+    batch.Put(Family::kReclaim, DeadBodyKey(id), Encode(BodyRef{0, ref.size_bytes}));
     return true;
   }
-  for (uint32_t chunk = 0; chunk < ChunkCount(ref->size_bytes); ++chunk) {
+  for (uint32_t chunk = 0; chunk < ChunkCount(ref.size_bytes); ++chunk) {
     batch.Delete(Family::kBody, ChunkKey(id, chunk));
   }
   return false;

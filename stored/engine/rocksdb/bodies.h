@@ -82,6 +82,8 @@ class WholeBody {
   std::vector<std::string> chunks_;
 };
 
+// One mailbox entry more. DataLoss when it is not there.
+absl::Status RefBody(Batch& batch, int64_t id);
 // One mailbox entry less; with the last one the body goes. True: its chunks are left to upkeep. DataLoss when it is not
 // there.
 absl::StatusOr<bool> UnrefBody(Batch& batch, int64_t id);

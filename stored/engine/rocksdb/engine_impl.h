@@ -155,7 +155,8 @@ class RocksDbMessages final : public MessageEngine {
  public:
   explicit RocksDbMessages(RocksDbShared& shared) : shared_(shared) {}
   Task<absl::StatusOr<std::unique_ptr<BodyWriter>>> NewBody() override;
-  Task<absl::StatusOr<Receipt>> Append(NewMessage message, Content content) override;
+  Task<absl::StatusOr<Receipt>> Append(NewMessage message, Content content,
+                                       std::vector<NewNotice> notices) override;
   Task<absl::StatusOr<Settlement>> Settle(std::string delivery_scope, std::string delivery_id) override;
   Task<absl::StatusOr<std::vector<MessageSummary>>> List(AccountId account, MessageId after,
                                                          size_t limit) override;
@@ -210,6 +211,7 @@ class RocksDbQueue final : public QueueEngine {
   Task<absl::StatusOr<QueueChange>> Report(QueueReport report, std::vector<NewNotice> notices) override;
   Task<absl::StatusOr<QueueChange>> Decide(QueueDecision decision, std::vector<NewNotice> notices) override;
   Task<absl::StatusOr<size_t>> TakeBack(size_t limit) override;
+  Task<absl::StatusOr<std::vector<DeliveredHere>>> DeliverHere(size_t limit) override;
   Task<absl::StatusOr<std::vector<QueuedMessage>>> Due(size_t limit, size_t recipient_limit) override;
   Task<absl::StatusOr<QueuedMessage>> Find(QueueId message, int32_t first, size_t recipient_limit) override;
   Task<absl::StatusOr<std::vector<QueuedMessage>>> List(QueueId after, size_t limit,

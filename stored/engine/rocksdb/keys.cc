@@ -307,6 +307,23 @@ std::string EventKey(absl::Time time, QueueId message) {
 
 QueueId QueuedOfEventKey(absl::string_view key) { return QueueId{NumberAt(key, 9)}; }
 
+std::string HereKey(absl::Time time, QueueId message, int32_t number) {
+  std::string key = QueueTimeBound(kHereKind, time);
+  AppendNumber(key, message.value);
+  AppendShort(key, number);
+  return key;
+}
+
+QueueId QueuedOfHereKey(absl::string_view key) { return QueueId{NumberAt(key, 9)}; }
+
+int32_t NumberOfHereKey(absl::string_view key) { return ShortAt(key, 17); }
+
+std::string WaitingCopyKey(QueueId message, int32_t number) {
+  std::string key = KindKey(kWaitingCopyKind, message.value);
+  AppendShort(key, number);
+  return key;
+}
+
 std::string PrefixEnd(absl::string_view prefix) {
   std::string end(prefix);
   while (!end.empty() && static_cast<unsigned char>(end.back()) == 0xff) end.pop_back();

@@ -14,7 +14,7 @@
 //   reclaim    'm' account deletion | 'r' deletion message | 'b' body
 //   queue      'm' queued | 'n' queued number | 'd' destination | 't' micros destination
 //              | 'r' destination NUL lane turn queued number | 'w' destination NUL micros queued number
-//              | 'g' grant | 'f' lease grant | 'e' micros queued
+//              | 'g' grant | 'f' lease grant | 'e' micros queued | 'h' micros queued number | 'c' queued number
 //
 // account, message, body, removal_count, deletion, seconds and micros (since 1970), queued, lane, grant and lease have 8
 // bytes, chunk, number and turn have 4. In 'a' and 'l' the domain
@@ -126,6 +126,8 @@ inline constexpr char kDueKind = 't';
 inline constexpr char kDestinationKind = 'd';
 inline constexpr char kFlightKind = 'f';
 inline constexpr char kEventKind = 'e';
+inline constexpr char kHereKind = 'h';
+inline constexpr char kWaitingCopyKind = 'c';
 std::string QueuedKey(QueueId message);
 QueueId QueuedOfKey(absl::string_view key);
 std::string QueuedRecipientKey(QueueId message, int32_t number);
@@ -166,6 +168,13 @@ QueueGrant GrantOfFlightKey(absl::string_view key);
 // A message about which something is to be done from that time on.
 std::string EventKey(absl::Time time, QueueId message);
 QueueId QueuedOfEventKey(absl::string_view key);
+
+// A recipient that waits for a mailbox here, until that time. The inverse.
+std::string HereKey(absl::Time time, QueueId message, int32_t number);
+QueueId QueuedOfHereKey(absl::string_view key);
+int32_t NumberOfHereKey(absl::string_view key);
+// What the mailbox keeps then.
+std::string WaitingCopyKey(QueueId message, int32_t number);
 
 // The first key after all that start with `prefix`; empty when there is none.
 std::string PrefixEnd(absl::string_view prefix);

@@ -44,12 +44,16 @@ Task<absl::StatusOr<std::unique_ptr<BodyWriter>>> RocksDbMessages::NewBody() {
   co_return std::make_unique<StagedBody>(shared_.database(), shared_.health(), shared_.readers());
 }
 
-Task<absl::StatusOr<Receipt>> RocksDbMessages::Append(NewMessage message, Content content) {
+Task<absl::StatusOr<Receipt>> RocksDbMessages::Append(NewMessage message, Content content,
+                                                      std::vector<NewNotice> notices) {
   CO_RETURN_IF_ERROR(rules::Check(message));
   CO_RETURN_IF_ERROR(shared_.health().CheckSpace());
   AppendChange change(shared_, std::move(message));
-  const bool at_once = content.staged == nullptr && content.whole.size() <= kPackedAtOnceBytes;
+  size_t whole_bytes = content.whole.size();
+  for (const NewNotice& notice : notices) whole_bytes += notice.content.size();
+  const bool at_once = content.staged == nullptr && whole_bytes <= kPackedAtOnceBytes;
   if (!at_once && !co_await shared_.readers().Enter()) co_return Readers::TooMany();
+  for (NewNotice& notice : notices) change.AddNotice(std::move(notice));
   absl::Status sealed;
   if (content.staged != nullptr) {
     // Every body writer of this engine was made by NewBody.

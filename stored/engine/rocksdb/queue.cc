@@ -26,6 +26,8 @@ namespace {
 constexpr Family kFamily = Family::kQueue;
 // What a recipient costs whose place or state changes, about.
 constexpr size_t kRecordsOfRecipient = 5;
+// What one costs that waits for a mailbox here.
+constexpr size_t kRecordsOfHere = 8;
 // Notices up to here are packed on the caller's thread: to change threads would cost more.
 constexpr size_t kPackedAtOnceBytes = 16 << 10;
 // A few messages are listed at once on the caller's thread, when they are in memory.
@@ -173,6 +175,30 @@ class TakeBackChange final : public Change {
   const size_t limit_;
 };
 
+class HereChange final : public Change {
+ public:
+  HereChange(RocksDbShared& shared, size_t limit) : shared_(shared), limit_(limit) {}
+
+  size_t record_count() const override {
+    return 8 + kRecordsOfHere * std::min(limit_, rules::kEnoughLeasedRecipients);
+  }
+  absl::Status Apply(Batch& batch) override {
+    QueueStep step(shared_, batch);
+    ASSIGN_OR_RETURN(delivered, step.DeliverHere(std::min(limit_, rules::kEnoughLeasedRecipients)));
+    step.Finish();
+    leaves_work = step.leaves_work();
+    return absl::OkStatus();
+  }
+
+  // Behind Apply.
+  std::vector<DeliveredHere> delivered;
+  bool leaves_work = false;
+
+ private:
+  RocksDbShared& shared_;
+  const size_t limit_;
+};
+
 Task<absl::StatusOr<QueueChange>> Commit(RocksDbShared& shared, TellingChange& change) {
   if (change.has_notices()) CO_RETURN_IF_ERROR(shared.health().CheckSpace());
   const bool at_once = change.contents_bytes() <= kPackedAtOnceBytes;
@@ -236,6 +262,13 @@ Task<absl::StatusOr<size_t>> RocksDbQueue::TakeBack(size_t limit) {
   TakeBackChange change(shared_, limit);
   CO_RETURN_IF_ERROR(co_await shared_.writer().Commit(change));
   co_return change.count;
+}
+
+Task<absl::StatusOr<std::vector<DeliveredHere>>> RocksDbQueue::DeliverHere(size_t limit) {
+  HereChange change(shared_, limit);
+  CO_RETURN_IF_ERROR(co_await shared_.writer().Commit(change));
+  if (change.leaves_work) shared_.NoteReclaim();
+  co_return std::move(change.delivered);
 }
 
 Task<absl::StatusOr<std::vector<QueuedMessage>>> RocksDbQueue::Due(size_t limit, size_t recipient_limit) {

@@ -110,6 +110,11 @@ void QueueStep::Finish() {
 }
 
 absl::Status QueueStep::AddFree(QueueId id, Message& message, const QueuedRecipient& recipient) {
+  if (rules::WaitsHere(recipient)) {
+    batch_.Put(kFamily, HereKey(recipient.next_attempt_time, id, recipient.number), "");
+    ++message.record.free_count;
+    return absl::OkStatus();
+  }
   ASSIGN_OR_RETURN(DestinationRecord* const record, FindDestination(recipient.destination));
   const uint64_t lane = rules::LaneOf(message.record.entry.lane);
   if (recipient.next_attempt_time <= now_) {
@@ -129,6 +134,11 @@ absl::Status QueueStep::AddFree(QueueId id, Message& message, const QueuedRecipi
 }
 
 absl::Status QueueStep::RemoveFree(QueueId id, Message& message, const QueuedRecipient& recipient) {
+  if (rules::WaitsHere(recipient)) {
+    batch_.Delete(kFamily, HereKey(recipient.next_attempt_time, id, recipient.number));
+    --message.record.free_count;
+    return absl::OkStatus();
+  }
   ASSIGN_OR_RETURN(DestinationRecord* const record, FindDestination(recipient.destination));
   const uint64_t lane = rules::LaneOf(message.record.entry.lane);
   const std::string ready = ReadyKey(recipient.destination, lane, id, recipient.number);
@@ -146,19 +156,32 @@ absl::Status QueueStep::RemoveFree(QueueId id, Message& message, const QueuedRec
   return absl::OkStatus();
 }
 
-absl::Status QueueStep::Enqueue(const NewMessage& message, int64_t body, int64_t content_bytes) {
+absl::Status QueueStep::AddRecipient(QueueId id, Message& message, const rules::QueueRecipient& kept) {
+  PutRecipient(id, kept);
+  RETURN_IF_ERROR(AddFree(id, message, kept.recipient));
+  if (rules::WaitsHere(kept.recipient)) return absl::OkStatus();
+  ASSIGN_OR_RETURN(DestinationRecord* const record, FindDestination(kept.recipient.destination));
+  ++record->destination.recipient_count;
+  return absl::OkStatus();
+}
+
+absl::Status QueueStep::Enqueue(const NewMessage& message, int64_t body, int64_t content_bytes,
+                                const std::vector<WaitingCopy>& copies) {
   const QueueId id{batch_.counters().next_queued++};
   Message& kept = messages_.emplace(id, Message()).first->second.value();
   kept.event_time = absl::InfiniteFuture();
   kept.record.body = body;
   kept.record.entry = rules::QueueEntryOf(message, content_bytes, now_);
-  kept.record.recipient_count = static_cast<int64_t>(message.queued.recipients.size());
+  kept.record.recipient_count = static_cast<int64_t>(message.queued.recipients.size() + copies.size());
   for (size_t i = 0; i < message.queued.recipients.size(); ++i) {
-    const rules::QueueRecipient recipient = rules::QueueRecipientOf(message, i, now_);
-    PutRecipient(id, recipient);
-    RETURN_IF_ERROR(AddFree(id, kept, recipient.recipient));
-    ASSIGN_OR_RETURN(DestinationRecord* const record, FindDestination(recipient.recipient.destination));
-    ++record->destination.recipient_count;
+    RETURN_IF_ERROR(AddRecipient(id, kept, rules::QueueRecipientOf(message, i, now_)));
+  }
+  for (size_t i = 0; i < copies.size(); ++i) {
+    const int32_t number = static_cast<int32_t>(message.queued.recipients.size() + i);
+    const double dice = shared_.options().dice();
+    RETURN_IF_ERROR(AddRecipient(
+        id, kept, rules::WaitingRecipientOf(message, copies[i].waits, number, policy(), now_, dice)));
+    batch_.Put(kFamily, WaitingCopyKey(id, number), Encode(MessageRecord{body, copies[i].entry}));
   }
   ++batch_.counters().queued_count;
   batch_.counters().queued_recipient_count += kept.record.recipient_count;
@@ -400,8 +423,12 @@ absl::Status QueueStep::EndRecipient(QueueId id, Message& message, const rules::
   if (rules::IsFree(recipient)) RETURN_IF_ERROR(RemoveFree(id, message, recipient));
   if (recipient.in_flight) --batch_.counters().in_flight_count;
   if (recipient.held) --batch_.counters().held_count;
-  ASSIGN_OR_RETURN(DestinationRecord* const record, FindDestination(recipient.destination));
-  --record->destination.recipient_count;
+  if (rules::WaitsHere(recipient)) {
+    batch_.Delete(kFamily, WaitingCopyKey(id, recipient.number));
+  } else {
+    ASSIGN_OR_RETURN(DestinationRecord* const record, FindDestination(recipient.destination));
+    --record->destination.recipient_count;
+  }
   --batch_.counters().queued_recipient_count;
   batch_.Delete(kFamily, QueuedRecipientKey(id, recipient.number));
   change.ended.push_back(recipient.number);
@@ -497,7 +524,7 @@ absl::StatusOr<QueueChange> QueueStep::Decide(const QueueDecision& decision, boo
     if (rules::IsFree(kept.recipient)) RETURN_IF_ERROR(AddFree(id, *message, kept.recipient));
     PutRecipient(id, kept);
     if (decision.kind == QueueDecision::Kind::kHold) change.deferred.push_back(kept.recipient.number);
-    if (decision.kind == QueueDecision::Kind::kRetry) {
+    if (decision.kind == QueueDecision::Kind::kRetry && !rules::WaitsHere(kept.recipient)) {
       ASSIGN_OR_RETURN(DestinationRecord* const record, FindDestination(kept.recipient.destination));
       rules::Wake(record->destination);
     }
@@ -570,6 +597,62 @@ absl::StatusOr<size_t> QueueStep::TakeBack(size_t limit) {
     }
   }
   return count;
+}
+
+absl::StatusOr<std::vector<DeliveredHere>> QueueStep::DeliverHere(size_t limit) {
+  struct Due {
+    QueueId message;
+    int32_t number = 0;
+  };
+  std::vector<Due> due;
+  std::vector<DeliveredHere> delivered;
+  if (limit == 0) return delivered;
+  RETURN_IF_ERROR(batch_.Scan(kFamily, absl::string_view(&kHereKind, 1),
+                              QueueTimeBound(kHereKind, now_ + absl::Microseconds(1)),
+                              [&](absl::string_view key, absl::string_view) -> absl::StatusOr<bool> {
+                                due.push_back({QueuedOfHereKey(key), NumberOfHereKey(key)});
+                                return due.size() < limit;
+                              }));
+  for (const Due& one : due) {
+    ASSIGN_OR_RETURN(DeliveredHere tried, TryHere(one.message, one.number));
+    delivered.push_back(std::move(tried));
+  }
+  return delivered;
+}
+
+absl::StatusOr<DeliveredHere> QueueStep::TryHere(QueueId id, int32_t number) {
+  ASSIGN_OR_RETURN(Message* const message, FindMessage(id));
+  if (message == nullptr) return Damaged("a message");
+  ASSIGN_OR_RETURN(auto kept, FindRecipient(id, number));
+  if (!kept.has_value()) return Damaged("a recipient");
+  DeliveredHere result{std::nullopt,
+                       rules::QueuedMessageOf(id, message->record.entry, message->record.recipient_count)};
+  const AccountId account = rules::MailboxOf(kept->recipient.destination).value_or(AccountId{0});
+  ASSIGN_OR_RETURN(auto mailbox, FindRecord<rules::Mailbox>(batch_, Family::kMailbox, MailboxKey(account)));
+  result.obstacle = rules::ObstacleOf(mailbox.has_value() ? &*mailbox : nullptr, message->record.entry);
+  if (result.obstacle.has_value()) {
+    RETURN_IF_ERROR(RemoveFree(id, *message, kept->recipient));
+    rules::PutOff(*kept, *result.obstacle, policy(), now_, shared_.options().dice());
+    RETURN_IF_ERROR(AddFree(id, *message, kept->recipient));
+    PutRecipient(id, *kept);
+    result.message.recipients.push_back(std::move(kept->recipient));
+    return result;
+  }
+  ASSIGN_OR_RETURN(auto record, FindRecord<MessageRecord>(batch_, kFamily, WaitingCopyKey(id, number)));
+  if (!record.has_value()) return Damaged("a copy");
+  record->entry.deliver_time = now_;
+  ASSIGN_OR_RETURN(const MessageId into, rules::ChooseMessageId(*mailbox, std::nullopt));
+  const int64_t size_bytes = record->entry.size_bytes();
+  rules::Add(*mailbox, into, size_bytes);
+  RETURN_IF_ERROR(RefBody(batch_, record->body));
+  batch_.Put(Family::kMessage, MessageKey(account, into), Encode(*record));
+  batch_.Put(Family::kMailbox, MailboxKey(account), Encode(*mailbox));
+  ++batch_.counters().message_count;
+  batch_.counters().message_bytes += size_bytes;
+  QueueChange change;
+  RETURN_IF_ERROR(EndRecipient(id, *message, *kept, change));
+  result.message.recipients.push_back(std::move(kept->recipient));
+  return result;
 }
 
 }  // namespace mailstead::engine

@@ -6,6 +6,9 @@
 // Those whose time has come are moved to the first some at a time, when their destination is served. A destination that may
 // begin an attempt, now or at a time that is known, has a place in the index of those; a message with such recipients has
 // one in the index of what is to be done about it.
+//
+// A recipient that waits for a mailbox here has no destination. While it is not held it has a place in an index of those, by
+// its time; and beside it is kept what the mailbox will keep.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +30,13 @@ class QueueStep {
  public:
   QueueStep(RocksDbShared& shared, Batch& batch);
 
-  absl::Status Enqueue(const NewMessage& message, int64_t body, int64_t content_bytes);
+  // A copy that waits, and what its mailbox will keep.
+  struct WaitingCopy {
+    rules::Waiting waits;
+    rules::Entry entry;
+  };
+  absl::Status Enqueue(const NewMessage& message, int64_t body, int64_t content_bytes,
+                       const std::vector<WaitingCopy>& copies);
   // `more`: it had done as much as one commit may, and there may be more.
   absl::StatusOr<std::vector<QueueAttempt>> Lease(const QueueLeaseRequest& request, int64_t lease_number,
                                                   bool& more);
@@ -35,6 +44,7 @@ class QueueStep {
   absl::StatusOr<QueueChange> Report(const QueueReport& report, bool& tell);
   absl::StatusOr<QueueChange> Decide(const QueueDecision& decision, bool has_notices, bool& tell);
   absl::StatusOr<size_t> TakeBack(size_t limit);
+  absl::StatusOr<std::vector<DeliveredHere>> DeliverHere(size_t limit);
 
   // Last: writes the messages and destinations that it has touched, and their places in indexes.
   void Finish();
@@ -58,6 +68,9 @@ class QueueStep {
   absl::StatusOr<std::optional<rules::QueueRecipient>> FindRecipient(QueueId id, int32_t number) const;
   void PutRecipient(QueueId id, const rules::QueueRecipient& kept);
   void WriteDestination(const std::string& name, DestinationRecord& record);
+
+  absl::Status AddRecipient(QueueId id, Message& message, const rules::QueueRecipient& kept);
+  absl::StatusOr<DeliveredHere> TryHere(QueueId id, int32_t number);
 
   // It waits from now on, or does not wait any more.
   absl::Status AddFree(QueueId id, Message& message, const QueuedRecipient& recipient);

@@ -208,7 +208,7 @@ int64_t PopStore::Deliver(AccountId account, std::string content) {
   message.fingerprint = message.sha256;
   engine::Content bytes;
   bytes.whole = std::move(content);
-  const auto receipt = BlockOn(store.engine().messages().Append(std::move(message), std::move(bytes)));
+  const auto receipt = BlockOn(store.engine().messages().Append(std::move(message), std::move(bytes), {}));
   EXPECT_TRUE(receipt.ok()) << receipt.status();
   return number;
 }

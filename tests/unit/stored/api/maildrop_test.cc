@@ -162,7 +162,7 @@ TEST_P(MaildropApiTest, AListingComesInPages) {
     message.sha256 = message.fingerprint = std::string(32, 'x');
     engine::Content content;
     content.whole = "x";
-    ASSERT_TRUE(BlockOn(engine().messages().Append(std::move(message), std::move(content))).ok());
+    ASSERT_TRUE(BlockOn(engine().messages().Append(std::move(message), std::move(content), {})).ok());
   }
   const v1::Verdict verdict = LogIn(kUser, kPassword, "s", kLease);
   const auto& first = verdict.maildrop().entries().message_ids();

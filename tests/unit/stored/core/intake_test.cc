@@ -463,7 +463,8 @@ TEST_F(IntakeTest, WhatWasPromisedIsStored) {
   EXPECT_EQ(ReasonOf(Take(envelope).status()), kReasonOverQuota);
 }
 
-TEST_F(IntakeTest, AMailboxThatCanNeverHoldItIsNamedWhileOthersGetIt) {
+// It is in the queue, which returns it.
+TEST_F(IntakeTest, AMailboxThatCanNeverHoldItIsReturnedWhileOthersGetIt) {
   AccountUpdate update{"b@example.test"};
   update.quota_bytes = 5;
   ASSERT_TRUE(directory_.UpdateAccount(update).ok());
@@ -475,25 +476,66 @@ TEST_F(IntakeTest, AMailboxThatCanNeverHoldItIsNamedWhileOthersGetIt) {
     auto taken = Take(envelope, "x: y\r\n", "", scope, promise);
     ASSERT_TRUE(taken.ok()) << taken.status();
     EXPECT_EQ(taken->mailbox_count, 1);
-    ASSERT_EQ(taken->passed_over.size(), 1u);
-    EXPECT_EQ(taken->passed_over[0].recipient, "both@example.test");
-    EXPECT_EQ(taken->passed_over[0].targets.too_small_count, 1u);
-    EXPECT_THAT(taken->passed_over[0].targets.named,
-                ElementsAre("b@example.test has a smaller quota than the message"));
-    // A repeat says nothing anew.
-    EXPECT_THAT(Take(envelope, "x: y\r\n", "", scope, promise)->passed_over, testing::IsEmpty());
+    EXPECT_EQ(taken->queued_count, 1);
+    EXPECT_THAT(taken->passed_over, testing::IsEmpty());
     // As a recipient of its own: smtpd's message goes to the others, an operator is told.
     envelope.delivery_id = "another-delivery";
     envelope.recipients = {To("a@example.test"), To("b@example.test")};
     taken = Take(envelope, "x: y\r\n", "", scope, promise);
     EXPECT_EQ(taken.ok(), promise == Promise::kGiven) << taken.status();
-    if (!taken.ok()) EXPECT_EQ(ReasonOf(taken.status()), kReasonQuotaTooSmall);
+    if (!taken.ok()) {
+      EXPECT_EQ(ReasonOf(taken.status()), kReasonQuotaTooSmall);
+    }
     envelope.delivery_id = "one-more-delivery";
     envelope.recipients = {To("b@example.test")};
     EXPECT_EQ(ReasonOf(Take(envelope, "x: y\r\n", "", scope, promise).status()), kReasonQuotaTooSmall);
     envelope.delivery_id = "a-smaller-delivery";
     EXPECT_TRUE(Take(envelope, ":\r\n", "", scope, promise).ok());
   }
+}
+
+// The same for whoever brings it.
+TEST_F(IntakeTest, AFullTargetOfAnAliasWaits) {
+  AccountUpdate update{"b@example.test"};
+  update.quota_messages = 1;
+  ASSERT_TRUE(directory_.UpdateAccount(update).ok());
+  ASSERT_TRUE(directory_.CreateAlias("both@example.test", {"a@example.test", "b@example.test"}).ok());
+  ASSERT_TRUE(directory_.CreateAlias("alone@example.test", {"b@example.test"}).ok());
+  Envelope envelope = Valid();
+  envelope.recipients = {To("b@example.test")};
+  ASSERT_TRUE(Take(envelope).ok());
+  for (const Promise promise : {Promise::kNone, Promise::kGiven}) {
+    const std::string scope = promise == Promise::kGiven ? "smtp" : "operator";
+    const auto take = [&](std::vector<EnvelopeRecipient> to) {
+      envelope.recipients = std::move(to);
+      envelope.delivery_id += "-more";
+      return Take(envelope, "x: y\r\n", "", scope, promise);
+    };
+    const auto taken = take({To("both@example.test")});
+    ASSERT_TRUE(taken.ok()) << taken.status();
+    EXPECT_EQ(taken->mailbox_count, 1);
+    EXPECT_EQ(taken->queued_count, 1);
+    EXPECT_EQ(BlockOn(engine_->messages().List(b_, MessageId{}, 10))->size(), 1u);
+    if (promise == Promise::kGiven) continue;
+    // By its own address, or an alias of it alone, it is refused, whoever else gets it.
+    for (const char* named : {"b@example.test", "alone@example.test"}) {
+      EXPECT_EQ(ReasonOf(take({To("both@example.test"), To(named)}).status()), kReasonOverQuota) << named;
+    }
+  }
+}
+
+TEST_F(IntakeTest, WhoIsGoneSinceTheyWerePromisedForIsReturnedWhileOthersGetIt) {
+  Envelope envelope = Valid();
+  envelope.recipients = {To("a@example.test"), To("gone@example.test")};
+  EXPECT_EQ(ReasonOf(Take(envelope).status()), kReasonRecipientUnknown);
+  const auto taken = Take(envelope, "x: y\r\n", "", "smtp", Promise::kGiven);
+  ASSERT_TRUE(taken.ok()) << taken.status();
+  EXPECT_EQ(taken->mailbox_count, 1);
+  EXPECT_EQ(taken->queued_count, 1);
+  // Nobody else: then it is refused.
+  envelope.delivery_id = "another-delivery";
+  envelope.recipients = {To("gone@example.test"), To("also@example.test")};
+  EXPECT_EQ(ReasonOf(Take(envelope, "x: y\r\n", "", "smtp", Promise::kGiven).status()), kReasonRecipientUnknown);
 }
 
 TEST_F(IntakeTest, TargetsThatGetNothingAreNamed) {

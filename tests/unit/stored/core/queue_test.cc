@@ -147,6 +147,32 @@ class QueueTest : public StoreTest {
     return contents;
   }
 
+  // What waits for mailboxes here and is due.
+  void DeliverHere() {
+    for (;;) {
+      const auto more = BlockOn(queue_.DeliverHere());
+      ASSERT_TRUE(more.ok()) << more.status();
+      if (!*more) return;
+    }
+  }
+  // An account that takes one message, which is there.
+  AccountId MakeFull(const std::string& address) {
+    const AccountId account = MakeAccount(address);
+    AccountUpdate update{address};
+    update.quota_messages = 1;
+    EXPECT_TRUE(directory_.UpdateAccount(update).ok());
+    EXPECT_TRUE(Submit(From("", {address})).ok());
+    EXPECT_THAT(MailOf(account), SizeIs(1));
+    return account;
+  }
+  Envelope WithSuccess(std::string sender, std::vector<std::string> recipients) {
+    Envelope envelope = From(std::move(sender), std::move(recipients));
+    for (EnvelopeRecipient& recipient : envelope.recipients) {
+      recipient.notify = {.given = true, .success = true, .failure = true};
+    }
+    return envelope;
+  }
+
   int64_t QueuedCount() { return BlockOn(engine_->queue().Status())->message_count; }
   void ExpireAll() {
     for (;;) {
@@ -160,7 +186,8 @@ class QueueTest : public StoreTest {
   AccountId sender_;
   RecipientResolver resolver_{engine_->directory(), ""};
   Routes routes_{engine_->routes(), engine_->directory(), clock_, std::string(32, 'k')};
-  IntakeContext context_{engine_->messages(), resolver_, &routes_, hash_pool_, executor_, clock_, 1 << 20};
+  IntakeContext context_{engine_->messages(), resolver_,         &routes_,        hash_pool_, executor_, clock_,
+                         1 << 20,             absl::Hours(120), absl::Hours(4), &notices_};
   Notices notices_{context_, engine_->queue(), "mx.example.test"};
   TimerQueue timers_;
   OutboundQueue queue_{engine_->queue(), routes_, context_, notices_, clock_, Clock::Steady(), timers_, executor_};
@@ -404,6 +431,229 @@ TEST_F(QueueTest, ARouteKeepsMailHere) {
   EXPECT_THAT(MailOf(trap)[1], HasSubstr("X-Original-To: early@elsewhere.test\r\nReceived: here\r\nSubject: s\r\n"));
   EXPECT_EQ(QueuedCount(), 0);
   EXPECT_EQ(told_.events.back().kind, QueueEvent::Kind::kDelivered);
+}
+
+// ---- What waits for mailboxes here
+
+TEST_F(QueueTest, AFullMemberOfAnAliasGetsItsCopyWhenThereIsRoom) {
+  const AccountId full = MakeFull("full@example.test");
+  const AccountId other = MakeAccount("other@example.test");
+  ASSERT_TRUE(directory_.CreateAlias("team@example.test", {"full@example.test", "other@example.test"}).ok());
+  const auto taken = Submit(From("sender@example.test", {"team@example.test"}));
+  ASSERT_TRUE(taken.ok()) << taken.status();
+  EXPECT_THAT(MailOf(other), SizeIs(1));
+  EXPECT_EQ(QueuedCount(), 1);
+  EXPECT_THAT(Lease(), IsEmpty()) << "no relay has to do with it";
+  clock_.Advance(absl::Minutes(7));
+  DeliverHere();
+  ASSERT_THAT(told_.events, SizeIs(1));
+  EXPECT_EQ(told_.events[0].kind, QueueEvent::Kind::kDeferred);
+  EXPECT_EQ(told_.events[0].recipient, "full@example.test");
+  ASSERT_TRUE(BlockOn(engine_->messages().Delete(full, {MessageId{1}})).ok());
+  clock_.Advance(absl::Minutes(14));
+  DeliverHere();
+  ASSERT_THAT(MailOf(full), SizeIs(1));
+  EXPECT_EQ(MailOf(full)[0], absl::StrCat("Return-Path: <sender@example.test>\r\nDelivered-To: full@example.test\r\n",
+                                          "X-Original-To: team@example.test\r\nReceived: here\r\n",
+                                          "Subject: s\r\n\r\nbody\r\n"));
+  EXPECT_EQ(QueuedCount(), 0);
+  EXPECT_EQ(told_.events.back().kind, QueueEvent::Kind::kDelivered);
+  EXPECT_THAT(MailOf(sender_), IsEmpty());
+}
+
+TEST_F(QueueTest, AFullMemberOfAnAliasIsToldOfAndReturnedInTheEnd) {
+  MakeFull("full@example.test");
+  ASSERT_TRUE(directory_.CreateAlias("team@example.test", {"full@example.test", "sender@example.test"}).ok());
+  ASSERT_TRUE(Submit(From("sender@example.test", {"team@example.test"})).ok());
+  clock_.Advance(context_.delay_notice_after);
+  DeliverHere();
+  ExpireAll();
+  ASSERT_THAT(MailOf(sender_), SizeIs(2));
+  EXPECT_THAT(MailOf(sender_)[1], HasSubstr("Action: delayed"));
+  EXPECT_THAT(MailOf(sender_)[1], HasSubstr("Final-Recipient: rfc822; full@example.test"));
+  EXPECT_THAT(MailOf(sender_)[1], HasSubstr("Status: 4.2.2"));
+  clock_.Advance(context_.queue_lifetime);
+  DeliverHere();
+  ExpireAll();
+  ASSERT_THAT(MailOf(sender_), SizeIs(3));
+  EXPECT_THAT(MailOf(sender_)[2], HasSubstr("Action: failed"));
+  EXPECT_THAT(MailOf(sender_)[2], HasSubstr("Status: 5.2.2"));
+  EXPECT_EQ(QueuedCount(), 0);
+}
+
+TEST_F(QueueTest, AMemberThatLeavesWhileItsMailWaitsIsToldOf) {
+  MakeFull("full@example.test");
+  ASSERT_TRUE(directory_.CreateAlias("team@example.test", {"full@example.test", "sender@example.test"}).ok());
+  ASSERT_TRUE(Submit(From("sender@example.test", {"team@example.test"})).ok());
+  ASSERT_TRUE(directory_.DeleteAccount("full@example.test").ok());
+  clock_.Advance(absl::Minutes(7));
+  DeliverHere();
+  ASSERT_THAT(MailOf(sender_), SizeIs(2));
+  EXPECT_THAT(MailOf(sender_)[1], HasSubstr("Status: 5.1.1"));
+  EXPECT_THAT(MailOf(sender_)[1], HasSubstr("Final-Recipient: rfc822; full@example.test"));
+  EXPECT_EQ(QueuedCount(), 0);
+  EXPECT_EQ(told_.events.back().kind, QueueEvent::Kind::kFailed);
+}
+
+TEST_F(QueueTest, WhatCannotBeDeliveredHereIsToldOfAtOnceAndTogether) {
+  for (const char* address : {"small@example.test", "tiny@example.test"}) {
+    MakeAccount(address);
+    AccountUpdate update{address};
+    update.quota_bytes = 5;
+    ASSERT_TRUE(directory_.UpdateAccount(update).ok());
+  }
+  const AccountId other = MakeAccount("other@example.test");
+  // Gone since RCPT.
+  ASSERT_TRUE(Submit(From("sender@example.test", {"small@example.test", "gone@example.test", "other@example.test",
+                                                  "tiny@example.test"}))
+                  .ok());
+  EXPECT_THAT(MailOf(other), SizeIs(1));
+  DeliverHere();
+  ASSERT_THAT(MailOf(sender_), SizeIs(1)) << "one for all";
+  const std::string notice = MailOf(sender_)[0];
+  EXPECT_THAT(notice, HasSubstr("Final-Recipient: rfc822; gone@example.test\r\nAction: failed\r\nStatus: 5.1.1"));
+  EXPECT_THAT(notice, HasSubstr("Final-Recipient: rfc822; small@example.test\r\nAction: failed\r\nStatus: 5.2.3"));
+  EXPECT_THAT(notice, HasSubstr("Final-Recipient: rfc822; tiny@example.test\r\nAction: failed\r\nStatus: 5.2.3"));
+  EXPECT_EQ(QueuedCount(), 0);
+}
+
+TEST_F(QueueTest, NobodyIsToldWhoDoesNotWantToOrIsNobody) {
+  const AccountId other = MakeAccount("other@example.test");
+  Envelope never = From("sender@example.test", {"gone@example.test", "other@example.test"});
+  never.recipients[0].notify.given = true;
+  ASSERT_TRUE(Submit(std::move(never)).ok());
+  ASSERT_TRUE(Submit(From("", {"gone@example.test", "other@example.test"})).ok());
+  DeliverHere();
+  EXPECT_EQ(QueuedCount(), 0);
+  EXPECT_THAT(MailOf(sender_), IsEmpty());
+  EXPECT_THAT(MailOf(other), SizeIs(2));
+  EXPECT_THAT(told_.dropped, IsEmpty());
+}
+
+// An operator finds it by its mailbox, and may give it up, or have it tried.
+TEST_F(QueueTest, OperatorsHaveWhatWaitsHere) {
+  const AccountId full = MakeFull("full@example.test");
+  ASSERT_TRUE(directory_.CreateAlias("team@example.test", {"full@example.test", "sender@example.test"}).ok());
+  ASSERT_TRUE(Submit(From("sender@example.test", {"team@example.test"})).ok());
+  const QueueId id = BlockOn(engine_->queue().List(QueueId{0}, 10, 1))->front().id;
+  QueueFilter of_mailbox;
+  of_mailbox.destination = absl::StrCat("mailbox:", full.value);
+  ASSERT_TRUE(of_mailbox.Normalize().ok());
+  EXPECT_EQ(BlockOn(queue_.Change(QueueAction::kRetry, of_mailbox, id, false))->changed_count, 1);
+  DeliverHere();
+  ASSERT_THAT(told_.events, SizeIs(1));
+  EXPECT_EQ(told_.events[0].attempt_count, 2);
+  EXPECT_EQ(BlockOn(queue_.Change(QueueAction::kBounce, of_mailbox, id, false))->changed_count, 1);
+  EXPECT_EQ(QueuedCount(), 0);
+  EXPECT_THAT(MailOf(sender_), SizeIs(2));
+}
+
+// ---- Success
+
+TEST_F(QueueTest, SuccessHereIsToldWithTheMessage) {
+  MakeAccount("here@example.test");
+  MakeAccount("also@example.test");
+  ASSERT_TRUE(directory_.CreateAlias("one@example.test", {"here@example.test"}).ok());
+  ASSERT_TRUE(directory_.CreateAlias("team@example.test", {"here@example.test", "also@example.test"}).ok());
+  ASSERT_TRUE(directory_.CreateAlias("far@example.test", {"here@example.test", "x@elsewhere.test"}).ok());
+  struct Case {
+    std::string to;
+    std::string action;
+    std::string final_recipient;
+  };
+  size_t notices = 0;
+  for (const Case& c : {Case{"here@example.test", "delivered", "here@example.test"},
+                        Case{"here+tag@example.test", "delivered", "here+tag@example.test"},
+                        Case{"one@example.test", "delivered", "here@example.test"},
+                        Case{"team@example.test", "expanded", "team@example.test"},
+                        Case{"far@example.test", "expanded", "far@example.test"}}) {
+    Envelope envelope = WithSuccess("sender@example.test", {c.to});
+    envelope.dsn_envelope_id = "the-envid";
+    envelope.recipients[0].original_recipient = "rfc822;first@example.test";
+    const Envelope again = envelope;
+    ASSERT_TRUE(Submit(std::move(envelope)).ok()) << c.to;
+    const std::vector<std::string> mail = MailOf(sender_);
+    ASSERT_THAT(mail, SizeIs(++notices)) << c.to;
+    const std::string& notice = mail.back();
+    EXPECT_THAT(notice, HasSubstr("Return-Path: <>\r\n"));
+    EXPECT_THAT(notice, HasSubstr(absl::StrCat("Final-Recipient: rfc822; ", c.final_recipient, "\r\n")));
+    EXPECT_THAT(notice, HasSubstr(absl::StrCat("Action: ", c.action, "\r\n")));
+    EXPECT_THAT(notice, HasSubstr("Status: 2."));
+    EXPECT_THAT(notice, HasSubstr("Original-Recipient: rfc822; first@example.test\r\n"));
+    EXPECT_THAT(notice, HasSubstr("Original-Envelope-Id: the-envid\r\n"));
+    EXPECT_THAT(notice, HasSubstr("Subject: s\r\n")) << "the header comes back";
+    EXPECT_THAT(notice, Not(HasSubstr("\r\nbody\r\n"))) << "and no more of it";
+    // A repeat is told nothing again.
+    ASSERT_TRUE(Submit(again)->receipt.already_stored);
+    EXPECT_THAT(MailOf(sender_), SizeIs(notices));
+  }
+  // Of what was expanded no success is told.
+  ASSERT_TRUE(Report(LeaseOne(), Kind::kDelivered).ok());
+  EXPECT_THAT(MailOf(sender_), SizeIs(notices));
+  EXPECT_EQ(QueuedCount(), 0);
+}
+
+TEST_F(QueueTest, SuccessIsToldOnceForAllOfAMessageAndOnlyWhereItIsSo) {
+  MakeAccount("a@example.test");
+  MakeAccount("b@example.test");
+  MakeAccount("small@example.test");
+  AccountUpdate update{"small@example.test"};
+  update.quota_bytes = 5;
+  ASSERT_TRUE(directory_.UpdateAccount(update).ok());
+  Envelope envelope = WithSuccess("sender@example.test", {"a@example.test", "b@example.test", "small@example.test"});
+  ASSERT_TRUE(Submit(std::move(envelope)).ok());
+  ASSERT_THAT(MailOf(sender_), SizeIs(1));
+  EXPECT_THAT(MailOf(sender_)[0], HasSubstr("Final-Recipient: rfc822; a@example.test\r\nAction: delivered"));
+  EXPECT_THAT(MailOf(sender_)[0], HasSubstr("Final-Recipient: rfc822; b@example.test\r\nAction: delivered"));
+  EXPECT_THAT(MailOf(sender_)[0], Not(HasSubstr("small@example.test")));
+  DeliverHere();
+  ASSERT_THAT(MailOf(sender_), SizeIs(2));
+  EXPECT_THAT(MailOf(sender_)[1], HasSubstr("Final-Recipient: rfc822; small@example.test\r\nAction: failed"));
+}
+
+TEST_F(QueueTest, SuccessIsToldOfLargeMessagesWithTheirHeader) {
+  MakeAccount("here@example.test");
+  std::string content = "Subject: a large one\r\n\r\n";
+  while (content.size() < 900'000) absl::StrAppend(&content, std::string(76, 'x'), "\r\n");
+  ASSERT_TRUE(Submit(WithSuccess("sender@example.test", {"here@example.test"}), content).ok());
+  ASSERT_THAT(MailOf(sender_), SizeIs(1));
+  EXPECT_THAT(MailOf(sender_)[0], HasSubstr("Received: here\r\nSubject: a large one\r\n"));
+  EXPECT_LT(MailOf(sender_)[0].size(), 10'000u);
+}
+
+TEST_F(QueueTest, WhoHearsOfSuccessHere) {
+  MakeAccount("here@example.test");
+  // Nobody, and nobody who is there: the mail is taken all the same.
+  ASSERT_TRUE(Submit(WithSuccess("", {"here@example.test"})).ok());
+  const auto taken = Submit(WithSuccess("gone@example.test", {"here@example.test"}));
+  ASSERT_TRUE(taken.ok()) << taken.status();
+  EXPECT_FALSE(taken->notice_dropped.ok());
+  EXPECT_EQ(QueuedCount(), 0);
+  // Who is elsewhere hears by the queue, and an answer to that goes nowhere.
+  ASSERT_TRUE(Submit(WithSuccess("stranger@elsewhere.test", {"here@example.test"})).ok());
+  const QueueAttempt notice = LeaseOne();
+  EXPECT_EQ(notice.message.envelope.reverse_path, "");
+  EXPECT_EQ(notice.message.recipients[0].address, "stranger@elsewhere.test");
+  EXPECT_EQ(notice.message.recipients[0].notify, (DsnNotify{.given = true})) << "NEVER";
+  ASSERT_TRUE(Report(notice, Kind::kFailed).ok());
+  EXPECT_EQ(QueuedCount(), 0);
+  EXPECT_THAT(MailOf(sender_), IsEmpty());
+}
+
+// What a route keeps here is delivered, at once or when the route is set.
+TEST_F(QueueTest, SuccessIsToldOfWhatARouteKeeps) {
+  MakeAccount("trap@example.test");
+  ASSERT_TRUE(Submit(WithSuccess("sender@example.test", {"early@elsewhere.test"})).ok());
+  NewRoute route;
+  route.route.key.destination = "default";
+  route.mailbox = "trap@example.test";
+  ASSERT_TRUE(BlockOn(routes_.Set(std::move(route))).ok());
+  ASSERT_TRUE(Submit(WithSuccess("sender@example.test", {"late@elsewhere.test"})).ok());
+  ASSERT_THAT(MailOf(sender_), SizeIs(1));
+  EXPECT_THAT(MailOf(sender_)[0], HasSubstr("Final-Recipient: rfc822; late@elsewhere.test\r\nAction: delivered"));
+  EXPECT_THAT(Lease(), IsEmpty());
+  ASSERT_THAT(MailOf(sender_), SizeIs(2));
+  EXPECT_THAT(MailOf(sender_)[1], HasSubstr("Final-Recipient: rfc822; early@elsewhere.test\r\nAction: delivered"));
 }
 
 TEST(QueueFilter, IsNormalizedOrRefused) {

@@ -68,7 +68,7 @@ class RecipientsTest : public StoreTest {
     content.whole = std::string(bytes, 'x');
     message.sha256 = Sha256(content.whole);
     message.fingerprint = message.sha256;
-    const auto receipt = BlockOn(engine_->messages().Append(std::move(message), std::move(content)));
+    const auto receipt = BlockOn(engine_->messages().Append(std::move(message), std::move(content), {}));
     ASSERT_TRUE(receipt.ok()) << receipt.status();
   }
 
@@ -263,13 +263,21 @@ TEST_F(RecipientsTest, QuotaOfMessages) {
   EXPECT_EQ(Resolve("few@example.test").outcome, Outcome::kOverQuota);
 }
 
-// As for the mailbox itself: the sender tries again, and no copy is lost.
-TEST_F(RecipientsTest, OneFullMailboxMakesAListWait) {
-  Add("a@example.test");
-  Fill(Add("full@example.test", false, 10), 10);
+// Its copy waits while others get theirs; else, as for the mailbox itself, the sender tries again. No copy is lost.
+TEST_F(RecipientsTest, AFullMailboxOfAListWaits) {
+  const AccountId a = Add("a@example.test");
+  const AccountId full = Add("full@example.test", false, 10);
+  Fill(full, 10);
+  Fill(Add("too@example.test", false, 10), 10);
   AddAlias("list@example.test", {"full@example.test", "a@example.test"});
+  AddAlias("out@example.test", {"full@example.test", "b@elsewhere.test"});
+  AddAlias("all.full@example.test", {"full@example.test", "too@example.test"});
   AddAlias("only.full@example.test", {"full@example.test", "nobody@example.test"});
-  EXPECT_EQ(Resolve("list@example.test").outcome, Outcome::kOverQuota);
+  const Resolution list = Resolve("list@example.test");
+  EXPECT_EQ(list.outcome, Outcome::kAlias);
+  EXPECT_THAT(list.accounts, UnorderedElementsAre(full, a));
+  EXPECT_EQ(Resolve("out@example.test").outcome, Outcome::kAlias);
+  EXPECT_EQ(Resolve("all.full@example.test").outcome, Outcome::kOverQuota);
   EXPECT_EQ(Resolve("only.full@example.test").outcome, Outcome::kOverQuota);
 }
 

@@ -122,6 +122,12 @@ TEST(Keys, OfTheQueueSayWhatTheyAreOf) {
   EXPECT_EQ(LeaseOfFlightKey(flight), 7);
   EXPECT_EQ(GrantOfFlightKey(flight), QueueGrant{9});
   EXPECT_EQ(QueuedOfEventKey(EventKey(time, message)), message);
+  const std::string here = HereKey(time, message, 0x0304);
+  EXPECT_EQ(here, std::string("h\1\2\3\4\5\6\7\x08\x11\x12\x13\x14\x15\x16\x17\x18\0\0\3\4", 21));
+  EXPECT_LT(here, QueueTimeBound(kHereKind, time + absl::Microseconds(1)));
+  EXPECT_EQ(QueuedOfHereKey(here), message);
+  EXPECT_EQ(NumberOfHereKey(here), 0x0304);
+  EXPECT_EQ(WaitingCopyKey(message, 0x21222324), "c\x11\x12\x13\x14\x15\x16\x17\x18\x21\x22\x23\x24");
   EXPECT_EQ(EventKey(absl::InfinitePast(), QueueId{1}), EventKey(absl::UnixEpoch(), QueueId{1}));
 }
 

@@ -4,13 +4,17 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "common/base/reason.h"
+#include "stored/rules/queue.h"
 
 namespace mailstead::rules {
 namespace {
 
+using engine::Obstacle;
 using testing::IsEmpty;
 using testing::SizeIs;
 
@@ -38,34 +42,79 @@ engine::NewMessage Message() {
   return message;
 }
 
-// Recipients 0 and 2 lead to the first mailbox, 1 to the second.
-TEST(NewMessage, CopiesAreLeftOutWhileSomebodyTakesIt) {
-  engine::NewMessage message = Message();
-  EXPECT_TRUE(CheckLeftOut(message, {}).ok());
-  // Nobody was promised anything: each recipient must be served.
-  EXPECT_EQ(ReasonOf(CheckLeftOut(message, {1})), kReasonQuotaTooSmall);
-  EXPECT_EQ(ReasonOf(CheckLeftOut(message, {0})), kReasonQuotaTooSmall);
-  EXPECT_EQ(CheckLeftOut(message, {1}).code(), absl::StatusCode::kResourceExhausted);
-  // The other mailbox serves it too.
-  message.copies[0].recipients = {0, 1, 2};
-  EXPECT_TRUE(CheckLeftOut(message, {1}).ok());
-  EXPECT_EQ(ReasonOf(CheckLeftOut(message, {0})), kReasonQuotaTooSmall);
-  message = Message();
-  message.room_promised = true;
-  EXPECT_TRUE(CheckLeftOut(message, {0}).ok());
-  EXPECT_TRUE(CheckLeftOut(message, {1}).ok());
-  EXPECT_EQ(ReasonOf(CheckLeftOut(message, {0, 1})), kReasonQuotaTooSmall);
+// What is said of a message whose copies wait so; "taken", or the reason, or "gone".
+std::string Said(const engine::NewMessage& message, const std::vector<Waiting>& waiting) {
+  const absl::Status status = CheckWaiting(message, waiting);
+  if (status.ok()) return "taken";
+  return absl::IsNotFound(status) ? "gone" : std::string(ReasonOf(status));
 }
 
-// The queue takes what mailboxes do not.
+constexpr Waiting Small(size_t copy) { return {copy, Obstacle::kTooSmall}; }
+constexpr Waiting Full(size_t copy) { return {copy, Obstacle::kFull}; }
+constexpr Waiting Gone(size_t copy) { return {copy, Obstacle::kGone}; }
+
+// Recipients 0 and 2 lead to the first mailbox, 1 to the second.
+TEST(NewMessage, CopiesWaitWhileSomebodyTakesIt) {
+  engine::NewMessage message = Message();
+  EXPECT_EQ(Said(message, {}), "taken");
+  // Nobody was promised anything: each recipient must be served.
+  EXPECT_EQ(Said(message, {Small(1)}), kReasonQuotaTooSmall);
+  EXPECT_EQ(Said(message, {Small(0)}), kReasonQuotaTooSmall);
+  EXPECT_EQ(Said(message, {Full(1)}), kReasonOverQuota);
+  EXPECT_EQ(Said(message, {Gone(1)}), "gone");
+  EXPECT_EQ(Said(message, {Small(0), Full(1)}), kReasonOverQuota) << "another time there may be room";
+  // The other mailbox serves it too.
+  message.copies[0].recipients = {0, 1, 2};
+  EXPECT_EQ(Said(message, {Small(1)}), "taken");
+  EXPECT_EQ(Said(message, {Small(0)}), kReasonQuotaTooSmall);
+  // But one that was named and is full is refused, unless only aliases led there.
+  EXPECT_EQ(Said(message, {Full(1)}), kReasonOverQuota);
+  EXPECT_EQ(Said(message, {Gone(1)}), "gone");
+  message.copies[1].may_wait = true;
+  EXPECT_EQ(Said(message, {Full(1)}), "taken");
+  EXPECT_EQ(Said(message, {Gone(1)}), "taken");
+  EXPECT_EQ(Said(message, {Small(0), Full(1)}), kReasonOverQuota);
+}
+
+TEST(NewMessage, WhatWasPromisedIsTakenWhileSomebodyTakesIt) {
+  engine::NewMessage message = Message();
+  message.room_promised = true;
+  EXPECT_EQ(Said(message, {Small(0)}), "taken");
+  EXPECT_EQ(Said(message, {Gone(1)}), "taken");
+  EXPECT_EQ(Said(message, {Small(0), Small(1)}), kReasonQuotaTooSmall);
+  EXPECT_EQ(Said(message, {Gone(0), Small(1)}), "gone");
+  // There may be room, and it was promised: it waits.
+  EXPECT_EQ(Said(message, {Small(0), Full(1)}), "taken");
+  EXPECT_EQ(Said(message, {Full(0), Full(1)}), "taken");
+}
+
+// The queue takes what mailboxes do not; but not what only waits there to be returned.
 TEST(NewMessage, WhoIsQueuedIsServed) {
   engine::NewMessage message = Message();
   message.queued.recipients = {{1, "hidden@one.example", "one.example"}};
-  EXPECT_TRUE(CheckLeftOut(message, {1}).ok());
-  EXPECT_EQ(ReasonOf(CheckLeftOut(message, {0})), kReasonQuotaTooSmall);
-  EXPECT_EQ(ReasonOf(CheckLeftOut(message, {0, 1})), kReasonQuotaTooSmall);
+  EXPECT_EQ(Said(message, {Small(1)}), "taken");
+  EXPECT_EQ(Said(message, {Small(0)}), kReasonQuotaTooSmall);
+  EXPECT_EQ(Said(message, {Small(0), Small(1)}), kReasonQuotaTooSmall);
   message.room_promised = true;
-  EXPECT_TRUE(CheckLeftOut(message, {0, 1}).ok());
+  EXPECT_EQ(Said(message, {Small(0), Small(1)}), "taken");
+  message.queued.recipients = {{1, "gone@example.test", MailboxDestination(AccountId{0})}};
+  EXPECT_EQ(Said(message, {Small(0), Small(1)}), kReasonQuotaTooSmall);
+}
+
+TEST(NewMessage, WhatKeepsACopyOut) {
+  engine::NewMessage message = Message();
+  engine::NewCopy copy;
+  Mailbox mailbox;
+  mailbox.quota_bytes = 100;
+  EXPECT_EQ(ObstacleOf(message, copy, nullptr, 1), Obstacle::kGone);
+  EXPECT_EQ(ObstacleOf(message, copy, &mailbox, 101), Obstacle::kTooSmall);
+  EXPECT_EQ(ObstacleOf(message, copy, &mailbox, 100), std::nullopt);
+  mailbox.message_bytes = 100;
+  EXPECT_EQ(ObstacleOf(message, copy, &mailbox, 1), Obstacle::kFull);
+  message.room_promised = true;
+  EXPECT_EQ(ObstacleOf(message, copy, &mailbox, 1), std::nullopt);
+  copy.may_wait = true;
+  EXPECT_EQ(ObstacleOf(message, copy, &mailbox, 1), Obstacle::kFull);
 }
 
 TEST(NewMessage, ThatOnlyGoesOutNeedsNoCopies) {

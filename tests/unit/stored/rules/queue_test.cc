@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/base/reason.h"
@@ -72,6 +74,90 @@ TEST(Queue, WhatIsKeptOfAMessage) {
   EXPECT_EQ(shown.size_bytes, 113);
   EXPECT_EQ(shown.sha256, std::string(32, 'h'));
   EXPECT_EQ(shown.recipient_count, 2);
+}
+
+// A mailbox here is no host: neither a domain nor a literal is called so.
+TEST(Queue, MailboxesAsDestinations) {
+  EXPECT_EQ(MailboxDestination(AccountId{17}), "mailbox:17");
+  EXPECT_EQ(MailboxOf("mailbox:17"), AccountId{17});
+  EXPECT_EQ(MailboxOf("mailbox:0"), AccountId{0});
+  for (const char* host : {"mailbox", "mailbox.example", "mailbox:", "mailbox:x", "[IPv6:1::2]", "17", ""}) {
+    EXPECT_EQ(MailboxOf(host), std::nullopt) << host;
+  }
+}
+
+engine::NewMessage WithCopy(std::vector<int32_t> recipients) {
+  engine::NewMessage message = Message();
+  engine::NewCopy& copy = message.copies.emplace_back();
+  copy.account = AccountId{17};
+  copy.recipients = std::move(recipients);
+  copy.address = "ann@example.test";
+  return message;
+}
+
+TEST(Queue, ACopyThatWaits) {
+  const QueuePolicy policy;
+  const QueueRecipient full =
+      WaitingRecipientOf(WithCopy({1}), {0, engine::Obstacle::kFull}, 2, policy, kNow, 0.5);
+  EXPECT_EQ(full.recipient.number, 2);
+  EXPECT_EQ(full.recipient.address, "ann@example.test");
+  EXPECT_EQ(full.recipient.destination, "mailbox:17");
+  EXPECT_EQ(full.recipient.forwarded_for, "alias@example.test");
+  EXPECT_EQ(full.recipient.attempt_count, 1) << "it was tried";
+  EXPECT_EQ(full.recipient.next_attempt_time, kNow + absl::Minutes(6));
+  EXPECT_EQ(full.recipient.last_reply.status, "4.2.2");
+  EXPECT_TRUE(IsFree(full.recipient));
+  // What cannot be delivered is due.
+  for (const engine::Obstacle obstacle : {engine::Obstacle::kTooSmall, engine::Obstacle::kGone}) {
+    const QueueRecipient due = WaitingRecipientOf(WithCopy({1}), {0, obstacle}, 2, policy, kNow, 0.5);
+    EXPECT_EQ(due.recipient.attempt_count, 0);
+    EXPECT_EQ(due.recipient.next_attempt_time, kNow);
+  }
+}
+
+// In the name of who wants to hear of a failure; of success nobody hears here.
+TEST(Queue, WhoIsToldOfACopyThatWaits) {
+  engine::NewMessage message = WithCopy({0, 1});
+  message.envelope.recipients[0].notify = {.given = true, .success = true};
+  message.envelope.recipients[1].notify = {.given = true, .success = true, .failure = true};
+  const auto notify = [&] {
+    return WaitingRecipientOf(message, {0, engine::Obstacle::kFull}, 0, QueuePolicy(), kNow, 0.5).recipient;
+  };
+  EXPECT_EQ(notify().forwarded_for, "alias@example.test");
+  EXPECT_EQ(notify().notify, (DsnNotify{.given = true, .failure = true}));
+  message.envelope.recipients[1].notify = {.given = true};
+  EXPECT_EQ(notify().forwarded_for, "a@one.example");
+  EXPECT_EQ(notify().notify, (DsnNotify{.given = true})) << "NEVER, and not as if nothing had been said";
+}
+
+TEST(Queue, WhatWaitsForAMailboxIsPutOff) {
+  const QueuePolicy policy;
+  QueueRecipient kept = WaitingRecipientOf(WithCopy({1}), {0, engine::Obstacle::kFull}, 0, policy, kNow, 0.5);
+  PutOff(kept, engine::Obstacle::kFull, policy, kNow + absl::Hours(1), 0.5);
+  EXPECT_EQ(kept.recipient.attempt_count, 2);
+  EXPECT_EQ(kept.recipient.next_attempt_time, kNow + absl::Hours(1) + absl::Minutes(12));
+  EXPECT_EQ(kept.recipient.last_reply.time, kNow + absl::Hours(1));
+  // No front-end was ever given it, so none says what became of it.
+  EXPECT_FALSE(Counts(&kept, {0, Kind::kDelivered, {}, absl::InfinitePast()}, engine::QueueGrant{1}));
+}
+
+TEST(Queue, WhatKeepsAMessageOutOfAMailbox) {
+  const QueueEntry entry = QueueEntryOf(Message(), 100, kNow);
+  Mailbox mailbox;
+  EXPECT_EQ(ObstacleOf(nullptr, entry), engine::Obstacle::kGone);
+  EXPECT_EQ(ObstacleOf(&mailbox, entry), std::nullopt);
+  mailbox.quota_messages = 1;
+  mailbox.message_count = 1;
+  EXPECT_EQ(ObstacleOf(&mailbox, entry), engine::Obstacle::kFull);
+  mailbox.quota_bytes = 99;
+  EXPECT_EQ(ObstacleOf(&mailbox, entry), engine::Obstacle::kTooSmall);
+}
+
+TEST(Queue, OfWhatWasExpandedSuccessIsNotTold) {
+  engine::NewMessage message = Message();
+  EXPECT_TRUE(QueueRecipientOf(message, 0, kNow).recipient.notify.success);
+  message.queued.recipients[0].expanded = true;
+  EXPECT_EQ(QueueRecipientOf(message, 0, kNow).recipient.notify, (DsnNotify{.given = true}));
 }
 
 TEST(Queue, WhatIsKeptOfARecipient) {
