@@ -21,6 +21,15 @@ TEST(AskedWait, Table) {
       {"RETRY IN 90SECONDS", absl::Seconds(90)},
       {"wait 1 hr.", absl::Hours(1)},
       {"try again in 2 minutes or 1 hour", absl::Minutes(2)},
+      {"451 4.7.1 Greylisting in action, please come back in 00:04:59", absl::Minutes(4) + absl::Seconds(59)},
+      {"come back in 1:00:00 or later", absl::Hours(1)},
+      {"come back in 100:00:00", kMostAskedWait},
+      // No such clock, or one that shows the time of day.
+      {"come back in 00:60:00", std::nullopt},
+      {"come back in 05:00", std::nullopt},
+      {"come back in 2001:db8::1", std::nullopt},
+      {"come back in 00:04:59:10", std::nullopt},
+      {"try again, it is 12:30:00", std::nullopt},
       // A number that no unit follows is something else.
       {"try again later, error 451 from 192.0.2.1", std::nullopt},
       {"try again later, id 4711-300s", std::nullopt},
