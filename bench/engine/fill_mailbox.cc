@@ -34,7 +34,8 @@ ABSL_FLAG(std::string, account, "huge@example.test",
           "when they are not there.");
 ABSL_FLAG(int64_t, mailboxes, 1, "How many mailboxes; each message goes to all of them.");
 ABSL_FLAG(std::string, queue_recipient, "",
-          "Into the queue, and no mailbox: the recipient of each message; % is replaced by the message's number modulo "
+          "Into the queue, and no mailbox: the recipient of each message; % is replaced by the message's "
+          "number modulo "
           "--queue_domains.");
 ABSL_FLAG(int64_t, queue_domains, 1, "How many there are of --queue_recipient.");
 ABSL_FLAG(int64_t, messages, 1'000'000, "How many messages are added.");
@@ -183,7 +184,8 @@ void Run() {
 }  // namespace mailstead::engine
 
 int main(int argc, char** argv) {
-  absl::SetProgramUsageMessage("Puts very many small messages into one mailbox, or the queue, of a data folder.");
+  absl::SetProgramUsageMessage(
+      "Puts very many small messages into one mailbox, or the queue, of a data folder.");
   absl::ParseCommandLine(argc, argv);
   mailstead::engine::Run();
   return 0;

@@ -48,7 +48,9 @@ class Mailstead(Server):
     def start(self):
         self.store = f"unix:{self.folder}/store.sock"
         self.tokens = {name: self.folder / f"{name}.token" for name in self._token_names()}
-        self._start("stored", data_dir=self.folder / "store", listen=self.store,
+        # As many connections to one host as the peer may have.
+        sending = {"delivery_sessions": 500} if "--delivery_sessions" in self._help() else {}
+        self._start("stored", data_dir=self.folder / "store", listen=self.store, **sending,
                     **{f"{name}_token_file": file for name, file in self.tokens.items()})
         self.mx_port, self.smtps_port = self.add_smtpd()
         self.pop3_port, self.pop3s_port = free_port(), free_port()
@@ -75,19 +77,22 @@ class Mailstead(Server):
 
     @property
     def sender(self):
-        return dict(user="demo@example.test", password=PASSWORD)
+        return dict(user="bench@example.test", password=PASSWORD)
 
     def send_by(self, port, sessions=100):
         """Mail for other hosts goes to this port from now on, `sessions` at a time; that for out@example.test does, too."""
         self.ctl.run("route", "set", "default", "--via", f"127.0.0.1:{port}")
         self.ctl.add_alias("out@example.test", "out@far.example.org")
+        self.add_mailboxes(["bench"])
         self._start("smtpd", name="relay", mx_listen="", submission_listen="", submissions_listen="",
                     delivery_workers=sessions, **self._frontend("relay"))
 
     def _token_names(self):
         """Those of the programs' version: until a2f7867 all front-ends had one token."""
-        text = subprocess.run([self.programs / "stored", "--help"], capture_output=True, text=True, check=True).stdout
-        return re.findall(r"^ +--([a-z]+)_token_file", text, re.MULTILINE)
+        return re.findall(r"^ +--([a-z]+)_token_file", self._help(), re.MULTILINE)
+
+    def _help(self):
+        return subprocess.run([self.programs / "stored", "--help"], capture_output=True, text=True, check=True).stdout
 
     def _frontend(self, role):
         return dict(store=self.store, store_token_file=self.tokens.get(role) or self.tokens["frontend"],
@@ -134,10 +139,17 @@ class Mailstead(Server):
     def fill_mailbox(self, name, messages, **flags):
         """Adds very many small messages to an account's mailbox by the engine itself; stored is stopped meanwhile, and
         calm again afterwards. `flags`: further ones of the program fill_mailbox."""
+        self._fill(messages, account=f"{name}@example.test", **flags)
+
+    def fill_queue(self, recipient, domains, messages):
+        """The same for the queue for other hosts; "%" in `recipient` is the number of the domain."""
+        self._fill(messages, queue_recipient=recipient, queue_domains=domains)
+
+    def _fill(self, messages, **flags):
         self._stop("stored")
         maker = self.programs / "fill_mailbox"
         argv = [str(maker if maker.exists() else BIN / "fill_mailbox"), f"--data_dir={self.folder}/store",
-                f"--account={name}@example.test", f"--messages={messages}"]
+                f"--messages={messages}"]
         subprocess.run(argv + [f"--{flag}={value}" for flag, value in flags.items()], check=True, timeout=1200)
         self._run("stored")
         # It ends after the front-ends.
@@ -166,6 +178,10 @@ class Mailstead(Server):
             if cpu_seconds(self.pids["stored"]) - before < 0.1:
                 return
         raise RuntimeError(f"stored was still busy after {seconds} s")
+
+    def most_memory_bytes(self, name):
+        """That one of the programs has held since it was started."""
+        return status_bytes(self.pids[name], "VmHWM")
 
     @contextlib.contextmanager
     def count_memory(self, what):

@@ -377,6 +377,66 @@ def send_far(server, scale):
         sink.close()
 
 
+def fill_half_dead(server, count):
+    """`count` messages wait for 1,000 domains; those of half of them cannot be reached."""
+    for kind in ("live", "dead"):
+        server.fill_queue(f"user@d%.{kind}.example", 500, count // 2)
+    server.ctl.run("route", "set", ".dead.example", "--via", "127.0.0.1:1")
+
+
+def send_queued(server, scale):
+    """Most memory of a relay, in MB, that works off 100,000 queued messages, half of them to dead domains."""
+    count = int(100_000 * scale)
+    fill_half_dead(server, count)
+    sink = MailSink(count // 2)
+    try:
+        server.send_by(sink.port)
+        sink.wait()
+        server.details["MB at most of stored"] = server.most_memory_bytes("stored") / 1e6
+        return server.most_memory_bytes("relay") / 1e6
+    finally:
+        sink.close()
+
+
+def send_new(server, scale):
+    """Longest time of a new message to a live domain, of 10, while 1,000,000 wait for 1,000 domains, half of them dead."""
+    fill_half_dead(server, int(1_000_000 * scale))
+    sink, times = MailSink(0), []
+    try:
+        for i in range(10):
+            server.ctl.add_alias(f"new{i}@example.test", f"new@new{i}.live.example")
+        server.send_by(sink.port)
+        for i in range(10):
+            # Relays and the live domains are at it meanwhile.
+            time.sleep(2)
+            one = MailSink(1)
+            try:
+                server.ctl.run("route", "set", f"new{i}.live.example", "--via", f"127.0.0.1:{one.port}")
+                begin = time.monotonic()
+                smtp_source(server.mx_port, 1, 1, recipient=f"new{i}@example.test")
+                one.wait()
+                times.append(time.monotonic() - begin)
+            finally:
+                one.close()
+        server.details["median of them, in s"] = statistics.median(times)
+        for name in ("stored", "relay"):
+            server.details[f"MB at most of {name}"] = server.most_memory_bytes(name) / 1e6
+        return max(times)
+    finally:
+        sink.close()
+
+
+def deliver_waiting(server, scale):
+    """Deliver 4 KB to mailboxes while 100,000 wait for dead domains, as a share of before."""
+    deliver(server, scale / 4)  # The first messages find a cold server.
+    before = deliver(server, scale)
+    server.fill_queue("user@d%.dead.example", 1000, int(100_000 * scale))
+    server.send_by(1)
+    server.wait_until_calm()
+    deliver(server, scale / 4)
+    return deliver(server, scale) / before
+
+
 def fdatasync_us():
     """Median microseconds of one fdatasync after 4 KB."""
     times = []
@@ -450,6 +510,9 @@ ROWS = {
     "bystander": Row(bystander, "×", (Target(5),), less_is_better=True, has_peer=False),
     "send": Row(send, "msg/s", (Target(6, PEER),)),
     "send_far": Row(send_far, "msg/s", (Target(6, PEER),)),
+    "send_queued": memory_row(send_queued, 200, "MB", has_peer=False),
+    "send_new": Row(send_new, "s", (Target(1),), less_is_better=True, has_peer=False),
+    "deliver_waiting": Row(deliver_waiting, "×", (Target(0.95),), has_peer=False),
     # No loss, but for what two runs of the same differ by.
     "front_ends_2": Row(front_ends_2, "×", (Target(0.95),), has_peer=False),
     "front_ends_4": Row(front_ends_4, "×", (Target(0.95),), has_peer=False),

@@ -340,7 +340,8 @@ asio::awaitable<void> Worker::SendReports() {
   while (!reports_.empty()) {
     std::vector<store::QueueReport> sent;
     size_t outcome_count = 0;
-    while (!reports_.empty() && sent.size() < store::kMaxReportedAttempts && outcome_count < kEnoughOutcomes) {
+    while (!reports_.empty() && sent.size() < store::kMaxReportedAttempts &&
+           outcome_count < kEnoughOutcomes) {
       outcome_count += reports_.front().outcomes.size();
       sent.push_back(std::move(reports_.front()));
       reports_.pop_front();

@@ -82,7 +82,8 @@ Task<absl::Status> LeaseAttempts(Environment& environment, rpc::Call& call, cons
     v1::Attempt& attempt = *response.add_attempts();
     ToProto(assignment.attempt, attempt);
     if (attempt.size_bytes() <= content_bytes) {
-      std::string content = co_await ReadContent(environment, QueueId{attempt.queue_id()}, attempt.size_bytes());
+      std::string content =
+          co_await ReadContent(environment, QueueId{attempt.queue_id()}, attempt.size_bytes());
       content_bytes -= static_cast<int64_t>(content.size());
       attempt.set_content(std::move(content));
     }
@@ -108,7 +109,8 @@ Task<absl::Status> FetchQueuedMessage(Environment& environment, rpc::Call& call,
   co_return sent;
 }
 
-Task<absl::Status> ReportAttempts(Environment& environment, rpc::Call& call, const v1::ReportAttemptsRequest& request,
+Task<absl::Status> ReportAttempts(Environment& environment, rpc::Call& call,
+                                  const v1::ReportAttemptsRequest& request,
                                   v1::ReportAttemptsResponse& response) {
   const size_t count = static_cast<size_t>(request.reports_size());
   if (count < 1 || count > store::kMaxReportedAttempts) {

@@ -87,6 +87,10 @@ absl::Time EventTime(const QueueEntry& entry);
 inline constexpr int32_t kRecipientsOfTurn = 100;
 inline int32_t TurnOf(int32_t number) { return number / kRecipientsOfTurn; }
 
+// A destination begins so many attempts before the others that are due have their turn: with hundreds of them what is new to
+// one waits for a few of each, and not for all that each may have at a time.
+inline constexpr size_t kAttemptsOfTurn = 2;
+
 // No attempt is added to those that one call of Lease begins once they have so many recipients: a commit has a bound.
 inline constexpr size_t kEnoughLeasedRecipients = 1000;
 

@@ -81,8 +81,10 @@ std::vector<QueueAttempt> Step::Lease(const QueueLeaseRequest& request, int64_t 
     if (first.first > now_) break;
     const std::string& name = first.second;
     rules::Destination& destination = queue_.destinations.at(name);
-    while (attempts.size() < request.attempt_limit && recipient_count < rules::kEnoughLeasedRecipients &&
-           HasReady(name) && rules::FreeAttempts(destination, policy(), now_) > 0) {
+    for (size_t turn = 0; turn < rules::kAttemptsOfTurn && attempts.size() < request.attempt_limit &&
+                          recipient_count < rules::kEnoughLeasedRecipients && HasReady(name) &&
+                          rules::FreeAttempts(destination, policy(), now_) > 0;
+         ++turn) {
       attempts.push_back(BeginAttempt(request, lease_number, name));
       recipient_count += attempts.back().message.recipients.size();
     }

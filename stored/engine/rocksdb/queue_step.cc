@@ -123,7 +123,8 @@ absl::Status QueueStep::AddFree(QueueId id, Message& message, const QueuedRecipi
                      record->ready_count == 0);
     ++record->ready_count;
   } else {
-    const std::string key = WaitingKey(recipient.destination, recipient.next_attempt_time, id, recipient.number);
+    const std::string key =
+        WaitingKey(recipient.destination, recipient.next_attempt_time, id, recipient.number);
     batch_.Put(kFamily, key, Encode(WaitingRecord{lane}));
     marks().AddWaiting(recipient.destination, key, record->waiting_count == 0);
     ++record->waiting_count;
@@ -194,11 +195,11 @@ absl::StatusOr<std::string> QueueStep::FirstDue() {
   const std::string from = marks().due_from().empty() ? std::string(1, kDueKind) : marks().due_from();
   std::string first;
   if (from >= end) return first;
-  RETURN_IF_ERROR(batch_.Scan(kFamily, from, end,
-                              [&](absl::string_view key, absl::string_view) -> absl::StatusOr<bool> {
-                                first = std::string(key);
-                                return false;
-                              }));
+  RETURN_IF_ERROR(
+      batch_.Scan(kFamily, from, end, [&](absl::string_view key, absl::string_view) -> absl::StatusOr<bool> {
+        first = std::string(key);
+        return false;
+      }));
   marks().DueBegins(first.empty() ? end : first);
   return first.empty() ? first : DestinationOfDueKey(first);
 }
@@ -267,7 +268,9 @@ absl::StatusOr<std::vector<QueueAttempt>> QueueStep::Lease(const QueueLeaseReque
     ASSIGN_OR_RETURN(DestinationRecord* const record, FindDestination(name));
     RETURN_IF_ERROR(Promote(name, *record));
     rules::Destination& destination = record->destination;
-    while (!is_enough() && record->ready_count > 0 && rules::FreeAttempts(destination, policy(), now_) > 0) {
+    for (size_t turn = 0; turn < rules::kAttemptsOfTurn && !is_enough() && record->ready_count > 0 &&
+                          rules::FreeAttempts(destination, policy(), now_) > 0;
+         ++turn) {
       ASSIGN_OR_RETURN(QueueAttempt attempt, BeginAttempt(request, lease_number, name, *record));
       recipient_count += attempt.message.recipients.size();
       attempts.push_back(std::move(attempt));
@@ -290,11 +293,11 @@ absl::StatusOr<std::vector<QueueAttempt>> QueueStep::Lease(const QueueLeaseReque
 absl::StatusOr<std::optional<std::string>> QueueStep::FirstReady(const std::string& from,
                                                                  const std::string& end) {
   std::optional<std::string> first;
-  RETURN_IF_ERROR(batch_.Scan(kFamily, from, end,
-                              [&](absl::string_view key, absl::string_view) -> absl::StatusOr<bool> {
-                                first.emplace(key);
-                                return false;
-                              }));
+  RETURN_IF_ERROR(
+      batch_.Scan(kFamily, from, end, [&](absl::string_view key, absl::string_view) -> absl::StatusOr<bool> {
+        first.emplace(key);
+        return false;
+      }));
   return first;
 }
 

@@ -87,7 +87,8 @@ class QueueStep {
   // The key of the first one between two keys.
   absl::StatusOr<std::optional<std::string>> FirstReady(const std::string& from, const std::string& end);
   // That of the one whose turn is next.
-  absl::StatusOr<std::optional<std::string>> NextReady(const std::string& name, const DestinationRecord& record);
+  absl::StatusOr<std::optional<std::string>> NextReady(const std::string& name,
+                                                       const DestinationRecord& record);
   // Whether the lanes of the destination are known, as far as a walk finds out.
   absl::StatusOr<bool> KnowLanes(const std::string& name, const DestinationRecord& record);
   // The leases under which attempts are in flight, and some that were: their numbers and ids.

@@ -303,7 +303,8 @@ TEST_P(QueueRetriesTest, FiveDaysOfThem) {
                      static_cast<int>(absl::ToInt64Hours(end - clock_.Now() + absl::Hours(133)));
     EXPECT_LE(place.attempt_count, most) << name;
     EXPECT_GE(place.probe_count, 100) << name << " is looked at every hour";
-    EXPECT_LE(place.attempt_count - place.probe_count, policy.initial_window) << name << " is looked at by one at a time";
+    EXPECT_LE(place.attempt_count - place.probe_count, policy.initial_window)
+        << name << " is looked at by one at a time";
   }
 }
 
