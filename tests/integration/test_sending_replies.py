@@ -1,7 +1,6 @@
 """A host that refuses and defers in the words of large providers: each of their replies (tests/fixtures/smtp-replies) at each
 stage. The class of the reply decides, and the words reach the operator and the sender."""
 
-import email
 import re
 import tomllib
 import unittest
@@ -9,10 +8,8 @@ import unittest
 from mailstead import dns
 from mailstead.mail_host import AS_USUAL, Host
 from mailstead.paths import REPOSITORY
-from mailstead.process import wait_until
-from mailstead.stack import SharedStackCase
+from mailstead.sending import SendingCase, said
 
-WAIT = 60
 STAGES = ("greeting", "MAIL", "RCPT", "DATA", "dot")
 
 
@@ -43,7 +40,7 @@ def replies():
     return sorted(distinct)
 
 
-class RepliesTest(SharedStackCase):
+class RepliesTest(SendingCase):
 
     @classmethod
     def build(cls, stack):
@@ -72,27 +69,13 @@ class RepliesTest(SharedStackCase):
         stack.add_relay(delivery_workers=50, delivery_port=cls.host.port, delivery_allow_networks="127.1.0.0/16",
                         dns_servers=f"127.0.0.1:{resolver.port}")
 
-    def queue(self):
-        waiting = {}
-        for message in self.stack.ctl.json("queue", "list").get("messages", []):
-            for recipient in message["recipients"]:
-                if recipient["state"] != "STATE_WAITING" or "reply_time" not in recipient:
-                    return None
-                waiting[recipient["address"]] = recipient
-        return waiting
-
     def test_each_at_each_stage(self):
         self.assertEqual(280, len(self.rows))
         with self.stack.submission(self.user) as session:
             for row in self.rows:
                 session.deliver(self.user, row.recipient, f"From: {self.user}\r\nSubject: {row.name}\r\n\r\nHello\r\n".encode())
-        wait_until(lambda: self.queue() is not None, WAIT, "the end of all attempts", interval=0.2)
-        waiting = self.queue()
-        told = {}
-        for raw in self.stack.fetch_all(self.user):
-            message = email.message_from_bytes(raw)
-            [_, recipient] = message.get_payload()[1].get_payload()
-            told[recipient["Final-Recipient"].removeprefix("rfc822; ")] = (recipient, message.get_payload()[0].get_payload())
+        waiting = self.await_attempts()
+        told = self.notices_by_recipient(self.user)
         for row in self.rows:
             with self.subTest(row.reply, stage=row.stage):
                 if row.returns:
@@ -108,14 +91,13 @@ class RepliesTest(SharedStackCase):
         self.assertEqual("4" + row.status[1:], recipient["reply_status"])
         self.assertEqual(f"mx.{row.name}.replies.test", recipient["reply_host"])
 
-    def check_returned(self, row, recipient, text):
-        self.assertEqual(("failed", "5" + row.status[1:]), (recipient["Action"], recipient["Status"]))
-        said = " ".join(recipient["Diagnostic-Code"].split())
-        self.assertTrue(said.startswith(f"smtp; {row.code} "), said)
-        self.assertTrue(said.endswith(row.words), f"{said}\n{row.words}")
-        self.assertEqual(f"dns; mx.{row.name}.replies.test", recipient["Remote-MTA"])
+    def check_returned(self, row, fields, message):
+        self.assertEqual(("failed", "5" + row.status[1:]), (fields["Action"], fields["Status"]))
+        self.assertTrue(said(fields).startswith(f"{row.code} "), said(fields))
+        self.assertTrue(said(fields).endswith(row.words), f"{said(fields)}\n{row.words}")
+        self.assertEqual(f"dns; mx.{row.name}.replies.test", fields["Remote-MTA"])
         # A line that is too long is broken where it has no blank.
-        self.assertIn("".join(row.words.split()), "".join(text.split()))
+        self.assertIn("".join(row.words.split()), "".join(message.get_payload(0).get_payload().split()))
 
 
 if __name__ == "__main__":

@@ -1,17 +1,15 @@
 """What relays are known to get wrong: where mail goes by the DNS, which host's word counts, and what a dialog leaves open.
 Each row has a domain of its own in a real DNS, whose hosts are addresses of one scripted host."""
 
-import email
+import datetime
 import re
 import ssl
 import unittest
 
 from mailstead import dns, mail_host
 from mailstead.mail_host import AS_USUAL, EXTENSIONS, Host
-from mailstead.process import wait_until
-from mailstead.stack import SharedStackCase
+from mailstead.sending import SendingCase
 
-WAIT = 60
 ZONE = "trap.test"
 MAIL = b"From: user@example.test\r\nSubject: %s\r\nMessage-ID: <%s@example.test>\r\n\r\nHello\r\n"
 EIGHT_BIT = "gr\u00fcn\r\n".encode()
@@ -86,7 +84,7 @@ ROWS = [
 ]
 
 
-class TrapsTest(SharedStackCase):
+class TrapsTest(SendingCase):
 
     @classmethod
     def build(cls, stack):
@@ -136,32 +134,6 @@ class TrapsTest(SharedStackCase):
         with self.stack.submission(user) as session:
             session.deliver(user, list(recipients), content, options)
 
-    def waiting(self):
-        """The recipients in the queue by address; None while one is under way or was not tried."""
-        found = {}
-        for message in self.stack.ctl.json("queue", "list").get("messages", []):
-            for recipient in message["recipients"]:
-                if recipient["state"] != "STATE_WAITING" or "reply_time" not in recipient:
-                    return None
-                found[recipient["address"]] = recipient
-        return found
-
-    def await_attempts(self):
-        wait_until(lambda: self.waiting() is not None, WAIT, "the end of all attempts", interval=0.1)
-        return self.waiting()
-
-    def notices(self, user):
-        """For each notice the fields of its recipients, and all of it."""
-        told = []
-        for raw in self.stack.fetch_all(user):
-            blocks = email.message_from_bytes(raw).get_payload()[1].get_payload()
-            told.append((blocks[1:], raw))
-        return told
-
-    def retry(self):
-        self.stack.ctl.run("queue", "retry", "--all", "--yes")
-        return self.await_attempts()
-
     def tearDown(self):
         self.stack.ctl.raw("queue", "cancel", "--all", "--yes")
 
@@ -178,10 +150,7 @@ class TrapsTest(SharedStackCase):
         for name, *_ in ROWS:
             self.submit(f"friend@{name}.{ZONE}", body=EIGHT_BIT, options="BODY=8BITMIME", name=name.encode())
         waiting = self.await_attempts()
-        told = {}
-        for recipients, raw in self.notices(self.user):
-            [recipient] = recipients
-            told[recipient["Final-Recipient"].removeprefix("rfc822; ")] = recipient
+        told = self.notices_by_recipient(self.user)
         for number, (name, _, _, outcome, hosts) in enumerate(ROWS):
             with self.subTest(name):
                 self.check_row(f"friend@{name}.{ZONE}", f"127.1.{number}.", outcome, hosts, waiting, told)
@@ -192,7 +161,7 @@ class TrapsTest(SharedStackCase):
         if address in waiting:
             got = f"waits {waiting[address]['reply_status']}"
         elif address in told:
-            got = f"returned {told[address]['Status']}"
+            got = f"returned {told[address][0]['Status']}"
         else:
             took = [message["address"].removeprefix(network) for message in self.host.messages
                     if message["to"] == [address]]
@@ -257,7 +226,7 @@ class TrapsTest(SharedStackCase):
         waiting = self.await_attempts()
         self.assertTrue(waiting[f"b@t8.{ZONE}"]["reply_text"].isprintable())
         self.assertTrue(all(c in b"\n" or c >= 0x20 for c in self.stack.ctl.run("queue", "list")))
-        [(_, raw)] = self.notices(self.other)
+        [raw] = self.stack.fetch_all(self.other)
         self.assertTrue(raw.isascii())
         self.assertTrue(all(c in b"\r\n\t" or 0x20 <= c < 0x7f for c in raw), raw)
         self.assertIn(b"red", raw)
@@ -269,6 +238,23 @@ class TrapsTest(SharedStackCase):
         self.stack.stored.process.wait_for_event("recipient_failed", to=f"a@t9.{ZONE}")
         self.assertEqual({}, self.await_attempts())
         self.assertEqual(([], []), (self.stack.fetch_all(self.user), self.stack.fetch_all(self.other)))
+
+    def test_who_wrote_to_an_alias_is_told_of_the_one_that_failed(self):
+        self.behaviour["127.1.200.15"] = {"RCPT": NO_USER}
+        self.stack.ctl.run("alias", "add", "team@example.test", f"a@t15.{ZONE}", f"b@t16.{ZONE}")
+        self.submit("team@example.test", user=self.other)
+        self.assertEqual({}, self.await_attempts())
+        [([recipient], _)] = self.notices(self.other)
+        self.assertEqual((f"rfc822; a@t15.{ZONE}", "5.1.1"), (recipient["Final-Recipient"], recipient["Status"]))
+        self.assertEqual(1, len(self.messages_at("127.1.200.16")))
+
+    def test_a_new_route_is_for_mail_that_waits_too(self):
+        self.behaviour["127.1.200.17"] = {"greeting": mail_host.close}
+        self.submit(f"friend@t17.{ZONE}", user=self.other)
+        self.assertEqual([f"friend@t17.{ZONE}"], list(self.await_attempts()))
+        self.stack.ctl.run("route", "set", f"t17.{ZONE}", "--via", f"127.1.200.18:{self.host.port}")
+        self.assertEqual({}, self.retry())
+        self.assertEqual(1, len(self.messages_at("127.1.200.18")))
 
     def test_smtputf8_is_asked_for_only_where_it_is_needed(self):
         self.submit(f"friend@b\u00fccher.{ZONE}", user=self.other, options="SMTPUTF8")
@@ -307,8 +293,8 @@ class TrapsTest(SharedStackCase):
         self.submit(f"friend@t13.{ZONE}", user=self.other)
         for least, most in ((200, 400), (3000, 4200)):
             [recipient] = self.await_attempts().values()
-            waits = email.utils.datetime.datetime.fromisoformat
-            seconds = (waits(recipient["next_attempt_time"]) - waits(recipient["reply_time"])).total_seconds()
+            at = datetime.datetime.fromisoformat
+            seconds = (at(recipient["next_attempt_time"]) - at(recipient["reply_time"])).total_seconds()
             self.assertTrue(least < seconds < most, seconds)
             self.retry()
 
