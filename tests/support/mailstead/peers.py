@@ -101,7 +101,7 @@ class Peer:
         script = "set -e\n" + "".join(f"mount --bind {self.folder}/{name} {place}\n"
                                       for name, place in (("passwd", "/etc/passwd"), ("group", "/etc/group"), *mounts))
         # All of its processes end with the shell, and that with unshare.
-        return [paths.tool("unshare"), "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c",
+        return [paths.tool("unshare"), "--mount", "--pid", "--fork", "--kill-child", "sh", "-c",
                 script + f"{program}\nexit $?"]
 
 
