@@ -327,9 +327,11 @@ TEST_P(QueueConformance, AMessageThatNoMailboxTakesStillGoesOut) {
 
 // Copies that wait for mailboxes here.
 
-// To "box" and its number each, by an alias.
+// To all of them by an alias, its first recipient.
 NewMessage ToAll(NewMessage message) {
+  message.envelope.recipients.resize(1);
   for (NewCopy& copy : message.copies) {
+    copy.recipients = {0};
     copy.may_wait = true;
     copy.prefix = absl::StrCat("Delivered-To: ", copy.account.value, "\r\n");
     copy.address = absl::StrCat("account", copy.account.value, "@example.test");
@@ -342,7 +344,7 @@ NewMessage ToAll(NewMessage message) {
 TEST_P(QueueConformance, ACopyForAFullMailboxWaitsUntilThereIsRoom) {
   const AccountId full = NewMailbox("full@example.test", 0, /*quota_messages=*/1);
   const AccountId other = NewMailbox("other@example.test");
-  Put(full, "fills it\r\n");
+  EngineConformance::Put(full, "fills it\r\n");
   for (const bool promised : {false, true}) {
     NewMessage mail = ToAll(NewDelivery(absl::StrCat("delivery-id-000", promised), {other, full}));
     mail.room_promised = promised;
@@ -375,7 +377,7 @@ TEST_P(QueueConformance, ACopyForAFullMailboxWaitsUntilThereIsRoom) {
   ASSERT_THAT((*tried)[0].message.recipients, SizeIs(1));
   EXPECT_EQ((*tried)[0].message.recipients[0].attempt_count, 2);
   EXPECT_THAT(engine().DeliverHere(10).value(), IsEmpty()) << "not before its next time";
-  ASSERT_EQ(engine().DeleteMessages(full, Ids(full)).value(), 1);
+  ASSERT_EQ(engine().DeleteMessages(full, EngineConformance::Ids(full)).value(), 1);
   clock().Advance(absl::Minutes(12));
   // One there is room for. It is as if it had come now.
   const auto placed = engine().DeliverHere(10);
@@ -390,7 +392,7 @@ TEST_P(QueueConformance, ACopyForAFullMailboxWaitsUntilThereIsRoom) {
   EXPECT_EQ(summary.delivery_id, "delivery-id-0000");
   EXPECT_EQ(summary.deliver_time, clock().Now());
   ASSERT_THAT(summary.recipients, SizeIs(1));
-  EXPECT_EQ(summary.recipients[0].address, absl::StrCat("box", full.value, "@example.test"));
+  EXPECT_EQ(summary.recipients[0].address, absl::StrCat("box", other.value, "@example.test")) << "the alias";
   EXPECT_EQ(EngineConformance::Fetch(full, summary.id).value(),
             absl::StrCat("Delivered-To: ", full.value, "\r\n", kTrace, kContent));
   EXPECT_EQ(engine().GetUsage(full)->message_count, 1);
@@ -404,16 +406,16 @@ TEST_P(QueueConformance, ACopyForAFullMailboxWaitsUntilThereIsRoom) {
 TEST_P(QueueConformance, ACopyOutlastsTheOthersOfItsMessage) {
   const AccountId full = NewMailbox("full@example.test", 0, 1);
   const AccountId other = NewMailbox("other@example.test");
-  Put(full, "fills it\r\n");
+  EngineConformance::Put(full, "fills it\r\n");
   const std::string content = RandomText(200'000, 1);
   ASSERT_OK(AppendStaged(ToAll(NewDelivery("delivery-id-0001", {full, other})), content, 1000).status());
-  ASSERT_EQ(engine().DeleteMessages(other, Ids(other)).value(), 1);
-  ASSERT_EQ(engine().DeleteMessages(full, Ids(full)).value(), 1);
+  ASSERT_EQ(engine().DeleteMessages(other, EngineConformance::Ids(other)).value(), 1);
+  ASSERT_EQ(engine().DeleteMessages(full, EngineConformance::Ids(full)).value(), 1);
   clock().Advance(absl::Minutes(6));
   ASSERT_THAT(engine().DeliverHere(10).value(), SizeIs(1));
   Restart();
   ASSERT_THAT(List(full), SizeIs(1));
-  EXPECT_EQ(EngineConformance::Fetch(full, Ids(full)[0]).value(),
+  EXPECT_EQ(EngineConformance::Fetch(full, EngineConformance::Ids(full)[0]).value(),
             absl::StrCat("Delivered-To: ", full.value, "\r\n", kTrace, content));
   EXPECT_THAT(Ids(), IsEmpty());
 }
@@ -421,7 +423,7 @@ TEST_P(QueueConformance, ACopyOutlastsTheOthersOfItsMessage) {
 TEST_P(QueueConformance, WhatWaitsHereIsTriedInTheOrderOfItsTimesAndNoMoreThanAsked) {
   const AccountId full = NewMailbox("full@example.test", 0, 1);
   const AccountId other = NewMailbox("other@example.test");
-  Put(full, "fills it\r\n");
+  EngineConformance::Put(full, "fills it\r\n");
   for (int i = 0; i < 5; ++i) {
     ASSERT_OK(
         Append(ToAll(NewDelivery(absl::StrCat("delivery-id-000", i), {full, other})), kContent).status());
@@ -458,7 +460,7 @@ TEST_P(QueueConformance, WhatCannotBeDeliveredHereSaysSo) {
   ASSERT_OK(engine().DeleteAccount("leaves@example.test"));
   // One whose mailbox was gone before it was looked for.
   mail.envelope.recipients.push_back({"late@example.test", {}, "", false});
-  mail.queued.recipients.push_back({3, "late@example.test", rules::MailboxDestination(AccountId{0})});
+  mail.queued.recipients.push_back({1, "late@example.test", rules::MailboxDestination(AccountId{0})});
   mail.room_promised = true;
   const auto receipt = Append(mail, kContent);
   ASSERT_OK(receipt);
@@ -482,7 +484,7 @@ TEST_P(QueueConformance, WhatCannotBeDeliveredHereSaysSo) {
 
 TEST_P(QueueConformance, WhoeverIsFullAloneIsRefused) {
   const AccountId full = NewMailbox("full@example.test", 0, 1);
-  Put(full, "fills it\r\n");
+  EngineConformance::Put(full, "fills it\r\n");
   NewMessage mail = ToAll(NewDelivery("delivery-id-0001", {full}));
   EXPECT_THAT(Append(mail, kContent).status(), HasReason(StatusCode::kResourceExhausted, kReasonOverQuota));
   // Another host takes it at once.
@@ -501,6 +503,7 @@ TEST_P(QueueConformance, NoticesComeWithTheMessageOrNotAtAll) {
   const AccountId box = NewMailbox("box@example.test");
   NewMessage mail = NewDelivery("delivery-id-0001", {small, box});
   mail.room_promised = true;
+  mail.sha256 = Sha256(kContent);
   const auto append = [&](const NewMessage& message) {
     std::vector<NewNotice> notices;
     notices.push_back(NewNoticeTo(sender, "notice-of-both-00"));
@@ -521,6 +524,7 @@ TEST_P(QueueConformance, NoticesComeWithTheMessageOrNotAtAll) {
   // A repeat tells nothing again, and neither does what is refused tell anything.
   EXPECT_TRUE(append(mail)->already_stored);
   NewMessage refused = NewDelivery("delivery-id-0002", {small});
+  refused.sha256 = Sha256(kContent);
   EXPECT_THAT(append(refused).status(), HasCode(StatusCode::kResourceExhausted));
   Restart();
   EXPECT_THAT(List(sender), SizeIs(1));

@@ -64,6 +64,30 @@ class EngineQueue : public testing::Test {
     message.sha256 = message.fingerprint = Sha256("content");
     ASSERT_TRUE(engine().Append(std::move(message), Content{"content", nullptr}).ok());
   }
+  // To two mailboxes; a copy for one that is full waits.
+  void PutHere(AccountId first, AccountId second) {
+    NewMessage message;
+    message.delivery_scope = "smtp";
+    message.envelope.delivery_id = absl::StrCat("queued-delivery-", ++count_);
+    message.envelope.recipients.resize(1);
+    for (const AccountId account : {first, second}) {
+      NewCopy& copy = message.copies.emplace_back();
+      copy.account = account;
+      copy.recipients = {0};
+      copy.may_wait = true;
+    }
+    message.queued.expire_time = clock_.Now() + absl::Hours(120);
+    message.sha256 = message.fingerprint = Sha256("content");
+    ASSERT_TRUE(engine().Append(std::move(message), Content{"content", nullptr}).ok());
+  }
+  // A mailbox that takes one message.
+  AccountId MakeSmall(const std::string& address) {
+    AccountChange change;
+    change.id = MakeAccount(engine(), address);
+    change.quota_messages = 1;
+    EXPECT_TRUE(engine().UpdateAccount(change).ok());
+    return change.id;
+  }
   std::vector<QueueAttempt> Lease(size_t limit) {
     EXPECT_TRUE(engine().RenewLease("relay", "host", absl::Hours(1)).ok());
     return engine().Lease({"relay", limit, 100}).value();
@@ -174,6 +198,51 @@ TEST_F(EngineQueue, ItsRecordsAgreeWhateverHappened) {
     clock_.Advance(absl::Minutes(3));
     Reopen();
   }
+}
+
+TEST_F(EngineQueue, WhatWaitsForMailboxesHereAgreesWhateverHappened) {
+  const AccountId other = MakeAccount(engine(), "other@example.test");
+  const AccountId full = MakeSmall("full@example.test");
+  const AccountId leaves = MakeSmall("leaves@example.test");
+  for (int i = 0; i < 20; ++i) PutHere(i % 3 == 0 ? leaves : full, other);
+  EXPECT_EQ(engine().GetQueueStatus()->recipient_count, 18);
+  Reopen();
+  const QueueDecision::Kind kinds[] = {QueueDecision::Kind::kHold, QueueDecision::Kind::kRelease,
+                                       QueueDecision::Kind::kRetry, QueueDecision::Kind::kEnd};
+  for (int round = 0; round < 8; ++round) {
+    const auto queued = engine().ListQueued(QueueId{0}, 3, 0).value();
+    for (const QueuedMessage& message : queued) {
+      EXPECT_TRUE(engine().Decide({kinds[round % 4], message.id, {}}).ok());
+    }
+    if (round == 3) {
+      EXPECT_TRUE(engine().DeleteAccount("leaves@example.test").ok());
+    }
+    const auto there = engine().ListMessages(full, MessageId{0}, 1).value();
+    for (const MessageSummary& message : there) {
+      EXPECT_EQ(engine().DeleteMessages(full, {message.id}).value(), 1);
+    }
+    EXPECT_TRUE(engine().DeliverHere(4).ok());
+    EXPECT_LE(engine().FindAccount(full)->usage.message_count, 1);
+    clock_.Advance(absl::Minutes(40));
+    Reopen();
+  }
+}
+
+// What is tried does not depend on how much waits.
+TEST_F(EngineQueue, OneStepForMailboxesHereWritesAsMuchOfALongQueueAsOfAShortOne) {
+  const AccountId other = MakeAccount(engine(), "other@example.test");
+  const AccountId full = MakeSmall("full@example.test");
+  const auto measure = [&](int messages) {
+    for (int i = 0; i < messages; ++i) PutHere(full, other);
+    clock_.Advance(absl::Hours(4));
+    TakeMost();
+    EXPECT_EQ(engine().DeliverHere(10)->size(), 10u);
+    return TakeMost();
+  };
+  const size_t of_short = measure(20);
+  EXPECT_EQ(measure(300), of_short);
+  EXPECT_LT(of_short, 100u);
+  Reopen();
 }
 
 }  // namespace
