@@ -189,10 +189,13 @@ class QueueRetriesTest : public testing::TestWithParam<int> {
       const absl::Duration gap = sent.attempts[i + 1] - sent.attempts[i];
       const absl::Duration wait = policy.retry_schedule[std::min(i, policy.retry_schedule.size() - 1)];
       EXPECT_GE(gap, wait * (1 - policy.retry_jitter)) << address << ", attempt " << i + 2;
-      if (answers)
+      if (answers) {
         EXPECT_LE(gap, wait * (1 + policy.retry_jitter) + kStep) << address << ", attempt " << i + 2;
+      }
     }
-    if (answers) EXPECT_LE(sent.attempts.front() - sent.sent_at, kStep) << address;
+    if (answers) {
+      EXPECT_LE(sent.attempts.front() - sent.sent_at, kStep) << address;
+    }
   }
 
   void CheckEnd(const std::string& address, const Sent& sent) {
