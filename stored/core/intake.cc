@@ -258,8 +258,8 @@ Task<absl::StatusOr<AccountId>> Intake::SendOn(const Resolution& resolution, int
     CO_ASSIGN_OR_RETURN(const Address parsed, ParseAddress(address));
     CO_ASSIGN_OR_RETURN(std::string destination, DestinationOf(parsed));
     if (context_.routes != nullptr) {
-      CO_ASSIGN_OR_RETURN(const AccountId mailbox,
-                          co_await context_.routes->MailboxFor(destination, DomainOf(envelope_.reverse_path)));
+      CO_ASSIGN_OR_RETURN(const AccountId mailbox, co_await context_.routes->MailboxFor(
+                                                       destination, DomainOf(envelope_.reverse_path)));
       if (mailbox.value != 0) {
         CO_ASSIGN_OR_RETURN(const std::string there, co_await context_.recipients.AddressOf(mailbox));
         // One that has gone since the route was set keeps nothing: the mail waits until an operator sees to it.
@@ -305,7 +305,8 @@ Task<absl::Status> Intake::NoteSuccess(const Resolution& resolution, AccountId k
 Task<absl::Status> Intake::ResolveOne(size_t index) {
   const EnvelopeRecipient& recipient = envelope_.recipients[index];
   const int32_t number = static_cast<int32_t>(index);
-  CO_ASSIGN_OR_RETURN(Resolution resolution, co_await context_.recipients.ResolveDestinations(recipient.address));
+  CO_ASSIGN_OR_RETURN(Resolution resolution,
+                      co_await context_.recipients.ResolveDestinations(recipient.address));
   absl::Status there = CheckDestination(resolution, promise_, may_relay_, recipient.address, index);
   if (promise_ == Promise::kGiven && absl::IsNotFound(there)) {
     if (gone_.empty()) why_gone_ = std::move(there);
@@ -325,7 +326,8 @@ Task<absl::Status> Intake::ResolveOne(size_t index) {
   if (destinations_.size() + queued_.size() > static_cast<size_t>(store::kMaxDeliveryMailboxes)) {
     co_return TooManyMailboxes("the recipients are more than 50000 mailboxes");
   }
-  const bool is_passed_over = resolution.outcome != Resolution::Outcome::kDisabled && !resolution.passed_over.empty();
+  const bool is_passed_over =
+      resolution.outcome != Resolution::Outcome::kDisabled && !resolution.passed_over.empty();
   if (is_passed_over) passed_over_.push_back({recipient.address, std::move(resolution.passed_over)});
   co_return absl::OkStatus();
 }
@@ -446,14 +448,16 @@ Task<absl::StatusOr<std::vector<engine::NewNotice>>> Intake::MakeNotices(std::st
 
 Task<absl::Status> Intake::TellAnew(std::string trace, Taken& taken) {
   CO_ASSIGN_OR_RETURN(std::vector<engine::NewNotice> notices,
-                      co_await MakeNotices(std::move(trace), taken.receipt.deliver_time, taken.receipt.waiting,
-                                           taken.notice_dropped));
+                      co_await MakeNotices(std::move(trace), taken.receipt.deliver_time,
+                                           taken.receipt.waiting, taken.notice_dropped));
   for (engine::NewNotice& notice : notices) {
     engine::Content content;
     content.whole = std::move(notice.content);
     std::vector<engine::NewNotice> none;
     // Those that were stored with it are there.
-    CO_RETURN_IF_ERROR((co_await context_.engine.Append(std::move(notice.message), std::move(content), std::move(none))).status());
+    CO_RETURN_IF_ERROR(
+        (co_await context_.engine.Append(std::move(notice.message), std::move(content), std::move(none)))
+            .status());
   }
   co_return absl::OkStatus();
 }

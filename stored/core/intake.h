@@ -153,7 +153,8 @@ class Intake {
   // What is to be told in the commit, when these copies (ascending) are not in their mailboxes. Empty: nothing; `dropped`
   // says why, where something was.
   Task<absl::StatusOr<std::vector<engine::NewNotice>>> MakeNotices(std::string trace, absl::Time time,
-                                                                   std::vector<size_t> waiting, absl::Status& dropped);
+                                                                   std::vector<size_t> waiting,
+                                                                   absl::Status& dropped);
   // What the engine has left out is made anew without what was not so.
   Task<absl::Status> TellAnew(std::string trace, Taken& taken);
   Task<absl::Status> Hash(const std::string& bytes);
@@ -190,9 +191,9 @@ class Intake {
   // Recipients that have gone since they were promised for, and what was said of the first.
   std::vector<int32_t> gone_;
   absl::Status why_gone_;
-  std::vector<Success> successes_;
-  // What the recipients are in their mailboxes.
+  // What the recipients take up in the mailboxes that they lead to.
   int64_t kept_bytes_ = 0;
+  std::vector<Success> successes_;
   // With those: as much of the content as a notice can return.
   std::string beginning_bytes_;
   // Why it cannot be stored, unless it has been.

@@ -125,8 +125,8 @@ absl::Status CheckWaiting(const engine::NewMessage& message, const std::vector<W
   if (waiting.empty()) return absl::OkStatus();
   const std::vector<bool> served = Served(message, waiting);
   if (message.room_promised) {
-    const bool waits_for_room = absl::c_any_of(
-        waiting, [](const Waiting& copy) { return copy.obstacle == engine::Obstacle::kFull; });
+    const bool waits_for_room =
+        absl::c_any_of(waiting, [](const Waiting& copy) { return copy.obstacle == engine::Obstacle::kFull; });
     if (waits_for_room || absl::c_linear_search(served, true)) return absl::OkStatus();
     return Refuse(waiting.front().obstacle, AddressOf(message, message.copies[waiting.front().copy]));
   }
@@ -147,8 +147,9 @@ absl::Status CheckWaiting(const engine::NewMessage& message, const std::vector<W
 }
 
 bool IsRefusal(const absl::Status& status) {
-  return absl::IsNotFound(status) || absl::IsFailedPrecondition(status) || absl::IsResourceExhausted(status) ||
-         absl::IsInvalidArgument(status) || absl::IsAlreadyExists(status);
+  return absl::IsNotFound(status) || absl::IsFailedPrecondition(status) ||
+         absl::IsResourceExhausted(status) || absl::IsInvalidArgument(status) ||
+         absl::IsAlreadyExists(status);
 }
 
 bool SaysTooMuch(const std::vector<size_t>& copies, const std::vector<size_t>& waiting) {

@@ -132,7 +132,8 @@ std::optional<engine::Obstacle> ObstacleOf(const Mailbox* mailbox, const QueueEn
   return IsFull(*mailbox) ? std::optional(engine::Obstacle::kFull) : std::nullopt;
 }
 
-void PutOff(QueueRecipient& kept, engine::Obstacle obstacle, const QueuePolicy& policy, absl::Time now, double dice) {
+void PutOff(QueueRecipient& kept, engine::Obstacle obstacle, const QueuePolicy& policy, absl::Time now,
+            double dice) {
   engine::QueuedRecipient& recipient = kept.recipient;
   ++recipient.attempt_count;
   recipient.next_attempt_time = NextAttemptTime(policy, recipient.attempt_count, now, dice);

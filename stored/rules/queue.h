@@ -63,7 +63,9 @@ struct QueueRecipient {
 std::string MailboxDestination(AccountId account);
 // Absent: it is a destination elsewhere.
 std::optional<AccountId> MailboxOf(absl::string_view destination);
-inline bool WaitsHere(const engine::QueuedRecipient& recipient) { return MailboxOf(recipient.destination).has_value(); }
+inline bool WaitsHere(const engine::QueuedRecipient& recipient) {
+  return MailboxOf(recipient.destination).has_value();
+}
 
 // Neither held nor in flight: it waits for its time, or for its turn.
 bool IsFree(const engine::QueuedRecipient& recipient);
@@ -101,7 +103,8 @@ void Begin(QueueRecipient& kept, engine::QueueGrant grant, const QueuePolicy& po
 // What keeps a message that waits out of a mailbox (null: there is none); absent: nothing.
 std::optional<engine::Obstacle> ObstacleOf(const Mailbox* mailbox, const QueueEntry& entry);
 // It was tried in vain.
-void PutOff(QueueRecipient& kept, engine::Obstacle obstacle, const QueuePolicy& policy, absl::Time now, double dice);
+void PutOff(QueueRecipient& kept, engine::Obstacle obstacle, const QueuePolicy& policy, absl::Time now,
+            double dice);
 
 // InvalidArgument names the field: numbers are not negative, and each is there once.
 absl::Status Check(const engine::QueueReport& report);

@@ -259,7 +259,8 @@ absl::StatusOr<std::vector<DeliveredHere>> Step::DeliverHere(size_t limit) {
   for (const auto& [id, message] : queue_.messages) {
     for (const auto& [number, kept] : message.recipients) {
       const QueuedRecipient& recipient = kept.recipient;
-      if (!rules::WaitsHere(recipient) || !rules::IsFree(recipient) || recipient.next_attempt_time > now_) continue;
+      if (!rules::WaitsHere(recipient) || !rules::IsFree(recipient) || recipient.next_attempt_time > now_)
+        continue;
       due.emplace_back(recipient.next_attempt_time, id, number);
     }
   }
@@ -381,7 +382,8 @@ void Enqueue(MemoryShared& shared, const NewMessage& message, std::shared_ptr<co
   }
   for (size_t i = 0; i < waiting.size(); ++i) {
     const int32_t number = static_cast<int32_t>(message.queued.recipients.size() + i);
-    add(rules::WaitingRecipientOf(message, waiting[i], number, shared.queue_policy(), now, shared.ThrowDice()));
+    add(rules::WaitingRecipientOf(message, waiting[i], number, shared.queue_policy(), now,
+                                  shared.ThrowDice()));
     queued.copies[number] = std::move(entries[i]);
   }
   ++state.queue_version;

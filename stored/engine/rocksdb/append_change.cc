@@ -120,7 +120,8 @@ Receipt AppendChange::TakeReceipt() {
   return std::move(receipt_);
 }
 
-absl::Status AppendChange::FindMailboxes(const Batch& batch, std::vector<std::optional<rules::Mailbox>>& mailboxes,
+absl::Status AppendChange::FindMailboxes(const Batch& batch,
+                                         std::vector<std::optional<rules::Mailbox>>& mailboxes,
                                          std::vector<MessageId>& ids) {
   mailboxes.reserve(message_.copies.size());
   ids.resize(message_.copies.size());
@@ -152,7 +153,8 @@ absl::StatusOr<int64_t> AppendChange::PutBody(Batch& batch) {
   return whole_->id();
 }
 
-void AppendChange::PutEntries(Batch& batch, int64_t body, std::vector<std::optional<rules::Mailbox>>& mailboxes,
+void AppendChange::PutEntries(Batch& batch, int64_t body,
+                              std::vector<std::optional<rules::Mailbox>>& mailboxes,
                               const std::vector<MessageId>& ids) {
   auto next_waiting = waiting_.begin();
   for (size_t i = 0; i < mailboxes.size(); ++i) {
