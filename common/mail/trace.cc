@@ -38,8 +38,8 @@ std::string Comment(absl::string_view text) {
 std::string From(const TraceInfo& info) {
   const std::string literal = AddressLiteral(info.client_address);
   if (IsDomainOrLiteral(info.helo)) return absl::StrCat(info.helo, " (", literal, ")");
-  return absl::StrCat(literal, " (", literal, ")\r\n\t(", info.esmtp ? "EHLO " : "HELO ",
-                      Comment(info.helo), ")");
+  return absl::StrCat(literal, " (", literal, ")\r\n\t(", info.esmtp ? "EHLO " : "HELO ", Comment(info.helo),
+                      ")");
 }
 
 // `address` with the A-labels of its domain; empty where its local part is not ASCII.

@@ -68,7 +68,8 @@ TEST(ReceivedField, HasAnyNameOfAClientWithoutBreaking) {
   info.client_address = "2001:db8::1";
   info.esmtp = true;
   info.smtputf8 = true;
-  EXPECT_EQ(FromClient(info), "Received: from [IPv6:2001:db8::1] ([IPv6:2001:db8::1])\r\n\t(EHLO m?ller.test)");
+  EXPECT_EQ(FromClient(info),
+            "Received: from [IPv6:2001:db8::1] ([IPv6:2001:db8::1])\r\n\t(EHLO m?ller.test)");
   // Bytes that are no UTF-8 are nothing in any header.
   info.helo = "m\xfcller";
   EXPECT_EQ(FromClient(info), "Received: from [IPv6:2001:db8::1] ([IPv6:2001:db8::1])\r\n\t(EHLO m?ller)");
