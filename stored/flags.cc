@@ -59,6 +59,27 @@ absl::StatusOr<std::vector<absl::Duration>> ParseSchedule(absl::string_view text
   return schedule;
 }
 
+constexpr int32_t kMaxSessions = 1000;
+constexpr int32_t kMaxRate = 1'000'000;
+
+struct Rate {
+  int32_t count = 0;
+  absl::Duration period = absl::Minutes(1);
+};
+
+absl::StatusOr<Rate> ParseRate(absl::string_view text) {
+  const std::pair<absl::string_view, absl::string_view> parts = absl::StrSplit(text, absl::MaxSplits('/', 1));
+  Rate rate;
+  const bool has_period = absl::StrContains(text, '/');
+  if (!absl::SimpleAtoi(parts.first, &rate.count) || rate.count < 0 || rate.count > kMaxRate ||
+      (has_period && (!absl::ParseDuration(parts.second, &rate.period) || rate.period < absl::Seconds(1) ||
+                      rate.period > absl::Hours(24)))) {
+    return absl::InvalidArgumentError(
+        "must be a number a minute up to 1000000, as 100, or a number in 1s to 24h, as 100/1m; 0: no limit");
+  }
+  return rate;
+}
+
 // What concerns several flags, or is made of one.
 void CheckTogether(Flags& flags, config::Checker& check) {
   if (flags.hostname.empty()) flags.hostname = net::MachineName();
@@ -66,6 +87,12 @@ void CheckTogether(Flags& flags, config::Checker& check) {
   absl::StatusOr<std::vector<absl::Duration>> schedule = ParseSchedule(flags.retry_schedule_text);
   check.Ok("retry_schedule", schedule.status());
   if (schedule.ok()) flags.queue_policy.retry_schedule = *std::move(schedule);
+  const absl::StatusOr<Rate> rate = ParseRate(flags.delivery_rate_text);
+  check.Ok("delivery_rate", rate.status());
+  if (rate.ok()) {
+    flags.queue_policy.rate_count = rate->count;
+    flags.queue_policy.rate_period = rate->period;
+  }
   check.That(!flags.data_dir.empty(), "data_dir", "must not be empty");
   check.OneOf("engine", flags.engine, {"rocksdb"});
   check.Ok("listen", CheckListen(flags.listen));
@@ -145,6 +172,14 @@ config::Options OptionsOf(Flags& flags) {
       Flag("retry_schedule", flags.retry_schedule_text,
            "how long after its first, second, ... try mail for another host is tried again, comma separated; the last "
            "repeats"),
+      Flag("delivery_sessions", flags.queue_policy.max_window, Between(1, kMaxSessions),
+           "most sessions at a time with the hosts of a domain, of all relays together; domains with the "
+           "same hosts share them"),
+      Flag("delivery_initial_sessions", flags.queue_policy.initial_window, Between(1, kMaxSessions),
+           "sessions at a time with hosts of which nothing is known yet; never more than --delivery_sessions"),
+      Flag("delivery_rate", flags.delivery_rate_text,
+           "most attempts to bring mail to the hosts of a domain, of all relays together, evenly spaced: a "
+           "number a minute, as 100, or in a time, as 1000/1h; 0: no limit"),
       // RFC 5321 section 4.5.4.1: at least 4 to 5 days.
       Flag("queue_lifetime", flags.queue_lifetime, Between(absl::Seconds(1), absl::Hours(24 * 365)),
            "how long mail for another host is tried before it is returned to its sender"),

@@ -43,7 +43,9 @@ struct Flags {
   // What notices to senders are from.
   std::string hostname;
   std::string retry_schedule_text = "6m,12m,25m,1h,2h,4h";
-  // Made of it.
+  // A number a minute, or "NUMBER/DURATION".
+  std::string delivery_rate_text = "0";
+  // Made of these, with its windows.
   rules::QueuePolicy queue_policy;
   absl::Duration queue_lifetime = absl::Hours(5 * 24);
   absl::Duration delay_notice_after = absl::Hours(4);

@@ -41,6 +41,8 @@ inline constexpr size_t kMaxReportedAttempts = 100;
 // What is kept of a host's reply: two lines of it (RFC 5321 section 4.5.3.1.5); and its status (RFC 3463).
 inline constexpr size_t kMaxReplyTextBytes = 1024;
 inline constexpr size_t kMaxReplyStatusBytes = 16;
+// The name of hosts in a report: as long as a domain may be (RFC 1035 section 2.3.4).
+inline constexpr size_t kMaxSiteBytes = 255;
 // Mailboxes of one message: one commit writes an entry for each.
 inline constexpr int64_t kMaxDeliveryMailboxes = 50'000;
 // What the mailboxes of one message keep of its recipients, together: each keeps those that led to it (KeptBytes), so that

@@ -61,6 +61,7 @@ absl::StatusOr<QueueAttempt> ToAttempt(fv1::Attempt& proto) {
   attempt.grant = proto.grant();
   attempt.destination = std::move(*proto.mutable_destination());
   attempt.probe = proto.probe();
+  attempt.tls_broken = proto.tls_broken();
   ASSIGN_OR_RETURN(attempt.envelope, FromProto(proto.envelope()));
   attempt.recipient_numbers.assign(proto.recipient_numbers().begin(), proto.recipient_numbers().end());
   if (attempt.recipient_numbers.size() != attempt.envelope.recipients.size()) {
@@ -101,6 +102,18 @@ fv1::AttemptReport::Sign ToProto(QueueReport::Sign sign) {
   return fv1::AttemptReport::SIGN_UNSPECIFIED;
 }
 
+fv1::AttemptReport::Tls ToProto(QueueReport::Tls tls) {
+  switch (tls) {
+    case QueueReport::Tls::kUsed:
+      return fv1::AttemptReport::TLS_USED;
+    case QueueReport::Tls::kBroken:
+      return fv1::AttemptReport::TLS_BROKEN;
+    case QueueReport::Tls::kNone:
+      break;
+  }
+  return fv1::AttemptReport::TLS_UNSPECIFIED;
+}
+
 void Fill(QueueOutcome outcome, fv1::RecipientOutcome& proto) {
   proto.set_number(outcome.number);
   proto.set_kind(ToProto(outcome.kind));
@@ -117,6 +130,8 @@ void Fill(QueueReport report, fv1::AttemptReport& proto) {
   proto.set_grant(report.grant);
   for (QueueOutcome& outcome : report.outcomes) Fill(std::move(outcome), *proto.add_outcomes());
   proto.set_sign(ToProto(report.sign));
+  proto.set_site(std::move(report.site));
+  proto.set_tls(ToProto(report.tls));
 }
 
 class StreamedBody final : public RelayApi::Body {

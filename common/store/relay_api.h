@@ -41,8 +41,10 @@ struct QueueAttempt {
   // Names it.
   int64_t grant = 0;
   std::string destination;
-  // The destination did not answer last time.
+  // The destination's hosts did not answer last time.
   bool probe = false;
+  // TLS broke with them lately: where nothing asks for it, it is not tried.
+  bool tls_broken = false;
   // With these recipients.
   Envelope envelope;
   // One for each of them.
@@ -77,10 +79,16 @@ struct QueueOutcome {
 
 struct QueueReport {
   enum class Sign : uint8_t { kNone, kAnswered, kUnreachable };
+  // kUsed: mail went under it, or is not taken without it. kBroken: it broke, and mail was taken in the clear.
+  enum class Tls : uint8_t { kNone, kUsed, kBroken };
   QueueId message;
   int64_t grant = 0;
   std::vector<QueueOutcome> outcomes;
   Sign sign = Sign::kNone;
+  // The hosts that take the destination's mail, by a name of at most kMaxSiteBytes that is the same for all destinations with
+  // these; empty: they could not be found out, or with kNone: were not looked for.
+  std::string site;
+  Tls tls = Tls::kNone;
 };
 
 // Thread-safe.

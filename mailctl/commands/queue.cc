@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/time.h"
 #include "mailctl/client.h"
 #include "mailctl/commands/commands.h"
@@ -136,17 +137,41 @@ absl::Status Show(const Arguments& arguments, Context& context) {
   return absl::OkStatus();
 }
 
+// What holds a destination's mail up, or makes it go otherwise than usual; "-": nothing.
+std::string StateText(const v1::Destination& destination) {
+  std::vector<std::string> words;
+  if (destination.has_paused_until())
+    words.push_back(absl::StrCat("away until ", FormatTime(destination.paused_until())));
+  if (destination.has_paced_until()) {
+    words.push_back(absl::StrCat("at its rate until ", FormatTime(destination.paced_until())));
+  }
+  if (destination.has_tls_broken_until()) {
+    words.push_back(
+        absl::StrCat("TLS broken, in the clear until ", FormatTime(destination.tls_broken_until())));
+  }
+  return words.empty() ? "-" : absl::StrJoin(words, "; ");
+}
+
+// "mx1.example.net,mx2.example.net", and with how many others it shares them.
+std::string SiteText(const v1::Destination& destination) {
+  if (destination.site().empty()) return "-";
+  const int64_t others = destination.site_destination_count() - 1;
+  if (others <= 0) return destination.site();
+  return absl::StrCat(destination.site(), " (with ", others, others == 1 ? " other)" : " others)");
+}
+
 absl::Status Destinations(const Arguments&, Context& context) {
   ASSIGN_OR_RETURN(Client * store, context.Store());
   JsonList json(context.output(), "destinations");
-  Table table({{"DESTINATION"}, {"WAITING", true}, {"BEING SENT", true}, {"AT A TIME", true}, {"AWAY UNTIL"}});
+  Table table(
+      {{"DESTINATION"}, {"WAITING", true}, {"BEING SENT", true}, {"AT A TIME", true}, {"STATE"}, {"HOSTS"}});
   const auto take = [&](const v1::ListDestinationsResponse& page) {
     for (const v1::Destination& destination : page.destinations()) {
       json.Add(destination);
       if (context.output().json()) continue;
       table.Row({destination.name(), absl::StrCat(destination.recipient_count()),
                  absl::StrCat(destination.in_flight_count()), absl::StrCat(destination.window()),
-                 FormatTime(destination.paused_until())});
+                 StateText(destination), SiteText(destination)});
     }
   };
   RETURN_IF_ERROR(store->Pages(store::kListDestinations, v1::ListDestinationsRequest(), take));
@@ -236,8 +261,15 @@ std::vector<Command> QueueCommands() {
        "mailctl queue list\nmailctl queue list --destination example.org", List},
       {"queue", "show", "Show a message that waits, with all its recipients.", {{"ID"}}, {}, "", "mailctl queue show 7",
        Show},
-      {"queue", "destinations", "List the domains that mail waits for.", {}, {},
-       "How many attempts each takes at a time, as it seems, and whether it answers.", "mailctl queue destinations",
+      {"queue",
+       "destinations",
+       "List the domains that mail waits for.",
+       {},
+       {},
+       "How many attempts its hosts take at a time, as it seems, and what holds its mail up: that they do "
+       "not answer, or\n"
+       "that the rate is reached. Domains with the same hosts share all that.",
+       "mailctl queue destinations",
        Destinations},
       {"queue", "stats", "Count what waits.", {}, {}, "", "mailctl queue stats", Stats},
       {"queue", "hold", "Keep mail from being sent until it is released.", id, ChangeOptions(), kChangeDetails,

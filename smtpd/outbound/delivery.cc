@@ -13,6 +13,9 @@ namespace {
 
 using Kind = RecipientOutcome::Kind;
 
+// RFC 3207 section 4: STARTTLS must come first.
+constexpr int kMustUseTls = 530;
+
 // What is known of one recipient so far.
 struct Standing {
   RecipientOutcome outcome;
@@ -72,35 +75,45 @@ class Attempt {
   }
 
   asio::awaitable<void> Try(const Way& way) {
-    const bool broke = co_await TryOnce(way);
-    if (!broke || way.key.tls.level != TlsPolicy::Level::kMay || delivery_.attempt.envelope.require_tls) co_return;
+    const Ended ended = co_await TryOnce(way);
+    if (ended != Ended::kTlsBroken || way.key.tls.level != TlsPolicy::Level::kMay ||
+        delivery_.attempt.envelope.require_tls) {
+      co_return;
+    }
     Way in_the_clear = way;
     in_the_clear.key.tls.level = TlsPolicy::Level::kNone;
-    co_await TryOnce(in_the_clear);
-  }
-
-  // True: TLS broke.
-  asio::awaitable<bool> TryOnce(const Way& way) {
-    const Ended over_any = co_await TryConnection(way, Hosts::Age::kAny);
-    if (over_any != Ended::kNotOffered) co_return over_any == Ended::kTlsBroken;
-    const Ended over_fresh = co_await TryConnection(way, Hosts::Age::kFresh);
-    co_return over_fresh == Ended::kTlsBroken;
+    fell_back_ = true;
+    const Ended ended_in_the_clear = co_await TryOnce(in_the_clear);
+    fell_back_ = false;
+    if (ended_in_the_clear == Ended::kTaken) tls_ = store::QueueReport::Tls::kBroken;
   }
 
   // How a connection has ended.
   enum class Ended {
-    kOtherwise,
+    kNotConnected,
     kTlsBroken,
+    // The host has taken the mail for some recipient.
+    kTaken,
+    kOtherwise,
     // It was closed at rest: the host has seen nothing of the mail.
     kNotOffered,
   };
+  asio::awaitable<Ended> TryOnce(const Way& way) {
+    const Ended over_any = co_await TryConnection(way, Hosts::Age::kAny);
+    if (over_any != Ended::kNotOffered) co_return over_any;
+    co_return co_await TryConnection(way, Hosts::Age::kFresh);
+  }
   asio::awaitable<Ended> TryConnection(const Way& way, Hosts::Age age) {
     Hosts::Found found = co_await delivery_.hosts.Connect(way.key, way.password, age);
     if (found.host == nullptr) {
       NoTransaction(way, found.outcome);
-      co_return found.outcome.kind == ConnectionOutcome::Kind::kTlsBroken ? Ended::kTlsBroken : Ended::kOtherwise;
+      co_return found.outcome.kind == ConnectionOutcome::Kind::kTlsBroken ? Ended::kTlsBroken
+                                                                          : Ended::kNotConnected;
     }
     answered_ = true;
+    if (found.host->protection().encrypted() && tls_ == store::QueueReport::Tls::kNone) {
+      tls_ = store::QueueReport::Tls::kUsed;
+    }
     std::vector<size_t> places;
     Transaction transaction = MakeTransaction(places);
     const absl::Status rewound = co_await delivery_.body.Rewind();
@@ -110,14 +123,26 @@ class Attempt {
       delivery_.hosts.GiveBack(way.key, std::move(found.host));
       co_return Ended::kOtherwise;
     }
-    const TransactionOutcome outcome = co_await found.host->Send(std::move(transaction), delivery_.body);
+    TransactionOutcome outcome = co_await found.host->Send(std::move(transaction), delivery_.body);
     if (age == Hosts::Age::kAny && NotOffered(outcome)) co_return Ended::kNotOffered;
     ++transaction_count_;
     last_host_ = way.host;
     last_protection_ = found.host->protection();
+    if (!last_protection_.encrypted() && (fell_back_ || delivery_.attempt.tls_broken)) MindWantedTls(outcome);
     Take(way, places, outcome, found.host->connection());
     if (found.host->connection().usable()) delivery_.hosts.GiveBack(way.key, std::move(found.host));
-    co_return Ended::kOtherwise;
+    const bool taken = std::any_of(outcome.recipients.begin(), outcome.recipients.end(),
+                                   [](const RecipientOutcome& one) { return one.kind == Kind::kDelivered; });
+    co_return taken ? Ended::kTaken : Ended::kOtherwise;
+  }
+
+  // In the clear because TLS broke, at a host that takes nothing that way.
+  void MindWantedTls(TransactionOutcome& outcome) {
+    for (RecipientOutcome& one : outcome.recipients) {
+      if (one.kind != Kind::kFailed || one.code != kMustUseTls) continue;
+      one.kind = Kind::kDeferred;
+      wants_tls_ = true;
+    }
   }
 
   // A connection that ends at rest behind a transaction, as with a 421 right after the 250, has taken it.
@@ -206,6 +231,7 @@ class Attempt {
     store::QueueReport report;
     report.message = delivery_.attempt.message;
     report.grant = delivery_.attempt.grant;
+    report.tls = wants_tls_ ? store::QueueReport::Tls::kUsed : tls_;
     report.sign = answered_ ? store::QueueReport::Sign::kAnswered : store::QueueReport::Sign::kUnreachable;
     for (size_t i = 0; i < standing_.size(); ++i) {
       Standing& one = standing_[i];
@@ -236,6 +262,10 @@ class Attempt {
   std::string last_host_;
   Protection last_protection_;
   bool answered_ = false;
+  // What is tried is in the clear because TLS broke.
+  bool fell_back_ = false;
+  bool wants_tls_ = false;
+  store::QueueReport::Tls tls_ = store::QueueReport::Tls::kNone;
 };
 
 }  // namespace

@@ -10,7 +10,9 @@
 //   - When a connection is lost behind the end of the message it is not known whether the host has taken it: no other host
 //     gets it now, and it is deferred. That is the one way in which a message is sent twice.
 //   - A connection that had rested may have been closed meanwhile: the mail goes over a fresh one, at once.
-//   - Where TLS is wanted and not required, and breaks, the same address is tried once more in the clear.
+//   - Where TLS is wanted and not required, and breaks, the same address is tried once more in the clear. That a host took
+//     mail then is reported, so that the next attempts need not find it out. One that wants TLS after all (530, RFC 3207
+//     section 4) defers the mail: its TLS may work later, and then that is reported.
 //   - Where the sender asks for REQUIRETLS, and TLS is not there or breaks, the host is one that cannot be offered the mail.
 #pragma once
 

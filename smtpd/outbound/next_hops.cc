@@ -6,6 +6,7 @@
 #include <system_error>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
@@ -67,6 +68,17 @@ std::vector<address> AddressesOf(const Answer& answer) {
       addresses.push_back(asio::ip::address_v6(*ipv6));
   }
   return addresses;
+}
+
+// Not only those of `order`, which are some of them where there are many.
+std::vector<std::string> BestNames(const Answer& answer, const dns::MxOrder& order) {
+  std::vector<std::string> names;
+  for (const dns::Record& record : answer.records) {
+    const dns::Mx& mx = std::get<dns::Mx>(record);
+    if (mx.preference == order.hosts.front().preference && dns::IsHostName(mx.exchange))
+      names.push_back(mx.exchange);
+  }
+  return names;
 }
 
 void RefuseForbidden(const AddressRules& rules, std::vector<address>* addresses, HostAddresses* host) {
@@ -190,6 +202,7 @@ asio::awaitable<NextHopsResult> NextHopFinder::ForDomain(std::string domain, abs
     }
     NextHops found;
     found.hosts.push_back({.host = domain, .canonical_name = domain, .addresses = {*literal}});
+    found.best_names = {absl::AsciiStrToLower(domain)};
     co_return found;
   }
   dns::Question question{.name = domain, .type = dns::Type::kMx};
@@ -213,6 +226,7 @@ asio::awaitable<NextHopsResult> NextHopFinder::ForDomain(std::string domain, abs
   NextHops found;
   found.mx_secure = answer.secure;
   found.implicit = order.outcome == dns::MxOutcome::kImplicit;
+  found.best_names = found.implicit ? std::vector<std::string>{domain} : BestNames(answer, order);
   co_return co_await ResolveHosts(std::move(domain), std::move(order.hosts), std::move(found),
                                   &options_.rules, deadline);
 }

@@ -44,6 +44,9 @@ struct NextHops {
   bool implicit = false;
   // Hosts whose addresses could not be found out now. When none of `hosts` takes the mail for good, one of these may.
   std::vector<std::string> unresolved;
+  // All hosts of the best preference, in no order, whether they have an address or not: those that the mail goes to. In lower
+  // case.
+  std::vector<std::string> best_names;
 };
 
 struct NoNextHop {

@@ -100,6 +100,7 @@ void RelayJournal::Attempted(const store::QueueAttempt& attempt, const DeliveryR
   obs::LogInfo("attempted", {{"queued", attempt.message.value},
                              {"delivery", attempt.envelope.delivery_id},
                              {"destination", attempt.destination},
+                             {"site", result.report.site},
                              {"host", result.host},
                              {"tls", result.protection.version},
                              {"cipher", result.protection.cipher},

@@ -12,10 +12,13 @@
 #include "common/base/reason.h"
 #include "common/base/status.h"
 #include "common/store/limits.h"
+#include "smtpd/outbound/site_name.h"
 
 namespace mailstead::smtp::outbound {
 namespace {
 
+// RFC 5321 section 4.5.4.2.
+constexpr uint16_t kSmtpPort = 25;
 constexpr absl::Duration kStoreAwayPause = absl::Seconds(1);
 // RFC 8314 section 7.3: TLS from the first byte. A route's; what the DNS names is for STARTTLS.
 constexpr uint16_t kSubmissionsPort = 465;
@@ -43,6 +46,11 @@ std::string BareAddress(absl::string_view host) {
   return std::string(host);
 }
 
+// What a route's host is called in the name of its site: as the MX records have it, where it is reached as they are.
+std::string NameOf(const store::Route::Host& host) {
+  return host.port == kSmtpPort ? host.host : absl::StrCat(host.host, ":", host.port);
+}
+
 // The one place that decides how a connection is protected.
 TlsPolicy PolicyFor(const store::QueueAttempt& attempt, const store::Route* route, uint16_t port,
                     const std::string& host) {
@@ -52,6 +60,9 @@ TlsPolicy PolicyFor(const store::QueueAttempt& attempt, const store::Route* rout
   if (attempt.envelope.require_tls) policy.level = TlsPolicy::Level::kVerify;
   policy.implicit = route != nullptr && port == kSubmissionsPort && policy.level != TlsPolicy::Level::kNone;
   if (policy.implicit && !policy.needs_tls()) policy.level = TlsPolicy::Level::kRequire;
+  // SECURITY: what breaks TLS on the way once keeps mail in the clear for hours where nobody asks for more; elsewhere it is
+  // not even looked at.
+  if (attempt.tls_broken && policy.level == TlsPolicy::Level::kMay) policy.level = TlsPolicy::Level::kNone;
   const std::string name = BareAddress(host);
   asio::error_code not_an_address;
   (void)asio::ip::make_address(name, not_an_address);
@@ -244,17 +255,24 @@ asio::awaitable<void> Worker::Attempt(store::QueueAttempt attempt) {
 
 asio::awaitable<DeliveryResult> Worker::Deliver(const store::QueueAttempt& attempt) {
   Ways ways = co_await FindWays(attempt);
-  if (ways.report.has_value()) co_return DeliveryResult{*std::move(ways.report), "", {}};
+  DeliveryResult result;
+  if (ways.report.has_value()) {
+    result.report = *std::move(ways.report);
+    result.report.site = std::move(ways.site);
+    co_return result;
+  }
   FetchedBody body(store_, attempt, Context(options_.report_patience));
   const absl::Status fetched = co_await body.Fetch();
   if (!fetched.ok()) {
-    store::QueueReport unread =
+    result.report =
         ReportWithoutWay(attempt, "4.3.0", absl::StrCat("the message could not be read: ", fetched.message()),
                          store::QueueReport::Sign::kNone);
-    co_return DeliveryResult{std::move(unread), "", {}};
+    co_return result;
   }
   Delivery delivery{attempt, std::move(ways.ways), ways.some_unresolved, body, pool_};
-  co_return co_await outbound::Deliver(std::move(delivery));
+  result = co_await outbound::Deliver(std::move(delivery));
+  result.report.site = std::move(ways.site);
+  co_return result;
 }
 
 void Worker::AddWays(const store::QueueAttempt& attempt, const NextHops& hops, uint16_t port, const store::Route* route,
@@ -305,11 +323,15 @@ asio::awaitable<Worker::Ways> Worker::FindWays(const store::QueueAttempt& attemp
       co_return ways;
     }
     ways.some_unresolved = !hops.unresolved.empty();
+    ways.site = SiteName(hops.best_names);
     AddWays(attempt, hops, options_.port, route, ways);
     if (ways.ways.empty()) ways.report = NoAddressOfFamily(attempt, *route);
     co_return ways;
   }
   std::string why;
+  std::vector<std::string> names;
+  for (const store::Route::Host& host : route->hosts) names.push_back(NameOf(host));
+  ways.site = SiteName(std::move(names));
   for (const store::Route::Host& host : route->hosts) {
     NextHopsResult found = co_await finder_.ForHost(host.host, deadline);
     if (const auto* none = std::get_if<NoNextHop>(&found)) {

@@ -77,6 +77,8 @@ class Worker {
   class FetchedBody;
   struct Ways {
     std::vector<Way> ways;
+    // Of their hosts (site_name.h).
+    std::string site;
     bool some_unresolved = false;
     // There are none: why.
     std::optional<store::QueueReport> report;

@@ -39,7 +39,9 @@ size_t SizeOf(const engine::QueuedMessage& message) {
   return size;
 }
 
-size_t SizeOf(const engine::QueueDestination& destination) { return sizeof(destination) + destination.name.size(); }
+size_t SizeOf(const engine::QueueDestination& destination) {
+  return sizeof(destination) + destination.name.size() + destination.site.size();
+}
 
 bool AsksForRecipients(const QueueFilter& filter) { return !filter.recipient.empty() || !filter.destination.empty(); }
 

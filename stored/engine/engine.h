@@ -179,13 +179,14 @@ class LeaseEngine {
 // Mail on its way to other hosts, and what waits for mailboxes here. A message comes in by MessageEngine::Append, in one
 // commit with its mailboxes' copies; its content is kept once for both, until its last recipient has ended.
 //
-// Recipients wait under their destinations (stored/rules/destination.h). An attempt is begun for a front-end's lease, and
-// is in flight until it is reported or the lease has ended. Only delivered and failed end a recipient: silence does not.
+// Recipients wait under their destinations (stored/rules/destination.h), and these hang under sites, which have the limits
+// (stored/rules/site.h). An attempt is begun for a front-end's lease, and is in flight until it is reported or the lease has
+// ended. Only delivered and failed end a recipient: silence does not.
 class QueueEngine {
  public:
   virtual ~QueueEngine() = default;
 
-  // What is due, of the destinations that have waited longest first, within what each takes at a time. Of one destination
+  // What is due, of the destinations that have waited longest first, within what the hosts of each take. Of one destination
   // lanes take turns; within a lane the next hundred of a message with many recipients wait behind the first of the others.
   // Before it is reported OK it is kept that the attempts have begun, and when each recipient is due next if nothing is
   // ever heard of them. Nothing of what waits for mailboxes here. FailedPrecondition with kReasonNoLease.
@@ -203,7 +204,8 @@ class QueueEngine {
   // rules::Check.
   virtual Task<absl::StatusOr<QueueChange>> Decide(QueueDecision decision, std::vector<NewNotice> notices) = 0;
   // Of attempts whose lease has ended, or is overdue: puts at most `limit` recipients back, due when their attempt said.
-  // How many there were; fewer than `limit`: that was all.
+  // How many there were; fewer than `limit`: that was all. Also drops some of the destinations that are kept for their hosts
+  // alone, when it is time.
   virtual Task<absl::StatusOr<size_t>> TakeBack(size_t limit) = 0;
 
   // Tries, in one commit, at most `limit` recipients that wait for mailboxes here and are due, in the order of their times.

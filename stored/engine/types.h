@@ -401,8 +401,10 @@ struct QueueLeaseRequest {
 struct QueueAttempt {
   QueueGrant grant;
   std::string destination;
-  // The destination did not answer last time: this looks whether it does again.
+  // Its hosts did not answer last time: this looks whether they do again.
   bool probe = false;
+  // TLS that nothing asks for does not work with them.
+  bool tls_broken = false;
   QueuedMessage message;
 };
 
@@ -422,7 +424,7 @@ struct QueueOutcome {
 
 // What came of an attempt.
 struct QueueReport {
-  // Of the destination, apart from the message (rules/destination.h).
+  // Of the hosts that take the destination's mail, apart from the message (rules/site.h).
   enum class Sign : uint8_t {
     kNone,
     // A host of it took a connection and talked sense.
@@ -430,10 +432,21 @@ struct QueueReport {
     // No host of it could be reached, or all ended the connection before a transaction began.
     kUnreachable,
   };
+  enum class Tls : uint8_t {
+    kNone,
+    // Mail went under it.
+    kUsed,
+    // It broke, and mail went in the clear where nothing forbids that.
+    kBroken,
+  };
   QueueId message;
   QueueGrant grant;
   std::vector<QueueOutcome> outcomes;
   Sign sign = Sign::kNone;
+  // Names the hosts, the same for all destinations that have these (rules::CheckSiteName). Empty: they could not be found
+  // out; with Sign::kNone: nothing was looked for.
+  std::string site;
+  Tls tls = Tls::kNone;
 };
 
 // What came of a recipient that waited for a mailbox here.
@@ -485,10 +498,19 @@ struct QueueDestination {
   std::string name;
   int64_t recipient_count = 0;
   int64_t in_flight_count = 0;  // attempts
-  // Attempts at a time that it takes, as it seems.
+  // The hosts that take its mail; empty: not known. All that follows is of these.
+  std::string site;
+  // Of all destinations that have these hosts, and how many there are.
+  int64_t site_in_flight_count = 0;
+  int64_t site_destination_count = 0;
+  // Attempts at a time that they take, as it seems.
   int32_t window = 0;
-  // When it is tried again; InfinitePast: it answers.
+  // When they are tried again; InfinitePast: they answer.
   absl::Time paused_until = absl::InfinitePast();
+  // From when on the rate allows an attempt; InfinitePast: now.
+  absl::Time paced_until = absl::InfinitePast();
+  // Until when mail goes in the clear where nothing forbids it; InfinitePast: nothing is known against their TLS.
+  absl::Time tls_broken_until = absl::InfinitePast();
 };
 
 struct LeaseInfo {

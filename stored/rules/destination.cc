@@ -6,91 +6,48 @@
 #include "stored/rules/times.h"
 
 namespace mailstead::rules {
-namespace {
 
-constexpr int32_t kStep = 1000;
-
-// One part of as many as the window is wide: that many of them make a step (of windows up to 31; of wider ones one less may).
-int32_t PartOf(int32_t window) { return (kStep + window - 1) / window; }
-
-}  // namespace
-
-int32_t WindowOf(const Destination& destination, const QueuePolicy& policy) {
-  const int32_t most = std::max(1, policy.max_window);
-  return std::clamp(destination.window == 0 ? policy.initial_window : destination.window, 1, most);
+std::string SiteNameOf(absl::string_view name, const Destination& destination) {
+  return destination.site.empty() ? OwnSiteName(name) : destination.site;
 }
 
-bool IsAway(const Destination& destination) { return destination.missed >= kStep; }
-
-int32_t FreeAttempts(const Destination& destination, const QueuePolicy& policy, absl::Time now) {
-  if (IsAway(destination)) return destination.in_flight_count == 0 && now >= destination.paused_until ? 1 : 0;
-  return std::max(0, WindowOf(destination, policy) - destination.in_flight_count);
+void Learn(Destination& destination, absl::string_view site, const QueuePolicy& policy, absl::Time now) {
+  destination.site = std::string(site);
+  const absl::Duration since_epoch = now + policy.site_memory - absl::UnixEpoch();
+  destination.site_until = absl::UnixEpoch() + absl::Ceil(since_epoch, kSiteMemoryStep);
 }
 
-void Begin(Destination& destination, absl::Time now) {
-  ++destination.in_flight_count;
-  // So that one of which nothing is ever heard costs a pause, too.
-  if (IsAway(destination)) destination.paused_until = Kept(now + destination.pause);
+void Unlearn(Destination& destination) {
+  destination.site.clear();
+  destination.site_until = absl::InfinitePast();
 }
 
-void End(Destination& destination, engine::QueueReport::Sign sign, const QueuePolicy& policy,
-         absl::Time now) {
-  --destination.in_flight_count;
-  const int32_t window = WindowOf(destination, policy);
-  switch (sign) {
-    case engine::QueueReport::Sign::kNone:
-      return;
-    case engine::QueueReport::Sign::kAnswered:
-      destination.missed = 0;
-      destination.paused_until = absl::InfinitePast();
-      destination.pause = absl::ZeroDuration();
-      destination.gained += PartOf(window);
-      destination.window = window;
-      if (destination.gained < kStep) return;
-      destination.gained = 0;
-      destination.window = std::min(window + 1, std::max(1, policy.max_window));
-      return;
-    case engine::QueueReport::Sign::kUnreachable:
-      break;
-  }
-  if (IsAway(destination)) {
-    // One that began before it was away says nothing new.
-    if (destination.in_flight_count > 0) return;
-    destination.pause = Kept(std::min(2 * destination.pause, policy.longest_pause));
-    destination.paused_until = Kept(now + destination.pause);
-    return;
-  }
-  destination.window = window;
-  destination.missed += PartOf(window);
-  destination.lost += PartOf(window);
-  if (destination.lost >= kStep) {
-    destination.lost = 0;
-    destination.window = std::max(1, window - 1);
-  }
-  if (!IsAway(destination)) return;
-  destination.pause = Kept(std::min(policy.first_pause, policy.longest_pause));
-  destination.paused_until = Kept(now + destination.pause);
+bool IsIdle(const Destination& destination) {
+  return destination.recipient_count == 0 && destination.in_flight_count == 0;
 }
 
-absl::Time DueTime(const Destination& destination, const QueuePolicy& policy) {
-  if (!IsAway(destination)) {
-    return destination.in_flight_count < WindowOf(destination, policy) ? destination.waiting_since
-                                                                       : absl::InfiniteFuture();
-  }
-  if (destination.in_flight_count > 0) return absl::InfiniteFuture();
-  return std::max(destination.waiting_since, destination.paused_until);
-}
+bool IsRemembered(const Destination& destination) { return IsIdle(destination) && !destination.site.empty(); }
+
+bool IsStale(const Destination& destination, absl::Time now) { return destination.site_until <= now; }
 
 void AddWaiting(Destination& destination, absl::Time next_attempt_time) {
   destination.waiting_since = std::min(destination.waiting_since, next_attempt_time);
 }
 
-void Wake(Destination& destination) { destination.paused_until = absl::InfinitePast(); }
-
 engine::QueueDestination QueueDestinationOf(absl::string_view name, const Destination& destination,
-                                            const QueuePolicy& policy) {
-  return {std::string(name), destination.recipient_count, destination.in_flight_count,
-          WindowOf(destination, policy), destination.paused_until};
+                                            const Site& site, const QueuePolicy& policy, absl::Time now) {
+  engine::QueueDestination shown;
+  shown.name = std::string(name);
+  shown.recipient_count = destination.recipient_count;
+  shown.in_flight_count = destination.in_flight_count;
+  shown.site = destination.site;
+  shown.site_in_flight_count = site.in_flight_count;
+  shown.site_destination_count = site.destination_count;
+  shown.window = WindowOf(site, policy);
+  shown.paused_until = site.paused_until;
+  if (PacedUntil(site, policy) > now) shown.paced_until = PacedUntil(site, policy);
+  if (IsTlsBroken(site, now)) shown.tls_broken_until = site.tls_broken_until;
+  return shown;
 }
 
 uint64_t LaneOf(absl::string_view lane) {

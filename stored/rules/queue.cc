@@ -8,6 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/base/reason.h"
+#include "common/base/status.h"
+#include "stored/rules/site.h"
 #include "stored/rules/times.h"
 
 namespace mailstead::rules {
@@ -143,6 +145,7 @@ void PutOff(QueueRecipient& kept, engine::Obstacle obstacle, const QueuePolicy& 
 }
 
 absl::Status Check(const engine::QueueReport& report) {
+  RETURN_IF_ERROR(CheckSiteName(report.site));
   return CheckNumbers("outcomes.number", report.outcomes,
                       [](const engine::QueueOutcome& outcome) { return outcome.number; });
 }

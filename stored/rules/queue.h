@@ -23,12 +23,22 @@ struct QueuePolicy {
                                                 absl::Hours(1),   absl::Hours(2),    absl::Hours(4)};
   // Each wait is longer or shorter by up to this part of itself, so that what failed together does not come back together.
   double retry_jitter = 0.1;
-  // Attempts at a time to one destination: where it begins, and the most.
+  // Attempts at a time to the hosts of a destination: where it begins, and the most.
   int32_t initial_window = 5;
   int32_t max_window = 20;
-  // A destination that does not answer is tried again after this, and twice as long each time up to the greatest.
+  // Attempts that begin there in each such period, at least 1 s; 0: as many as it takes.
+  int32_t rate_count = 0;
+  absl::Duration rate_period = absl::Minutes(1);
+  // Hosts that do not answer are tried again after this, and twice as long each time up to the greatest.
   absl::Duration first_pause = absl::Minutes(1);
   absl::Duration longest_pause = absl::Hours(1);
+  // How long it is believed that a destination has the hosts that were last reported, at least 1 h. A day: few records in the
+  // DNS live longer, and hosts that are away hold up a domain which has left them for a fifth of its mail's lifetime at most.
+  // So long it is kept when nothing waits for it.
+  absl::Duration site_memory = absl::Hours(24);
+  // Destinations that are kept for their hosts though nothing waits for them, of some 200 bytes each. Whose time is over
+  // first makes room.
+  int64_t most_remembered = 50'000;
 };
 
 // When a recipient is due again whose attempt with this number (1 and up) begins now. `dice` is from 0 up to 1.

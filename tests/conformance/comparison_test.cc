@@ -130,7 +130,7 @@ std::string Describe(const QueuedMessage& message) {
 }
 std::string Describe(const QueueAttempt& attempt) {
   return absl::StrCat(attempt.grant.value, " ", attempt.destination, " ", attempt.probe, " ",
-                      Describe(attempt.message));
+                      attempt.tls_broken, " ", Describe(attempt.message));
 }
 std::string Describe(const QueueChange& change) {
   return absl::StrCat("ended ", absl::StrJoin(change.ended, ","), " deferred ",
@@ -146,7 +146,10 @@ std::string Describe(const QueueStatus& status) {
 }
 std::string Describe(const QueueDestination& destination) {
   return absl::StrCat(destination.name, " ", destination.recipient_count, " ", destination.in_flight_count,
-                      " ", destination.window, " ", Describe(destination.paused_until));
+                      " ", destination.site, " ", destination.site_in_flight_count, " ",
+                      destination.site_destination_count, " ", destination.window, " ",
+                      Describe(destination.paused_until), " ", Describe(destination.paced_until), " ",
+                      Describe(destination.tls_broken_until));
 }
 std::string Describe(const EngineStatus& status) {
   std::vector<std::string> leases;
@@ -172,7 +175,8 @@ std::string Describe(const absl::StatusOr<T>& result) {
 
 class Comparison {
  public:
-  explicit Comparison(uint64_t seed) : random_(seed), memory_store_(std::make_shared<MemoryStore>()) {
+  explicit Comparison(uint64_t seed)
+      : random_(seed), has_rate_(seed % 2 == 1), memory_store_(std::make_shared<MemoryStore>()) {
     // The disk is not what is compared.
     const std::string root = std::filesystem::is_directory("/dev/shm")
                                  ? "/dev/shm"
@@ -302,6 +306,12 @@ class Comparison {
     memory_.reset();
     MemoryOptions memory_options{memory_store_, &clock_, &clock_, nullptr};
     memory_options.dice = [] { return 0.3; };
+    // With a rate for some seeds; what is remembered is forgotten again while it runs.
+    rules::QueuePolicy policy;
+    policy.rate_count = has_rate_ ? 20 : 0;
+    policy.most_remembered = 2;
+    policy.site_memory = absl::Hours(1);
+    memory_options.queue_policy = policy;
     memory_ = OpenMemoryEngine(memory_options);
     rocksdb_.reset();
     RocksDbOptions options;
@@ -312,6 +322,7 @@ class Comparison {
     options.clock = &clock_;
     options.lease_clock = &clock_;
     options.dice = [] { return 0.3; };
+    options.queue_policy = policy;
     // Deletions of several messages are hidden at once and taken away slowly, while others go on.
     options.max_deleted_at_once = static_cast<size_t>(1 + Below(4));
     options.max_reclaimed_at_once = 1;
@@ -538,6 +549,14 @@ class Comparison {
     report.sign = OneOf<QueueReport::Sign>(
         {QueueReport::Sign::kNone, QueueReport::Sign::kAnswered, QueueReport::Sign::kUnreachable});
     if (attempt.destination == "gone.example") report.sign = QueueReport::Sign::kUnreachable;
+    // Now and then the hosts are others, or cannot be found out.
+    if (Below(8) != 0) {
+      report.site =
+          OneOf<std::string>({"mx.example", "mx.example", "mx.example", "away.example", "away.example", ""});
+    }
+    if (report.site == "away.example") report.sign = QueueReport::Sign::kUnreachable;
+    report.tls = OneOf<QueueReport::Tls>(
+        {QueueReport::Tls::kNone, QueueReport::Tls::kUsed, QueueReport::Tls::kBroken});
     for (const QueuedRecipient& recipient : attempt.message.recipients) {
       if (Below(10) == 0) continue;
       QueueOutcome& outcome = report.outcomes.emplace_back();
@@ -793,6 +812,7 @@ class Comparison {
   }
 
   std::mt19937_64 random_;
+  const bool has_rate_;
   TestClock clock_;
   ThreadExecutor executor_;
   std::string path_;

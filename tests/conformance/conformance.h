@@ -24,6 +24,7 @@
 #include "absl/time/time.h"
 #include "common/base/clock.h"
 #include "stored/engine/engine.h"
+#include "stored/rules/queue.h"
 #include "tests/support/block_on.h"
 #include "tests/support/sync_engine.h"
 
@@ -52,10 +53,13 @@ class EngineUnderTest {
   TestClock& clock() { return clock_; }
   // What the queue's dice show.
   void SetDice(double dice) { dice_.store(dice); }
+  // How the queue is worked off from the next Restart on.
+  void SetQueuePolicy(rules::QueuePolicy policy) { queue_policy_ = std::move(policy); }
 
  protected:
   TestClock clock_;
   std::atomic<double> dice_{0.5};
+  rules::QueuePolicy queue_policy_;
   ThreadExecutor executor_;
 };
 
@@ -184,6 +188,16 @@ class QueueConformance : public EngineConformance {
   NewNotice NewNoticeTo(AccountId account, absl::string_view delivery_id);
   // Hosts of this destination are not reached until it is away.
   void LetItBeAway(const std::string& destination);
+  // One attempt was at these hosts.
+  QueueChange ReportSite(const QueueAttempt& attempt, const std::string& site,
+                         QueueOutcome::Kind kind = QueueOutcome::Kind::kDelivered,
+                         QueueReport::Sign sign = QueueReport::Sign::kAnswered,
+                         QueueReport::Tls tls = QueueReport::Tls::kNone);
+  // An attempt at each of these destinations has found these hosts. Nothing else is due.
+  void LearnSite(const std::string& site, const std::vector<std::string>& destinations);
+  // These hosts, which take the mail of this destination among others, are away.
+  void LetSiteBeAway(const std::string& site, const std::string& destination);
+  QueueDestination FindDestination(const std::string& name);
 
   int delivery_count_ = 0;
 };

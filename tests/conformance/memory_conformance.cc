@@ -25,6 +25,7 @@ class MemoryUnderTest final : public EngineUnderTest {
     options.clock = &clock_;
     options.executor = waits_ ? &executor_ : nullptr;
     options.dice = [this] { return dice_.load(); };
+    options.queue_policy = queue_policy_;
     engine_ = OpenMemoryEngine(options);
   }
 

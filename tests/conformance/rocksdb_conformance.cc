@@ -41,6 +41,7 @@ class RocksDbUnderTest final : public EngineUnderTest {
     options.clock = &clock_;
     options.lease_clock = &clock_;
     options.dice = [this] { return dice_.load(); };
+    options.queue_policy = queue_policy_;
     // Small enough that most deletions of more than one message are taken away afterwards.
     options.max_deleted_at_once = 4;
     options.max_reclaimed_at_once = 16;

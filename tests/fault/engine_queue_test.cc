@@ -92,8 +92,9 @@ class EngineQueue : public testing::Test {
     EXPECT_TRUE(engine().RenewLease("relay", "host", absl::Hours(1)).ok());
     return engine().Lease({"relay", limit, 100}).value();
   }
-  void Report(const QueueAttempt& attempt, Kind kind, Sign sign) {
-    QueueReport report{attempt.message.id, attempt.grant, {}, sign};
+  void Report(const QueueAttempt& attempt, Kind kind, Sign sign, const std::string& site = "",
+              QueueReport::Tls tls = QueueReport::Tls::kNone) {
+    QueueReport report{attempt.message.id, attempt.grant, {}, sign, site, tls};
     for (const QueuedRecipient& recipient : attempt.message.recipients) {
       report.outcomes.push_back({recipient.number, kind, {}, absl::InfinitePast()});
     }
@@ -169,9 +170,58 @@ TEST_F(EngineQueue, OneCommitWritesAsMuchOfALongQueueAsOfAShortOne) {
   Reopen();
   fill(150);
   const std::map<std::string, size_t> of_long = Measure();
-  EXPECT_EQ(of_long, of_short);
-  for (const auto& [verb, records] : of_long) EXPECT_LT(records, 500u) << verb;
+  for (const auto& [verb, records] : of_long) {
+    // But for the places of a destination and its site, which move or stay.
+    EXPECT_NEAR(static_cast<double>(records), static_cast<double>(of_short.at(verb)), 4) << verb;
+    EXPECT_LT(records, 500u) << verb;
+  }
   Reopen();
+}
+
+// A site with many destinations that are all due costs a commit no more than one with few, whether it answers or not.
+TEST_F(EngineQueue, OneCommitWritesAsMuchForASiteOfManyDestinationsAsOfFew) {
+  const auto measure = [&](const std::string& site, int destinations) {
+    const auto name = [&](int i) { return absl::StrCat("d", i, ".", site); };
+    for (int i = 0; i < destinations; ++i) Put(name(i), 1);
+    for (std::vector<QueueAttempt> attempts = Lease(20); !attempts.empty(); attempts = Lease(20)) {
+      for (const QueueAttempt& attempt : attempts) Report(attempt, Kind::kDelivered, Sign::kNone, site);
+    }
+    for (int i = 0; i < destinations; ++i) Put(name(i), 1);
+    std::map<std::string, size_t> written;
+    TakeMost();
+    std::vector<QueueAttempt> attempts = Lease(100);
+    written["Lease"] = TakeMost();
+    EXPECT_EQ(attempts.size(), 5u);
+    for (const QueueAttempt& attempt : attempts) {
+      Report(attempt, Kind::kDeferred, Sign::kUnreachable, site);
+      written["Unreachable"] = std::max(written["Unreachable"], TakeMost());
+    }
+    EXPECT_EQ(Lease(100).size(), 0u);
+    written["Nothing"] = TakeMost();
+    // Behind a day, when all are to be asked about anew.
+    clock_.Advance(absl::Hours(25));
+    attempts = Lease(100);
+    written["Probe"] = TakeMost();
+    EXPECT_EQ(attempts.size(), 1u);
+    Report(attempts.at(0), Kind::kDeferred, Sign::kUnreachable, site);
+    written["InVain"] = TakeMost();
+    attempts = Lease(100);
+    EXPECT_EQ(attempts.size(), 20u);
+    for (const QueueAttempt& attempt : attempts) Report(attempt, Kind::kDelivered, Sign::kAnswered, site);
+    // It is back, and takes what was deferred, too.
+    clock_.Advance(absl::Hours(1));
+    for (attempts = Lease(100); !attempts.empty(); attempts = Lease(100)) {
+      for (const QueueAttempt& attempt : attempts) Report(attempt, Kind::kDelivered, Sign::kAnswered, site);
+    }
+    Reopen();
+    return written;
+  };
+  const std::map<std::string, size_t> of_few = measure("few.example", 60);
+  const std::map<std::string, size_t> of_many = measure("many.example", 600);
+  for (const auto& [verb, records] : of_many) {
+    EXPECT_NEAR(static_cast<double>(records), static_cast<double>(of_few.at(verb)), 4) << verb;
+    EXPECT_LT(records, 300u) << verb;
+  }
 }
 
 TEST_F(EngineQueue, ItsRecordsAgreeWhateverHappened) {
@@ -181,7 +231,10 @@ TEST_F(EngineQueue, ItsRecordsAgreeWhateverHappened) {
     for (size_t i = 0; i < attempts.size(); ++i) {
       if (i == 1) continue;
       const Kind kind = i == 0 ? Kind::kDelivered : i == 2 ? Kind::kFailed : Kind::kDeferred;
-      Report(attempts[i], kind, round % 2 == 0 ? Sign::kAnswered : Sign::kUnreachable);
+      // Hosts that two of them share, at times, and that cannot be found out at others.
+      const char* const sites[] = {"mx.example", "mx.example", "", "other.example"};
+      Report(attempts[i], kind, round % 2 == 0 ? Sign::kAnswered : Sign::kUnreachable, sites[(i + round) % 4],
+             i == 3 ? QueueReport::Tls::kBroken : QueueReport::Tls::kNone);
     }
     const auto messages = engine().ListQueued(QueueId{0}, 3, 0).value();
     const QueueDecision::Kind kinds[] = {QueueDecision::Kind::kHold, QueueDecision::Kind::kRelease,
@@ -195,7 +248,7 @@ TEST_F(EngineQueue, ItsRecordsAgreeWhateverHappened) {
     if (round % 3 == 2) {
       EXPECT_TRUE(engine().TakeBack(30).ok());
     }
-    clock_.Advance(absl::Minutes(3));
+    clock_.Advance(round == 8 ? absl::Hours(26) : absl::Minutes(3));
     Reopen();
   }
 }

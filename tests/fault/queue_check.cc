@@ -1,5 +1,6 @@
 #include "tests/fault/queue_check.h"
 
+#include <algorithm>
 #include <set>
 #include <vector>
 
@@ -10,6 +11,7 @@
 #include "stored/engine/rocksdb/keys.h"
 #include "stored/engine/rocksdb/records.h"
 #include "stored/rules/destination.h"
+#include "stored/rules/site.h"
 
 namespace mailstead::engine {
 namespace {
@@ -20,6 +22,13 @@ struct Found {
   int64_t ready_count = 0;
   int64_t waiting_count = 0;
   int64_t attempt_count = 0;
+};
+
+// Of one site, as its destinations and attempts have it.
+struct FoundSite {
+  int64_t destination_count = 0;
+  int64_t attempt_count = 0;
+  absl::Time waiting_since = absl::InfiniteFuture();
 };
 
 class Check {
@@ -40,6 +49,10 @@ class Check {
     for (const auto& [place, kept] : recipients_) CheckRecipient(place.first, kept);
     for (const auto& [id, message] : messages_) CheckMessage(id, message);
     for (const auto& [name, destination] : destinations_) CheckDestination(name, destination);
+    for (const auto& [name, site] : sites_) CheckSite(name, site);
+    for (const auto& [name, found] : found_sites_) {
+      if (!sites_.contains(name)) Say("site", absl::StrCat(name, " has no record"));
+    }
     for (const std::string& key : indexes_) {
       if (!expected_.contains(key)) Say("left over", absl::CHexEscape(key));
     }
@@ -51,6 +64,7 @@ class Check {
     Same("recipients", counters.queued_recipient_count, static_cast<int64_t>(recipients_.size()));
     Same("in flight", counters.in_flight_count, in_flight_count_);
     Same("held", counters.held_count, held_count_);
+    Same("remembered", counters.remembered_count, remembered_count_);
   }
 
  private:
@@ -62,6 +76,8 @@ class Check {
         return Decode(value, recipients_[{QueuedOfKey(key), NumberOfQueuedRecipientKey(key)}]);
       case kDestinationKind:
         return Decode(value, destinations_[DestinationOfKey(key)]);
+      case kSiteKind:
+        return Decode(value, sites_[std::string(key.substr(1))]);
       case 'g':
         return Decode(value, attempts_[QueueGrant{QueuedOfKey(key).value}]);
       default:
@@ -73,6 +89,7 @@ class Check {
   void CheckAttempt(QueueGrant grant, const AttemptRecord& attempt) {
     expected_.insert(FlightKey(attempt.lease_number, grant));
     ++found_[attempt.destination].attempt_count;
+    ++found_sites_[attempt.site].attempt_count;
     for (const int32_t number : attempt.recipients) {
       const auto kept = recipients_.find({attempt.message, number});
       if (kept == recipients_.end()) continue;
@@ -124,9 +141,33 @@ class Check {
     Same("ready ones", record.ready_count, found.ready_count);
     Same("waiting ones", record.waiting_count, found.waiting_count);
     Same("attempts", record.destination.in_flight_count, found.attempt_count);
-    if (found.recipient_count + found.attempt_count == 0) Say("destination", "of nothing");
-    if (record.due_time != rules::DueTime(record.destination, policy_))
-      Say("destination", "due at another time");
+    const rules::Destination& destination = record.destination;
+    if (found.recipient_count + found.attempt_count == 0 && destination.site.empty())
+      Say("destination", "of nothing");
+    if (rules::IsRemembered(destination)) {
+      ++remembered_count_;
+      expected_.insert(RememberedKey(destination.site_until, name));
+    }
+    const std::string site_name = rules::SiteNameOf(name, destination);
+    FoundSite& site = found_sites_[site_name];
+    ++site.destination_count;
+    site.waiting_since = std::min(site.waiting_since, destination.waiting_since);
+    if ((destination.waiting_since != absl::InfiniteFuture()) !=
+        (record.ready_count + record.waiting_count > 0)) {
+      Say("destination", "waits or not");
+    }
+    if (destination.waiting_since != absl::InfiniteFuture()) {
+      expected_.insert(PlaceKey(site_name, destination.waiting_since, name));
+    }
+  }
+
+  void CheckSite(const std::string& name, const SiteRecord& record) {
+    const FoundSite& found = found_sites_[name];
+    Same("destinations of a site", record.site.destination_count, found.destination_count);
+    Same("attempts of a site", record.site.in_flight_count, found.attempt_count);
+    if (record.site.waiting_since != found.waiting_since) Say("site", "waits since another time");
+    if (found.destination_count + found.attempt_count == 0) Say("site", "of nothing");
+    if (record.due_time != rules::DueTime(record.site, policy_)) Say("site", "due at another time");
     if (record.due_time != absl::InfiniteFuture()) expected_.insert(DueKey(record.due_time, name));
   }
 
@@ -143,16 +184,19 @@ class Check {
   std::map<QueueId, QueuedRecord> messages_;
   std::map<std::pair<QueueId, int32_t>, rules::QueueRecipient> recipients_;
   std::map<std::string, DestinationRecord> destinations_;
+  std::map<std::string, SiteRecord> sites_;
   std::map<QueueGrant, AttemptRecord> attempts_;
   std::set<std::string> indexes_;
   // What the records say that there must be in them.
   std::set<std::string> expected_;
   std::map<std::string, Found> found_;
+  std::map<std::string, FoundSite> found_sites_;
   std::map<QueueId, int64_t> recipients_of_;
   std::map<QueueId, int64_t> free_of_;
   std::set<std::pair<QueueId, int32_t>> in_attempts_;
   int64_t in_flight_count_ = 0;
   int64_t held_count_ = 0;
+  int64_t remembered_count_ = 0;
 };
 
 }  // namespace

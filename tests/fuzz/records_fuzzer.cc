@@ -53,6 +53,7 @@ void Run(absl::string_view input) {
   Check<engine::QueuedRecord>(input);
   Check<rules::QueueRecipient>(input);
   Check<engine::DestinationRecord>(input);
+  Check<engine::SiteRecord>(input);
   Check<engine::WaitingRecord>(input);
   Check<engine::AttemptRecord>(input);
   CheckListed(input);

@@ -14,6 +14,8 @@ WRONG = {
         ("credential_cache_ttl", "-1s"),
         ("max_message_bytes", "-5"), ("engine", "paper"), ("tls_cert", "/no/such/file"), ("data_dir", ""),
         ("secrets_key_file", "/no/such/folder/key"), ("secrets_key_file", "/dev/null"),
+        ("delivery_rate", "fast"), ("delivery_rate", "-1"), ("delivery_rate", "10/0s"), ("delivery_rate", "10/soon"),
+        ("delivery_rate", "1000001"), ("delivery_sessions", "0"), ("delivery_initial_sessions", "1001"),
     ],
     "smtpd": [
         ("no_such_flag", "1"), ("mx_listen", "127.0.0.1"), ("submission_listen", "1.2.3:x"),

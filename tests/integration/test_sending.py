@@ -1,5 +1,6 @@
 """Mail for other hosts, by the real programs: the queue, routes, a relay, and hosts that take or refuse it."""
 
+import time
 import unittest
 
 from mailstead.mail_host import Host
@@ -117,6 +118,67 @@ class SendingTest(StackCase):
         self.stack.ctl.run("queue", "release", "--all")
         self.await_empty()
         self.assertEqual(2, len(host.messages))
+
+    def test_hosts_are_shared_and_their_broken_tls_is_remembered(self):
+        self.start()
+        relay = self.stack.add_relay()
+        asked = []
+
+        def refuse_tls():
+            asked.append(1)
+            return "454 4.7.0 TLS not available"
+
+        host = Host(self, EHLO="250-mx.far.test\r\n250-8BITMIME\r\n250 STARTTLS", STARTTLS=refuse_tls)
+        self.route(host)
+        self.submit("a@one.test")
+        self.await_empty()
+        self.assertEqual(1, len(asked))
+        # What the first domain's mail has found out is known for the other's.
+        self.submit("b@two.test")
+        self.await_empty()
+        self.submit("c@one.test")
+        self.await_empty()
+        self.assertEqual(3, len(host.messages))
+        self.assertEqual(1, len(asked))
+        results = [line["result"] for line in relay.process.events(event="connected")]
+        self.assertEqual(1, results.count("tls_broken"), results)
+        self.assertEqual(["", "", ""], [line.get("tls", "") for line in relay.process.events(event="attempted")])
+        # A route that asks for TLS is not held to it.
+        self.route(host, "default", "--tls", "require")
+        host.replies["RCPT"] = "451 4.7.1 not now"
+        self.submit("d@two.test")
+        wait_until(lambda: len(asked) > 1, 30, "a try of TLS")
+        self.assertEqual(3, len(host.messages))
+        [shown] = self.stack.ctl.json("queue", "destinations")["destinations"]
+        self.assertEqual(f"127.0.0.1:{host.port}", shown["site"])
+        self.assertIn("tls_broken_until", shown)
+        text = self.stack.ctl.run("queue", "destinations").decode()
+        self.assertIn("TLS broken, in the clear until 20", text)
+        self.assertIn(f"127.0.0.1:{host.port} (with 1 other)", text)
+
+    def test_a_rate_spaces_attempts_at_all_domains_of_a_host(self):
+        self.start(delivery_rate="4/1s", delivery_sessions="2")
+        times = []
+
+        def note():
+            times.append(time.monotonic())
+            return "250 2.1.0 ok"
+
+        host = Host(self, MAIL=note)
+        self.route(host)
+        # So that it is known to be one host.
+        for domain in ("one.test", "two.test"):
+            self.submit(f"first@{domain}")
+        self.stack.add_relay()
+        self.await_empty()
+        del times[:]
+        for number in range(3):
+            self.submit(f"a{number}@one.test")
+            self.submit(f"b{number}@two.test")
+        self.await_empty()
+        self.assertEqual(6, len(times))
+        # Six attempts at four a second: the last is a second and a quarter behind the first, but for how fast each goes.
+        self.assertGreater(times[-1] - times[0], 1.0)
 
     def test_aliases_lead_out(self):
         self.start()

@@ -67,6 +67,17 @@ engine::QueueReport::Sign SignOf(fv1::AttemptReport::Sign sign) {
   }
 }
 
+engine::QueueReport::Tls TlsOf(fv1::AttemptReport::Tls tls) {
+  switch (tls) {
+    case fv1::AttemptReport::TLS_USED:
+      return engine::QueueReport::Tls::kUsed;
+    case fv1::AttemptReport::TLS_BROKEN:
+      return engine::QueueReport::Tls::kBroken;
+    default:
+      return engine::QueueReport::Tls::kNone;
+  }
+}
+
 // What goes to people, into the log and into notices.
 absl::Status CheckText(absl::string_view field, absl::string_view text, size_t max_bytes) {
   if (text.size() <= max_bytes && IsValidUtf8(text) && !HasControlCharacter(text)) return absl::OkStatus();
@@ -106,8 +117,16 @@ void ToProto(const engine::QueueDestination& destination, v1::Destination& proto
   proto.set_recipient_count(destination.recipient_count);
   proto.set_in_flight_count(destination.in_flight_count);
   proto.set_window(destination.window);
+  proto.set_site(destination.site);
+  proto.set_site_in_flight_count(destination.site_in_flight_count);
+  proto.set_site_destination_count(destination.site_destination_count);
   if (destination.paused_until != absl::InfinitePast()) {
     ToProto(destination.paused_until, *proto.mutable_paused_until());
+  }
+  if (destination.paced_until != absl::InfinitePast())
+    ToProto(destination.paced_until, *proto.mutable_paced_until());
+  if (destination.tls_broken_until != absl::InfinitePast()) {
+    ToProto(destination.tls_broken_until, *proto.mutable_tls_broken_until());
   }
 }
 
@@ -163,6 +182,7 @@ void ToProto(const engine::QueueAttempt& attempt, fv1::Attempt& proto) {
   ToProto(message.queue_time, *proto.mutable_queue_time());
   ToProto(message.expire_time, *proto.mutable_expire_time());
   proto.set_attempt_count(attempt_count);
+  proto.set_tls_broken(attempt.tls_broken);
 }
 
 absl::StatusOr<engine::QueueReport> FromProto(const fv1::AttemptReport& request, absl::Time now) {
@@ -172,6 +192,8 @@ absl::StatusOr<engine::QueueReport> FromProto(const fv1::AttemptReport& request,
   report.message = QueueId{request.queue_id()};
   report.grant = engine::QueueGrant{request.grant()};
   report.sign = SignOf(request.sign());
+  report.site = request.site();
+  report.tls = TlsOf(request.tls());
   if (static_cast<size_t>(request.outcomes_size()) > store::kMaxAttemptRecipients) {
     return FieldError("outcomes", absl::StrCat("must be at most ", store::kMaxAttemptRecipients));
   }

@@ -64,6 +64,8 @@ struct KeptAttempt {
   int64_t lease_number = 0;
   QueueId message;
   std::string destination;
+  // Under which it began.
+  std::string site;
   std::vector<int32_t> recipients;
 };
 
@@ -71,6 +73,7 @@ struct KeptAttempt {
 struct KeptQueue {
   std::map<QueueId, KeptQueued> messages;
   std::map<std::string, rules::Destination> destinations;
+  std::map<std::string, rules::Site> sites;
   std::map<QueueGrant, KeptAttempt> attempts;
   int64_t next_message = 1;
   int64_t next_grant = 1;

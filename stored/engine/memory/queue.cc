@@ -29,7 +29,7 @@ class Step {
   QueueChange Decide(const QueueDecision& decision, bool has_notices, bool& tell);
   size_t TakeBack(size_t limit);
   absl::StatusOr<std::vector<DeliveredHere>> DeliverHere(size_t limit);
-  // What all of them do at their end: of destinations that nothing waits under, and those that are done with.
+  // What all of them do at their end: of destinations that nothing waits under, and of those and sites that are done with.
   void Finish();
 
  private:
@@ -41,13 +41,30 @@ class Step {
   bool HasReady(const std::string& destination) const { return FirstTime(destination) <= now_; }
   // Their attempt has ended: they wait for their time.
   void PutBack(const KeptAttempt& attempt, const std::vector<int32_t>& numbers);
-  void EndAttempt(std::map<QueueGrant, KeptAttempt>::iterator attempt, QueueReport::Sign sign);
+  // `seen`: what its report says; null: its lease has ended.
+  void EndAttempt(std::map<QueueGrant, KeptAttempt>::iterator attempt, const QueueReport* seen);
+  void Observe(const KeptAttempt& attempt, const QueueReport& seen);
+  // It does not wait for a site that is away any longer, nor for its own pause: one attempt is made.
+  void AskAnew(const std::string& name);
+  // Those that have waited for a site longest, where its hosts may be theirs no more.
+  void AskStaleAnew(const std::string& site);
+  // Destinations that nothing waits for: those whose time is over, and those that are too many.
+  void Forget();
+  rules::Site& SiteOf(const std::string& name) {
+    return queue_.sites[rules::SiteNameOf(name, queue_.destinations.at(name))];
+  }
+  // Destinations of a site for which something waits, the one that has waited longest first.
+  std::vector<std::pair<absl::Time, std::string>> PlacesOf(const std::string& site) const;
   void EndRecipient(QueueId message, int32_t number, QueueChange& change);
   absl::StatusOr<DeliveredHere> TryHere(QueueId id, int32_t number);
 
   MemoryShared& shared_;
   KeptQueue& queue_;
   const absl::Time now_;
+  // Whose hosts were tried in vain while they were away; empty: none.
+  std::string tried_in_vain_;
+  // What is remembered for too long is to go.
+  bool forgets_ = false;
 };
 
 rules::QueueRecipient* Step::Find(QueueId message, int32_t number) {
@@ -75,15 +92,18 @@ std::vector<QueueAttempt> Step::Lease(const QueueLeaseRequest& request, int64_t 
   while (attempts.size() < request.attempt_limit && recipient_count < rules::kEnoughLeasedRecipients) {
     // The one that has waited longest.
     std::pair<absl::Time, std::string> first(absl::InfiniteFuture(), "");
-    for (const auto& [name, destination] : queue_.destinations) {
-      first = std::min(first, {rules::DueTime(destination, policy()), name});
+    for (auto& [site_name, site] : queue_.sites) {
+      const auto places = PlacesOf(site_name);
+      site.waiting_since = places.empty() ? absl::InfiniteFuture() : places.front().first;
+      first = std::min(first, {rules::DueTime(site, policy()), site_name});
     }
     if (first.first > now_) break;
-    const std::string& name = first.second;
+    const std::string name = PlacesOf(first.second).front().second;
     rules::Destination& destination = queue_.destinations.at(name);
+    const rules::Site& site = SiteOf(name);
     for (size_t turn = 0; turn < rules::kAttemptsOfTurn && attempts.size() < request.attempt_limit &&
                           recipient_count < rules::kEnoughLeasedRecipients && HasReady(name) &&
-                          rules::FreeAttempts(destination, policy(), now_) > 0;
+                          rules::FreeAttempts(site, policy(), now_) > 0;
          ++turn) {
       attempts.push_back(BeginAttempt(request, lease_number, name));
       recipient_count += attempts.back().message.recipients.size();
@@ -92,6 +112,17 @@ std::vector<QueueAttempt> Step::Lease(const QueueLeaseRequest& request, int64_t 
     destination.waiting_since = std::max(now_, FirstTime(name));
   }
   return attempts;
+}
+
+std::vector<std::pair<absl::Time, std::string>> Step::PlacesOf(const std::string& site) const {
+  std::vector<std::pair<absl::Time, std::string>> places;
+  for (const auto& [name, destination] : queue_.destinations) {
+    const bool waits = destination.waiting_since != absl::InfiniteFuture();
+    if (waits && rules::SiteNameOf(name, destination) == site)
+      places.emplace_back(destination.waiting_since, name);
+  }
+  std::sort(places.begin(), places.end());
+  return places;
 }
 
 QueueAttempt Step::BeginAttempt(const QueueLeaseRequest& request, int64_t lease_number,
@@ -117,11 +148,13 @@ QueueAttempt Step::BeginAttempt(const QueueLeaseRequest& request, int64_t lease_
   QueueAttempt attempt;
   attempt.grant = {queue_.next_grant++};
   attempt.destination = name;
-  attempt.probe = rules::IsAway(destination);
+  rules::Site& site = SiteOf(name);
+  attempt.probe = rules::IsAway(site);
+  attempt.tls_broken = rules::IsTlsBroken(site, now_);
   KeptQueued& message = queue_.messages.at(id);
   attempt.message =
       rules::QueuedMessageOf(id, message.entry, static_cast<int64_t>(message.recipients.size()));
-  KeptAttempt kept{request.lease_id, lease_number, id, name, {}};
+  KeptAttempt kept{request.lease_id, lease_number, id, name, rules::SiteNameOf(name, destination), {}};
   const double dice = shared_.ThrowDice();
   for (const int32_t number : numbers) {
     if (kept.recipients.size() == request.recipient_limit) break;
@@ -131,7 +164,8 @@ QueueAttempt Step::BeginAttempt(const QueueLeaseRequest& request, int64_t lease_
     kept.recipients.push_back(number);
   }
   queue_.attempts[attempt.grant] = std::move(kept);
-  rules::Begin(destination, now_);
+  ++destination.in_flight_count;
+  rules::Begin(site, policy(), now_);
   return attempt;
 }
 
@@ -144,9 +178,75 @@ void Step::PutBack(const KeptAttempt& attempt, const std::vector<int32_t>& numbe
   }
 }
 
-void Step::EndAttempt(std::map<QueueGrant, KeptAttempt>::iterator attempt, QueueReport::Sign sign) {
-  rules::End(queue_.destinations.at(attempt->second.destination), sign, policy(), now_);
+void Step::EndAttempt(std::map<QueueGrant, KeptAttempt>::iterator attempt, const QueueReport* seen) {
+  --queue_.destinations.at(attempt->second.destination).in_flight_count;
+  if (seen == nullptr || (seen->sign == QueueReport::Sign::kNone && seen->site.empty())) {
+    rules::End(queue_.sites.at(attempt->second.site), QueueReport::Sign::kNone, policy(), now_);
+  } else {
+    Observe(attempt->second, *seen);
+  }
   queue_.attempts.erase(attempt);
+}
+
+void Step::Observe(const KeptAttempt& attempt, const QueueReport& seen) {
+  rules::Destination& destination = queue_.destinations.at(attempt.destination);
+  // Empty: they could not be found out.
+  if (seen.site.empty()) {
+    rules::Unlearn(destination);
+  } else {
+    rules::Learn(destination, seen.site, policy(), now_);
+  }
+  const std::string found = rules::SiteNameOf(attempt.destination, destination);
+  rules::Site& begun = queue_.sites.at(attempt.site);
+  if (found == attempt.site) {
+    const bool was_away = rules::IsAway(begun);
+    rules::End(begun, seen.sign, policy(), now_);
+    rules::NoteTls(begun, seen.tls, now_);
+    const bool in_vain = was_away && seen.sign == QueueReport::Sign::kUnreachable;
+    if (in_vain && !rules::IsOwnSite(found)) tried_in_vain_ = found;
+    return;
+  }
+  rules::End(begun, QueueReport::Sign::kNone, policy(), now_);
+  // It was to find out whether those hosts are back, and went elsewhere.
+  if (begun.in_flight_count == 0) rules::Wake(begun);
+  const bool is_new = !queue_.sites.contains(found);
+  rules::Site& site = queue_.sites[found];
+  if (is_new && rules::IsOwnSite(attempt.site)) site = rules::FoundedOn(begun);
+  rules::EndElsewhere(site, seen.sign, policy(), now_);
+  rules::NoteTls(site, seen.tls, now_);
+}
+
+void Step::AskAnew(const std::string& name) {
+  const rules::Site site = SiteOf(name);
+  if (!rules::IsAway(site)) return;
+  const std::string own_name = rules::OwnSiteName(name);
+  const bool is_new = !queue_.sites.contains(own_name);
+  rules::Site& own = queue_.sites[own_name];
+  if (is_new) own = rules::AskedAnew(site);
+  rules::Wake(own);
+  rules::Unlearn(queue_.destinations.at(name));
+}
+
+void Step::AskStaleAnew(const std::string& site) {
+  std::vector<std::pair<absl::Time, std::string>> places = PlacesOf(site);
+  places.resize(std::min(places.size(), rules::kMostAskedAnew));
+  for (const auto& [time, name] : places) {
+    if (rules::IsStale(queue_.destinations.at(name), now_)) AskAnew(name);
+  }
+}
+
+void Step::Forget() {
+  std::set<std::pair<absl::Time, std::string>> remembered;
+  for (const auto& [name, destination] : queue_.destinations) {
+    if (rules::IsRemembered(destination)) remembered.insert({destination.site_until, name});
+  }
+  const int64_t too_many = static_cast<int64_t>(remembered.size()) - policy().most_remembered;
+  int64_t count = 0;
+  for (const auto& [until, name] : remembered) {
+    if (until > now_ && count >= too_many) break;
+    queue_.destinations.erase(name);
+    if (++count == static_cast<int64_t>(rules::kMostForgotten)) break;
+  }
 }
 
 void Step::EndRecipient(QueueId message, int32_t number, QueueChange& change) {
@@ -191,7 +291,7 @@ QueueChange Step::Report(const QueueReport& report, bool& tell) {
   const auto attempt = queue_.attempts.find(report.grant);
   if (attempt != queue_.attempts.end() && attempt->second.message == report.message) {
     PutBack(attempt->second, attempt->second.recipients);
-    EndAttempt(attempt, report.sign);
+    EndAttempt(attempt, &report);
   }
   tell = all_failed_count && !(change.ended.empty() && change.deferred.empty());
   return change;
@@ -225,8 +325,8 @@ QueueChange Step::Decide(const QueueDecision& decision, bool has_notices, bool& 
     rules::Apply(decision.kind, kept, now_);
     if (decision.kind == QueueDecision::Kind::kHold) change.deferred.push_back(number);
     if (rules::WaitsHere(kept.recipient)) continue;
+    if (decision.kind == QueueDecision::Kind::kRetry) AskAnew(kept.recipient.destination);
     rules::Destination& destination = queue_.destinations.at(kept.recipient.destination);
-    if (decision.kind == QueueDecision::Kind::kRetry) rules::Wake(destination);
     if (rules::IsFree(kept.recipient)) rules::AddWaiting(destination, kept.recipient.next_attempt_time);
   }
   return change;
@@ -249,8 +349,9 @@ size_t Step::TakeBack(size_t limit) {
     PutBack(it->second, {numbers.begin(), end});
     count += static_cast<size_t>(end - numbers.begin());
     numbers.erase(numbers.begin(), end);
-    if (numbers.empty()) EndAttempt(it, QueueReport::Sign::kNone);
+    if (numbers.empty()) EndAttempt(it, nullptr);
   }
+  forgets_ = true;
   return count;
 }
 
@@ -307,8 +408,18 @@ void Step::Finish() {
   for (auto& [name, destination] : queue_.destinations) {
     if (!waited_under.contains(name)) destination.waiting_since = absl::InfiniteFuture();
   }
-  std::erase_if(queue_.destinations, [](const auto& destination) {
-    return destination.second.recipient_count == 0 && destination.second.in_flight_count == 0;
+  if (!tried_in_vain_.empty()) AskStaleAnew(tried_in_vain_);
+  std::erase_if(queue_.destinations, [](const auto& named) {
+    return rules::IsIdle(named.second) && !rules::IsRemembered(named.second);
+  });
+  const int64_t remembered_count =
+      std::count_if(queue_.destinations.begin(), queue_.destinations.end(),
+                    [](const auto& named) { return rules::IsRemembered(named.second); });
+  if (forgets_ || remembered_count > policy().most_remembered) Forget();
+  for (auto& [name, site] : queue_.sites) site.destination_count = 0;
+  for (const auto& [name, destination] : queue_.destinations) ++SiteOf(name).destination_count;
+  std::erase_if(queue_.sites, [](const auto& named) {
+    return named.second.destination_count == 0 && named.second.in_flight_count == 0;
   });
   ++shared_.state().queue_version;
 }
@@ -372,6 +483,10 @@ void Enqueue(MemoryShared& shared, const NewMessage& message, std::shared_ptr<co
   const auto add = [&](rules::QueueRecipient kept) {
     if (!rules::WaitsHere(kept.recipient)) {
       rules::Destination& destination = queue.destinations[kept.recipient.destination];
+      if (rules::IsIdle(destination) && destination.site.empty()) {
+        // A new one.
+        ++queue.sites[rules::OwnSiteName(kept.recipient.destination)].destination_count;
+      }
       ++destination.recipient_count;
       rules::AddWaiting(destination, kept.recipient.next_attempt_time);
     }
@@ -522,7 +637,9 @@ Task<absl::StatusOr<std::vector<QueueDestination>>> MemoryQueue::ListDestination
     const auto& destinations = state.queue.destinations;
     for (auto it = destinations.upper_bound(after); it != destinations.end() && page.size() < limit; ++it) {
       if (it->second.recipient_count == 0) continue;
-      page.push_back(rules::QueueDestinationOf(it->first, it->second, shared_.queue_policy()));
+      const rules::Site& site = state.queue.sites.at(rules::SiteNameOf(it->first, it->second));
+      page.push_back(
+          rules::QueueDestinationOf(it->first, it->second, site, shared_.queue_policy(), shared_.Now()));
     }
   }
   co_await shared_.End();

@@ -182,8 +182,7 @@ absl::Status AppendChange::PutQueued(Batch& batch, int64_t body) {
   }
   QueueStep step(shared_, batch);
   RETURN_IF_ERROR(step.Enqueue(message_, body, content_bytes_, copies));
-  step.Finish();
-  return absl::OkStatus();
+  return step.Finish();
 }
 
 absl::Status AppendChange::PutNotices(Batch& batch) {

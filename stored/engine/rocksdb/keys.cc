@@ -225,19 +225,42 @@ std::string DestinationKey(absl::string_view destination) {
 
 std::string DestinationOfKey(absl::string_view key) { return std::string(key.substr(1)); }
 
+std::string SiteKey(absl::string_view site) { return absl::StrCat(absl::string_view(&kSiteKind, 1), site); }
+
 std::string QueueTimeBound(char kind, absl::Time time) {
   std::string key(1, kind);
   AppendTime(key, time);
   return key;
 }
 
-std::string DueKey(absl::Time time, absl::string_view destination) {
-  return absl::StrCat(QueueTimeBound(kDueKind, time), destination);
+std::string DueKey(absl::Time time, absl::string_view site) {
+  return absl::StrCat(QueueTimeBound(kDueKind, time), site);
 }
 
-std::string DestinationOfDueKey(absl::string_view key) {
+std::string RememberedKey(absl::Time time, absl::string_view destination) {
+  return absl::StrCat(QueueTimeBound(kRememberedKind, time), destination);
+}
+
+std::string NameOfTimeKey(absl::string_view key) {
   CHECK(key.size() >= 9);
   return std::string(key.substr(9));
+}
+
+std::string PlacePrefix(absl::string_view site) { return absl::StrCat("p", site, kNul); }
+
+std::string PlaceKey(absl::string_view site, absl::Time time, absl::string_view destination) {
+  std::string key = PlacePrefix(site);
+  AppendTime(key, time);
+  return absl::StrCat(key, destination);
+}
+
+absl::Time TimeOfPlaceKey(absl::string_view site, absl::string_view key) {
+  return absl::FromUnixMicros(NumberAt(key, site.size() + 2));
+}
+
+std::string DestinationOfPlaceKey(absl::string_view site, absl::string_view key) {
+  CHECK(key.size() >= site.size() + 10);
+  return std::string(key.substr(site.size() + 10));
 }
 
 std::string ReadyPrefix(absl::string_view destination) { return absl::StrCat("r", destination, kNul); }

@@ -12,9 +12,10 @@
 //   lease      lease_id
 //   lock       account
 //   reclaim    'm' account deletion | 'r' deletion message | 'b' body
-//   queue      'm' queued | 'n' queued number | 'd' destination | 't' micros destination
-//              | 'r' destination NUL lane turn queued number | 'w' destination NUL micros queued number
-//              | 'g' grant | 'f' lease grant | 'e' micros queued | 'h' micros queued number | 'c' queued number
+//   queue      'm' queued | 'n' queued number | 'd' destination | 's' site | 't' micros site
+//              | 'p' site NUL micros destination | 'r' destination NUL lane turn queued number
+//              | 'w' destination NUL micros queued number | 'g' grant | 'f' lease grant | 'e' micros queued
+//              | 'x' micros destination | 'h' micros queued number | 'c' queued number
 //
 // account, message, body, removal_count, deletion, seconds and micros (since 1970), queued, lane, grant and lease have 8
 // bytes, chunk, number and turn have 4. In 'a' and 'l' the domain
@@ -120,10 +121,12 @@ std::string ReceiptTimeBound(char kind, absl::Time time);
 // The key of the receipt that a key of kind kReceiptTimeKind or kOldReceiptTimeKind is about.
 std::string ReceiptOfTimeKey(absl::string_view key);
 
-// The queue for other hosts. Names of destinations hold no NUL.
+// The queue for other hosts. Names of destinations and sites hold no NUL.
 inline constexpr char kQueuedKind = 'm';
 inline constexpr char kDueKind = 't';
 inline constexpr char kDestinationKind = 'd';
+inline constexpr char kSiteKind = 's';
+inline constexpr char kRememberedKind = 'x';
 inline constexpr char kFlightKind = 'f';
 inline constexpr char kEventKind = 'e';
 inline constexpr char kHereKind = 'h';
@@ -135,11 +138,21 @@ std::string QueuedRecipientPrefix(QueueId message);
 int32_t NumberOfQueuedRecipientKey(absl::string_view key);
 std::string DestinationKey(absl::string_view destination);
 std::string DestinationOfKey(absl::string_view key);
-// The start of all keys of that kind, kDueKind or kEventKind, of that time and later.
+std::string SiteKey(absl::string_view site);
+// The start of all keys of that kind, kDueKind, kRememberedKind or kEventKind, of that time and later.
 std::string QueueTimeBound(char kind, absl::Time time);
-// A destination that may begin an attempt from that time on.
-std::string DueKey(absl::Time time, absl::string_view destination);
-std::string DestinationOfDueKey(absl::string_view key);
+// A site that may begin an attempt from that time on.
+std::string DueKey(absl::Time time, absl::string_view site);
+// A destination that is kept until that time though nothing waits for it.
+std::string RememberedKey(absl::Time time, absl::string_view destination);
+// Of a DueKey or a RememberedKey: the site, or the destination.
+std::string NameOfTimeKey(absl::string_view key);
+// A destination of a site for which something waits: since that time, or from it on.
+std::string PlacePrefix(absl::string_view site);
+std::string PlaceKey(absl::string_view site, absl::Time time, absl::string_view destination);
+// `key` is one of that site.
+absl::Time TimeOfPlaceKey(absl::string_view site, absl::string_view key);
+std::string DestinationOfPlaceKey(absl::string_view site, absl::string_view key);
 // A recipient that may go out now, in its turn.
 std::string ReadyPrefix(absl::string_view destination);
 std::string ReadyLanePrefix(absl::string_view destination, uint64_t lane);

@@ -49,8 +49,7 @@ class LeaseChange final : public Change {
     if (lease_number == 0) return rules::NoLease();
     QueueStep step(shared_, batch);
     ASSIGN_OR_RETURN(attempts, step.Lease(request_, lease_number, more));
-    step.Finish();
-    return absl::OkStatus();
+    return step.Finish();
   }
 
   // Behind Apply.
@@ -95,7 +94,7 @@ class TellingChange : public Change {
     QueueStep step(shared_, batch);
     bool tell = false;
     ASSIGN_OR_RETURN(change_, ChangeQueue(step, tell));
-    step.Finish();
+    RETURN_IF_ERROR(step.Finish());
     leaves_work_ = step.leaves_work();
     if (!tell) return absl::OkStatus();
     RETURN_IF_ERROR(checked_);
@@ -163,8 +162,7 @@ class TakeBackChange final : public Change {
   absl::Status Apply(Batch& batch) override {
     QueueStep step(shared_, batch);
     ASSIGN_OR_RETURN(count, step.TakeBack(limit_));
-    step.Finish();
-    return absl::OkStatus();
+    return step.Finish();
   }
 
   // Behind Apply.
@@ -328,19 +326,24 @@ Task<absl::StatusOr<std::vector<QueuedMessage>>> RocksDbQueue::List(QueueId afte
 Task<absl::StatusOr<std::vector<QueueDestination>>> RocksDbQueue::ListDestinations(std::string after,
                                                                                    size_t limit) {
   const rules::QueuePolicy& policy = shared_.options().queue_policy;
+  const absl::Time now = shared_.clock().Now();
   const auto read = [&](const Database::Use& use) -> absl::StatusOr<std::vector<QueueDestination>> {
     std::vector<QueueDestination> page;
     if (limit == 0) return page;
     const std::string first = absl::StrCat(DestinationKey(after), absl::string_view("\0", 1));
-    RETURN_IF_ERROR(Scan(use, kFamily, first, PrefixEnd(absl::string_view(&kDestinationKind, 1)),
-                         [&](absl::string_view key, absl::string_view value) -> absl::StatusOr<bool> {
-                           DestinationRecord record;
-                           RETURN_IF_ERROR(Decode(value, record));
-                           if (record.destination.recipient_count == 0) return true;
-                           page.push_back(
-                               rules::QueueDestinationOf(DestinationOfKey(key), record.destination, policy));
-                           return page.size() < limit;
-                         }));
+    RETURN_IF_ERROR(
+        Scan(use, kFamily, first, PrefixEnd(absl::string_view(&kDestinationKind, 1)),
+             [&](absl::string_view key, absl::string_view value) -> absl::StatusOr<bool> {
+               DestinationRecord record;
+               RETURN_IF_ERROR(Decode(value, record));
+               if (record.destination.recipient_count == 0) return true;
+               const std::string name = DestinationOfKey(key);
+               const std::string site = rules::SiteNameOf(name, record.destination);
+               ASSIGN_OR_RETURN(const auto hosts, FindRecord<SiteRecord>(use, kFamily, SiteKey(site)));
+               page.push_back(rules::QueueDestinationOf(
+                   name, record.destination, hosts.has_value() ? hosts->site : rules::Site(), policy, now));
+               return page.size() < limit;
+             }));
     return page;
   };
   co_return co_await shared_.OnDisk(read);

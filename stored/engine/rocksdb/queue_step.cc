@@ -51,11 +51,31 @@ absl::StatusOr<QueueStep::Message*> QueueStep::FindMessage(QueueId id) {
   return it->second.has_value() && !it->second->ended ? &*it->second : nullptr;
 }
 
-absl::StatusOr<DestinationRecord*> QueueStep::FindDestination(const std::string& name) {
+absl::StatusOr<QueueStep::Destination*> QueueStep::FindDestination(const std::string& name) {
   auto it = destinations_.find(name);
   if (it == destinations_.end()) {
     ASSIGN_OR_RETURN(auto record, FindRecord<DestinationRecord>(batch_, kFamily, DestinationKey(name)));
-    it = destinations_.emplace(name, record.has_value() ? *record : DestinationRecord()).first;
+    Destination destination;
+    if (record.has_value()) {
+      destination.record = *std::move(record);
+      const rules::Destination& kept = destination.record.destination;
+      destination.placed_site = rules::SiteNameOf(name, kept);
+      destination.placed_time = kept.waiting_since;
+      if (rules::IsRemembered(kept)) destination.remembered_until = kept.site_until;
+    }
+    it = destinations_.emplace(name, std::move(destination)).first;
+  }
+  return &it->second;
+}
+
+absl::StatusOr<QueueStep::Site*> QueueStep::FindSite(const std::string& name) {
+  auto it = sites_.find(name);
+  if (it == sites_.end()) {
+    ASSIGN_OR_RETURN(auto record, FindRecord<SiteRecord>(batch_, kFamily, SiteKey(name)));
+    Site site;
+    site.is_new = !record.has_value();
+    if (record.has_value()) site.record = *record;
+    it = sites_.emplace(name, std::move(site)).first;
   }
   return &it->second;
 }
@@ -69,30 +89,119 @@ void QueueStep::PutRecipient(QueueId id, const rules::QueueRecipient& kept) {
   batch_.Put(kFamily, QueuedRecipientKey(id, kept.recipient.number), Encode(kept));
 }
 
-void QueueStep::WriteDestination(const std::string& name, DestinationRecord& record) {
-  rules::Destination& destination = record.destination;
-  if (record.ready_count + record.waiting_count == 0) destination.waiting_since = absl::InfiniteFuture();
-  const bool is_gone = destination.recipient_count == 0 && destination.in_flight_count == 0;
-  const absl::Time due = is_gone ? absl::InfiniteFuture() : rules::DueTime(destination, policy());
-  if (due != record.due_time) {
-    if (record.due_time != absl::InfiniteFuture()) batch_.Delete(kFamily, DueKey(record.due_time, name));
-    if (due != absl::InfiniteFuture()) {
-      const std::string key = DueKey(due, name);
-      batch_.Put(kFamily, key, "");
-      marks().AddDue(key);
-    }
-    record.due_time = due;
-  }
+absl::Status QueueStep::WriteDestination(const std::string& name, Destination& destination) {
+  DestinationRecord& record = destination.record;
+  if (record.ready_count + record.waiting_count == 0)
+    record.destination.waiting_since = absl::InfiniteFuture();
+  Remember(name, destination);
+  const bool is_gone = rules::IsIdle(record.destination) && !rules::IsRemembered(record.destination);
+  RETURN_IF_ERROR(
+      Place(name, destination, is_gone ? std::string() : rules::SiteNameOf(name, record.destination)));
   if (is_gone) {
     batch_.Delete(kFamily, DestinationKey(name));
     marks().Drop(name);
   } else {
     batch_.Put(kFamily, DestinationKey(name), Encode(record));
   }
+  return absl::OkStatus();
 }
 
-void QueueStep::Finish() {
-  for (auto& [name, record] : destinations_) WriteDestination(name, record);
+absl::Status QueueStep::Place(const std::string& name, Destination& destination,
+                              const std::string& site_name) {
+  const bool moves = site_name != destination.placed_site;
+  const absl::Time time = destination.record.destination.waiting_since;
+  if (!moves && time == destination.placed_time) return absl::OkStatus();
+  if (!destination.placed_site.empty()) {
+    ASSIGN_OR_RETURN(Site* const left, FindSite(destination.placed_site));
+    if (moves) --left->record.site.destination_count;
+    if (destination.placed_time != absl::InfiniteFuture()) {
+      batch_.Delete(kFamily, PlaceKey(destination.placed_site, destination.placed_time, name));
+      if (destination.placed_time == left->record.site.waiting_since) left->look_for_first = true;
+    }
+  }
+  if (!site_name.empty()) {
+    ASSIGN_OR_RETURN(Site* const entered, FindSite(site_name));
+    if (moves) ++entered->record.site.destination_count;
+    if (time != absl::InfiniteFuture()) {
+      batch_.Put(kFamily, PlaceKey(site_name, time, name), "");
+      entered->record.site.waiting_since = std::min(entered->record.site.waiting_since, time);
+    }
+  }
+  destination.placed_site = site_name;
+  destination.placed_time = time;
+  return absl::OkStatus();
+}
+
+void QueueStep::Remember(const std::string& name, Destination& destination) {
+  const rules::Destination& kept = destination.record.destination;
+  const absl::Time until = rules::IsRemembered(kept) ? kept.site_until : absl::InfiniteFuture();
+  if (until == destination.remembered_until) return;
+  if (destination.remembered_until != absl::InfiniteFuture()) {
+    batch_.Delete(kFamily, RememberedKey(destination.remembered_until, name));
+    --batch_.counters().remembered_count;
+  }
+  if (until != absl::InfiniteFuture()) {
+    batch_.Put(kFamily, RememberedKey(until, name), "");
+    ++batch_.counters().remembered_count;
+  }
+  destination.remembered_until = until;
+}
+
+absl::Status QueueStep::Forget() {
+  std::vector<std::string> names;
+  const int64_t too_many = batch_.counters().remembered_count - policy().most_remembered;
+  const absl::string_view kind(&kRememberedKind, 1);
+  const std::string over = QueueTimeBound(kRememberedKind, now_ + absl::Microseconds(1));
+  RETURN_IF_ERROR(batch_.Scan(kFamily, kind, PrefixEnd(kind),
+                              [&](absl::string_view key, absl::string_view) -> absl::StatusOr<bool> {
+                                const bool is_over = key < over;
+                                const bool makes_room = static_cast<int64_t>(names.size()) < too_many;
+                                if (!is_over && !makes_room) return false;
+                                names.push_back(NameOfTimeKey(key));
+                                return names.size() < rules::kMostForgotten;
+                              }));
+  for (const std::string& name : names) {
+    ASSIGN_OR_RETURN(Destination* const destination, FindDestination(name));
+    rules::Unlearn(destination->record.destination);
+    RETURN_IF_ERROR(WriteDestination(name, *destination));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status QueueStep::WriteSite(const std::string& name, Site& site) {
+  rules::Site& kept = site.record.site;
+  if (site.look_for_first) {
+    ASSIGN_OR_RETURN(const auto first, FirstPlace(name, kept));
+    kept.waiting_since = first.first;
+    site.look_for_first = false;
+  }
+  const bool is_gone = kept.destination_count == 0 && kept.in_flight_count == 0;
+  const absl::Time due = is_gone ? absl::InfiniteFuture() : rules::DueTime(kept, policy());
+  if (due != site.record.due_time) {
+    if (site.record.due_time != absl::InfiniteFuture()) {
+      batch_.Delete(kFamily, DueKey(site.record.due_time, name));
+    }
+    if (due != absl::InfiniteFuture()) {
+      const std::string key = DueKey(due, name);
+      batch_.Put(kFamily, key, "");
+      marks().AddDue(key);
+    }
+    site.record.due_time = due;
+  }
+  if (!is_gone) {
+    batch_.Put(kFamily, SiteKey(name), Encode(site.record));
+    site.is_new = false;
+  } else if (!site.is_new) {
+    batch_.Delete(kFamily, SiteKey(name));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status QueueStep::Finish() {
+  for (auto& [name, destination] : destinations_) RETURN_IF_ERROR(WriteDestination(name, destination));
+  if (!tried_in_vain_.empty()) RETURN_IF_ERROR(AskStaleAnew(tried_in_vain_));
+  if (forgets_ || batch_.counters().remembered_count > policy().most_remembered) RETURN_IF_ERROR(Forget());
+  for (auto& [name, site] : sites_) RETURN_IF_ERROR(WriteSite(name, site));
   for (auto& [id, message] : messages_) {
     if (!message.has_value()) continue;
     const absl::Time event = message->ended ? absl::InfiniteFuture() : EventTime(message->record);
@@ -107,6 +216,7 @@ void QueueStep::Finish() {
       batch_.Put(kFamily, QueuedKey(id), Encode(message->record));
     }
   }
+  return absl::OkStatus();
 }
 
 absl::Status QueueStep::AddFree(QueueId id, Message& message, const QueuedRecipient& recipient) {
@@ -115,7 +225,8 @@ absl::Status QueueStep::AddFree(QueueId id, Message& message, const QueuedRecipi
     ++message.record.free_count;
     return absl::OkStatus();
   }
-  ASSIGN_OR_RETURN(DestinationRecord* const record, FindDestination(recipient.destination));
+  ASSIGN_OR_RETURN(Destination* const destination, FindDestination(recipient.destination));
+  DestinationRecord* const record = &destination->record;
   const uint64_t lane = rules::LaneOf(message.record.entry.lane);
   if (recipient.next_attempt_time <= now_) {
     batch_.Put(kFamily, ReadyKey(recipient.destination, lane, id, recipient.number), "");
@@ -140,7 +251,8 @@ absl::Status QueueStep::RemoveFree(QueueId id, Message& message, const QueuedRec
     --message.record.free_count;
     return absl::OkStatus();
   }
-  ASSIGN_OR_RETURN(DestinationRecord* const record, FindDestination(recipient.destination));
+  ASSIGN_OR_RETURN(Destination* const destination, FindDestination(recipient.destination));
+  DestinationRecord* const record = &destination->record;
   const uint64_t lane = rules::LaneOf(message.record.entry.lane);
   const std::string ready = ReadyKey(recipient.destination, lane, id, recipient.number);
   std::string value;
@@ -161,8 +273,8 @@ absl::Status QueueStep::AddRecipient(QueueId id, Message& message, const rules::
   PutRecipient(id, kept);
   RETURN_IF_ERROR(AddFree(id, message, kept.recipient));
   if (rules::WaitsHere(kept.recipient)) return absl::OkStatus();
-  ASSIGN_OR_RETURN(DestinationRecord* const record, FindDestination(kept.recipient.destination));
-  ++record->destination.recipient_count;
+  ASSIGN_OR_RETURN(Destination* const destination, FindDestination(kept.recipient.destination));
+  ++destination->record.destination.recipient_count;
   return absl::OkStatus();
 }
 
@@ -201,7 +313,7 @@ absl::StatusOr<std::string> QueueStep::FirstDue() {
         return false;
       }));
   marks().DueBegins(first.empty() ? end : first);
-  return first.empty() ? first : DestinationOfDueKey(first);
+  return first.empty() ? first : NameOfTimeKey(first);
 }
 
 absl::Status QueueStep::Promote(const std::string& name, DestinationRecord& record) {
@@ -261,33 +373,51 @@ absl::StatusOr<std::vector<QueueAttempt>> QueueStep::Lease(const QueueLeaseReque
     return attempts.size() >= request.attempt_limit || recipient_count >= rules::kEnoughLeasedRecipients;
   };
   for (size_t served = 0; !is_enough(); ++served) {
-    ASSIGN_OR_RETURN(const std::string name, FirstDue());
-    if (name.empty()) break;
+    ASSIGN_OR_RETURN(const std::string site_name, FirstDue());
+    if (site_name.empty()) break;
     more = served == kMostServed || promotable_ == 0;
     if (more) break;
-    ASSIGN_OR_RETURN(DestinationRecord* const record, FindDestination(name));
-    RETURN_IF_ERROR(Promote(name, *record));
-    rules::Destination& destination = record->destination;
-    for (size_t turn = 0; turn < rules::kAttemptsOfTurn && !is_enough() && record->ready_count > 0 &&
-                          rules::FreeAttempts(destination, policy(), now_) > 0;
+    ASSIGN_OR_RETURN(Site* const site, FindSite(site_name));
+    ASSIGN_OR_RETURN(const auto first_place, FirstPlace(site_name, site->record.site));
+    const std::string& name = first_place.second;
+    if (name.empty()) return Damaged("a site that is due, and what waits for it");
+    ASSIGN_OR_RETURN(Destination* const destination, FindDestination(name));
+    DestinationRecord& record = destination->record;
+    RETURN_IF_ERROR(Promote(name, record));
+    for (size_t turn = 0; turn < rules::kAttemptsOfTurn && !is_enough() && record.ready_count > 0 &&
+                          rules::FreeAttempts(site->record.site, policy(), now_) > 0;
          ++turn) {
-      ASSIGN_OR_RETURN(QueueAttempt attempt, BeginAttempt(request, lease_number, name, *record));
+      ASSIGN_OR_RETURN(QueueAttempt attempt,
+                       BeginAttempt(request, lease_number, name, record, site_name, site->record.site));
       recipient_count += attempt.message.recipients.size();
       attempts.push_back(std::move(attempt));
     }
     // Behind the others, if there is more.
-    destination.waiting_since = now_;
-    if (record->ready_count == 0) {
+    record.destination.waiting_since = now_;
+    if (record.ready_count == 0) {
       absl::Time first = absl::InfiniteFuture();
-      if (record->waiting_count > 0) {
+      if (record.waiting_count > 0) {
         ASSIGN_OR_RETURN(first, FirstWaiting(name));
       }
-      destination.waiting_since = std::max(now_, first);
+      record.destination.waiting_since = std::max(now_, first);
     }
     // So that the next one is found.
-    WriteDestination(name, *record);
+    RETURN_IF_ERROR(WriteDestination(name, *destination));
+    RETURN_IF_ERROR(WriteSite(site_name, *site));
   }
   return attempts;
+}
+
+absl::StatusOr<std::pair<absl::Time, std::string>> QueueStep::FirstPlace(const std::string& site,
+                                                                         const rules::Site& kept) {
+  std::pair<absl::Time, std::string> first(absl::InfiniteFuture(), "");
+  if (kept.waiting_since == absl::InfiniteFuture()) return first;
+  RETURN_IF_ERROR(batch_.Scan(kFamily, PlaceKey(site, kept.waiting_since, ""), PrefixEnd(PlacePrefix(site)),
+                              [&](absl::string_view key, absl::string_view) -> absl::StatusOr<bool> {
+                                first = {TimeOfPlaceKey(site, key), DestinationOfPlaceKey(site, key)};
+                                return false;
+                              }));
+  return first;
 }
 
 absl::StatusOr<std::optional<std::string>> QueueStep::FirstReady(const std::string& from,
@@ -354,7 +484,8 @@ absl::StatusOr<std::optional<std::string>> QueueStep::NextReady(const std::strin
 }
 
 absl::StatusOr<QueueAttempt> QueueStep::BeginAttempt(const QueueLeaseRequest& request, int64_t lease_number,
-                                                     const std::string& name, DestinationRecord& record) {
+                                                     const std::string& name, DestinationRecord& record,
+                                                     const std::string& site_name, rules::Site& site) {
   rules::Destination& destination = record.destination;
   ASSIGN_OR_RETURN(const std::optional<std::string> first, NextReady(name, record));
   if (!first.has_value()) return Damaged("a destination with ready recipients");
@@ -373,7 +504,8 @@ absl::StatusOr<QueueAttempt> QueueStep::BeginAttempt(const QueueLeaseRequest& re
   QueueAttempt attempt;
   attempt.grant = QueueGrant{batch_.counters().next_grant++};
   attempt.destination = name;
-  attempt.probe = rules::IsAway(destination);
+  attempt.probe = rules::IsAway(site);
+  attempt.tls_broken = rules::IsTlsBroken(site, now_);
   attempt.message =
       rules::QueuedMessageOf(place.message, message->record.entry, message->record.recipient_count);
   const double dice = shared_.options().dice();
@@ -390,10 +522,12 @@ absl::StatusOr<QueueAttempt> QueueStep::BeginAttempt(const QueueLeaseRequest& re
   message->record.free_count -= count;
   batch_.counters().in_flight_count += count;
   batch_.Put(kFamily, AttemptKey(attempt.grant),
-             Encode(AttemptRecord{request.lease_id, lease_number, place.message, name, std::move(numbers)}));
+             Encode(AttemptRecord{request.lease_id, lease_number, place.message, name, site_name,
+                                  std::move(numbers)}));
   batch_.Put(kFamily, FlightKey(lease_number, attempt.grant), "");
   marks().leases().insert_or_assign(lease_number, request.lease_id);
-  rules::Begin(destination, now_);
+  ++destination.in_flight_count;
+  rules::Begin(site, policy(), now_);
   return attempt;
 }
 
@@ -411,12 +545,77 @@ absl::Status QueueStep::PutBack(const AttemptRecord& attempt, size_t count) {
   return absl::OkStatus();
 }
 
-absl::Status QueueStep::EndAttempt(QueueGrant grant, const AttemptRecord& attempt, QueueReport::Sign sign) {
-  ASSIGN_OR_RETURN(DestinationRecord* const record, FindDestination(attempt.destination));
-  rules::End(record->destination, sign, policy(), now_);
+absl::Status QueueStep::EndAttempt(QueueGrant grant, const AttemptRecord& attempt, const QueueReport* seen) {
+  ASSIGN_OR_RETURN(Destination* const destination, FindDestination(attempt.destination));
+  ASSIGN_OR_RETURN(Site* const begun_under, FindSite(attempt.site));
+  --destination->record.destination.in_flight_count;
+  if (seen == nullptr || (seen->sign == QueueReport::Sign::kNone && seen->site.empty())) {
+    rules::End(begun_under->record.site, QueueReport::Sign::kNone, policy(), now_);
+  } else {
+    RETURN_IF_ERROR(Observe(attempt, *destination, *begun_under, *seen));
+  }
   batch_.Delete(kFamily, AttemptKey(grant));
   batch_.Delete(kFamily, FlightKey(attempt.lease_number, grant));
   batch_.NoteQueue();
+  return absl::OkStatus();
+}
+
+absl::Status QueueStep::Observe(const AttemptRecord& attempt, Destination& destination, Site& begun_under,
+                                const QueueReport& seen) {
+  rules::Destination& kept = destination.record.destination;
+  // Empty: they could not be found out.
+  if (seen.site.empty()) {
+    rules::Unlearn(kept);
+  } else {
+    rules::Learn(kept, seen.site, policy(), now_);
+  }
+  const std::string found = rules::SiteNameOf(attempt.destination, kept);
+  rules::Site& begun = begun_under.record.site;
+  if (found == attempt.site) {
+    const bool was_away = rules::IsAway(begun);
+    rules::End(begun, seen.sign, policy(), now_);
+    rules::NoteTls(begun, seen.tls, now_);
+    const bool in_vain = was_away && seen.sign == QueueReport::Sign::kUnreachable;
+    if (in_vain && !rules::IsOwnSite(found)) tried_in_vain_ = found;
+    return absl::OkStatus();
+  }
+  rules::End(begun, QueueReport::Sign::kNone, policy(), now_);
+  // It was to find out whether those hosts are back, and went elsewhere.
+  if (begun.in_flight_count == 0) rules::Wake(begun);
+  ASSIGN_OR_RETURN(Site* const site, FindSite(found));
+  if (site->is_new && rules::IsOwnSite(attempt.site)) site->record.site = rules::FoundedOn(begun);
+  rules::EndElsewhere(site->record.site, seen.sign, policy(), now_);
+  rules::NoteTls(site->record.site, seen.tls, now_);
+  return absl::OkStatus();
+}
+
+absl::Status QueueStep::AskAnew(const std::string& name, Destination& destination) {
+  const std::string site_name = rules::SiteNameOf(name, destination.record.destination);
+  ASSIGN_OR_RETURN(Site* const site, FindSite(site_name));
+  if (!rules::IsAway(site->record.site)) return absl::OkStatus();
+  ASSIGN_OR_RETURN(Site* const own, FindSite(rules::OwnSiteName(name)));
+  if (own->is_new) own->record.site = rules::AskedAnew(site->record.site);
+  rules::Wake(own->record.site);
+  rules::Unlearn(destination.record.destination);
+  return absl::OkStatus();
+}
+
+absl::Status QueueStep::AskStaleAnew(const std::string& site) {
+  std::vector<std::string> names;
+  ASSIGN_OR_RETURN(const Site* const kept, FindSite(site));
+  const absl::Time since = kept->record.site.waiting_since;
+  if (since == absl::InfiniteFuture()) return absl::OkStatus();
+  RETURN_IF_ERROR(batch_.Scan(kFamily, PlaceKey(site, since, ""), PrefixEnd(PlacePrefix(site)),
+                              [&](absl::string_view key, absl::string_view) -> absl::StatusOr<bool> {
+                                names.push_back(DestinationOfPlaceKey(site, key));
+                                return names.size() < rules::kMostAskedAnew;
+                              }));
+  for (const std::string& name : names) {
+    ASSIGN_OR_RETURN(Destination* const destination, FindDestination(name));
+    if (!rules::IsStale(destination->record.destination, now_)) continue;
+    RETURN_IF_ERROR(AskAnew(name, *destination));
+    RETURN_IF_ERROR(WriteDestination(name, *destination));
+  }
   return absl::OkStatus();
 }
 
@@ -429,8 +628,8 @@ absl::Status QueueStep::EndRecipient(QueueId id, Message& message, const rules::
   if (rules::WaitsHere(recipient)) {
     batch_.Delete(kFamily, WaitingCopyKey(id, recipient.number));
   } else {
-    ASSIGN_OR_RETURN(DestinationRecord* const record, FindDestination(recipient.destination));
-    --record->destination.recipient_count;
+    ASSIGN_OR_RETURN(Destination* const destination, FindDestination(recipient.destination));
+    --destination->record.destination.recipient_count;
   }
   --batch_.counters().queued_recipient_count;
   batch_.Delete(kFamily, QueuedRecipientKey(id, recipient.number));
@@ -477,7 +676,7 @@ absl::StatusOr<QueueChange> QueueStep::Report(const QueueReport& report, bool& t
   ASSIGN_OR_RETURN(const auto attempt, FindRecord<AttemptRecord>(batch_, kFamily, AttemptKey(report.grant)));
   if (attempt.has_value() && attempt->message == id) {
     RETURN_IF_ERROR(PutBack(*attempt, attempt->recipients.size()));
-    RETURN_IF_ERROR(EndAttempt(report.grant, *attempt, report.sign));
+    RETURN_IF_ERROR(EndAttempt(report.grant, *attempt, &report));
   }
   tell = all_failed_count && !(change.ended.empty() && change.deferred.empty());
   return change;
@@ -528,8 +727,8 @@ absl::StatusOr<QueueChange> QueueStep::Decide(const QueueDecision& decision, boo
     PutRecipient(id, kept);
     if (decision.kind == QueueDecision::Kind::kHold) change.deferred.push_back(kept.recipient.number);
     if (decision.kind == QueueDecision::Kind::kRetry && !rules::WaitsHere(kept.recipient)) {
-      ASSIGN_OR_RETURN(DestinationRecord* const record, FindDestination(kept.recipient.destination));
-      rules::Wake(record->destination);
+      ASSIGN_OR_RETURN(Destination* const destination, FindDestination(kept.recipient.destination));
+      RETURN_IF_ERROR(AskAnew(kept.recipient.destination, *destination));
     }
   }
   batch_.NoteQueue();
@@ -593,12 +792,13 @@ absl::StatusOr<size_t> QueueStep::TakeBack(size_t limit) {
     attempt->recipients.erase(attempt->recipients.begin(),
                               attempt->recipients.begin() + static_cast<int64_t>(taken));
     if (attempt->recipients.empty()) {
-      RETURN_IF_ERROR(EndAttempt(grant, *attempt, QueueReport::Sign::kNone));
+      RETURN_IF_ERROR(EndAttempt(grant, *attempt, nullptr));
     } else {
       batch_.Put(kFamily, AttemptKey(grant), Encode(*attempt));
       batch_.NoteQueue();
     }
   }
+  forgets_ = true;
   return count;
 }
 

@@ -3,9 +3,10 @@
 //
 // A recipient that is neither held nor in flight has a place in one of two indexes of its destination: that of those that
 // are ready, in the order of their turns, or that of those that wait for their time. Which one is found out by looking.
-// Those whose time has come are moved to the first some at a time, when their destination is served. A destination that may
-// begin an attempt, now or at a time that is known, has a place in the index of those; a message with such recipients has
-// one in the index of what is to be done about it.
+// Those whose time has come are moved to the first some at a time, when their destination is served. A destination with
+// such recipients has a place under its site, by the time of the first; a site that may begin an attempt, now or at a time
+// that is known, has one in the index of those. A message with such recipients has one in the index of what is to be done
+// about it.
 //
 // A recipient that waits for a mailbox here has no destination. While it is not held it has a place in an index of those, by
 // its time; and beside it is kept what the mailbox will keep.
@@ -15,6 +16,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -46,8 +48,8 @@ class QueueStep {
   absl::StatusOr<size_t> TakeBack(size_t limit);
   absl::StatusOr<std::vector<DeliveredHere>> DeliverHere(size_t limit);
 
-  // Last: writes the messages and destinations that it has touched, and their places in indexes.
-  void Finish();
+  // Last: writes the messages, destinations and sites that it has touched, and their places in indexes.
+  absl::Status Finish();
   // A body is left to upkeep.
   bool leaves_work() const { return leaves_work_; }
 
@@ -58,16 +60,39 @@ class QueueStep {
     absl::Time event_time;
     bool ended = false;
   };
+  struct Destination {
+    DestinationRecord record;
+    // Where its keys are: in the index of the site under which it counts (empty: none), at this time; and among those that
+    // are kept though nothing waits for them. InfiniteFuture: it has none there.
+    std::string placed_site;
+    absl::Time placed_time = absl::InfiniteFuture();
+    absl::Time remembered_until = absl::InfiniteFuture();
+  };
+  struct Site {
+    SiteRecord record;
+    // There was none.
+    bool is_new = false;
+    // Its first destination is not the first any more.
+    bool look_for_first = false;
+  };
 
   QueueMarks& marks() { return shared_.database().queue_marks(); }
   const rules::QueuePolicy& policy() const { return shared_.options().queue_policy; }
   static absl::Time EventTime(const QueuedRecord& record);
   // Null: there is none. They stay where they are until the step is finished.
   absl::StatusOr<Message*> FindMessage(QueueId id);
-  absl::StatusOr<DestinationRecord*> FindDestination(const std::string& name);
+  absl::StatusOr<Destination*> FindDestination(const std::string& name);
+  absl::StatusOr<Site*> FindSite(const std::string& name);
   absl::StatusOr<std::optional<rules::QueueRecipient>> FindRecipient(QueueId id, int32_t number) const;
   void PutRecipient(QueueId id, const rules::QueueRecipient& kept);
-  void WriteDestination(const std::string& name, DestinationRecord& record);
+  // Its place and its count under its site, too; the site is written by WriteSite.
+  absl::Status WriteDestination(const std::string& name, Destination& destination);
+  absl::Status Place(const std::string& name, Destination& destination, const std::string& site_name);
+  void Remember(const std::string& name, Destination& destination);
+  absl::Status WriteSite(const std::string& name, Site& site);
+  // Destinations that nothing waits for: up to rules::kMostForgotten, the first by their time, of those whose time is over
+  // and those that are too many.
+  absl::Status Forget();
 
   absl::Status AddRecipient(QueueId id, Message& message, const rules::QueueRecipient& kept);
   absl::StatusOr<DeliveredHere> TryHere(QueueId id, int32_t number);
@@ -78,9 +103,20 @@ class QueueStep {
   absl::Status EndRecipient(QueueId id, Message& message, const rules::QueueRecipient& kept,
                             QueueChange& change);
   absl::Status PutBack(const AttemptRecord& attempt, size_t count);
-  absl::Status EndAttempt(QueueGrant grant, const AttemptRecord& attempt, QueueReport::Sign sign);
+  // `seen`: what its report says; null: its lease has ended.
+  absl::Status EndAttempt(QueueGrant grant, const AttemptRecord& attempt, const QueueReport* seen);
+  // What an attempt saw of the hosts that it found.
+  absl::Status Observe(const AttemptRecord& attempt, Destination& destination, Site& begun_under,
+                       const QueueReport& seen);
+  // It does not wait for a site that is away any longer, nor for its own pause: one attempt is made.
+  absl::Status AskAnew(const std::string& name, Destination& destination);
+  // Those that have waited for a site longest, where its hosts may be theirs no more.
+  absl::Status AskStaleAnew(const std::string& site);
 
   absl::StatusOr<std::string> FirstDue();
+  // Of a site: the destination that has waited longest, and since when; InfiniteFuture: none waits. None waits since before
+  // the site's `waiting_since`: only deleted keys are there.
+  absl::StatusOr<std::pair<absl::Time, std::string>> FirstPlace(const std::string& site, const rules::Site& kept);
   // Moves what has become ready; at most as much as `promotable_` allows.
   absl::Status Promote(const std::string& name, DestinationRecord& record);
   absl::StatusOr<absl::Time> FirstWaiting(const std::string& name);
@@ -95,14 +131,20 @@ class QueueStep {
   absl::StatusOr<std::map<int64_t, std::string>> FlightLeases();
   absl::StatusOr<std::optional<QueueGrant>> FirstFlight(int64_t lease_number);
   absl::StatusOr<QueueAttempt> BeginAttempt(const QueueLeaseRequest& request, int64_t lease_number,
-                                            const std::string& name, DestinationRecord& record);
+                                            const std::string& name, DestinationRecord& record,
+                                            const std::string& site_name, rules::Site& site);
   absl::StatusOr<std::vector<int32_t>> Named(const QueueDecision& decision);
 
   RocksDbShared& shared_;
   Batch& batch_;
   const absl::Time now_;
   std::map<QueueId, std::optional<Message>> messages_;
-  std::map<std::string, DestinationRecord> destinations_;
+  std::map<std::string, Destination> destinations_;
+  std::map<std::string, Site> sites_;
+  // Whose hosts were tried in vain while they were away; empty: none.
+  std::string tried_in_vain_;
+  // What is remembered for too long is to go.
+  bool forgets_ = false;
   size_t promotable_;
   bool leaves_work_ = false;
 };

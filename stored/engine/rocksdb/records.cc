@@ -25,7 +25,7 @@
 //   counters  = 2 next_account:number domain_count:number account_count:number alias_count:number
 //                 message_count:number message_bytes:number deleted_body_bytes:number next_queued:number
 //                 next_grant:number queued_count:number queued_recipient_count:number in_flight_count:number
-//                 held_count:number
+//                 held_count:number remembered_count:number
 //   mailbox   = 2 message_count:number message_bytes:number next_message:number quota_bytes:number
 //                 quota_messages:number last_open_time:time last_committed_token:number number:number
 //                 last_open_session:string removal_count:number
@@ -59,12 +59,15 @@
 //                 forwarded_for:string attempt_count:number next_attempt_time:time held:flag in_flight:flag
 //                 reply_code:number reply_status:string reply_text:string reply_host:string reply_time:time
 //                 last_grant:number reported:flag
-//   destination = 1 window:number gained:number lost:number missed:number paused_until:time pause:duration
-//                 recipient_count:number in_flight_count:number last_lane:lane waiting_since:time ready_count:number
-//                 waiting_count:number due_time:time
+//   destination = 1 site:string site_until:time recipient_count:number in_flight_count:number last_lane:lane
+//                 waiting_since:time ready_count:number waiting_count:number
+//   site      = 1 window:number gained:number lost:number missed:number paused_until:time pause:duration
+//                 paced_until:time tls_broken_until:time in_flight_count:number destination_count:number
+//                 waiting_since:time due_time:time
 //   waiting   = 1 lane:lane
 //   lane      = number                          any 64-bit number
-//   attempt   = 1 lease_id:string lease_number:number queued:number destination:string number_count:number number:number*
+//   attempt   = 1 lease_id:string lease_number:number queued:number destination:string site:string number_count:number
+//                 number:number*
 //
 // Records that a store of schema version 1 or 2 has left, and that are read until they are written again:
 //
@@ -503,6 +506,7 @@ std::string Encode(const Counters& counters) {
       .Number(counters.queued_recipient_count)
       .Number(counters.in_flight_count)
       .Number(counters.held_count)
+      .Number(counters.remembered_count)
       .Take();
 }
 
@@ -522,7 +526,8 @@ absl::Status Decode(absl::string_view bytes, Counters& counters) {
         .Number(counters.queued_count)
         .Number(counters.queued_recipient_count)
         .Number(counters.in_flight_count)
-        .Number(counters.held_count);
+        .Number(counters.held_count)
+        .Number(counters.remembered_count);
   }
   return decoder.Finish();
 }
@@ -841,37 +846,63 @@ absl::Status Decode(absl::string_view bytes, rules::QueueRecipient& kept) {
 std::string Encode(const DestinationRecord& record) {
   const rules::Destination& destination = record.destination;
   return Encoder(1)
-      .Number(destination.window)
-      .Number(destination.gained)
-      .Number(destination.lost)
-      .Number(destination.missed)
-      .Time(destination.paused_until)
-      .Duration(destination.pause)
+      .String(destination.site)
+      .Time(destination.site_until)
       .Number(destination.recipient_count)
       .Number(destination.in_flight_count)
       .Lane(destination.last_lane)
       .Time(destination.waiting_since)
       .Number(record.ready_count)
       .Number(record.waiting_count)
-      .Time(record.due_time)
       .Take();
 }
 
 absl::Status Decode(absl::string_view bytes, DestinationRecord& record) {
   rules::Destination& destination = record.destination;
   return Decoder("destination", bytes, 1)
-      .Small(destination.window)
-      .Small(destination.gained)
-      .Small(destination.lost)
-      .Small(destination.missed)
-      .Time(destination.paused_until)
-      .Duration(destination.pause)
+      .String(destination.site)
+      .Time(destination.site_until)
       .Number(destination.recipient_count)
       .Small(destination.in_flight_count)
       .Lane(destination.last_lane)
       .Time(destination.waiting_since)
       .Number(record.ready_count)
       .Number(record.waiting_count)
+      .Finish();
+}
+
+std::string Encode(const SiteRecord& record) {
+  const rules::Site& site = record.site;
+  return Encoder(1)
+      .Number(site.window)
+      .Number(site.gained)
+      .Number(site.lost)
+      .Number(site.missed)
+      .Time(site.paused_until)
+      .Duration(site.pause)
+      .Time(site.paced_until)
+      .Time(site.tls_broken_until)
+      .Number(site.in_flight_count)
+      .Number(site.destination_count)
+      .Time(site.waiting_since)
+      .Time(record.due_time)
+      .Take();
+}
+
+absl::Status Decode(absl::string_view bytes, SiteRecord& record) {
+  rules::Site& site = record.site;
+  return Decoder("site", bytes, 1)
+      .Small(site.window)
+      .Small(site.gained)
+      .Small(site.lost)
+      .Small(site.missed)
+      .Time(site.paused_until)
+      .Duration(site.pause)
+      .Time(site.paced_until)
+      .Time(site.tls_broken_until)
+      .Small(site.in_flight_count)
+      .Number(site.destination_count)
+      .Time(site.waiting_since)
       .Time(record.due_time)
       .Finish();
 }
@@ -888,6 +919,7 @@ std::string Encode(const AttemptRecord& attempt) {
       .Number(attempt.lease_number)
       .Number(attempt.message.value)
       .String(attempt.destination)
+      .String(attempt.site)
       .Number(static_cast<int64_t>(attempt.recipients.size()));
   for (const int32_t number : attempt.recipients) encoder.Number(number);
   return encoder.Take();
@@ -900,6 +932,7 @@ absl::Status Decode(absl::string_view bytes, AttemptRecord& attempt) {
       .Number(attempt.lease_number)
       .Number(attempt.message.value)
       .String(attempt.destination)
+      .String(attempt.site)
       .Count(count);
   attempt.recipients.clear();
   for (size_t i = 0; i < count && !decoder.failed(); ++i) decoder.Small(attempt.recipients.emplace_back());

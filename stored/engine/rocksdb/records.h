@@ -20,6 +20,7 @@
 #include "stored/rules/new_message.h"
 #include "stored/rules/queue.h"
 #include "stored/rules/receipt.h"
+#include "stored/rules/site.h"
 
 namespace mailstead::engine {
 
@@ -40,6 +41,8 @@ struct Counters {
   int64_t queued_recipient_count = 0;
   int64_t in_flight_count = 0;
   int64_t held_count = 0;
+  // Destinations for which nothing waits.
+  int64_t remembered_count = 0;
   bool operator==(const Counters&) const = default;
 };
 
@@ -91,6 +94,11 @@ struct DestinationRecord {
   // Recipients in its two indexes.
   int64_t ready_count = 0;
   int64_t waiting_count = 0;
+};
+
+// The hosts of destinations.
+struct SiteRecord {
+  rules::Site site;
   // Of its key in the index of those that may begin an attempt; InfiniteFuture: it has none.
   absl::Time due_time = absl::InfiniteFuture();
 };
@@ -106,6 +114,8 @@ struct AttemptRecord {
   int64_t lease_number = 0;
   QueueId message;
   std::string destination;
+  // Under which it began.
+  std::string site;
   std::vector<int32_t> recipients;
 };
 
@@ -126,6 +136,7 @@ std::string Encode(const rules::Lock& lock);
 std::string Encode(const QueuedRecord& queued);
 std::string Encode(const rules::QueueRecipient& recipient);
 std::string Encode(const DestinationRecord& destination);
+std::string Encode(const SiteRecord& site);
 std::string Encode(const WaitingRecord& waiting);
 std::string Encode(const AttemptRecord& attempt);
 
@@ -146,6 +157,7 @@ absl::Status Decode(absl::string_view bytes, rules::Lock& lock);
 absl::Status Decode(absl::string_view bytes, QueuedRecord& queued);
 absl::Status Decode(absl::string_view bytes, rules::QueueRecipient& recipient);
 absl::Status Decode(absl::string_view bytes, DestinationRecord& destination);
+absl::Status Decode(absl::string_view bytes, SiteRecord& site);
 absl::Status Decode(absl::string_view bytes, WaitingRecord& waiting);
 absl::Status Decode(absl::string_view bytes, AttemptRecord& attempt);
 

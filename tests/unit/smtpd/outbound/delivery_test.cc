@@ -5,6 +5,7 @@
 
 #include <deque>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -34,6 +35,7 @@ RecipientOutcome Outcome(RecipientOutcome::Kind kind, int code, std::string stat
 }
 const RecipientOutcome kTaken = Outcome(RecipientOutcome::Kind::kDelivered, 250, "2.0.0");
 const RecipientOutcome kNoSuchUser = Outcome(RecipientOutcome::Kind::kFailed, 550, "5.1.1");
+const RecipientOutcome kWantsTls = Outcome(RecipientOutcome::Kind::kFailed, 530, "5.7.0");
 const RecipientOutcome kNotNow = Outcome(RecipientOutcome::Kind::kDeferred, 451, "4.2.0");
 const RecipientOutcome kNoEightBit = Outcome(RecipientOutcome::Kind::kFailed, 0, "5.6.3");
 const RecipientOutcome kLost = Outcome(RecipientOutcome::Kind::kDeferred, 0, "4.4.2");
@@ -56,11 +58,18 @@ struct Script {
   TransactionOutcome transaction;
   // After it.
   ConnectionOutcome closing;
+  // In the clear by default.
+  Protection protection;
 };
 
-Script Refuses(ConnectionOutcome outcome) { return {std::move(outcome), {}, {}}; }
+Script Refuses(ConnectionOutcome outcome) { return {std::move(outcome), {}, {}, {}}; }
+Script UnderTls(Script script) {
+  script.protection.version = "TLSv1.3";
+  script.protection.cipher = "TLS_AES_256_GCM_SHA384";
+  return script;
+}
 Script Says(std::vector<RecipientOutcome> recipients, ConnectionOutcome closing = {}, bool unknown = false) {
-  return {{}, {std::move(recipients), unknown, false}, std::move(closing)};
+  return {{}, {std::move(recipients), unknown, false}, std::move(closing), {}};
 }
 
 class FakeHost final : public Host {
@@ -74,13 +83,12 @@ class FakeHost final : public Host {
     co_return script_.transaction;
   }
   const ConnectionOutcome& connection() const override { return closing_; }
-  const Protection& protection() const override { return protection_; }
+  const Protection& protection() const override { return script_.protection; }
 
  private:
   const Script script_;
   std::vector<std::string>& log_;
   ConnectionOutcome closing_;
-  const Protection protection_;
 };
 
 class FakeHosts final : public Hosts {
@@ -137,9 +145,10 @@ class DeliveryTest : public testing::Test {
     }
     asio::io_context context;
     Delivery delivery{attempt_, std::move(ways), some_unresolved_, body_, hosts_};
-    auto report = asio::co_spawn(context, Deliver(std::move(delivery)), asio::use_future);
+    auto future = asio::co_spawn(context, Deliver(std::move(delivery)), asio::use_future);
     context.run();
-    return report.get().report;
+    result_ = future.get();
+    return result_.report;
   }
 
   store::QueueAttempt attempt_;
@@ -147,6 +156,8 @@ class DeliveryTest : public testing::Test {
   FakeHosts hosts_;
   TlsPolicy::Level level_ = TlsPolicy::Level::kMay;
   bool some_unresolved_ = false;
+  // Of the last Run.
+  DeliveryResult result_;
 };
 
 TEST_F(DeliveryTest, TheFirstHostTakesIt) {
@@ -256,6 +267,64 @@ TEST_F(DeliveryTest, NothingFailsForAHostThatIsNotKnownNow) {
   const QueueReport report = Run({"1"});
   EXPECT_EQ(report.outcomes[0].kind, Kind::kDeferred);
   EXPECT_EQ(report.outcomes[0].status, "4.3.2");
+}
+
+// What is remembered of the hosts' TLS.
+TEST_F(DeliveryTest, WhatBecameOfTlsIsReported) {
+  using Tls = QueueReport::Tls;
+  const struct {
+    const char* what;
+    std::vector<Script> first;
+    std::vector<Script> second;
+    TlsPolicy::Level level;
+    Tls tls;
+    // The host that was offered the mail last, and the connection's TLS.
+    const char* last;
+  } kRows[] = {
+      {"it was used", {UnderTls(Says({kTaken}))}, {}, TlsPolicy::Level::kMay, Tls::kUsed, "mx-of-1 TLSv1.3"},
+      {"it was asked for", {UnderTls(Says({kTaken}))}, {}, TlsPolicy::Level::kVerify, Tls::kUsed, "mx-of-1 TLSv1.3"},
+      {"there is none", {Says({kTaken})}, {}, TlsPolicy::Level::kMay, Tls::kNone, "mx-of-1 "},
+      {"it was not wanted", {Says({kTaken})}, {}, TlsPolicy::Level::kNone, Tls::kNone, "mx-of-1 "},
+      {"it broke", {Refuses(kTlsBroke), Says({kTaken})}, {}, TlsPolicy::Level::kMay, Tls::kBroken, "mx-of-1 "},
+      {"it broke, and the mail was refused", {Refuses(kTlsBroke), Says({kNoSuchUser})}, {}, TlsPolicy::Level::kMay,
+       Tls::kNone, "mx-of-1 "},
+      {"it broke, and is wanted", {Refuses(kTlsBroke), Says({kWantsTls})}, {}, TlsPolicy::Level::kMay, Tls::kUsed,
+       "mx-of-1 "},
+      {"it broke where it was asked for", {Refuses(kTlsBroke)}, {}, TlsPolicy::Level::kRequire, Tls::kNone, " "},
+      {"it broke, and nothing works in the clear either", {Refuses(kTlsBroke), Refuses(kRefusedConnect)}, {},
+       TlsPolicy::Level::kMay, Tls::kNone, " "},
+      {"it broke with the first, and works with the second", {Refuses(kTlsBroke), Refuses(kRefusedConnect)},
+       {UnderTls(Says({kTaken}))}, TlsPolicy::Level::kMay, Tls::kUsed, "mx-of-2 TLSv1.3"},
+      {"the first did not take it in the clear", {Refuses(kTlsBroke), Says({kNoEightBit})}, {UnderTls(Says({kTaken}))},
+       TlsPolicy::Level::kMay, Tls::kUsed, "mx-of-2 TLSv1.3"},
+      {"no host was reached", {}, {}, TlsPolicy::Level::kMay, Tls::kNone, " "},
+  };
+  for (const auto& row : kRows) {
+    hosts_.scripts["1"].assign(row.first.begin(), row.first.end());
+    hosts_.scripts["2"].assign(row.second.begin(), row.second.end());
+    level_ = row.level;
+    EXPECT_EQ(Run({"1", "2"}).tls, row.tls) << row.what;
+    EXPECT_EQ(absl::StrCat(result_.host, " ", result_.protection.version), row.last) << row.what;
+  }
+}
+
+// A host whose TLS is broken for a moment does not lose mail by that, nor for hours.
+TEST_F(DeliveryTest, AHostThatWantsTlsDefersWhatComesInTheClear) {
+  hosts_.scripts["1"] = {Refuses(kTlsBroke), Says({kWantsTls})};
+  QueueReport report = Run({"1"});
+  EXPECT_EQ(report.outcomes[0].kind, Kind::kDeferred);
+  EXPECT_EQ(report.outcomes[0].status, "4.7.0");
+  // It was known to be broken.
+  attempt_.tls_broken = true;
+  level_ = TlsPolicy::Level::kNone;
+  hosts_.scripts["1"] = {Says({kWantsTls})};
+  report = Run({"1"});
+  EXPECT_EQ(report.outcomes[0].kind, Kind::kDeferred);
+  EXPECT_EQ(report.tls, QueueReport::Tls::kUsed);
+  // Where nobody has tried TLS, it is the last word: a login is wanted (RFC 4954 section 6).
+  attempt_.tls_broken = false;
+  hosts_.scripts["1"] = {Says({kWantsTls})};
+  EXPECT_EQ(Run({"1"}).outcomes[0].kind, Kind::kFailed);
 }
 
 // SECURITY: what must be protected is never sent in the clear.

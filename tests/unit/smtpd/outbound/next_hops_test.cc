@@ -33,6 +33,7 @@ using dns::Type;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::SizeIs;
 using Reason = NoNextHop::Reason;
 
 Ipv4Bytes V4(uint8_t last) { return {192, 0, 2, last}; }
@@ -105,6 +106,22 @@ TEST_F(NextHopsTest, HostsWithAddressesInOrder) {
   EXPECT_FALSE(hops.mx_secure);
   EXPECT_FALSE(hops.hosts.front().secure);
   EXPECT_THAT(hops.unresolved, IsEmpty());
+}
+
+TEST_F(NextHopsTest, TheBestHostsAreAllNamed) {
+  std::vector<dns::Record> many;
+  for (int i = 0; i < 20; ++i) many.push_back(Mx{10, absl::StrCat("mx", i, ".test")});
+  many.push_back(Mx{20, "worse.test"});
+  SetMx("example.test", many);
+  SetA("mx7.test", {V4(7)});
+  SetA("worse.test", {V4(20)});
+  // Those that are not tried, and those without an address too: otherwise it is a matter of chance which ones they are.
+  EXPECT_THAT(Found("example.test").best_names, SizeIs(20));
+  SetMx("example.test", {Mx{20, "mx7.test"}, Mx{10, "bad name.test"}, Mx{30, "worse.test"}});
+  EXPECT_THAT(Found("example.test").best_names, ElementsAre("mx7.test"));
+  SetA("host.test", {V4(1)});
+  EXPECT_THAT(Found("host.test").best_names, ElementsAre("host.test"));
+  EXPECT_THAT(Found("[192.0.2.1]").best_names, ElementsAre("[192.0.2.1]"));
 }
 
 TEST_F(NextHopsTest, AllAddressesAreAskedForAtOnce) {

@@ -96,8 +96,15 @@ TEST(Keys, OfTheQueueSayWhatTheyAreOf) {
   EXPECT_EQ(NumberOfQueuedRecipientKey(recipient), 0x21222324);
   EXPECT_EQ(DestinationKey("one.example"), "done.example");
   EXPECT_EQ(DestinationOfKey("done.example"), "one.example");
+  EXPECT_EQ(SiteKey("mx.example"), "smx.example");
   EXPECT_EQ(DueKey(time, "one"), "t\1\2\3\4\5\6\7\x08one");
-  EXPECT_EQ(DestinationOfDueKey(DueKey(time, "one")), "one");
+  EXPECT_EQ(NameOfTimeKey(DueKey(time, "one")), "one");
+  EXPECT_EQ(RememberedKey(time, "one"), "x\1\2\3\4\5\6\7\x08one");
+  const std::string place = PlaceKey("mx.example", time, "one");
+  EXPECT_EQ(place, std::string("pmx.example\0\1\2\3\4\5\6\7\x08one", 23));
+  EXPECT_EQ(place.rfind(PlacePrefix("mx.example"), 0), 0u);
+  EXPECT_EQ(TimeOfPlaceKey("mx.example", place), time);
+  EXPECT_EQ(DestinationOfPlaceKey("mx.example", place), "one");
   EXPECT_LT(DueKey(time, "one"), QueueTimeBound(kDueKind, time + absl::Microseconds(1)));
   const std::string ready = ReadyKey("one", 0xf1f2f3f4f5f6f7f8, message, 0x0304);
   EXPECT_EQ(ready, std::string("rone\0\xf1\xf2\xf3\xf4\xf5\xf6\xf7\xf8\0\0\0\7"
@@ -131,7 +138,8 @@ TEST(Keys, OfTheQueueSayWhatTheyAreOf) {
   EXPECT_EQ(EventKey(absl::InfinitePast(), QueueId{1}), EventKey(absl::UnixEpoch(), QueueId{1}));
 }
 
-TEST(Keys, DestinationsWhoseNamesBeginAlikeAreApart) {
+TEST(Keys, DestinationsAndSitesWhoseNamesBeginAlikeAreApart) {
+  EXPECT_NE(PlaceKey("mx.example.org", absl::UnixEpoch(), "x").rfind(PlacePrefix("mx.example"), 0), 0u);
   EXPECT_NE(ReadyKey("one.example", 1, QueueId{1}, 1).rfind(ReadyPrefix("one"), 0), 0u);
   EXPECT_NE(WaitingKey("one.example", absl::UnixEpoch(), QueueId{1}, 1).rfind(WaitingPrefix("one"), 0), 0u);
 }

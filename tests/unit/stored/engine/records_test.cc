@@ -127,18 +127,25 @@ rules::QueueRecipient SampleRecipient() {
 
 DestinationRecord SampleDestination() {
   DestinationRecord record;
-  record.destination = {5,
-                        200,
-                        1,
-                        1000,
-                        absl::FromUnixMicros(1),
-                        absl::Microseconds(1),
-                        3,
-                        2,
-                        ~uint64_t{0},
-                        absl::InfiniteFuture()};
+  record.destination = {"s", absl::FromUnixMicros(1), 3, 2, ~uint64_t{0}, absl::InfiniteFuture()};
   record.ready_count = 1;
   record.waiting_count = 2;
+  return record;
+}
+
+SiteRecord SampleSite() {
+  SiteRecord record;
+  record.site = {5,
+                 200,
+                 1,
+                 1000,
+                 absl::FromUnixMicros(1),
+                 absl::Microseconds(1),
+                 absl::FromUnixMicros(2),
+                 absl::FromUnixMicros(3),
+                 2,
+                 3,
+                 absl::InfiniteFuture()};
   record.due_time = absl::FromUnixMicros(4);
   return record;
 }
@@ -195,7 +202,7 @@ TEST(Records, GoldenBytes) {
             "0161"
             "0165"
             "8001");
-  EXPECT_EQ(Hex(Encode(Counters{1, 2, 3, 4, 5, 6, 300, 7, 8, 9, 10, 11, 12})),
+  EXPECT_EQ(Hex(Encode(Counters{1, 2, 3, 4, 5, 6, 300, 7, 8, 9, 10, 11, 12, 13})),
             "02"
             "01"
             "02"
@@ -209,7 +216,8 @@ TEST(Records, GoldenBytes) {
             "09"
             "0a"
             "0b"
-            "0c");
+            "0c"
+            "0d");
   rules::Mailbox mailbox;
   mailbox.message_count = 1;
   mailbox.message_bytes = kMost;
@@ -327,26 +335,36 @@ TEST(Records, GoldenBytes) {
             "01");
   EXPECT_EQ(Hex(Encode(SampleDestination())),
             "01"
-            "05"
-            "c801"
-            "01"
-            "e807"
-            "02"
+            "0173"
             "02"
             "03"
             "02"
             "ffffffffffffffffff01"
             "feffffffffffffffff01"
             "01"
+            "02");
+  EXPECT_EQ(Hex(Encode(SampleSite())),
+            "01"
+            "05"
+            "c801"
+            "01"
+            "e807"
             "02"
+            "02"
+            "04"
+            "06"
+            "02"
+            "03"
+            "feffffffffffffffff01"
             "08");
   EXPECT_EQ(Hex(Encode(WaitingRecord{300})), "01ac02");
-  EXPECT_EQ(Hex(Encode(AttemptRecord{"L", 5, QueueId{9}, "y", {1, 300}})),
+  EXPECT_EQ(Hex(Encode(AttemptRecord{"L", 5, QueueId{9}, "y", "s", {1, 300}})),
             "01"
             "014c"
             "05"
             "09"
             "0179"
+            "0173"
             "02"
             "01"
             "ac02");
@@ -467,12 +485,12 @@ TEST(Records, ComeBackAsTheyWere) {
   EXPECT_EQ(envelope.recipients[1].original_recipient, "rfc822;o@z");
   EXPECT_TRUE(envelope.recipients[1].remote);
   EXPECT_EQ(Again(Alias{"@x", {"a", ""}, absl::UnixEpoch()}).targets, (std::vector<std::string>{"a", ""}));
-  const Counters counters{kMost, 0, 1, kMost - 1, 127, 128, 16384, kMost, 1, 2, 3, 4, 5};
+  const Counters counters{kMost, 0, 1, kMost - 1, 127, 128, 16384, kMost, 1, 2, 3, 4, 5, 6};
   EXPECT_EQ(Again(counters), counters);
   // Of stores before schema version 5.
-  Counters before{9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9};
+  Counters before{9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9};
   ASSERT_TRUE(Decode(absl::HexStringToBytes("01010203040506ac02"), before).ok());
-  EXPECT_EQ(before, (Counters{1, 2, 3, 4, 5, 6, 300, 1, 1, 0, 0, 0, 0}));
+  EXPECT_EQ(before, (Counters{1, 2, 3, 4, 5, 6, 300, 1, 1, 0, 0, 0, 0, 0}));
   const QueuedRecord queued = Again(SampleQueued());
   EXPECT_EQ(Encode(queued), Encode(SampleQueued()));
   EXPECT_EQ(queued.entry.lane, "l");
@@ -485,7 +503,9 @@ TEST(Records, ComeBackAsTheyWere) {
   EXPECT_TRUE(recipient.recipient.in_flight);
   EXPECT_EQ(recipient.last_grant, QueueGrant{300});
   EXPECT_EQ(Again(SampleDestination()).destination, SampleDestination().destination);
-  EXPECT_EQ(Again(AttemptRecord{"L", 5, QueueId{9}, "y", {1, 300}}).recipients,
+  EXPECT_EQ(Again(SampleSite()).site, SampleSite().site);
+  EXPECT_EQ(Again(SampleSite()).due_time, SampleSite().due_time);
+  EXPECT_EQ(Again(AttemptRecord{"L", 5, QueueId{9}, "y", "s", {1, 300}}).recipients,
             (std::vector<int32_t>{1, 300}));
   const rules::Lock lock{LockToken{9}, "S", "L", 5, absl::FromUnixMicros(1), 7, "2001:db8::1"};
   EXPECT_EQ(Again(lock), lock);
