@@ -183,7 +183,7 @@ class HereChange final : public Change {
   absl::Status Apply(Batch& batch) override {
     QueueStep step(shared_, batch);
     ASSIGN_OR_RETURN(delivered, step.DeliverHere(std::min(limit_, rules::kEnoughLeasedRecipients)));
-    step.Finish();
+    RETURN_IF_ERROR(step.Finish());
     leaves_work = step.leaves_work();
     return absl::OkStatus();
   }
