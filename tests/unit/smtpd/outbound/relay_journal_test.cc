@@ -27,38 +27,35 @@ class RelayJournalTest : public testing::Test {
   RelayJournal journal_{registry_};
 };
 
-TEST_F(RelayJournalTest, EveryHandshakeIsLoggedAndCounted) {
+TEST_F(RelayJournalTest, EveryConnectionIsLoggedAndCounted) {
   ConnectionKey key;
   key.address = "192.0.2.1";
   key.port = 25;
   key.tls.server_name = "mx.example.net";
-  net::TlsInfo info;
-  info.version = "TLSv1.3";
-  info.cipher = "TLS_AES_256_GCM_SHA384";
-  info.tls_exporter = "secret-of-the-connection";
-  std::string line = Logged([&] { journal_.Shook(key, TlsResult::kEncrypted, &info, {}); });
-  for (const char* part :
-       {"event=tls_handshake", "host=mx.example.net", "address=192.0.2.1", "tls_level=may", "result=encrypted",
-        "version=TLSv1.3", "cipher=TLS_AES_256_GCM_SHA384", "resumed=false"}) {
+  Protection protection{"TLSv1.3", "TLS_AES_256_GCM_SHA384", false, true};
+  std::string line = Logged([&] { journal_.Connected(key, {}, protection); });
+  for (const char* part : {"event=connected", "host=mx.example.net", "address=192.0.2.1", "port=25",
+                           "result=tls ", "tls=TLSv1.3", "cipher=TLS_AES_256_GCM_SHA384", "resumed=true"}) {
     EXPECT_TRUE(absl::StrContains(line, part)) << part << " in " << line;
   }
-  EXPECT_FALSE(absl::StrContains(line, "secret")) << line;
   EXPECT_FALSE(absl::StrContains(line, "error=")) << line;
+  protection.verified = true;
+  line = Logged([&] { journal_.Connected(key, {}, protection); });
+  EXPECT_TRUE(absl::StrContains(line, "result=tls_verified")) << line;
   const ConnectionOutcome broken{.kind = ConnectionOutcome::Kind::kTlsBroken,
                                  .stage = Stage::kHandshake,
                                  .code = 0,
                                  .enhanced = "4.7.5",
                                  .text = "wrong version number"};
-  line = Logged([&] { journal_.Shook(key, TlsResult::kBroken, nullptr, broken); });
-  for (const char* part : {"result=broken", "stage=handshake", "error=\"wrong version number\""}) {
+  line = Logged([&] { journal_.Connected(key, broken, {}); });
+  for (const char* part : {"result=tls_broken", "error=\"wrong version number\""}) {
     EXPECT_TRUE(absl::StrContains(line, part)) << part << " in " << line;
   }
-  // There was no handshake.
-  EXPECT_EQ(Logged([&] { journal_.Shook(key, TlsResult::kNotOffered, nullptr, {}); }), "");
+  Logged([&] { journal_.Connected(key, {}, {}); });
   const std::string metrics = Metrics();
-  for (const char* part : {"{result=\"encrypted\"} 1", "{result=\"broken\"} 1", "{result=\"not_offered\"} 1",
-                           "{result=\"verified\"} 0", "{result=\"not_wanted\"} 0"}) {
-    EXPECT_TRUE(absl::StrContains(metrics, std::string("mailstead_relay_tls_total") + part))
+  for (const char* part : {"{result=\"tls\"} 1", "{result=\"tls_verified\"} 1", "{result=\"tls_broken\"} 1",
+                           "{result=\"clear\"} 1", "{result=\"failed\"} 0"}) {
+    EXPECT_TRUE(absl::StrContains(metrics, std::string("mailstead_relay_connections_total") + part))
         << part << metrics;
   }
 }
@@ -67,21 +64,22 @@ TEST_F(RelayJournalTest, AnAttemptIsLoggedWithTheConnectionThatItTook) {
   store::QueueAttempt attempt;
   attempt.message = QueueId{7};
   attempt.destination = "one.example";
-  Delivered delivered;
-  delivered.report.site = "mx.example.net";
-  delivered.report.outcomes.emplace_back().kind = store::QueueOutcome::Kind::kDelivered;
-  delivered.carrier = Carrier{"mx.example.net", "192.0.2.1", "TLSv1.2", "ECDHE-RSA-AES128-GCM-SHA256",
-                              TlsPolicy::Level::kVerify};
-  std::string line = Logged([&] { journal_.Attempted(attempt, delivered, absl::Seconds(1)); });
+  DeliveryResult result;
+  result.report.site = "mx.example.net";
+  result.report.outcomes.emplace_back().kind = store::QueueOutcome::Kind::kDelivered;
+  result.host = "mx1.example.net";
+  result.protection = {"TLSv1.2", "ECDHE-RSA-AES128-GCM-SHA256", true, false};
+  std::string line = Logged([&] { journal_.Attempted(attempt, result, absl::Seconds(1)); });
   for (const char* part :
-       {"event=attempted", "destination=one.example", "site=mx.example.net", "address=192.0.2.1",
-        "tls=TLSv1.2", "cipher=ECDHE-RSA-AES128-GCM-SHA256", "tls_level=verify", "delivered=1"}) {
+       {"event=attempted", "destination=one.example", "site=mx.example.net", "host=mx1.example.net",
+        "tls=TLSv1.2", "cipher=ECDHE-RSA-AES128-GCM-SHA256", "verified=true", "delivered=1"}) {
     EXPECT_TRUE(absl::StrContains(line, part)) << part << " in " << line;
   }
   // None was reached.
-  delivered.carrier.reset();
-  line = Logged([&] { journal_.Attempted(attempt, delivered, absl::Seconds(1)); });
-  EXPECT_FALSE(absl::StrContains(line, "tls_level=") || absl::StrContains(line, "address=")) << line;
+  result.host.clear();
+  result.protection = {};
+  line = Logged([&] { journal_.Attempted(attempt, result, absl::Seconds(1)); });
+  EXPECT_FALSE(absl::StrContains(line, " tls=") || absl::StrContains(line, " host=")) << line;
 }
 
 }  // namespace
