@@ -58,7 +58,8 @@ class BodiesTest : public testing::Test {
     message.deliver_time = absl::Now();
     Content content;
     content.staged = std::move(body);
-    return BlockOn(messages_->Append(std::move(message), std::move(content)));
+    std::vector<NewNotice> no_notices;
+    return BlockOn(messages_->Append(std::move(message), std::move(content), std::move(no_notices)));
   }
 
   size_t Count(Family family) {
