@@ -193,8 +193,7 @@ const Option kSender = {"sender", "DOMAIN", "The route for mail from this domain
 std::vector<Option> SetOptions() {
   return {
       {"via", "HOSTS",
-       "HOST[:PORT], also several with commas between, tried in this order; port 25; 465 is TLS from the "
-       "first byte."},
+       "HOST[:PORT], or several with commas between; port 25 by default; 465 is TLS at once."},
       {"to", "MAILBOX", "Keep the mail in this account's mailbox; nothing leaves."},
       {"direct", "", "To the hosts that the DNS names, for what another route would catch."},
       {"tls", "WHAT", "How connections are secured; without it may, and with --user verify.",
