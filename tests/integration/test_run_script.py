@@ -6,6 +6,7 @@ import re
 import socket
 import time
 import unittest
+from pathlib import Path
 
 from mailstead.certs import insecure_context
 from mailstead.paths import REPOSITORY, bin_dir
@@ -81,8 +82,15 @@ class RunScriptTest(StackCase):
                 pid, name = line.split(None, 1)
                 queue.append(int(pid))
                 if name in ("stored", "smtpd", "pop3d"):
-                    found[name] = int(pid)
+                    found["relay" if self.is_relay(pid) else name] = int(pid)
         return found
+
+    def is_relay(self, pid):
+        try:
+            return b"\0SMTPD_DELIVERY_WORKERS=" in b"\0" + Path(f"/proc/{pid}/environ").read_bytes()
+        except OSError:
+            # It has ended.
+            return False
 
     def test_start_use_restart(self):
         first = self.start("one")
@@ -101,7 +109,7 @@ class RunScriptTest(StackCase):
         self.assertEqual([("default", USER)], self.routes(first))
 
         children = self.children(first)
-        self.assertEqual({"stored", "smtpd", "pop3d"}, set(children))
+        self.assertEqual({"stored", "smtpd", "pop3d", "relay"}, set(children))
         self.assertEqual(0, first.terminate(60))
         for pid in children.values():
             self.assertFalse(os.path.exists(f"/proc/{pid}"), "a program outlived scripts/run")
@@ -135,7 +143,7 @@ class RunScriptTest(StackCase):
 
     def test_a_program_that_dies_is_started_again(self):
         process = self.start("two")
-        for name in ("smtpd", "pop3d", "stored"):
+        for name in ("smtpd", "relay", "pop3d", "stored"):
             pid = self.children(process)[name]
             lines = process.line_count()
             os.kill(pid, 9)
