@@ -104,6 +104,7 @@ RUN --mount=type=cache,target=/var/cache/apt,sharing=locked --mount=type=cache,t
 COPY deploy/unbound/unbound.conf /etc/mailstead/unbound.conf
 USER mailstead
 EXPOSE 53/udp 53/tcp
+HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --start-interval=1s CMD ["bash", "-c", ": </dev/tcp/127.0.0.1/53"]
 ENTRYPOINT ["unbound", "-d", "-p", "-c", "/etc/mailstead/unbound.conf"]
 
 

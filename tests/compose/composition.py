@@ -35,8 +35,11 @@ class Composition:
     def __init__(self, **settings):
         self.project = f"mailstead-test-{secrets.token_hex(4)}"
         self.ports = dict(zip(PORTS, free_ports(len(PORTS))))
+        # So that several can be up at once.
+        out = f"172.31.{secrets.randbelow(255)}"
         # Without the first account of a try-out.
         self.settings = {"MAILSTEAD_BIND": "127.0.0.1", "MAILSTEAD_DELIVERY": "direct",
+                         "MAILSTEAD_OUT_SUBNET": f"{out}.0/24", "MAILSTEAD_RESOLVER_ADDRESS": f"{out}.53",
                          **{f"MAILSTEAD_{name}_PORT": str(port) for name, port in self.ports.items()}, **settings}
 
     def compose(self, *argv, input=None, timeout=180):
