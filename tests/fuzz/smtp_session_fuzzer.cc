@@ -103,7 +103,7 @@ class Client {
     // Replies come in order: nothing is said before these are answered.
     CHECK(session_.output().empty());
     std::vector<absl::StatusOr<store::Resolution>> resolutions;
-    size_t local_count = 0;
+    size_t taken_count = 0;
     for (const EnvelopeRecipient& recipient : session_.open_recipients()) {
       CHECK(!recipient.address.empty() && IsValidUtf8(recipient.address));
       const uint8_t choice = TakeChoice(choices_);
@@ -113,15 +113,16 @@ class Client {
       }
       const auto outcome = static_cast<store::Resolution::Outcome>(choice % 8);
       resolutions.push_back(store::Resolution{.outcome = outcome, .mailbox_count = choice});
-      if (outcome <= store::Resolution::Outcome::kAlias) ++local_count;
+      const bool is_sent_on = outcome == store::Resolution::Outcome::kRemote && config_.is_submission();
+      if (outcome <= store::Resolution::Outcome::kAlias || is_sent_on) ++taken_count;
     }
     CHECK(!resolutions.empty());
     const size_t before = dialog().transaction->envelope.recipients.size();
     const Action action = session_.OnResolved(resolutions);
-    // SECURITY: no relay, whatever form the address had.
+    // SECURITY: no relay but for who has logged in, whatever form the address had.
     if (dialog().transaction == nullptr) return action;
-    CHECK(dialog().transaction->envelope.recipients.size() == before + local_count);
-    CHECK(before + local_count <= config_.limits.max_recipients);
+    CHECK(dialog().transaction->envelope.recipients.size() == before + taken_count);
+    CHECK(before + taken_count <= config_.limits.max_recipients);
     return action;
   }
 
