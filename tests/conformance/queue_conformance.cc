@@ -1030,7 +1030,8 @@ TEST_P(QueueConformance, NoMoreIsPutBackThanWasAskedFor) {
     EXPECT_EQ(engine().TakeBack(50).value(), expected);
     EXPECT_EQ(Status().in_flight_count, still);
   }
-  for (const QueueDestination& destination : engine().ListDestinations("", 10).value()) {
+  const std::vector<QueueDestination> destinations = engine().ListDestinations("", 10).value();
+  for (const QueueDestination& destination : destinations) {
     EXPECT_EQ(destination.in_flight_count, 0);
   }
 }
