@@ -233,7 +233,8 @@ class Relay {
       ASSERT_EQ(Sha256(*content), message.sha256);
     }
     std::set<std::string> sent;
-    for (const MessageSummary& message : engine.ListMessages(mailbox_, MessageId{0}, 1'000'000).value()) {
+    const std::vector<MessageSummary> kept = engine.ListMessages(mailbox_, MessageId{0}, 1'000'000).value();
+    for (const MessageSummary& message : kept) {
       sent.insert(message.delivery_id);
     }
     for (const std::string& address : pending_) {
