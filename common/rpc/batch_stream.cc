@@ -72,16 +72,24 @@ class Stream final : public std::enable_shared_from_this<Stream> {
   }
 
   // False: this stream takes no more calls, and these are untouched.
-  bool Send(absl::Span<BatchedCall> calls) {
+  bool Send(absl::Span<BatchedCall> calls, BatchStreams::Later& later) {
     bool full;
+    bool gather = false;
     {
       absl::MutexLock lock(&mutex_);
       RetireWhenOld(clock_.Now());
       if (ended_ || retired_) return false;
       full = queued_bytes_ > kMaxQueuedBytes;
       if (!full) {
+        gather = !waiting_.empty();
         for (BatchedCall& call : calls) Enqueue(call);
+        // They go with those that wait already.
+        if (gather && std::exchange(gathering_, true)) return true;
       }
+    }
+    if (gather) {
+      later([self = shared_from_this()] { self->Step(); });
+      return true;
     }
     if (full) {
       for (BatchedCall& call : calls)
@@ -339,6 +347,7 @@ class Stream final : public std::enable_shared_from_this<Stream> {
 
   void FillRequest() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     request_.Clear();
+    gathering_ = false;
     const absl::Time now = clock_.Now();
     for (size_t bytes = 0; !queue_.empty(); queue_.pop_front()) {
       Queued& next = queue_.front();
@@ -388,6 +397,8 @@ class Stream final : public std::enable_shared_from_this<Stream> {
   bool reading_ ABSL_GUARDED_BY(mutex_) = true;
   // Set by each tick, cleared by the read that follows: to read though no answer is due.
   bool must_read_ ABSL_GUARDED_BY(mutex_) = false;
+  // Set when calls wait for others to join them, cleared when they go: should nobody call Step for that, the tick does.
+  bool gathering_ ABSL_GUARDED_BY(mutex_) = false;
   // Set for good when the stream is old: it takes no more calls, and is half-closed when it owes nothing.
   bool retired_ ABSL_GUARDED_BY(mutex_) = false;
   // Set for good by Cancel.
@@ -422,16 +433,16 @@ struct BatchStreams::Impl {
     for (const auto& stream : streams) stream->WaitUntilDone();
   }
 
-  void Send(absl::Span<BatchedCall> calls) {
+  void Send(absl::Span<BatchedCall> calls, Later later) {
     const size_t place = next.fetch_add(1, std::memory_order_relaxed) % current.size();
     std::shared_ptr<Stream> stream;
     {
       absl::MutexLock lock(&mutex);
       stream = current[place];
     }
-    if (stream != nullptr && stream->Send(calls)) return;
+    if (stream != nullptr && stream->Send(calls, later)) return;
     const auto fresh = std::make_shared<Stream>(channel, options);
-    CHECK(fresh->Send(calls));
+    CHECK(fresh->Send(calls, later));
     {
       absl::MutexLock lock(&mutex);
       std::erase_if(all, [](const auto& old) { return old->done(); });
@@ -456,6 +467,6 @@ BatchStreams::BatchStreams(StoreChannel& channel, Options options)
     : impl_(std::make_unique<Impl>(channel, options)) {}
 BatchStreams::~BatchStreams() = default;
 
-void BatchStreams::Send(absl::Span<BatchedCall> calls) { impl_->Send(calls); }
+void BatchStreams::Send(absl::Span<BatchedCall> calls, Later later) { impl_->Send(calls, std::move(later)); }
 
 }  // namespace mailstead::rpc

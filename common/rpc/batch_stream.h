@@ -56,8 +56,12 @@ class BatchStreams {
   BatchStreams(const BatchStreams&) = delete;
   BatchStreams& operator=(const BatchStreams&) = delete;
 
-  // Several go together, by one stream.
-  void Send(absl::Span<BatchedCall> calls);
+  // Calls what it is given a moment later, on any thread, or drops it.
+  using Later = absl::AnyInvocable<void(absl::AnyInvocable<void()>)>;
+
+  // Several go together, by one stream. While answers are due they go with `later`, so that calls which are made until then
+  // share a message; otherwise at once.
+  void Send(absl::Span<BatchedCall> calls, Later later);
 
  private:
   struct Impl;

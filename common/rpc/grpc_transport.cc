@@ -16,6 +16,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/types/span.h"
+#include "asio/any_io_executor.hpp"
+#include "asio/post.hpp"
+#include "asio/this_coro.hpp"
 #include "common/base/check.h"
 #include "common/base/status.h"
 #include "common/rpc/completion_loop.h"
@@ -41,6 +44,11 @@ using Bytes = absl::StatusOr<std::string>;
 bool IsBatched(absl::string_view method, const MessageLite& request) {
   return absl::StartsWith(method, kBatchedPackage) && !absl::StartsWith(method, kBatchService) &&
          request.ByteSizeLong() <= store::kMaxBatchedRequestBytes;
+}
+
+// When all has been done that is ready now on this executor: what sessions ask for that are served together goes together.
+BatchStreams::Later After(const asio::any_io_executor& executor) {
+  return [executor](absl::AnyInvocable<void()> go) { asio::post(executor, std::move(go)); };
 }
 
 absl::Status Parse(const Bytes& bytes, MessageLite& message) {
@@ -277,13 +285,14 @@ asio::awaitable<std::vector<absl::Status>> GrpcTransport::CallAll(absl::string_v
 
 asio::awaitable<absl::Status> GrpcTransport::CallBatched(absl::string_view method, const MessageLite& request,
                                                          MessageLite& response, CallOptions options) {
+  const asio::any_io_executor executor = co_await asio::this_coro::executor;
   const auto start = [&](Resumption<Bytes> done) {
     BatchedCall call{.method = method,
                      .request = request.SerializeAsString(),
                      .session_id = std::move(options.session_id),
                      .deadline = options_.clock.Now() + options.timeout,
                      .done = std::move(done)};
-    streams_.Send(absl::MakeSpan(&call, 1));
+    streams_.Send(absl::MakeSpan(&call, 1), After(executor));
   };
   const Bytes bytes = co_await AwaitResumption<Bytes>(start);
   co_return Parse(bytes, response);
@@ -293,6 +302,7 @@ asio::awaitable<std::vector<absl::Status>> GrpcTransport::CallAllBatched(absl::s
                                                                          std::vector<OneOfMany> calls,
                                                                          CallOptions options) {
   CHECK(!calls.empty());
+  const asio::any_io_executor executor = co_await asio::this_coro::executor;
   const auto gathering = std::make_shared<Gathering>(calls.size());
   const auto start = [&](Resumption<bool> done) {
     gathering->done = std::move(done);
@@ -308,7 +318,7 @@ asio::awaitable<std::vector<absl::Status>> GrpcTransport::CallAllBatched(absl::s
                          if (gathering->missing.fetch_sub(1) == 1) gathering->done(true);
                        }});
     }
-    streams_.Send(absl::MakeSpan(batch));
+    streams_.Send(absl::MakeSpan(batch), After(executor));
   };
   co_await AwaitResumption<bool>(start);
   std::vector<absl::Status> ends;

@@ -197,6 +197,25 @@ TEST_F(BatchStreamTest, WhatWaitsForAWriteGoesTogether) {
   EXPECT_LT(store_.batch.WaitForCalls(1048).size(), 700u);
 }
 
+TEST_F(BatchStreamTest, WhatIsAskedAtOneMomentGoesTogether) {
+  store_.batch.answer = [](const v1::Call& call) { return NumberOf(call) == 0 ? Answers() : Echo(call); };
+  const auto unanswered = Ask(Numbered(0));
+  constexpr int kRounds = 50;
+  constexpr int kTogether = 10;
+  for (int round = 0; round < kRounds; ++round) {
+    std::vector<Pending<Outcome>> calls;
+    for (int i = 1; i <= kTogether; ++i) {
+      auto pending = std::make_shared<std::optional<Outcome>>();
+      asio::co_spawn(io_, Fetch(transport_.get(), Numbered(i), kLong),
+                     [pending](std::exception_ptr, Outcome outcome) { *pending = std::move(outcome); });
+      calls.push_back(std::move(pending));
+    }
+    for (int i = 1; i <= kTogether; ++i) ASSERT_EQ(Text(Get(calls[i - 1])), absl::StrCat("message of ", i));
+  }
+  // One for each round; where the stream's tick comes between, one more.
+  EXPECT_LT(store_.batch.WaitForCalls(kRounds * kTogether + 1).size(), kRounds * 3 / 2);
+}
+
 TEST_F(BatchStreamTest, ARequestHasABound) {
   store_.batch.Hold();
   std::vector<Pending<Outcome>> calls;
