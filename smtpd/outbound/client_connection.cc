@@ -47,7 +47,7 @@ Protection ClientConnection::protection() const {
   // A handshake that was to verify and could not is none.
   return {.version = info->version,
           .cipher = info->cipher,
-          .verified = options_.session.tls.level == TlsPolicy::Level::kVerify,
+          .verified = options_.session.tls.authenticates(),
           .resumed = info->resumed};
 }
 

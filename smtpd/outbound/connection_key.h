@@ -38,10 +38,17 @@ struct ConnectionKey {
 
 // The key under which TLS session tickets of the host are kept. SECURITY: a session that is resumed shows no
 // certificate: one that began without a check of names must never be resumed where names are checked, nor for other
-// names.
+// names, nor one that began by other TLSA records than there are now.
 inline std::string TicketKey(const ConnectionKey& key) {
-  return absl::StrCat(key.address, " ", key.port, " ", static_cast<int>(key.tls.level), " ",
-                      key.tls.server_name, " ", absl::StrJoin(key.tls.names, ","));
+  std::string text =
+      absl::StrCat(key.address, " ", key.port, " ", LevelName(key.tls.level), " ", SourceName(key.tls.source),
+                   " ", key.tls.server_name, " ", absl::StrJoin(key.tls.names, ","));
+  for (const dns::Tlsa& record : key.tls.tlsa) {
+    // The length keeps two records apart from one that has the other in its data.
+    absl::StrAppend(&text, " ", int{record.usage}, " ", int{record.selector}, " ", int{record.matching_type},
+                    " ", record.data.size(), " ", record.data);
+  }
+  return text;
 }
 
 }  // namespace mailstead::smtp::outbound

@@ -6,7 +6,9 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/text/utf8.h"
 #include "smtpd/outbound/asked_wait.h"
+#include "smtpd/protocol/limits.h"
 
 namespace mailstead::smtp::outbound {
 namespace {
@@ -75,6 +77,11 @@ class Attempt {
   }
 
   asio::awaitable<void> Try(const Way& way) {
+    if (!way.decision.policy.has_value()) {
+      NotNow(way);
+      co_return;
+    }
+    tried_ = true;
     const Ended ended = co_await TryOnce(way);
     if (ended != Ended::kTlsBroken || way.key.tls.level != TlsPolicy::Level::kMay ||
         delivery_.attempt.envelope.require_tls) {
@@ -181,18 +188,33 @@ class Attempt {
     }
   }
 
+  // A host that is passed over without a word to it.
+  void NotNow(const Way& way) {
+    passed_over_ = true;
+    Hear(way, OurWords(Kind::kDeferred, kPassedOverStatus, way.decision.text));
+  }
+
   // A host that was not spoken to as far as the mail: what it said counts where none says more.
   void NoTransaction(const Way& way, const ConnectionOutcome& connection) {
     if (connection.stage > Stage::kGreeting) answered_ = true;
     RecipientOutcome outcome = OutcomeWithoutTransaction(connection);
+    if (connection.kind == ConnectionOutcome::Kind::kTlsBroken && !way.decision.text.empty()) {
+      outcome.text = PrintableUtf8(absl::StrCat(connection.text, "; ", way.decision.text), kMaxPeerTextBytes);
+      // RFC 8689 section 4.2.1 has the last word below.
+      if (!delivery_.attempt.envelope.require_tls) passed_over_ = true;
+    }
     // RFC 8689 section 4.2.1: a host without TLS that can be verified is one that cannot have this mail, now or later.
     const bool unprotected = connection.kind == ConnectionOutcome::Kind::kTlsBroken;
     if (unprotected && delivery_.attempt.envelope.require_tls) {
       outcome.kind = Kind::kFailed;
       outcome.code = 0;
       outcome.enhanced = "5.7.10";
-      outcome.text = absl::StrCat("the sender asks for REQUIRETLS: ", connection.text);
+      outcome.text = absl::StrCat("the sender asks for REQUIRETLS: ", outcome.text);
     }
+    Hear(way, outcome);
+  }
+
+  void Hear(const Way& way, const RecipientOutcome& outcome) {
     for (Standing& one : standing_) {
       if (one.done) continue;
       // One that says "later" is the better one to believe.
@@ -227,15 +249,22 @@ class Attempt {
     return outcome.kind == Kind::kFailed || connection.kind != ConnectionOutcome::Kind::kClosing;
   }
 
+  // A host that was only passed over is not away: its other domains' mail may go there.
+  store::QueueReport::Sign Sign() const {
+    if (answered_) return store::QueueReport::Sign::kAnswered;
+    return tried_ ? store::QueueReport::Sign::kUnreachable : store::QueueReport::Sign::kNone;
+  }
+
   store::QueueReport Report() {
     store::QueueReport report;
     report.message = delivery_.attempt.message;
     report.grant = delivery_.attempt.grant;
     report.tls = wants_tls_ ? store::QueueReport::Tls::kUsed : tls_;
-    report.sign = answered_ ? store::QueueReport::Sign::kAnswered : store::QueueReport::Sign::kUnreachable;
+    report.sign = Sign();
     for (size_t i = 0; i < standing_.size(); ++i) {
       Standing& one = standing_[i];
-      if (one.outcome.kind == Kind::kFailed && !one.done && delivery_.some_unresolved) one.outcome.kind = Kind::kDeferred;
+      const bool another_may = delivery_.some_unresolved || passed_over_;
+      if (one.outcome.kind == Kind::kFailed && !one.done && another_may) one.outcome.kind = Kind::kDeferred;
       store::QueueOutcome& outcome = report.outcomes.emplace_back();
       outcome.number = delivery_.attempt.recipient_numbers[i];
       outcome.kind = KindOf(one.outcome.kind);
@@ -261,10 +290,14 @@ class Attempt {
   int transaction_count_ = 0;
   std::string last_host_;
   Protection last_protection_;
+  // Some host was connected to, or it was tried; some host answered.
+  bool tried_ = false;
   bool answered_ = false;
   // What is tried is in the clear because TLS broke.
   bool fell_back_ = false;
   bool wants_tls_ = false;
+  // A host that does not come up to what DANE or MTA-STS asks, or of which that is not known: it may take the mail later.
+  bool passed_over_ = false;
   store::QueueReport::Tls tls_ = store::QueueReport::Tls::kNone;
 };
 

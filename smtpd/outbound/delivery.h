@@ -14,6 +14,8 @@
 //     mail then is reported, so that the next attempts need not find it out. One that wants TLS after all (530, RFC 3207
 //     section 4) defers the mail: its TLS may work later, and then that is reported.
 //   - Where the sender asks for REQUIRETLS, and TLS is not there or breaks, the host is one that cannot be offered the mail.
+//   - A host that does not come up to what DANE or MTA-STS asks of it, or of which that is not known now (tls_decision.h), is
+//     passed over; when that is all there is, the mail is deferred until its lifetime is over.
 #pragma once
 
 #include <cstdint>
@@ -31,6 +33,7 @@
 #include "smtpd/outbound/connection_key.h"
 #include "smtpd/outbound/content.h"
 #include "smtpd/outbound/outcome.h"
+#include "smtpd/outbound/tls_decision.h"
 
 namespace mailstead::smtp::outbound {
 
@@ -74,8 +77,10 @@ class Hosts {
 
 // One address to try.
 struct Way {
-  // What it is called: for people, and for SNI.
+  // What it is called: for people.
   std::string host;
+  // Whose policy is the key's; without a policy nothing is sent there, and the key is not looked at.
+  TlsDecision decision;
   ConnectionKey key;
   std::string password;
 };

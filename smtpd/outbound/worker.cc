@@ -51,24 +51,19 @@ std::string NameOf(const store::Route::Host& host) {
   return host.port == kSmtpPort ? host.host : absl::StrCat(host.host, ":", host.port);
 }
 
-// The one place that decides how a connection is protected.
-TlsPolicy PolicyFor(const store::QueueAttempt& attempt, const store::Route* route, uint16_t port,
-                    const std::string& host) {
-  TlsPolicy policy;
-  policy.level = route == nullptr ? TlsPolicy::Level::kMay : LevelOf(route->tls);
-  // RFC 8689 section 4.2.1: TLS, and a certificate that is checked.
-  if (attempt.envelope.require_tls) policy.level = TlsPolicy::Level::kVerify;
-  policy.implicit = route != nullptr && port == kSubmissionsPort && policy.level != TlsPolicy::Level::kNone;
-  if (policy.implicit && !policy.needs_tls()) policy.level = TlsPolicy::Level::kRequire;
-  // SECURITY: what breaks TLS on the way once keeps mail in the clear for hours where nobody asks for more; elsewhere it is
-  // not even looked at.
-  if (attempt.tls_broken && policy.level == TlsPolicy::Level::kMay) policy.level = TlsPolicy::Level::kNone;
-  const std::string name = BareAddress(host);
+TlsQuestion QuestionFor(const store::QueueAttempt& attempt, const store::Route* route, uint16_t port,
+                        const std::string& host) {
+  TlsQuestion question;
+  question.host = BareAddress(host);
   asio::error_code not_an_address;
-  (void)asio::ip::make_address(name, not_an_address);
-  if (not_an_address) policy.server_name = name;
-  if (policy.level == TlsPolicy::Level::kVerify) policy.names = {name};
-  return policy;
+  (void)asio::ip::make_address(question.host, not_an_address);
+  question.host_is_address = !not_an_address;
+  question.port = port;
+  if (route != nullptr) question.route = LevelOf(route->tls);
+  question.implicit = route != nullptr && port == kSubmissionsPort;
+  question.require_tls = attempt.envelope.require_tls;
+  question.tls_broken = attempt.tls_broken;
+  return question;
 }
 
 // Whether a connection from `source` (empty: any address of ours) can lead to `to`.
@@ -278,6 +273,7 @@ asio::awaitable<DeliveryResult> Worker::Deliver(const store::QueueAttempt& attem
 void Worker::AddWays(const store::QueueAttempt& attempt, const NextHops& hops, uint16_t port, const store::Route* route,
                      Ways& ways) const {
   for (const NextHop& hop : hops.hosts) {
+    const TlsDecision decision = DecideTls(QuestionFor(attempt, route, port, hop.host));
     for (const asio::ip::address& address : hop.addresses) {
       if (ways.ways.size() == kMaxAddressesPerAttempt) return;
       if (route != nullptr && !CanComeFrom(route->source_address, address)) continue;
@@ -286,7 +282,8 @@ void Worker::AddWays(const store::QueueAttempt& attempt, const NextHops& hops, u
       way.key.address = address.to_string();
       way.key.port = port;
       way.key.helo_name = options_.hostname;
-      way.key.tls = PolicyFor(attempt, route, port, hop.host);
+      way.decision = decision;
+      if (decision.policy.has_value()) way.key.tls = *decision.policy;
       way.key.require_tls = attempt.envelope.require_tls;
       if (route != nullptr) {
         way.key.source = route->source_address;
@@ -295,6 +292,8 @@ void Worker::AddWays(const store::QueueAttempt& attempt, const NextHops& hops, u
         way.password = route->password;
       }
       ways.ways.push_back(std::move(way));
+      // What is said of the host is said once.
+      if (!decision.policy.has_value()) break;
     }
   }
 }

@@ -10,6 +10,19 @@ namespace mailstead::smtp::outbound {
 namespace {
 
 using Level = TlsPolicy::Level;
+using Source = TlsPolicy::Source;
+
+const dns::Tlsa kRecord = {.usage = 3, .selector = 1, .matching_type = 1, .data = std::string(32, 'x')};
+
+TlsPolicy ByDane() {
+  TlsPolicy policy;
+  policy.level = Level::kDane;
+  policy.source = Source::kDane;
+  policy.server_name = "mx.example.test";
+  policy.names = {"mx.example.test"};
+  policy.tlsa = {kRecord};
+  return policy;
+}
 
 ConnectionKey Base() {
   ConnectionKey key;
@@ -24,7 +37,7 @@ ConnectionKey Base() {
 
 // SECURITY: every field counts.
 TEST(ConnectionKeyTest, DiffersInEveryField) {
-  std::vector<ConnectionKey> keys(12, Base());
+  std::vector<ConnectionKey> keys(17, Base());
   keys[1].address = "192.0.2.2";
   keys[2].port = 587;
   keys[3].source = "";
@@ -36,6 +49,14 @@ TEST(ConnectionKeyTest, DiffersInEveryField) {
   keys[9].identity = "";
   keys[10].require_tls = true;
   keys[11].tls.implicit = true;
+  keys[12].tls.source = Source::kSts;
+  keys[13].tls = ByDane();
+  keys[14].tls = ByDane();
+  keys[14].tls.tlsa[0].data[31] ^= 1;
+  keys[15].tls = ByDane();
+  keys[15].tls.tlsa.push_back(kRecord);
+  keys[16].tls = ByDane();
+  keys[16].tls.tlsa[0].usage = 2;
   absl::flat_hash_set<ConnectionKey> set;
   for (const ConnectionKey& key : keys) EXPECT_TRUE(set.insert(key).second);
   EXPECT_FALSE(set.insert(Base()).second);
@@ -57,6 +78,19 @@ TEST(ConnectionKeyTest, TicketsAreKeptApartBySecurity) {
   key.address = "192.0.2.2";
   EXPECT_TRUE(tickets.insert(TicketKey(key)).second);
   key.port = 587;
+  EXPECT_TRUE(tickets.insert(TicketKey(key)).second);
+  key.tls.source = Source::kSts;
+  EXPECT_TRUE(tickets.insert(TicketKey(key)).second);
+  // Another set of TLSA records, and one that only looks like it when they are written one after the other.
+  key.tls = ByDane();
+  EXPECT_TRUE(tickets.insert(TicketKey(key)).second);
+  key.tls.tlsa.push_back(kRecord);
+  const std::string two = TicketKey(key);
+  EXPECT_TRUE(tickets.insert(two).second);
+  key.tls.tlsa = {kRecord};
+  key.tls.tlsa[0].data += two.substr(two.size() - kRecord.data.size() - 9);
+  EXPECT_TRUE(tickets.insert(TicketKey(key)).second);
+  key.tls.tlsa[0].selector = 0;
   EXPECT_TRUE(tickets.insert(TicketKey(key)).second);
   // What has nothing to do with it.
   key.identity = "";

@@ -6,6 +6,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -139,8 +140,10 @@ class DeliveryTest : public testing::Test {
     for (std::string& address : addresses) {
       Way way;
       way.host = absl::StrCat("mx-of-", address);
-      way.key.address = std::move(address);
+      way.decision = decision_;
+      if (!passed_over_.contains(address)) way.decision.policy = TlsPolicy{.level = level_};
       way.key.tls.level = level_;
+      way.key.address = std::move(address);
       ways.push_back(std::move(way));
     }
     asio::io_context context;
@@ -156,6 +159,9 @@ class DeliveryTest : public testing::Test {
   FakeHosts hosts_;
   TlsPolicy::Level level_ = TlsPolicy::Level::kMay;
   bool some_unresolved_ = false;
+  // Of each way; its policy is that of level_, but for those addresses.
+  TlsDecision decision_;
+  std::set<std::string> passed_over_;
   // Of the last Run.
   DeliveryResult result_;
 };
@@ -269,6 +275,52 @@ TEST_F(DeliveryTest, NothingFailsForAHostThatIsNotKnownNow) {
   EXPECT_EQ(report.outcomes[0].status, "4.3.2");
 }
 
+// SECURITY: DANE or MTA-STS says that such a host gets nothing: not in the clear, and not over another of its addresses.
+TEST_F(DeliveryTest, AHostThatIsPassedOverIsNotSpokenTo) {
+  passed_over_ = {"1"};
+  decision_.text = "its TLSA records cannot be had";
+  hosts_.scripts["2"] = {Says({kTaken})};
+  QueueReport report = Run({"1", "2"});
+  EXPECT_EQ(report.outcomes[0].kind, Kind::kDelivered);
+  EXPECT_THAT(hosts_.log, ElementsAre("connect 2", "send a@far.test", "keep 2"));
+  // When there is no other one, the mail waits.
+  for (const bool require_tls : {false, true}) {
+    attempt_.envelope.require_tls = require_tls;
+    report = Run({"1"});
+    EXPECT_EQ(report.outcomes[0].kind, Kind::kDeferred);
+    EXPECT_EQ(report.outcomes[0].status, "4.7.5");
+    EXPECT_EQ(report.outcomes[0].text, "its TLSA records cannot be had");
+    EXPECT_EQ(report.outcomes[0].host, "mx-of-1");
+    EXPECT_EQ(report.sign, QueueReport::Sign::kNone);
+  }
+  attempt_.envelope.require_tls = false;
+  // What another one cannot take this one may, later.
+  hosts_.scripts["2"] = {Says({kNoEightBit})};
+  EXPECT_EQ(Run({"1", "2"}).outcomes[0].kind, Kind::kDeferred);
+  hosts_.scripts["2"] = {Refuses(kNoService)};
+  EXPECT_EQ(Run({"1", "2"}).outcomes[0].kind, Kind::kDeferred);
+  // But a host's own word about the mail is the last one.
+  hosts_.scripts["2"] = {Says({kNoSuchUser})};
+  EXPECT_EQ(Run({"1", "2"}).outcomes[0].kind, Kind::kFailed);
+}
+
+TEST_F(DeliveryTest, AHostThatDoesNotComeUpToItsPolicyIsPassedOver) {
+  decision_.text = "the host's owner can mend that";
+  for (const TlsPolicy::Level level : {TlsPolicy::Level::kDane, TlsPolicy::Level::kVerify}) {
+    level_ = level;
+    hosts_.log.clear();
+    hosts_.scripts["1"] = {Refuses(kTlsBroke)};
+    hosts_.scripts["2"] = {Says({kNoEightBit})};
+    const QueueReport report = Run({"1", "2"});
+    EXPECT_THAT(hosts_.log, ElementsAre("connect 1", "connect 2", "send a@far.test", "keep 2"));
+    EXPECT_EQ(report.outcomes[0].kind, Kind::kDeferred);
+    hosts_.scripts["1"] = {Refuses(kTlsBroke)};
+    const QueueReport alone = Run({"1"});
+    EXPECT_EQ(alone.outcomes[0].status, "4.7.5");
+    EXPECT_EQ(alone.outcomes[0].text, "connection words; the host's owner can mend that");
+  }
+}
+
 // What is remembered of the hosts' TLS.
 TEST_F(DeliveryTest, WhatBecameOfTlsIsReported) {
   using Tls = QueueReport::Tls;
@@ -329,7 +381,8 @@ TEST_F(DeliveryTest, AHostThatWantsTlsDefersWhatComesInTheClear) {
 
 // SECURITY: what must be protected is never sent in the clear.
 TEST_F(DeliveryTest, NoFallingBackWhereTlsIsAskedFor) {
-  for (const TlsPolicy::Level level : {TlsPolicy::Level::kRequire, TlsPolicy::Level::kVerify}) {
+  for (const TlsPolicy::Level level :
+       {TlsPolicy::Level::kRequire, TlsPolicy::Level::kVerify, TlsPolicy::Level::kDane}) {
     level_ = level;
     hosts_.log.clear();
     hosts_.scripts["1"] = {Refuses(kTlsBroke)};
