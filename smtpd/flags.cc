@@ -99,6 +99,9 @@ config::Options DeliveryRows(Flags& flags) {
            "names and addresses by which others reach this system, beside --hostname and the listeners, "
            "comma separated: mail "
            "that the DNS leads there would loop (5.4.6)"),
+      Flag("delivery_dane", flags.delivery_dane,
+           "authenticate hosts by their TLSA records (DANE, RFC 7672); only where --dns_trusted names servers, or "
+           "what stands in for it, and these validate DNSSEC"),
       Flag("dns_servers", flags.dns_servers_text,
            "DNS servers, comma separated, as 127.0.0.1 or [2001:db8::53]:53; empty: the system's"),
       Flag("dns_trusted", flags.dns_trusted_text,

@@ -43,6 +43,7 @@ struct Flags {
   std::string delivery_allow_networks_text;
   bool delivery_allow_private = false;
   std::string delivery_own_hosts_text;
+  bool delivery_dane = true;
   std::string dns_servers_text;
   std::string dns_trusted_text;
   // Made of these.

@@ -20,6 +20,7 @@ outbound::RelayOptions RelayOptionsOf(const Flags& flags) {
   options.timeouts = flags.delivery_timeouts;
   options.dns_servers = flags.dns_servers;
   options.dns_trusted = flags.dns_trusted;
+  options.use_dane = flags.delivery_dane;
   options.hops.own_names = flags.delivery_own_names;
   options.hops.own_names.push_back(absl::AsciiStrToLower(flags.frontend.hostname));
   options.hops.rules.own = flags.delivery_own_addresses;

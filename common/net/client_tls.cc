@@ -2,6 +2,7 @@
 
 #include <openssl/x509v3.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
@@ -22,20 +23,79 @@ bool IsAddress(const std::string& name) {
   return !error;
 }
 
-// Whether `ssl` could be made to check the certificate.
-bool CheckNames(SSL* ssl, const std::vector<std::string>& names) {
-  SSL_set_verify(ssl, SSL_VERIFY_PEER, nullptr);
+// RFC 6698 section 7.2: the certificate usages that RFC 7672 section 3.1 has for SMTP.
+constexpr uint8_t kDaneTa = 2;
+constexpr uint8_t kDaneEe = 3;
+
+// SECURITY: to OpenSSL an empty name is no check, and one with a NUL is its beginning.
+bool IsName(const std::string& name) {
+  return !name.empty() && name.find('\0') == std::string::npos && !IsAddress(name);
+}
+
+bool AddNames(SSL* ssl, const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    if (!IsName(name) || SSL_add1_host(ssl, name.c_str()) != 1) return false;
+  }
+  return true;
+}
+
+// Whether `ssl` could be made to look at the certificate.
+bool CheckNames(SSL* ssl, const ClientHandshake& wanted) {
+  // OpenSSL looks at it in either case: with SSL_VERIFY_NONE it goes on whatever it has found.
+  SSL_set_verify(ssl, wanted.only_look ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, nullptr);
   // RFC 9525 section 6.3: a wildcard is a whole label.
   SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+  const std::vector<std::string>& names = wanted.names;
   if (names.size() == 1 && IsAddress(names.front())) {
     return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), names.front().c_str()) == 1;
   }
-  for (const std::string& name : names) {
-    // SECURITY: to OpenSSL an empty name is no check, and one with a NUL is its beginning.
-    if (name.empty() || name.find('\0') != std::string::npos || IsAddress(name)) return false;
-    if (SSL_add1_host(ssl, name.c_str()) != 1) return false;
+  return AddNames(ssl, names);
+}
+
+// Whether OpenSSL can use the record.
+bool AddRecord(SSL* ssl, const dns::Tlsa& record) {
+  // SECURITY: OpenSSL knows the usages PKIX-TA and PKIX-EE as well, which no mail host is held to (RFC 7672 section 3.1.3).
+  if (record.usage != kDaneTa && record.usage != kDaneEe) return false;
+  const auto* const data = reinterpret_cast<const unsigned char*>(record.data.data());
+  return SSL_dane_tlsa_add(ssl, record.usage, record.selector, record.matching_type, data, record.data.size()) == 1;
+}
+
+// Whether `ssl` could be made to check the certificate by the records.
+bool CheckByRecords(SSL* ssl, const ClientHandshake& wanted) {
+  if (wanted.names.empty() || !IsName(wanted.names.front())) return false;
+  SSL_set_verify(ssl, SSL_VERIFY_PEER, nullptr);
+  SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+  // It takes the first name for the certificate, and for SNI where there is none yet.
+  if (SSL_dane_enable(ssl, wanted.names.front().c_str()) != 1) return false;
+  // RFC 7672 section 3.1.1: with DANE-EE the record says who the host is, not the certificate.
+  SSL_dane_set_flags(ssl, DANE_FLAG_NO_DANE_EE_NAMECHECKS);
+  if (!AddNames(ssl, {wanted.names.begin() + 1, wanted.names.end()})) return false;
+  size_t count = 0;
+  for (const dns::Tlsa& record : wanted.tlsa) {
+    if (AddRecord(ssl, record)) ++count;
   }
+  // SECURITY: without a record OpenSSL goes by the system's store, which is not what was asked for.
+  if (count == 0) return false;
+  // What it has said of those that it cannot use.
+  ERR_clear_error();
   return true;
+}
+
+Certificate VerdictOf(long error) {
+  switch (error) {
+    case X509_V_OK:
+      return Certificate::kGood;
+    case X509_V_ERR_HOSTNAME_MISMATCH:
+    case X509_V_ERR_IP_ADDRESS_MISMATCH:
+      return Certificate::kOtherName;
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+      return Certificate::kExpired;
+    case X509_V_ERR_DANE_NO_MATCH:
+      return Certificate::kNoTlsaRecord;
+    default:
+      return Certificate::kNotTrusted;
+  }
 }
 
 }  // namespace
@@ -80,7 +140,8 @@ absl::StatusOr<std::unique_ptr<ClientTls>> ClientTls::Create() {
   auto impl = std::make_unique<Impl>();
   impl->context.reset(SSL_CTX_new(TLS_client_method()));
   SSL_CTX* const context = impl->context.get();
-  if (context == nullptr || SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1 ||
+  // Of those that ask for DANE only, each for itself.
+  if (context == nullptr || SSL_CTX_dane_enable(context) != 1 || SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1 ||
       SSL_CTX_set_default_verify_paths(context) != 1) {
     return absl::InternalError(absl::StrCat("cannot set up TLS: ", TakeOpenSslError()));
   }
@@ -103,7 +164,11 @@ SslPtr ClientTls::Begin(const ClientHandshake& wanted) {
   SSL_set_connect_state(ssl.get());
   if (!wanted.server_name.empty() && SSL_set_tlsext_host_name(ssl.get(), wanted.server_name.c_str()) != 1)
     return nullptr;
-  if (!wanted.names.empty() && !CheckNames(ssl.get(), wanted.names)) return nullptr;
+  if (!wanted.tlsa.empty()) {
+    if (!CheckByRecords(ssl.get(), wanted)) return nullptr;
+  } else if (!wanted.names.empty() && !CheckNames(ssl.get(), wanted)) {
+    return nullptr;
+  }
   if (wanted.ticket_key.empty()) return ssl;
   auto key = std::make_unique<std::string>(wanted.ticket_key);
   if (SSL_set_ex_data(ssl.get(), Impl::KeyIndex(), key.get()) != 1) return nullptr;
@@ -113,6 +178,34 @@ SslPtr ClientTls::Begin(const ClientHandshake& wanted) {
     SSL_set_session(ssl.get(), ticket.get());
   }
   return ssl;
+}
+
+ClientHandshakeSeen ClientTls::Look(const SslPtr& ssl, const ClientHandshake& wanted) {
+  ClientHandshakeSeen seen;
+  if (ssl == nullptr || (wanted.names.empty() && wanted.tlsa.empty())) return seen;
+  const long error = SSL_get_verify_result(ssl.get());
+  // As long as nothing was looked at the result is "good".
+  if (error == X509_V_OK && SSL_is_init_finished(ssl.get()) != 1) return seen;
+  seen.certificate = VerdictOf(error);
+  uint8_t usage = 0;
+  uint8_t selector = 0;
+  uint8_t matching_type = 0;
+  if (seen.certificate == Certificate::kGood &&
+      SSL_get0_dane_tlsa(ssl.get(), &usage, &selector, &matching_type, nullptr, nullptr) >= 0) {
+    seen.tlsa = absl::StrCat(int{usage}, " ", int{selector}, " ", int{matching_type});
+  }
+  return seen;
+}
+
+std::vector<dns::Tlsa> ClientTls::UsableRecords(std::vector<dns::Tlsa> records) const {
+  const SslPtr ssl(SSL_new(impl_->context.get()));
+  // SECURITY: a set of which nothing is left means "TLS, whoever it is"; a machine without memory must not end there. What
+  // is kept here and cannot be used later fails the handshake.
+  if (ssl == nullptr || SSL_dane_enable(ssl.get(), nullptr) != 1) return records;
+  const auto of_no_use = [&ssl](const dns::Tlsa& record) { return !AddRecord(ssl.get(), record); };
+  records.erase(std::remove_if(records.begin(), records.end(), of_no_use), records.end());
+  ERR_clear_error();
+  return records;
 }
 
 size_t ClientTls::ticket_count() const {

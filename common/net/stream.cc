@@ -426,7 +426,9 @@ asio::awaitable<absl::Status> Stream::StartTls(ClientTls& tls, const ClientHands
                                                absl::Duration timeout) {
   CHECK(impl_->ssl == nullptr);
   impl_->ssl = tls.Begin(wanted);
-  return impl_->Handshake(timeout);
+  absl::Status status = co_await impl_->Handshake(timeout);
+  if (wanted.seen != nullptr) *wanted.seen = ClientTls::Look(impl_->ssl, wanted);
+  co_return status;
 }
 
 const TlsInfo* Stream::tls() const { return impl_->tls_info.get(); }

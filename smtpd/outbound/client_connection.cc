@@ -18,6 +18,24 @@ constexpr size_t kFlushBytes = 16'384;
 // For QUIT, when nothing depends on it any more.
 constexpr absl::Duration kLeaveTimeout = absl::Seconds(5);
 
+// Absent: there is nothing wrong with the certificate, or it was not seen.
+std::optional<mailauth::TlsFailure> FlawOf(net::Certificate certificate) {
+  switch (certificate) {
+    case net::Certificate::kOtherName:
+      return mailauth::TlsFailure::kCertificateHostMismatch;
+    case net::Certificate::kExpired:
+      return mailauth::TlsFailure::kCertificateExpired;
+    case net::Certificate::kNotTrusted:
+      return mailauth::TlsFailure::kCertificateNotTrusted;
+    case net::Certificate::kNoTlsaRecord:
+      return mailauth::TlsFailure::kValidationFailure;
+    case net::Certificate::kNotSeen:
+    case net::Certificate::kGood:
+      break;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 ClientConnection::ClientConnection(asio::any_io_executor executor, ClientOptions options)
@@ -48,6 +66,8 @@ Protection ClientConnection::protection() const {
   return {.version = info->version,
           .cipher = info->cipher,
           .verified = options_.session.tls.authenticates(),
+          .tlsa = seen_.tlsa,
+          .flaw = FlawOf(seen_.certificate),
           .resumed = info->resumed};
 }
 
@@ -180,18 +200,27 @@ asio::awaitable<Action> ClientConnection::Perform(ShakeHandsAction shake) {
     co_return attacked;
   }
   const TlsPolicy& policy = options_.session.tls;
-  const bool verify = policy.level == TlsPolicy::Level::kVerify;
-  // SECURITY: no names would mean that any will do.
-  if (verify && policy.names.empty()) {
+  const bool authenticate = policy.authenticates();
+  // SECURITY: no names would mean that any will do, and no records that the system's store does.
+  if (authenticate && policy.names.empty()) {
     co_return session_.OnTlsFailed(absl::FailedPreconditionError("there is no name to verify"));
+  }
+  if ((policy.level == TlsPolicy::Level::kDane) == policy.tlsa.empty()) {
+    co_return session_.OnTlsFailed(absl::FailedPreconditionError("there is no TLSA record to verify by"));
   }
   net::ClientHandshake wanted;
   wanted.server_name = policy.server_name;
-  if (verify) wanted.names = policy.names;
+  wanted.names = policy.names;
+  wanted.only_look = !authenticate;
+  wanted.tlsa = policy.tlsa;
   wanted.ticket_key = TicketKey(key());
+  wanted.seen = &seen_;
   const absl::Status status = co_await stream_->StartTls(options_.tls, wanted, shake.timeout);
-  if (!status.ok()) co_return session_.OnTlsFailed(status);
-  co_return session_.OnTlsStarted(verify);
+  if (!status.ok()) {
+    co_return session_.OnTlsFailed(
+        status, FlawOf(seen_.certificate).value_or(mailauth::TlsFailure::kValidationFailure));
+  }
+  co_return session_.OnTlsStarted(authenticate);
 }
 
 asio::awaitable<Action> ClientConnection::Perform(BeginAuthAction begin) {

@@ -102,6 +102,8 @@ class ClientConnection {
   asio::awaitable<void> Leave();
 
   const ClientOptions options_;
+  // Of the handshake.
+  net::ClientHandshakeSeen seen_;
   ClientSession session_;
   net::Dialer dialer_;
   std::unique_ptr<net::Stream> stream_;

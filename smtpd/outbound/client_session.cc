@@ -163,6 +163,9 @@ Action ClientSession::End(ConnectionOutcome outcome) {
   if (starting_tls && outcome.kind != ConnectionOutcome::Kind::kClosing) {
     outcome.kind = ConnectionOutcome::Kind::kTlsBroken;
   }
+  if (outcome.kind == ConnectionOutcome::Kind::kTlsBroken && !outcome.tls_failure.has_value()) {
+    outcome.tls_failure = mailauth::TlsFailure::kValidationFailure;
+  }
   if (open_ != nullptr) {
     // A 421 to the end of the message is an answer; so is what we did not end.
     open_->outcome.unknown = outcome.stage == Stage::kFinalDot &&
@@ -412,7 +415,8 @@ Action ClientSession::GoOnAfterHello() {
     Action action = End({.kind = ConnectionOutcome::Kind::kTlsBroken,
                          .stage = Stage::kStartTls,
                          .enhanced = "4.7.10",
-                         .text = "TLS is needed, and the host does not offer it"});
+                         .text = "TLS is needed, and the host does not offer it",
+                         .tls_failure = mailauth::TlsFailure::kStartTlsNotSupported});
     output_ = std::string(kQuitLine);
     return action;
   }
@@ -438,6 +442,7 @@ Action ClientSession::OnStartTlsReply(const PeerReply& reply) {
   }
   Action action = Refused(Stage::kStartTls, reply);
   connection_.kind = ConnectionOutcome::Kind::kTlsBroken;
+  connection_.tls_failure = mailauth::TlsFailure::kStartTlsNotSupported;
   return action;
 }
 
@@ -458,14 +463,15 @@ Action ClientSession::OnTlsStarted(bool authenticated) {
   return Await(/*first=*/true);
 }
 
-Action ClientSession::OnTlsFailed(const absl::Status& status) {
+Action ClientSession::OnTlsFailed(const absl::Status& status, mailauth::TlsFailure failure) {
   CHECK(state_ == State::kHandshake);
   return End({.kind = absl::IsCancelled(status) ? ConnectionOutcome::Kind::kBroken
                                                 : ConnectionOutcome::Kind::kTlsBroken,
               .stage = Stage::kHandshake,
               .enhanced = "4.7.5",
               .text = PrintableUtf8(absl::StrCat("the TLS handshake failed: ", status.message()),
-                                    kMaxPeerTextBytes)});
+                                    kMaxPeerTextBytes),
+              .tls_failure = failure});
 }
 
 Action ClientSession::BeginAuth() {

@@ -99,9 +99,10 @@ class ClientSession {
 
   // The answers to actions.
 
-  // `authenticated`: the certificate was checked by TlsPolicy::names.
+  // `authenticated`: the certificate was checked by TlsPolicy::names, or TlsPolicy::tlsa.
   Action OnTlsStarted(bool authenticated);
-  Action OnTlsFailed(const absl::Status& status);
+  Action OnTlsFailed(const absl::Status& status,
+                     mailauth::TlsFailure failure = mailauth::TlsFailure::kValidationFailure);
   // Absent: the mechanism lets the host begin (only after BeginAuthAction).
   Action OnAuthResponse(const std::optional<std::string>& response);
   Action OnAuthFailed(const absl::Status& status);

@@ -99,9 +99,11 @@ HostAddresses Combine(const Answer& ipv6, const Answer& ipv4, const AddressRules
   HostAddresses host;
   host.ipv6 = AddressesOf(ipv6);
   host.ipv4 = AddressesOf(ipv4);
-  const bool has_ipv6 = !host.ipv6.empty();
-  host.secure = (has_ipv6 && ipv6.secure) || (!host.ipv4.empty() && ipv4.secure);
-  host.canonical_name = has_ipv6 ? ipv6.canonical_name : ipv4.canonical_name;
+  const bool secure_ipv6 = !host.ipv6.empty() && ipv6.secure;
+  const bool secure_ipv4 = !host.ipv4.empty() && ipv4.secure;
+  host.secure = secure_ipv6 || secure_ipv4;
+  const bool by_ipv6 = secure_ipv6 || (!secure_ipv4 && !host.ipv6.empty());
+  host.canonical_name = by_ipv6 ? ipv6.canonical_name : ipv4.canonical_name;
   if (rules != nullptr) {
     RefuseForbidden(*rules, &host.ipv6, &host);
     RefuseForbidden(*rules, &host.ipv4, &host);
@@ -225,6 +227,7 @@ asio::awaitable<NextHopsResult> NextHopFinder::ForDomain(std::string domain, abs
   }
   NextHops found;
   found.mx_secure = answer.secure;
+  found.canonical_domain = answer.canonical_name;
   found.implicit = order.outcome == dns::MxOutcome::kImplicit;
   found.best_names = found.implicit ? std::vector<std::string>{domain} : BestNames(answer, order);
   co_return co_await ResolveHosts(std::move(domain), std::move(order.hosts), std::move(found),
@@ -235,6 +238,7 @@ asio::awaitable<NextHopsResult> NextHopFinder::ForHost(std::string host, absl::T
   std::error_code error;
   const address parsed = asio::ip::make_address(host, error);
   NextHops found;
+  found.mx_secure = true;
   if (!error) {
     found.hosts.push_back({.host = host, .canonical_name = host, .addresses = {parsed}});
     co_return found;

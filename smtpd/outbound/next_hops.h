@@ -27,7 +27,7 @@ inline constexpr size_t kMaxAddressesPerAttempt = 10;
 struct NextHop {
   // As the MX record has it, or the domain itself, or its address literal: the name that a policy is for.
   std::string host;
-  // Where the aliases of `host` lead.
+  // Where the aliases of `host` lead; where DNSSEC proves an address, on the way to that.
   std::string canonical_name;
   // Whether DNSSEC proves an address of it; of either family.
   bool secure = false;
@@ -38,8 +38,11 @@ struct NextHop {
 struct NextHops {
   // In the order in which they are tried; not empty.
   std::vector<NextHop> hosts;
-  // Whether DNSSEC proves that these are the hosts: the MX records, or that there are none.
+  // Whether DNSSEC proves that these are the hosts: the MX records, or that there are none. So does an operator who names
+  // them.
   bool mx_secure = false;
+  // Where the aliases of the domain led when its MX records were asked for; empty for a host that an operator names.
+  std::string canonical_domain;
   // The domain has no MX record and is its own host.
   bool implicit = false;
   // Hosts whose addresses could not be found out now. When none of `hosts` takes the mail for good, one of these may.

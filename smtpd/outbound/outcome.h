@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "common/mailauth/tls_result.h"
 
 namespace mailstead::smtp::outbound {
 
@@ -89,6 +91,8 @@ struct ConnectionOutcome {
   int code = 0;
   std::string enhanced;
   std::string text;
+  // With kTlsBroken: what it is called in a report (RFC 8460 section 4.3).
+  std::optional<mailauth::TlsFailure> tls_failure;
 
   bool usable() const { return kind == Kind::kUsable; }
   bool operator==(const ConnectionOutcome&) const = default;
@@ -99,8 +103,12 @@ struct Protection {
   // "TLSv1.3", "TLS_AES_256_GCM_SHA384"; empty: it is in the clear.
   std::string version;
   std::string cipher;
-  // The certificate was good for one of TlsPolicy::names; now, or when the session that was resumed began.
+  // The certificate was good by TlsPolicy::names, or by TlsPolicy::tlsa; now, or when the session that was resumed began.
   bool verified = false;
+  // By which TLSA record: "3 1 1". Empty: by none, or in a session that was resumed.
+  std::string tlsa;
+  // Where it was looked at and did not matter: what is wrong with the certificate.
+  std::optional<mailauth::TlsFailure> flaw;
   bool resumed = false;
 
   bool encrypted() const { return !version.empty(); }

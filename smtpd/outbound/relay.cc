@@ -53,7 +53,10 @@ Relay::Relay(store::StoreApi& store, net::IoThreads& threads, RelayJournal& jour
               {.holder = absl::StrCat("relay ", options_.hostname, " ", getpid()), .ttl = options_.lease_ttl}),
       resolver_(std::move(resolver)),
       cache_(*resolver_, threads.first().get_executor(), {}, Timers::Steady()),
-      probe_(*resolver_, {}, Clock::Steady(), [this](bool validates) { journal_.Validates(validates, resolver_->trusted()); }),
+      probe_(*resolver_, {}, Clock::Steady(), [this](bool validates) {
+               journal_.Validates(validates, resolver_->trusted());
+               SetDane(validates);
+             }),
       probe_timer_(Timers::Steady().NewTimer(threads.first().get_executor())),
       tls_(std::move(tls)),
       hashing_(kHashThreads, kMaxWaitingHashes) {
@@ -63,6 +66,7 @@ Relay::Relay(store::StoreApi& store, net::IoThreads& threads, RelayJournal& jour
   worker.port = options_.port;
   worker.store_timeout = options_.store_timeout;
   worker.hops = options_.hops;
+  worker.uses_dane = [this] { return uses_dane_.load(std::memory_order_relaxed); };
   worker.pool.timeouts = options_.timeouts;
   for (size_t i = 0; i < count; ++i) {
     // The first ones have one more where the sessions do not divide evenly.
@@ -75,8 +79,22 @@ Relay::Relay(store::StoreApi& store, net::IoThreads& threads, RelayJournal& jour
 
 Relay::~Relay() = default;
 
+void Relay::SetDane(std::optional<bool> validates) {
+  absl::string_view off;
+  if (!options_.use_dane) {
+    off = "it is switched off";
+  } else if (!resolver_->trusted()) {
+    off = "no DNS server is trusted, see --dns_trusted";
+  } else if (validates == false) {
+    off = "the DNS servers do not validate DNSSEC";
+  }
+  uses_dane_ = off.empty();
+  journal_.Dane(off);
+}
+
 void Relay::Start() {
   leases_.Start();
+  SetDane(probe_.validates());
   asio::co_spawn(threads_.first(), Probe(), asio::detached);
   for (const Place& place : workers_) asio::co_spawn(place.executor, place.worker->Run(), asio::detached);
 }

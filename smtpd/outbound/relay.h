@@ -2,7 +2,9 @@
 // and its cache, TLS.
 #pragma once
 
+#include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,6 +37,8 @@ struct RelayOptions {
   // Empty: the system's.
   std::vector<dns::Server> dns_servers;
   std::vector<dns::Server> dns_trusted;
+  // Where the DNS servers are trusted and validate.
+  bool use_dane = true;
   NextHopOptions hops;
   absl::Duration store_timeout = absl::Seconds(10);
   absl::Duration lease_ttl = absl::Seconds(6);
@@ -62,6 +66,8 @@ class Relay {
 
   // Again and again, until the end.
   asio::awaitable<void> Probe();
+  // Whether DANE is on; tells of it. `validates`: what the probe has found, as far as that is known.
+  void SetDane(std::optional<bool> validates);
 
   net::IoThreads& threads_;
   RelayJournal& journal_;
@@ -72,6 +78,8 @@ class Relay {
   store::LeaseKeeper leases_;
   const std::unique_ptr<dns::AresResolver> resolver_;
   dns::CachingResolver cache_;
+  // Workers read it. As long as the probe knows nothing: what the DNS proves is proven.
+  std::atomic<bool> uses_dane_ = false;
   dns::ValidationProbe probe_;
   const std::unique_ptr<Timer> probe_timer_;
   // On the first I/O thread.

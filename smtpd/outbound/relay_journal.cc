@@ -7,6 +7,8 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "common/mailauth/tls_result.h"
 #include "common/obs/log.h"
 
 namespace mailstead::smtp::outbound {
@@ -25,6 +27,20 @@ Connection ConnectionOf(const ConnectionOutcome& outcome, const Protection& prot
   if (!outcome.usable()) return Connection::kFailed;
   if (!protection.encrypted()) return Connection::kInTheClear;
   return protection.verified ? Connection::kVerified : Connection::kUnverified;
+}
+
+// What TLS has come to: "verified", "unverified", "clear", or what went wrong as reports call it.
+absl::string_view TlsResult(const ConnectionOutcome& outcome, const Protection& protection) {
+  if (outcome.tls_failure.has_value()) return mailauth::FailureName(*outcome.tls_failure);
+  if (!protection.encrypted()) return "clear";
+  return protection.verified ? "verified" : "unverified";
+}
+
+// By what a certificate was found good; "no" where nobody has looked, or what was seen did not matter.
+std::string VerifiedBy(const Protection& protection) {
+  if (!protection.verified) return "no";
+  if (protection.resumed) return "earlier session";
+  return protection.tlsa.empty() ? "name" : absl::StrCat("TLSA ", protection.tlsa);
 }
 
 absl::string_view NameOf(Kind kind) {
@@ -71,12 +87,29 @@ RelayJournal::RelayJournal(std::shared_ptr<prometheus::Registry> registry) : reg
                          .Help("1 when the DNS servers validate DNSSEC and are trusted with it")
                          .Register(*registry_)
                          .Add({});
+  dane_ = &prometheus::BuildGauge()
+               .Name("mailstead_relay_dane")
+               .Help("1 when hosts are authenticated by DANE where they have TLSA records")
+               .Register(*registry_)
+               .Add({});
+  tls_ = &prometheus::BuildCounter()
+              .Name("mailstead_relay_tls_total")
+              .Help("What became of TLS with other hosts, by whose word it was asked for")
+              .Register(*registry_);
+  tls_versions_ = &prometheus::BuildCounter()
+                       .Name("mailstead_relay_tls_versions_total")
+                       .Help("Handshakes with other hosts, by what protocol they agreed on")
+                       .Register(*registry_);
 }
 
 void RelayJournal::Connected(const ConnectionKey& key, const ConnectionOutcome& outcome,
                              const Protection& protection) {
   const auto result = static_cast<size_t>(ConnectionOf(outcome, protection));
   connections_[result]->Increment();
+  // A host that was not reached has said nothing of TLS.
+  const bool answered = outcome.usable() || outcome.tls_failure.has_value();
+  if (answered) CountTls(key.tls.source, TlsResult(outcome, protection));
+  if (protection.encrypted()) tls_versions_->Add({{"version", protection.version}}).Increment();
   obs::LogInfo("connected", {{"host", key.tls.server_name},
                              {"address", key.address},
                              {"port", key.port},
@@ -84,8 +117,33 @@ void RelayJournal::Connected(const ConnectionKey& key, const ConnectionOutcome& 
                              {"tls", protection.version},
                              {"cipher", protection.cipher},
                              {"resumed", protection.resumed},
+                             {"policy", SourceName(key.tls.source)},
+                             {"level", LevelName(key.tls.level)},
+                             {"verified_by", VerifiedBy(protection)},
+                             {"flaw", protection.flaw.has_value() ? mailauth::FailureName(*protection.flaw) : ""},
+                             {"failure", outcome.tls_failure.has_value() ? mailauth::FailureName(*outcome.tls_failure) : ""},
                              {"code", outcome.code},
                              {"error", outcome.text}});
+}
+
+void RelayJournal::CountTls(TlsPolicy::Source source, absl::string_view result) {
+  tls_->Add({{"policy", std::string(SourceName(source))}, {"result", std::string(result)}}).Increment();
+}
+
+void RelayJournal::PassedOver(const store::QueueAttempt& attempt, const std::string& host,
+                              const TlsDecision& decision) {
+  // The one that has said so is the last.
+  const TlsReported& reported = decision.reported.back();
+  const auto source = reported.type == mailauth::TlsPolicyType::kSts ? TlsPolicy::Source::kSts : TlsPolicy::Source::kDane;
+  const absl::string_view failure = mailauth::FailureName(
+      reported.failure.value_or(mailauth::TlsFailure::kValidationFailure));
+  CountTls(source, failure);
+  obs::LogInfo("host_passed_over", {{"destination", attempt.destination},
+                                    {"host", host},
+                                    {"policy", SourceName(source)},
+                                    {"failure", failure},
+                                    {"reason", reported.reason},
+                                    {"error", decision.text}});
 }
 
 void RelayJournal::Attempted(const store::QueueAttempt& attempt, const DeliveryResult& result,
@@ -120,6 +178,15 @@ void RelayJournal::StoreBack() { obs::LogInfo("relay_goes_on", {}); }
 void RelayJournal::Validates(bool validates, bool trusted) {
   dns_validating_->Set(validates && trusted ? 1 : 0);
   obs::LogInfo("dns_validation", {{"validates", validates}, {"trusted", trusted}});
+}
+
+void RelayJournal::Dane(absl::string_view off) {
+  dane_->Set(off.empty() ? 1 : 0);
+  if (off.empty()) {
+    obs::LogInfo("dane_on", {});
+  } else {
+    obs::LogWarning("dane_off", {{"reason", off}});
+  }
 }
 
 void RelayJournal::Ended(bool all) {

@@ -6,12 +6,15 @@
 #include <memory>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "common/store/relay_api.h"
 #include "smtpd/outbound/worker.h"
 
 namespace prometheus {
 class Counter;
+template <typename T>
+class Family;
 class Gauge;
 class Histogram;
 class Registry;
@@ -26,16 +29,21 @@ class RelayJournal final : public WorkerJournal {
 
   void Connected(const ConnectionKey& key, const ConnectionOutcome& outcome,
                  const Protection& protection) override;
+  void PassedOver(const store::QueueAttempt& attempt, const std::string& host, const TlsDecision& decision) override;
   void Attempted(const store::QueueAttempt& attempt, const DeliveryResult& result,
                  absl::Duration took) override;
   void StoreAway(const absl::Status& error) override;
   void StoreBack() override;
   // Whether the DNS servers validate, and are trusted with that.
   void Validates(bool validates, bool trusted);
+  // Whether DANE is looked at; `off` says why not.
+  void Dane(absl::string_view off);
   // The relay is over; false: something was cut off.
   void Ended(bool all);
 
  private:
+  void CountTls(TlsPolicy::Source source, absl::string_view result);
+
   const std::shared_ptr<prometheus::Registry> registry_;
   std::array<prometheus::Counter*, 3> recipients_;
   prometheus::Counter* attempts_;
@@ -43,6 +51,10 @@ class RelayJournal final : public WorkerJournal {
   std::array<prometheus::Counter*, 5> connections_;
   prometheus::Histogram* attempt_seconds_;
   prometheus::Gauge* dns_validating_;
+  prometheus::Gauge* dane_;
+  // Labelled when they come: as many as there are policies and results.
+  prometheus::Family<prometheus::Counter>* tls_;
+  prometheus::Family<prometheus::Counter>* tls_versions_;
 };
 
 }  // namespace mailstead::smtp::outbound

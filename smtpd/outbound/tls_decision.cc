@@ -38,13 +38,13 @@ std::optional<TlsDecision> WithoutRecords(const TlsQuestion& question) {
   switch (question.dane.kind) {
     case Dane::kBogus:
       return tell(
-          "cannot be had: their DNSSEC signatures are not valid, or the zone's servers do not answer; its "
-          "owner "
-          "must mend the zone",
+          absl::StrCat("cannot be had (", question.dane.why,
+                       "): their DNSSEC signatures are not valid, or the zone's servers do not answer; its "
+                       "owner must mend the zone"),
           TlsFailure::kDnssecInvalid, "tlsa-lookup-failed");
     case Dane::kUnreachable:
-      return tell("cannot be looked up now: the resolver does not answer", TlsFailure::kValidationFailure,
-                  "tlsa-lookup-timeout");
+      return tell(absl::StrCat("cannot be looked up now (", question.dane.why, ")"),
+                  TlsFailure::kValidationFailure, "tlsa-lookup-unreachable");
     case Dane::kTooLarge:
       return tell("are too many or too large; their owner must publish fewer", TlsFailure::kTlsaInvalid,
                   "tlsa-too-large");

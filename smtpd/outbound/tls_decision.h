@@ -46,6 +46,8 @@ struct DaneAnswer {
   // Whose records they are: the TLSA base domain (RFC 7672 section 2.2.3), an A-label. With kBogus, kUnreachable and
   // kTooLarge: whose could not be had.
   std::string base_domain;
+  // With kBogus and kUnreachable: what the resolver said ("servfail"); for people.
+  std::string why;
   // With kUsable: by which a certificate under a DANE-TA record may name the host (RFC 7672 section 3.2.2), the TLSA base
   // domain first.
   std::vector<std::string> names;

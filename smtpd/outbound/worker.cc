@@ -165,6 +165,7 @@ Worker::Worker(asio::any_io_executor executor, store::RelayApi& store, store::Le
                 return std::min(static_cast<size_t>(RandomFraction() * static_cast<double>(bound)),
                                 bound - 1);
               }),
+      dane_(resolver, [&tls](std::vector<dns::Tlsa> records) { return tls.UsableRecords(std::move(records)); }),
       pool_(executor, tls, hashing, journal, options_.pool, timers),
       change_(timers.NewTimer(executor)),
       pool_timer_(timers.NewTimer(executor)) {}
@@ -270,10 +271,20 @@ asio::awaitable<DeliveryResult> Worker::Deliver(const store::QueueAttempt& attem
   co_return result;
 }
 
-void Worker::AddWays(const store::QueueAttempt& attempt, const NextHops& hops, uint16_t port, const store::Route* route,
-                     Ways& ways) const {
-  for (const NextHop& hop : hops.hosts) {
-    const TlsDecision decision = DecideTls(QuestionFor(attempt, route, port, hop.host));
+asio::awaitable<std::vector<DaneAnswer>> Worker::AskDane(const NextHops& hops, std::string domain, uint16_t port,
+                                                         absl::Time deadline) {
+  if (!options_.uses_dane()) co_return std::vector<DaneAnswer>(hops.hosts.size());
+  co_return co_await dane_.Ask(hops, std::move(domain), port, deadline);
+}
+
+void Worker::AddWays(const store::QueueAttempt& attempt, const NextHops& hops, const std::vector<DaneAnswer>& dane,
+                     uint16_t port, const store::Route* route, Ways& ways) const {
+  for (size_t i = 0; i < hops.hosts.size(); ++i) {
+    const NextHop& hop = hops.hosts[i];
+    TlsQuestion question = QuestionFor(attempt, route, port, hop.host);
+    question.dane = dane[i];
+    const TlsDecision decision = DecideTls(question);
+    if (!decision.policy.has_value()) journal_.PassedOver(attempt, hop.host, decision);
     for (const asio::ip::address& address : hop.addresses) {
       if (ways.ways.size() == kMaxAddressesPerAttempt) return;
       if (route != nullptr && !CanComeFrom(route->source_address, address)) continue;
@@ -323,7 +334,8 @@ asio::awaitable<Worker::Ways> Worker::FindWays(const store::QueueAttempt& attemp
     }
     ways.some_unresolved = !hops.unresolved.empty();
     ways.site = SiteName(hops.best_names);
-    AddWays(attempt, hops, options_.port, route, ways);
+    const std::vector<DaneAnswer> dane = co_await AskDane(hops, attempt.destination, options_.port, deadline);
+    AddWays(attempt, hops, dane, options_.port, route, ways);
     if (ways.ways.empty()) ways.report = NoAddressOfFamily(attempt, *route);
     co_return ways;
   }
@@ -338,7 +350,9 @@ asio::awaitable<Worker::Ways> Worker::FindWays(const store::QueueAttempt& attemp
       why = none->text;
       continue;
     }
-    AddWays(attempt, std::get<NextHops>(found), host.port, route, ways);
+    const NextHops& hops = std::get<NextHops>(found);
+    const std::vector<DaneAnswer> dane = co_await AskDane(hops, "", host.port, deadline);
+    AddWays(attempt, hops, dane, host.port, route, ways);
     if (ways.ways.empty()) why = "its addresses are not of the family of the route's source address";
   }
   // What an operator has named is mended by the operator: never for good.

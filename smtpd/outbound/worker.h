@@ -22,6 +22,7 @@
 #include "common/store/lease_keeper.h"
 #include "common/store/relay_api.h"
 #include "smtpd/outbound/connection_pool.h"
+#include "smtpd/outbound/dane.h"
 #include "smtpd/outbound/delivery.h"
 #include "smtpd/outbound/next_hops.h"
 
@@ -43,11 +44,15 @@ struct WorkerOptions {
   absl::Duration lease_wait = absl::Seconds(1);
   NextHopOptions hops;
   PoolOptions pool;
+  // Whether DANE is looked at now. Called on the worker's thread.
+  std::function<bool()> uses_dane = [] { return false; };
 };
 
 // Told what happens, for the log and the metrics. On the worker's thread.
 class WorkerJournal : public ConnectionJournal {
  public:
+  // A host that gets nothing now, for DANE's or MTA-STS's sake; `decision` says why.
+  virtual void PassedOver(const store::QueueAttempt& attempt, const std::string& host, const TlsDecision& decision) = 0;
   virtual void Attempted(const store::QueueAttempt& attempt, const DeliveryResult& result,
                          absl::Duration took) = 0;
   // Once for each change: whether reports, or leases, succeed.
@@ -87,8 +92,12 @@ class Worker {
   asio::awaitable<void> Attempt(store::QueueAttempt attempt);
   asio::awaitable<DeliveryResult> Deliver(const store::QueueAttempt& attempt);
   asio::awaitable<Ways> FindWays(const store::QueueAttempt& attempt);
-  void AddWays(const store::QueueAttempt& attempt, const NextHops& hops, uint16_t port, const store::Route* route,
-               Ways& ways) const;
+  // What DANE says of each host of `hops`, which were found for `domain`, or named by an operator (empty).
+  asio::awaitable<std::vector<DaneAnswer>> AskDane(const NextHops& hops, std::string domain, uint16_t port,
+                                                   absl::Time deadline);
+  // `dane` has an answer for each host of `hops`.
+  void AddWays(const store::QueueAttempt& attempt, const NextHops& hops, const std::vector<DaneAnswer>& dane, uint16_t port,
+               const store::Route* route, Ways& ways) const;
   // Its session ends once the report is kept, or Close.
   void Report(store::QueueReport report);
   // Those that wait, together: what comes meanwhile goes with the next call.
@@ -107,6 +116,7 @@ class Worker {
   const WorkerOptions options_;
   Timers& timers_;
   NextHopFinder finder_;
+  DaneFinder dane_;
   ConnectionPool pool_;
   const std::unique_ptr<Timer> change_;
   const std::unique_ptr<Timer> pool_timer_;

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
 #include "asio/io_context.hpp"
 #include "asio/post.hpp"
 #include "gmock/gmock.h"
@@ -591,6 +593,176 @@ TEST(ClientConnectionTest, TicketsAreUsedOnceAndForTheSameSecurityOnly) {
   EXPECT_TRUE(resumed(Level::kVerify, {"mx.example.test"}));
   EXPECT_FALSE(resumed(Level::kVerify, {"mx.example.test", "example.test"}));
   EXPECT_TRUE(resumed(Level::kMay, {}));
+}
+
+// A record for the host's certificate. `selector` 0: of all of it, 1: of its key.
+dns::Tlsa RecordFor(const HostTls& tls, uint8_t usage, uint8_t selector, uint8_t matching_type) {
+  X509* const certificate = SSL_CTX_get0_certificate(tls.context.get());
+  unsigned char* der = nullptr;
+  const int size =
+      selector == 0 ? i2d_X509(certificate, &der) : i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &der);
+  dns::Tlsa record{.usage = usage, .selector = selector, .matching_type = matching_type, .data = ""};
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned int digest_size = 0;
+  const EVP_MD* const md = matching_type == 1 ? EVP_sha256() : EVP_sha512();
+  if (matching_type == 0) {
+    record.data.assign(reinterpret_cast<const char*>(der), static_cast<size_t>(size));
+  } else {
+    EXPECT_EQ(EVP_Digest(der, static_cast<size_t>(size), digest, &digest_size, md, nullptr), 1);
+    record.data.assign(reinterpret_cast<const char*>(digest), digest_size);
+  }
+  OPENSSL_free(der);
+  return record;
+}
+
+dns::Tlsa Wrong(dns::Tlsa record) {
+  record.data.back() = static_cast<char>(record.data.back() ^ 1);
+  return record;
+}
+
+ClientConfig DaneConfig(std::vector<dns::Tlsa> records, std::vector<std::string> names = {"mx.example.test"}) {
+  ClientConfig config = TlsConfig(Level::kDane, std::move(names));
+  config.tls.tlsa = std::move(records);
+  return config;
+}
+
+// RFC 7672 section 3.1: the records of the usage DANE-EE, for a certificate that nobody else would believe.
+TEST(ClientConnectionTest, DaneByTheHostsOwnRecords) {
+  using mailauth::TlsFailure;
+  HostTls host_tls("mx.example.test");
+  HostTls other_name("other.example.test");
+  HostTls over("mx.example.test", absl::Now() - 3 * net::kSelfSignedLifetime);
+  const auto matching = [](HostTls& tls) { return RecordFor(tls, 3, 1, 1); };
+  const dns::Tlsa good = matching(host_tls);
+  const dns::Tlsa odd_type = {.usage = 3, .selector = 1, .matching_type = 9, .data = good.data};
+  const dns::Tlsa odd_selector = {.usage = 3, .selector = 7, .matching_type = 1, .data = good.data};
+  const dns::Tlsa cut = {.usage = 3, .selector = 1, .matching_type = 1, .data = good.data.substr(1)};
+  const dns::Tlsa pkix = {.usage = 1, .selector = 1, .matching_type = 1, .data = good.data};
+  constexpr absl::string_view kRefused = "tls broken 0 4.7.5 handshake";
+  const struct {
+    const char* what;
+    HostTls& tls;
+    std::vector<dns::Tlsa> records;
+    absl::string_view outcome;
+    // By which it was good.
+    std::string tlsa;
+    std::optional<TlsFailure> failure;
+  } rows[] = {
+      {"3 1 1", host_tls, {good}, "usable", "3 1 1", {}},
+      {"3 1 2", host_tls, {RecordFor(host_tls, 3, 1, 2)}, "usable", "3 1 2", {}},
+      {"3 0 1", host_tls, {RecordFor(host_tls, 3, 0, 1)}, "usable", "3 0 1", {}},
+      {"3 0 0", host_tls, {RecordFor(host_tls, 3, 0, 0)}, "usable", "3 0 0", {}},
+      {"3 1 0", host_tls, {RecordFor(host_tls, 3, 1, 0)}, "usable", "3 1 0", {}},
+      {"one is enough", host_tls, {Wrong(good), good}, "usable", "3 1 1", {}},
+      {"with some of no use", host_tls, {odd_type, odd_selector, cut, pkix, good}, "usable", "3 1 1", {}},
+      {"whatever its name", other_name, {matching(other_name)}, "usable", "3 1 1", {}},
+      {"whatever its dates", over, {matching(over)}, "usable", "3 1 1", {}},
+      {"another digest", host_tls, {Wrong(good)}, kRefused, "", TlsFailure::kValidationFailure},
+      {"another's digest", host_tls, {matching(other_name)}, kRefused, "", TlsFailure::kValidationFailure},
+      // RFC 7671 section 9: of the digests the strongest counts.
+      {"the weaker digest", host_tls, {good, Wrong(RecordFor(host_tls, 3, 1, 2))}, kRefused, "",
+       TlsFailure::kValidationFailure},
+      {"another, and one of no use", host_tls, {Wrong(good), odd_type}, kRefused, "", TlsFailure::kValidationFailure},
+      // SECURITY: the system's store does not stand in.
+      {"only one of no use", host_tls, {odd_type}, kRefused, "", TlsFailure::kValidationFailure},
+      {"only a PKIX-EE", host_tls, {pkix}, kRefused, "", TlsFailure::kValidationFailure},
+      {"none", host_tls, {}, kRefused, "", TlsFailure::kValidationFailure},
+  };
+  const std::unique_ptr<net::ClientTls> trusting = Trusting(host_tls);
+  for (const auto& row : rows) {
+    SCOPED_TRACE(row.what);
+    ScriptedHost host(TlsScripts(row.tls, 1));
+    Connected client(host.port(), DaneConfig(row.records), trusting.get());
+    EXPECT_EQ(client.Open(), row.outcome);
+    EXPECT_EQ(client.connection->outcome().tls_failure, row.failure);
+    EXPECT_EQ(client.connection->protection().verified, row.outcome == "usable");
+    EXPECT_EQ(client.connection->protection().tlsa, row.tlsa);
+    if (row.outcome == "usable") client.Send();
+  }
+}
+
+// SECURITY: a session that one set of records has begun is not gone on with under another.
+TEST(ClientConnectionTest, TicketsAreForTheSameRecordsOnly) {
+  HostTls host_tls("mx.example.test");
+  const std::unique_ptr<net::ClientTls> trusting = Trusting(host_tls);
+  ScriptedHost host(TlsScripts(host_tls, 4));
+  const dns::Tlsa good = RecordFor(host_tls, 3, 1, 1);
+  const auto opened = [&](std::vector<dns::Tlsa> records) {
+    Connected client(host.port(), DaneConfig(std::move(records)), trusting.get());
+    const std::string outcome = client.Open();
+    if (outcome != "usable") return outcome;
+    client.Send();
+    client.Quit();
+    return std::string(client.connection->tls()->resumed ? "resumed" : "anew");
+  };
+  EXPECT_EQ(opened({good}), "anew");
+  EXPECT_EQ(opened({good}), "resumed");
+  EXPECT_EQ(opened({good, RecordFor(host_tls, 3, 0, 1)}), "anew");
+  // The host's owner has taken the record back.
+  EXPECT_EQ(opened({Wrong(good)}), "tls broken 0 4.7.5 handshake");
+}
+
+// MTA-STS in testing: what is wrong is told, and changes nothing.
+TEST(ClientConnectionTest, OnlyLooksWhereItDoesNotMatter) {
+  using mailauth::TlsFailure;
+  HostTls host_tls("mx.example.test");
+  HostTls over("mx.example.test", absl::Now() - 3 * net::kSelfSignedLifetime);
+  const std::unique_ptr<net::ClientTls> trusting = Trusting(host_tls);
+  const std::unique_ptr<net::ClientTls> trusting_the_old = Trusting(over);
+  const struct {
+    Level level;
+    HostTls& tls;
+    net::ClientTls* client;
+    std::vector<std::string> names;
+    std::optional<TlsFailure> flaw;
+  } rows[] = {
+      {Level::kMay, host_tls, trusting.get(), {"mx.example.test"}, {}},
+      {Level::kMay, host_tls, trusting.get(), {}, {}},
+      {Level::kMay, host_tls, trusting.get(), {"other.example.test"}, TlsFailure::kCertificateHostMismatch},
+      {Level::kRequire, host_tls, nullptr, {"mx.example.test"}, TlsFailure::kCertificateNotTrusted},
+      {Level::kMay, over, trusting_the_old.get(), {"mx.example.test"}, TlsFailure::kCertificateExpired},
+      // Nobody has asked.
+      {Level::kMay, over, nullptr, {}, {}},
+  };
+  for (const auto& row : rows) {
+    ScriptedHost host(TlsScripts(row.tls, 1));
+    Connected client(host.port(), TlsConfig(row.level, row.names), row.client);
+    EXPECT_EQ(client.Open(), "usable");
+    EXPECT_FALSE(client.connection->protection().verified);
+    EXPECT_EQ(client.connection->protection().flaw, row.flaw);
+    client.Send();
+  }
+}
+
+TEST(ClientConnectionTest, WhatIsWrongWithACertificateHasAName) {
+  using mailauth::TlsFailure;
+  HostTls host_tls("mx.example.test");
+  HostTls over("mx.example.test", absl::Now() - 3 * net::kSelfSignedLifetime);
+  const std::unique_ptr<net::ClientTls> trusting = Trusting(host_tls);
+  const std::unique_ptr<net::ClientTls> trusting_the_old = Trusting(over);
+  const struct {
+    HostTls& tls;
+    net::ClientTls* client;
+    std::string name;
+    TlsFailure failure;
+  } rows[] = {
+      {host_tls, trusting.get(), "other.example.test", TlsFailure::kCertificateHostMismatch},
+      {host_tls, nullptr, "mx.example.test", TlsFailure::kCertificateNotTrusted},
+      {over, trusting_the_old.get(), "mx.example.test", TlsFailure::kCertificateExpired},
+  };
+  for (const auto& row : rows) {
+    ScriptedHost host(TlsScripts(row.tls, 1));
+    Connected client(host.port(), TlsConfig(Level::kVerify, {row.name}), row.client);
+    EXPECT_EQ(client.Open(), "tls broken 0 4.7.5 handshake");
+    EXPECT_EQ(client.connection->outcome().tls_failure, row.failure);
+  }
+  ScriptedHost without([](HostConnection& peer) {
+    peer.Greet("");
+    peer.AwaitEnd();
+  });
+  Connected client(without.port(), TlsConfig(Level::kVerify, {"mx.example.test"}));
+  EXPECT_EQ(client.Open(), "tls broken 0 4.7.10 starttls");
+  EXPECT_EQ(client.connection->outcome().tls_failure, TlsFailure::kStartTlsNotSupported);
 }
 
 // SECURITY: CVE-2011-0411 from the client's side.

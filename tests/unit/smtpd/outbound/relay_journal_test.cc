@@ -32,7 +32,7 @@ TEST_F(RelayJournalTest, EveryConnectionIsLoggedAndCounted) {
   key.address = "192.0.2.1";
   key.port = 25;
   key.tls.server_name = "mx.example.net";
-  Protection protection{"TLSv1.3", "TLS_AES_256_GCM_SHA384", false, true};
+  Protection protection{.version = "TLSv1.3", .cipher = "TLS_AES_256_GCM_SHA384", .resumed = true};
   std::string line = Logged([&] { journal_.Connected(key, {}, protection); });
   for (const char* part : {"event=connected", "host=mx.example.net", "address=192.0.2.1", "port=25",
                            "result=tls ", "tls=TLSv1.3", "cipher=TLS_AES_256_GCM_SHA384", "resumed=true"}) {
@@ -68,7 +68,7 @@ TEST_F(RelayJournalTest, AnAttemptIsLoggedWithTheConnectionThatItTook) {
   result.report.site = "mx.example.net";
   result.report.outcomes.emplace_back().kind = store::QueueOutcome::Kind::kDelivered;
   result.host = "mx1.example.net";
-  result.protection = {"TLSv1.2", "ECDHE-RSA-AES128-GCM-SHA256", true, false};
+  result.protection = {.version = "TLSv1.2", .cipher = "ECDHE-RSA-AES128-GCM-SHA256", .verified = true};
   std::string line = Logged([&] { journal_.Attempted(attempt, result, absl::Seconds(1)); });
   for (const char* part :
        {"event=attempted", "destination=one.example", "site=mx.example.net", "host=mx1.example.net",

@@ -166,8 +166,9 @@ class ScriptedHost {
 
 // A certificate of the host for `name`, which is its own root, and its context.
 struct HostTls {
-  explicit HostTls(absl::string_view name) : context(SSL_CTX_new(TLS_server_method())) {
-    const absl::StatusOr<net::PemPair> made = net::MakeSelfSigned(name, absl::Now());
+  // As made at `now`: it has ended when that is long ago.
+  explicit HostTls(absl::string_view name, absl::Time now = absl::Now()) : context(SSL_CTX_new(TLS_server_method())) {
+    const absl::StatusOr<net::PemPair> made = net::MakeSelfSigned(name, now);
     EXPECT_TRUE(made.ok()) << made.status();
     certificate = made->certificate;
     const std::string cert_file = folder.Write("tls.crt", made->certificate);

@@ -30,6 +30,7 @@ TlsQuestion Question() {
 TlsQuestion WithDane(Dane kind) {
   TlsQuestion question = Question();
   question.dane.kind = kind;
+  question.dane.why = "why";
   if (kind >= Dane::kUsable) question.dane.base_domain = "host.example.test";
   if (kind == Dane::kUsable) {
     question.dane.names = {"host.example.test", "mx.example.test", "example.test"};
