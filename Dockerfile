@@ -43,7 +43,7 @@ FROM runtime AS smtpd
 USER root
 RUN --mount=type=cache,target=/var/cache/apt,sharing=locked --mount=type=cache,target=/var/lib/apt,sharing=locked \
     apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-      ca-certificates libc-ares2 libgsasl18 >/dev/null
+      ca-certificates libc-ares2 libcurl4 libgsasl18 >/dev/null
 USER mailstead
 COPY --from=builder /build/bin/smtpd /usr/local/bin/
 ENV SMTPD_ADMIN_LISTEN=0.0.0.0:9090 \
@@ -70,7 +70,7 @@ FROM runtime AS stored
 USER root
 RUN --mount=type=cache,target=/var/cache/apt,sharing=locked --mount=type=cache,target=/var/lib/apt,sharing=locked \
     apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-      libargon2-1 libgsasl18 libnettle8 librocksdb7.8 >/dev/null && \
+      ca-certificates libargon2-1 libc-ares2 libcurl4 libgsasl18 libnettle8 librocksdb7.8 >/dev/null && \
     install -d -o mailstead -g mailstead -m 0700 /var/lib/mailstead/secrets/smtp /var/lib/mailstead/secrets/pop \
       /var/lib/mailstead/secrets/relay /var/lib/mailstead/secrets/store /var/lib/mailstead/backups
 COPY --from=builder /build/bin/stored /build/bin/mailctl /usr/local/bin/
