@@ -43,6 +43,11 @@ absl::Status CheckPostmaster(const std::string& address) {
   return absl::Status(status.code(), absl::StripPrefix(status.message(), "postmaster: "));
 }
 
+absl::Status CheckContact(const std::string& address) {
+  const absl::Status status = CheckAddress("tls_report_contact", address).status();
+  return absl::Status(status.code(), absl::StripPrefix(status.message(), "tls_report_contact: "));
+}
+
 constexpr size_t kMaxRetries = 50;
 
 absl::StatusOr<std::vector<absl::Duration>> ParseSchedule(absl::string_view text) {
@@ -185,6 +190,13 @@ config::Options OptionsOf(Flags& flags) {
            "how long mail for another host is tried before it is returned to its sender"),
       Flag("delay_notice_after", flags.delay_notice_after, Between(absl::ZeroDuration(), absl::Hours(24 * 365)),
            "how long mail waits before its sender is told that it does; 0s: never"),
+
+      Flag("tls_report_contact", flags.tls_report_contact, CheckContact,
+           "address that reports on TLS (RFC 8460) to the domains that mail goes to come from, and where their receivers "
+           "may ask; empty: there are none"),
+      Flag("tls_report_organization", flags.tls_report_organization, "who the reports say they are from; empty: --hostname"),
+      Flag("tls_report_period", flags.tls_report_period, Between(absl::Seconds(1), absl::Hours(7 * 24)),
+           "what one report is about, in whole stretches since 1970 in UTC; receivers expect a day; for tests"),
 
       Flag("scram_iterations", flags.scram_iterations, Between(kMinScramIterations, kMaxScramIterations),
            "PBKDF2 iterations of new passwords"),

@@ -50,6 +50,11 @@ struct Flags {
   absl::Duration queue_lifetime = absl::Hours(5 * 24);
   absl::Duration delay_notice_after = absl::Hours(4);
 
+  // Empty: there are no reports on TLS.
+  std::string tls_report_contact;
+  std::string tls_report_organization;
+  absl::Duration tls_report_period = absl::Hours(24);
+
   uint32_t scram_iterations = 15'000;
   absl::Duration credential_cache_ttl = absl::Seconds(60);
   ThrottleOptions throttle;

@@ -107,6 +107,8 @@ CoreOptions CoreOptionsOf(const Flags& flags) {
   if (!flags.secrets_key_file.empty()) {
     options.secrets_key = OrExit("secrets_key_file", ReadOrMakeSecretFile(flags.secrets_key_file));
   }
+  options.tls_reports = {flags.tls_report_organization.empty() ? flags.hostname : flags.tls_report_organization,
+                         flags.tls_report_contact, flags.tls_report_period};
   options.ticket_key_period = flags.ticket_key_period;
   options.host_name = flags.hostname;
   options.queue_lifetime = flags.queue_lifetime;

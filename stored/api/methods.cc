@@ -20,6 +20,7 @@
 #include "stored/api/roles.h"
 #include "stored/api/routes.h"
 #include "stored/api/tls.h"
+#include "stored/api/tls_reports.h"
 
 namespace mailstead::stored {
 namespace {
@@ -31,6 +32,9 @@ constexpr size_t kListingCost = store::kMaildropPageEntries * 160;
 
 // Of some 1,000 recipients at most, mostly far fewer.
 constexpr size_t kLeaseCost = 512 << 10;
+
+// Ten reports, the JSON of one, or a hundred domains' counts.
+constexpr size_t kTlsReportsCost = 512 << 10;
 
 constexpr unsigned kAnyFrontend = kSmtp | kPop | kRelay;
 
@@ -132,6 +136,9 @@ void AddMethods(Environment& environment, rpc::MethodTable& table) {
   frontend("RelayService/FetchQueuedMessage", kRelay, kBatched, kMessageCost, FetchQueuedMessage);
   frontend("RelayService/ReportAttempts", kRelay, kBatched, kSmallCost, ReportAttempts);
   frontend("TlsService/ListTicketKeys", kSmtp | kPop, kBatched, kSmallCost, ListTicketKeys);
+  frontend("TlsReportService/CountTlsSessions", kRelay, kBatched, kTlsReportsCost, CountTlsSessions);
+  frontend("TlsReportService/LeaseTlsReports", kRelay, kBatched, kTlsReportsCost, LeaseTlsReports);
+  frontend("TlsReportService/FinishTlsReport", kRelay, kBatched, kTlsReportsCost, FinishTlsReport);
   frontend("BatchService/Probe", kAnyFrontend, kUncounted, kSmallCost, Probe);
 }
 

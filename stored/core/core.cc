@@ -45,7 +45,8 @@ Core::Core(engine::Engine& engine, Executor& executor, const Clock& clock, CoreO
       removal_wait(options.removal_wait),
       intake{engine.messages(), recipients, &routes, hash_pool, executor, clock, options.max_message_bytes,
              options.queue_lifetime, options.delay_notice_after, &notices},
-      notices(intake, engine.queue(), std::move(options.host_name)),
-      queue(engine.queue(), routes, intake, notices, clock, Clock::Steady(), timers, executor) {}
+      notices(intake, engine.queue(), options.host_name),
+      queue(engine.queue(), routes, intake, notices, clock, Clock::Steady(), timers, executor),
+      tls_reports(engine.tls_reports(), intake, clock, options.host_name, std::move(options.tls_reports)) {}
 
 }  // namespace mailstead::stored

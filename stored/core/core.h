@@ -22,6 +22,7 @@
 #include "stored/core/throttle.h"
 #include "stored/core/ticket_keys.h"
 #include "stored/core/timer_queue.h"
+#include "stored/core/tls_reports.h"
 #include "stored/engine/engine.h"
 
 namespace mailstead::stored {
@@ -51,6 +52,8 @@ struct CoreOptions {
   absl::Duration removal_wait = absl::Seconds(3);
   // How long a key of TLS session tickets seals.
   absl::Duration ticket_key_period = absl::Hours(12);
+  // Reports on TLS to other domains.
+  TlsReportOptions tls_reports;
   // Threads that hash; 0: two more than there are cores.
   size_t hash_threads = 0;
 };
@@ -79,6 +82,7 @@ struct Core {
   IntakeContext intake;
   Notices notices;
   OutboundQueue queue;
+  TlsReports tls_reports;
 };
 
 }  // namespace mailstead::stored

@@ -29,6 +29,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "common/base/task.h"
+#include "stored/engine/tls_report.h"
 #include "stored/engine/types.h"
 
 namespace mailstead::engine {
@@ -244,6 +245,24 @@ class RouteEngine {
   virtual Task<absl::Status> Delete(RouteKey key) = 0;
 };
 
+// What reports on TLS to other domains (RFC 8460) will say, for all relays. They are sent once each as long as no relay dies
+// between the sending and Finish.
+class TlsReportEngine {
+ public:
+  virtual ~TlsReportEngine() = default;
+
+  // Adds the sessions of each to those of the report with its key, which is made if need be with its end and due time; all
+  // within the bounds of rules/tls_report.h: what is beyond them is not counted, and that is no error.
+  virtual Task<absl::Status> Count(std::vector<TlsReport> counts) = 0;
+  // Those that are due, the first ones first, at most `limit`. Each is due again after rules::kTlsReportLease, unless it is
+  // finished; and is dropped in the place of being given for the last time (rules::kMaxTlsReportLeases).
+  virtual Task<absl::StatusOr<std::vector<TlsReport>>> Lease(absl::Time now, size_t limit) = 0;
+  // One that was leased. `lease`: its lease_count then. NotFound; Aborted: it was leased again.
+  virtual Task<absl::StatusOr<TlsReport>> Find(TlsReportKey key, int64_t lease) = 0;
+  // It was sent, or nobody wants it. Errors as for Find.
+  virtual Task<absl::Status> Finish(TlsReportKey key, int64_t lease) = 0;
+};
+
 class UpkeepEngine {
  public:
   virtual ~UpkeepEngine() = default;
@@ -304,6 +323,7 @@ class Engine {
   virtual LeaseEngine& leases() = 0;
   virtual QueueEngine& queue() = 0;
   virtual RouteEngine& routes() = 0;
+  virtual TlsReportEngine& tls_reports() = 0;
   virtual UpkeepEngine& upkeep() = 0;
   virtual BackupEngine& backups() = 0;
 };

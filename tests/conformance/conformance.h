@@ -158,6 +158,22 @@ class RouteConformance : public EngineConformance {
   }
 };
 
+class TlsReportConformance : public EngineConformance {
+ protected:
+  absl::Status Count(std::vector<TlsReport> counts) { return BlockOn(facets().tls_reports().Count(std::move(counts))); }
+  std::vector<TlsReport> Lease(absl::Time now, size_t limit = 10) {
+    const auto leased = BlockOn(facets().tls_reports().Lease(now, limit));
+    EXPECT_OK(leased.status());
+    return leased.ok() ? *leased : std::vector<TlsReport>();
+  }
+  absl::StatusOr<TlsReport> Find(TlsReportKey key, int64_t lease) {
+    return BlockOn(facets().tls_reports().Find(std::move(key), lease));
+  }
+  absl::Status Finish(TlsReportKey key, int64_t lease) {
+    return BlockOn(facets().tls_reports().Finish(std::move(key), lease));
+  }
+};
+
 class QueueConformance : public EngineConformance {
  protected:
   // To recipients at the hosts that their addresses name, with a trace; `lane` is its sender's.
@@ -209,6 +225,7 @@ class QueueConformance : public EngineConformance {
   INSTANTIATE_TEST_SUITE_P(name, QueueConformance, testing::Values(kind), EngineKindName);     \
   INSTANTIATE_TEST_SUITE_P(name, ReadingConformance, testing::Values(kind), EngineKindName);   \
   INSTANTIATE_TEST_SUITE_P(name, RouteConformance, testing::Values(kind), EngineKindName);     \
+  INSTANTIATE_TEST_SUITE_P(name, TlsReportConformance, testing::Values(kind), EngineKindName); \
   INSTANTIATE_TEST_SUITE_P(name, UpkeepConformance, testing::Values(kind), EngineKindName)
 
 inline std::string EngineKindName(const testing::TestParamInfo<EngineKind>& info) { return info.param.name; }

@@ -64,6 +64,7 @@ class Check {
     Same("recipients", counters.queued_recipient_count, static_cast<int64_t>(recipients_.size()));
     Same("in flight", counters.in_flight_count, in_flight_count_);
     Same("held", counters.held_count, held_count_);
+    Same("reports on TLS", counted_tls_reports_, tls_report_count_);
     Same("remembered", counters.remembered_count, remembered_count_);
   }
 
@@ -80,6 +81,19 @@ class Check {
         return Decode(value, sites_[std::string(key.substr(1))]);
       case 'g':
         return Decode(value, attempts_[QueueGrant{QueuedOfKey(key).value}]);
+      case 'y': {
+        TlsReport report;
+        RETURN_IF_ERROR(Decode(value, report));
+        expected_.insert(TlsReportDueKey(report.due_time, report.key));
+        ++tls_report_count_;
+        return absl::OkStatus();
+      }
+      case 'z': {
+        TlsReportCount count;
+        RETURN_IF_ERROR(Decode(value, count));
+        counted_tls_reports_ = count.count;
+        return absl::OkStatus();
+      }
       default:
         indexes_.insert(std::string(key));
         return absl::OkStatus();
@@ -186,6 +200,8 @@ class Check {
   std::map<std::string, DestinationRecord> destinations_;
   std::map<std::string, SiteRecord> sites_;
   std::map<QueueGrant, AttemptRecord> attempts_;
+  int64_t tls_report_count_ = 0;
+  int64_t counted_tls_reports_ = 0;
   std::set<std::string> indexes_;
   // What the records say that there must be in them.
   std::set<std::string> expected_;

@@ -56,6 +56,8 @@ void Run(absl::string_view input) {
   Check<engine::SiteRecord>(input);
   Check<engine::WaitingRecord>(input);
   Check<engine::AttemptRecord>(input);
+  Check<engine::TlsReport>(input);
+  Check<engine::TlsReportCount>(input);
   CheckListed(input);
 }
 

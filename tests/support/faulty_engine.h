@@ -163,6 +163,7 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
         leases_(*this, behind),
         queue_(*this, behind),
         routes_(*this, behind),
+        tls_reports_(*this, behind),
         upkeep_(*this, behind),
         backups_(behind.backups()) {}
 
@@ -172,6 +173,7 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
   engine::LeaseEngine& leases() override { return leases_; }
   engine::QueueEngine& queue() override { return queue_; }
   engine::RouteEngine& routes() override { return routes_; }
+  engine::TlsReportEngine& tls_reports() override { return tls_reports_; }
   engine::UpkeepEngine& upkeep() override { return upkeep_; }
   engine::BackupEngine& backups() override { return backups_; }
 
@@ -397,6 +399,27 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
     engine::RouteEngine& behind_;
   };
 
+  class TlsReports final : public engine::TlsReportEngine {
+   public:
+    TlsReports(EngineFaults& faults, engine::Engine& behind) : faults_(faults), behind_(behind.tls_reports()) {}
+    Task<absl::Status> Count(std::vector<engine::TlsReport> counts) override {
+      return faults_.Run("TlsReports.Count", behind_.Count(std::move(counts)));
+    }
+    Result<std::vector<engine::TlsReport>> Lease(absl::Time now, size_t limit) override {
+      return faults_.Run("TlsReports.Lease", behind_.Lease(now, limit));
+    }
+    Result<engine::TlsReport> Find(engine::TlsReportKey key, int64_t lease) override {
+      return faults_.Run("TlsReports.Find", behind_.Find(std::move(key), lease));
+    }
+    Task<absl::Status> Finish(engine::TlsReportKey key, int64_t lease) override {
+      return faults_.Run("TlsReports.Finish", behind_.Finish(std::move(key), lease));
+    }
+
+   private:
+    EngineFaults& faults_;
+    engine::TlsReportEngine& behind_;
+  };
+
   class Upkeep final : public engine::UpkeepEngine {
    public:
     Upkeep(EngineFaults& faults, engine::Engine& behind) : faults_(faults), behind_(behind.upkeep()) {}
@@ -425,6 +448,7 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
   Leases leases_;
   Queue queue_;
   Routes routes_;
+  TlsReports tls_reports_;
   Upkeep upkeep_;
   engine::BackupEngine& backups_;
 };

@@ -20,6 +20,7 @@ class MemoryEngine final : public Engine {
         leases_(shared_),
         queue_(shared_),
         routes_(shared_),
+        tls_reports_(shared_),
         upkeep_(shared_) {}
 
   DirectoryEngine& directory() override { return directory_; }
@@ -28,6 +29,7 @@ class MemoryEngine final : public Engine {
   LeaseEngine& leases() override { return leases_; }
   QueueEngine& queue() override { return queue_; }
   RouteEngine& routes() override { return routes_; }
+  TlsReportEngine& tls_reports() override { return tls_reports_; }
   UpkeepEngine& upkeep() override { return upkeep_; }
   BackupEngine& backups() override { return backups_; }
 
@@ -39,6 +41,7 @@ class MemoryEngine final : public Engine {
   MemoryLeases leases_;
   MemoryQueue queue_;
   MemoryRoutes routes_;
+  MemoryTlsReports tls_reports_;
   MemoryUpkeep upkeep_;
   MemoryBackups backups_;
 };

@@ -92,6 +92,7 @@ struct MemoryStore::State {
   std::map<rules::AddressParts, AccountId> account_ids ABSL_GUARDED_BY(mutex);
   std::map<rules::AddressParts, Alias> aliases ABSL_GUARDED_BY(mutex);
   std::map<RouteKey, Route> routes ABSL_GUARDED_BY(mutex);
+  std::map<TlsReportKey, TlsReport> tls_reports ABSL_GUARDED_BY(mutex);
   // By scope and delivery id.
   std::map<std::pair<std::string, std::string>, ReceiptAt> receipts ABSL_GUARDED_BY(mutex);
   std::map<std::string, rules::Lease> leases ABSL_GUARDED_BY(mutex);
@@ -258,6 +259,18 @@ class MemoryRoutes final : public RouteEngine {
   Task<absl::StatusOr<std::vector<Route>>> List() override;
   Task<absl::Status> Set(Route route) override;
   Task<absl::Status> Delete(RouteKey key) override;
+
+ private:
+  MemoryShared& shared_;
+};
+
+class MemoryTlsReports final : public TlsReportEngine {
+ public:
+  explicit MemoryTlsReports(MemoryShared& shared) : shared_(shared) {}
+  Task<absl::Status> Count(std::vector<TlsReport> counts) override;
+  Task<absl::StatusOr<std::vector<TlsReport>>> Lease(absl::Time now, size_t limit) override;
+  Task<absl::StatusOr<TlsReport>> Find(TlsReportKey key, int64_t lease) override;
+  Task<absl::Status> Finish(TlsReportKey key, int64_t lease) override;
 
  private:
   MemoryShared& shared_;

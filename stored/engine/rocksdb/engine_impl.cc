@@ -30,6 +30,7 @@ class RocksDbEngine final : public Engine {
         leases_(shared_),
         queue_(shared_),
         routes_(shared_),
+        tls_reports_(shared_),
         upkeep_(shared_, leases_),
         backups_(shared_) {}
   ~RocksDbEngine() override {
@@ -51,6 +52,7 @@ class RocksDbEngine final : public Engine {
   LeaseEngine& leases() override { return leases_; }
   QueueEngine& queue() override { return queue_; }
   RouteEngine& routes() override { return routes_; }
+  TlsReportEngine& tls_reports() override { return tls_reports_; }
   UpkeepEngine& upkeep() override { return upkeep_; }
   BackupEngine& backups() override { return backups_; }
 
@@ -62,6 +64,7 @@ class RocksDbEngine final : public Engine {
   RocksDbLeases leases_;
   RocksDbQueue queue_;
   RocksDbRoutes routes_;
+  RocksDbTlsReports tls_reports_;
   RocksDbUpkeep upkeep_;
   RocksDbBackups backups_;
 };

@@ -237,6 +237,18 @@ class RocksDbRoutes final : public RouteEngine {
   RocksDbShared& shared_;
 };
 
+class RocksDbTlsReports final : public TlsReportEngine {
+ public:
+  explicit RocksDbTlsReports(RocksDbShared& shared) : shared_(shared) {}
+  Task<absl::Status> Count(std::vector<TlsReport> counts) override;
+  Task<absl::StatusOr<std::vector<TlsReport>>> Lease(absl::Time now, size_t limit) override;
+  Task<absl::StatusOr<TlsReport>> Find(TlsReportKey key, int64_t lease) override;
+  Task<absl::Status> Finish(TlsReportKey key, int64_t lease) override;
+
+ private:
+  RocksDbShared& shared_;
+};
+
 // A step of Verify, on a thread that may wait for the disk.
 absl::StatusOr<VerifyStep> VerifyNow(Database& database, Readers& readers, AccountId account,
                                      VerifyCursor from);

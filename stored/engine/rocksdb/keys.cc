@@ -347,6 +347,20 @@ std::string WaitingCopyKey(QueueId message, int32_t number) {
   return key;
 }
 
+std::string KeyOfTlsReport(const TlsReportKey& report) {
+  return absl::StrCat(QueueTimeBound('y', report.start), report.domain);
+}
+
+std::string TlsReportDueKey(absl::Time due, const TlsReportKey& report) {
+  std::string key = QueueTimeBound(kTlsReportDueKind, due);
+  AppendTime(key, report.start);
+  return absl::StrCat(key, report.domain);
+}
+
+TlsReportKey TlsReportOfDueKey(absl::string_view key) {
+  return {.start = absl::FromUnixMicros(NumberAt(key, 9)), .domain = std::string(key.substr(17))};
+}
+
 std::string PrefixEnd(absl::string_view prefix) {
   std::string end(prefix);
   while (!end.empty() && static_cast<unsigned char>(end.back()) == 0xff) end.pop_back();

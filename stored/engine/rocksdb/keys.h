@@ -16,6 +16,7 @@
 //              | 'p' site NUL micros destination | 'r' destination NUL lane turn queued number
 //              | 'w' destination NUL micros queued number | 'g' grant | 'f' lease grant | 'e' micros queued
 //              | 'x' micros destination | 'h' micros queued number | 'c' queued number
+//              | 'y' micros domain | 'j' micros micros domain | 'z'
 //
 // account, message, body, removal_count, deletion, seconds and micros (since 1970), queued, lane, grant and lease have 8
 // bytes, chunk, number and turn have 4. In 'a' and 'l' the domain
@@ -34,6 +35,7 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "stored/engine/tls_report.h"
 #include "stored/engine/types.h"
 
 namespace mailstead::engine {
@@ -188,6 +190,14 @@ QueueId QueuedOfHereKey(absl::string_view key);
 int32_t NumberOfHereKey(absl::string_view key);
 // What the mailbox keeps then.
 std::string WaitingCopyKey(QueueId message, int32_t number);
+
+// What a report on TLS will say; when it is due; and how many there are.
+std::string KeyOfTlsReport(const TlsReportKey& report);
+inline constexpr char kTlsReportDueKind = 'j';
+std::string TlsReportDueKey(absl::Time due, const TlsReportKey& report);
+// The inverse.
+TlsReportKey TlsReportOfDueKey(absl::string_view key);
+inline constexpr absl::string_view kTlsReportCountKey = "z";
 
 // The first key after all that start with `prefix`; empty when there is none.
 std::string PrefixEnd(absl::string_view prefix);

@@ -68,6 +68,11 @@
 //   lane      = number                          any 64-bit number
 //   attempt   = 1 lease_id:string lease_number:number queued:number destination:string site:string number_count:number
 //                 number:number*
+//   tls_report = 1 start_time:time domain:string end_time:time due_time:time lease_count:number kind_count:number
+//                  tls_sessions*
+//   tls_sessions = policy_type:string policy_domain:string text_count:number policy_string:string* mx_host:string
+//                  address:string result:string reason:string session_count:number
+//   tls_report_count = 1 report_count:number
 //
 // Records that a store of schema version 1 or 2 has left, and that are read until they are written again:
 //
@@ -911,6 +916,65 @@ std::string Encode(const WaitingRecord& waiting) { return Encoder(1).Lane(waitin
 
 absl::Status Decode(absl::string_view bytes, WaitingRecord& waiting) {
   return Decoder("waiting", bytes, 1).Lane(waiting.lane).Finish();
+}
+
+namespace {
+
+void EncodeSessions(Encoder& encoder, const TlsSessions& sessions) {
+  encoder.String(sessions.policy_type)
+      .String(sessions.policy_domain)
+      .Number(static_cast<int64_t>(sessions.policy_strings.size()));
+  for (const std::string& text : sessions.policy_strings) encoder.String(text);
+  encoder.String(sessions.mx_host)
+      .String(sessions.address)
+      .String(sessions.result)
+      .String(sessions.reason)
+      .Number(sessions.count);
+}
+
+void DecodeSessions(Decoder& decoder, TlsSessions& sessions) {
+  size_t text_count;
+  decoder.String(sessions.policy_type).String(sessions.policy_domain).Count(text_count);
+  for (size_t i = 0; i < text_count && !decoder.failed(); ++i)
+    decoder.String(sessions.policy_strings.emplace_back());
+  decoder.String(sessions.mx_host)
+      .String(sessions.address)
+      .String(sessions.result)
+      .String(sessions.reason)
+      .Number(sessions.count);
+}
+
+}  // namespace
+
+std::string Encode(const TlsReport& report) {
+  Encoder encoder(1);
+  encoder.Time(report.key.start)
+      .String(report.key.domain)
+      .Time(report.end)
+      .Time(report.due_time)
+      .Number(report.lease_count)
+      .Number(static_cast<int64_t>(report.sessions.size()));
+  for (const TlsSessions& sessions : report.sessions) EncodeSessions(encoder, sessions);
+  return encoder.Take();
+}
+absl::Status Decode(absl::string_view bytes, TlsReport& report) {
+  size_t kind_count;
+  Decoder decoder("tls_report", bytes, 1);
+  report.sessions.clear();
+  decoder.Time(report.key.start)
+      .String(report.key.domain)
+      .Time(report.end)
+      .Time(report.due_time)
+      .Number(report.lease_count)
+      .Count(kind_count);
+  for (size_t i = 0; i < kind_count && !decoder.failed(); ++i)
+    DecodeSessions(decoder, report.sessions.emplace_back());
+  return decoder.Finish();
+}
+
+std::string Encode(const TlsReportCount& count) { return Encoder(1).Number(count.count).Take(); }
+absl::Status Decode(absl::string_view bytes, TlsReportCount& count) {
+  return Decoder("tls_report_count", bytes, 1).Number(count.count).Finish();
 }
 
 std::string Encode(const AttemptRecord& attempt) {

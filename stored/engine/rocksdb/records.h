@@ -12,6 +12,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "common/store/ids.h"
+#include "stored/engine/tls_report.h"
 #include "stored/engine/types.h"
 #include "stored/rules/destination.h"
 #include "stored/rules/lease.h"
@@ -119,6 +120,11 @@ struct AttemptRecord {
   std::vector<int32_t> recipients;
 };
 
+// How many reports on TLS have not been sent.
+struct TlsReportCount {
+  int64_t count = 0;
+};
+
 std::string Encode(const Domain& domain);
 std::string Encode(const Account& account);  // without its usage
 std::string Encode(const Alias& alias);
@@ -139,6 +145,8 @@ std::string Encode(const DestinationRecord& destination);
 std::string Encode(const SiteRecord& site);
 std::string Encode(const WaitingRecord& waiting);
 std::string Encode(const AttemptRecord& attempt);
+std::string Encode(const TlsReport& report);
+std::string Encode(const TlsReportCount& count);
 
 absl::Status Decode(absl::string_view bytes, Domain& domain);
 absl::Status Decode(absl::string_view bytes, Account& account);
@@ -160,6 +168,8 @@ absl::Status Decode(absl::string_view bytes, DestinationRecord& destination);
 absl::Status Decode(absl::string_view bytes, SiteRecord& site);
 absl::Status Decode(absl::string_view bytes, WaitingRecord& waiting);
 absl::Status Decode(absl::string_view bytes, AttemptRecord& attempt);
+absl::Status Decode(absl::string_view bytes, TlsReport& report);
+absl::Status Decode(absl::string_view bytes, TlsReportCount& count);
 
 // Of a message that a store before schema version 4 took in: whether its record says nothing of its last line, which then
 // may have no end.

@@ -86,6 +86,9 @@ constexpr Row kTable[] = {
     {"frontend.v1.RelayService/FetchQueuedMessage", kRelay},
     {"frontend.v1.RelayService/ReportAttempts", kRelay},
     {"frontend.v1.TlsService/ListTicketKeys", kSmtp | kPop},
+    {"frontend.v1.TlsReportService/CountTlsSessions", kRelay},
+    {"frontend.v1.TlsReportService/LeaseTlsReports", kRelay},
+    {"frontend.v1.TlsReportService/FinishTlsReport", kRelay},
     {"frontend.v1.BatchService/Probe", kSmtp | kPop | kRelay},
 };
 

@@ -507,6 +507,10 @@ TEST(Records, ComeBackAsTheyWere) {
   EXPECT_EQ(Again(SampleSite()).due_time, SampleSite().due_time);
   EXPECT_EQ(Again(AttemptRecord{"L", 5, QueueId{9}, "y", "s", {1, 300}}).recipients,
             (std::vector<int32_t>{1, 300}));
+  const TlsReport tls_report{{absl::FromUnixMicros(1), "d"}, absl::FromUnixMicros(2), absl::FromUnixMicros(3), 300,
+                             {{"tlsa", "b", {"3 1 1 ab", ""}, "m", "192.0.2.1", "r", "x", kMost}, {}}};
+  EXPECT_EQ(Again(tls_report), tls_report);
+  EXPECT_EQ(Again(TlsReportCount{kMost}).count, kMost);
   const rules::Lock lock{LockToken{9}, "S", "L", 5, absl::FromUnixMicros(1), 7, "2001:db8::1"};
   EXPECT_EQ(Again(lock), lock);
   rules::Lock of_earlier_store{LockToken{1}, "", "", 1, absl::UnixEpoch(), 1, "192.0.2.1"};
