@@ -16,13 +16,13 @@ namespace {
 // The best first: those that prove something without giving the password away.
 constexpr const char* kMechanisms[] = {"SCRAM-SHA-256", "PLAIN", "LOGIN"};
 
-ConnectionOutcome NotConnected(std::string status, std::string text) {
-  ConnectionOutcome outcome;
-  outcome.kind = ConnectionOutcome::Kind::kBroken;
-  outcome.stage = Stage::kConnect;
-  outcome.enhanced = std::move(status);
-  outcome.text = std::move(text);
-  return outcome;
+Hosts::Found NotTried(std::string status, std::string text) {
+  Hosts::Found found;
+  found.outcome.kind = ConnectionOutcome::Kind::kBroken;
+  found.outcome.stage = Stage::kConnect;
+  found.outcome.enhanced = std::move(status);
+  found.outcome.text = std::move(text);
+  return found;
 }
 
 // Gives a message's octets to a connection.
@@ -90,17 +90,21 @@ std::unique_ptr<ConnectionPool::PooledHost> ConnectionPool::TakeIdle(const Conne
 }
 
 asio::awaitable<Hosts::Found> ConnectionPool::Connect(const ConnectionKey& key, const std::string& password, Age age) {
-  if (closed_) co_return Found{nullptr, NotConnected("4.3.2", "shutting down")};
+  if (closed_) co_return NotTried("4.3.2", "shutting down");
   if (age == Age::kAny) {
-    if (std::unique_ptr<PooledHost> host = TakeIdle(key)) co_return Found{std::move(host), {}};
+    if (std::unique_ptr<PooledHost> host = TakeIdle(key)) {
+      Found found;
+      found.host = std::move(host);
+      co_return found;
+    }
   }
   asio::error_code error;
   const asio::ip::address address = asio::ip::make_address(key.address, error);
-  if (error) co_return Found{nullptr, NotConnected("4.4.4", absl::StrCat(key.address, " is no address"))};
+  if (error) co_return NotTried("4.4.4", absl::StrCat(key.address, " is no address"));
   std::optional<asio::ip::address> source;
   if (!key.source.empty()) {
     source = asio::ip::make_address(key.source, error);
-    if (error) co_return Found{nullptr, NotConnected("4.3.5", absl::StrCat(key.source, " is no address"))};
+    if (error) co_return NotTried("4.3.5", absl::StrCat(key.source, " is no address"));
   }
   ClientConfig session;
   session.helo_name = key.helo_name;
@@ -124,8 +128,12 @@ asio::awaitable<Hosts::Found> ConnectionPool::Connect(const ConnectionKey& key, 
   co_await host->Open();
   ConnectionOutcome outcome = host->connection();
   journal_.Connected(key, outcome, host->protection());
-  if (!outcome.usable()) co_return Found{nullptr, std::move(outcome)};
-  co_return Found{std::move(host), std::move(outcome)};
+  Found found;
+  found.fresh = true;
+  found.protection = host->protection();
+  if (outcome.usable()) found.host = std::move(host);
+  found.outcome = std::move(outcome);
+  co_return found;
 }
 
 void ConnectionPool::GiveBack(const ConnectionKey& key, std::unique_ptr<Host> given) {

@@ -140,6 +140,8 @@ DaneAnswer DaneFinder::OfAnswer(const std::string& base_domain, const dns::Answe
   found.base_domain = base_domain;
   for (const dns::Record& record : answer.records) found.records.push_back(std::get<dns::Tlsa>(record));
   found.records = keep_usable_(std::move(found.records));
+  // The DNS gives them in any order, and reports have them as they are here.
+  std::sort(found.records.begin(), found.records.end(), TlsaLess);
   found.kind = found.records.empty() ? Kind::kUnusable : Kind::kUsable;
   return found;
 }

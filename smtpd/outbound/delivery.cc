@@ -68,6 +68,7 @@ class Attempt {
     result.report = Report();
     result.host = std::move(last_host_);
     result.protection = std::move(last_protection_);
+    result.tls_sessions = std::move(tls_sessions_);
     co_return result;
   }
 
@@ -112,6 +113,10 @@ class Attempt {
   }
   asio::awaitable<Ended> TryConnection(const Way& way, Hosts::Age age) {
     Hosts::Found found = co_await delivery_.hosts.Connect(way.key, way.password, age);
+    // In the clear it is the second try, of which nothing new is to be told; over an old connection it is no session of its own.
+    if (found.fresh && !fell_back_) {
+      Tell(SessionsOf(way.host, way.key.address, way.decision, found.outcome, found.protection));
+    }
     if (found.host == nullptr) {
       NoTransaction(way, found.outcome);
       co_return found.outcome.kind == ConnectionOutcome::Kind::kTlsBroken ? Ended::kTlsBroken
@@ -188,9 +193,14 @@ class Attempt {
     }
   }
 
+  void Tell(std::vector<TlsSession> sessions) {
+    for (TlsSession& session : sessions) tls_sessions_.push_back(std::move(session));
+  }
+
   // A host that is passed over without a word to it.
   void NotNow(const Way& way) {
     passed_over_ = true;
+    Tell(SessionsPassedOver(way.host, way.decision));
     Hear(way, OurWords(Kind::kDeferred, kPassedOverStatus, way.decision.text));
   }
 
@@ -290,6 +300,8 @@ class Attempt {
   int transaction_count_ = 0;
   std::string last_host_;
   Protection last_protection_;
+  // At most two of each way.
+  std::vector<TlsSession> tls_sessions_;
   // Some host was connected to, or it was tried; some host answered.
   bool tried_ = false;
   bool answered_ = false;

@@ -34,6 +34,7 @@
 #include "smtpd/outbound/content.h"
 #include "smtpd/outbound/outcome.h"
 #include "smtpd/outbound/tls_decision.h"
+#include "smtpd/outbound/tls_session.h"
 
 namespace mailstead::smtp::outbound {
 
@@ -69,6 +70,10 @@ class Hosts {
   struct Found {
     std::unique_ptr<Host> host;
     ConnectionOutcome outcome;
+    // It was made for this.
+    bool fresh = false;
+    // Where there is a host, or a handshake was tried.
+    Protection protection;
   };
   virtual asio::awaitable<Found> Connect(const ConnectionKey& key, const std::string& password, Age age) = 0;
   // For others, when it is usable still.
@@ -101,6 +106,8 @@ struct DeliveryResult {
   // Of the last connection that came to a transaction: its host, and how it was protected. Empty: none did.
   std::string host;
   Protection protection;
+  // Of each connection that was made for it, or was not.
+  std::vector<TlsSession> tls_sessions;
 };
 
 // The report of an attempt that has ways. Never an error: what goes wrong is in the outcomes.

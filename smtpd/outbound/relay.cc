@@ -49,6 +49,7 @@ Relay::Relay(store::StoreApi& store, net::IoThreads& threads, RelayJournal& jour
       journal_(journal),
       options_(std::move(options)),
       store_(store),
+      tls_reports_(store),
       leases_(store, heartbeat_.first().get_executor(),
               {.holder = absl::StrCat("relay ", options_.hostname, " ", getpid()), .ttl = options_.lease_ttl}),
       resolver_(std::move(resolver)),
@@ -58,6 +59,8 @@ Relay::Relay(store::StoreApi& store, net::IoThreads& threads, RelayJournal& jour
                SetDane(validates);
              }),
       probe_timer_(Timers::Steady().NewTimer(threads.first().get_executor())),
+      reporter_(threads.first().get_executor(), tls_reports_, cache_, https_, journal,
+                {.rules = options_.hops.rules, .store_timeout = options_.store_timeout}),
       tls_(std::move(tls)),
       hashing_(kHashThreads, kMaxWaitingHashes) {
   const size_t count = std::min(threads_.count(), options_.sessions);
@@ -66,6 +69,7 @@ Relay::Relay(store::StoreApi& store, net::IoThreads& threads, RelayJournal& jour
   worker.port = options_.port;
   worker.store_timeout = options_.store_timeout;
   worker.hops = options_.hops;
+  worker.tls_sessions = &reporter_;
   worker.uses_dane = [this] { return uses_dane_.load(std::memory_order_relaxed); };
   worker.pool.timeouts = options_.timeouts;
   for (size_t i = 0; i < count; ++i) {
@@ -96,6 +100,7 @@ void Relay::Start() {
   leases_.Start();
   SetDane(probe_.validates());
   asio::co_spawn(threads_.first(), Probe(), asio::detached);
+  asio::co_spawn(threads_.first(), reporter_.Run(), asio::detached);
   for (const Place& place : workers_) asio::co_spawn(place.executor, place.worker->Run(), asio::detached);
 }
 
@@ -130,6 +135,13 @@ asio::awaitable<void> Relay::End() {
       co_await asio::co_spawn(place.executor, CloseOne(*place.worker), asio::use_awaitable);
     }
     ended = co_await all_ended(Timers::Steady().Now() + kCutOffTime, *timer);
+  }
+  // What the attempts have brought is told.
+  reporter_.Stop();
+  https_.Stop();
+  for (const absl::Time until = Timers::Steady().Now() + kCutOffTime;
+       reporter_.busy() && Timers::Steady().Now() < until;) {
+    co_await timer->WaitUntil(Timers::Steady().Now() + kBetweenLooks);
   }
   journal_.Ended(ended);
   co_await asio::co_spawn(heartbeat_.first(), leases_.End(), asio::use_awaitable);

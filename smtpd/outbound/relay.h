@@ -17,6 +17,7 @@
 #include "common/dns/caching_resolver.h"
 #include "common/dns/server_list.h"
 #include "common/dns/validation_probe.h"
+#include "common/http/https_client.h"
 #include "common/base/timers.h"
 #include "common/net/client_tls.h"
 #include "common/net/listener.h"
@@ -24,6 +25,7 @@
 #include "common/store/relay_api.h"
 #include "common/store/store_api.h"
 #include "smtpd/outbound/relay_journal.h"
+#include "smtpd/outbound/tls_reporter.h"
 #include "smtpd/outbound/worker.h"
 
 namespace mailstead::smtp::outbound {
@@ -73,6 +75,7 @@ class Relay {
   RelayJournal& journal_;
   const RelayOptions options_;
   store::RelayApi store_;
+  store::TlsReportApi tls_reports_;
   // A thread of its own: nothing delays the heartbeat.
   net::IoThreads heartbeat_{1};
   store::LeaseKeeper leases_;
@@ -82,6 +85,9 @@ class Relay {
   std::atomic<bool> uses_dane_ = false;
   dns::ValidationProbe probe_;
   const std::unique_ptr<Timer> probe_timer_;
+  http::HttpsClient https_;
+  // On the first I/O thread, but for what it is told.
+  TlsReporter reporter_;
   // On the first I/O thread.
   bool stopping_ = false;
   const std::unique_ptr<net::ClientTls> tls_;

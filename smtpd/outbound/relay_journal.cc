@@ -100,6 +100,10 @@ RelayJournal::RelayJournal(std::shared_ptr<prometheus::Registry> registry) : reg
                        .Name("mailstead_relay_tls_versions_total")
                        .Help("Handshakes with other hosts, by what protocol they agreed on")
                        .Register(*registry_);
+  tls_reports_ = &prometheus::BuildCounter()
+                      .Name("mailstead_relay_tls_reports_total")
+                      .Help("Reports on TLS to other domains, by the way they were to go and whether they went")
+                      .Register(*registry_);
 }
 
 void RelayJournal::Connected(const ConnectionKey& key, const ConnectionOutcome& outcome,
@@ -178,6 +182,14 @@ void RelayJournal::StoreBack() { obs::LogInfo("relay_goes_on", {}); }
 void RelayJournal::Validates(bool validates, bool trusted) {
   dns_validating_->Set(validates && trusted ? 1 : 0);
   obs::LogInfo("dns_validation", {{"validates", validates}, {"trusted", trusted}});
+}
+
+void RelayJournal::Reported(const std::string& domain, absl::string_view way, absl::string_view to,
+                            absl::string_view error) {
+  tls_reports_->Add({{"way", std::string(way)}, {"result", error.empty() ? "ok" : "failed"}}).Increment();
+  // Most domains want none.
+  if (way == "none") return;
+  obs::LogInfo("tls_report", {{"destination", domain}, {"way", way}, {"to", to}, {"error", error}});
 }
 
 void RelayJournal::Dane(absl::string_view off) {

@@ -9,6 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "common/store/relay_api.h"
+#include "smtpd/outbound/tls_reporter.h"
 #include "smtpd/outbound/worker.h"
 
 namespace prometheus {
@@ -23,7 +24,7 @@ class Registry;
 namespace mailstead::smtp::outbound {
 
 // Thread-safe.
-class RelayJournal final : public WorkerJournal {
+class RelayJournal final : public WorkerJournal, public TlsReportJournal {
  public:
   explicit RelayJournal(std::shared_ptr<prometheus::Registry> registry);
 
@@ -32,6 +33,7 @@ class RelayJournal final : public WorkerJournal {
   void PassedOver(const store::QueueAttempt& attempt, const std::string& host, const TlsDecision& decision) override;
   void Attempted(const store::QueueAttempt& attempt, const DeliveryResult& result,
                  absl::Duration took) override;
+  void Reported(const std::string& domain, absl::string_view way, absl::string_view to, absl::string_view error) override;
   void StoreAway(const absl::Status& error) override;
   void StoreBack() override;
   // Whether the DNS servers validate, and are trusted with that.
@@ -55,6 +57,7 @@ class RelayJournal final : public WorkerJournal {
   // Labelled when they come: as many as there are policies and results.
   prometheus::Family<prometheus::Counter>* tls_;
   prometheus::Family<prometheus::Counter>* tls_versions_;
+  prometheus::Family<prometheus::Counter>* tls_reports_;
 };
 
 }  // namespace mailstead::smtp::outbound

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 
 namespace mailstead::smtp::outbound {
@@ -16,6 +17,9 @@ using Level = TlsPolicy::Level;
 using Source = TlsPolicy::Source;
 using mailauth::TlsFailure;
 using mailauth::TlsPolicyType;
+
+// The longest digest.
+constexpr size_t kMaxShownDataBytes = 64;
 
 std::string RecordsOf(const TlsQuestion& question) {
   return absl::StrCat("the TLSA records at _", question.port, "._tcp.", question.dane.base_domain);
@@ -28,12 +32,23 @@ TlsDecision PassOver(std::string why, TlsReported reported) {
   return decision;
 }
 
+TlsReported ReportedByDane(const TlsQuestion& question) {
+  TlsReported reported;
+  reported.type = TlsPolicyType::kTlsa;
+  reported.policy_domain = question.dane.base_domain;
+  for (const dns::Tlsa& record : question.dane.records) reported.policy_strings.push_back(TlsaText(record));
+  return reported;
+}
+
 // Absent: what is known of the records is enough to go on.
 std::optional<TlsDecision> WithoutRecords(const TlsQuestion& question) {
   const auto tell = [&question](absl::string_view what, TlsFailure failure, absl::string_view reason) {
+    TlsReported reported = ReportedByDane(question);
+    reported.failure = failure;
+    reported.reason = std::string(reason);
     return PassOver(
         absl::StrCat(RecordsOf(question), " ", what, ", and without them nothing is sent to the host (DANE)"),
-        {TlsPolicyType::kTlsa, failure, std::string(reason)});
+        std::move(reported));
   };
   switch (question.dane.kind) {
     case Dane::kBogus:
@@ -48,9 +63,11 @@ std::optional<TlsDecision> WithoutRecords(const TlsQuestion& question) {
     case Dane::kTooLarge:
       return tell("are too many or too large; their owner must publish fewer", TlsFailure::kTlsaInvalid,
                   "tlsa-too-large");
+    case Dane::kUsable:
+      if (question.dane.records.empty()) return tell("are none", TlsFailure::kTlsaInvalid, "tlsa-unusable");
+      break;
     case Dane::kNotAsked:
     case Dane::kMissing:
-    case Dane::kUsable:
     case Dane::kUnusable:
       break;
   }
@@ -109,30 +126,47 @@ std::string Advice(const TlsQuestion& question, Source source) {
 
 std::vector<TlsReported> Reported(const TlsQuestion& question) {
   std::vector<TlsReported> reported;
-  if (question.dane.kind == Dane::kUsable) reported.push_back({TlsPolicyType::kTlsa, std::nullopt, ""});
+  if (question.dane.kind == Dane::kUsable) reported.push_back(ReportedByDane(question));
   if (question.dane.kind == Dane::kUnusable) {
-    reported.push_back({TlsPolicyType::kTlsa, TlsFailure::kTlsaInvalid, "tlsa-unusable"});
+    TlsReported& dane = reported.emplace_back(ReportedByDane(question));
+    dane.failure = TlsFailure::kTlsaInvalid;
+    dane.reason = "tlsa-unusable";
   }
   if (question.dane.kind != Dane::kUsable && question.sts.mode != StsAnswer::Mode::kNone) {
-    TlsReported& sts = reported.emplace_back(TlsReported{TlsPolicyType::kSts, std::nullopt, ""});
+    TlsReported& sts = reported.emplace_back();
+    sts.type = TlsPolicyType::kSts;
+    sts.policy_strings = question.sts.policy_lines;
     if (!question.sts.host_matches) {
       sts.failure = TlsFailure::kValidationFailure;
       sts.reason = "mx-mismatch";
     }
   }
-  if (reported.empty()) reported.push_back({TlsPolicyType::kNoPolicyFound, std::nullopt, ""});
+  if (reported.empty()) reported.emplace_back();
   return reported;
 }
 
 }  // namespace
 
+std::string TlsaText(const dns::Tlsa& record) {
+  const bool shown = record.data.size() <= kMaxShownDataBytes;
+  return absl::StrCat(int{record.usage}, " ", int{record.selector}, " ", int{record.matching_type}, " ",
+                      shown ? absl::BytesToHexString(record.data) : "...");
+}
+
 TlsDecision DecideTls(const TlsQuestion& question) {
+  if (question.is_tls_report) {
+    TlsQuestion without = question;
+    without.is_tls_report = false;
+    without.dane = DaneAnswer();
+    without.sts = StsAnswer();
+    return DecideTls(without);
+  }
   if (std::optional<TlsDecision> passed_over = WithoutRecords(question); passed_over.has_value()) {
     return *std::move(passed_over);
   }
   TlsDecision decision;
   decision.reported = Reported(question);
-  const bool by_records = question.dane.kind == Dane::kUsable && !question.dane.records.empty();
+  const bool by_records = question.dane.kind == Dane::kUsable;
   // RFC 8461 section 4.1: a host that the policy does not name gets nothing, as if its certificate were bad.
   if (!by_records && question.sts.mode == StsAnswer::Mode::kEnforce && !question.sts.host_matches) {
     decision.text =

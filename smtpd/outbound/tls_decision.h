@@ -9,6 +9,7 @@
 //   3. The sender's REQUIRETLS (RFC 8689): DANE and MTA-STS are enough for it; else the certificate is checked.
 //   4. A route's wish: it adds to what 2 and 3 ask for, and takes nothing from it.
 //   5. TLS where the host offers it. Only this is weakened by a memory of TLS that broke.
+// A report on TLS goes by 3 to 5 alone.
 #pragma once
 
 #include <cstdint>
@@ -51,7 +52,7 @@ struct DaneAnswer {
   // With kUsable: by which a certificate under a DANE-TA record may name the host (RFC 7672 section 3.2.2), the TLSA base
   // domain first.
   std::vector<std::string> names;
-  // With kUsable: those that can be used.
+  // With kUsable: those that can be used, in the order of TlsaLess.
   std::vector<dns::Tlsa> records;
 };
 
@@ -68,6 +69,8 @@ struct StsAnswer {
   bool host_matches = false;
   // Of the TXT record (RFC 8461 section 3.1); for people.
   std::string policy_id;
+  // The lines of the policy, for reports.
+  std::vector<std::string> policy_lines;
 };
 
 struct TlsQuestion {
@@ -83,6 +86,9 @@ struct TlsQuestion {
   bool require_tls = false;
   // TLS has broken with the domain's hosts lately, and mail was taken in the clear.
   bool tls_broken = false;
+  // The mail is a report on TLS, which is above all for those whose TLS is broken: neither DANE nor MTA-STS is held to
+  // (RFC 8460 section 3).
+  bool is_tls_report = false;
   DaneAnswer dane;
   StsAnswer sts;
 };
@@ -94,6 +100,10 @@ struct TlsReported {
   std::optional<mailauth::TlsFailure> failure;
   // Which of several reasons it was: "mx-mismatch" (section 4.4, "failure-reason-code").
   std::string reason;
+  // Of TLSA records: their TLSA base domain. Else empty: it is the recipients' domain.
+  std::string policy_domain;
+  // Section 4.4, "policy-string"; empty: there is none.
+  std::vector<std::string> policy_strings;
 
   bool operator==(const TlsReported&) const = default;
 };
@@ -109,6 +119,9 @@ struct TlsDecision {
 };
 
 TlsDecision DecideTls(const TlsQuestion& question);
+
+// As zone files have it; data that is longer than a digest is left out: "3 1 1 0123...".
+std::string TlsaText(const dns::Tlsa& record);
 
 // RFC 3463: of mail that waits because of a TlsDecision without a policy (7.5, cryptographic failure; temporary).
 inline constexpr char kPassedOverStatus[] = "4.7.5";

@@ -12,6 +12,7 @@
 #include "common/base/reason.h"
 #include "common/base/status.h"
 #include "common/store/limits.h"
+#include "common/store/tls_report_limits.h"
 #include "smtpd/outbound/site_name.h"
 
 namespace mailstead::smtp::outbound {
@@ -51,6 +52,11 @@ std::string NameOf(const store::Route::Host& host) {
   return host.port == kSmtpPort ? host.host : absl::StrCat(host.host, ":", host.port);
 }
 
+// The store makes such mail, and nobody else chooses ids of this kind.
+bool IsTlsReport(const store::QueueAttempt& attempt) {
+  return absl::StartsWith(attempt.envelope.delivery_id, store::kTlsReportDeliveryIdPrefix);
+}
+
 TlsQuestion QuestionFor(const store::QueueAttempt& attempt, const store::Route* route, uint16_t port,
                         const std::string& host) {
   TlsQuestion question;
@@ -63,6 +69,7 @@ TlsQuestion QuestionFor(const store::QueueAttempt& attempt, const store::Route* 
   question.implicit = route != nullptr && port == kSubmissionsPort;
   question.require_tls = attempt.envelope.require_tls;
   question.tls_broken = attempt.tls_broken;
+  question.is_tls_report = IsTlsReport(attempt);
   return question;
 }
 
@@ -246,7 +253,18 @@ asio::awaitable<void> Worker::Attempt(store::QueueAttempt attempt) {
   const absl::Time began = timers_.Now();
   DeliveryResult result = co_await Deliver(attempt);
   journal_.Attempted(attempt, result, timers_.Now() - began);
+  CountTls(attempt, result.tls_sessions);
   Report(std::move(result.report));
+}
+
+void Worker::CountTls(const store::QueueAttempt& attempt, const std::vector<TlsSession>& sessions) const {
+  if (options_.tls_sessions == nullptr || sessions.empty()) return;
+  // Hosts that an operator has named are not the domain's; and an address has nobody who could be told.
+  const bool routed = attempt.route.has_value() && !attempt.route->hosts.empty();
+  if (routed || absl::StartsWith(attempt.destination, "[")) return;
+  // RFC 8460 section 5.3: two that send each other reports would never end.
+  if (IsTlsReport(attempt)) return;
+  options_.tls_sessions->Count(attempt.destination, sessions);
 }
 
 asio::awaitable<DeliveryResult> Worker::Deliver(const store::QueueAttempt& attempt) {

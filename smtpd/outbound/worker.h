@@ -25,6 +25,7 @@
 #include "smtpd/outbound/dane.h"
 #include "smtpd/outbound/delivery.h"
 #include "smtpd/outbound/next_hops.h"
+#include "smtpd/outbound/tls_reporter.h"
 
 namespace mailstead::smtp::outbound {
 
@@ -46,6 +47,8 @@ struct WorkerOptions {
   PoolOptions pool;
   // Whether DANE is looked at now. Called on the worker's thread.
   std::function<bool()> uses_dane = [] { return false; };
+  // Told what became of TLS; outlives the worker. Null: nobody is.
+  TlsSessionCounter* tls_sessions = nullptr;
 };
 
 // Told what happens, for the log and the metrics. On the worker's thread.
@@ -90,6 +93,8 @@ class Worker {
   };
 
   asio::awaitable<void> Attempt(store::QueueAttempt attempt);
+  // For reports to the recipients' domain.
+  void CountTls(const store::QueueAttempt& attempt, const std::vector<TlsSession>& sessions) const;
   asio::awaitable<DeliveryResult> Deliver(const store::QueueAttempt& attempt);
   asio::awaitable<Ways> FindWays(const store::QueueAttempt& attempt);
   // What DANE says of each host of `hops`, which were found for `domain`, or named by an operator (empty).

@@ -97,16 +97,22 @@ class FakeHosts final : public Hosts {
   asio::awaitable<Found> Connect(const ConnectionKey& key, const std::string&, Age age) override {
     log.push_back(absl::StrCat("connect ", key.address, age == Age::kFresh ? " anew" : "", key.tls.level == TlsPolicy::Level::kNone ? " in the clear" : ""));
     std::deque<Script>& of_address = scripts[key.address];
-    if (of_address.empty()) co_return Found{nullptr, kRefusedConnect};
+    if (of_address.empty()) co_return Found{nullptr, kRefusedConnect, true, {}};
     Script script = std::move(of_address.front());
     of_address.pop_front();
-    if (!script.opening.usable()) co_return Found{nullptr, script.opening};
-    co_return Found{std::make_unique<FakeHost>(std::move(script), log), {}};
+    if (!script.opening.usable()) co_return Found{nullptr, script.opening, true, {}};
+    Found found;
+    found.fresh = fresh;
+    found.protection = script.protection;
+    found.host = std::make_unique<FakeHost>(std::move(script), log);
+    co_return found;
   }
   void GiveBack(const ConnectionKey& key, std::unique_ptr<Host>) override { log.push_back(absl::StrCat("keep ", key.address)); }
 
   std::map<std::string, std::deque<Script>> scripts;
   std::vector<std::string> log;
+  // Those that are given were made for it.
+  bool fresh = true;
 };
 
 class FakeBody final : public Body {
@@ -319,6 +325,37 @@ TEST_F(DeliveryTest, AHostThatDoesNotComeUpToItsPolicyIsPassedOver) {
     EXPECT_EQ(alone.outcomes[0].status, "4.7.5");
     EXPECT_EQ(alone.outcomes[0].text, "connection words; the host's owner can mend that");
   }
+}
+
+// For the report to the domain: each connection that was made for it, once.
+TEST_F(DeliveryTest, SessionsAreTold) {
+  decision_.reported.emplace_back();
+  const auto told = [this] {
+    std::vector<std::string> shown;
+    for (const TlsSession& session : result_.tls_sessions) {
+      shown.push_back(absl::StrCat(session.mx_host, " ",
+                                   session.failure.has_value() ? mailauth::FailureName(*session.failure) : "ok"));
+    }
+    return shown;
+  };
+  hosts_.scripts["1"] = {Refuses(kRefusedConnect)};
+  hosts_.scripts["2"] = {UnderTls(Says({kTaken}))};
+  Run({"1", "2"});
+  EXPECT_THAT(told(), ElementsAre("mx-of-2 ok"));
+  // Of the second try in the clear nothing new is to be told.
+  ConnectionOutcome broke = kTlsBroke;
+  broke.tls_failure = mailauth::TlsFailure::kValidationFailure;
+  hosts_.scripts["1"] = {Refuses(broke), Says({kTaken})};
+  Run({"1"});
+  EXPECT_THAT(told(), ElementsAre("mx-of-1 validation-failure"));
+  hosts_.fresh = false;
+  hosts_.scripts["1"] = {UnderTls(Says({kTaken}))};
+  Run({"1"});
+  EXPECT_THAT(told(), testing::IsEmpty());
+  passed_over_ = {"1"};
+  decision_.reported[0].failure = mailauth::TlsFailure::kDnssecInvalid;
+  Run({"1"});
+  EXPECT_THAT(told(), ElementsAre("mx-of-1 dnssec-invalid"));
 }
 
 // What is remembered of the hosts' TLS.

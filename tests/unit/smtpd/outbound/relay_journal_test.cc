@@ -60,6 +60,62 @@ TEST_F(RelayJournalTest, EveryConnectionIsLoggedAndCounted) {
   }
 }
 
+TEST_F(RelayJournalTest, WhatBecameOfTlsIsCountedByWhoseWordItWas) {
+  ConnectionKey key;
+  key.tls.level = TlsPolicy::Level::kDane;
+  key.tls.source = TlsPolicy::Source::kDane;
+  Protection protection{.version = "TLSv1.3", .cipher = "c", .verified = true, .tlsa = "3 1 1"};
+  std::string line = Logged([&] { journal_.Connected(key, {}, protection); });
+  for (const char* part : {"policy=dane", "level=dane", "verified_by=\"TLSA 3 1 1\""}) {
+    EXPECT_TRUE(absl::StrContains(line, part)) << part << " in " << line;
+  }
+  ConnectionOutcome broken;
+  broken.kind = ConnectionOutcome::Kind::kTlsBroken;
+  broken.tls_failure = mailauth::TlsFailure::kCertificateExpired;
+  line = Logged([&] { journal_.Connected(key, broken, {}); });
+  EXPECT_TRUE(absl::StrContains(line, "failure=certificate-expired")) << line;
+  TlsDecision decision;
+  decision.text = "its records cannot be had";
+  decision.reported.emplace_back();
+  decision.reported[0].type = mailauth::TlsPolicyType::kTlsa;
+  decision.reported[0].failure = mailauth::TlsFailure::kDnssecInvalid;
+  decision.reported[0].reason = "tlsa-lookup-failed";
+  line = Logged([&] { journal_.PassedOver({}, "mx.example.net", decision); });
+  for (const char* part : {"event=host_passed_over", "host=mx.example.net", "policy=dane", "failure=dnssec-invalid",
+                           "reason=tlsa-lookup-failed", "error=\"its records cannot be had\""}) {
+    EXPECT_TRUE(absl::StrContains(line, part)) << part << " in " << line;
+  }
+  const std::string metrics = Metrics();
+  for (const char* part : {"mailstead_relay_tls_total{policy=\"dane\",result=\"verified\"} 1",
+                           "mailstead_relay_tls_total{policy=\"dane\",result=\"certificate-expired\"} 1",
+                           "mailstead_relay_tls_total{policy=\"dane\",result=\"dnssec-invalid\"} 1",
+                           "mailstead_relay_tls_versions_total{version=\"TLSv1.3\"} 1"}) {
+    EXPECT_TRUE(absl::StrContains(metrics, part)) << part << metrics;
+  }
+}
+
+TEST_F(RelayJournalTest, WhetherDaneIsOnIsSaid) {
+  std::string line = Logged([&] { journal_.Dane("nobody is trusted"); });
+  for (const char* part : {"level=warning", "event=dane_off", "reason=\"nobody is trusted\""}) {
+    EXPECT_TRUE(absl::StrContains(line, part)) << part << " in " << line;
+  }
+  EXPECT_TRUE(absl::StrContains(Metrics(), "mailstead_relay_dane 0"));
+  line = Logged([&] { journal_.Dane(""); });
+  EXPECT_TRUE(absl::StrContains(line, "event=dane_on")) << line;
+  EXPECT_TRUE(absl::StrContains(Metrics(), "mailstead_relay_dane 1"));
+}
+
+TEST_F(RelayJournalTest, ReportsAreLoggedAndCounted) {
+  std::string line = Logged([&] { journal_.Reported("example.net", "https", "https://r.example.net/", "302"); });
+  for (const char* part : {"event=tls_report", "destination=example.net", "way=https", "error=302"}) {
+    EXPECT_TRUE(absl::StrContains(line, part)) << part << " in " << line;
+  }
+  EXPECT_EQ(Logged([&] { journal_.Reported("example.org", "none", "", ""); }), "");
+  const std::string metrics = Metrics();
+  EXPECT_TRUE(absl::StrContains(metrics, "mailstead_relay_tls_reports_total{result=\"failed\",way=\"https\"} 1")) << metrics;
+  EXPECT_TRUE(absl::StrContains(metrics, "mailstead_relay_tls_reports_total{result=\"ok\",way=\"none\"} 1")) << metrics;
+}
+
 TEST_F(RelayJournalTest, AnAttemptIsLoggedWithTheConnectionThatItTook) {
   store::QueueAttempt attempt;
   attempt.message = QueueId{7};

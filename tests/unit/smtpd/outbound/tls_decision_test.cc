@@ -161,8 +161,8 @@ TEST(TlsDecisionTest, WithoutRecordsTheHostIsPassedOver) {
   const std::vector<Row> rows = {
       {Dane::kBogus, "passed over; tlsa dnssec-invalid tlsa-lookup-failed",
        "DNSSEC signatures are not valid"},
-      {Dane::kUnreachable, "passed over; tlsa validation-failure tlsa-lookup-timeout",
-       "resolver does not answer"},
+      {Dane::kUnreachable, "passed over; tlsa validation-failure tlsa-lookup-unreachable",
+       "looked up now (why)"},
       {Dane::kTooLarge, "passed over; tlsa tlsa-invalid tlsa-too-large", "must publish fewer"},
   };
   for (const Row& row : rows) {
@@ -180,6 +180,21 @@ TEST(TlsDecisionTest, WithoutRecordsTheHostIsPassedOver) {
           EXPECT_TRUE(absl::StrContains(decision.text, "_25._tcp.host.example.test")) << decision.text;
         }
       }
+    }
+  }
+}
+
+// RFC 8460 section 3: whoever hears of broken TLS must be able to.
+TEST(TlsDecisionTest, AReportOnTlsGoesWhateverDaneAndMtaStsSay) {
+  for (const Dane dane : {Dane::kNotAsked, Dane::kMissing, Dane::kUsable, Dane::kUnusable, Dane::kBogus,
+                          Dane::kUnreachable, Dane::kTooLarge}) {
+    for (const Mode sts : {Mode::kNone, Mode::kTesting, Mode::kEnforce}) {
+      TlsQuestion question = WithDane(dane);
+      question.is_tls_report = true;
+      question.sts.mode = sts;
+      EXPECT_EQ(Shown(DecideTls(question)), "may by opportunistic; no-policy-found");
+      question.route = Level::kVerify;
+      EXPECT_EQ(Shown(DecideTls(question)), "verify by route for mx.example.test; no-policy-found");
     }
   }
 }
