@@ -1,5 +1,7 @@
 """Certificates for tests, made with openssl(1)."""
 
+import base64
+import hashlib
 import pathlib
 import ssl
 
@@ -26,6 +28,17 @@ class Authority:
                  "-subj", "/CN=Mailstead test authority", "-addext", "basicConstraints=critical,CA:TRUE",
                  "-addext", "keyUsage=critical,keyCertSign,cRLSign", "-keyout", self.key, "-out", self.cert)
 
+    def below(self, folder):
+        """An intermediate authority."""
+        lower = Authority(folder)
+        request = lower.folder / "ca.csr"
+        extensions = lower.folder / "ca.ext"
+        extensions.write_text("basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\n", encoding="ascii")
+        _openssl("req", "-new", "-key", lower.key, "-subj", "/CN=Mailstead intermediate authority", "-out", request)
+        _openssl("x509", "-req", "-in", request, "-CA", self.cert, "-CAkey", self.key, "-CAcreateserial", "-days", 30,
+                 "-extfile", extensions, "-out", lower.cert)
+        return lower
+
     def issue(self, name, names=("localhost",), addresses=("127.0.0.1",), into=None, days=30):
         """A certificate with CN `name`, for so many days. Gives the paths (cert, key). `into` replaces an existing pair in place."""
         cert, key = into or (self.folder / f"{name}.crt", self.folder / f"{name}.key")
@@ -46,6 +59,27 @@ class Authority:
 
     def client_context(self):
         return ssl.create_default_context(cafile=str(self.cert))
+
+
+def server_context(cert, key, *above):
+    """Of a server that shows this certificate, and those of the authorities above it that are named."""
+    chain = pathlib.Path(f"{cert}.chain")
+    chain.write_text("".join(pathlib.Path(part).read_text(encoding="ascii") for part in (cert, *above)), encoding="ascii")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(chain, key)
+    return context
+
+
+def tlsa(cert, usage, selector, matching_type):
+    """The data of a TLSA record (RFC 6698) for the certificate in a file: "3 1 1 0123..."."""
+    if selector == 0:
+        data = ssl.PEM_cert_to_DER_cert(pathlib.Path(cert).read_text(encoding="ascii"))
+    else:
+        lines = _openssl("x509", "-in", cert, "-noout", "-pubkey").decode().split("\n")
+        data = base64.b64decode("".join(line for line in lines if not line.startswith("-")))
+    if matching_type:
+        data = {1: hashlib.sha256, 2: hashlib.sha512}[matching_type](data).digest()
+    return f"{usage} {selector} {matching_type} {data.hex()}"
 
 
 def not_after(cert):

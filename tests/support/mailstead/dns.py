@@ -146,8 +146,9 @@ class Zones:
         self.names = []
         self.anchors = []
 
-    def add(self, name, records, signed=False):
-        """`records`: lines of a zone file, below an apex that is there. Names in them are relative to the zone."""
+    def add(self, name, records, signed=False, valid=()):
+        """`records`: lines of a zone file, below an apex that is there. Names in them are relative to the zone. `valid`: from
+        and until when its signatures are, as YYYYMMDD."""
         text = (f"$ORIGIN {name}.\n$TTL 300\n"
                 f"@ IN SOA ns.{name}. hostmaster.{name}. 1 3600 600 86400 60\n@ IN NS ns.{name}.\n"
                 f"ns IN A 127.0.0.1\n{records}\n")
@@ -155,25 +156,36 @@ class Zones:
         file.write_text(text)
         if signed:
             key = _tool(paths.tool("ldns-keygen"), "-a", "ECDSAP256SHA256", "-k", name, cwd=self.folder)
-            _tool(paths.tool("ldns-signzone"), "-o", name, "-f", file, file, key, cwd=self.folder)
+            dates = ["-i", valid[0], "-e", valid[1]] if valid else []
+            _tool(paths.tool("ldns-signzone"), *dates, "-o", name, "-f", file, file, key, cwd=self.folder)
             self.anchors.append(self.folder / f"{key}.key")
         self.names.append(name)
 
-    def break_signature(self, zone, owner, rtype):
-        """The signature of these records becomes one of something else."""
+    def _edit(self, zone, owner, what, edit):
+        """Gives the words of the one line that has `what` behind the owner's name, TTL and class to `edit`, and writes what
+        that gives in its place."""
         file = self.folder / f"{zone}.zone"
         lines = file.read_text().splitlines()
-        broken = 0
-        for number, line in enumerate(lines):
-            words = line.split()
-            if words[:1] == [f"{owner}."] and words[3:5] == ["RRSIG", rtype]:
-                signature = words[12]
-                words[12] = ("A" if signature[0] != "A" else "B") + signature[1:]
-                lines[number] = " ".join(words)
-                broken += 1
-        if broken != 1:
-            raise AssertionError(f"{broken} signatures of {owner} {rtype} in {file}")
+        found = [number for number, line in enumerate(lines)
+                 if line.split()[:1] == [f"{owner}."] and line.split()[3:3 + len(what)] == what]
+        if len(found) != 1:
+            raise AssertionError(f"{len(found)} of {owner} {' '.join(what)} in {file}")
+        lines[found[0]] = " ".join(edit(lines[found[0]].split()))
         file.write_text("\n".join(lines) + "\n")
+
+    def break_signature(self, zone, owner, rtype):
+        """The signature of these records becomes one of something else."""
+        def other(words):
+            return [*words[:12], ("A" if words[12][0] != "A" else "B") + words[12][1:], *words[13:]]
+        self._edit(zone, owner, ["RRSIG", rtype], other)
+
+    def take_signature(self, zone, owner, rtype):
+        """The records have no signature any more."""
+        self._edit(zone, owner, ["RRSIG", rtype], lambda words: [])
+
+    def forge(self, zone, owner, rtype, data):
+        """The record becomes another one under the same signature."""
+        self._edit(zone, owner, [rtype], lambda words: [*words[:4], data])
 
 
 class Nsd:
@@ -199,10 +211,10 @@ class Nsd:
 
 class Unbound:
     """Validates what is below the anchors of `zones`. `lame`: zones whose server does not have them, which gives
-    SERVFAIL at once."""
+    SERVFAIL at once. `port`: 53 is where the system's resolver asks (own_network)."""
 
-    def __init__(self, case, zones, nsd, lame=()):
-        self.port = free_port()
+    def __init__(self, case, zones, nsd, lame=(), port=None):
+        self.port = port or free_port()
         config = zones.folder / "unbound.conf"
         lines = ["server:", f"  interface: 127.0.0.1@{self.port}", "  access-control: 127.0.0.0/8 allow",
                  '  username: ""',
