@@ -1,0 +1,104 @@
+// What it refuses without a connection; tests/integration/test_mta_sts.py shows it real servers.
+#include "common/http/https_client.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "asio/co_spawn.hpp"
+#include "asio/io_context.hpp"
+#include "asio/ip/tcp.hpp"
+#include "asio/use_future.hpp"
+
+namespace mailstead::http {
+namespace {
+
+absl::StatusOr<HttpsResponse> Send(HttpsClient& client, HttpsRequest request) {
+  asio::io_context context(1);
+  auto sent = asio::co_spawn(context, client.Send(std::move(request)), asio::use_future);
+  context.run();
+  return sent.get();
+}
+
+HttpsRequest To(const std::string& host, const std::string& address = "127.0.0.1", uint16_t port = 1) {
+  HttpsRequest request;
+  request.host = host;
+  request.port = port;
+  request.path = "/";
+  request.addresses = {asio::ip::make_address(address)};
+  request.timeout = absl::Seconds(10);
+  return request;
+}
+
+TEST(HttpsClient, TakesNamesOfHostsOnly) {
+  HttpsClient client;
+  for (const char* host :
+       {"", "localhost", "127.0.0.1", "[::1]", "0x7f.1", "127.1", "a.test.", "a.test:80", "a.test/x",
+        "u@a.test", "a.1", "a.test?x", "a.test#x", "a..test\r\nX: y", ".", "a.0x7f"}) {
+    EXPECT_EQ(Send(client, To(host)).status().code(), absl::StatusCode::kInvalidArgument) << host;
+  }
+  HttpsRequest nowhere = To("a.test");
+  nowhere.addresses.clear();
+  EXPECT_EQ(Send(client, nowhere).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(HttpsClient, SaysWhenNobodyIsThere) {
+  HttpsClient client;
+  // A port that was free a moment ago.
+  asio::io_context context(1);
+  asio::ip::tcp::acceptor acceptor(context, {asio::ip::make_address("127.0.0.1"), 0});
+  const uint16_t port = acceptor.local_endpoint().port();
+  acceptor.close();
+  EXPECT_EQ(Send(client, To("a.test", "127.0.0.1", port)).status().code(), absl::StatusCode::kUnavailable);
+}
+
+TEST(HttpsClient, AHostThatSaysNothingHasItsTimeOnly) {
+  HttpsClient client;
+  asio::io_context context(1);
+  const asio::ip::tcp::acceptor silent(context, {asio::ip::make_address("127.0.0.1"), 0});
+  HttpsRequest request = To("a.test", "127.0.0.1", silent.local_endpoint().port());
+  request.timeout = absl::Milliseconds(50);
+  EXPECT_EQ(Send(client, request).status().code(), absl::StatusCode::kDeadlineExceeded);
+}
+
+TEST(HttpsClient, WhatIsTooMuchFailsAtOnce) {
+  HttpsClient client({.max_open = 1, .max_waiting = 0});
+  EXPECT_EQ(Send(client, To("a.test")).status().code(), absl::StatusCode::kResourceExhausted);
+}
+
+TEST(HttpsClient, StopEndsWhatIsUnderWay) {
+  HttpsClient client;
+  asio::io_context context(1);
+  const asio::ip::tcp::acceptor silent(context, {asio::ip::make_address("127.0.0.1"), 0});
+  auto sent = asio::co_spawn(context, client.Send(To("a.test", "127.0.0.1", silent.local_endpoint().port())),
+                             asio::use_future);
+  context.poll();
+  client.Stop();
+  context.restart();
+  context.run();
+  EXPECT_EQ(sent.get().status().code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(Send(client, To("a.test")).status().code(), absl::StatusCode::kCancelled);
+}
+
+TEST(ParseHttpsUrl, TakesHttpsUrlsApart) {
+  const auto shown = [](absl::string_view url) {
+    const absl::StatusOr<HttpsUrl> parsed = ParseHttpsUrl(url);
+    return parsed.ok() ? parsed->host + " " + std::to_string(parsed->port) + " " + parsed->path
+                       : std::string("no");
+  };
+  EXPECT_EQ(shown("https://a.test"), "a.test 443 /");
+  EXPECT_EQ(shown("https://a.test/v1/report?x=y#z"), "a.test 443 /v1/report?x=y");
+  EXPECT_EQ(shown("HTTPS://a.test:8443/"), "a.test 8443 /");
+  // Send refuses it.
+  EXPECT_EQ(shown("https://127.1/"), "127.0.0.1 443 /");
+  for (const char* url :
+       {"", "a.test", "http://a.test/", "https://", "https://u@a.test/", "https://u:p@a.test/",
+        "mailto:x@a.test", "file:///etc/passwd", "https://a b.test/"}) {
+    EXPECT_EQ(shown(url), "no") << url;
+  }
+  EXPECT_EQ(shown(absl::string_view("https://a.test/\0", 16)), "no");
+}
+
+}  // namespace
+}  // namespace mailstead::http
