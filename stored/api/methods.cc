@@ -19,6 +19,7 @@
 #include "stored/api/relay.h"
 #include "stored/api/roles.h"
 #include "stored/api/routes.h"
+#include "stored/api/sts.h"
 #include "stored/api/tls.h"
 #include "stored/api/tls_reports.h"
 
@@ -35,6 +36,8 @@ constexpr size_t kLeaseCost = 512 << 10;
 
 // Ten reports, the JSON of one, or a hundred domains' counts.
 constexpr size_t kTlsReportsCost = 512 << 10;
+// The longest policy is one of kMaxStsPatterns names.
+constexpr size_t kStsCost = 32 << 10;
 
 constexpr unsigned kAnyFrontend = kSmtp | kPop | kRelay;
 
@@ -135,6 +138,8 @@ void AddMethods(Environment& environment, rpc::MethodTable& table) {
   frontend("RelayService/LeaseAttempts", kRelay, kBatched, kLeaseCost, LeaseAttempts);
   frontend("RelayService/FetchQueuedMessage", kRelay, kBatched, kMessageCost, FetchQueuedMessage);
   frontend("RelayService/ReportAttempts", kRelay, kBatched, kSmallCost, ReportAttempts);
+  frontend("StsService/GetStsPolicy", kRelay, kBatched, kStsCost, GetStsPolicy);
+  frontend("StsService/KeepStsPolicy", kRelay, kBatched, kStsCost, KeepStsPolicy);
   frontend("TlsService/ListTicketKeys", kSmtp | kPop, kBatched, kSmallCost, ListTicketKeys);
   frontend("TlsReportService/CountTlsSessions", kRelay, kBatched, kTlsReportsCost, CountTlsSessions);
   frontend("TlsReportService/LeaseTlsReports", kRelay, kBatched, kTlsReportsCost, LeaseTlsReports);

@@ -34,6 +34,7 @@ Core::Core(engine::Engine& engine, Executor& executor, const Clock& clock, CoreO
       directory(engine.directory(), clock, options.scram_iterations, hash_pool, executor, &login_changes),
       recipients(engine.directory(), std::move(options.postmaster)),
       routes(engine.routes(), engine.directory(), clock, options.secrets_key),
+      sts_policies(engine.sts(), clock),
       verifier(options.scram_iterations),
       credentials(clock, options.credential_cache_ttl),
       throttle(clock, options.throttle),

@@ -19,6 +19,7 @@
 #include "stored/core/queue.h"
 #include "stored/core/recipients.h"
 #include "stored/core/routes.h"
+#include "stored/core/sts_policies.h"
 #include "stored/core/throttle.h"
 #include "stored/core/ticket_keys.h"
 #include "stored/core/timer_queue.h"
@@ -71,6 +72,7 @@ struct Core {
   Directory directory;
   RecipientResolver recipients;
   Routes routes;
+  StsPolicies sts_policies;
   PasswordVerifier verifier;
   CredentialCache credentials;
   LoginThrottle throttle;

@@ -30,6 +30,7 @@
 #include "absl/time/time.h"
 #include "common/base/task.h"
 #include "stored/engine/tls_report.h"
+#include "stored/engine/sts.h"
 #include "stored/engine/types.h"
 
 namespace mailstead::engine {
@@ -263,6 +264,18 @@ class TlsReportEngine {
   virtual Task<absl::Status> Finish(TlsReportKey key, int64_t lease) = 0;
 };
 
+// MTA-STS policies of the domains that mail goes to, for all relays. What is lost is fetched again.
+class StsEngine {
+ public:
+  virtual ~StsEngine() = default;
+
+  // NotFound.
+  virtual Task<absl::StatusOr<StsPolicy>> Find(std::string domain) = 0;
+  // Keeps what came of a fetch (rules::KeepStsFetch), and gives what is kept of the domain then. While more than `limit`
+  // domains are known some are dropped, those first whose last fetch is the longest ago.
+  virtual Task<absl::StatusOr<StsPolicy>> Keep(StsFetch fetch, int64_t limit) = 0;
+};
+
 class UpkeepEngine {
  public:
   virtual ~UpkeepEngine() = default;
@@ -324,6 +337,7 @@ class Engine {
   virtual QueueEngine& queue() = 0;
   virtual RouteEngine& routes() = 0;
   virtual TlsReportEngine& tls_reports() = 0;
+  virtual StsEngine& sts() = 0;
   virtual UpkeepEngine& upkeep() = 0;
   virtual BackupEngine& backups() = 0;
 };

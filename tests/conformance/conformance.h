@@ -174,6 +174,14 @@ class TlsReportConformance : public EngineConformance {
   }
 };
 
+class StsConformance : public EngineConformance {
+ protected:
+  absl::StatusOr<StsPolicy> Find(std::string domain) { return BlockOn(facets().sts().Find(std::move(domain))); }
+  absl::StatusOr<StsPolicy> Keep(StsFetch fetch, int64_t limit = 100) {
+    return BlockOn(facets().sts().Keep(std::move(fetch), limit));
+  }
+};
+
 class QueueConformance : public EngineConformance {
  protected:
   // To recipients at the hosts that their addresses name, with a trace; `lane` is its sender's.
@@ -226,6 +234,7 @@ class QueueConformance : public EngineConformance {
   INSTANTIATE_TEST_SUITE_P(name, ReadingConformance, testing::Values(kind), EngineKindName);   \
   INSTANTIATE_TEST_SUITE_P(name, RouteConformance, testing::Values(kind), EngineKindName);     \
   INSTANTIATE_TEST_SUITE_P(name, TlsReportConformance, testing::Values(kind), EngineKindName); \
+  INSTANTIATE_TEST_SUITE_P(name, StsConformance, testing::Values(kind), EngineKindName);       \
   INSTANTIATE_TEST_SUITE_P(name, UpkeepConformance, testing::Values(kind), EngineKindName)
 
 inline std::string EngineKindName(const testing::TestParamInfo<EngineKind>& info) { return info.param.name; }

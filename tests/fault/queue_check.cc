@@ -12,6 +12,7 @@
 #include "stored/engine/rocksdb/records.h"
 #include "stored/rules/destination.h"
 #include "stored/rules/site.h"
+#include "stored/rules/sts.h"
 
 namespace mailstead::engine {
 namespace {
@@ -65,6 +66,7 @@ class Check {
     Same("in flight", counters.in_flight_count, in_flight_count_);
     Same("held", counters.held_count, held_count_);
     Same("reports on TLS", counted_tls_reports_, tls_report_count_);
+    Same("MTA-STS policies", counted_sts_, sts_count_);
     Same("remembered", counters.remembered_count, remembered_count_);
   }
 
@@ -92,6 +94,19 @@ class Check {
         TlsReportCount count;
         RETURN_IF_ERROR(Decode(value, count));
         counted_tls_reports_ = count.count;
+        return absl::OkStatus();
+      }
+      case 'k': {
+        StsPolicy policy;
+        RETURN_IF_ERROR(Decode(value, policy));
+        expected_.insert(StsOrderKey(rules::StsOrder(policy), policy.domain));
+        ++sts_count_;
+        return absl::OkStatus();
+      }
+      case 'u': {
+        StsCount count;
+        RETURN_IF_ERROR(Decode(value, count));
+        counted_sts_ = count.count;
         return absl::OkStatus();
       }
       default:
@@ -202,6 +217,8 @@ class Check {
   std::map<QueueGrant, AttemptRecord> attempts_;
   int64_t tls_report_count_ = 0;
   int64_t counted_tls_reports_ = 0;
+  int64_t sts_count_ = 0;
+  int64_t counted_sts_ = 0;
   std::set<std::string> indexes_;
   // What the records say that there must be in them.
   std::set<std::string> expected_;

@@ -58,6 +58,8 @@ void Run(absl::string_view input) {
   Check<engine::AttemptRecord>(input);
   Check<engine::TlsReport>(input);
   Check<engine::TlsReportCount>(input);
+  Check<engine::StsPolicy>(input);
+  Check<engine::StsCount>(input);
   CheckListed(input);
 }
 

@@ -164,6 +164,7 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
         queue_(*this, behind),
         routes_(*this, behind),
         tls_reports_(*this, behind),
+        sts_(*this, behind),
         upkeep_(*this, behind),
         backups_(behind.backups()) {}
 
@@ -174,6 +175,7 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
   engine::QueueEngine& queue() override { return queue_; }
   engine::RouteEngine& routes() override { return routes_; }
   engine::TlsReportEngine& tls_reports() override { return tls_reports_; }
+  engine::StsEngine& sts() override { return sts_; }
   engine::UpkeepEngine& upkeep() override { return upkeep_; }
   engine::BackupEngine& backups() override { return backups_; }
 
@@ -420,6 +422,21 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
     engine::TlsReportEngine& behind_;
   };
 
+  class Sts final : public engine::StsEngine {
+   public:
+    Sts(EngineFaults& faults, engine::Engine& behind) : faults_(faults), behind_(behind.sts()) {}
+    Result<engine::StsPolicy> Find(std::string domain) override {
+      return faults_.Run("Sts.Find", behind_.Find(std::move(domain)));
+    }
+    Result<engine::StsPolicy> Keep(engine::StsFetch fetch, int64_t limit) override {
+      return faults_.Run("Sts.Keep", behind_.Keep(std::move(fetch), limit));
+    }
+
+   private:
+    EngineFaults& faults_;
+    engine::StsEngine& behind_;
+  };
+
   class Upkeep final : public engine::UpkeepEngine {
    public:
     Upkeep(EngineFaults& faults, engine::Engine& behind) : faults_(faults), behind_(behind.upkeep()) {}
@@ -449,6 +466,7 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
   Queue queue_;
   Routes routes_;
   TlsReports tls_reports_;
+  Sts sts_;
   Upkeep upkeep_;
   engine::BackupEngine& backups_;
 };

@@ -21,6 +21,7 @@ class MemoryEngine final : public Engine {
         queue_(shared_),
         routes_(shared_),
         tls_reports_(shared_),
+        sts_(shared_),
         upkeep_(shared_) {}
 
   DirectoryEngine& directory() override { return directory_; }
@@ -30,6 +31,7 @@ class MemoryEngine final : public Engine {
   QueueEngine& queue() override { return queue_; }
   RouteEngine& routes() override { return routes_; }
   TlsReportEngine& tls_reports() override { return tls_reports_; }
+  StsEngine& sts() override { return sts_; }
   UpkeepEngine& upkeep() override { return upkeep_; }
   BackupEngine& backups() override { return backups_; }
 
@@ -42,6 +44,7 @@ class MemoryEngine final : public Engine {
   MemoryQueue queue_;
   MemoryRoutes routes_;
   MemoryTlsReports tls_reports_;
+  MemorySts sts_;
   MemoryUpkeep upkeep_;
   MemoryBackups backups_;
 };

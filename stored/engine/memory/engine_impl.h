@@ -93,6 +93,8 @@ struct MemoryStore::State {
   std::map<rules::AddressParts, Alias> aliases ABSL_GUARDED_BY(mutex);
   std::map<RouteKey, Route> routes ABSL_GUARDED_BY(mutex);
   std::map<TlsReportKey, TlsReport> tls_reports ABSL_GUARDED_BY(mutex);
+  // By domain.
+  std::map<std::string, StsPolicy> sts_policies ABSL_GUARDED_BY(mutex);
   // By scope and delivery id.
   std::map<std::pair<std::string, std::string>, ReceiptAt> receipts ABSL_GUARDED_BY(mutex);
   std::map<std::string, rules::Lease> leases ABSL_GUARDED_BY(mutex);
@@ -271,6 +273,16 @@ class MemoryTlsReports final : public TlsReportEngine {
   Task<absl::StatusOr<std::vector<TlsReport>>> Lease(absl::Time now, size_t limit) override;
   Task<absl::StatusOr<TlsReport>> Find(TlsReportKey key, int64_t lease) override;
   Task<absl::Status> Finish(TlsReportKey key, int64_t lease) override;
+
+ private:
+  MemoryShared& shared_;
+};
+
+class MemorySts final : public StsEngine {
+ public:
+  explicit MemorySts(MemoryShared& shared) : shared_(shared) {}
+  Task<absl::StatusOr<StsPolicy>> Find(std::string domain) override;
+  Task<absl::StatusOr<StsPolicy>> Keep(StsFetch fetch, int64_t limit) override;
 
  private:
   MemoryShared& shared_;

@@ -31,6 +31,7 @@ class RocksDbEngine final : public Engine {
         queue_(shared_),
         routes_(shared_),
         tls_reports_(shared_),
+        sts_(shared_),
         upkeep_(shared_, leases_),
         backups_(shared_) {}
   ~RocksDbEngine() override {
@@ -53,6 +54,7 @@ class RocksDbEngine final : public Engine {
   QueueEngine& queue() override { return queue_; }
   RouteEngine& routes() override { return routes_; }
   TlsReportEngine& tls_reports() override { return tls_reports_; }
+  StsEngine& sts() override { return sts_; }
   UpkeepEngine& upkeep() override { return upkeep_; }
   BackupEngine& backups() override { return backups_; }
 
@@ -65,6 +67,7 @@ class RocksDbEngine final : public Engine {
   RocksDbQueue queue_;
   RocksDbRoutes routes_;
   RocksDbTlsReports tls_reports_;
+  RocksDbSts sts_;
   RocksDbUpkeep upkeep_;
   RocksDbBackups backups_;
 };

@@ -249,6 +249,16 @@ class RocksDbTlsReports final : public TlsReportEngine {
   RocksDbShared& shared_;
 };
 
+class RocksDbSts final : public StsEngine {
+ public:
+  explicit RocksDbSts(RocksDbShared& shared) : shared_(shared) {}
+  Task<absl::StatusOr<StsPolicy>> Find(std::string domain) override;
+  Task<absl::StatusOr<StsPolicy>> Keep(StsFetch fetch, int64_t limit) override;
+
+ private:
+  RocksDbShared& shared_;
+};
+
 // A step of Verify, on a thread that may wait for the disk.
 absl::StatusOr<VerifyStep> VerifyNow(Database& database, Readers& readers, AccountId account,
                                      VerifyCursor from);

@@ -361,6 +361,12 @@ TlsReportKey TlsReportOfDueKey(absl::string_view key) {
   return {.start = absl::FromUnixMicros(NumberAt(key, 9)), .domain = std::string(key.substr(17))};
 }
 
+std::string StsPolicyKey(absl::string_view domain) { return absl::StrCat("k", domain); }
+
+std::string StsOrderKey(absl::Time time, absl::string_view domain) {
+  return absl::StrCat(QueueTimeBound(kStsOrderKind, time), domain);
+}
+
 std::string PrefixEnd(absl::string_view prefix) {
   std::string end(prefix);
   while (!end.empty() && static_cast<unsigned char>(end.back()) == 0xff) end.pop_back();

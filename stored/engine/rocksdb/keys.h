@@ -17,6 +17,7 @@
 //              | 'w' destination NUL micros queued number | 'g' grant | 'f' lease grant | 'e' micros queued
 //              | 'x' micros destination | 'h' micros queued number | 'c' queued number
 //              | 'y' micros domain | 'j' micros micros domain | 'z'
+//              | 'k' domain | 'o' micros domain | 'u'
 //
 // account, message, body, removal_count, deletion, seconds and micros (since 1970), queued, lane, grant and lease have 8
 // bytes, chunk, number and turn have 4. In 'a' and 'l' the domain
@@ -198,6 +199,11 @@ std::string TlsReportDueKey(absl::Time due, const TlsReportKey& report);
 // The inverse.
 TlsReportKey TlsReportOfDueKey(absl::string_view key);
 inline constexpr absl::string_view kTlsReportCountKey = "z";
+// What is known of a domain's MTA-STS policy; its place in the order in which they are dropped; and how many there are.
+std::string StsPolicyKey(absl::string_view domain);
+inline constexpr char kStsOrderKind = 'o';
+std::string StsOrderKey(absl::Time time, absl::string_view domain);
+inline constexpr absl::string_view kStsCountKey = "u";
 
 // The first key after all that start with `prefix`; empty when there is none.
 std::string PrefixEnd(absl::string_view prefix);

@@ -73,6 +73,8 @@
 //   tls_sessions = policy_type:string policy_domain:string text_count:number policy_string:string* mx_host:string
 //                  address:string result:string reason:string session_count:number
 //   tls_report_count = 1 report_count:number
+//   sts_policy = 1 domain:string policy_id:string file:string fetch_time:time failure_time:time
+//   sts_count = 1 count:number
 //
 // Records that a store of schema version 1 or 2 has left, and that are read until they are written again:
 //
@@ -975,6 +977,30 @@ absl::Status Decode(absl::string_view bytes, TlsReport& report) {
 std::string Encode(const TlsReportCount& count) { return Encoder(1).Number(count.count).Take(); }
 absl::Status Decode(absl::string_view bytes, TlsReportCount& count) {
   return Decoder("tls_report_count", bytes, 1).Number(count.count).Finish();
+}
+
+std::string Encode(const StsPolicy& policy) {
+  return Encoder(1)
+      .String(policy.domain)
+      .String(policy.policy_id)
+      .String(policy.file)
+      .Time(policy.fetch_time)
+      .Time(policy.failure_time)
+      .Take();
+}
+absl::Status Decode(absl::string_view bytes, StsPolicy& policy) {
+  return Decoder("sts_policy", bytes, 1)
+      .String(policy.domain)
+      .String(policy.policy_id)
+      .String(policy.file)
+      .Time(policy.fetch_time)
+      .Time(policy.failure_time)
+      .Finish();
+}
+
+std::string Encode(const StsCount& count) { return Encoder(1).Number(count.count).Take(); }
+absl::Status Decode(absl::string_view bytes, StsCount& count) {
+  return Decoder("sts_count", bytes, 1).Number(count.count).Finish();
 }
 
 std::string Encode(const AttemptRecord& attempt) {

@@ -13,6 +13,7 @@
 #include "absl/time/time.h"
 #include "common/store/ids.h"
 #include "stored/engine/tls_report.h"
+#include "stored/engine/sts.h"
 #include "stored/engine/types.h"
 #include "stored/rules/destination.h"
 #include "stored/rules/lease.h"
@@ -125,6 +126,11 @@ struct TlsReportCount {
   int64_t count = 0;
 };
 
+// How many domains there are of which something is known for MTA-STS.
+struct StsCount {
+  int64_t count = 0;
+};
+
 std::string Encode(const Domain& domain);
 std::string Encode(const Account& account);  // without its usage
 std::string Encode(const Alias& alias);
@@ -147,6 +153,8 @@ std::string Encode(const WaitingRecord& waiting);
 std::string Encode(const AttemptRecord& attempt);
 std::string Encode(const TlsReport& report);
 std::string Encode(const TlsReportCount& count);
+std::string Encode(const StsPolicy& policy);
+std::string Encode(const StsCount& count);
 
 absl::Status Decode(absl::string_view bytes, Domain& domain);
 absl::Status Decode(absl::string_view bytes, Account& account);
@@ -170,6 +178,8 @@ absl::Status Decode(absl::string_view bytes, WaitingRecord& waiting);
 absl::Status Decode(absl::string_view bytes, AttemptRecord& attempt);
 absl::Status Decode(absl::string_view bytes, TlsReport& report);
 absl::Status Decode(absl::string_view bytes, TlsReportCount& count);
+absl::Status Decode(absl::string_view bytes, StsPolicy& policy);
+absl::Status Decode(absl::string_view bytes, StsCount& count);
 
 // Of a message that a store before schema version 4 took in: whether its record says nothing of its last line, which then
 // may have no end.

@@ -85,6 +85,8 @@ constexpr Row kTable[] = {
     {"frontend.v1.RelayService/LeaseAttempts", kRelay},
     {"frontend.v1.RelayService/FetchQueuedMessage", kRelay},
     {"frontend.v1.RelayService/ReportAttempts", kRelay},
+    {"frontend.v1.StsService/GetStsPolicy", kRelay},
+    {"frontend.v1.StsService/KeepStsPolicy", kRelay},
     {"frontend.v1.TlsService/ListTicketKeys", kSmtp | kPop},
     {"frontend.v1.TlsReportService/CountTlsSessions", kRelay},
     {"frontend.v1.TlsReportService/LeaseTlsReports", kRelay},

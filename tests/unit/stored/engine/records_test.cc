@@ -368,6 +368,14 @@ TEST(Records, GoldenBytes) {
             "02"
             "01"
             "ac02");
+  EXPECT_EQ(Hex(Encode(StsPolicy{"d", "i", "f", absl::FromUnixMicros(3), absl::InfinitePast()})),
+            "01"
+            "0164"
+            "0169"
+            "0166"
+            "06"
+            "ffffffffffffffffff01");
+  EXPECT_EQ(Hex(Encode(StsCount{300})), "01ac02");
 }
 
 template <typename Record>
@@ -511,6 +519,9 @@ TEST(Records, ComeBackAsTheyWere) {
                              {{"tlsa", "b", {"3 1 1 ab", ""}, "m", "192.0.2.1", "r", "x", kMost}, {}}};
   EXPECT_EQ(Again(tls_report), tls_report);
   EXPECT_EQ(Again(TlsReportCount{kMost}).count, kMost);
+  const StsPolicy policy{"d", "i", std::string("\0\xff", 2), absl::FromUnixMicros(3), absl::InfiniteFuture()};
+  EXPECT_EQ(Again(policy), policy);
+  EXPECT_EQ(Again(StsCount{kMost}).count, kMost);
   const rules::Lock lock{LockToken{9}, "S", "L", 5, absl::FromUnixMicros(1), 7, "2001:db8::1"};
   EXPECT_EQ(Again(lock), lock);
   rules::Lock of_earlier_store{LockToken{1}, "", "", 1, absl::UnixEpoch(), 1, "192.0.2.1"};
