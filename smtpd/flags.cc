@@ -102,6 +102,9 @@ config::Options DeliveryRows(Flags& flags) {
       Flag("delivery_dane", flags.delivery_dane,
            "authenticate hosts by their TLSA records (DANE, RFC 7672); only where --dns_trusted names servers, or "
            "what stands in for it, and these validate DNSSEC"),
+      Flag("mta_sts", flags.mta_sts,
+           "MTA-STS (RFC 8461): mail goes only to hosts that the recipients' domain names, under TLS, where its policy says so"),
+      Flag("mta_sts_port", flags.mta_sts_port, Between(1, 65535), "port of the web servers that have these policies; for tests"),
       Flag("dns_servers", flags.dns_servers_text,
            "DNS servers, comma separated, as 127.0.0.1 or [2001:db8::53]:53; empty: the system's"),
       Flag("dns_trusted", flags.dns_trusted_text,

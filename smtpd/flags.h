@@ -44,6 +44,8 @@ struct Flags {
   bool delivery_allow_private = false;
   std::string delivery_own_hosts_text;
   bool delivery_dane = true;
+  bool mta_sts = true;
+  uint16_t mta_sts_port = 443;
   std::string dns_servers_text;
   std::string dns_trusted_text;
   // Made of these.

@@ -18,6 +18,8 @@ outbound::RelayOptions RelayOptionsOf(const Flags& flags) {
   options.hostname = flags.frontend.hostname;
   options.port = flags.delivery_port;
   options.timeouts = flags.delivery_timeouts;
+  options.mta_sts = flags.mta_sts;
+  options.mta_sts_port = flags.mta_sts_port;
   options.dns_servers = flags.dns_servers;
   options.dns_trusted = flags.dns_trusted;
   options.use_dane = flags.delivery_dane;

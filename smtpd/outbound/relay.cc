@@ -61,6 +61,12 @@ Relay::Relay(store::StoreApi& store, net::IoThreads& threads, RelayJournal& jour
       probe_timer_(Timers::Steady().NewTimer(threads.first().get_executor())),
       reporter_(threads.first().get_executor(), tls_reports_, cache_, https_, journal,
                 {.rules = options_.hops.rules, .store_timeout = options_.store_timeout}),
+      sts_store_(store),
+      sts_source_(cache_, https_,
+                  {.rules = options_.hops.rules,
+                   .port = options_.mta_sts_port,
+                   .timeout = options_.timeouts.Capped(kStsHttpsTimeout)}),
+      sts_(threads.first().get_executor(), cache_, sts_store_, sts_source_, journal, {.store_timeout = options_.store_timeout}),
       tls_(std::move(tls)),
       hashing_(kHashThreads, kMaxWaitingHashes) {
   const size_t count = std::min(threads_.count(), options_.sessions);
@@ -76,8 +82,9 @@ Relay::Relay(store::StoreApi& store, net::IoThreads& threads, RelayJournal& jour
     // The first ones have one more where the sessions do not divide evenly.
     worker.sessions = options_.sessions / count + (i < options_.sessions % count ? 1 : 0);
     const asio::any_io_executor executor = threads_.Next().get_executor();
-    workers_.push_back({executor, std::make_unique<Worker>(executor, store_, leases_, cache_, *tls_, hashing_, journal_,
-                                                           worker)});
+    workers_.push_back({executor, std::make_unique<Worker>(executor, store_, leases_, cache_,
+                                                           options_.mta_sts ? &sts_ : nullptr, *tls_, hashing_,
+                                                           journal_, worker)});
   }
 }
 
@@ -101,6 +108,7 @@ void Relay::Start() {
   SetDane(probe_.validates());
   asio::co_spawn(threads_.first(), Probe(), asio::detached);
   asio::co_spawn(threads_.first(), reporter_.Run(), asio::detached);
+  if (options_.mta_sts) asio::co_spawn(threads_.first(), sts_.KeepFresh(), asio::detached);
   for (const Place& place : workers_) asio::co_spawn(place.executor, place.worker->Run(), asio::detached);
 }
 
@@ -129,6 +137,8 @@ asio::awaitable<void> Relay::End() {
     }
     co_return true;
   };
+  sts_.Stop();
+  https_.Stop();
   bool ended = co_await all_ended(Timers::Steady().Now() + options_.drain_timeout, *timer);
   if (!ended) {
     for (const Place& place : workers_) {
@@ -136,11 +146,11 @@ asio::awaitable<void> Relay::End() {
     }
     ended = co_await all_ended(Timers::Steady().Now() + kCutOffTime, *timer);
   }
-  // What the attempts have brought is told.
+  // What the attempts have brought is told. What was fetched or posted fails at once, but for a call of the store that is
+  // under way.
   reporter_.Stop();
-  https_.Stop();
-  for (const absl::Time until = Timers::Steady().Now() + kCutOffTime;
-       reporter_.busy() && Timers::Steady().Now() < until;) {
+  const absl::Time until = Timers::Steady().Now() + std::max(options_.store_timeout, kCutOffTime);
+  while ((reporter_.busy() || sts_.fetch_count() > 0) && Timers::Steady().Now() < until) {
     co_await timer->WaitUntil(Timers::Steady().Now() + kBetweenLooks);
   }
   journal_.Ended(ended);

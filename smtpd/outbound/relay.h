@@ -17,14 +17,17 @@
 #include "common/dns/caching_resolver.h"
 #include "common/dns/server_list.h"
 #include "common/dns/validation_probe.h"
-#include "common/http/https_client.h"
 #include "common/base/timers.h"
+#include "common/http/https_client.h"
 #include "common/net/client_tls.h"
 #include "common/net/listener.h"
 #include "common/store/lease_keeper.h"
 #include "common/store/relay_api.h"
 #include "common/store/store_api.h"
+#include "common/store/sts_api.h"
 #include "smtpd/outbound/relay_journal.h"
+#include "smtpd/outbound/sts_lookup.h"
+#include "smtpd/outbound/sts_source.h"
 #include "smtpd/outbound/tls_reporter.h"
 #include "smtpd/outbound/worker.h"
 
@@ -42,6 +45,9 @@ struct RelayOptions {
   // Where the DNS servers are trusted and validate.
   bool use_dane = true;
   NextHopOptions hops;
+  // MTA-STS (RFC 8461), and the port of the web servers that have the policies.
+  bool mta_sts = true;
+  uint16_t mta_sts_port = http::kHttpsPort;
   absl::Duration store_timeout = absl::Seconds(10);
   absl::Duration lease_ttl = absl::Seconds(6);
   // How long attempts that are under way may go on after the end was asked for.
@@ -85,11 +91,15 @@ class Relay {
   std::atomic<bool> uses_dane_ = false;
   dns::ValidationProbe probe_;
   const std::unique_ptr<Timer> probe_timer_;
+  // For reports and policies.
   http::HttpsClient https_;
   // On the first I/O thread, but for what it is told.
   TlsReporter reporter_;
   // On the first I/O thread.
   bool stopping_ = false;
+  store::StsApi sts_store_;
+  HttpsStsSource sts_source_;
+  StsLookup sts_;
   const std::unique_ptr<net::ClientTls> tls_;
   // Hashes passwords for SCRAM.
   WorkerPool hashing_;

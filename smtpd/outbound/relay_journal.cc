@@ -43,6 +43,10 @@ std::string VerifiedBy(const Protection& protection) {
   return protection.tlsa.empty() ? "name" : absl::StrCat("TLSA ", protection.tlsa);
 }
 
+// What has come of a fetch.
+enum class StsFetched { kFetched, kKept, kFailed };
+constexpr const char* kStsFetchNames[] = {"fetched", "kept", "failed"};
+
 absl::string_view NameOf(Kind kind) {
   switch (kind) {
     case Kind::kDelivered:
@@ -104,6 +108,23 @@ RelayJournal::RelayJournal(std::shared_ptr<prometheus::Registry> registry) : reg
                       .Name("mailstead_relay_tls_reports_total")
                       .Help("Reports on TLS to other domains, by the way they were to go and whether they went")
                       .Register(*registry_);
+  auto& fetches = prometheus::BuildCounter()
+                      .Name("mailstead_relay_sts_fetches_total")
+                      .Help("MTA-STS policies that were fetched, or could not be while an older one holds (kept), or none (failed)")
+                      .Register(*registry_);
+  for (const StsFetched each : {StsFetched::kFetched, StsFetched::kKept, StsFetched::kFailed}) {
+    sts_fetches_[static_cast<size_t>(each)] = &fetches.Add({{"result", kStsFetchNames[static_cast<size_t>(each)]}});
+  }
+  auto& hosts = prometheus::BuildCounter()
+                    .Name("mailstead_relay_sts_hosts_total")
+                    .Help("Hosts that were looked at by their domain's MTA-STS policy, by its mode and whether it names them")
+                    .Register(*registry_);
+  for (const bool enforces : {false, true}) {
+    for (const bool matches : {false, true}) {
+      sts_hosts_[enforces][matches] =
+          &hosts.Add({{"mode", enforces ? "enforce" : "testing"}, {"result", matches ? "match" : "mismatch"}});
+    }
+  }
 }
 
 void RelayJournal::Connected(const ConnectionKey& key, const ConnectionOutcome& outcome,
@@ -171,6 +192,36 @@ void RelayJournal::Attempted(const store::QueueAttempt& attempt, const DeliveryR
                              {"failed", counts[static_cast<size_t>(Kind::kFailed)]},
                              {"deferred", counts[static_cast<size_t>(Kind::kDeferred)]},
                              {"duration_ms", obs::Milliseconds(took)}});
+}
+
+void RelayJournal::StsHost(const std::string& domain, const std::string& host, const StsAnswer& answer) {
+  const bool enforces = answer.mode == StsAnswer::Mode::kEnforce;
+  sts_hosts_[enforces][answer.host_matches]->Increment();
+  if (answer.host_matches) return;
+  obs::LogWarning("sts_mismatch", {{"domain", domain},
+                                   {"host", host},
+                                   {"policy", answer.policy_id},
+                                   {"mode", enforces ? "enforce" : "testing"}});
+}
+
+void RelayJournal::PolicyFetched(const std::string& domain, const std::string& policy_id,
+                                 const mailauth::StsPolicy& policy) {
+  sts_fetches_[static_cast<size_t>(StsFetched::kFetched)]->Increment();
+  obs::LogInfo("sts_fetched", {{"domain", domain},
+                               {"policy", policy_id},
+                               {"mode", mailauth::StsModeText(policy.mode)},
+                               {"hosts", policy.mx.size()},
+                               {"max_age_s", absl::ToInt64Seconds(policy.max_age)}});
+}
+
+void RelayJournal::PolicyNotFetched(const std::string& domain, const std::string& policy_id,
+                                    const StsFetchFailure& failure, bool kept) {
+  sts_fetches_[static_cast<size_t>(kept ? StsFetched::kKept : StsFetched::kFailed)]->Increment();
+  obs::LogWarning("sts_not_fetched", {{"domain", domain},
+                                      {"policy", policy_id},
+                                      {"result", mailauth::FailureName(failure.failure)},
+                                      {"error", failure.text},
+                                      {"kept", kept}});
 }
 
 void RelayJournal::StoreAway(const absl::Status& error) {

@@ -9,6 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "common/store/relay_api.h"
+#include "smtpd/outbound/sts_lookup.h"
 #include "smtpd/outbound/tls_reporter.h"
 #include "smtpd/outbound/worker.h"
 
@@ -24,7 +25,7 @@ class Registry;
 namespace mailstead::smtp::outbound {
 
 // Thread-safe.
-class RelayJournal final : public WorkerJournal, public TlsReportJournal {
+class RelayJournal final : public WorkerJournal, public StsJournal, public TlsReportJournal {
  public:
   explicit RelayJournal(std::shared_ptr<prometheus::Registry> registry);
 
@@ -34,6 +35,10 @@ class RelayJournal final : public WorkerJournal, public TlsReportJournal {
   void Attempted(const store::QueueAttempt& attempt, const DeliveryResult& result,
                  absl::Duration took) override;
   void Reported(const std::string& domain, absl::string_view way, absl::string_view to, absl::string_view error) override;
+  void StsHost(const std::string& domain, const std::string& host, const StsAnswer& answer) override;
+  void PolicyFetched(const std::string& domain, const std::string& policy_id, const mailauth::StsPolicy& policy) override;
+  void PolicyNotFetched(const std::string& domain, const std::string& policy_id, const StsFetchFailure& failure,
+                        bool kept) override;
   void StoreAway(const absl::Status& error) override;
   void StoreBack() override;
   // Whether the DNS servers validate, and are trusted with that.
@@ -58,6 +63,10 @@ class RelayJournal final : public WorkerJournal, public TlsReportJournal {
   prometheus::Family<prometheus::Counter>* tls_;
   prometheus::Family<prometheus::Counter>* tls_versions_;
   prometheus::Family<prometheus::Counter>* tls_reports_;
+  // Whether it came about, and if not, whether an older policy holds.
+  std::array<prometheus::Counter*, 3> sts_fetches_;
+  // By the policy's mode (kTesting, kEnforce), and whether the host is one of its.
+  std::array<std::array<prometheus::Counter*, 2>, 2> sts_hosts_;
 };
 
 }  // namespace mailstead::smtp::outbound

@@ -159,11 +159,12 @@ class Worker::FetchedBody final : public Body {
 };
 
 Worker::Worker(asio::any_io_executor executor, store::RelayApi& store, store::LeaseKeeper& leases,
-               dns::Resolver& resolver, net::ClientTls& tls, WorkerPool& hashing, WorkerJournal& journal,
+               dns::Resolver& resolver, StsLookup* sts, net::ClientTls& tls, WorkerPool& hashing, WorkerJournal& journal,
                WorkerOptions options, Timers& timers)
     : executor_(executor),
       store_(store),
       leases_(leases),
+      sts_(sts),
       journal_(journal),
       options_(std::move(options)),
       timers_(timers),
@@ -296,13 +297,20 @@ asio::awaitable<std::vector<DaneAnswer>> Worker::AskDane(const NextHops& hops, s
 }
 
 void Worker::AddWays(const store::QueueAttempt& attempt, const NextHops& hops, const std::vector<DaneAnswer>& dane,
-                     uint16_t port, const store::Route* route, Ways& ways) const {
+                     const StsKnowledge* sts, uint16_t port, Ways& ways) const {
+  const store::Route* const route = attempt.route.has_value() ? &*attempt.route : nullptr;
   for (size_t i = 0; i < hops.hosts.size(); ++i) {
     const NextHop& hop = hops.hosts[i];
     TlsQuestion question = QuestionFor(attempt, route, port, hop.host);
     question.dane = dane[i];
+    if (sts != nullptr) question.sts = StsAnswerFor(*sts, hop.host);
     const TlsDecision decision = DecideTls(question);
     if (!decision.policy.has_value()) journal_.PassedOver(attempt, hop.host, decision);
+    // RFC 8461 section 2: not where DANE decides.
+    const bool by_dane = decision.policy.has_value() && decision.policy->source == TlsPolicy::Source::kDane;
+    if (question.sts.mode != StsAnswer::Mode::kNone && !by_dane) {
+      journal_.StsHost(attempt.destination, hop.host, question.sts);
+    }
     for (const asio::ip::address& address : hop.addresses) {
       if (ways.ways.size() == kMaxAddressesPerAttempt) return;
       if (route != nullptr && !CanComeFrom(route->source_address, address)) continue;
@@ -341,19 +349,33 @@ asio::awaitable<Worker::Ways> Worker::FindWays(const store::QueueAttempt& attemp
       co_return ways;
     }
     const NextHops& hops = std::get<NextHops>(found);
+    // First: mail may wait for a policy longer than for the DNS.
+    const std::vector<DaneAnswer> dane = co_await AskDane(hops, attempt.destination, options_.port, deadline);
+    StsKnowledge sts;
+    if (sts_ != nullptr) {
+      absl::StatusOr<StsKnowledge> known = co_await sts_->Ask(attempt.destination);
+      if (!known.ok()) {
+        // SECURITY: a policy that is not known must not be taken for none.
+        ways.report = ReportWithoutWay(
+            attempt, "4.3.0", absl::StrCat("whether the domain has an MTA-STS policy is not known: ", known.status().message()),
+            store::QueueReport::Sign::kNone);
+        co_return ways;
+      }
+      sts = *std::move(known);
+    }
     // RFC 8689 section 4.2.1: or anybody could name a host of his own, with a certificate that is good for it.
-    if (attempt.envelope.require_tls && !hops.mx_secure) {
+    const bool enforces = sts.policy.has_value() && sts.policy->mode == mailauth::StsPolicy::Mode::kEnforce;
+    if (attempt.envelope.require_tls && !hops.mx_secure && !enforces) {
       ways.report = ReportWithoutWay(
           attempt, "5.7.10",
-          absl::StrCat("the sender asks for REQUIRETLS, and DNSSEC does not prove the hosts of ",
+          absl::StrCat("the sender asks for REQUIRETLS, and neither DNSSEC nor MTA-STS proves the hosts of ",
                        attempt.destination),
           store::QueueReport::Sign::kNone);
       co_return ways;
     }
     ways.some_unresolved = !hops.unresolved.empty();
     ways.site = SiteName(hops.best_names);
-    const std::vector<DaneAnswer> dane = co_await AskDane(hops, attempt.destination, options_.port, deadline);
-    AddWays(attempt, hops, dane, options_.port, route, ways);
+    AddWays(attempt, hops, dane, &sts, options_.port, ways);
     if (ways.ways.empty()) ways.report = NoAddressOfFamily(attempt, *route);
     co_return ways;
   }
@@ -370,7 +392,8 @@ asio::awaitable<Worker::Ways> Worker::FindWays(const store::QueueAttempt& attemp
     }
     const NextHops& hops = std::get<NextHops>(found);
     const std::vector<DaneAnswer> dane = co_await AskDane(hops, "", host.port, deadline);
-    AddWays(attempt, hops, dane, host.port, route, ways);
+    // What the domain says of its own hosts says nothing of those that an operator has named in their place.
+    AddWays(attempt, hops, dane, /*sts=*/nullptr, host.port, ways);
     if (ways.ways.empty()) why = "its addresses are not of the family of the route's source address";
   }
   // What an operator has named is mended by the operator: never for good.

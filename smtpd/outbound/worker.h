@@ -25,6 +25,7 @@
 #include "smtpd/outbound/dane.h"
 #include "smtpd/outbound/delivery.h"
 #include "smtpd/outbound/next_hops.h"
+#include "smtpd/outbound/sts_lookup.h"
 #include "smtpd/outbound/tls_reporter.h"
 
 namespace mailstead::smtp::outbound {
@@ -58,6 +59,8 @@ class WorkerJournal : public ConnectionJournal {
   virtual void PassedOver(const store::QueueAttempt& attempt, const std::string& host, const TlsDecision& decision) = 0;
   virtual void Attempted(const store::QueueAttempt& attempt, const DeliveryResult& result,
                          absl::Duration took) = 0;
+  // The domain's MTA-STS policy has a word to say on this host.
+  virtual void StsHost(const std::string& domain, const std::string& host, const StsAnswer& answer) = 0;
   // Once for each change: whether reports, or leases, succeed.
   virtual void StoreAway(const absl::Status& error) = 0;
   virtual void StoreBack() = 0;
@@ -66,8 +69,9 @@ class WorkerJournal : public ConnectionJournal {
 // Used on its executor, of one thread.
 class Worker {
  public:
-  // All that is given by reference outlives it.
+  // All that is given by reference outlives it. `sts`: null: MTA-STS is off.
   Worker(asio::any_io_executor executor, store::RelayApi& store, store::LeaseKeeper& leases, dns::Resolver& resolver,
+         StsLookup* sts,
          net::ClientTls& tls, WorkerPool& hashing, WorkerJournal& journal, WorkerOptions options,
          Timers& timers = Timers::Steady());
   ~Worker();
@@ -100,9 +104,9 @@ class Worker {
   // What DANE says of each host of `hops`, which were found for `domain`, or named by an operator (empty).
   asio::awaitable<std::vector<DaneAnswer>> AskDane(const NextHops& hops, std::string domain, uint16_t port,
                                                    absl::Time deadline);
-  // `dane` has an answer for each host of `hops`.
-  void AddWays(const store::QueueAttempt& attempt, const NextHops& hops, const std::vector<DaneAnswer>& dane, uint16_t port,
-               const store::Route* route, Ways& ways) const;
+  // `dane` has an answer for each host of `hops`. `sts`: null for hosts that an operator has named.
+  void AddWays(const store::QueueAttempt& attempt, const NextHops& hops, const std::vector<DaneAnswer>& dane,
+               const StsKnowledge* sts, uint16_t port, Ways& ways) const;
   // Its session ends once the report is kept, or Close.
   void Report(store::QueueReport report);
   // Those that wait, together: what comes meanwhile goes with the next call.
@@ -117,6 +121,7 @@ class Worker {
   const asio::any_io_executor executor_;
   store::RelayApi& store_;
   store::LeaseKeeper& leases_;
+  StsLookup* const sts_;
   WorkerJournal& journal_;
   const WorkerOptions options_;
   Timers& timers_;

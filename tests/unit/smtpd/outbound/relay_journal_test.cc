@@ -138,5 +138,32 @@ TEST_F(RelayJournalTest, AnAttemptIsLoggedWithTheConnectionThatItTook) {
   EXPECT_FALSE(absl::StrContains(line, " tls=") || absl::StrContains(line, " host=")) << line;
 }
 
+TEST_F(RelayJournalTest, MtaStsIsLoggedAndCounted) {
+  std::string line = Logged([&] {
+    journal_.PolicyFetched("a.test", "1", {mailauth::StsPolicy::Mode::kEnforce, absl::Hours(1), {"mx.test"}});
+  });
+  for (const char* part : {"event=sts_fetched", "domain=a.test", "policy=1", "mode=enforce", "hosts=1", "max_age_s=3600"}) {
+    EXPECT_TRUE(absl::StrContains(line, part)) << part << " in " << line;
+  }
+  const StsFetchFailure failure{mailauth::TlsFailure::kStsWebpkiInvalid, "expired"};
+  line = Logged([&] { journal_.PolicyNotFetched("a.test", "2", failure, /*kept=*/true); });
+  for (const char* part : {"event=sts_not_fetched", "result=sts-webpki-invalid", "error=expired", "kept=true"}) {
+    EXPECT_TRUE(absl::StrContains(line, part)) << part << " in " << line;
+  }
+  Logged([&] { journal_.PolicyNotFetched("b.test", "1", failure, /*kept=*/false); });
+  line = Logged([&] { journal_.StsHost("a.test", "mx.test", {StsAnswer::Mode::kTesting, false, "1"}); });
+  for (const char* part : {"event=sts_mismatch", "domain=a.test", "host=mx.test", "mode=testing"}) {
+    EXPECT_TRUE(absl::StrContains(line, part)) << part << " in " << line;
+  }
+  EXPECT_EQ(Logged([&] { journal_.StsHost("a.test", "mx.test", {StsAnswer::Mode::kEnforce, true, "1"}); }), "");
+  const std::string metrics = Metrics();
+  for (const char* part : {"fetches_total{result=\"fetched\"} 1", "fetches_total{result=\"kept\"} 1",
+                           "fetches_total{result=\"failed\"} 1", "hosts_total{mode=\"testing\",result=\"mismatch\"} 1",
+                           "hosts_total{mode=\"enforce\",result=\"match\"} 1",
+                           "hosts_total{mode=\"enforce\",result=\"mismatch\"} 0"}) {
+    EXPECT_TRUE(absl::StrContains(metrics, std::string("mailstead_relay_sts_") + part)) << part << metrics;
+  }
+}
+
 }  // namespace
 }  // namespace mailstead::smtp::outbound
