@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "mailctl/client.h"
 #include "mailctl/commands/commands.h"
+#include "mailctl/commands/domain_dns.h"
 #include "mailctl/commands/postmaster.h"
 #include "mailctl/exit_code.h"
 #include "mailctl/field_words.h"
@@ -147,6 +148,8 @@ std::vector<Command> DomainCommands() {
        "",
        "mailctl domain set example.test --plus_addressing=no",
        Set},
+      DomainDnsCommand(),
+      DomainCheckCommand(),
       {"domain",
        "remove",
        "Stop taking mail for a domain.",
