@@ -8,7 +8,7 @@ const std::vector<Command>& AllCommands() {
   static const std::vector<Command> commands = [] {
     std::vector<Command> all;
     for (auto* part : {DomainCommands, AccountCommands, AliasCommands, RouteCommands, QueueCommands, MessageCommands, DeliverCommands,
-                       FetchCommands, ResolveCommands, SessionCommands, LockoutCommands, StatusCommands,
+                       FetchCommands, ResolveCommands, SessionCommands, LockoutCommands, DoctorCommands, StatusCommands,
                        VerifyCommands, BackupCommands, ProgramCommands}) {
       for (Command& command : part()) all.push_back(command);
     }

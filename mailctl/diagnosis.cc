@@ -1,15 +1,9 @@
 #include "mailctl/diagnosis.h"
 
-#include <netdb.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/un.h>
-#include <unistd.h>
 
-#include <cstring>
 #include <memory>
 #include <string>
 
@@ -17,56 +11,14 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "absl/time/time.h"
+#include "mailctl/socket.h"
 
 namespace mailstead::ctl {
 namespace {
 
 // For connecting, and for each read and write of the handshake.
-constexpr timeval kPatience = {.tv_sec = 2, .tv_usec = 0};
-
-class Socket {
- public:
-  explicit Socket(int fd) : fd_(fd) {
-    if (fd_ < 0) return;
-    setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &kPatience, sizeof kPatience);  // of connect(), too
-    setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &kPatience, sizeof kPatience);
-  }
-  ~Socket() {
-    if (fd_ >= 0) close(fd_);
-  }
-  Socket(const Socket&) = delete;
-  Socket& operator=(const Socket&) = delete;
-
-  int fd() const { return fd_; }
-  bool Connect(const sockaddr* address, socklen_t size) const {
-    return fd_ >= 0 && connect(fd_, address, size) == 0;
-  }
-
- private:
-  const int fd_;
-};
-
-std::unique_ptr<Socket> ConnectUnix(absl::string_view path) {
-  sockaddr_un address = {.sun_family = AF_UNIX};
-  if (path.size() >= sizeof address.sun_path) return nullptr;
-  std::memcpy(address.sun_path, path.data(), path.size());
-  auto found = std::make_unique<Socket>(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  return found->Connect(reinterpret_cast<const sockaddr*>(&address), sizeof address) ? std::move(found)
-                                                                                     : nullptr;
-}
-
-std::unique_ptr<Socket> ConnectTcp(const std::string& host, const std::string& port) {
-  const addrinfo hints = {.ai_socktype = SOCK_STREAM};
-  addrinfo* found = nullptr;
-  if (getaddrinfo(host.c_str(), port.c_str(), &hints, &found) != 0) return nullptr;
-  const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> addresses(found, &freeaddrinfo);
-  for (const addrinfo* at = addresses.get(); at != nullptr; at = at->ai_next) {
-    auto candidate =
-        std::make_unique<Socket>(socket(at->ai_family, at->ai_socktype | SOCK_CLOEXEC, at->ai_protocol));
-    if (candidate->Connect(at->ai_addr, at->ai_addrlen)) return candidate;
-  }
-  return nullptr;
-}
+constexpr absl::Duration kPatience = absl::Seconds(2);
 
 // "host" of "host:port" or "[::1]:port"; empty for a Unix socket.
 struct Place {
@@ -95,7 +47,8 @@ Place PlaceOf(absl::string_view target) {
 }
 
 std::unique_ptr<Socket> ConnectTo(const Place& place) {
-  return place.path.empty() ? ConnectTcp(place.host, place.port) : ConnectUnix(place.path);
+  return place.path.empty() ? ConnectTcp(place.host, place.port, kPatience)
+                            : ConnectUnix(place.path, kPatience);
 }
 
 // What came of a handshake with whoever listens.

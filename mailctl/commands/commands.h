@@ -18,6 +18,7 @@ std::vector<Command> FetchCommands();
 std::vector<Command> ResolveCommands();
 std::vector<Command> SessionCommands();
 std::vector<Command> LockoutCommands();
+std::vector<Command> DoctorCommands();
 std::vector<Command> StatusCommands();
 std::vector<Command> VerifyCommands();
 std::vector<Command> BackupCommands();

@@ -1,7 +1,6 @@
 #include "mailctl/commands/domain_dns.h"
 
 #include <memory>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,7 +13,9 @@
 #include "common/mail/address.h"
 #include "mailctl/client.h"
 #include "mailctl/commands/postmaster.h"
+#include "mailctl/dns_check/check_text.h"
 #include "mailctl/dns_check/domain_check.h"
+#include "mailctl/dns_check/expectation.h"
 #include "mailctl/dns_check/network.h"
 #include "mailctl/dns_check/records.h"
 #include "mailctl/exit_code.h"
@@ -44,31 +45,12 @@ absl::StatusOr<std::vector<std::string>> GivenHosts(const Arguments& arguments) 
   return hosts;
 }
 
-// Names by which relays of this store say EHLO: "relay mx.example.test 4711" holds a lease.
-absl::StatusOr<std::vector<std::string>> RelayHosts(Client& store) {
-  ASSIGN_OR_RETURN(const v1::GetStatusResponse status, store.Call(store::kGetStatus, v1::GetStatusRequest()));
-  std::set<std::string> names;
-  for (const v1::Lease& lease : status.leases()) {
-    const std::vector<std::string> words = absl::StrSplit(lease.holder(), ' ');
-    if (words.size() < 2 || words[0] != "relay") continue;
-    const absl::StatusOr<std::string> name = NormalizeDomain(words[1]);
-    if (name.ok() && absl::StrContains(*name, '.')) names.insert(*name);
-  }
-  return std::vector<std::string>(names.begin(), names.end());
-}
-
 // The name as the store keeps it. NotFound: it has no such domain.
 absl::StatusOr<std::string> FindDomain(Client& store, const std::string& name) {
   v1::GetDomainRequest request;
   request.set_name(name);
   ASSIGN_OR_RETURN(const v1::Domain domain, store.Call(store::kGetDomain, request));
   return domain.name();
-}
-
-// The records of the domain's keys that mail is signed with, or will be.
-absl::StatusOr<std::vector<DkimExpectation>> DkimKeysOf(Client&, const std::string&) {
-  // The store has no keys: they are asked for here as soon as it has.
-  return std::vector<DkimExpectation>();
 }
 
 absl::StatusOr<std::vector<std::string>> GivenAddresses(const Arguments& arguments) {
@@ -172,23 +154,6 @@ absl::Status Dns(const Arguments& arguments, Context& context) {
   return absl::OkStatus();
 }
 
-std::string LineJson(const CheckLine& line) {
-  return absl::StrCat("{\"level\": ", JsonQuote(LevelText(line.level)),
-                      ", \"subject\": ", JsonQuote(line.subject), ", \"name\": ", JsonQuote(line.name),
-                      ", \"found\": ", JsonQuote(line.found), ", \"wanted\": ", JsonQuote(line.wanted),
-                      ", \"text\": ", JsonQuote(line.text), "}");
-}
-
-std::string LineText(const CheckLine& line) {
-  std::string text =
-      absl::StrCat(LevelText(line.level), "\t", line.subject, "\t", Printable(line.name), "\n");
-  absl::StrAppend(&text, "\tis:        ", line.found.empty() ? std::string("nothing") : Printable(line.found),
-                  "\n");
-  if (!line.wanted.empty()) absl::StrAppend(&text, "\tshould be: ", Printable(line.wanted), "\n");
-  if (!line.text.empty()) absl::StrAppend(&text, "\t", Printable(line.text), "\n");
-  return text;
-}
-
 absl::Status Check(const Arguments& arguments, Context& context) {
   DomainExpectation expected;
   ASSIGN_OR_RETURN(expected.mx_hosts, GivenHosts(arguments));
@@ -205,17 +170,12 @@ absl::Status Check(const Arguments& arguments, Context& context) {
   const std::string domain = expected.domain;
   const std::vector<CheckLine> lines = network->Run(CheckDomain(check, std::move(expected)));
   if (context.output().json()) {
-    std::vector<std::string> items;
-    for (const CheckLine& line : lines) items.push_back(LineJson(line));
-    context.output().JsonText(absl::StrCat("{\"domain\": ", JsonQuote(domain),
-                                           ", \"worst\": ", JsonQuote(LevelText(WorstOf(lines))),
-                                           ", \"checks\": [", absl::StrJoin(items, ", "), "]}"));
+    context.output().JsonText(absl::StrCat("{\"domain\": ", JsonQuote(domain), ", ", CheckMembers(lines), "}"));
   } else {
-    for (const CheckLine& line : lines) context.output().Raw(LineText(line));
+    for (const CheckLine& line : lines) context.output().Raw(CheckText(line));
   }
-  if (WorstOf(lines) != CheckLine::Level::kError) return absl::OkStatus();
-  size_t errors = 0;
-  for (const CheckLine& line : lines) errors += line.level == CheckLine::Level::kError;
+  const size_t errors = CountErrors(lines);
+  if (errors == 0) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat(Plural(errors, "error"), " in the DNS of ", domain));
 }
 

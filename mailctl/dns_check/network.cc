@@ -4,6 +4,7 @@
 #include <variant>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/base/clock.h"
 #include "common/base/status.h"
 #include "common/dns/server_list.h"
@@ -38,6 +39,12 @@ absl::StatusOr<std::unique_ptr<Network>> Network::Create(absl::string_view serve
 }
 
 Network::~Network() { https_.Stop(); }
+
+std::string Network::ServersText() const {
+  std::vector<std::string> texts;
+  for (const dns::Server& server : resolver_->servers()) texts.push_back(dns::ServerText(server));
+  return absl::StrJoin(texts, ", ");
+}
 
 bool Network::KnowsDnssec() {
   if (!resolver_->trusted()) return false;

@@ -27,6 +27,8 @@ class Network {
   ~Network();
 
   dns::Resolver& resolver() { return *resolver_; }
+  // Who is asked, for a person.
+  std::string ServersText() const;
   const PolicyFetcher& fetch_policy() const { return fetch_policy_; }
   // Whether the resolver's word on DNSSEC is known to be so: asks it for something that is signed.
   bool KnowsDnssec();

@@ -223,6 +223,8 @@ class Unbound:
                  '  module-config: "validator iterator"', '  local-zone: "test." nodefault', "  qname-minimisation: no",
                  "  aggressive-nsec: no", "  minimal-responses: yes"]
         lines += [f'  trust-anchor-file: "{anchor}"' for anchor in zones.anchors]
+        # Those of addresses for documentation are answered by itself unless it is said.
+        lines += [f'  local-zone: "{name}." nodefault' for name in zones.names if name.endswith(".arpa")]
         for name in [*zones.names, *lame]:
             lines += ["stub-zone:", f"  name: {name}", f"  stub-addr: 127.0.0.1@{nsd.port}"]
         lines += ["remote-control:", "  control-enable: no"]
