@@ -35,11 +35,12 @@ ExitCode ExitCodeOf(const absl::Status& status) {
     case absl::StatusCode::kAlreadyExists:
       return ExitCode::kAlreadyExists;
     case absl::StatusCode::kResourceExhausted: {
-      // A message over the size limit or over a mailbox's whole quota stays over it, and routes do not go by themselves; a full
+      // A message over the size limit or over a mailbox's whole quota stays over it, and routes and keys do not go by themselves; a full
       // disk or mailbox may have room later.
       const std::string reason = ReasonOf(status);
       const bool permanent = reason == kReasonTooLarge || reason == kReasonQuotaTooSmall ||
-                             reason == kReasonTooManyMailboxes || reason == kReasonTooManyRoutes;
+                             reason == kReasonTooManyMailboxes || reason == kReasonTooManyRoutes ||
+                             reason == kReasonTooManyDkimKeys;
       return permanent ? ExitCode::kRefused : ExitCode::kTemporary;
     }
     case absl::StatusCode::kUnavailable:

@@ -153,8 +153,8 @@ config::Options OptionsOf(Flags& flags) {
       Flag("operator_token_file", flags.operator_token_file,
            "file with the token of operators; made when it is missing; empty: no such token"),
       Flag("secrets_key_file", flags.secrets_key_file,
-           "file with the key that passwords of routes are sealed under; made when it is missing; belongs outside the data "
-           "folder and its backups; empty: routes have no passwords"),
+           "file with the key that passwords of routes and keys of DKIM are sealed under; made when it is missing; belongs "
+           "outside the data folder and its backups; empty: there are no such passwords and keys"),
       Flag("tls_cert", flags.tls_cert_file,
            "PEM file with the API's certificate chain, leaf first, read again when it changes; empty: no "
            "TLS"),

@@ -25,6 +25,7 @@
 #include "stored/api/environment.h"
 #include "stored/api/methods.h"
 #include "stored/api/metrics.h"
+#include "stored/api/dkim_journal.h"
 #include "stored/api/queue_journal.h"
 #include "stored/api/secret_file.h"
 #include "stored/api/server.h"
@@ -166,6 +167,7 @@ struct Stored::Parts {
   Admission admission;
   std::unique_ptr<engine::Engine> engine;
   std::optional<QueueJournal> queue_journal;
+  std::optional<DkimJournal> dkim_journal;
   std::optional<Core> core;
   std::optional<Environment> environment;
   std::atomic<bool> draining = false;
@@ -182,6 +184,9 @@ void Stored::Parts::Open() {
   core.emplace(*engine, loop, Clock::System(), std::move(core_options));
   queue_journal.emplace(metrics);
   core->queue.SetObserver(&*queue_journal);
+  dkim_journal.emplace(metrics);
+  core->dkim_keys.SetObserver(&*dkim_journal);
+  core->dkim_signer.SetObserver(&*dkim_journal);
   environment.emplace(Environment{.core = *core,
                                   .counter = metrics,
                                   .version = std::string(config::Version()),

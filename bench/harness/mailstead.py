@@ -50,6 +50,8 @@ class Mailstead(Server):
         self.tokens = {name: self.folder / f"{name}.token" for name in self._token_names()}
         # As many connections to one host as the peer may have.
         sending = {"delivery_sessions": 500} if "--delivery_sessions" in self._help() else {}
+        if "--secrets_key_file" in self._help():
+            sending["secrets_key_file"] = self.folder / "secrets.key"
         self._start("stored", data_dir=self.folder / "store", listen=self.store, **sending,
                     **{f"{name}_token_file": file for name, file in self.tokens.items()})
         self.mx_port, self.smtps_port = self.add_smtpd()

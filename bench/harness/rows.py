@@ -359,6 +359,34 @@ def send(server, scale):
         sink.close()
 
 
+def send_dkim(server, scale):
+    """Submit 4 KB by 32 sessions and pass it on signed by RSA with 2,048 bits, as a share of the same unsigned."""
+    count = int(server.bulk * scale)
+
+    def pass_on(first=False):
+        sink = MailSink(count)
+        try:
+            if first:
+                server.send_by(sink.port)
+            else:
+                server.ctl.run("route", "set", "default", "--via", f"127.0.0.1:{sink.port}")
+            begin = time.monotonic()
+            with server.count_cost("message", count):
+                mailload("smtp", server.sending_port, sessions=32, count=count, mailboxes=100, message_bytes=MESSAGE,
+                         recipient="user@d%.example.org", **server.sender)
+                sink.wait()
+            return count / (time.monotonic() - begin)
+        finally:
+            sink.close()
+
+    pass_on(first=True)  # The first messages find a cold server.
+    unsigned = pass_on()
+    server.ctl.run("dkim", "create", "example.test", "--activate")
+    signed = pass_on()
+    server.details["messages a second unsigned"], server.details["messages a second signed"] = unsigned, signed
+    return signed / unsigned
+
+
 def send_far(server, scale):
     """The same to 1,000 domains, 50 ms away, which put off 5 % and refuse 1 %, until all were tried."""
     count = int(server.bulk * scale)
@@ -509,6 +537,7 @@ ROWS = {
     "growth": Row(growth, "×", (Target(0.9),), has_peer=False),
     "bystander": Row(bystander, "×", (Target(5),), less_is_better=True, has_peer=False),
     "send": Row(send, "msg/s", (Target(6, PEER),)),
+    "send_dkim": Row(send_dkim, "×", (Target(0.8),), has_peer=False),
     "send_far": Row(send_far, "msg/s", (Target(6, PEER),)),
     "send_queued": memory_row(send_queued, 200, "MB", has_peer=False),
     "send_new": Row(send_new, "s", (Target(1),), less_is_better=True, has_peer=False),

@@ -52,6 +52,13 @@ inline constexpr absl::string_view kReasonBackupExists = "BACKUP_EXISTS";
 inline constexpr absl::string_view kReasonRouteNotFound = "ROUTE_NOT_FOUND";
 inline constexpr absl::string_view kReasonTooManyRoutes = "TOO_MANY_ROUTES";
 inline constexpr absl::string_view kReasonNoSecretsKey = "NO_SECRETS_KEY";
+inline constexpr absl::string_view kReasonDkimKeyNotFound = "DKIM_KEY_NOT_FOUND";
+inline constexpr absl::string_view kReasonDkimKeyExists = "DKIM_KEY_EXISTS";
+inline constexpr absl::string_view kReasonDkimKeyActive = "DKIM_KEY_ACTIVE";
+inline constexpr absl::string_view kReasonDkimKeyRetired = "DKIM_KEY_RETIRED";
+inline constexpr absl::string_view kReasonTooManyDkimKeys = "TOO_MANY_DKIM_KEYS";
+inline constexpr absl::string_view kReasonNotInFlight = "NOT_IN_FLIGHT";
+inline constexpr absl::string_view kReasonNoDkimKey = "NO_DKIM_KEY";
 inline constexpr absl::string_view kReasonRevisionTooOld = "REVISION_TOO_OLD";
 inline constexpr absl::string_view kReasonRevisionTooNew = "REVISION_TOO_NEW";
 

@@ -1,6 +1,7 @@
 #include "common/mailauth/tag_list.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/ascii.h"
@@ -32,10 +33,12 @@ bool IsValue(absl::string_view value) {
 }  // namespace
 
 absl::StatusOr<TagList> TagList::Parse(absl::string_view text) {
+  if (text.size() > kMaxTagListBytes) return absl::InvalidArgumentError("too long a list");
   TagList list;
   absl::flat_hash_set<absl::string_view> seen;
   std::vector<absl::string_view> parts = absl::StrSplit(text, ';');
   if (Strip(parts.back()).empty()) parts.pop_back();
+  if (parts.size() > kMaxTags) return absl::InvalidArgumentError("too many tags");
   for (const absl::string_view part : parts) {
     const size_t equals = part.find('=');
     if (equals == absl::string_view::npos) return absl::InvalidArgumentError("a tag without \"=\"");
@@ -60,6 +63,18 @@ const std::string* TagList::Find(absl::string_view name) const {
 
 bool TagList::BeginsWith(absl::string_view name, absl::string_view value) const {
   return !tags_.empty() && tags_.front().name == name && tags_.front().value == value;
+}
+
+std::string WithoutBlanks(absl::string_view value) {
+  std::string text;
+  std::copy_if(value.begin(), value.end(), std::back_inserter(text), [](char c) { return !IsBlank(c); });
+  return text;
+}
+
+std::vector<std::string> SplitColons(absl::string_view value) {
+  std::vector<std::string> parts;
+  for (const absl::string_view part : absl::StrSplit(value, ':')) parts.emplace_back(Strip(part));
+  return parts;
 }
 
 }  // namespace mailstead::mailauth

@@ -5,6 +5,7 @@
 #include "mailstead/store/v1/admin.pb.h"
 #include "mailstead/store/v1/backup.pb.h"
 #include "mailstead/store/v1/directory.pb.h"
+#include "mailstead/store/v1/dkim.pb.h"
 #include "mailstead/store/v1/message.pb.h"
 #include "mailstead/store/v1/queue.pb.h"
 #include "mailstead/store/v1/route.pb.h"
@@ -103,6 +104,19 @@ inline constexpr Method<v1::ListRoutesRequest, v1::ListRoutesResponse> kListRout
     "mailstead.store.v1.RouteService/ListRoutes"};
 inline constexpr Method<v1::DeleteRouteRequest, v1::DeleteRouteResponse> kDeleteRoute{
     "mailstead.store.v1.RouteService/DeleteRoute"};
+
+// ---- DkimService
+
+inline constexpr Method<v1::CreateDkimKeyRequest, v1::DkimKey> kCreateDkimKey{
+    "mailstead.store.v1.DkimService/CreateDkimKey"};
+inline constexpr Method<v1::ListDkimKeysRequest, v1::ListDkimKeysResponse> kListDkimKeys{
+    "mailstead.store.v1.DkimService/ListDkimKeys"};
+inline constexpr Method<v1::RotateDkimKeysRequest, v1::RotateDkimKeysResponse> kRotateDkimKeys{
+    "mailstead.store.v1.DkimService/RotateDkimKeys"};
+inline constexpr Method<v1::ActivateDkimKeyRequest, v1::DkimKey> kActivateDkimKey{
+    "mailstead.store.v1.DkimService/ActivateDkimKey"};
+inline constexpr Method<v1::DeleteDkimKeyRequest, v1::DeleteDkimKeyResponse> kDeleteDkimKey{
+    "mailstead.store.v1.DkimService/DeleteDkimKey"};
 
 // ---- QueueService
 

@@ -6,6 +6,7 @@
 #include "common/rpc/errors.h"
 #include "common/store/envelope_convert.h"
 #include "mailstead/frontend/v1/relay.pb.h"
+#include "mailstead/frontend/v1/signing.pb.h"
 
 namespace mailstead::store {
 namespace {
@@ -19,6 +20,13 @@ constexpr Method<fv1::FetchQueuedMessageRequest, fv1::FetchQueuedMessageResponse
     "mailstead.frontend.v1.RelayService/FetchQueuedMessage"};
 constexpr Method<fv1::ReportAttemptsRequest, fv1::ReportAttemptsResponse> kReportAttempts{
     "mailstead.frontend.v1.RelayService/ReportAttempts"};
+
+constexpr Method<fv1::SignMessageRequest, fv1::SignMessageResponse> kSignMessage{
+    "mailstead.frontend.v1.SigningService/SignMessage"};
+constexpr Method<fv1::ListPendingKeysRequest, fv1::ListPendingKeysResponse> kListPendingKeys{
+    "mailstead.frontend.v1.SigningService/ListPendingKeys"};
+constexpr Method<fv1::ReportKeyRecordsRequest, fv1::ReportKeyRecordsResponse> kReportKeyRecords{
+    "mailstead.frontend.v1.SigningService/ReportKeyRecords"};
 
 absl::Time ToTime(const google::protobuf::Timestamp& proto) {
   return absl::FromUnixSeconds(proto.seconds()) + absl::Nanoseconds(proto.nanos());
@@ -75,6 +83,7 @@ absl::StatusOr<QueueAttempt> ToAttempt(fv1::Attempt& proto) {
     attempt.route = ToRoute(proto.route(), std::move(*proto.mutable_route_password()));
   }
   attempt.content = std::move(*proto.mutable_content());
+  attempt.to_be_signed = proto.to_be_signed();
   return attempt;
 }
 
@@ -203,6 +212,43 @@ asio::awaitable<absl::StatusOr<std::vector<absl::Status>>> RelayApi::Report(std:
   std::vector<absl::Status> results;
   for (const google::rpc::Status& result : response.results()) results.push_back(rpc::FromProto(result));
   co_return results;
+}
+
+asio::awaitable<absl::StatusOr<std::string>> RelayApi::Sign(SigningRequest from, CallContext context) {
+  fv1::SignMessageRequest request;
+  request.set_queue_id(from.message.value);
+  request.set_recipient_number(from.recipient_number);
+  for (std::string& name : from.names) request.add_names(std::move(name));
+  request.set_canonical_header(std::move(from.canonical_header));
+  request.set_body_sha256(std::move(from.body_sha256));
+  CO_ASSIGN_OR_RETURN(fv1::SignMessageResponse response,
+                      co_await store_.Call(kSignMessage, std::move(request), std::move(context)));
+  co_return std::move(*response.mutable_fields());
+}
+
+asio::awaitable<absl::StatusOr<std::vector<PendingKey>>> RelayApi::ListPendingKeys(CallContext context) {
+  fv1::ListPendingKeysRequest request;
+  CO_ASSIGN_OR_RETURN(fv1::ListPendingKeysResponse response,
+                      co_await store_.Call(kListPendingKeys, std::move(request), std::move(context)));
+  std::vector<PendingKey> keys;
+  for (fv1::PendingKey& proto : *response.mutable_keys()) {
+    keys.push_back({std::move(*proto.mutable_domain()), std::move(*proto.mutable_selector()),
+                    std::move(*proto.mutable_record_name())});
+  }
+  co_return keys;
+}
+
+asio::awaitable<absl::Status> RelayApi::ReportKeyRecords(std::vector<KeyRecords> seen, CallContext context) {
+  fv1::ReportKeyRecordsRequest request;
+  for (KeyRecords& from : seen) {
+    fv1::KeyRecords& to = *request.add_keys();
+    to.set_domain(std::move(from.domain));
+    to.set_selector(std::move(from.selector));
+    to.set_failed(from.failed);
+    for (std::string& record : from.records) to.add_records(std::move(record));
+  }
+  const auto response = co_await store_.Call(kReportKeyRecords, std::move(request), std::move(context));
+  co_return response.status();
 }
 
 }  // namespace mailstead::store

@@ -57,6 +57,8 @@ struct QueueAttempt {
   std::optional<Route> route;
   // What is sent; empty: it is to be fetched.
   std::string content;
+  // It is signed before it is sent (Sign).
+  bool to_be_signed = false;
 };
 
 struct QueueOutcome {
@@ -91,6 +93,36 @@ struct QueueReport {
   Tls tls = Tls::kNone;
 };
 
+// Names a key of DKIM that is not seen in the DNS yet.
+struct PendingKey {
+  std::string domain;
+  std::string selector;
+  // Of its TXT record.
+  std::string record_name;
+};
+
+// What stands in the DNS for a key.
+struct KeyRecords {
+  std::string domain;
+  std::string selector;
+  // The DNS did not answer.
+  bool failed = false;
+  // At most kMaxKeyRecords, of at most kMaxKeyRecordBytes.
+  std::vector<std::string> records;
+};
+inline constexpr size_t kMaxKeyRecords = 10;
+inline constexpr size_t kMaxKeyRecordBytes = 16'384;
+
+// What of a message is to be signed (proto: SignMessageRequest).
+struct SigningRequest {
+  QueueId message;
+  // Of one of the attempt's recipients.
+  int32_t recipient_number = 0;
+  std::vector<std::string> names;
+  std::string canonical_header;
+  std::string body_sha256;
+};
+
 // Thread-safe.
 class RelayApi {
  public:
@@ -114,6 +146,12 @@ class RelayApi {
   // for `context.patience`.
   asio::awaitable<absl::StatusOr<std::vector<absl::Status>>> Report(std::vector<QueueReport> reports,
                                                                     CallContext context);
+
+  // DKIM-Signature fields for the front of a message; empty: it is to go without. Tried again for `context.patience`.
+  asio::awaitable<absl::StatusOr<std::string>> Sign(SigningRequest request, CallContext context);
+  // Those that it is time to look for.
+  asio::awaitable<absl::StatusOr<std::vector<PendingKey>>> ListPendingKeys(CallContext context);
+  asio::awaitable<absl::Status> ReportKeyRecords(std::vector<KeyRecords> seen, CallContext context);
 
  private:
   StoreApi& store_;

@@ -169,7 +169,7 @@ absl::Status CheckWorld(Client& store, const Wishes& wishes, absl::Time now, Lin
     DomainExpectation expected;
     expected.domain = domain;
     expected.mx_hosts = hosts;
-    ASSIGN_OR_RETURN(expected.dkim, DkimKeysOf(store, domain));
+    ASSIGN_OR_RETURN(expected.dkim, DkimKeysOf(store, domain, now));
     Append(network->Run(CheckDomain(check, std::move(expected))), lines);
   }
   if (hosts.empty()) {

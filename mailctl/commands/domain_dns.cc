@@ -71,7 +71,7 @@ absl::StatusOr<mailauth::StsPolicy::Mode> GivenMode(const Arguments& arguments) 
   return mailauth::StsPolicy::Mode::kTesting;
 }
 
-absl::StatusOr<DomainPlan> PlanOf(const Arguments& arguments, Client& store) {
+absl::StatusOr<DomainPlan> PlanOf(const Arguments& arguments, Client& store, absl::Time now) {
   DomainPlan plan;
   ASSIGN_OR_RETURN(plan.domain, FindDomain(store, arguments.positional(0)));
   ASSIGN_OR_RETURN(plan.mx_hosts, GivenHosts(arguments));
@@ -99,11 +99,12 @@ absl::StatusOr<DomainPlan> PlanOf(const Arguments& arguments, Client& store) {
   }
   plan.dmarc_policy = arguments.Get("dmarc", "none");
   ASSIGN_OR_RETURN(plan.sts_mode, GivenMode(arguments));
-  ASSIGN_OR_RETURN(const std::vector<DkimExpectation> keys, DkimKeysOf(store, plan.domain));
+  ASSIGN_OR_RETURN(const std::vector<DkimExpectation> keys, DkimKeysOf(store, plan.domain, now));
   for (const DkimExpectation& key : keys) {
     plan.dkim.push_back({key.name, "TXT", key.value,
-                         key.active ? "DKIM: the key that signs the domain's mail"
-                                    : "DKIM: a key that signs once it is published"});
+                         key.active    ? "DKIM: the key that signs the domain's mail"
+                         : key.retired ? "DKIM: a key that signed mail which may be on its way"
+                                       : "DKIM: a key that signs once it is published"});
   }
   return plan;
 }
@@ -144,7 +145,7 @@ std::string ZoneText(const DomainPlan& plan, const std::vector<DnsRecord>& recor
 
 absl::Status Dns(const Arguments& arguments, Context& context) {
   ASSIGN_OR_RETURN(Client * store, context.Store());
-  ASSIGN_OR_RETURN(const DomainPlan plan, PlanOf(arguments, *store));
+  ASSIGN_OR_RETURN(const DomainPlan plan, PlanOf(arguments, *store, context.clock().Now()));
   const std::vector<DnsRecord> records = RecordsOf(plan);
   if (context.output().json()) {
     context.output().JsonText(RecordsJson(plan, records));
@@ -164,7 +165,7 @@ absl::Status Check(const Arguments& arguments, Context& context) {
     ASSIGN_OR_RETURN(expected.mx_hosts, RelayHosts(*store));
     expected.mx_hosts_guessed = true;
   }
-  ASSIGN_OR_RETURN(expected.dkim, DkimKeysOf(*store, expected.domain));
+  ASSIGN_OR_RETURN(expected.dkim, DkimKeysOf(*store, expected.domain, context.clock().Now()));
   CheckContext check{.resolver = network->resolver(), .fetch_policy = network->fetch_policy()};
   check.knows_dnssec = network->KnowsDnssec();
   const std::string domain = expected.domain;

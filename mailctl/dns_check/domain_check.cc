@@ -14,9 +14,9 @@
 #include "absl/strings/str_split.h"
 #include "asio/ip/address.hpp"
 #include "common/mailauth/dmarc_record.h"
+#include "common/mailauth/key_record.h"
 #include "common/mailauth/spf_record.h"
 #include "common/mailauth/sts_policy.h"
-#include "common/mailauth/tag_list.h"
 #include "common/text/utf8.h"
 
 namespace mailstead::ctl {
@@ -355,39 +355,16 @@ Lines JudgeSpf(const Subject& subject, const std::string& shown, const mailauth:
 
 // ---- DKIM
 
-std::string WithoutBlanks(absl::string_view text) {
-  std::string stripped(text);
-  stripped.erase(std::remove_if(stripped.begin(), stripped.end(),
-                                [](char c) { return absl::ascii_isspace(static_cast<unsigned char>(c)); }),
-                 stripped.end());
-  return stripped;
-}
-
 // Empty: the record is for the key. Else what is wrong.
 std::string KeyDifference(absl::string_view found, absl::string_view wanted) {
-  const absl::StatusOr<mailauth::TagList> there = mailauth::TagList::Parse(found);
-  const absl::StatusOr<mailauth::TagList> key = mailauth::TagList::Parse(wanted);
+  const absl::StatusOr<mailauth::KeyRecord> there = mailauth::ParseKeyRecord(found);
+  const absl::StatusOr<mailauth::KeyRecord> key = mailauth::ParseKeyRecord(wanted);
   if (!there.ok()) return absl::StrCat("it is no DKIM record: ", there.status().message());
-  // RFC 6376 section 3.6.1: "v" comes first where it is there.
-  if (there->Find("v") != nullptr && !there->BeginsWith("v", "DKIM1"))
-    return "its version is not DKIM1, in front";
-  const auto value = [](const absl::StatusOr<mailauth::TagList>& list, absl::string_view name,
-                        absl::string_view otherwise) {
-    const std::string* const tag = list.ok() ? list->Find(name) : nullptr;
-    return tag == nullptr ? std::string(otherwise) : WithoutBlanks(*tag);
-  };
-  if (there->Find("p") == nullptr) return "it has no key (p)";
-  if (value(there, "p", "").empty()) return "it says that the key is revoked (p is empty)";
-  if (value(there, "k", "rsa") != value(key, "k", "rsa")) return "its kind of key (k) is another";
-  if (value(there, "p", "") != value(key, "p", "")) return "its key (p) is another";
-  const std::string hashes = value(there, "h", "sha256");
-  const std::vector<std::string> hash_names = absl::StrSplit(hashes, ':');
-  if (std::find(hash_names.begin(), hash_names.end(), "sha256") == hash_names.end())
-    return "it does not allow sha256 (h)";
-  const std::vector<std::string> services = absl::StrSplit(value(there, "s", "*"), ':');
-  const bool for_mail = std::any_of(services.begin(), services.end(),
-                                    [](const std::string& each) { return each == "*" || each == "email"; });
-  if (!for_mail) return "it is not for mail (s)";
+  if (there->public_key.empty()) return "it says that the key is revoked (p is empty)";
+  if (!key.ok() || there->type != key->type) return "its kind of key (k) is another";
+  if (there->public_key != key->public_key) return "its key (p) is another";
+  if (!there->TakesSha256()) return "it does not allow sha256 (h)";
+  if (!there->IsForEmail()) return "it is not for mail (s)";
   return "";
 }
 
@@ -399,8 +376,9 @@ asio::awaitable<CheckLine> CheckKey(CheckContext& context, DkimExpectation key) 
   const Level missing = key.active ? Level::kError : Level::kWarning;
   if (texts.empty()) {
     co_return subject.Line(missing, "", key.value,
-                           key.active ? "Mail is signed with a key that nobody can find: publish it."
-                                      : "The key is not published, and signs nothing until it is.");
+                           key.active    ? "Mail is signed with a key that nobody can find: publish it."
+                           : key.retired ? "Mail that the key signed, and that is on its way, cannot be checked any more."
+                                         : "The key is not published, and signs nothing until it is.");
   }
   if (texts.size() > 1) {
     co_return subject.Line(Level::kError, absl::StrCat(texts.size(), " records"), key.value,

@@ -42,6 +42,8 @@ struct DkimExpectation {
   std::string value;
   // Mail is signed with it now; else it may be missing.
   bool active = false;
+  // Mail was signed with it: the record is to stay for mail that is on its way.
+  bool retired = false;
 };
 
 // What a domain's records should say.

@@ -23,9 +23,21 @@ absl::StatusOr<std::vector<std::string>> RelayHosts(Client& store) {
   return std::vector<std::string>(names.begin(), names.end());
 }
 
-absl::StatusOr<std::vector<DkimExpectation>> DkimKeysOf(Client&, const std::string&) {
-  // The store has no keys: they are asked for here as soon as it has.
-  return std::vector<DkimExpectation>();
+absl::StatusOr<std::vector<DkimExpectation>> DkimKeysOf(Client& store, const std::string& domain,
+                                                        absl::Time now) {
+  v1::ListDkimKeysRequest request;
+  request.set_domain(domain);
+  ASSIGN_OR_RETURN(const v1::ListDkimKeysResponse response, store.Call(store::kListDkimKeys, request));
+  std::vector<DkimExpectation> keys;
+  for (const v1::DkimKey& key : response.keys()) {
+    const bool retired = key.state() == v1::DkimKey::STATE_RETIRED;
+    if (retired && absl::FromUnixSeconds(key.record_end_time().seconds()) <= now) continue;
+    keys.push_back({.name = key.record().name(),
+                    .value = key.record().value(),
+                    .active = key.state() == v1::DkimKey::STATE_ACTIVE,
+                    .retired = retired});
+  }
+  return keys;
 }
 
 }  // namespace mailstead::ctl

@@ -67,6 +67,8 @@ Relay::Relay(store::StoreApi& store, net::IoThreads& threads, RelayJournal& jour
                    .port = options_.mta_sts_port,
                    .timeout = options_.timeouts.Capped(kStsHttpsTimeout)}),
       sts_(threads.first().get_executor(), cache_, sts_store_, sts_source_, journal, {.store_timeout = options_.store_timeout}),
+      key_watch_(store_, *resolver_, {.store_timeout = options_.store_timeout}, Clock::Steady()),
+      key_watch_timer_(Timers::Steady().NewTimer(threads.first().get_executor())),
       tls_(std::move(tls)),
       hashing_(kHashThreads, kMaxWaitingHashes) {
   const size_t count = std::min(threads_.count(), options_.sessions);
@@ -109,6 +111,7 @@ void Relay::Start() {
   asio::co_spawn(threads_.first(), Probe(), asio::detached);
   asio::co_spawn(threads_.first(), reporter_.Run(), asio::detached);
   if (options_.mta_sts) asio::co_spawn(threads_.first(), sts_.KeepFresh(), asio::detached);
+  asio::co_spawn(threads_.first(), WatchKeys(), asio::detached);
   for (const Place& place : workers_) asio::co_spawn(place.executor, place.worker->Run(), asio::detached);
 }
 
@@ -120,9 +123,18 @@ asio::awaitable<void> Relay::Probe() {
   }
 }
 
+asio::awaitable<void> Relay::WatchKeys() {
+  while (!stopping_) {
+    const absl::Duration wait = co_await key_watch_.Turn();
+    if (stopping_) break;
+    co_await key_watch_timer_->WaitUntil(Timers::Steady().Now() + wait);
+  }
+}
+
 asio::awaitable<void> Relay::End() {
   stopping_ = true;
   probe_timer_->Cancel();
+  key_watch_timer_->Cancel();
   for (const Place& place : workers_) {
     co_await asio::co_spawn(place.executor, StopOne(*place.worker), asio::use_awaitable);
   }

@@ -25,6 +25,7 @@
 #include "common/store/relay_api.h"
 #include "common/store/store_api.h"
 #include "common/store/sts_api.h"
+#include "smtpd/outbound/key_watch.h"
 #include "smtpd/outbound/relay_journal.h"
 #include "smtpd/outbound/sts_lookup.h"
 #include "smtpd/outbound/sts_source.h"
@@ -76,6 +77,7 @@ class Relay {
   asio::awaitable<void> Probe();
   // Whether DANE is on; tells of it. `validates`: what the probe has found, as far as that is known.
   void SetDane(std::optional<bool> validates);
+  asio::awaitable<void> WatchKeys();
 
   net::IoThreads& threads_;
   RelayJournal& journal_;
@@ -95,6 +97,8 @@ class Relay {
   http::HttpsClient https_;
   // On the first I/O thread, but for what it is told.
   TlsReporter reporter_;
+  KeyWatch key_watch_;
+  const std::unique_ptr<Timer> key_watch_timer_;
   // On the first I/O thread.
   bool stopping_ = false;
   store::StsApi sts_store_;

@@ -13,6 +13,7 @@
 #include "common/base/status.h"
 #include "common/store/limits.h"
 #include "common/store/tls_report_limits.h"
+#include "smtpd/outbound/signing_input.h"
 #include "smtpd/outbound/site_name.h"
 
 namespace mailstead::smtp::outbound {
@@ -89,6 +90,14 @@ store::QueueReport NoAddressOfFamily(const store::QueueAttempt& attempt, const s
                           store::QueueReport::Sign::kUnreachable);
 }
 
+// Without its signature it is not sent: where the author's domain wants one it would be refused, or taken for a forgery.
+store::QueueReport NotSigned(const store::QueueAttempt& attempt, const absl::Status& why) {
+  const std::string text = absl::StrCat("the message could not be signed: ", why.message());
+  // RFC 3463 section 3.8: a security function that failed; section 3.7: content that cannot be conveyed.
+  const bool never = absl::IsInvalidArgument(why);
+  return ReportWithoutWay(attempt, never ? "5.6.0" : "4.7.0", text, store::QueueReport::Sign::kNone);
+}
+
 }  // namespace
 
 // A message of the queue: in memory when it is small, else read from the store as often as it is sent. The first reading of a
@@ -100,21 +109,27 @@ class Worker::FetchedBody final : public Body {
         message_(attempt.message),
         size_bytes_(attempt.size_bytes),
         context_(std::move(context)),
-        whole_(attempt.content) {}
+        whole_(attempt.content) {
+    if (attempt.to_be_signed) signing_.emplace();
+  }
 
   asio::awaitable<absl::Status> Fetch() {
     ContentCheck check;
+    const auto look = [this, &check](absl::string_view octets) {
+      check.Feed(octets);
+      if (signing_.has_value()) signing_->Feed(octets);
+    };
     if (size_bytes_ <= static_cast<int64_t>(store::kWholeMessageBytes)) {
       if (whole_.empty()) {
         CO_ASSIGN_OR_RETURN(whole_, co_await store_.FetchWhole(message_, context_));
       }
-      check.Feed(whole_);
+      look(whole_);
     } else {
       const std::unique_ptr<store::RelayApi::Body> stream = store_.Fetch(message_, context_);
       for (;;) {
         CO_ASSIGN_OR_RETURN(const std::string piece, co_await stream->Read());
         if (piece.empty()) break;
-        check.Feed(piece);
+        look(piece);
       }
     }
     content_ = check.Finish();
@@ -122,9 +137,22 @@ class Worker::FetchedBody final : public Body {
     co_return absl::DataLossError("the store gave fewer bytes than it had named");
   }
 
+  // Behind Fetch: puts signatures in front, where they are wanted. Last of all, over the octets that go out; and what is
+  // said of the message's size counts them.
+  asio::awaitable<absl::Status> Sign(const store::QueueAttempt& attempt) {
+    if (!signing_.has_value()) co_return absl::OkStatus();
+    CO_ASSIGN_OR_RETURN(std::optional<store::SigningRequest> request, signing_->Finish(attempt));
+    signing_.reset();
+    if (!request.has_value()) co_return absl::OkStatus();
+    CO_ASSIGN_OR_RETURN(signatures_, co_await store_.Sign(*std::move(request), context_));
+    content_.size_bytes += signatures_.size();
+    co_return absl::OkStatus();
+  }
+
   const Content& content() const override { return content_; }
 
   asio::awaitable<absl::Status> Rewind() override {
+    signatures_offset_ = 0;
     offset_ = 0;
     piece_.clear();
     if (whole_.empty()) stream_ = store_.Fetch(message_, context_);
@@ -132,6 +160,11 @@ class Worker::FetchedBody final : public Body {
   }
 
   asio::awaitable<absl::StatusOr<std::string>> Next(size_t max_bytes) override {
+    if (signatures_offset_ < signatures_.size()) {
+      std::string piece = signatures_.substr(signatures_offset_, max_bytes);
+      signatures_offset_ += piece.size();
+      co_return piece;
+    }
     if (!whole_.empty()) {
       std::string piece = whole_.substr(offset_, max_bytes);
       offset_ += piece.size();
@@ -152,6 +185,10 @@ class Worker::FetchedBody final : public Body {
   const int64_t size_bytes_;
   const store::CallContext context_;
   Content content_;
+  std::optional<SigningInput> signing_;
+  // DKIM-Signature fields.
+  std::string signatures_;
+  size_t signatures_offset_ = 0;
   std::string whole_;
   size_t offset_ = 0;
   std::unique_ptr<store::RelayApi::Body> stream_;
@@ -282,6 +319,11 @@ asio::awaitable<DeliveryResult> Worker::Deliver(const store::QueueAttempt& attem
     result.report =
         ReportWithoutWay(attempt, "4.3.0", absl::StrCat("the message could not be read: ", fetched.message()),
                          store::QueueReport::Sign::kNone);
+    co_return result;
+  }
+  const absl::Status is_signed = co_await body.Sign(attempt);
+  if (!is_signed.ok()) {
+    result.report = NotSigned(attempt, is_signed);
     co_return result;
   }
   Delivery delivery{attempt, std::move(ways.ways), ways.some_unresolved, body, pool_};

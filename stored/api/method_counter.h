@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "stored/core/authenticator.h"
+#include "stored/core/dkim_keys.h"
 #include "stored/core/queue.h"
 
 namespace mailstead::stored {
@@ -23,6 +24,8 @@ class MethodCounter {
   virtual void CountQueueEvent(QueueEvent::Kind kind) = 0;
   // What a sender was to be told could not be stored.
   virtual void CountDroppedNotice() = 0;
+  // A message that was to be signed.
+  virtual void CountSigned(DkimObserver::Outcome outcome) = 0;
 };
 
 }  // namespace mailstead::stored

@@ -11,6 +11,7 @@
 #include "stored/api/backup.h"
 #include "stored/api/delivery.h"
 #include "stored/api/directory.h"
+#include "stored/api/dkim.h"
 #include "stored/api/lease.h"
 #include "stored/api/maildrop.h"
 #include "stored/api/message.h"
@@ -121,6 +122,12 @@ void AddMethods(Environment& environment, rpc::MethodTable& table) {
   store("RouteService/ListRoutes", kPlain, kListingCost, ListRoutes);
   store("RouteService/DeleteRoute", kAudited, kSmallCost, DeleteRoute);
 
+  store("DkimService/CreateDkimKey", kAudited, kSmallCost, CreateDkimKey);
+  store("DkimService/ListDkimKeys", kPlain, kListingCost, ListDkimKeys);
+  store("DkimService/RotateDkimKeys", kAudited, kSmallCost, RotateDkimKeys);
+  store("DkimService/ActivateDkimKey", kAudited, kSmallCost, ActivateDkimKey);
+  store("DkimService/DeleteDkimKey", kAudited, kSmallCost, DeleteDkimKey);
+
   frontend("AuthService/Authenticate", kSmtp | kPop, kBatched, kListingCost, Authenticate);
   frontend("AuthService/CheckSender", kSmtp, kBatched, kSmallCost, CheckSender);
   frontend("AuthService/ListLoginChanges", kSmtp | kPop, kBatched, kListingCost, ListLoginChanges);
@@ -140,6 +147,9 @@ void AddMethods(Environment& environment, rpc::MethodTable& table) {
   frontend("RelayService/ReportAttempts", kRelay, kBatched, kSmallCost, ReportAttempts);
   frontend("StsService/GetStsPolicy", kRelay, kBatched, kStsCost, GetStsPolicy);
   frontend("StsService/KeepStsPolicy", kRelay, kBatched, kStsCost, KeepStsPolicy);
+  frontend("SigningService/SignMessage", kRelay, kBatched, kSmallCost, SignMessage);
+  frontend("SigningService/ListPendingKeys", kRelay, kBatched, kSmallCost, ListPendingKeys);
+  frontend("SigningService/ReportKeyRecords", kRelay, kBatched, kListingCost, ReportKeyRecords);
   frontend("TlsService/ListTicketKeys", kSmtp | kPop, kBatched, kSmallCost, ListTicketKeys);
   frontend("TlsReportService/CountTlsSessions", kRelay, kBatched, kTlsReportsCost, CountTlsSessions);
   frontend("TlsReportService/LeaseTlsReports", kRelay, kBatched, kTlsReportsCost, LeaseTlsReports);

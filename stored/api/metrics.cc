@@ -48,6 +48,9 @@ constexpr QueueEvent::Kind kQueueEvents[] = {QueueEvent::Kind::kDelivered, Queue
                                              QueueEvent::Kind::kDeferred,  QueueEvent::Kind::kExpired,
                                              QueueEvent::Kind::kCancelled, QueueEvent::Kind::kDelayTold};
 
+// Of DkimObserver::Outcome.
+constexpr absl::string_view kSigningOutcomes[] = {"signed", "no_key", "no_author", "failed"};
+
 absl::string_view OutcomeName(QueueEvent::Kind kind) {
   switch (kind) {
     case QueueEvent::Kind::kDelivered:
@@ -149,6 +152,10 @@ struct Metrics::Impl {
                            .Register(registry)),
         notices_dropped(MakeCounter(registry, "mailstead_store_notices_dropped_total",
                                     "Notices to senders that could not be stored")),
+        dkim_messages(prometheus::BuildCounter()
+                          .Name("mailstead_store_dkim_messages_total")
+                          .Help("Messages that were to be signed, by what came of it")
+                          .Register(registry)),
         queue_messages(MakeGauge(registry, "mailstead_store_queue_messages", "Messages in the queue for other hosts")),
         queue_recipients(MakeGauge(registry, "mailstead_store_queue_recipients", "Their recipients")),
         queue_in_flight(
@@ -161,6 +168,9 @@ struct Metrics::Impl {
     for (int result = 0; result <= static_cast<int>(kLastLoginResult); ++result)
       LoginCounter(static_cast<LoginResult>(result));
     for (const QueueEvent::Kind kind : kQueueEvents) QueueCounter(kind);
+    for (size_t i = 0; i < signed_messages.size(); ++i) {
+      signed_messages[i] = &dkim_messages.Add({{"outcome", std::string(kSigningOutcomes[i])}});
+    }
   }
 
   Counter& LoginCounter(LoginResult result) { return logins.Add({{"result", std::string(NameOf(result))}}); }
@@ -201,6 +211,9 @@ struct Metrics::Impl {
   Gauge& healthy;
   Family<Counter>& queue_outcomes;
   Counter& notices_dropped;
+  Family<Counter>& dkim_messages;
+  // By DkimObserver::Outcome.
+  std::array<Counter*, std::size(kSigningOutcomes)> signed_messages = {};
   Gauge& queue_messages;
   Gauge& queue_recipients;
   Gauge& queue_in_flight;
@@ -288,6 +301,10 @@ void Metrics::SetEngine(const engine::EngineStatus& status) {
 void Metrics::CountQueueEvent(QueueEvent::Kind kind) { impl_->QueueCounter(kind).Increment(); }
 
 void Metrics::CountDroppedNotice() { impl_->notices_dropped.Increment(); }
+
+void Metrics::CountSigned(DkimObserver::Outcome outcome) {
+  impl_->signed_messages[static_cast<size_t>(outcome)]->Increment();
+}
 
 void Metrics::SetQueue(const engine::QueueStatus& status, int64_t relay_count, absl::Time now) {
   impl_->queue_messages.Set(static_cast<double>(status.message_count));

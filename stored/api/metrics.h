@@ -33,6 +33,7 @@ class Metrics final : public MethodCounter {
   void CountCommit(int64_t deleted_count) override;
   void CountQueueEvent(QueueEvent::Kind kind) override;
   void CountDroppedNotice() override;
+  void CountSigned(DkimObserver::Outcome outcome) override;
   // A commit, or whatever else was written and synced, has ended.
   void ObserveCommit(absl::Duration took);
   void SetEngine(const engine::EngineStatus& status);

@@ -17,6 +17,7 @@
 #include "stored/api/auth.h"
 #include "stored/api/environment.h"
 #include "stored/core/intake.h"
+#include "stored/rules/lane.h"
 
 namespace mailstead::stored {
 
@@ -71,7 +72,7 @@ Task<absl::StatusOr<Taken>> TakePieces(Environment& environment, rpc::Call& call
         CO_ASSIGN_OR_RETURN(const AccountId sender, co_await CheckSending(environment, call, grant));
         intake.AllowRelay();
         intake.LimitLines();
-        intake.SetLane(absl::StrCat("account ", sender.value));
+        intake.SetLane(rules::AccountLane(sender));
       }
       CO_RETURN_IF_ERROR(co_await intake.Begin(*std::move(piece.envelope)));
     }
@@ -95,6 +96,7 @@ Task<absl::StatusOr<Taken>> Receive(Environment& environment, rpc::Call& call, r
                                     Relay relay) {
   Intake intake(environment.core.intake, std::move(scope), promise);
   if (relay == Relay::kAllowed) {
+    intake.SetOperatorLane();
     intake.AllowRelay();
     intake.LimitLines();
   }

@@ -11,6 +11,7 @@ namespace {
 
 // What waits for a thread. More is answered RESOURCE_EXHAUSTED at once.
 constexpr size_t kMaxQueuedHashes = 4096;
+constexpr size_t kMaxQueuedSignatures = 4096;
 
 size_t HashThreads(size_t wanted) {
   // Logins and large messages are hashed while an import of accounts keeps as many threads busy as there are
@@ -31,6 +32,7 @@ Core::Core(engine::Engine& engine, Executor& executor, const Clock& clock, CoreO
       executor(executor),
       clock(clock),
       hash_pool(HashThreads(options.hash_threads), kMaxQueuedHashes),
+      sign_pool(std::max(1u, std::thread::hardware_concurrency()), kMaxQueuedSignatures),
       directory(engine.directory(), clock, options.scram_iterations, hash_pool, executor, &login_changes),
       recipients(engine.directory(), std::move(options.postmaster)),
       routes(engine.routes(), engine.directory(), clock, options.secrets_key),
@@ -47,6 +49,8 @@ Core::Core(engine::Engine& engine, Executor& executor, const Clock& clock, CoreO
       intake{engine.messages(), recipients, &routes, hash_pool, executor, clock, options.max_message_bytes,
              options.queue_lifetime, options.delay_notice_after, &notices},
       notices(intake, engine.queue(), options.host_name),
+      dkim_keys(engine.dkim(), engine.directory(), clock, options.secrets_key, hash_pool, executor),
+      dkim_signer(dkim_keys, engine.dkim(), engine.directory(), engine.queue(), clock, sign_pool, executor),
       queue(engine.queue(), routes, intake, notices, clock, Clock::Steady(), timers, executor),
       tls_reports(engine.tls_reports(), intake, clock, options.host_name, std::move(options.tls_reports)) {}
 

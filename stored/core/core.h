@@ -11,6 +11,8 @@
 #include "stored/core/authenticator.h"
 #include "stored/core/credentials.h"
 #include "stored/core/directory.h"
+#include "stored/core/dkim_keys.h"
+#include "stored/core/dkim_signer.h"
 #include "stored/core/grant.h"
 #include "stored/core/intake.h"
 #include "stored/core/login_changes.h"
@@ -39,7 +41,8 @@ struct CoreOptions {
   // a key of each incarnation of the store, which is derived from the second.
   std::string decoy_secret;
   std::string grant_key;
-  // What passwords of routes are sealed under: 256 random bits, kept apart from the store; empty: routes have no passwords.
+  // What passwords of routes and keys that sign mail are sealed under: 256 random bits, kept apart from the store; empty:
+  // there are none.
   std::string secrets_key;
   int64_t max_message_bytes = 64 << 20;
   // What notices to senders say they are from.
@@ -68,6 +71,8 @@ struct Core {
   const Clock& clock;
   TimerQueue timers;
   WorkerPool hash_pool;
+  // Apart from logins and large messages, which take much longer.
+  WorkerPool sign_pool;
   LoginChanges login_changes;
   Directory directory;
   RecipientResolver recipients;
@@ -83,6 +88,8 @@ struct Core {
   const absl::Duration removal_wait;
   IntakeContext intake;
   Notices notices;
+  DkimKeys dkim_keys;
+  DkimSigner dkim_signer;
   OutboundQueue queue;
   TlsReports tls_reports;
 };

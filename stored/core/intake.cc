@@ -20,6 +20,7 @@
 #include "stored/core/names.h"
 #include "stored/core/notices.h"
 #include "stored/core/offload.h"
+#include "stored/rules/lane.h"
 #include "stored/rules/queue.h"
 
 namespace mailstead::stored {
@@ -493,6 +494,7 @@ Task<absl::StatusOr<engine::NewMessage>> Intake::MakeMessage(std::string trace) 
   // Also where nothing is to go there yet: a copy may have to wait.
   message.queued.recipients = std::move(queued_);
   message.queued.lane = lane_.empty() ? DomainOf(envelope_.reverse_path) : lane_;
+  if (by_operator_) message.queued.lane = rules::OperatorLane(message.queued.lane);
   message.queued.expire_time = message.deliver_time + context_.queue_lifetime;
   message.queued.delay_notice_time = message.deliver_time + context_.delay_notice_after;
   co_return message;

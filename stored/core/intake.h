@@ -120,6 +120,8 @@ class Intake {
   void LimitLines() { limits_lines_ = true; }
   // Whose mail takes turns with that of others (engine::NewQueued::lane). Without one: the sender's domain.
   void SetLane(std::string lane) { lane_ = std::move(lane); }
+  // An operator, or an application, brings it: as others do, and as mail that was made here.
+  void SetOperatorLane() { by_operator_ = true; }
 
   // The content stays in memory, whatever its size: it is the store's own.
   void KeepWhole() { keep_whole_ = true; }
@@ -184,6 +186,7 @@ class Intake {
   bool limits_lines_ = false;
   bool keep_whole_ = false;
   std::string lane_;
+  bool by_operator_ = false;
   std::vector<engine::NewQueuedRecipient> queued_;
   // The addresses of those.
   absl::flat_hash_set<std::string> queued_addresses_;

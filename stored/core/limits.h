@@ -72,6 +72,16 @@ inline constexpr size_t kMaxLogTextBytes = 128;
 inline constexpr size_t kMaxRouteHosts = 10;
 inline constexpr size_t kMaxRouteUserBytes = 255;  // RFC 4616 section 2
 
+// RFC 8301 section 3.2 wants 2,048 bits at least; what is longer not everybody has the time for.
+inline constexpr int kDefaultRsaBits = 2048;
+inline constexpr int kEd25519Bits = 256;
+// proto: SignMessageRequest. What a front-end gathers (common/mailauth/signed_header.h) is below both.
+inline constexpr size_t kMaxSignedNames = 400;
+inline constexpr size_t kMaxSignedHeaderBytes = 2'000'000;
+// proto: ListPendingKeys, ReportKeyRecords.
+inline constexpr size_t kMaxLooks = 20;
+inline constexpr size_t kMaxKeyRecords = 10;
+
 inline constexpr size_t kMaxDeleteMessages = 10'000;
 
 }  // namespace mailstead::stored

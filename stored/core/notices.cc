@@ -10,6 +10,7 @@
 #include "common/mail/dsn/notice.h"
 #include "common/mail/dsn/writer.h"
 #include "stored/core/digest.h"
+#include "stored/rules/lane.h"
 
 namespace mailstead::stored {
 namespace {
@@ -115,7 +116,7 @@ Task<absl::StatusOr<engine::NewNotice>> Notices::Write(dsn::Notice notice) {
 
   Intake intake(intake_, std::string(kScope), Promise::kGiven);
   intake.AllowRelay();
-  intake.SetLane(std::string(kScope));
+  intake.SetLane(std::string(rules::kNoticeLane));
   intake.KeepWhole();
   written.envelope.delivery_id = std::move(notice.id);
   CO_RETURN_IF_ERROR(co_await intake.Begin(std::move(written.envelope)));

@@ -31,6 +31,7 @@
 #include "common/base/task.h"
 #include "stored/engine/tls_report.h"
 #include "stored/engine/sts.h"
+#include "stored/engine/dkim.h"
 #include "stored/engine/types.h"
 
 namespace mailstead::engine {
@@ -338,6 +339,7 @@ class Engine {
   virtual RouteEngine& routes() = 0;
   virtual TlsReportEngine& tls_reports() = 0;
   virtual StsEngine& sts() = 0;
+  virtual DkimEngine& dkim() = 0;
   virtual UpkeepEngine& upkeep() = 0;
   virtual BackupEngine& backups() = 0;
 };

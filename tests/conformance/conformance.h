@@ -182,6 +182,36 @@ class StsConformance : public EngineConformance {
   }
 };
 
+class DkimConformance : public EngineConformance {
+ protected:
+  absl::Status Create(std::string domain, DkimKey key) {
+    return BlockOn(facets().dkim().Create(std::move(domain), std::move(key)));
+  }
+  absl::Status Activate(std::string domain, std::string selector, absl::Time time) {
+    return BlockOn(facets().dkim().Activate(std::move(domain), std::move(selector), time));
+  }
+  absl::Status Remove(std::string domain, std::string selector, bool even_active = false) {
+    return BlockOn(facets().dkim().Delete(std::move(domain), std::move(selector), even_active));
+  }
+  std::vector<DkimKey> Keys(std::string domain) {
+    const auto keys = BlockOn(facets().dkim().Find(std::move(domain)));
+    EXPECT_OK(keys.status());
+    return keys.ok() ? *keys : std::vector<DkimKey>();
+  }
+  // Names of domains that have keys.
+  std::vector<std::string> Domains(std::string after = "", size_t limit = 1000, bool only_pending = false) {
+    const auto page = BlockOn(facets().dkim().List(std::move(after), limit, only_pending));
+    EXPECT_OK(page.status());
+    std::vector<std::string> names;
+    if (!page.ok()) return names;
+    for (const DkimDomain& domain : *page) {
+      EXPECT_EQ(domain.keys, Keys(domain.name));
+      names.push_back(domain.name);
+    }
+    return names;
+  }
+};
+
 class QueueConformance : public EngineConformance {
  protected:
   // To recipients at the hosts that their addresses name, with a trace; `lane` is its sender's.
@@ -235,6 +265,7 @@ class QueueConformance : public EngineConformance {
   INSTANTIATE_TEST_SUITE_P(name, RouteConformance, testing::Values(kind), EngineKindName);     \
   INSTANTIATE_TEST_SUITE_P(name, TlsReportConformance, testing::Values(kind), EngineKindName); \
   INSTANTIATE_TEST_SUITE_P(name, StsConformance, testing::Values(kind), EngineKindName);       \
+  INSTANTIATE_TEST_SUITE_P(name, DkimConformance, testing::Values(kind), EngineKindName);      \
   INSTANTIATE_TEST_SUITE_P(name, UpkeepConformance, testing::Values(kind), EngineKindName)
 
 inline std::string EngineKindName(const testing::TestParamInfo<EngineKind>& info) { return info.param.name; }

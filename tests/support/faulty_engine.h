@@ -165,6 +165,7 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
         routes_(*this, behind),
         tls_reports_(*this, behind),
         sts_(*this, behind),
+        dkim_(*this, behind),
         upkeep_(*this, behind),
         backups_(behind.backups()) {}
 
@@ -176,6 +177,7 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
   engine::RouteEngine& routes() override { return routes_; }
   engine::TlsReportEngine& tls_reports() override { return tls_reports_; }
   engine::StsEngine& sts() override { return sts_; }
+  engine::DkimEngine& dkim() override { return dkim_; }
   engine::UpkeepEngine& upkeep() override { return upkeep_; }
   engine::BackupEngine& backups() override { return backups_; }
 
@@ -437,6 +439,30 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
     engine::StsEngine& behind_;
   };
 
+  class Dkim final : public engine::DkimEngine {
+   public:
+    Dkim(EngineFaults& faults, engine::Engine& behind) : faults_(faults), behind_(behind.dkim()) {}
+    Result<std::vector<engine::DkimKey>> Find(std::string domain) override {
+      return faults_.Run("Dkim.Find", behind_.Find(std::move(domain)));
+    }
+    Result<std::vector<engine::DkimDomain>> List(std::string after, size_t limit, bool only_pending) override {
+      return faults_.Run("Dkim.List", behind_.List(std::move(after), limit, only_pending));
+    }
+    Task<absl::Status> Create(std::string domain, engine::DkimKey key) override {
+      return faults_.Run("Dkim.Create", behind_.Create(std::move(domain), std::move(key)));
+    }
+    Task<absl::Status> Activate(std::string domain, std::string selector, absl::Time time) override {
+      return faults_.Run("Dkim.Activate", behind_.Activate(std::move(domain), std::move(selector), time));
+    }
+    Task<absl::Status> Delete(std::string domain, std::string selector, bool even_active) override {
+      return faults_.Run("Dkim.Delete", behind_.Delete(std::move(domain), std::move(selector), even_active));
+    }
+
+   private:
+    EngineFaults& faults_;
+    engine::DkimEngine& behind_;
+  };
+
   class Upkeep final : public engine::UpkeepEngine {
    public:
     Upkeep(EngineFaults& faults, engine::Engine& behind) : faults_(faults), behind_(behind.upkeep()) {}
@@ -467,6 +493,7 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
   Routes routes_;
   TlsReports tls_reports_;
   Sts sts_;
+  Dkim dkim_;
   Upkeep upkeep_;
   engine::BackupEngine& backups_;
 };

@@ -115,6 +115,7 @@ absl::Status DeleteOne(MemoryShared& shared, const DomainKey& key, int64_t expec
     return rules::NotEmpty(key.name, "aliases");
   }
   state.domains.erase(it);
+  state.dkim_keys.erase(name);
   return absl::OkStatus();
 }
 

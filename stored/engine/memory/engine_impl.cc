@@ -22,6 +22,7 @@ class MemoryEngine final : public Engine {
         routes_(shared_),
         tls_reports_(shared_),
         sts_(shared_),
+        dkim_(shared_),
         upkeep_(shared_) {}
 
   DirectoryEngine& directory() override { return directory_; }
@@ -32,6 +33,7 @@ class MemoryEngine final : public Engine {
   RouteEngine& routes() override { return routes_; }
   TlsReportEngine& tls_reports() override { return tls_reports_; }
   StsEngine& sts() override { return sts_; }
+  DkimEngine& dkim() override { return dkim_; }
   UpkeepEngine& upkeep() override { return upkeep_; }
   BackupEngine& backups() override { return backups_; }
 
@@ -45,6 +47,7 @@ class MemoryEngine final : public Engine {
   MemoryRoutes routes_;
   MemoryTlsReports tls_reports_;
   MemorySts sts_;
+  MemoryDkim dkim_;
   MemoryUpkeep upkeep_;
   MemoryBackups backups_;
 };

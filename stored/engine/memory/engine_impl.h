@@ -95,6 +95,8 @@ struct MemoryStore::State {
   std::map<TlsReportKey, TlsReport> tls_reports ABSL_GUARDED_BY(mutex);
   // By domain.
   std::map<std::string, StsPolicy> sts_policies ABSL_GUARDED_BY(mutex);
+  // By their domain; never empty.
+  std::map<std::string, std::vector<DkimKey>> dkim_keys ABSL_GUARDED_BY(mutex);
   // By scope and delivery id.
   std::map<std::pair<std::string, std::string>, ReceiptAt> receipts ABSL_GUARDED_BY(mutex);
   std::map<std::string, rules::Lease> leases ABSL_GUARDED_BY(mutex);
@@ -285,6 +287,23 @@ class MemorySts final : public StsEngine {
   Task<absl::StatusOr<StsPolicy>> Keep(StsFetch fetch, int64_t limit) override;
 
  private:
+  MemoryShared& shared_;
+};
+
+class MemoryDkim final : public DkimEngine {
+ public:
+  explicit MemoryDkim(MemoryShared& shared) : shared_(shared) {}
+  Task<absl::StatusOr<std::vector<DkimKey>>> Find(std::string domain) override;
+  Task<absl::StatusOr<std::vector<DkimDomain>>> List(std::string after, size_t limit, bool only_pending) override;
+  Task<absl::Status> Create(std::string domain, DkimKey key) override;
+  Task<absl::Status> Activate(std::string domain, std::string selector, absl::Time time) override;
+  Task<absl::Status> Delete(std::string domain, std::string selector, bool even_active) override;
+
+ private:
+  // `change` is told of the state, under its mutex, and of the domain's keys, which it changes or refuses to.
+  template <typename Change>
+  absl::Status Apply(const std::string& domain, Change change);
+
   MemoryShared& shared_;
 };
 

@@ -210,6 +210,9 @@ class DeleteChange final : public Change {
       if (used) return rules::NotEmpty(domain.name, kind == kAccountKind ? "accounts" : "aliases");
     }
     batch.Delete(Family::kDirectory, key);
+    for (const char kind : {kDkimKind, kPendingDkimKind}) {
+      batch.Delete(Family::kDirectory, DkimDomainKey(kind, domain.name));
+    }
     --batch.counters().domain_count;
     return absl::OkStatus();
   }

@@ -32,6 +32,7 @@ class RocksDbEngine final : public Engine {
         routes_(shared_),
         tls_reports_(shared_),
         sts_(shared_),
+        dkim_(shared_),
         upkeep_(shared_, leases_),
         backups_(shared_) {}
   ~RocksDbEngine() override {
@@ -55,6 +56,7 @@ class RocksDbEngine final : public Engine {
   RouteEngine& routes() override { return routes_; }
   TlsReportEngine& tls_reports() override { return tls_reports_; }
   StsEngine& sts() override { return sts_; }
+  DkimEngine& dkim() override { return dkim_; }
   UpkeepEngine& upkeep() override { return upkeep_; }
   BackupEngine& backups() override { return backups_; }
 
@@ -68,6 +70,7 @@ class RocksDbEngine final : public Engine {
   RocksDbRoutes routes_;
   RocksDbTlsReports tls_reports_;
   RocksDbSts sts_;
+  RocksDbDkim dkim_;
   RocksDbUpkeep upkeep_;
   RocksDbBackups backups_;
 };

@@ -259,6 +259,19 @@ class RocksDbSts final : public StsEngine {
   RocksDbShared& shared_;
 };
 
+class RocksDbDkim final : public DkimEngine {
+ public:
+  explicit RocksDbDkim(RocksDbShared& shared) : shared_(shared) {}
+  Task<absl::StatusOr<std::vector<DkimKey>>> Find(std::string domain) override;
+  Task<absl::StatusOr<std::vector<DkimDomain>>> List(std::string after, size_t limit, bool only_pending) override;
+  Task<absl::Status> Create(std::string domain, DkimKey key) override;
+  Task<absl::Status> Activate(std::string domain, std::string selector, absl::Time time) override;
+  Task<absl::Status> Delete(std::string domain, std::string selector, bool even_active) override;
+
+ private:
+  RocksDbShared& shared_;
+};
+
 // A step of Verify, on a thread that may wait for the disk.
 absl::StatusOr<VerifyStep> VerifyNow(Database& database, Readers& readers, AccountId account,
                                      VerifyCursor from);

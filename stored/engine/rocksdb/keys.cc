@@ -128,6 +128,12 @@ std::string KeyOfRoute(const RouteKey& route) {
   return absl::StrCat(absl::string_view(&kRouteKind, 1), route.destination, kNul, route.sender_domain);
 }
 
+std::string DkimDomainKey(char kind, absl::string_view domain) {
+  return absl::StrCat(absl::string_view(&kind, 1), domain);
+}
+
+std::string DomainOfDkimKey(absl::string_view key) { return std::string(key.substr(1)); }
+
 std::string MailboxKey(AccountId account) { return NumberKey(account.value); }
 
 std::string RemovalKey(AccountId account, int64_t removal_count) {

@@ -2,7 +2,7 @@
 //
 //   default    "counters" | "epoch" | "incarnation" | "doomed/" account
 //   directory  'd' domain | 'a' domain NUL local-part | 'l' domain NUL local-part | 'm' account |
-//              'r' destination NUL sender_domain
+//              'r' destination NUL sender_domain | 'k' domain | 'p' domain
 //   mailbox    account | account removal_count
 //   message    account message
 //   body       body chunk
@@ -79,6 +79,11 @@ std::string AddressPrefix(char kind, absl::string_view domain);
 std::string AccountIdKey(AccountId account);
 
 inline constexpr char kRouteKind = 'r';
+// Of a domain's keys that sign mail, and of the mark that one of them is pending. The inverse.
+inline constexpr char kDkimKind = 'k';
+inline constexpr char kPendingDkimKind = 'p';
+std::string DkimDomainKey(char kind, absl::string_view domain);
+std::string DomainOfDkimKey(absl::string_view key);
 // Of a route: byte order is the order of RouteKeys. The parts hold no NUL.
 std::string KeyOfRoute(const RouteKey& route);
 

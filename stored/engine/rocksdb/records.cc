@@ -20,6 +20,11 @@
 //                                               mailbox: of the account, 0 for none
 //                                               tls: 0 may, 1 none, 2 require, 3 verify
 //   host      = name:string port:number
+//   dkim      = 1 key_count:number dkim_key*
+//   dkim_key  = selector:string type:number bits:number state:number sealed_private_key:string public_key:string
+//                 create_time:time activate_time:time retire_time:time
+//                                               type: 0 RSA, 1 Ed25519
+//                                               state: 0 pending, 1 active, 2 retired
 //   credential = kind:number iterations:number salt:string stored_key:string server_key:string crypt_hash:string
 //                credential_version:number      kind: 0 none, 1 SCRAM-SHA-256, 2 crypt
 //   counters  = 2 next_account:number domain_count:number account_count:number alias_count:number
@@ -495,6 +500,47 @@ absl::Status Decode(absl::string_view bytes, Route& route) {
       .String(route.ehlo_name)
       .Time(route.update_time);
   route.tls = static_cast<Route::Tls>(tls);
+  return decoder.Finish();
+}
+
+std::string Encode(const DkimRecord& dkim) {
+  Encoder encoder(1);
+  encoder.Number(static_cast<int64_t>(dkim.keys.size()));
+  for (const DkimKey& key : dkim.keys) {
+    encoder.String(key.selector)
+        .Number(static_cast<int64_t>(key.type))
+        .Number(key.bits)
+        .Number(static_cast<int64_t>(key.state))
+        .String(key.sealed_private_key)
+        .String(key.public_key)
+        .Time(key.create_time)
+        .Time(key.activate_time)
+        .Time(key.retire_time);
+  }
+  return encoder.Take();
+}
+
+absl::Status Decode(absl::string_view bytes, DkimRecord& dkim) {
+  Decoder decoder("dkim", bytes, 1);
+  size_t count;
+  dkim.keys.clear();
+  decoder.Count(count);
+  for (size_t i = 0; i < count && !decoder.failed(); ++i) {
+    DkimKey& key = dkim.keys.emplace_back();
+    int64_t type;
+    int64_t state;
+    decoder.String(key.selector)
+        .Number(type, static_cast<int64_t>(mailauth::KeyType::kEd25519))
+        .Small(key.bits)
+        .Number(state, static_cast<int64_t>(DkimKey::State::kRetired))
+        .String(key.sealed_private_key)
+        .String(key.public_key)
+        .Time(key.create_time)
+        .Time(key.activate_time)
+        .Time(key.retire_time);
+    key.type = static_cast<mailauth::KeyType>(type);
+    key.state = static_cast<DkimKey::State>(state);
+  }
   return decoder.Finish();
 }
 

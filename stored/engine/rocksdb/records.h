@@ -14,6 +14,7 @@
 #include "common/store/ids.h"
 #include "stored/engine/tls_report.h"
 #include "stored/engine/sts.h"
+#include "stored/engine/dkim.h"
 #include "stored/engine/types.h"
 #include "stored/rules/destination.h"
 #include "stored/rules/lease.h"
@@ -46,6 +47,11 @@ struct Counters {
   // Destinations for which nothing waits.
   int64_t remembered_count = 0;
   bool operator==(const Counters&) const = default;
+};
+
+// The keys of a domain that sign its mail.
+struct DkimRecord {
+  std::vector<DkimKey> keys;
 };
 
 struct MessageRecord {
@@ -135,6 +141,7 @@ std::string Encode(const Domain& domain);
 std::string Encode(const Account& account);  // without its usage
 std::string Encode(const Alias& alias);
 std::string Encode(const Route& route);
+std::string Encode(const DkimRecord& dkim);
 std::string Encode(const Counters& counters);
 std::string Encode(const rules::Mailbox& mailbox);
 std::string Encode(const Removal& removal);
@@ -160,6 +167,7 @@ absl::Status Decode(absl::string_view bytes, Domain& domain);
 absl::Status Decode(absl::string_view bytes, Account& account);
 absl::Status Decode(absl::string_view bytes, Alias& alias);
 absl::Status Decode(absl::string_view bytes, Route& route);
+absl::Status Decode(absl::string_view bytes, DkimRecord& dkim);
 absl::Status Decode(absl::string_view bytes, Counters& counters);
 absl::Status Decode(absl::string_view bytes, rules::Mailbox& mailbox);
 absl::Status Decode(absl::string_view bytes, Removal& removal);

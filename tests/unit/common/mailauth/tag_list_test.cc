@@ -1,6 +1,6 @@
 #include "common/mailauth/tag_list.h"
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 #include <string>
 
@@ -37,6 +37,21 @@ TEST(TagList, FindsThem) {
   EXPECT_EQ(list.Find("P"), nullptr);
   EXPECT_TRUE(list.BeginsWith("v", "DMARC1"));
   EXPECT_FALSE(list.BeginsWith("p", "none"));
+}
+
+TEST(TagList, IsBounded) {
+  std::string tags;
+  for (size_t i = 0; i < kMaxTags; ++i) absl::StrAppend(&tags, i == 0 ? "" : ";", "t", i, "=x");
+  EXPECT_TRUE(TagList::Parse(tags).ok());
+  EXPECT_FALSE(TagList::Parse(absl::StrCat(tags, ";more=x")).ok());
+  EXPECT_TRUE(TagList::Parse(absl::StrCat("a=", std::string(kMaxTagListBytes - 2, 'x'))).ok());
+  EXPECT_FALSE(TagList::Parse(absl::StrCat("a=", std::string(kMaxTagListBytes - 1, 'x'))).ok());
+}
+
+TEST(TagList, PartsOfValues) {
+  EXPECT_EQ(WithoutBlanks(" a b\r\n\tc "), "abc");
+  EXPECT_THAT(SplitColons("a : b:c"), testing::ElementsAre("a", "b", "c"));
+  EXPECT_THAT(SplitColons(""), testing::ElementsAre(""));
 }
 
 }  // namespace

@@ -63,6 +63,11 @@ constexpr Row kTable[] = {
     {"store.v1.RouteService/GetRoute", kOperator},
     {"store.v1.RouteService/ListRoutes", kOperator},
     {"store.v1.RouteService/DeleteRoute", kOperator},
+    {"store.v1.DkimService/CreateDkimKey", kOperator},
+    {"store.v1.DkimService/ListDkimKeys", kOperator},
+    {"store.v1.DkimService/RotateDkimKeys", kOperator},
+    {"store.v1.DkimService/ActivateDkimKey", kOperator},
+    {"store.v1.DkimService/DeleteDkimKey", kOperator},
     {"store.v1.QueueService/ListQueuedMessages", kOperator},
     {"store.v1.QueueService/GetQueuedMessage", kOperator},
     {"store.v1.QueueService/ChangeQueuedMessages", kOperator},
@@ -87,6 +92,9 @@ constexpr Row kTable[] = {
     {"frontend.v1.RelayService/ReportAttempts", kRelay},
     {"frontend.v1.StsService/GetStsPolicy", kRelay},
     {"frontend.v1.StsService/KeepStsPolicy", kRelay},
+    {"frontend.v1.SigningService/SignMessage", kRelay},
+    {"frontend.v1.SigningService/ListPendingKeys", kRelay},
+    {"frontend.v1.SigningService/ReportKeyRecords", kRelay},
     {"frontend.v1.TlsService/ListTicketKeys", kSmtp | kPop},
     {"frontend.v1.TlsReportService/CountTlsSessions", kRelay},
     {"frontend.v1.TlsReportService/LeaseTlsReports", kRelay},
@@ -148,7 +156,8 @@ TEST_P(WalkTest, EveryMethodOfTheTableIsWalked) {
     const bool changes =
         absl::StrContains(method->name, "/Create") || absl::StrContains(method->name, "/Update") ||
         absl::StrContains(method->name, "/Delete") || absl::StrContains(method->name, "/SetPassword") ||
-        absl::StrContains(method->name, "/SetRoute") ||
+        absl::StrContains(method->name, "/SetRoute") || absl::StrContains(method->name, "/Rotate") ||
+        absl::StrContains(method->name, "/Activate") ||
         absl::StrContains(method->name, "/BatchCreate") || absl::EndsWith(method->name, "/DeliverMessage") ||
         absl::EndsWith(method->name, "/ChangeQueuedMessages") || absl::EndsWith(method->name, "/EndSession") || absl::EndsWith(method->name, "/ClearLockouts");
     EXPECT_EQ(method->audited, changes) << method->name;
