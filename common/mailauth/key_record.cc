@@ -21,7 +21,8 @@ constexpr size_t kMaxTxtStringBytes = 255;
 constexpr size_t kEd25519Bytes = 32;
 
 bool Has(const std::vector<std::string>& list, absl::string_view item) {
-  return std::any_of(list.begin(), list.end(), [&](const std::string& each) { return each == std::string(item); });
+  return std::any_of(list.begin(), list.end(),
+                     [&](const std::string& each) { return each == std::string(item); });
 }
 
 absl::StatusOr<KeyType> ParseKeyType(const std::string* value) {
@@ -36,13 +37,17 @@ absl::string_view KeyTypeName(KeyType type) { return type == KeyType::kRsa ? "rs
 
 bool KeyRecord::TakesSha256() const { return hashes.empty() || Has(hashes, "sha256"); }
 
-bool KeyRecord::IsForEmail() const { return services.empty() || Has(services, "*") || Has(services, "email"); }
+bool KeyRecord::IsForEmail() const {
+  return services.empty() || Has(services, "*") || Has(services, "email");
+}
 
 absl::StatusOr<KeyRecord> ParseKeyRecord(absl::string_view text) {
   ASSIGN_OR_RETURN(const TagList tags, TagList::Parse(text));
   if (tags.Find("v") != nullptr) {
     // Section 3.6.1: the first tag, where it is there.
     if (!tags.BeginsWith("v", "DKIM1")) return absl::InvalidArgumentError("its v= is not DKIM1, first");
+    if (*version != "DKIM1" || tags.front().name != "v")
+      return absl::InvalidArgumentError("its v= is not DKIM1, first");
   }
   KeyRecord record;
   ASSIGN_OR_RETURN(record.type, ParseKeyType(tags.Find("k")));
@@ -51,7 +56,8 @@ absl::StatusOr<KeyRecord> ParseKeyRecord(absl::string_view text) {
   std::optional<std::string> bytes = DecodeBase64(WithoutBlanks(*key));
   if (!bytes.has_value()) return absl::InvalidArgumentError("its p= is not base64");
   record.public_key = *std::move(bytes);
-  if (record.type == KeyType::kEd25519 && !record.public_key.empty() && record.public_key.size() != kEd25519Bytes) {
+  if (record.type == KeyType::kEd25519 && !record.public_key.empty() &&
+      record.public_key.size() != kEd25519Bytes) {
     return absl::InvalidArgumentError("its p= has not the 32 bytes of an Ed25519 key");
   }
   if (const std::string* const hashes = tags.Find("h")) record.hashes = SplitColons(*hashes);

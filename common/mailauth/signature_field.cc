@@ -44,8 +44,8 @@ std::string Folded(absl::string_view base64) {
 }  // namespace
 
 std::string UnsignedField(const Signature& signature) {
-  return absl::StrCat("DKIM-Signature: v=1; a=", KeyTypeName(signature.type), "-sha256; c=relaxed/relaxed;", kFold,
-                      "d=", signature.domain, ";", kFold, "s=", signature.selector,
+  return absl::StrCat("DKIM-Signature: v=1; a=", KeyTypeName(signature.type), "-sha256; c=relaxed/relaxed;",
+                      kFold, "d=", signature.domain, ";", kFold, "s=", signature.selector,
                       "; t=", absl::ToUnixSeconds(signature.time), ";", kFold, Names(signature.names), kFold,
                       "bh=", absl::Base64Escape(signature.body_hash), ";", kFold, "b=");
 }

@@ -18,7 +18,9 @@ constexpr size_t kEd25519Bytes = 32;
 using Context = std::unique_ptr<EVP_PKEY_CTX, decltype(&EVP_PKEY_CTX_free)>;
 
 unsigned char* Bytes(std::string& text) { return reinterpret_cast<unsigned char*>(text.data()); }
-const unsigned char* Bytes(absl::string_view text) { return reinterpret_cast<const unsigned char*>(text.data()); }
+const unsigned char* Bytes(absl::string_view text) {
+  return reinterpret_cast<const unsigned char*>(text.data());
+}
 
 absl::StatusOr<KeyType> TypeOf(const EVP_PKEY* key) {
   switch (EVP_PKEY_get_base_id(key)) {

@@ -137,15 +137,20 @@ absl::Status Remove(const Arguments& arguments, Context& context) {
 }
 
 constexpr absl::string_view kCreateDetails =
-    "Prints the TXT record to be published. A relay looks for it, and from when it is seen the key signs all mail\n"
-    "that is written here with an address of DOMAIN in From; the key of the same type that did so is retired then.\n"
-    "With --activate it signs at once: for relays that cannot see the DNS, or a record that is there already.\n"
+    "Prints the TXT record to be published. A relay looks for it, and from when it is seen the key signs all "
+    "mail\n"
+    "that is written here with an address of DOMAIN in From; the key of the same type that did so is retired "
+    "then.\n"
+    "With --activate it signs at once: for relays that cannot see the DNS, or a record that is there "
+    "already.\n"
     "\n"
-    "A domain may have a key of each type, and its mail has a signature by both then. Ed25519 alone is not enough:\n"
+    "A domain may have a key of each type, and its mail has a signature by both then. Ed25519 alone is not "
+    "enough:\n"
     "some receivers do not know it.";
 
 constexpr absl::string_view kRotateDetails =
-    "Makes a new key for each that signs, and prints the records to be published. Each takes the place of the old\n"
+    "Makes a new key for each that signs, and prints the records to be published. Each takes the place of "
+    "the old\n"
     "one once its record is seen. The old record stays until \"dkim list\" says that it may go.";
 
 }  // namespace
@@ -171,7 +176,8 @@ std::vector<Command> DkimCommands() {
        "List the keys of a domain, or of all.",
        {{"DOMAIN", /*optional=*/true}},
        {},
-       "Says what each key waits for, and from when on the record of a retired one may be taken out of the DNS.",
+       "Says what each key waits for, and from when on the record of a retired one may be taken out of the "
+       "DNS.",
        "mailctl dkim list example.org",
        List},
       {"dkim",

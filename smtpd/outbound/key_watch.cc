@@ -30,7 +30,8 @@ asio::awaitable<absl::Duration> KeyWatch::Turn() {
   absl::StatusOr<std::vector<store::PendingKey>> keys = co_await store_.ListPendingKeys(context);
   if (!keys.ok() || keys->empty()) co_return options_.interval;
   std::vector<dns::Question> questions;
-  for (const store::PendingKey& key : *keys) questions.push_back({.name = key.record_name, .type = dns::Type::kTxt});
+  for (const store::PendingKey& key : *keys)
+    questions.push_back({.name = key.record_name, .type = dns::Type::kTxt});
   std::vector<dns::Answer> answers =
       co_await dns::AskAll(resolver_, std::move(questions), clock_.Now() + options_.dns_timeout);
   std::vector<store::KeyRecords> seen;

@@ -22,7 +22,8 @@ class KeyWatch {
  public:
   // `resolver` keeps no answers: that a record was not there a moment ago must not hide it for long. It, the store and the
   // clock, of the resolver's time, outlive the watch.
-  KeyWatch(store::RelayApi& store, dns::Resolver& resolver, const KeyWatchOptions& options, const Clock& clock)
+  KeyWatch(store::RelayApi& store, dns::Resolver& resolver, const KeyWatchOptions& options,
+           const Clock& clock)
       : store_(store), resolver_(resolver), options_(options), clock_(clock) {}
 
   // Looks once; gives how long to wait for the next time. What cannot be asked or told is asked again later.

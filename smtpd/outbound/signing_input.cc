@@ -37,7 +37,8 @@ void SigningInput::FeedBody(absl::string_view octets) {
 
 void SigningInput::Feed(absl::string_view octets) { FeedBody(header_.Feed(octets)); }
 
-absl::StatusOr<std::optional<store::SigningRequest>> SigningInput::Finish(const store::QueueAttempt& attempt) {
+absl::StatusOr<std::optional<store::SigningRequest>> SigningInput::Finish(
+    const store::QueueAttempt& attempt) {
   mailauth::SignedHeader header = header_.Finish();
   if (header.from_count != 1) return std::optional<store::SigningRequest>();
   if (header.from_too_large) return absl::InvalidArgumentError("its From field is too large to be signed");
@@ -51,7 +52,8 @@ absl::StatusOr<std::optional<store::SigningRequest>> SigningInput::Finish(const 
   request.names = std::move(header.names);
   request.canonical_header = std::move(header.canonical);
   request.body_sha256.assign(kSha256Bytes, '\0');
-  CHECK(EVP_DigestFinal_ex(digest_, reinterpret_cast<unsigned char*>(request.body_sha256.data()), nullptr) == 1);
+  CHECK(EVP_DigestFinal_ex(digest_, reinterpret_cast<unsigned char*>(request.body_sha256.data()), nullptr) ==
+        1);
   return std::optional<store::SigningRequest>(std::move(request));
 }
 

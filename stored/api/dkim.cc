@@ -23,12 +23,14 @@ void SetTarget(rpc::Call& call, const std::string& domain, const std::string& se
   call.SetTarget(absl::StrCat("DKIM key ", selector, selector.empty() ? "of " : " of ", domain));
 }
 
-void Give(Environment& environment, const std::string& domain, const engine::DkimKey& key, v1::DkimKey& response) {
+void Give(Environment& environment, const std::string& domain, const engine::DkimKey& key,
+          v1::DkimKey& response) {
   ToProto(domain, key, environment.core.dkim_keys.SightingOf(domain, key.selector), response);
 }
 
 absl::Status CheckRecords(const fv1::KeyRecords& seen) {
-  if (static_cast<size_t>(seen.records_size()) > kMaxKeyRecords) return FieldError("keys.records", "must be at most 10");
+  if (static_cast<size_t>(seen.records_size()) > kMaxKeyRecords)
+    return FieldError("keys.records", "must be at most 10");
   for (const std::string& record : seen.records()) {
     if (record.size() > mailauth::kMaxTagListBytes) {
       return FieldError("keys.records", "must have at most 16384 bytes");
@@ -39,11 +41,12 @@ absl::Status CheckRecords(const fv1::KeyRecords& seen) {
 
 }  // namespace
 
-Task<absl::Status> CreateDkimKey(Environment& environment, rpc::Call& call, const v1::CreateDkimKeyRequest& request,
-                                 v1::DkimKey& response) {
+Task<absl::Status> CreateDkimKey(Environment& environment, rpc::Call& call,
+                                 const v1::CreateDkimKeyRequest& request, v1::DkimKey& response) {
   SetTarget(call, request.domain(), request.selector());
   CO_ASSIGN_OR_RETURN(NewDkimKey wanted, FromProto(request));
-  CO_ASSIGN_OR_RETURN(const DkimKeys::Named made, co_await environment.core.dkim_keys.Create(std::move(wanted)));
+  CO_ASSIGN_OR_RETURN(const DkimKeys::Named made,
+                      co_await environment.core.dkim_keys.Create(std::move(wanted)));
   SetTarget(call, made.domain, made.key.selector);
   Give(environment, made.domain, made.key, response);
   co_return absl::OkStatus();
@@ -61,12 +64,14 @@ Task<absl::Status> ListDkimKeys(Environment& environment, rpc::Call&, const v1::
   co_return absl::OkStatus();
 }
 
-Task<absl::Status> RotateDkimKeys(Environment& environment, rpc::Call& call, const v1::RotateDkimKeysRequest& request,
+Task<absl::Status> RotateDkimKeys(Environment& environment, rpc::Call& call,
+                                  const v1::RotateDkimKeysRequest& request,
                                   v1::RotateDkimKeysResponse& response) {
   SetTarget(call, request.domain(), "");
   CO_ASSIGN_OR_RETURN(const std::vector<DkimKeys::Named> rotated,
                       co_await environment.core.dkim_keys.Rotate(request.domain()));
-  for (const DkimKeys::Named& named : rotated) Give(environment, named.domain, named.key, *response.add_keys());
+  for (const DkimKeys::Named& named : rotated)
+    Give(environment, named.domain, named.key, *response.add_keys());
   co_return absl::OkStatus();
 }
 
@@ -79,10 +84,11 @@ Task<absl::Status> ActivateDkimKey(Environment& environment, rpc::Call& call,
   co_return absl::OkStatus();
 }
 
-Task<absl::Status> DeleteDkimKey(Environment& environment, rpc::Call& call, const v1::DeleteDkimKeyRequest& request,
-                                 v1::DeleteDkimKeyResponse&) {
+Task<absl::Status> DeleteDkimKey(Environment& environment, rpc::Call& call,
+                                 const v1::DeleteDkimKeyRequest& request, v1::DeleteDkimKeyResponse&) {
   SetTarget(call, request.domain(), request.selector());
-  co_return co_await environment.core.dkim_keys.Delete(request.domain(), request.selector(), request.even_active());
+  co_return co_await environment.core.dkim_keys.Delete(request.domain(), request.selector(),
+                                                       request.even_active());
 }
 
 Task<absl::Status> SignMessage(Environment& environment, rpc::Call&, const fv1::SignMessageRequest& request,
@@ -95,7 +101,8 @@ Task<absl::Status> SignMessage(Environment& environment, rpc::Call&, const fv1::
 
 Task<absl::Status> ListPendingKeys(Environment& environment, rpc::Call&, const fv1::ListPendingKeysRequest&,
                                    fv1::ListPendingKeysResponse& response) {
-  CO_ASSIGN_OR_RETURN(const std::vector<DkimKeys::Wanted> wanted, co_await environment.core.dkim_keys.NextLooks());
+  CO_ASSIGN_OR_RETURN(const std::vector<DkimKeys::Wanted> wanted,
+                      co_await environment.core.dkim_keys.NextLooks());
   for (const DkimKeys::Wanted& key : wanted) {
     fv1::PendingKey& to = *response.add_keys();
     to.set_domain(key.domain);
@@ -106,7 +113,8 @@ Task<absl::Status> ListPendingKeys(Environment& environment, rpc::Call&, const f
 }
 
 Task<absl::Status> ReportKeyRecords(Environment& environment, rpc::Call&,
-                                    const fv1::ReportKeyRecordsRequest& request, fv1::ReportKeyRecordsResponse&) {
+                                    const fv1::ReportKeyRecordsRequest& request,
+                                    fv1::ReportKeyRecordsResponse&) {
   const size_t count = static_cast<size_t>(request.keys_size());
   if (count < 1 || count > kMaxLooks) co_return FieldError("keys", "must be 1 to 20");
   for (const fv1::KeyRecords& seen : request.keys()) {

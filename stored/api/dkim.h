@@ -12,7 +12,8 @@
 namespace mailstead::stored {
 
 Task<absl::Status> CreateDkimKey(Environment& environment, rpc::Call& call,
-                                 const store::v1::CreateDkimKeyRequest& request, store::v1::DkimKey& response);
+                                 const store::v1::CreateDkimKeyRequest& request,
+                                 store::v1::DkimKey& response);
 Task<absl::Status> ListDkimKeys(Environment& environment, rpc::Call& call,
                                 const store::v1::ListDkimKeysRequest& request,
                                 store::v1::ListDkimKeysResponse& response);
@@ -20,7 +21,8 @@ Task<absl::Status> RotateDkimKeys(Environment& environment, rpc::Call& call,
                                   const store::v1::RotateDkimKeysRequest& request,
                                   store::v1::RotateDkimKeysResponse& response);
 Task<absl::Status> ActivateDkimKey(Environment& environment, rpc::Call& call,
-                                   const store::v1::ActivateDkimKeyRequest& request, store::v1::DkimKey& response);
+                                   const store::v1::ActivateDkimKeyRequest& request,
+                                   store::v1::DkimKey& response);
 Task<absl::Status> DeleteDkimKey(Environment& environment, rpc::Call& call,
                                  const store::v1::DeleteDkimKeyRequest& request,
                                  store::v1::DeleteDkimKeyResponse& response);

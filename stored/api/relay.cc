@@ -87,9 +87,10 @@ Task<absl::Status> LeaseAttempts(Environment& environment, rpc::Call& call, cons
       content_bytes -= static_cast<int64_t>(content.size());
       attempt.set_content(std::move(content));
     }
-    CO_ASSIGN_OR_RETURN(const bool signed_here,
-                        co_await environment.core.dkim_signer.IsWanted(assignment.attempt.message.lane));
-    attempt.set_to_be_signed(signed_here);
+    // An attempt that has begun is given. Where it is not known now, who sends asks again.
+    const absl::StatusOr<bool> is_signed =
+        co_await environment.core.dkim_signer.IsWanted(assignment.attempt.message.lane);
+    attempt.set_to_be_signed(!is_signed.ok() || *is_signed);
     if (!assignment.route.has_value()) continue;
     ToProto(*assignment.route, *attempt.mutable_route());
     attempt.set_route_password(assignment.route->password);

@@ -50,8 +50,8 @@ absl::StatusOr<std::string> CheckSelector(const std::string& selector) {
 
 // "s20261129r": tells a person when the key was made.
 std::string SelectorOfDay(const std::vector<DkimKey>& keys, KeyType type, absl::Time now) {
-  const std::string day =
-      absl::StrCat("s", absl::FormatTime("%Y%m%d", now, absl::UTCTimeZone()), type == KeyType::kRsa ? "r" : "e");
+  const std::string day = absl::StrCat("s", absl::FormatTime("%Y%m%d", now, absl::UTCTimeZone()),
+                                       type == KeyType::kRsa ? "r" : "e");
   std::string selector = day;
   for (int number = 2; number <= kMaxSelectorsOfDay; ++number) {
     const bool taken =
@@ -146,7 +146,8 @@ Task<absl::StatusOr<Page<DkimDomain>>> DkimKeys::List(std::string domain, PageRe
     CO_ASSIGN_OR_RETURN(only.name, CheckDomainName("domain", domain));
     std::vector<std::string> places;
     places.push_back(absl::StrCat("@", only.name));
-    CO_ASSIGN_OR_RETURN(const std::vector<engine::Place> found, co_await directory_.LookUp(std::move(places)));
+    CO_ASSIGN_OR_RETURN(const std::vector<engine::Place> found,
+                        co_await directory_.LookUp(std::move(places)));
     if (!found.front().domain.has_value()) co_return rules::NoDkimDomain(only.name);
     CO_ASSIGN_OR_RETURN(only.keys, co_await engine_.Find(only.name));
     page.items.push_back(std::move(only));
@@ -275,12 +276,13 @@ Task<absl::Status> DkimKeys::Note(Wanted seen, std::optional<std::vector<std::st
 absl::StatusOr<mailauth::SigningKey> DkimKeys::Open(const std::string& domain, const DkimKey& key) const {
   const std::string name = absl::StrCat("key ", key.selector, " of ", domain, " cannot be opened");
   if (!box_.has_value()) return NoSecretsKey(name);
-  const absl::StatusOr<std::string> opened = box_->Open(key.sealed_private_key, Purpose(domain, key.selector));
+  const absl::StatusOr<std::string> opened =
+      box_->Open(key.sealed_private_key, Purpose(domain, key.selector));
   if (absl::IsFailedPrecondition(opened.status())) {
-    return absl::DataLossError(
-        absl::StrCat(name,
-                     ": --secrets_key_file has another key than the one that it was sealed under; put that back, or "
-                     "make the domain a new key"));
+    return absl::DataLossError(absl::StrCat(
+        name,
+        ": --secrets_key_file has another key than the one that it was sealed under; put that back, or "
+        "make the domain a new key"));
   }
   if (!opened.ok()) return absl::DataLossError(absl::StrCat(name, ": ", opened.status().message()));
   return mailauth::SigningKey::FromPkcs8(*opened);

@@ -73,7 +73,8 @@ std::vector<std::string> AuthorDomains(absl::string_view canonical_header) {
   for (const Address& author : *authors) {
     absl::StatusOr<std::string> domain = NormalizeDomain(author.domain);
     if (!domain.ok() || author.is_literal()) continue;
-    if (std::find(domains.begin(), domains.end(), *domain) == domains.end()) domains.push_back(*std::move(domain));
+    if (std::find(domains.begin(), domains.end(), *domain) == domains.end())
+      domains.push_back(*std::move(domain));
     if (domains.size() == kMaxAuthorDomains) break;
   }
   return domains;
@@ -108,8 +109,9 @@ std::string NameOf(const SigningRequest& request, const std::string& domain) {
 }
 
 absl::Status NotInFlight() {
-  return WithReason(absl::PermissionDeniedError("no attempt at this message is under way that is to be signed"),
-                    kReasonNotInFlight);
+  return WithReason(
+      absl::PermissionDeniedError("no attempt at this message is under way that is to be signed"),
+      kReasonNotInFlight);
 }
 
 }  // namespace
@@ -164,7 +166,8 @@ Task<absl::StatusOr<std::shared_ptr<const DkimSigner::Opened>>> DkimSigner::Acti
   CO_ASSIGN_OR_RETURN(std::vector<DkimKey> records, co_await engine_.Find(domain));
   std::erase_if(records, [](const DkimKey& key) { return key.state != DkimKey::State::kActive; });
   // RSA first: some verifiers look at the first signature only, and not all know Ed25519.
-  std::stable_sort(records.begin(), records.end(), [](const DkimKey& a, const DkimKey& b) { return a.type < b.type; });
+  std::stable_sort(records.begin(), records.end(),
+                   [](const DkimKey& a, const DkimKey& b) { return a.type < b.type; });
   Remembered& remembered = opened_[domain];
   remembered.version = version;
   // Something else of the directory has changed.
@@ -207,7 +210,8 @@ Task<absl::StatusOr<DkimSigner::Signing>> DkimSigner::Choose(std::vector<std::st
 Task<absl::StatusOr<std::string>> DkimSigner::MakeOnce(SigningRequest request, Signing signing) {
   const std::string name = NameOf(request, signing.domain);
   for (;;) {
-    if (const Made* const made = made_.Find(name); made != nullptr && made->by == signing.by) co_return made->fields;
+    if (const Made* const made = made_.Find(name); made != nullptr && made->by == signing.by)
+      co_return made->fields;
     const auto [under_way, is_new] = under_way_.try_emplace(name);
     if (is_new) break;
     Arrival<bool> ended;
@@ -229,7 +233,8 @@ Task<absl::StatusOr<std::string>> DkimSigner::MakeOnce(SigningRequest request, S
 }
 
 Task<absl::StatusOr<std::string>> DkimSigner::SignChecked(SigningRequest request) {
-  CO_ASSIGN_OR_RETURN(const std::string lane, co_await CheckInFlight(request.message, request.recipient_number));
+  CO_ASSIGN_OR_RETURN(const std::string lane,
+                      co_await CheckInFlight(request.message, request.recipient_number));
   std::vector<std::string> authors = AuthorDomains(request.canonical_header);
   if (authors.empty()) {
     Tell(DkimObserver::Outcome::kNoAuthor);

@@ -40,8 +40,8 @@ struct SigningRequest {
 // Used on the executor's thread.
 class DkimSigner {
  public:
-  DkimSigner(DkimKeys& keys, engine::DkimEngine& engine, engine::DirectoryEngine& directory, engine::QueueEngine& queue,
-             const Clock& clock, WorkerPool& pool, Executor& executor);
+  DkimSigner(DkimKeys& keys, engine::DkimEngine& engine, engine::DirectoryEngine& directory,
+             engine::QueueEngine& queue, const Clock& clock, WorkerPool& pool, Executor& executor);
   void SetObserver(DkimObserver* observer) { observer_ = observer; }
 
   // Whether a message of this lane (stored/rules/lane.h) is to be signed: it was made here, and some domain has a key.

@@ -277,6 +277,27 @@ class StsEngine {
   virtual Task<absl::StatusOr<StsPolicy>> Keep(StsFetch fetch, int64_t limit) = 0;
 };
 
+// Keys that sign mail. They go with their domain: DirectoryEngine::Delete takes them away. DirectoryEngine::Version grows with
+// each change of them.
+class DkimEngine {
+ public:
+  virtual ~DkimEngine() = default;
+
+  // Empty: it has none, or is no domain.
+  virtual Task<absl::StatusOr<std::vector<DkimKey>>> Find(std::string domain) = 0;
+  // Domains that have keys, or keys that are pending: sorted by name, those after `after`, at most `limit`, with all keys.
+  virtual Task<absl::StatusOr<std::vector<DkimDomain>>> List(std::string after, size_t limit, bool only_pending) = 0;
+  // A new key, pending or active (rules::AddDkimKey). NotFound with kReasonDomainNotFound; AlreadyExists with
+  // kReasonDkimKeyExists; ResourceExhausted with kReasonTooManyDkimKeys.
+  virtual Task<absl::Status> Create(std::string domain, DkimKey key) = 0;
+  // A pending key signs from now on, and those that it takes the place of are retired, in one commit
+  // (rules::ActivateDkimKey). OK for one that is active. NotFound with kReasonDkimKeyNotFound; FailedPrecondition with
+  // kReasonDkimKeyRetired.
+  virtual Task<absl::Status> Activate(std::string domain, std::string selector, absl::Time time) = 0;
+  // NotFound with kReasonDkimKeyNotFound. FailedPrecondition with kReasonDkimKeyActive, unless `even_active`.
+  virtual Task<absl::Status> Delete(std::string domain, std::string selector, bool even_active) = 0;
+};
+
 class UpkeepEngine {
  public:
   virtual ~UpkeepEngine() = default;

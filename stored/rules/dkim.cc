@@ -39,7 +39,9 @@ absl::Time RecordEndTime(const DkimKey& key) {
   return key.activate_time == absl::InfinitePast() ? key.retire_time : key.retire_time + kRetiredKeyTime;
 }
 
-absl::Status NoDkimDomain(absl::string_view domain) { return WithReason(NoDomain(domain), kReasonDomainNotFound); }
+absl::Status NoDkimDomain(absl::string_view domain) {
+  return WithReason(NoDomain(domain), kReasonDomainNotFound);
+}
 
 absl::Status NoDkimKey(absl::string_view domain, absl::string_view selector) {
   return WithReason(absl::NotFoundError(absl::StrCat("domain ", domain, " has no key ", selector)),
@@ -53,11 +55,12 @@ absl::Status AddDkimKey(std::vector<DkimKey>& keys, absl::string_view domain, Dk
   }
   if (keys.size() >= engine::kMaxDkimKeys) {
     const absl::Time now = key.create_time;
-    const auto over = std::find_if(keys.begin(), keys.end(), [&](const DkimKey& each) { return RecordEndTime(each) <= now; });
+    const auto over = std::find_if(keys.begin(), keys.end(),
+                                   [&](const DkimKey& each) { return RecordEndTime(each) <= now; });
     if (over == keys.end()) {
-      return WithReason(
-          absl::ResourceExhaustedError(absl::StrCat("domain ", domain, " has ", keys.size(), " keys already")),
-          kReasonTooManyDkimKeys);
+      return WithReason(absl::ResourceExhaustedError(
+                            absl::StrCat("domain ", domain, " has ", keys.size(), " keys already")),
+                        kReasonTooManyDkimKeys);
     }
     keys.erase(over);
   }
@@ -72,8 +75,9 @@ absl::Status ActivateDkimKey(std::vector<DkimKey>& keys, absl::string_view domai
   if (key == keys.end()) return NoDkimKey(domain, selector);
   if (key->state == State::kActive) return absl::OkStatus();
   if (key->state == State::kRetired) {
-    return WithReason(absl::FailedPreconditionError(absl::StrCat("key ", selector, " of ", domain, " is retired")),
-                      kReasonDkimKeyRetired);
+    return WithReason(
+        absl::FailedPreconditionError(absl::StrCat("key ", selector, " of ", domain, " is retired")),
+        kReasonDkimKeyRetired);
   }
   key->state = State::kActive;
   key->activate_time = time;
@@ -86,15 +90,17 @@ absl::Status DeleteDkimKey(std::vector<DkimKey>& keys, absl::string_view domain,
   const auto key = FindKey(keys, selector);
   if (key == keys.end()) return NoDkimKey(domain, selector);
   if (key->state == State::kActive && !even_active) {
-    return WithReason(absl::FailedPreconditionError(absl::StrCat("key ", selector, " of ", domain, " signs mail")),
-                      kReasonDkimKeyActive);
+    return WithReason(
+        absl::FailedPreconditionError(absl::StrCat("key ", selector, " of ", domain, " signs mail")),
+        kReasonDkimKeyActive);
   }
   keys.erase(key);
   return absl::OkStatus();
 }
 
 bool HasPendingDkimKey(const std::vector<DkimKey>& keys) {
-  return std::any_of(keys.begin(), keys.end(), [](const DkimKey& key) { return key.state == State::kPending; });
+  return std::any_of(keys.begin(), keys.end(),
+                     [](const DkimKey& key) { return key.state == State::kPending; });
 }
 
 }  // namespace mailstead::rules

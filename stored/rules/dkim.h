@@ -29,10 +29,10 @@ absl::Status NoDkimKey(absl::string_view domain, absl::string_view selector);
 absl::Status AddDkimKey(std::vector<engine::DkimKey>& keys, absl::string_view domain, engine::DkimKey key);
 // Of the same type the key that was active is retired, and so is one that is older and pending: what is published late takes
 // not the place of what came after it.
-absl::Status ActivateDkimKey(std::vector<engine::DkimKey>& keys, absl::string_view domain, absl::string_view selector,
-                             absl::Time time);
-absl::Status DeleteDkimKey(std::vector<engine::DkimKey>& keys, absl::string_view domain, absl::string_view selector,
-                           bool even_active);
+absl::Status ActivateDkimKey(std::vector<engine::DkimKey>& keys, absl::string_view domain,
+                             absl::string_view selector, absl::Time time);
+absl::Status DeleteDkimKey(std::vector<engine::DkimKey>& keys, absl::string_view domain,
+                           absl::string_view selector, bool even_active);
 
 bool HasPendingDkimKey(const std::vector<engine::DkimKey>& keys);
 

@@ -18,7 +18,9 @@ namespace mailstead::rules {
 
 inline constexpr absl::string_view kNoticeLane = "notice here";
 inline std::string AccountLane(AccountId account) { return absl::StrCat("account ", account.value); }
-inline std::string OperatorLane(absl::string_view sender_domain) { return absl::StrCat("operator ", sender_domain); }
+inline std::string OperatorLane(absl::string_view sender_domain) {
+  return absl::StrCat("operator ", sender_domain);
+}
 
 // Mail of this lane says in From who wrote it, and that was checked or is ours to say.
 inline bool IsMadeHere(absl::string_view lane) { return lane.find(' ') != absl::string_view::npos; }

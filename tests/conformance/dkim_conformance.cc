@@ -33,7 +33,9 @@ DkimKey Key(std::string selector, int64_t made = 0, KeyType type = KeyType::kRsa
 std::string StatesOf(const std::vector<DkimKey>& keys) {
   std::string text;
   for (const DkimKey& key : keys) {
-    const char* const state = key.state == State::kPending ? "pending" : key.state == State::kActive ? "active" : "retired";
+    const char* const state = key.state == State::kPending  ? "pending"
+                              : key.state == State::kActive ? "active"
+                                                            : "retired";
     absl::StrAppend(&text, text.empty() ? "" : ", ", key.selector, " ", state);
   }
   return text;
@@ -103,8 +105,10 @@ TEST_P(DkimConformance, AnActiveKeyTakesThePlaceOfTheOneOfItsType) {
   EXPECT_EQ(keys[3].activate_time, At(6));
   EXPECT_EQ(keys[3].retire_time, absl::InfinitePast());
   // What is published late takes nobody's place.
-  EXPECT_THAT(Activate("a.test", "skipped", At(7)), HasReason(StatusCode::kFailedPrecondition, kReasonDkimKeyRetired));
-  EXPECT_THAT(Activate("a.test", "old", At(7)), HasReason(StatusCode::kFailedPrecondition, kReasonDkimKeyRetired));
+  EXPECT_THAT(Activate("a.test", "skipped", At(7)),
+              HasReason(StatusCode::kFailedPrecondition, kReasonDkimKeyRetired));
+  EXPECT_THAT(Activate("a.test", "old", At(7)),
+              HasReason(StatusCode::kFailedPrecondition, kReasonDkimKeyRetired));
   // A repeat changes nothing.
   ASSERT_OK(Activate("a.test", "new", At(8)));
   EXPECT_EQ(Keys("a.test"), keys);

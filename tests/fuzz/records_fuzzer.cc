@@ -42,6 +42,7 @@ void Run(absl::string_view input) {
   Check<engine::Account>(input);
   Check<engine::Alias>(input);
   Check<engine::Route>(input);
+  Check<engine::DkimRecord>(input);
   Check<engine::Counters>(input);
   Check<rules::Mailbox>(input);
   Check<engine::Removal>(input);

@@ -41,7 +41,8 @@ v1::DkimKey::Sighting ToProto(DkimSighting::Kind kind) {
 
 }  // namespace
 
-void ToProto(const std::string& domain, const engine::DkimKey& key, const DkimSighting& sighting, v1::DkimKey& proto) {
+void ToProto(const std::string& domain, const engine::DkimKey& key, const DkimSighting& sighting,
+             v1::DkimKey& proto) {
   proto.set_domain(domain);
   proto.set_selector(key.selector);
   proto.set_type(key.type == KeyType::kRsa ? v1::DKIM_KEY_TYPE_RSA : v1::DKIM_KEY_TYPE_ED25519);

@@ -1,8 +1,9 @@
 // Keys that sign mail.
+#include "stored/rules/dkim.h"
+
 #include "absl/strings/ascii.h"
 #include "stored/engine/memory/engine_impl.h"
 #include "stored/rules/directory.h"
-#include "stored/rules/dkim.h"
 
 namespace mailstead::engine {
 
@@ -35,12 +36,14 @@ Task<absl::StatusOr<std::vector<DkimKey>>> MemoryDkim::Find(std::string domain) 
   co_return keys;
 }
 
-Task<absl::StatusOr<std::vector<DkimDomain>>> MemoryDkim::List(std::string after, size_t limit, bool only_pending) {
+Task<absl::StatusOr<std::vector<DkimDomain>>> MemoryDkim::List(std::string after, size_t limit,
+                                                               bool only_pending) {
   std::vector<DkimDomain> page;
   {
     MemoryStore::State& state = shared_.state();
     absl::MutexLock lock(&state.mutex);
-    for (auto it = state.dkim_keys.upper_bound(after); it != state.dkim_keys.end() && page.size() < limit; ++it) {
+    for (auto it = state.dkim_keys.upper_bound(after); it != state.dkim_keys.end() && page.size() < limit;
+         ++it) {
       if (only_pending && !rules::HasPendingDkimKey(it->second)) continue;
       page.push_back({it->first, it->second});
     }

@@ -1,5 +1,7 @@
 // Keys that sign mail: one record for each domain, which is read and written whole, so that whatever takes the place of a key
 // is one change; and a mark of those domains that have a pending one.
+#include "stored/rules/dkim.h"
+
 #include <algorithm>
 #include <string>
 #include <utility>
@@ -8,7 +10,6 @@
 #include "common/base/status.h"
 #include "stored/engine/rocksdb/engine_impl.h"
 #include "stored/engine/rocksdb/keys.h"
-#include "stored/rules/dkim.h"
 
 namespace mailstead::engine {
 namespace {
@@ -16,7 +17,8 @@ namespace {
 constexpr absl::string_view kMark = "1";
 
 absl::StatusOr<std::vector<DkimKey>> FindKeys(const Source& source, const std::string& domain) {
-  ASSIGN_OR_RETURN(auto record, FindRecord<DkimRecord>(source, Family::kDirectory, DkimDomainKey(kDkimKind, domain)));
+  ASSIGN_OR_RETURN(auto record,
+                   FindRecord<DkimRecord>(source, Family::kDirectory, DkimDomainKey(kDkimKind, domain)));
   return record.has_value() ? std::move(record->keys) : std::vector<DkimKey>();
 }
 
@@ -42,7 +44,8 @@ Task<absl::StatusOr<std::vector<DkimKey>>> RocksDbDkim::Find(std::string domain)
   co_return co_await shared_.InMemoryFirst(read);
 }
 
-Task<absl::StatusOr<std::vector<DkimDomain>>> RocksDbDkim::List(std::string after, size_t limit, bool only_pending) {
+Task<absl::StatusOr<std::vector<DkimDomain>>> RocksDbDkim::List(std::string after, size_t limit,
+                                                                bool only_pending) {
   const auto read = [&](const Database::Use& use) -> absl::StatusOr<std::vector<DkimDomain>> {
     std::vector<DkimDomain> domains;
     if (limit == 0) return domains;

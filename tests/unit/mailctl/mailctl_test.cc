@@ -520,6 +520,37 @@ TEST_F(MailctlTest, AnAliasWithATargetThatTakesNoMailIsForced) {
             "smtpd answers 250 2.1.5\n");
 }
 
+TEST_F(MailctlTest, DkimLife) {
+  AddDemo();
+  EXPECT_EQ(Mailctl({"dkim", "list"}), 0) << err_;
+  EXPECT_EQ(out_, "no keys: mail goes out unsigned\n");
+  EXPECT_EQ(Mailctl({"dkim", "create", "example.test", "--selector", "s"}), 0) << err_;
+  EXPECT_THAT(out_, ContainsRegex("^key s of example.test \\(rsa 2048\\) is made; it signs as soon as this record is seen"));
+  EXPECT_THAT(out_, ContainsRegex("\ns._domainkey.example.test. IN TXT \"v=DKIM1; k=rsa; p=[^\"]+\" \"[^\"]+\"\n$"));
+  EXPECT_EQ(Mailctl({"dkim", "list", "example.test"}), 0) << err_;
+  EXPECT_THAT(out_, HasSubstr("pending: not looked for yet"));
+  EXPECT_THAT(out_, HasSubstr("\nto be published:\ns._domainkey.example.test. IN TXT \"v=DKIM1; "));
+  EXPECT_EQ(Mailctl({"dkim", "rotate", "example.test"}), 1) << "no key that signs";
+  EXPECT_EQ(Mailctl({"dkim", "activate", "example.test", "s"}), 0) << err_;
+  EXPECT_EQ(out_, "key s of example.test signs\n");
+  EXPECT_EQ(Mailctl({"dkim", "create", "example.test", "--type=ed25519", "--selector=e", "--activate"}), 0) << err_;
+  EXPECT_THAT(out_, HasSubstr("key e of example.test (ed25519) signs; publish this record before mail goes out:\n"));
+  const auto rotated = Json({"dkim", "rotate", "example.test"});
+  ASSERT_EQ(rotated.fields().at("keys").list_value().values_size(), 2);
+  const auto& record = rotated.fields().at("keys").list_value().values(0).struct_value().fields().at("record").struct_value();
+  EXPECT_THAT(record.fields().at("name").string_value(), HasSubstr("._domainkey.example.test"));
+  EXPECT_THAT(record.fields().at("value").string_value(), HasSubstr("v=DKIM1; k=rsa; p="));
+  EXPECT_EQ(Mailctl({"dkim", "remove", "example.test", "s"}), 1);
+  EXPECT_THAT(err_, HasSubstr("signs mail"));
+  EXPECT_EQ(Mailctl({"dkim", "remove", "example.test", "s", "--force"}), 0) << err_;
+  EXPECT_EQ(out_, "key s of example.test removed\n");
+  EXPECT_EQ(Mailctl({"dkim", "remove", "example.test", "s"}), 3);
+  EXPECT_EQ(Mailctl({"dkim", "create", "other.test"}), 3);
+  EXPECT_EQ(Mailctl({"dkim", "create", "example.test", "--bits=0"}), 2);
+  EXPECT_EQ(Mailctl({"dkim", "create", "example.test", "--bits=1024"}), 1);
+  EXPECT_EQ(err_, "mailctl: bits: must be 2048, 3072 or 4096\n");
+}
+
 TEST_F(MailctlTest, RouteLife) {
   AddDemo();
   EXPECT_EQ(Mailctl({"route", "list"}), 0);

@@ -60,7 +60,9 @@ TEST(KeyRecord, WhatIsPublished) {
   } kTable[] = {
       {"nothing", {}, Published::kMissing},
       {"as we print it", {ours}, Published::kSame},
-      {"written otherwise", {absl::StrCat(" k = ed25519;p=", kEd25519, ";t=s;s=*:email;h=sha256;n=x")}, Published::kSame},
+      {"written otherwise",
+       {absl::StrCat(" k = ed25519;p=", kEd25519, ";t=s;s=*:email;h=sha256;n=x")},
+       Published::kSame},
       {"in test mode", {absl::StrCat(ours, "; t=y")}, Published::kSame},
       {"revoked", {"v=DKIM1; k=ed25519; p="}, Published::kDifferent},
       {"of another type", {absl::StrCat("v=DKIM1; p=", kEd25519)}, Published::kDifferent},
@@ -74,7 +76,8 @@ TEST(KeyRecord, WhatIsPublished) {
       {"ours and another", {ours, "v=spf1 -all"}, Published::kSeveral},
       {"another and ours", {"v=DKIM1; k=ed25519; p=", ours}, Published::kSeveral},
   };
-  for (const auto& row : kTable) EXPECT_EQ(Compare(row.records, KeyType::kEd25519, key), row.expected) << row.what;
+  for (const auto& row : kTable)
+    EXPECT_EQ(Compare(row.records, KeyType::kEd25519, key), row.expected) << row.what;
   EXPECT_EQ(Compare({ours}, KeyType::kEd25519, ""), Published::kDifferent);
 }
 
@@ -91,7 +94,8 @@ TEST(KeyRecord, LongTextsAreInStrings) {
 }
 
 TEST(KeyRecord, Selectors) {
-  for (const char* good : {"a", "s20261129r", "a-b", "_x", "mail.2026", "1"}) EXPECT_TRUE(IsSelector(good)) << good;
+  for (const char* good : {"a", "s20261129r", "a-b", "_x", "mail.2026", "1"})
+    EXPECT_TRUE(IsSelector(good)) << good;
   EXPECT_TRUE(IsSelector(std::string(63, 'a')));
   for (const char* bad : {"", "A", "-a", "a-", "a..b", ".a", "a.", "a b", "a/b", "\xc3\xa4", "a;b", "a=b"}) {
     EXPECT_FALSE(IsSelector(bad)) << bad;

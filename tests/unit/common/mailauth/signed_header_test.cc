@@ -30,15 +30,19 @@ Read ReadMessage(absl::string_view message, size_t piece_bytes = 0) {
   return read;
 }
 
-std::string NamesOf(absl::string_view message) { return absl::StrJoin(ReadMessage(message).header.names, ":"); }
+std::string NamesOf(absl::string_view message) {
+  return absl::StrJoin(ReadMessage(message).header.names, ":");
+}
 
 constexpr absl::string_view kAbsent =
-    ":to:cc:subject:date:reply-to:message-id:in-reply-to:references:mime-version:content-type:content-transfer-encoding";
+    ":to:cc:subject:date:reply-to:message-id:in-reply-to:references:mime-version:content-type:content-"
+    "transfer-encoding";
 
 TEST(SignedHeader, FieldsThatAreThereOnceAreNamedOnceMore) {
   EXPECT_EQ(NamesOf("From: a@b.test\r\n\r\n"), absl::StrCat("from:from", kAbsent));
   EXPECT_EQ(NamesOf("Subject: x\r\nTo: c@d.test\r\nFrom: a@b.test\r\n\r\n"),
-            "from:from:to:to:cc:subject:subject:date:reply-to:message-id:in-reply-to:references:mime-version:content-type:"
+            "from:from:to:to:cc:subject:subject:date:reply-to:message-id:in-reply-to:references:mime-version:"
+            "content-type:"
             "content-transfer-encoding");
 }
 
@@ -50,7 +54,8 @@ TEST(SignedHeader, WhatListsAddIsNamedAsOftenAsItIsThere) {
 
 TEST(SignedHeader, DoubledFieldsAreSignedFromTheBottomUp) {
   const Read read = ReadMessage(
-      "To: first@x.test\r\nFrom: a@b.test\r\nTO:  second@x.test,\r\n\tthird@x.test \r\nto:last@x.test\r\n\r\nTo: body\r\n");
+      "To: first@x.test\r\nFrom: a@b.test\r\nTO:  second@x.test,\r\n\tthird@x.test "
+      "\r\nto:last@x.test\r\n\r\nTo: body\r\n");
   EXPECT_EQ(read.header.canonical,
             "from:a@b.test\r\nto:last@x.test\r\nto:second@x.test, third@x.test\r\nto:first@x.test\r\n");
   EXPECT_EQ(std::count(read.header.names.begin(), read.header.names.end(), "to"), 4);

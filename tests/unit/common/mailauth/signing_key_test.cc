@@ -33,8 +33,9 @@ bool Verifies(const SigningKey& key, absl::string_view text, absl::string_view s
   const std::string signed_text = is_rsa ? std::string(text) : Digest(text);
   EVP_MD_CTX* const context = EVP_MD_CTX_new();
   EXPECT_EQ(EVP_DigestVerifyInit(context, nullptr, is_rsa ? EVP_sha256() : nullptr, nullptr, pkey), 1);
-  const bool good = EVP_DigestVerify(context, reinterpret_cast<const unsigned char*>(signature.data()), signature.size(),
-                                     reinterpret_cast<const unsigned char*>(signed_text.data()), signed_text.size()) == 1;
+  const bool good =
+      EVP_DigestVerify(context, reinterpret_cast<const unsigned char*>(signature.data()), signature.size(),
+                       reinterpret_cast<const unsigned char*>(signed_text.data()), signed_text.size()) == 1;
   EVP_MD_CTX_free(context);
   EVP_PKEY_free(pkey);
   return good;
@@ -79,8 +80,10 @@ TEST(SigningKey, TheKeyOfRfc8463) {
       "subject:Is dinner ready?\r\n"
       "date:Fri, 11 Jul 2003 21:00:37 -0700 (PDT)\r\n"
       "message-id:<20030712040037.46341.5F8J@football.example.com>\r\n"
-      "dkim-signature:v=1; a=ed25519-sha256; c=relaxed/relaxed; d=football.example.com; i=@football.example.com; "
-      "q=dns/txt; s=brisbane; t=1528637909; h=from : to : subject : date : message-id : from : subject : date; "
+      "dkim-signature:v=1; a=ed25519-sha256; c=relaxed/relaxed; d=football.example.com; "
+      "i=@football.example.com; "
+      "q=dns/txt; s=brisbane; t=1528637909; h=from : to : subject : date : message-id : from : subject : "
+      "date; "
       "bh=2jUSOH9NhtVGCQWNr9BrIAPreKQjO6Sn7XIkfJVOzv8=; b=";
   const auto signature = key->Sign(Digest(header));
   ASSERT_TRUE(signature.ok());

@@ -18,7 +18,8 @@ store::QueueAttempt Attempt() {
   return attempt;
 }
 
-absl::StatusOr<std::optional<store::SigningRequest>> Read(absl::string_view message, size_t piece_bytes = 1000) {
+absl::StatusOr<std::optional<store::SigningRequest>> Read(absl::string_view message,
+                                                          size_t piece_bytes = 1000) {
   SigningInput input;
   for (; !message.empty(); message.remove_prefix(std::min(message.size(), piece_bytes))) {
     input.Feed(message.substr(0, piece_bytes));
@@ -28,7 +29,8 @@ absl::StatusOr<std::optional<store::SigningRequest>> Read(absl::string_view mess
 
 TEST(SigningInput, NamesTheAttemptAndWhatIsSigned) {
   for (const size_t piece_bytes : {1, 2, 7, 1000}) {
-    const auto request = Read("Received: x\r\nFrom: a@b.test\r\nSubject:  s\r\n\r\nbody \t z \r\n\r\n", piece_bytes);
+    const auto request =
+        Read("Received: x\r\nFrom: a@b.test\r\nSubject:  s\r\n\r\nbody \t z \r\n\r\n", piece_bytes);
     ASSERT_TRUE(request.ok() && request->has_value());
     EXPECT_EQ((*request)->message, QueueId{7});
     EXPECT_EQ((*request)->recipient_number, 3);
@@ -42,15 +44,18 @@ TEST(SigningInput, NamesTheAttemptAndWhatIsSigned) {
 
 // RFC 6376 section 3.4.4: the hash of nothing.
 TEST(SigningInput, AnEmptyBodyHasTheHashOfNothing) {
-  for (const char* message : {"From: a@b.test\r\n\r\n", "From: a@b.test\r\n\r\n\r\n\r\n", "From: a@b.test\r\n", "From: a@b.test"}) {
+  for (const char* message :
+       {"From: a@b.test\r\n\r\n", "From: a@b.test\r\n\r\n\r\n\r\n", "From: a@b.test\r\n", "From: a@b.test"}) {
     const auto request = Read(message);
     ASSERT_TRUE(request.ok() && request->has_value());
-    EXPECT_EQ(absl::Base64Escape((*request)->body_sha256), "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=") << message;
+    EXPECT_EQ(absl::Base64Escape((*request)->body_sha256), "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=")
+        << message;
   }
 }
 
 TEST(SigningInput, NobodyVouchesForAMessageWithoutOneFrom) {
-  for (const char* message : {"To: x\r\n\r\nFrom: a@b.test\r\n", "From: a@b.test\r\nfrom: c@d.test\r\n\r\n", "", "\r\n"}) {
+  for (const char* message :
+       {"To: x\r\n\r\nFrom: a@b.test\r\n", "From: a@b.test\r\nfrom: c@d.test\r\n\r\n", "", "\r\n"}) {
     const auto request = Read(message);
     ASSERT_TRUE(request.ok()) << message;
     EXPECT_FALSE(request->has_value()) << message;

@@ -53,9 +53,10 @@ class DkimTest : public testing::Test {
   // As after a start of the store with this key.
   struct Started {
     Started(DkimTest& test, absl::string_view secret)
-        : keys(test.engine_->dkim(), test.engine_->directory(), test.clock_, secret, test.pool_, test.executor_),
-          signer(keys, test.engine_->dkim(), test.engine_->directory(), test.engine_->queue(), test.clock_, test.pool_,
-                 test.executor_) {
+        : keys(test.engine_->dkim(), test.engine_->directory(), test.clock_, secret, test.pool_,
+               test.executor_),
+          signer(keys, test.engine_->dkim(), test.engine_->directory(), test.engine_->queue(), test.clock_,
+                 test.pool_, test.executor_) {
       keys.SetObserver(&test.journal_);
       signer.SetObserver(&test.journal_);
     }
@@ -66,7 +67,7 @@ class DkimTest : public testing::Test {
   DkimTest() {
     for (const char* domain : {"a.test", "b.test", "none.test"}) AddDomain(domain);
     Start(kSecret);
-    BlockOn(engine_->leases().Renew("lease-of-a-relay", "relay", absl::Hours(1)));
+    EXPECT_TRUE(BlockOn(engine_->leases().Renew("lease-of-a-relay", "relay", absl::Hours(1))).ok());
   }
   void Start(absl::string_view secret) { started_ = std::make_unique<Started>(*this, secret); }
   void AddDomain(const std::string& name) {
@@ -78,7 +79,9 @@ class DkimTest : public testing::Test {
   }
 
   absl::StatusOr<DkimKeys::Named> Create(NewDkimKey key) { return BlockOn(keys().Create(std::move(key))); }
-  std::vector<DkimKey> Keys(const std::string& domain) { return BlockOn(engine_->dkim().Find(domain)).value(); }
+  std::vector<DkimKey> Keys(const std::string& domain) {
+    return BlockOn(engine_->dkim().Find(domain)).value();
+  }
   std::string RecordOf(const DkimKey& key) { return mailauth::KeyRecordText(key.type, key.public_key); }
   void Note(const std::string& domain, const std::string& selector, Records records) {
     ASSERT_TRUE(BlockOn(keys().Note({domain, selector}, std::move(records))).ok());
@@ -106,8 +109,12 @@ class DkimTest : public testing::Test {
     engine::Content content;
     content.whole = "From: u@a.test\r\n\r\n";
     std::vector<engine::NewNotice> no_notices;
-    EXPECT_TRUE(BlockOn(engine_->messages().Append(std::move(message), std::move(content), std::move(no_notices))).ok());
-    if (lease) EXPECT_EQ(BlockOn(engine_->queue().Lease({"lease-of-a-relay", 1000, 100})).value().size(), 1u);
+    EXPECT_TRUE(
+        BlockOn(engine_->messages().Append(std::move(message), std::move(content), std::move(no_notices)))
+            .ok());
+    if (lease) {
+      EXPECT_EQ(BlockOn(engine_->queue().Lease({"lease-of-a-relay", 1000, 100})).value().size(), 1u);
+    }
     return QueueId{deliveries_};
   }
   static SigningRequest Request(QueueId message, const std::string& from) {
@@ -118,7 +125,9 @@ class DkimTest : public testing::Test {
     request.body_sha256 = std::string(32, 'b');
     return request;
   }
-  absl::StatusOr<std::string> Sign(SigningRequest request) { return BlockOn(signer().Sign(std::move(request))); }
+  absl::StatusOr<std::string> Sign(SigningRequest request) {
+    return BlockOn(signer().Sign(std::move(request)));
+  }
   // The d= and s= of each signature.
   static std::vector<std::string> SignersOf(const std::string& fields) {
     std::vector<std::string> signers;
@@ -126,6 +135,8 @@ class DkimTest : public testing::Test {
     for (size_t at = 0; (at = fields.find(name, at)) != std::string::npos;) {
       at += name.size();
       const auto tags = mailauth::TagList::Parse(absl::string_view(fields).substr(at, fields.find(name, at) - at));
+      const auto tags =
+          mailauth::ParseTagList(absl::string_view(fields).substr(at, fields.find(name, at) - at));
       EXPECT_TRUE(tags.ok()) << tags.status() << fields;
       if (!tags.ok()) return signers;
       signers.push_back(absl::StrCat(*tags->Find("s"), " of ", *tags->Find("d")));
@@ -154,7 +165,8 @@ TEST_F(DkimTest, AKeyIsMadeAsItIsAskedFor) {
   EXPECT_EQ(plain->key.selector,
             absl::StrCat("s", absl::FormatTime("%Y%m%d", clock_.Now(), absl::UTCTimeZone()), "r"));
   EXPECT_EQ(Create({.domain = "a.test"})->key.selector, plain->key.selector + "2");
-  const auto chosen = Create({.domain = "a.test", .selector = "Mail-E", .type = KeyType::kEd25519, .activate = true});
+  const auto chosen =
+      Create({.domain = "a.test", .selector = "Mail-E", .type = KeyType::kEd25519, .activate = true});
   ASSERT_TRUE(chosen.ok()) << chosen.status();
   EXPECT_EQ(chosen->key.selector, "mail-e");
   EXPECT_EQ(chosen->key.state, State::kActive);
@@ -176,7 +188,8 @@ TEST_F(DkimTest, WhatCannotBeMadeIsRefused) {
       {{.domain = "a.test", .type = KeyType::kEd25519, .bits = 2048}, "bits"},
   };
   for (const auto& row : kTable) EXPECT_EQ(FieldOf(Create(row.key).status()), row.field) << row.key.bits;
-  EXPECT_EQ(ReasonOf(Create({.domain = "c.test", .type = KeyType::kEd25519}).status()), kReasonDomainNotFound);
+  EXPECT_EQ(ReasonOf(Create({.domain = "c.test", .type = KeyType::kEd25519}).status()),
+            kReasonDomainNotFound);
   ASSERT_TRUE(Create({.domain = "a.test", .selector = "s", .type = KeyType::kEd25519}).ok());
   EXPECT_EQ(ReasonOf(Create({.domain = "a.test", .selector = "S", .type = KeyType::kEd25519}).status()),
             kReasonDkimKeyExists);
@@ -240,7 +253,8 @@ TEST_F(DkimTest, AKeySignsFromWhenItIsSeenOn) {
 TEST_F(DkimTest, PendingKeysAreLookedForTheLessOftenTheOlderTheyAre) {
   EXPECT_THAT(Looks(), ElementsAre());
   ASSERT_TRUE(Create({.domain = "a.test", .selector = "s", .type = KeyType::kEd25519}).ok());
-  ASSERT_TRUE(Create({.domain = "b.test", .selector = "t", .type = KeyType::kEd25519, .activate = true}).ok());
+  ASSERT_TRUE(
+      Create({.domain = "b.test", .selector = "t", .type = KeyType::kEd25519, .activate = true}).ok());
   EXPECT_THAT(Looks(), ElementsAre("s of a.test"));
   EXPECT_THAT(Looks(), ElementsAre()) << "another relay";
   clock_.Advance(absl::Seconds(2));
@@ -280,7 +294,8 @@ TEST_F(DkimTest, MoreThanAreLookedForAtOnceTakeTurns) {
 TEST_F(DkimTest, RotationMakesAKeyLikeEachThatSigns) {
   EXPECT_EQ(ReasonOf(BlockOn(keys().Rotate("a.test")).status()), kReasonNoDkimKey);
   ASSERT_TRUE(Create({.domain = "a.test", .selector = "r", .bits = 3072, .activate = true}).ok());
-  ASSERT_TRUE(Create({.domain = "a.test", .selector = "e", .type = KeyType::kEd25519, .activate = true}).ok());
+  ASSERT_TRUE(
+      Create({.domain = "a.test", .selector = "e", .type = KeyType::kEd25519, .activate = true}).ok());
   const auto rotated = BlockOn(keys().Rotate("a.test"));
   ASSERT_TRUE(rotated.ok()) << rotated.status();
   ASSERT_EQ(rotated->size(), 2u);
@@ -311,7 +326,8 @@ TEST_F(DkimTest, KeysAreListed) {
 // ---- Signatures
 
 TEST_F(DkimTest, TheAuthorsDomainSigns) {
-  ASSERT_TRUE(Create({.domain = "a.test", .selector = "e", .type = KeyType::kEd25519, .activate = true}).ok());
+  ASSERT_TRUE(
+      Create({.domain = "a.test", .selector = "e", .type = KeyType::kEd25519, .activate = true}).ok());
   ASSERT_TRUE(Create({.domain = "a.test", .selector = "r", .activate = true}).ok());
   ASSERT_TRUE(Create({.domain = "b.test", .selector = "b", .type = KeyType::kEd25519}).ok());
   const QueueId message = Queue(rules::AccountLane(AccountId{1}));
@@ -344,7 +360,8 @@ TEST_F(DkimTest, TheAuthorsDomainSigns) {
 }
 
 TEST_F(DkimTest, NoticesAreSignedByTheDomainAboveTheirHost) {
-  ASSERT_TRUE(Create({.domain = "a.test", .selector = "s", .type = KeyType::kEd25519, .activate = true}).ok());
+  ASSERT_TRUE(
+      Create({.domain = "a.test", .selector = "s", .type = KeyType::kEd25519, .activate = true}).ok());
   const QueueId notice = Queue(std::string(rules::kNoticeLane));
   EXPECT_THAT(SignersOf(*Sign(Request(notice, "MAILER-DAEMON@mx.a.test"))), ElementsAre("s of a.test"));
   EXPECT_THAT(SignersOf(*Sign(Request(notice, "MAILER-DAEMON@mx.other.test"))), ElementsAre());
@@ -352,8 +369,10 @@ TEST_F(DkimTest, NoticesAreSignedByTheDomainAboveTheirHost) {
 
 // SECURITY: what is not on its way, or came from elsewhere, is signed by nobody, whatever it says.
 TEST_F(DkimTest, OnlyWhatWasMadeHereAndIsOnItsWayIsSigned) {
-  ASSERT_TRUE(Create({.domain = "a.test", .selector = "s", .type = KeyType::kEd25519, .activate = true}).ok());
-  for (const std::string& lane : {std::string("a.test"), std::string(), std::string("notice"), std::string("account")}) {
+  ASSERT_TRUE(
+      Create({.domain = "a.test", .selector = "s", .type = KeyType::kEd25519, .activate = true}).ok());
+  for (const std::string& lane :
+       {std::string("a.test"), std::string(), std::string("notice"), std::string("account")}) {
     EXPECT_EQ(ReasonOf(Sign(Request(Queue(lane), "u@a.test")).status()), kReasonNotInFlight) << lane;
     EXPECT_FALSE(BlockOn(signer().IsWanted(lane)).value()) << lane;
   }
@@ -385,13 +404,15 @@ TEST_F(DkimTest, WhatIsNoHeaderIsRefused) {
   EXPECT_EQ(field_of([](SigningRequest& r) { r.body_sha256.pop_back(); }), "body_sha256");
   EXPECT_EQ(field_of([](SigningRequest& r) { r.canonical_header.resize(2'000'001); }), "canonical_header");
   EXPECT_EQ(field_of([](SigningRequest& r) { r.canonical_header.pop_back(); }), "canonical_header");
-  EXPECT_EQ(field_of([](SigningRequest& r) { r.canonical_header += "from:x@b.test\r\n"; }), "canonical_header");
+  EXPECT_EQ(field_of([](SigningRequest& r) { r.canonical_header += "from:x@b.test\r\n"; }),
+            "canonical_header");
   EXPECT_EQ(field_of([](SigningRequest& r) { r.canonical_header = "subject:s\r\n"; }), "canonical_header");
   EXPECT_EQ(field_of([](SigningRequest& r) { r.names.front() = "to"; }), "canonical_header");
 }
 
 TEST_F(DkimTest, OneSignatureServesAllAttemptsAtAMessageUntilItsKeyIsRetired) {
-  ASSERT_TRUE(Create({.domain = "a.test", .selector = "old", .type = KeyType::kEd25519, .activate = true}).ok());
+  ASSERT_TRUE(
+      Create({.domain = "a.test", .selector = "old", .type = KeyType::kEd25519, .activate = true}).ok());
   const QueueId first = Queue(rules::AccountLane(AccountId{1}));
   const std::string fields = *Sign(Request(first, "u@a.test"));
   clock_.Advance(absl::Seconds(5));
@@ -403,12 +424,14 @@ TEST_F(DkimTest, OneSignatureServesAllAttemptsAtAMessageUntilItsKeyIsRetired) {
   // The directory changes all the time.
   AddDomain("more.test");
   EXPECT_EQ(*Sign(Request(first, "u@a.test")), fields);
-  ASSERT_TRUE(Create({.domain = "a.test", .selector = "new", .type = KeyType::kEd25519, .activate = true}).ok());
+  ASSERT_TRUE(
+      Create({.domain = "a.test", .selector = "new", .type = KeyType::kEd25519, .activate = true}).ok());
   EXPECT_THAT(SignersOf(*Sign(Request(first, "u@a.test"))), ElementsAre("new of a.test"));
 }
 
 TEST_F(DkimTest, MailWaitsWhereTheKeyCannotBeOpened) {
-  ASSERT_TRUE(Create({.domain = "a.test", .selector = "s", .type = KeyType::kEd25519, .activate = true}).ok());
+  ASSERT_TRUE(
+      Create({.domain = "a.test", .selector = "s", .type = KeyType::kEd25519, .activate = true}).ok());
   ASSERT_TRUE(Create({.domain = "b.test", .selector = "s", .type = KeyType::kEd25519}).ok());
   const QueueId message = Queue(rules::AccountLane(AccountId{1}));
   Start("another secret");

@@ -83,6 +83,19 @@ Route SampleRoute() {
   return route;
 }
 
+DkimRecord SampleDkim() {
+  DkimKey key;
+  key.selector = "s";
+  key.type = mailauth::KeyType::kEd25519;
+  key.bits = 256;
+  key.state = DkimKey::State::kRetired;
+  key.sealed_private_key = std::string("\0s", 2);
+  key.public_key = "p";
+  key.create_time = absl::FromUnixMicros(1);
+  key.activate_time = absl::FromUnixMicros(2);
+  return DkimRecord{{key}};
+}
+
 QueuedRecord SampleQueued() {
   QueuedRecord queued;
   queued.body = 1;
@@ -186,6 +199,18 @@ TEST(Records, GoldenBytes) {
             "03624079"
             "02"
             "01");
+  EXPECT_EQ(Hex(Encode(SampleDkim())),
+            "01"
+            "01"
+            "0173"
+            "01"
+            "8002"
+            "02"
+            "020073"
+            "0170"
+            "02"
+            "04"
+            "ffffffffffffffffff01");
   EXPECT_EQ(Hex(Encode(SampleRoute())),
             "01"
             "022e78"
@@ -668,6 +693,10 @@ TEST(Records, BadBytesAreDataLoss) {
                                "00"
                                "00")))
       << "tls of kind 4";
+  for (const char* kinds : {"02800200", "01800203"}) {
+    const std::string hex = std::string("01" "01" "0173") + kinds + "00" "00" "00" "00" "00";
+    EXPECT_TRUE(is_loss(DecodeHex<DkimRecord>(hex))) << "type or state of kind " << kinds;
+  }
   EXPECT_TRUE(
       is_loss(DecodeHex<BodyRef>("01"
                                  "ffffffffffffffffff01"
