@@ -96,9 +96,16 @@ class AddressListParser {
     // Around dots and the at sign there may be blanks (section 4.4).
     const bool joins =
         words_.empty() || words_.back() == '.' || words_.back() == '@' || written == "." || written == "@";
-    if (after_blank_ && !joins) words_.push_back(' ');
+    if (after_blank_ && !joins) BeginWord();
     after_blank_ = false;
+    if (written == "@" && address_begin_ == words_.npos) address_begin_ = word_begin_;
     absl::StrAppend(&words_, written);
+  }
+
+  void BeginWord() {
+    if (address_begin_ != words_.npos && address_end_ == words_.npos) address_end_ = words_.size();
+    words_.push_back(' ');
+    word_begin_ = words_.size();
   }
 
   void BeginAngle() {
@@ -146,16 +153,15 @@ class AddressListParser {
       mailbox.name = DecodeText(name_, charsets_);
       address = words_;
     } else {
-      // Words, of which the last one may be an address.
-      const size_t at = words_.rfind('@');
-      const size_t blank = words_.rfind(' ', at == words_.npos ? words_.size() : at);
-      if (blank == words_.npos) {
-        address = words_;
+      // Words, of which one may be an address.
+      if (word_begin_ > 0) list_.is_malformed = true;
+      if (address_begin_ != words_.npos) {
+        mailbox.name = DecodeText(absl::string_view(words_).substr(0, address_begin_), charsets_);
+        address = words_.substr(address_begin_, address_end_ - address_begin_);
+      } else if (word_begin_ > 0) {
+        mailbox.name = DecodeText(phrase_, charsets_);
       } else {
-        list_.is_malformed = true;
-        const bool has_address = at != words_.npos;
-        mailbox.name = DecodeText(has_address ? absl::string_view(words_).substr(0, blank) : phrase_, charsets_);
-        if (has_address) address = words_.substr(blank + 1);
+        address = words_;
       }
     }
     if (mailbox.name.empty()) mailbox.name = DecodeText(comment_, charsets_);
@@ -181,6 +187,8 @@ class AddressListParser {
     name_.clear();
     comment_.clear();
     after_blank_ = in_angle_ = had_angle_ = false;
+    word_begin_ = 0;
+    address_begin_ = address_end_ = words_.npos;
   }
 
   absl::string_view left_;
@@ -194,6 +202,10 @@ class AddressListParser {
   // Of the mailbox under way: its words as a name has them, and as an address has them.
   std::string phrase_;
   std::string words_;
+  // In `words_`: where the last word begins; where the one with the at sign begins and ends, npos where it does not.
+  size_t word_begin_ = 0;
+  size_t address_begin_ = std::string::npos;
+  size_t address_end_ = std::string::npos;
   // What was in front of the angle bracket.
   std::string name_;
   // The last one.

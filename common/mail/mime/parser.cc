@@ -402,13 +402,14 @@ bool Parser::TakeDelimiter(absl::string_view line, uint64_t next_line) {
   while (!line.empty() && IsBlank(line.back())) line.remove_suffix(1);
   absl::string_view closing = line;
   const bool may_close = absl::ConsumeSuffix(&closing, "--");
+  size_t closed = kNoParent;
   for (size_t i = open_.size(); i-- > 0;) {
     OpenPart& candidate = open_[i];
     if (candidate.boundary.empty()) continue;
     const bool closes = may_close && closing == candidate.boundary;
     if (!closes && line != candidate.boundary) continue;
     if (candidate.is_closed) {
-      message_.parts[candidate.index].defects.Add(Defect::kPartAfterEnd);
+      closed = candidate.index;
       continue;
     }
     while (in_header_) EndHeader(offset_);
@@ -428,6 +429,7 @@ bool Parser::TakeDelimiter(absl::string_view line, uint64_t next_line) {
     BeginPart(multipart.index, next_line, false, part().media_type == "multipart/digest");
     return true;
   }
+  if (closed != kNoParent) message_.parts[closed].defects.Add(Defect::kPartAfterEnd);
   return false;
 }
 
