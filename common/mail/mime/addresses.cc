@@ -132,7 +132,7 @@ class AddressListParser {
     }
     if (in_group_ || had_angle_) {
       list_.is_malformed = true;
-      return Append(":");
+      return EndMailbox();
     }
     in_group_ = true;
     list_.groups.push_back({.is_group = true, .name = DecodeText(phrase_, charsets_), .mailboxes = {}});

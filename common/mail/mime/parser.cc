@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/mail/mime/all_bytes.h"
 #include "common/mail/mime/content_field.h"
 #include "common/mail/mime/limits.h"
 #include "common/mail/mime/message_ids.h"
@@ -23,6 +24,13 @@ constexpr size_t kLineHeadBytes = kMaxLineBytes + 2;
 constexpr absl::string_view kSingleFields[] = {"Date", "From", "Sender",     "Reply-To",    "To",        "Cc",
                                                "Bcc",  "Subject", "Message-ID", "In-Reply-To", "References"};
 
+constexpr absl::string_view kCr = "\r";
+constexpr absl::string_view kCrLf = "\r\n";
+constexpr absl::string_view kLf = "\n";
+
+// What is a defect somewhere in the text of a line.
+uint8_t IsNotPlain(uint8_t c) { return static_cast<uint8_t>((c >= 0x80) | (c == '\0') | (c == '\r')); }
+
 bool IsBlank(char c) { return c == ' ' || c == '\t'; }
 
 // ftext of RFC 5322 section 3.6.8.
@@ -30,13 +38,10 @@ bool IsNameCharacter(char c) { return c > 0x20 && c < 0x7f && c != ':'; }
 
 // CRLF, LF, or a CR that may become a CRLF.
 absl::string_view LineEndOf(absl::string_view bytes) {
-  size_t length = 0;
-  if (absl::EndsWith(bytes, "\r\n")) {
-    length = 2;
-  } else if (absl::EndsWith(bytes, "\n") || absl::EndsWith(bytes, "\r")) {
-    length = 1;
+  for (const absl::string_view end : {kCrLf, kLf, kCr}) {
+    if (absl::EndsWith(bytes, end)) return end;
   }
-  return bytes.substr(bytes.size() - length);
+  return "";
 }
 
 absl::string_view WithoutLineEnd(absl::string_view line) {
@@ -92,7 +97,7 @@ bool IsBoundary(absl::string_view boundary) {
 Parser::Parser(const Charsets& charsets) : charsets_(charsets) { BeginPart(kNoParent, 0, true, false); }
 
 void Parser::Feed(absl::string_view bytes) {
-  while (!bytes.empty()) {
+  while (bytes.remove_prefix(TakePlainLines(bytes)), !bytes.empty()) {
     const void* const found = std::memchr(bytes.data(), '\n', bytes.size());
     const size_t line_bytes =
         found == nullptr ? bytes.size() : static_cast<size_t>(static_cast<const char*>(found) - bytes.data()) + 1;
@@ -130,6 +135,30 @@ Message Parser::Finish() {
   FlushLineEnd();
   EndParts(0, offset_);
   return std::move(message_);
+}
+
+size_t Parser::TakePlainLines(absl::string_view bytes) {
+  if (in_header_ || in_rest_ || !held_.empty() || line_end_ == kCr) return 0;
+  if (decoder_ && decoder_->encoding() != Encoding::kBase64) return 0;
+  size_t taken = 0;
+  size_t characters = 0;
+  while (taken < bytes.size()) {
+    const absl::string_view left = bytes.substr(taken, kLineHeadBytes);
+    const void* const found = std::memchr(left.data(), '\n', left.size());
+    if (found == nullptr) break;
+    const auto text_bytes = static_cast<size_t>(static_cast<const char*>(found) - left.data());
+    if (text_bytes == 0 || left[text_bytes - 1] != '\r') break;
+    const absl::string_view text = left.substr(0, text_bytes - 1);
+    if (absl::StartsWith(text, "--")) break;
+    if (!(decoder_ ? IsBase64Alphabet(text) : AllBytes<IsNotPlain>(text))) break;
+    characters += text.size();
+    taken += text_bytes + 1;
+  }
+  if (taken == 0) return 0;
+  if (decoder_) decoder_->CountBase64(characters);
+  line_end_ = kCrLf;
+  offset_ += taken;
+  return taken;
 }
 
 void Parser::TakeLine(absl::string_view line, bool is_whole) {
@@ -341,21 +370,18 @@ void Parser::EnterBody() {
       return BeginPart(open_.back().index, entered.body_begin, true, false);
     }
   }
-  if (!entered.has_parts) {
-    const bool is_multipart = absl::StartsWith(entered.media_type, "multipart/");
-    decoder_.emplace(is_multipart ? Encoding::k7Bit : entered.encoding);
-  }
+  const bool is_multipart = absl::StartsWith(entered.media_type, "multipart/");
+  if (is_encoded && !is_multipart) decoder_.emplace(entered.encoding);
 }
 
 void Parser::TakeBody(absl::string_view bytes) {
-  if (line_end_ == "\r" && absl::StartsWith(bytes, "\n")) {
-    line_end_ = "\r\n";
+  if (line_end_ == kCr && absl::StartsWith(bytes, kLf)) {
+    line_end_ = kCrLf;
     return;
   }
   FlushLineEnd();
-  const absl::string_view end = LineEndOf(bytes);
-  line_end_.assign(end.data(), end.size());
-  bytes.remove_suffix(end.size());
+  line_end_ = LineEndOf(bytes);
+  bytes.remove_suffix(line_end_.size());
   if (bytes.empty()) return;
   NoteBodyBytes(bytes);
   if (decoder_) decoder_->Feed(bytes, nullptr);
@@ -363,9 +389,9 @@ void Parser::TakeBody(absl::string_view bytes) {
 
 void Parser::FlushLineEnd() {
   if (line_end_.empty()) return;
-  if (line_end_ == "\r") part().defects.Add(Defect::kBareCr);
+  if (line_end_ == kCr) part().defects.Add(Defect::kBareCr);
   if (decoder_) decoder_->Feed(line_end_, nullptr);
-  line_end_.clear();
+  line_end_ = "";
 }
 
 void Parser::NoteLineEnd(absl::string_view bytes) {
@@ -415,7 +441,7 @@ bool Parser::TakeDelimiter(absl::string_view line, uint64_t next_line) {
     while (in_header_) EndHeader(offset_);
     // A message without a header may have been begun there: `candidate` may have moved.
     EndParts(i + 1, offset_ - line_end_.size());
-    line_end_.clear();
+    line_end_ = "";
     OpenPart& multipart = open_[i];
     if (closes) {
       multipart.is_closed = true;
@@ -444,7 +470,8 @@ void Parser::EndParts(size_t left_open, uint64_t end) {
       if (!ended.is_closed) part.defects.Add(Defect::kMissingEndBoundary);
       if (ended.child_count == 0) part.defects.Add(Defect::kMissingStartBoundary);
     }
-    if (!part.has_parts && decoder_) {
+    // Only a leaf has one, and it is the first one to end.
+    if (decoder_) {
       decoder_->Finish(nullptr);
       part.decoded_bytes = decoder_->decoded_bytes();
       part.defects.Add(decoder_->defects());

@@ -52,6 +52,9 @@ class Parser {
     std::optional<std::string> type, disposition, encoding, id, description;
   };
 
+  // Takes whole lines of a body off the front of `bytes` as long as there is nothing to see in them: what TakeLine
+  // would do, for most of the bytes of most messages. Gives how many bytes they were.
+  size_t TakePlainLines(absl::string_view bytes);
   // A line, or its first kLineHeadBytes; then `is_whole` is cleared and TakeRest gets the others.
   void TakeLine(absl::string_view line, bool is_whole);
   void TakeRest(absl::string_view bytes);
@@ -122,7 +125,8 @@ class Parser {
   std::string boundary_;
   size_t text_bytes_ = 0;
   // A line end, or a CR that may be one, which is content unless a delimiter follows.
-  std::string line_end_;
+  absl::string_view line_end_;
+  // Of a leaf that is encoded: counts what it decodes to.
   std::optional<TransferDecoder> decoder_;
 };
 

@@ -5,6 +5,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "common/mail/mime/all_bytes.h"
 #include "common/mail/mime/limits.h"
 
 namespace mailstead::mime {
@@ -40,6 +41,17 @@ int HexValue(char c) {
   return -1;
 }
 
+uint8_t IsOutOfAlphabet(uint8_t c) {
+  const auto letter = static_cast<uint8_t>((c | 0x20) - 'a');
+  // "/" stands in front of the digits.
+  const auto digit = static_cast<uint8_t>(c - '/');
+  // No branches: see all_bytes.h.
+  return static_cast<uint8_t>((letter > 25) & (digit > 10) & (c != '+'));
+}
+
+// Of the lines that writers make.
+constexpr size_t kLineCharacters = 76;
+
 bool IsBlank(char c) { return c == ' ' || c == '\t'; }
 
 }  // namespace
@@ -71,10 +83,15 @@ absl::string_view EncodingName(Encoding encoding) {
   return "unknown";
 }
 
+bool IsBase64Alphabet(absl::string_view bytes) { return AllBytes<IsOutOfAlphabet>(bytes); }
+
 void Base64Decoder::Feed(absl::string_view bytes, std::string* out) {
   size_t at = 0;
   while (at < bytes.size()) {
     size_t end = at;
+    while (bytes.size() - end >= kLineCharacters && IsBase64Alphabet(bytes.substr(end, kLineCharacters))) {
+      end += kLineCharacters;
+    }
     while (end < bytes.size() && ValueOf(bytes[end]) >= 0) ++end;
     if (end > at) FeedAlphabet(bytes.substr(at, end - at), out);
     if (end == bytes.size()) return;
@@ -100,19 +117,24 @@ void Base64Decoder::Feed(absl::string_view bytes, std::string* out) {
   }
 }
 
-void Base64Decoder::FeedAlphabet(absl::string_view characters, std::string* out) {
+size_t Base64Decoder::FeedAlphabet(size_t characters) {
+  if (characters == 0) return 0;
   if (padded_) defects_.Add(Defect::kBase64AfterPadding);
   // "==" of which there was one only.
   if (padding_left_ > 0) defects_.Add(Defect::kBase64Length);
   padding_left_ = 0;
-  const size_t whole = (quantum_characters_ + characters.size()) / 4;
-  decoded_bytes_ += 3 * whole;
-  if (out == nullptr) {
-    quantum_characters_ = (quantum_characters_ + characters.size()) % 4;
-    return;
-  }
+  const size_t all = quantum_characters_ + characters;
+  decoded_bytes_ += all / 4 * 3;
+  quantum_characters_ = all % 4;
+  return all / 4 * 3;
+}
+
+void Base64Decoder::FeedAlphabet(absl::string_view characters, std::string* out) {
+  size_t in_quantum = quantum_characters_;
+  const size_t whole_bytes = FeedAlphabet(characters.size());
+  if (out == nullptr) return;
   size_t to = out->size();
-  out->resize(to + 3 * whole);
+  out->resize(to + whole_bytes);
   size_t at = 0;
   const auto give = [out, &to](uint32_t quantum) {
     (*out)[to] = static_cast<char>(quantum >> 16);
@@ -121,7 +143,7 @@ void Base64Decoder::FeedAlphabet(absl::string_view characters, std::string* out)
     to += 3;
   };
   while (at < characters.size()) {
-    if (quantum_characters_ == 0) {
+    if (in_quantum == 0) {
       for (; characters.size() - at >= 4; at += 4) {
         give(static_cast<uint32_t>(ValueOf(characters[at])) << 18 |
              static_cast<uint32_t>(ValueOf(characters[at + 1])) << 12 |
@@ -131,10 +153,10 @@ void Base64Decoder::FeedAlphabet(absl::string_view characters, std::string* out)
       if (at == characters.size()) break;
     }
     quantum_ = quantum_ << 6 | static_cast<uint32_t>(ValueOf(characters[at++]));
-    if (++quantum_characters_ == 4) {
+    if (++in_quantum == 4) {
       give(quantum_);
       quantum_ = 0;
-      quantum_characters_ = 0;
+      in_quantum = 0;
     }
   }
 }

@@ -18,6 +18,9 @@ Encoding EncodingOf(absl::string_view name);
 // As the RFC writes it; "unknown" for kUnknown.
 absl::string_view EncodingName(Encoding encoding);
 
+// Whether they are characters of base64's alphabet, without padding and white space.
+bool IsBase64Alphabet(absl::string_view bytes);
+
 // Base64 (section 6.8). Bytes that are no characters of it are passed over; a padding ends a byte and not the whole, as
 // some writers encode a file piece by piece; where padding is missing the whole bytes count.
 class Base64Decoder {
@@ -26,10 +29,15 @@ class Base64Decoder {
   void Feed(absl::string_view bytes, std::string* out);
   void Finish(std::string* out);
 
+  // As Feed with so many characters of the alphabet, and without `out`.
+  void Count(size_t characters) { FeedAlphabet(characters); }
+
   uint64_t decoded_bytes() const { return decoded_bytes_; }
   DefectSet defects() const { return defects_; }
 
  private:
+  // What there is to know of characters without what they stand for: how many whole bytes they end.
+  size_t FeedAlphabet(size_t characters);
   // Characters of the alphabet only.
   void FeedAlphabet(absl::string_view characters, std::string* out);
   // Gives the whole bytes of a quantum that has two or three characters.
@@ -82,10 +90,14 @@ class QuotedPrintableDecoder {
 // Any of the encodings. What is not encoded comes as it is.
 class TransferDecoder {
  public:
-  explicit TransferDecoder(Encoding encoding = Encoding::k7Bit) : encoding_(encoding) {}
+  explicit TransferDecoder(Encoding encoding) : encoding_(encoding) {}
 
   void Feed(absl::string_view bytes, std::string* out);
   void Finish(std::string* out);
+  // Of base64 only.
+  void CountBase64(size_t characters) { base64_.Count(characters); }
+
+  Encoding encoding() const { return encoding_; }
 
   uint64_t decoded_bytes() const;
   DefectSet defects() const;
