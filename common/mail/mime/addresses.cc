@@ -32,7 +32,8 @@ class AddressListParser {
       return;
     }
     if (c == '(') {
-      comment_ = TakeComment(left_);
+      std::string comment = TakeComment(left_);
+      if (!in_angle_) comment_ = std::move(comment);
       after_blank_ = true;
       return;
     }

@@ -1,10 +1,12 @@
 #include "common/mail/mime/part_decoder.h"
 
+#include "absl/strings/match.h"
+
 namespace mailstead::mime {
 
 PartDecoder::PartDecoder(const Part& part, const Charsets& charsets, TextAs text_as)
     // A multipart is what it is, whatever it says of its encoding.
-    : transfer_(part.has_parts ? Encoding::kBinary : part.encoding) {
+    : transfer_(absl::StartsWith(part.media_type, "multipart/") ? Encoding::kBinary : part.encoding) {
   if (text_as != TextAs::kUtf8 || !part.is_text()) return;
   charset_ = charsets.Open(part.Find("charset"));
   if (charset_ == nullptr) charset_ = charsets.Open("");
