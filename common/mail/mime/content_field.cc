@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
+#include "absl/strings/strip.h"
 #include "common/mail/mime/limits.h"
 #include "common/mail/mime/tokens.h"
 #include "common/mail/mime/words.h"

@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "common/mail/mime/all_bytes.h"
 #include "common/mail/mime/content_field.h"
 #include "common/mail/mime/limits.h"
