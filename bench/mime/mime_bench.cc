@@ -45,7 +45,8 @@ std::string Header() {
 
 std::string Text(size_t bytes) {
   std::string text;
-  while (text.size() < bytes) text += "A line of text as people write them, with some words in it, and an end.\r\n";
+  while (text.size() < bytes)
+    text += "A line of text as people write them, with some words in it, and an end.\r\n";
   return text;
 }
 
@@ -82,7 +83,8 @@ void ParseOurs(benchmark::State& state, const std::string& bytes) {
   const mime::Charsets charsets;
   for (auto _ : state) {
     mime::Parser parser(charsets);
-    for (absl::string_view left = bytes; !left.empty(); left.remove_prefix(std::min(left.size(), kPieceBytes))) {
+    for (absl::string_view left = bytes; !left.empty();
+         left.remove_prefix(std::min(left.size(), kPieceBytes))) {
       parser.Feed(left.substr(0, kPieceBytes));
     }
     const mime::Message message = parser.Finish();
@@ -150,8 +152,9 @@ void DecodeGMime(benchmark::State& state, const std::string& bytes) {
     benchmark::DoNotOptimize(g_mime_data_wrapper_write_to_stream(content, stream));
     g_object_unref(stream);
   }
-  state.SetBytesProcessed(
-      static_cast<int64_t>(state.iterations() * static_cast<size_t>(g_mime_stream_length(g_mime_data_wrapper_get_stream(content)))));
+  state.SetBytesProcessed(static_cast<int64_t>(
+      state.iterations() *
+      static_cast<size_t>(g_mime_stream_length(g_mime_data_wrapper_get_stream(content)))));
   g_object_unref(message);
 }
 

@@ -28,7 +28,7 @@ void Run(absl::string_view input) {
   size_t count = 0;
   for (const mime::MailboxGroup& group : mime::ParseAddressList(input, charsets).groups) {
     CheckLine(group.name);
-    count += group.mailboxes.size();
+    count += group.mailboxes.size() + (group.is_group ? 1 : 0);
     for (const mime::Mailbox& mailbox : group.mailboxes) {
       CheckLine(mailbox.name);
       CheckLine(mailbox.address);

@@ -66,8 +66,10 @@ void CheckPlaces(const mime::Message& message, uint64_t bytes) {
   }
 }
 
-void CheckPart(const Part& part, absl::string_view bytes, size_t piece_bytes, const mime::Charsets& charsets) {
-  for (const absl::string_view text : {absl::string_view(part.file_name), absl::string_view(part.description)}) {
+void CheckPart(const Part& part, absl::string_view bytes, size_t piece_bytes,
+               const mime::Charsets& charsets) {
+  for (const absl::string_view text :
+       {absl::string_view(part.file_name), absl::string_view(part.description)}) {
     CHECK(IsValidUtf8(text) && text.find_first_of("\r\n") == text.npos && !absl::StrContains(text, '\0'));
   }
   const absl::string_view body = bytes.substr(part.body_begin, part.encoded_bytes());

@@ -60,30 +60,33 @@ std::string Addresses(absl::string_view value, const mime::Charsets& charsets) {
 }
 
 std::string FieldJson(const mime::Field& field, const mime::Charsets& charsets) {
-  std::string json = absl::StrCat("  {\"name\": ", Quoted(mime::OneLine(field.name)), ",\n   \"octets\": [", field.begin,
-                                  ", ", field.end, "],\n   \"value\": ", Quoted(mime::DecodeText(field.value, charsets)));
+  std::string json =
+      absl::StrCat("  {\"name\": ", Quoted(mime::OneLine(field.name)), ",\n   \"octets\": [", field.begin,
+                   ", ", field.end, "],\n   \"value\": ", Quoted(mime::DecodeText(field.value, charsets)));
   for (const char* name : {"From", "Sender", "Reply-To", "To", "Cc", "Bcc"}) {
     if (field.Is(name)) json += Addresses(field.value, charsets);
   }
   if (field.Is("Date")) {
     const auto date = mime::ParseDate(field.value);
-    absl::StrAppend(&json, ",\n   \"seconds\": ",
-                    date ? absl::StrCat(absl::ToUnixSeconds(date->time), ",\n   \"offset\": ", date->offset_minutes)
-                         : "null");
+    absl::StrAppend(
+        &json, ",\n   \"seconds\": ",
+        date ? absl::StrCat(absl::ToUnixSeconds(date->time), ",\n   \"offset\": ", date->offset_minutes)
+             : "null");
   }
   for (const char* name : {"Message-ID", "In-Reply-To", "References"}) {
     if (!field.Is(name)) continue;
     const std::vector<std::string> ids = mime::ParseMessageIds(field.value);
-    absl::StrAppend(&json, ",\n   \"ids\": [", absl::StrJoin(ids, ", ", [](std::string* out, const std::string& id) {
-                      *out += Quoted(id);
-                    }), "]");
+    absl::StrAppend(
+        &json, ",\n   \"ids\": [",
+        absl::StrJoin(ids, ", ", [](std::string* out, const std::string& id) { *out += Quoted(id); }), "]");
   }
   return json + "}";
 }
 
 std::string PartJson(const Part& part, absl::string_view message, const mime::Charsets& charsets,
                      const MimeJsonOptions& options) {
-  std::string json = absl::StrCat("  {\"id\": ", Quoted(part.id), ",\n   \"type\": ", Quoted(part.media_type));
+  std::string json =
+      absl::StrCat("  {\"id\": ", Quoted(part.id), ",\n   \"type\": ", Quoted(part.media_type));
   if (!part.parameters.empty()) {
     const auto pair = [](std::string* out, const mime::Parameter& parameter) {
       absl::StrAppend(out, Quoted(mime::OneLine(parameter.name)), ": ", Quoted(parameter.value));
@@ -119,7 +122,8 @@ std::string PartJson(const Part& part, absl::string_view message, const mime::Ch
 std::string MimeJson(absl::string_view bytes, const MimeJsonOptions& options) {
   const mime::Charsets charsets;
   mime::Parser parser(charsets);
-  const size_t piece_bytes = options.piece_bytes == 0 ? std::max<size_t>(bytes.size(), 1) : options.piece_bytes;
+  const size_t piece_bytes =
+      options.piece_bytes == 0 ? std::max<size_t>(bytes.size(), 1) : options.piece_bytes;
   for (size_t at = 0; at < bytes.size(); at += piece_bytes) parser.Feed(bytes.substr(at, piece_bytes));
   const mime::Message message = parser.Finish();
   std::vector<std::string> fields, parts;

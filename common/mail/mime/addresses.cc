@@ -19,7 +19,7 @@ class AddressListParser {
 
   AddressList Parse() {
     while (!left_.empty() && !is_full_) TakeOne();
-    EndMailbox();
+    if (!is_full_) EndMailbox();
     return std::move(list_);
   }
 
@@ -135,6 +135,7 @@ class AddressListParser {
       list_.is_malformed = true;
       return EndMailbox();
     }
+    if (!CountOne()) return;
     in_group_ = true;
     list_.groups.push_back({.is_group = true, .name = DecodeText(phrase_, charsets_), .mailboxes = {}});
     starts_anew_ = false;
@@ -172,14 +173,20 @@ class AddressListParser {
   }
 
   void Give(Mailbox mailbox) {
-    if (count_ == kMaxAddressCount) {
-      list_.is_malformed = is_full_ = true;
-      return;
-    }
-    ++count_;
+    if (!CountOne()) return;
     if (list_.groups.empty() || starts_anew_) list_.groups.emplace_back();
     starts_anew_ = false;
     list_.groups.back().mailboxes.push_back(std::move(mailbox));
+  }
+
+  // Of mailboxes and groups. False when there may be no more.
+  bool CountOne() {
+    if (count_ == kMaxAddressCount) {
+      list_.is_malformed = is_full_ = true;
+      return false;
+    }
+    ++count_;
+    return true;
   }
 
   void StartMailbox() {

@@ -28,7 +28,8 @@ bool AllBytes(absl::string_view bytes) {
     for (const uint8_t* at = begin; at < end; ++at) other |= IsOther(*at);
     return other == 0;
   }
-  for (const uint8_t* at = begin; at + kBlockBytes < end; at += kBlockBytes) other |= OthersInBlock<IsOther>(at);
+  for (const uint8_t* at = begin; at + kBlockBytes < end; at += kBlockBytes)
+    other |= OthersInBlock<IsOther>(at);
   // The last one begins inside of the one before it.
   return (other | OthersInBlock<IsOther>(end - kBlockBytes)) == 0;
 }

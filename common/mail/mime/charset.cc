@@ -221,7 +221,8 @@ std::string Normalized(absl::string_view name) {
 
 bool IsOfAName(absl::string_view name) {
   for (const char c : name) {
-    if (!absl::ascii_isalnum(c) && absl::string_view("-_.:+").find(c) == absl::string_view::npos) return false;
+    if (!absl::ascii_isalnum(c) && absl::string_view("-_.:+").find(c) == absl::string_view::npos)
+      return false;
   }
   return true;
 }

@@ -121,7 +121,8 @@ int HexValue(char c) {
 std::string PercentDecoded(absl::string_view text) {
   std::string bytes;
   for (size_t at = 0; at < text.size(); ++at) {
-    if (text[at] == '%' && at + 2 < text.size() && HexValue(text[at + 1]) >= 0 && HexValue(text[at + 2]) >= 0) {
+    if (text[at] == '%' && at + 2 < text.size() && HexValue(text[at + 1]) >= 0 &&
+        HexValue(text[at + 2]) >= 0) {
       bytes.push_back(static_cast<char>(HexValue(text[at + 1]) << 4 | HexValue(text[at + 2])));
       at += 2;
     } else {
@@ -132,7 +133,8 @@ std::string PercentDecoded(absl::string_view text) {
 }
 
 // A value without the forms of RFC 2231.
-std::string Decoded(const std::string& name, const std::string& written, const Charsets& charsets, DefectSet& defects) {
+std::string Decoded(const std::string& name, const std::string& written, const Charsets& charsets,
+                    DefectSet& defects) {
   if (name == "boundary" || !absl::StrContains(written, "=?")) {
     return IsAscii(written) ? OneLine(written) : OneLine(charsets.Decode("", written));
   }
@@ -143,7 +145,8 @@ std::string Decoded(const std::string& name, const std::string& written, const C
 
 // `pieces` are of one name and form, at least one.
 std::string PutTogether(std::vector<const Piece*> pieces, const Charsets& charsets, DefectSet& defects) {
-  std::stable_sort(pieces.begin(), pieces.end(), [](const Piece* a, const Piece* b) { return a->number < b->number; });
+  std::stable_sort(pieces.begin(), pieces.end(),
+                   [](const Piece* a, const Piece* b) { return a->number < b->number; });
   std::string charset;
   std::string bytes;
   bool is_extended = false;
@@ -185,7 +188,8 @@ std::string PutTogether(std::vector<const Piece*> pieces, const Charsets& charse
 }
 
 // The value of the parameter that `first` begins.
-Parameter Put(const std::vector<Piece>& pieces, const Piece& first, const Charsets& charsets, DefectSet& defects) {
+Parameter Put(const std::vector<Piece>& pieces, const Piece& first, const Charsets& charsets,
+              DefectSet& defects) {
   // Three forms: name*0 and so on, name*, name. RFC 6266 section 4.3 says which of the last two counts.
   std::vector<const Piece*> continued, extended, plain;
   for (const Piece& piece : pieces) {

@@ -30,7 +30,8 @@ constexpr Zone kZones[] = {{"ut", 0},   {"utc", 0},  {"gmt", 0},  {"z", 0},    {
                            {"cst", -6}, {"cdt", -5}, {"mst", -7}, {"mdt", -6}, {"pst", -8}, {"pdt", -7}};
 
 bool IsNumber(absl::string_view word, int& number) {
-  return word.size() <= 4 && word.find_first_not_of("0123456789") == word.npos && absl::SimpleAtoi(word, &number);
+  return word.size() <= 4 && word.find_first_not_of("0123456789") == word.npos &&
+         absl::SimpleAtoi(word, &number);
 }
 
 class DateReader {
@@ -64,7 +65,9 @@ class DateReader {
     }
     if (year_ >= 0 || digits.size() < 2) return false;
     // Section 4.3.
-    year_ = digits.size() == 2 ? number + (number < 50 ? 2000 : 1900) : digits.size() == 3 ? number + 1900 : number;
+    year_ = digits.size() == 2   ? number + (number < 50 ? 2000 : 1900)
+            : digits.size() == 3 ? number + 1900
+                                 : number;
     return year_ >= 1900;
   }
 
@@ -142,7 +145,8 @@ std::vector<std::string> Words(absl::string_view value) {
     if (!word.empty()) words.push_back(std::move(word));
     if (words.size() > kMaxWordCount) return {};
     // What ended the word, unless it is a blank or a comment.
-    if (!value.empty() && (value.front() == ',' || (value.front() == '-' && !absl::StrContains(words.back(), ":")))) {
+    if (!value.empty() &&
+        (value.front() == ',' || (value.front() == '-' && !absl::StrContains(words.back(), ":")))) {
       value.remove_prefix(1);
     }
   }

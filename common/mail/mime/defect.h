@@ -14,12 +14,12 @@ enum class Defect {
   // Of the structure.
   kMissingEndBoundary,    // a multipart ends without its close-delimiter
   kMissingStartBoundary,  // a multipart without any delimiter: it has no parts
-  kNoBoundary,            // a multipart without the parameter boundary, or with one that cannot be: read as a leaf
-  kPartAfterEnd,          // a delimiter of a multipart behind its close-delimiter: read as a part of the epilogue
-  kHeaderWithoutEnd,      // a line that is no field, and not empty, ends the header and begins the body
-  kEnvelopeLine,          // a line of mbox ("From ") in front of the fields: passed over
-  kEncodedMultipart,      // a multipart in base64 or quoted-printable (RFC 2045 section 6.4): read as if it were not
-  kEncodedMessage,        // a message/rfc822 in base64 or quoted-printable (RFC 2046 section 5.2.1): read as a leaf
+  kNoBoundary,    // a multipart without the parameter boundary, or with one that cannot be: read as a leaf
+  kPartAfterEnd,  // a delimiter of a multipart behind its close-delimiter: read as a part of the epilogue
+  kHeaderWithoutEnd,  // a line that is no field, and not empty, ends the header and begins the body
+  kEnvelopeLine,      // a line of mbox ("From ") in front of the fields: passed over
+  kEncodedMultipart,  // a multipart in base64 or quoted-printable (RFC 2045 section 6.4): read as if it were not
+  kEncodedMessage,  // a message/rfc822 in base64 or quoted-printable (RFC 2046 section 5.2.1): read as a leaf
   // Limits of limits.h.
   kTooDeep,            // of the part that is read as a leaf
   kTooManyParts,       // of the multipart or message whose further parts are left out
@@ -42,11 +42,11 @@ enum class Defect {
   kBase64AfterPadding,      // base64 goes on behind a padding: read on
   kQuotedPrintableGarbage,  // "=" without what must follow it: read as it is
   // Of fields.
-  kDuplicateField,          // a field twice that may be there once (RFC 5322 section 3.6, RFC 2045): the first one counts
-  kBadContentType,          // no type/subtype: read as text/plain (RFC 2045 section 5.2), or with more behind it
-  kBadParameter,            // no name=value; a quoted string without its end; text behind a value
-  kDuplicateParameter,      // a parameter twice: the form of RFC 2231 counts, then the first one
-  kParameterHole,           // a piece of a continued parameter is missing: what is there is put together
+  kDuplicateField,  // a field twice that may be there once (RFC 5322 section 3.6, RFC 2045): the first one counts
+  kBadContentType,      // no type/subtype: read as text/plain (RFC 2045 section 5.2), or with more behind it
+  kBadParameter,        // no name=value; a quoted string without its end; text behind a value
+  kDuplicateParameter,  // a parameter twice: the form of RFC 2231 counts, then the first one
+  kParameterHole,       // a piece of a continued parameter is missing: what is there is put together
   kEncodedWordInParameter,  // where RFC 2047 section 5 allows none: decoded all the same
   kLast = kEncodedWordInParameter,
 };

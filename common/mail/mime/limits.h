@@ -16,7 +16,8 @@ inline constexpr size_t kMaxDepth = 40;
 // is told of each.
 inline constexpr size_t kMaxPartCount = 1'000;
 
-// What is kept of all parts' parameters, file names, ids and descriptions together: a quarter of such an answer.
+// What is kept of all parts' parameters, file names, ids and descriptions together, each parameter with the memory that it
+// takes: a quarter of such an answer.
 inline constexpr size_t kMaxPartTextBytes = 1'048'576;
 
 // The fields of the message that are kept: what one field may have at most is kMaxHeaderFieldBytes, as everywhere. Hosts on
@@ -41,7 +42,7 @@ inline constexpr size_t kMaxMediaTypeBytes = 255;
 // The names of character sets that IANA lists have 45 characters at most.
 inline constexpr size_t kMaxCharsetNameBytes = 45;
 
-// A field of kMaxHeaderFieldBytes with addresses and ids of ordinary length has fewer.
+// A field of kMaxHeaderFieldBytes with addresses (groups are counted, too) and ids of ordinary length has fewer.
 inline constexpr size_t kMaxAddressCount = 1'000;
 inline constexpr size_t kMaxMessageIdCount = 1'000;
 

@@ -22,8 +22,9 @@ namespace {
 constexpr size_t kLineHeadBytes = kMaxLineBytes + 2;
 
 // Fields that may be there once (RFC 5322 section 3.6).
-constexpr absl::string_view kSingleFields[] = {"Date", "From", "Sender",     "Reply-To",    "To",        "Cc",
-                                               "Bcc",  "Subject", "Message-ID", "In-Reply-To", "References"};
+constexpr absl::string_view kSingleFields[] = {"Date",       "From",        "Sender",    "Reply-To",
+                                               "To",         "Cc",          "Bcc",       "Subject",
+                                               "Message-ID", "In-Reply-To", "References"};
 
 constexpr absl::string_view kCr = "\r";
 constexpr absl::string_view kCrLf = "\r\n";
@@ -100,8 +101,9 @@ Parser::Parser(const Charsets& charsets) : charsets_(charsets) { BeginPart(kNoPa
 void Parser::Feed(absl::string_view bytes) {
   while (bytes.remove_prefix(TakePlainLines(bytes)), !bytes.empty()) {
     const void* const found = std::memchr(bytes.data(), '\n', bytes.size());
-    const size_t line_bytes =
-        found == nullptr ? bytes.size() : static_cast<size_t>(static_cast<const char*>(found) - bytes.data()) + 1;
+    const size_t line_bytes = found == nullptr
+                                  ? bytes.size()
+                                  : static_cast<size_t>(static_cast<const char*>(found) - bytes.data()) + 1;
     absl::string_view line = bytes.substr(0, line_bytes);
     bytes.remove_prefix(line_bytes);
     if (!in_rest_) {
@@ -331,7 +333,9 @@ void Parser::TakeContentType(Part& part) {
 void Parser::BoundText(Part& part) {
   size_t bytes =
       part.disposition.size() + part.file_name.size() + part.content_id.size() + part.description.size();
-  for (const Parameter& parameter : part.parameters) bytes += parameter.name.size() + parameter.value.size();
+  for (const Parameter& parameter : part.parameters) {
+    bytes += sizeof parameter + parameter.name.size() + parameter.value.size();
+  }
   if (text_bytes_ + bytes <= kMaxPartTextBytes) {
     text_bytes_ += bytes;
     return;
@@ -347,7 +351,8 @@ void Parser::BoundText(Part& part) {
 void Parser::EnterBody() {
   Part& entered = part();
   const std::string boundary = std::exchange(boundary_, "");
-  const bool is_encoded = entered.encoding == Encoding::kBase64 || entered.encoding == Encoding::kQuotedPrintable;
+  const bool is_encoded =
+      entered.encoding == Encoding::kBase64 || entered.encoding == Encoding::kQuotedPrintable;
   if (absl::StartsWith(entered.media_type, "multipart/")) {
     if (is_encoded) entered.defects.Add(Defect::kEncodedMultipart);
     if (!IsBoundary(boundary)) {

@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import subprocess
+import tempfile
 import unittest
 
 HERE = pathlib.Path(__file__).parent
@@ -133,6 +134,7 @@ def messages():
 
 
 def told_by(program, paths):
+    assert (BIN / program).exists(), f"{program} is not built; for gmime_json libgmime-3.0-dev must be there"
     lines = subprocess.run([BIN / program, *paths], check=True, capture_output=True).stdout.decode().splitlines()
     assert len(lines) == len(paths)
     return [json.loads(line) for line in lines]
@@ -261,6 +263,23 @@ class MimeTest(unittest.TestCase):
 
     def test_gmime_reads_the_same(self):
         self.compare([gmimes_of(message) for message in told_by("gmime_json", self.paths)], FROM_GMIME)
+
+    def test_character_sets_are_those_that_python_has(self):
+        """All bytes from 0x80 on, but for the controls among them, which are no text."""
+        pythons = {"windows-874": "cp874", "macintosh": "mac-roman", "iso-8859-1": "cp1252", "iso-8859-9": "cp1254"}
+        names = [f"iso-8859-{part}" for part in (*range(1, 12), 13, 14, 15, 16)]
+        names += [f"windows-{page}" for page in range(1250, 1259)]
+        names += ["windows-874", "koi8-r", "koi8-u", "cp437", "cp850", "cp866", "macintosh"]
+        high = bytes(range(0x80, 0x100))
+        with tempfile.TemporaryDirectory() as folder:
+            paths = [pathlib.Path(folder) / name for name in names]
+            for path in paths:
+                path.write_bytes(b"Content-Type: text/plain; charset=" + path.name.encode() + b"\r\n\r\n" + high)
+            texts = [message["parts"][0]["text"] for message in told_by("mime_json", paths)]
+        for name, text in zip(names, texts):
+            with self.subTest(name):
+                expected = high.decode(pythons.get(name, name), "replace")
+                self.assertEqual("".join("\ufffd" if 0x80 <= ord(c) < 0xa0 else c for c in expected), text)
 
     def test_each_reason_is_used(self):
         used = {reason for table in (FROM_PYTHON, FROM_GMIME) for whats in table.values() for reason in whats.values()}

@@ -15,7 +15,8 @@ std::string Shown(absl::string_view value) {
   std::string shown;
   for (const MailboxGroup& group : list.groups) {
     if (group.is_group) absl::StrAppend(&shown, group.name, ": ");
-    absl::StrAppend(&shown, absl::StrJoin(group.mailboxes, ", ", [](std::string* out, const Mailbox& mailbox) {
+    absl::StrAppend(&shown,
+                    absl::StrJoin(group.mailboxes, ", ", [](std::string* out, const Mailbox& mailbox) {
                       absl::StrAppend(out, mailbox.name, "|", mailbox.address);
                     }));
     absl::StrAppend(&shown, group.is_group ? "; " : " ");
@@ -74,8 +75,9 @@ TEST(AddressList, Reads) {
       {"a@[open", "|a@[open"},
       {"G: H: a@b.test;", "G: |H, |a@b.test; !"},
       // What could become a line of a reader's.
-      {"=?utf-8?q?a=0D=0Ab?= <a@b.test>", "a\xef\xbf\xbd\xef\xbf\xbd"
-                                          "b|a@b.test"},
+      {"=?utf-8?q?a=0D=0Ab?= <a@b.test>",
+       "a\xef\xbf\xbd\xef\xbf\xbd"
+       "b|a@b.test"},
   };
   for (const auto& c : cases) EXPECT_EQ(Shown(c.value), c.shown) << c.value;
 }
@@ -88,6 +90,9 @@ TEST(AddressList, HasALimit) {
     const AddressList list = ParseAddressList(value, charsets);
     EXPECT_EQ(list.groups[0].mailboxes.size(), std::min(count, kMaxAddressCount));
     EXPECT_EQ(list.is_malformed, count > kMaxAddressCount) << count;
+    std::string groups;
+    for (size_t i = 0; i < count; ++i) groups += "g:;";
+    EXPECT_EQ(ParseAddressList(groups, charsets).groups.size(), std::min(count, kMaxAddressCount));
   }
 }
 

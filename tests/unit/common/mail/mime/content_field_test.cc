@@ -62,8 +62,9 @@ TEST(ContentField, Reads) {
       {"a; x=plain; x*=utf-8''%C3%A4", "a; x=ä [duplicate-parameter]"},
       {"a; x*0=b; x=plain", "a; x=b [duplicate-parameter]"},
       {"a; x*y=b; x**=c; x*99999=d", "a; x*y=b; x**=c; x*99999=d"},
-      {"a; x*=utf-8''a%0D%0Ab", "a; x=a\xef\xbf\xbd\xef\xbf\xbd"
-                                "b"},
+      {"a; x*=utf-8''a%0D%0Ab",
+       "a; x=a\xef\xbf\xbd\xef\xbf\xbd"
+       "b"},
   };
   for (const auto& c : cases) EXPECT_EQ(Shown(c.value), c.shown) << c.value;
 }
@@ -87,7 +88,8 @@ TEST(ContentField, BoundsParameters) {
 }
 
 TEST(ContentField, KnowsMediaTypes) {
-  for (const char* type : {"text/plain", "application/vnd.a+b", "a/b.c-d_e"}) EXPECT_TRUE(IsMediaType(type)) << type;
+  for (const char* type : {"text/plain", "application/vnd.a+b", "a/b.c-d_e"})
+    EXPECT_TRUE(IsMediaType(type)) << type;
   for (const char* no : {"", "text", "/", "a/", "/b", "a/b/c", "a b/c", "a/b c", "a/\xe4", "a/b;"}) {
     EXPECT_FALSE(IsMediaType(no)) << no;
   }

@@ -130,11 +130,13 @@ TEST(MimeParser, TellsOfLines) {
       {absl::StrCat("Subject: ", std::string(990, 'a'), "\r\n\r\n"), "line-too-long"},
       {absl::StrCat("Subject: ", std::string(5'000, 'a'), "\r\n\r\n"), "line-too-long"},
       {absl::StrCat("Subject: ", std::string(5'000, 'a'), "\r", "b\n\r\n"), "bare-lf bare-cr line-too-long"},
-      {absl::StrCat("Subject: x\r\n\r\n", std::string(5'000, 'a'), "\r", "b\n"), "bare-lf bare-cr line-too-long"},
+      {absl::StrCat("Subject: x\r\n\r\n", std::string(5'000, 'a'), "\r", "b\n"),
+       "bare-lf bare-cr line-too-long"},
   };
   for (const auto& c : cases) {
     for (const size_t piece : {size_t{1}, size_t{3}, size_t{100'000}}) {
-      EXPECT_EQ(Parse(c.message, piece).parts[0].defects.ToString(), c.defects) << c.message << " in " << piece;
+      EXPECT_EQ(Parse(c.message, piece).parts[0].defects.ToString(), c.defects)
+          << c.message << " in " << piece;
     }
   }
 }
@@ -224,8 +226,8 @@ TEST(MimeParser, BoundsTheHeader) {
 TEST(MimeParser, BoundsBoundariesAndTheirLines) {
   for (const size_t length : {kMaxBoundaryBytes - 1, kMaxBoundaryBytes, kMaxBoundaryBytes + 1}) {
     const std::string boundary(length, 'b');
-    const std::string bytes = absl::StrCat("Content-Type: multipart/mixed;\r\n boundary=", boundary, "\r\n\r\n--", boundary,
-                                           "\r\n\r\ntext\r\n--", boundary, "--\r\n");
+    const std::string bytes = absl::StrCat("Content-Type: multipart/mixed;\r\n boundary=", boundary,
+                                           "\r\n\r\n--", boundary, "\r\n\r\ntext\r\n--", boundary, "--\r\n");
     for (const size_t piece : {size_t{1}, size_t{100'000}}) {
       const Message message = Parse(bytes, piece);
       EXPECT_EQ(message.parts.size(), length > kMaxBoundaryBytes ? 1u : 2u) << length;
@@ -234,8 +236,8 @@ TEST(MimeParser, BoundsBoundariesAndTheirLines) {
   }
   // Blanks behind a boundary, as many as a line may have.
   for (const size_t length : {kMaxLineBytes - 1, kMaxLineBytes, kMaxLineBytes + 1, size_t{5'000}}) {
-    const std::string bytes = absl::StrCat("Content-Type: multipart/mixed; boundary=b\r\n\r\n--b", std::string(length - 3, ' '),
-                                           "\r\n\r\ntext\r\n--b--\r\n");
+    const std::string bytes = absl::StrCat("Content-Type: multipart/mixed; boundary=b\r\n\r\n--b",
+                                           std::string(length - 3, ' '), "\r\n\r\ntext\r\n--b--\r\n");
     for (const size_t piece : {size_t{1}, size_t{100'000}}) {
       EXPECT_EQ(Parse(bytes, piece).parts.size(), length > kMaxLineBytes ? 1u : 2u) << length;
     }
@@ -245,7 +247,8 @@ TEST(MimeParser, BoundsBoundariesAndTheirLines) {
 TEST(MimeParser, BoundsTheTextOfAllParts) {
   const std::string name(30'000, 'n');
   std::string bytes = "Content-Type: multipart/mixed; boundary=b\r\n\r\n";
-  for (int i = 0; i < 100; ++i) absl::StrAppend(&bytes, "--b\r\nContent-Disposition: inline; filename=", name, "\r\n\r\n\r\n");
+  for (int i = 0; i < 100; ++i)
+    absl::StrAppend(&bytes, "--b\r\nContent-Disposition: inline; filename=", name, "\r\n\r\n\r\n");
   const Message message = Parse(bytes);
   ASSERT_EQ(message.parts.size(), 101u);
   size_t kept = 0, dropped = 0;
@@ -272,7 +275,8 @@ TEST(MimeParser, IsQuickWhateverComes) {
   std::string bytes;
   for (size_t i = 1; i < kMaxDepth; ++i) {
     const std::string boundary = absl::StrCat(std::string(900, 'b'), i);
-    absl::StrAppend(&bytes, "Content-Type: multipart/mixed; boundary=", boundary, "\r\n\r\n--", boundary, "\r\n");
+    absl::StrAppend(&bytes, "Content-Type: multipart/mixed; boundary=", boundary, "\r\n\r\n--", boundary,
+                    "\r\n");
   }
   const size_t parts = Parse(bytes).parts.size();
   bytes += "\r\n";

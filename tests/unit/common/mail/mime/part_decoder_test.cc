@@ -23,8 +23,9 @@ TEST(PartDecoder, GivesTextAsUtf8AndTheRestAsItsBytes) {
     const char* as_utf8;
     const char* as_bytes;
   } cases[] = {
-      {"text/plain", "iso-8859-1", Encoding::kQuotedPrintable, "a=E4=\r\nb", "aäb", "a\xe4"
-                                                                                    "b"},
+      {"text/plain", "iso-8859-1", Encoding::kQuotedPrintable, "a=E4=\r\nb", "aäb",
+       "a\xe4"
+       "b"},
       {"text/plain", "utf-8", Encoding::kBase64, "w6TDpA==", "ää", "ää"},
       {"text/plain", "utf-8", Encoding::k8Bit, "\xc3", "\xef\xbf\xbd", "\xc3"},
       {"text/plain", "x-none", Encoding::k8Bit, "\xe4", "ä", "\xe4"},

@@ -51,25 +51,25 @@ void Check(Encoding encoding, const std::vector<Case>& cases) {
 
 TEST(TransferDecoder, Base64) {
   Check(Encoding::kBase64, {
-                             {"", "", ""},
-                             {"aGVsbG8=", "hello", ""},
-                             {"aGVs\r\nbG8=\r\n", "hello", ""},
-                             {"aGVsbA==", "hell", ""},
-                             {"a G\tV\ns", "hel", ""},
-                             {"+/+/", "\xfb\xff\xbf", ""},
-                             {"aGVsbG8", "hello", "base64-length"},
-                             {"aGVsbA", "hell", "base64-length"},
-                             {"aGVsbA=", "hell", "base64-length"},
-                             {"aGVsb", "hel", "base64-length"},
-                             {"aGVsb===", "hel", "base64-length"},
-                             {"aGV*s", "hel", "base64-garbage"},
-                             {std::string("aGV\0s\xff", 6), "hel", "base64-garbage"},
-                             {"aGVsbG8==", "hello", "base64-garbage"},
-                             {"=", "", "base64-garbage"},
-                             {"aA==aA==", "hh", "base64-after-padding"},
-                             {"aA=\r\n=\r\naA==", "hh", "base64-after-padding"},
-                             {"aA=aA==", "hh", "base64-length base64-after-padding"},
-                         });
+                               {"", "", ""},
+                               {"aGVsbG8=", "hello", ""},
+                               {"aGVs\r\nbG8=\r\n", "hello", ""},
+                               {"aGVsbA==", "hell", ""},
+                               {"a G\tV\ns", "hel", ""},
+                               {"+/+/", "\xfb\xff\xbf", ""},
+                               {"aGVsbG8", "hello", "base64-length"},
+                               {"aGVsbA", "hell", "base64-length"},
+                               {"aGVsbA=", "hell", "base64-length"},
+                               {"aGVsb", "hel", "base64-length"},
+                               {"aGVsb===", "hel", "base64-length"},
+                               {"aGV*s", "hel", "base64-garbage"},
+                               {std::string("aGV\0s\xff", 6), "hel", "base64-garbage"},
+                               {"aGVsbG8==", "hello", "base64-garbage"},
+                               {"=", "", "base64-garbage"},
+                               {"aA==aA==", "hh", "base64-after-padding"},
+                               {"aA=\r\n=\r\naA==", "hh", "base64-after-padding"},
+                               {"aA=aA==", "hh", "base64-length base64-after-padding"},
+                           });
   // Longer than what is looked at at once.
   std::string text, decoded;
   for (int i = 0; i < 60; ++i) text += "aGVs", decoded += "hel";
@@ -78,24 +78,24 @@ TEST(TransferDecoder, Base64) {
 
 TEST(TransferDecoder, QuotedPrintable) {
   Check(Encoding::kQuotedPrintable, {
-                                      {"", "", ""},
-                                      {"a=3Db=e4", "a=b\xe4", ""},
-                                      {"a\r\nb\nc\rd", "a\r\nb\nc\rd", ""},
-                                      {"soft=\r\nbreak=\nend=", "softbreakend", ""},
-                                      {"soft= \t\r\nbreak= \nend= ", "softbreakend", ""},
-                                      {"a  \t\r\nb \nc ", "a\r\nb\nc", ""},
-                                      {"a  =20\r\n", "a   \r\n", ""},
-                                      {"a \rb", "a \rb", ""},
-                                      {"a \r", "a \r", ""},
-                                      {"=XY", "=XY", "quoted-printable-garbage"},
-                                      {"=4", "=4", "quoted-printable-garbage"},
-                                      {"=4Z", "=4Z", "quoted-printable-garbage"},
-                                      {"==41", "=A", "quoted-printable-garbage"},
-                                      {"= x", "= x", "quoted-printable-garbage"},
-                                      {"=\rx", "=\rx", "quoted-printable-garbage"},
-                                      {"= \rx", "= \rx", "quoted-printable-garbage"},
-                                      {"\xe4\x01", "\xe4\x01", ""},
-                                  });
+                                        {"", "", ""},
+                                        {"a=3Db=e4", "a=b\xe4", ""},
+                                        {"a\r\nb\nc\rd", "a\r\nb\nc\rd", ""},
+                                        {"soft=\r\nbreak=\nend=", "softbreakend", ""},
+                                        {"soft= \t\r\nbreak= \nend= ", "softbreakend", ""},
+                                        {"a  \t\r\nb \nc ", "a\r\nb\nc", ""},
+                                        {"a  =20\r\n", "a   \r\n", ""},
+                                        {"a \rb", "a \rb", ""},
+                                        {"a \r", "a \r", ""},
+                                        {"=XY", "=XY", "quoted-printable-garbage"},
+                                        {"=4", "=4", "quoted-printable-garbage"},
+                                        {"=4Z", "=4Z", "quoted-printable-garbage"},
+                                        {"==41", "=A", "quoted-printable-garbage"},
+                                        {"= x", "= x", "quoted-printable-garbage"},
+                                        {"=\rx", "=\rx", "quoted-printable-garbage"},
+                                        {"= \rx", "= \rx", "quoted-printable-garbage"},
+                                        {"\xe4\x01", "\xe4\x01", ""},
+                                    });
 }
 
 TEST(TransferDecoder, HoldsABoundedRunOfBlanks) {
@@ -105,7 +105,8 @@ TEST(TransferDecoder, HoldsABoundedRunOfBlanks) {
       std::string out;
       QuotedPrintableDecoder decoder;
       const std::string text = absl::StrCat("a", blanks, "\r\nb ", "\r\n");
-      for (size_t at = 0; at < text.size(); at += piece) decoder.Feed(absl::string_view(text).substr(at, piece), &out);
+      for (size_t at = 0; at < text.size(); at += piece)
+        decoder.Feed(absl::string_view(text).substr(at, piece), &out);
       decoder.Finish(&out);
       EXPECT_EQ(out.size(), (count > kMaxHeldBlankBytes ? count : 0) + 6) << count << " in " << piece;
     }
@@ -119,8 +120,8 @@ TEST(TransferDecoder, OthersComeAsTheyAre) {
 }
 
 TEST(Encoding, HasNames) {
-  for (const Encoding encoding : {Encoding::k7Bit, Encoding::k8Bit, Encoding::kBinary, Encoding::kQuotedPrintable,
-                                  Encoding::kBase64, Encoding::kUnknown}) {
+  for (const Encoding encoding : {Encoding::k7Bit, Encoding::k8Bit, Encoding::kBinary,
+                                  Encoding::kQuotedPrintable, Encoding::kBase64, Encoding::kUnknown}) {
     EXPECT_EQ(EncodingOf(EncodingName(encoding)), encoding);
   }
   EXPECT_EQ(EncodingOf("BASE64"), Encoding::kBase64);

@@ -45,10 +45,12 @@ TEST(DecodeText, Reads) {
       {"=??q?a?=", "=??q?a?="},
       {"=?=?utf-8?q?a?=", "=?a"},
       // What must not become more than a line.
-      {"=?utf-8?q?a=0D=0Ab=00?=", "a\xef\xbf\xbd\xef\xbf\xbd"
-                                  "b\xef\xbf\xbd"},
-      {"a\rb", "a\xef\xbf\xbd"
-               "b"},
+      {"=?utf-8?q?a=0D=0Ab=00?=",
+       "a\xef\xbf\xbd\xef\xbf\xbd"
+       "b\xef\xbf\xbd"},
+      {"a\rb",
+       "a\xef\xbf\xbd"
+       "b"},
   };
   const Charsets charsets;
   for (const auto& c : cases) EXPECT_EQ(DecodeText(c.value, charsets), c.text) << c.value;
