@@ -1,6 +1,6 @@
-// Measures the MIME parser: a message of 4 KiB, and one of 1 MB with attachments, the way the store reads them (structure,
-// header fields decoded), and decoding an attachment. GMime beside it builds its tree from the same bytes in memory, and is
-// asked for the same fields.
+// Measures the MIME parser: a message of 4 KiB, and one of 1 MB with attachments, the way the store reads them
+// (structure, header fields decoded), and decoding an attachment. GMime beside it builds its tree from the same
+// bytes in memory, and is asked for the same fields.
 #include <benchmark/benchmark.h>
 #ifdef MAILSTEAD_GMIME
 #include <gmime/gmime.h>

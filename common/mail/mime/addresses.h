@@ -1,4 +1,5 @@
-// Who a field names (RFC 5322 section 3.4 with the obsolete forms of section 4.4, RFC 6854), for showing. Pure; never fails.
+// Who a field names (RFC 5322 section 3.4 with the obsolete forms of section 4.4, RFC 6854), for showing. Pure;
+// never fails.
 //
 // What decides over a message asks ParseMailboxList (common/mail/mailboxes.h), which refuses what programs may read in
 // different ways.

@@ -1,9 +1,10 @@
 // Text of any character set as UTF-8. Pure; never fails: U+FFFD stands for what is no character. Any split of the bytes
 // gives the same text.
 //
-// The sets of one byte are tables of our own, and UTF-8 and UTF-16 are code. Those of East Asia have tables of 100 KiB and more, which the
-// C library has too; but its iconv() loads a file by the name that a stranger wrote. So they come in from outside, by
-// ForeignCharsets: who links nothing but what is pure reads what mail is mostly written in.
+// The sets of one byte are tables of our own, and UTF-8 and UTF-16 are code. Those of East Asia have tables of 100
+// KiB and more, which the C library has too; but its iconv() loads a file by the name that a stranger wrote. So
+// they come in from outside, by ForeignCharsets: who links nothing but what is pure reads what mail is mostly
+// written in.
 #pragma once
 
 #include <memory>

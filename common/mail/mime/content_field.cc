@@ -92,8 +92,8 @@ class PieceReader {
   }
 
  private:
-  // Up to one of `ends`, without comments and the blanks at its ends. A parenthesis that no blank is in front of is text
-  // of file names: "report(1).pdf".
+  // Up to one of `ends`, without comments and the blanks at its ends. A parenthesis that no blank is in front of is
+  // text of file names: "report(1).pdf".
   std::string TakeUnquoted(absl::string_view ends) {
     std::string text;
     SkipBlanksAndComments(left_);

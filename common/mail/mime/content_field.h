@@ -1,5 +1,5 @@
-// Fields of the form  value; name=value; name=value : Content-Type and Content-Disposition (RFC 2045 section 5.1, RFC 2183),
-// with what RFC 2231 makes of parameters. Pure; never fails.
+// Fields of the form  value; name=value; name=value : Content-Type and Content-Disposition (RFC 2045 section 5.1,
+// RFC 2183), with what RFC 2231 makes of parameters. Pure; never fails.
 #pragma once
 
 #include <string>

@@ -10,8 +10,8 @@ namespace mailstead::mime {
 
 struct Date {
   absl::Time time;
-  // East of Greenwich. 0 and not known for "-0000", for the letters of soldiers, for names of zones that section 4.3 does not list,
-  // and where none is written.
+  // East of Greenwich. 0 and not known for "-0000", for the letters of soldiers, for names of zones that section
+  // 4.3 does not list, and where none is written.
   int offset_minutes = 0;
   bool is_offset_known = false;
 };

@@ -8,20 +8,20 @@
 
 namespace mailstead::mime {
 
-// Parts inside of parts: a list's digest of forwarded mail has ten. Readers of Protocol Buffers stop at 100 levels, and a
-// part takes two of them where a tree is told as one. A multipart or message that lies deeper is a leaf.
+// Parts inside of parts: a list's digest of forwarded mail has ten. Readers of Protocol Buffers stop at 100 levels,
+// and a part takes two of them where a tree is told as one. A multipart or message that lies deeper is a leaf.
 inline constexpr size_t kMaxDepth = 40;
 
-// Parts of a message. A digest has some hundreds; 1,000 of them fit in an answer of 4 MiB, gRPC's default, with all that
-// is told of each.
+// Parts of a message. A digest has some hundreds; 1,000 of them fit in an answer of 4 MiB, gRPC's default, with all
+// that is told of each.
 inline constexpr size_t kMaxPartCount = 1'000;
 
-// What is kept of all parts' parameters, file names, ids and descriptions together, each parameter with the memory that it
-// takes: a quarter of such an answer.
+// What is kept of all parts' parameters, file names, ids and descriptions together, each parameter with the memory
+// that it takes: a quarter of such an answer.
 inline constexpr size_t kMaxPartTextBytes = 1'048'576;
 
-// The fields of the message that are kept: what one field may have at most is kMaxHeaderFieldBytes, as everywhere. Hosts on
-// the way refuse larger headers (Postfix keeps 100 KiB, Exim 1 MiB).
+// The fields of the message that are kept: what one field may have at most is kMaxHeaderFieldBytes, as everywhere.
+// Hosts on the way refuse larger headers (Postfix keeps 100 KiB, Exim 1 MiB).
 inline constexpr size_t kMaxHeaderBytes = 262'144;
 inline constexpr size_t kMaxFieldCount = 1'000;
 

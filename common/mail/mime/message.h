@@ -48,8 +48,8 @@ struct Part {
   std::string content_id;
   std::string description;
   Encoding encoding = Encoding::k7Bit;
-  // Where its header begins, where its body begins (behind the empty line), and where that ends, in the message. The line
-  // end in front of a delimiter is the delimiter's (RFC 2046 section 5.1.1).
+  // Where its header begins, where its body begins (behind the empty line), and where that ends, in the message.
+  // The line end in front of a delimiter is the delimiter's (RFC 2046 section 5.1.1).
   uint64_t header_begin = 0;
   uint64_t body_begin = 0;
   uint64_t end = 0;

@@ -1,5 +1,6 @@
-// Reads a message as it comes by, and tells what is where in it (RFC 5322, RFC 2045, RFC 2046). Pure; never fails: what is
-// wrong is told as defects. Any split of the bytes gives the same message. Memory is bounded by limits.h, whatever comes.
+// Reads a message as it comes by, and tells what is where in it (RFC 5322, RFC 2045, RFC 2046). Pure; never fails:
+// what is wrong is told as defects. Any split of the bytes gives the same message. Memory is bounded by limits.h,
+// whatever comes.
 //
 //   Parser parser(charsets);
 //   parser.Feed(bytes);                            // in pieces of any size

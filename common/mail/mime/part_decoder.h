@@ -17,7 +17,8 @@ namespace mailstead::mime {
 
 class PartDecoder {
  public:
-  // What a text comes as: UTF-8, or the bytes in its own character set. What is no text comes as its bytes in either case.
+  // What a text comes as: UTF-8, or the bytes in its own character set. What is no text comes as its bytes in
+  // either case.
   enum class TextAs { kUtf8, kBytes };
 
   PartDecoder(const Part& part, const Charsets& charsets, TextAs text_as = TextAs::kUtf8);

@@ -1,5 +1,5 @@
-// Takes the transfer encoding off a body as it comes by (RFC 2045 section 6). Pure; never fails: what is wrong is told as
-// defects. Any split of the bytes gives the same ones.
+// Takes the transfer encoding off a body as it comes by (RFC 2045 section 6). Pure; never fails: what is wrong is
+// told as defects. Any split of the bytes gives the same ones.
 #pragma once
 
 #include <cstddef>
@@ -54,7 +54,8 @@ class Base64Decoder {
   DefectSet defects_;
 };
 
-// Quoted-printable (section 6.7). Line ends stay as they are, blanks in front of them go; hexadecimal digits may be small.
+// Quoted-printable (section 6.7). Line ends stay as they are, blanks in front of them go; hexadecimal digits may be
+// small.
 class QuotedPrintableDecoder {
  public:
   // As of Base64Decoder.

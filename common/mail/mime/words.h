@@ -9,9 +9,10 @@
 
 namespace mailstead::mime {
 
-// The text of a field's value, or of a phrase or comment in it, as UTF-8 in one line. Encoded words are decoded wherever
-// they stand, and with blanks in them, as writers put them there; characters that are split between two words of one
-// character set are put together; a word of an unknown character set stays as it is written (RFC 2047 section 6.2).
+// The text of a field's value, or of a phrase or comment in it, as UTF-8 in one line. Encoded words are decoded
+// wherever they stand, and with blanks in them, as writers put them there; characters that are split between two
+// words of one character set are put together; a word of an unknown character set stays as it is written (RFC 2047
+// section 6.2).
 std::string DecodeText(absl::string_view value, const Charsets& charsets);
 
 // The bytes of the encoded word that `text` begins with, or 0.

@@ -18,16 +18,21 @@ PYTHON = pathlib.Path(os.environ.get("MAILSTEAD_PYTHON_MAILS", "/usr/lib/python3
 
 # Why ours is what it is.
 REASONS = {
-    "base64-goes-on": "Behind a padding base64 goes on: files are encoded piece by piece, and what others show is not lost",
+    "base64-goes-on":
+        "Behind a padding base64 goes on: files are encoded piece by piece, and what others show is not lost",
     "base64-whole-bytes": "Of a base64 without its end the whole bytes are given, neither less nor the encoded text",
-    "quoted-printable-blanks": "Blanks in front of a line end are no text, and none of a soft line break (RFC 2045 section 6.7)",
+    "quoted-printable-blanks":
+        "Blanks in front of a line end are no text, and none of a soft line break (RFC 2045 section 6.7)",
     "quoted-printable-equals": "An equals sign that begins nothing is text, and what follows it is read by itself",
     "transport-padding": "A delimiter may have blanks behind it (RFC 2046 section 5.1.1)",
-    "line-end-of-delimiter": "The line end in front of a delimiter is the delimiter's (RFC 2046 section 5.1.1), all of it and no other",
-    "equal-boundaries": "A boundary of an inner multipart may be that of the outer one: the inner one counts until it has ended",
+    "line-end-of-delimiter":
+        "The line end in front of a delimiter is the delimiter's (RFC 2046 section 5.1.1), all of it and no other",
+    "equal-boundaries":
+        "A boundary of an inner multipart may be that of the outer one: the inner one counts until it has ended",
     "each-delimiter": "Each delimiter begins a part, be it empty (RFC 2046 section 5.1.1), at the end of a header too",
     "text-plain": "What is no media type is text/plain (RFC 2045 section 5.2)",
-    "media-type-alone": "A media type is its two tokens, without comments or parameters that no semicolon is in front of",
+    "media-type-alone":
+        "A media type is its two tokens, without comments or parameters that no semicolon is in front of",
     "first-field": "Of two fields the first one counts",
     "always-a-message": "Whatever comes is a message, be it empty or without a header",
     "unknown-encoding": "What is in an encoding that we do not know comes as it is",
@@ -43,9 +48,12 @@ REASONS = {
     "words-in-parameters": "Encoded words in parameters are decoded, as those who write them mean",
     "first-parameter": "Of two pieces of a parameter with one number the first one counts",
     "extended-parameter": "Of name and name* the latter counts (RFC 6266 section 4.3)",
-    "unknown-charset": "A word of an unknown character set stays as it is (RFC 2047 section 6.2); a parameter is read as windows-1252",
+    "unknown-charset":
+        "A word of an unknown character set stays as it is (RFC 2047 section 6.2); a parameter is read as "
+        "windows-1252",
     "no-empty-charset": "A word that names no character set is none",
-    "comment-as-name": "Behind an address without a name a comment is its name (RFC 5322 section 3.4.1 of old mail programs)",
+    "comment-as-name":
+        "Behind an address without a name a comment is its name (RFC 5322 section 3.4 speaks of it)",
     "no-address": "Words without an at sign are a name; the last one with it is an address; quotes are not added",
     "unicode": "Bytes above 127 come as characters, not as halves of surrogates",
 }
