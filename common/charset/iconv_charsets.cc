@@ -15,15 +15,23 @@ constexpr absl::string_view kReplacement = "\xef\xbf\xbd";
 // What mail calls a set, and what the C library does. Where writers say the old set and mean the one that has it in it,
 // as browsers know, it is the latter.
 constexpr std::pair<absl::string_view, const char*> kNames[] = {
-    {"big5", "BIG5-HKSCS"},         {"big5-hkscs", "BIG5-HKSCS"},
-    {"gb2312", "GB18030"},          {"gbk", "GB18030"},
-    {"gb18030", "GB18030"},         {"hz-gb-2312", "HZ-GB-2312"},
-    {"iso-2022-jp", "ISO-2022-JP"}, {"iso-2022-jp-2", "ISO-2022-JP-2"},
-    {"shift_jis", "CP932"},         {"shift-jis", "CP932"},
-    {"windows-31j", "CP932"},       {"cp932", "CP932"},
-    {"euc-jp", "EUC-JP"},           {"euc-kr", "UHC"},
-    {"ks_c_5601-1987", "UHC"},      {"cp949", "UHC"},
-    {"iso-2022-kr", "ISO-2022-KR"}, {"utf-7", "UTF-7"},
+    {"big5", "BIG5-HKSCS"},
+    {"big5-hkscs", "BIG5-HKSCS"},
+    {"gb2312", "GB18030"},
+    {"gbk", "GB18030"},
+    {"gb18030", "GB18030"},
+    {"iso-2022-jp", "ISO-2022-JP"},
+    {"iso-2022-jp-2", "ISO-2022-JP-2"},
+    {"shift_jis", "CP932"},
+    {"shift-jis", "CP932"},
+    {"windows-31j", "CP932"},
+    {"cp932", "CP932"},
+    {"euc-jp", "EUC-JP"},
+    {"euc-kr", "UHC"},
+    {"ks_c_5601-1987", "UHC"},
+    {"cp949", "UHC"},
+    {"iso-2022-kr", "ISO-2022-KR"},
+    {"utf-7", "UTF-7"},
 };
 
 class IconvDecoder : public mime::CharsetDecoder {

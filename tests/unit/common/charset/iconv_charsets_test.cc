@@ -50,9 +50,20 @@ TEST(IconvCharsets, ConvertsMoreThanItsBuffer) {
   EXPECT_EQ(mime::Charsets(&foreign).Decode("euc-jp", bytes), text);
 }
 
+TEST(IconvCharsets, KnowsAllOfItsList) {
+  const IconvCharsets foreign;
+  const mime::Charsets charsets(&foreign);
+  for (const char* name : {"big5", "big5-hkscs", "gb2312", "gbk", "gb18030", "iso-2022-jp", "iso-2022-jp-2",
+                           "shift_jis", "shift-jis", "windows-31j", "cp932", "euc-jp", "euc-kr",
+                           "ks_c_5601-1987", "cp949", "iso-2022-kr", "utf-7"}) {
+    EXPECT_TRUE(charsets.Knows(name)) << name;
+  }
+}
+
 TEST(IconvCharsets, OpensNothingThatIsNotOnItsList) {
   const IconvCharsets foreign;
-  for (const char* name : {"iso-2022-cn-ext", "utf-8//ignore", "char", "wchar_t", "utf-8", "ebcdic-us", ""}) {
+  for (const char* name :
+       {"iso-2022-cn-ext", "hz-gb-2312", "utf-8//ignore", "char", "wchar_t", "utf-8", "ebcdic-us", ""}) {
     EXPECT_EQ(foreign.Open(name), nullptr) << name;
   }
 }
