@@ -26,8 +26,8 @@ namespace {
 
 // Of all fields of a response together; those of policy hosts have a few hundred octets.
 constexpr size_t kMaxHeaderBytes = 32'768;
-// How long nothing is looked at where nothing comes: what is new wakes the thread.
-constexpr int kPollMilliseconds = 60'000;
+// Between two looks at what is new, beside wake-ups.
+constexpr int kPollMilliseconds = 1'000;
 
 using Result = absl::StatusOr<HttpsResponse>;
 using Done = absl::AnyInvocable<void(Result)>;
@@ -54,8 +54,7 @@ bool IsName(absl::string_view host) {
     if (!absl::ascii_isalnum(static_cast<unsigned char>(c)) && c != '-' && c != '_' && c != '.') return false;
   }
   const absl::string_view last = host.substr(host.rfind('.') + 1);
-  return host.size() > last.size() && !last.empty() &&
-         absl::ascii_isalpha(static_cast<unsigned char>(last.front()));
+  return host.size() > last.size() && !last.empty() && absl::ascii_isalpha(static_cast<unsigned char>(last.front()));
 }
 
 std::string PartOf(CURLU* url, CURLUPart part, unsigned flags = 0) {
@@ -80,8 +79,7 @@ absl::StatusOr<HttpsUrl> ParseHttpsUrl(absl::string_view url) {
   }
   HttpsUrl parsed;
   parsed.host = PartOf(parts.get(), CURLUPART_HOST);
-  parsed.port =
-      static_cast<uint16_t>(std::atoi(PartOf(parts.get(), CURLUPART_PORT, CURLU_DEFAULT_PORT).c_str()));
+  parsed.port = static_cast<uint16_t>(std::atoi(PartOf(parts.get(), CURLUPART_PORT, CURLU_DEFAULT_PORT).c_str()));
   parsed.path = PartOf(parts.get(), CURLUPART_PATH);
   const std::string query = PartOf(parts.get(), CURLUPART_QUERY);
   if (!query.empty()) absl::StrAppend(&parsed.path, "?", query);
@@ -112,11 +110,10 @@ class Transfer {
     curl_share_setopt(share_, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS);
     std::string addresses;
     for (const asio::ip::address& address : request_.addresses) {
-      absl::StrAppend(&addresses, addresses.empty() ? "" : ",", address.is_v6() ? "[" : "",
-                      address.to_string(), address.is_v6() ? "]" : "");
+      absl::StrAppend(&addresses, addresses.empty() ? "" : ",", address.is_v6() ? "[" : "", address.to_string(),
+                      address.is_v6() ? "]" : "");
     }
-    resolve_ =
-        curl_slist_append(nullptr, absl::StrCat(request_.host, ":", request_.port, ":", addresses).c_str());
+    resolve_ = curl_slist_append(nullptr, absl::StrCat(request_.host, ":", request_.port, ":", addresses).c_str());
     const std::string url = absl::StrCat("https://", request_.host, ":", request_.port, request_.path);
     bool ok = resolve_ != nullptr;
     const auto set = [&](CURLoption option, auto value) {
@@ -200,8 +197,7 @@ class Transfer {
       case CURLE_OK:
         break;
       case CURLE_OPERATION_TIMEDOUT:
-        return absl::DeadlineExceededError(
-            absl::StrCat("no whole response within ", absl::FormatDuration(request_.timeout)));
+        return absl::DeadlineExceededError(absl::StrCat("no whole response within ", absl::FormatDuration(request_.timeout)));
       case CURLE_PEER_FAILED_VERIFICATION:
         return absl::PermissionDeniedError(why);
       default:
@@ -212,8 +208,7 @@ class Transfer {
     curl_easy_getinfo(easy_, CURLINFO_RESPONSE_CODE, &status);
     response.status = static_cast<int>(status);
     const char* type = nullptr;
-    if (curl_easy_getinfo(easy_, CURLINFO_CONTENT_TYPE, &type) == CURLE_OK && type != nullptr)
-      response.content_type = type;
+    if (curl_easy_getinfo(easy_, CURLINFO_CONTENT_TYPE, &type) == CURLE_OK && type != nullptr) response.content_type = type;
     response.body = std::move(body_);
     return response;
   }
@@ -295,8 +290,7 @@ class HttpsClient::Impl {
       absl::MutexLock lock(&mutex_);
       left.swap(waiting_);
     }
-    for (const std::unique_ptr<Transfer>& transfer : left)
-      transfer->Fail(absl::CancelledError("shutting down"));
+    for (const std::unique_ptr<Transfer>& transfer : left) transfer->Fail(absl::CancelledError("shutting down"));
   }
 
   bool AnyWaiting() {
@@ -360,10 +354,8 @@ HttpsClient::~HttpsClient() { impl_->Stop(); }
 void HttpsClient::Stop() { impl_->Stop(); }
 
 asio::awaitable<absl::StatusOr<HttpsResponse>> HttpsClient::Send(HttpsRequest request) {
-  if (!IsName(request.host))
-    co_return absl::InvalidArgumentError(absl::StrCat(request.host, " is not a host's name"));
-  if (request.addresses.empty())
-    co_return absl::InvalidArgumentError(absl::StrCat(request.host, " has no address"));
+  if (!IsName(request.host)) co_return absl::InvalidArgumentError(absl::StrCat(request.host, " is not a host's name"));
+  if (request.addresses.empty()) co_return absl::InvalidArgumentError(absl::StrCat(request.host, " has no address"));
   const asio::any_io_executor executor = co_await asio::this_coro::executor;
   Impl* const impl = impl_.get();
   auto initiate = [impl, executor](auto handler, HttpsRequest wanted) {

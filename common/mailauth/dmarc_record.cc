@@ -107,9 +107,9 @@ bool IsDmarcRecord(absl::string_view text) {
 
 absl::StatusOr<DmarcRecord> ParseDmarcRecord(absl::string_view text) {
   if (!IsDmarcRecord(text)) return absl::InvalidArgumentError("it does not begin with v=DMARC1");
-  ASSIGN_OR_RETURN(const TagList list, TagList::Parse(text));
+  ASSIGN_OR_RETURN(const std::vector<Tag> tags, ParseTagList(text));
   DmarcRecord record;
-  for (const Tag& tag : list.tags()) TakeTag(tag, record);
+  for (const Tag& tag : tags) TakeTag(tag, record);
   if (record.policy.has_value()) return record;
   // Section 4.7: without a policy that counts it is "none", for the sake of the reports.
   if (record.aggregate_uris.empty())

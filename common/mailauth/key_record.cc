@@ -42,25 +42,26 @@ bool KeyRecord::IsForEmail() const {
 }
 
 absl::StatusOr<KeyRecord> ParseKeyRecord(absl::string_view text) {
-  ASSIGN_OR_RETURN(const TagList tags, TagList::Parse(text));
-  if (tags.Find("v") != nullptr) {
+  ASSIGN_OR_RETURN(const std::vector<Tag> tags, ParseTagList(text));
+  if (const std::string* const version = FindTag(tags, "v")) {
     // Section 3.6.1: the first tag, where it is there.
-    if (!tags.BeginsWith("v", "DKIM1")) return absl::InvalidArgumentError("its v= is not DKIM1, first");
+    if (*version != "DKIM1" || tags.front().name != "v")
+      return absl::InvalidArgumentError("its v= is not DKIM1, first");
   }
   KeyRecord record;
-  ASSIGN_OR_RETURN(record.type, ParseKeyType(tags.Find("k")));
-  const std::string* const key = tags.Find("p");
+  ASSIGN_OR_RETURN(record.type, ParseKeyType(FindTag(tags, "k")));
+  const std::string* const key = FindTag(tags, "p");
   if (key == nullptr) return absl::InvalidArgumentError("it has no p=");
-  std::optional<std::string> bytes = DecodeBase64(WithoutBlanks(*key));
+  std::optional<std::string> bytes = DecodeBase64(WithoutSpace(*key));
   if (!bytes.has_value()) return absl::InvalidArgumentError("its p= is not base64");
   record.public_key = *std::move(bytes);
   if (record.type == KeyType::kEd25519 && !record.public_key.empty() &&
       record.public_key.size() != kEd25519Bytes) {
     return absl::InvalidArgumentError("its p= has not the 32 bytes of an Ed25519 key");
   }
-  if (const std::string* const hashes = tags.Find("h")) record.hashes = SplitColons(*hashes);
-  if (const std::string* const services = tags.Find("s")) record.services = SplitColons(*services);
-  if (const std::string* const flags = tags.Find("t")) {
+  if (const std::string* const hashes = FindTag(tags, "h")) record.hashes = SplitColons(*hashes);
+  if (const std::string* const services = FindTag(tags, "s")) record.services = SplitColons(*services);
+  if (const std::string* const flags = FindTag(tags, "t")) {
     const std::vector<std::string> list = SplitColons(*flags);
     record.testing = Has(list, "y");
     record.same_domain = Has(list, "s");

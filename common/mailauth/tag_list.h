@@ -1,4 +1,4 @@
-// Lists of tags, "v=DMARC1; p=none", as DKIM, DMARC and TLS-RPT write their records (RFC 6376 section 3.2). Pure.
+// Lists of tags: "v=DKIM1; k=rsa; p=MIIB..." (RFC 6376 section 3.2). Pure.
 #pragma once
 
 #include <cstddef>
@@ -16,34 +16,22 @@ inline constexpr size_t kMaxTagListBytes = 16'384;
 inline constexpr size_t kMaxTags = 50;
 
 struct Tag {
-  // As written; names are compared with their case (RFC 6376 section 3.2).
   std::string name;
-  // Without the blanks around it; with its folding between.
+  // Without blanks at its ends; with its folding between.
   std::string value;
   bool operator==(const Tag&) const = default;
 };
 
-class TagList {
- public:
-  // InvalidArgument: a tag without "=", a name that is none, a value with a control character, a tag that is there twice, or too
-  // much of it. Blanks are spaces, tabs, and line ends.
-  static absl::StatusOr<TagList> Parse(absl::string_view text);
+// In their order. InvalidArgument: it is no such list, or has a tag twice.
+absl::StatusOr<std::vector<Tag>> ParseTagList(absl::string_view text);
 
-  // In the order in which they stand there.
-  const std::vector<Tag>& tags() const { return tags_; }
-  // Null: it is not there.
-  const std::string* Find(absl::string_view name) const;
-  // The first tag is this one, as records say their version.
-  bool BeginsWith(absl::string_view name, absl::string_view value) const;
+// Null: there is no tag of this name.
+const std::string* FindTag(const std::vector<Tag>& tags, absl::string_view name);
 
- private:
-  std::vector<Tag> tags_;
-};
+// The value without white space: as base64 is read that was folded (section 2.10).
+std::string WithoutSpace(absl::string_view value);
 
-// The value without blanks: as base64 is read that was folded (RFC 6376 section 2.10).
-std::string WithoutBlanks(absl::string_view value);
-
-// The parts of "a : b:c", without blanks around them (RFC 6376 sections 3.6.1 and 3.5).
+// The parts of "a : b:c", without blanks (sections 3.6.1 and 3.5).
 std::vector<std::string> SplitColons(absl::string_view value);
 
 }  // namespace mailstead::mailauth

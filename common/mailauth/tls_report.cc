@@ -23,7 +23,9 @@ using google::protobuf::ListValue;
 using google::protobuf::Struct;
 
 // RFC 3339, in UTC.
-std::string Timestamp(absl::Time time) { return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone()); }
+std::string Timestamp(absl::Time time) {
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone());
+}
 
 // The last second of it.
 absl::Time LastOf(const TlsReport& report) { return report.end - absl::Seconds(1); }
@@ -34,8 +36,12 @@ void SetText(Struct& to, const char* name, std::string text) {
 void SetNumber(Struct& to, const char* name, int64_t number) {
   (*to.mutable_fields())[name].set_number_value(static_cast<double>(number));
 }
-Struct& SetStruct(Struct& to, const char* name) { return *(*to.mutable_fields())[name].mutable_struct_value(); }
-ListValue& SetList(Struct& to, const char* name) { return *(*to.mutable_fields())[name].mutable_list_value(); }
+Struct& SetStruct(Struct& to, const char* name) {
+  return *(*to.mutable_fields())[name].mutable_struct_value();
+}
+ListValue& SetList(Struct& to, const char* name) {
+  return *(*to.mutable_fields())[name].mutable_list_value();
+}
 
 void SetTexts(Struct& to, const char* name, const std::vector<std::string>& texts) {
   if (texts.empty()) return;
@@ -62,7 +68,8 @@ void Fill(const TlsReportPolicy& policy, Struct& json) {
   SetNumber(summary, "total-failure-session-count", policy.failure_count);
   if (policy.failures.empty()) return;
   ListValue& details = SetList(json, "failure-details");
-  for (const TlsReportFailure& failure : policy.failures) Fill(failure, *details.add_values()->mutable_struct_value());
+  for (const TlsReportFailure& failure : policy.failures)
+    Fill(failure, *details.add_values()->mutable_struct_value());
 }
 
 // Section 5.1: "mail.example!example.org!1459468800!1459555199.json.gz".
@@ -78,9 +85,10 @@ std::string People(const TlsReport& report) {
     success_count += policy.success_count;
     failure_count += policy.failure_count;
   }
-  return absl::StrCat("This is an aggregate report on TLS (RFC 8460) for mail to\r\n", report.domain, ", from\r\n",
-                      Timestamp(report.start), " until ", Timestamp(LastOf(report)), ".\r\n\r\nSessions that came up to the policies: ",
-                      success_count, "\r\nSessions that did not: ", failure_count, "\r\n");
+  return absl::StrCat("This is an aggregate report on TLS (RFC 8460) for mail to\r\n", report.domain,
+                      ", from\r\n", Timestamp(report.start), " until ", Timestamp(LastOf(report)),
+                      ".\r\n\r\nSessions that came up to the policies: ", success_count,
+                      "\r\nSessions that did not: ", failure_count, "\r\n");
 }
 
 }  // namespace
@@ -94,7 +102,8 @@ std::string TlsReportJson(const TlsReport& report) {
   SetText(json, "contact-info", report.contact);
   SetText(json, "report-id", report.id);
   ListValue& policies = SetList(json, "policies");
-  for (const TlsReportPolicy& policy : report.policies) Fill(policy, *policies.add_values()->mutable_struct_value());
+  for (const TlsReportPolicy& policy : report.policies)
+    Fill(policy, *policies.add_values()->mutable_struct_value());
   std::string text;
   const auto written = google::protobuf::util::MessageToJsonString(json, &text);
   CHECK(written.ok());
@@ -138,7 +147,9 @@ WrittenTlsReport WriteTlsReportMail(const TlsReport& report, const TlsReportMail
   dsn::AppendField("From", absl::StrCat("<", report.contact, ">"), out);
   dsn::AppendField("To", absl::StrCat("<", absl::StrJoin(mail.to, ">, <"), ">"), out);
   // Section 5.3.
-  dsn::AppendField("Subject", absl::StrCat("Report Domain: ", report.domain, " Submitter: ", mail.hostname, " Report-ID: ", id), out);
+  dsn::AppendField(
+      "Subject",
+      absl::StrCat("Report Domain: ", report.domain, " Submitter: ", mail.hostname, " Report-ID: ", id), out);
   dsn::AppendField("Message-ID", id, out);
   dsn::AppendField("TLS-Report-Domain", report.domain, out);
   dsn::AppendField("TLS-Report-Submitter", mail.hostname, out);
@@ -146,10 +157,11 @@ WrittenTlsReport WriteTlsReportMail(const TlsReport& report, const TlsReportMail
   dsn::AppendField("TLS-Required", "No", out);
   dsn::AppendField("Auto-Submitted", "auto-generated", out);
   dsn::AppendField("MIME-Version", "1.0", out);
-  dsn::AppendField("Content-Type", absl::StrCat("multipart/report; report-type=\"tlsrpt\"; boundary=\"", boundary, "\""),
+  dsn::AppendField("Content-Type",
+                   absl::StrCat("multipart/report; report-type=\"tlsrpt\"; boundary=\"", boundary, "\""),
                    out);
-  absl::StrAppend(&out, "\r\n--", boundary, "\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\n", People(report),
-                  "\r\n--", boundary, "\r\n");
+  absl::StrAppend(&out, "\r\n--", boundary, "\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\n",
+                  People(report), "\r\n--", boundary, "\r\n");
   const std::string file = FileName(report, mail.hostname);
   dsn::AppendField("Content-Type", std::string(kTlsReportMediaType), out);
   dsn::AppendField("Content-Transfer-Encoding", "base64", out);

@@ -39,7 +39,8 @@ std::optional<std::string> PercentDecoded(absl::string_view text) {
     }
     uint32_t octet = 0;
     const absl::string_view digits = text.substr(i + 1, 2);
-    const bool are_digits = digits.size() == 2 && absl::ascii_isxdigit(static_cast<unsigned char>(digits[0])) &&
+    const bool are_digits = digits.size() == 2 &&
+                            absl::ascii_isxdigit(static_cast<unsigned char>(digits[0])) &&
                             absl::ascii_isxdigit(static_cast<unsigned char>(digits[1]));
     if (!are_digits || !absl::SimpleHexAtoi(digits, &octet)) return std::nullopt;
     decoded.push_back(static_cast<char>(octet));

@@ -33,13 +33,14 @@ void ToProto(TlsSessions sessions, fv1::TlsSessions& proto) {
 
 bool TlsSessions::IsLike(const TlsSessions& other) const {
   const auto all = [](const TlsSessions& one) {
-    return std::tie(one.policy_type, one.policy_domain, one.policy_strings, one.mx_host, one.address, one.result_type,
-                    one.reason_code);
+    return std::tie(one.policy_type, one.policy_domain, one.policy_strings, one.mx_host, one.address,
+                    one.result_type, one.reason_code);
   };
   return all(*this) == all(other);
 }
 
-asio::awaitable<absl::StatusOr<bool>> TlsReportApi::Count(std::vector<DomainTlsSessions> counts, CallContext context) {
+asio::awaitable<absl::StatusOr<bool>> TlsReportApi::Count(std::vector<DomainTlsSessions> counts,
+                                                          CallContext context) {
   fv1::CountTlsSessionsRequest request;
   for (DomainTlsSessions& count : counts) {
     fv1::DomainTlsSessions& proto = *request.add_domains();
@@ -51,7 +52,8 @@ asio::awaitable<absl::StatusOr<bool>> TlsReportApi::Count(std::vector<DomainTlsS
   co_return response.reports_wanted();
 }
 
-asio::awaitable<absl::StatusOr<std::vector<DueTlsReport>>> TlsReportApi::Lease(int limit, CallContext context) {
+asio::awaitable<absl::StatusOr<std::vector<DueTlsReport>>> TlsReportApi::Lease(int limit,
+                                                                               CallContext context) {
   fv1::LeaseTlsReportsRequest request;
   request.set_report_limit(limit);
   CO_ASSIGN_OR_RETURN(fv1::LeaseTlsReportsResponse response,
@@ -60,7 +62,8 @@ asio::awaitable<absl::StatusOr<std::vector<DueTlsReport>>> TlsReportApi::Lease(i
   for (fv1::DueTlsReport& proto : *response.mutable_reports()) {
     DueTlsReport& report = due.emplace_back();
     report.domain = std::move(*proto.mutable_domain());
-    report.start_time = absl::FromUnixSeconds(proto.start_time().seconds()) + absl::Nanoseconds(proto.start_time().nanos());
+    report.start_time =
+        absl::FromUnixSeconds(proto.start_time().seconds()) + absl::Nanoseconds(proto.start_time().nanos());
     report.lease = proto.lease();
     report.content = std::move(*proto.mutable_content());
   }

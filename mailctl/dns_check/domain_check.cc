@@ -17,6 +17,7 @@
 #include "common/mailauth/key_record.h"
 #include "common/mailauth/spf_record.h"
 #include "common/mailauth/sts_policy.h"
+#include "common/mailauth/tag_list.h"
 #include "common/text/utf8.h"
 
 namespace mailstead::ctl {
@@ -456,9 +457,9 @@ CheckLine CompareWithPolicy(const Subject& subject, const StsPolicy& policy,
 
 // What is wrong with it; empty: nothing.
 std::string TlsRptProblem(const std::string& text) {
-  const absl::StatusOr<mailauth::TagList> list = mailauth::TagList::Parse(text);
-  if (!list.ok()) return std::string(list.status().message());
-  const std::string* const rua = list->Find("rua");
+  const absl::StatusOr<std::vector<mailauth::Tag>> tags = mailauth::ParseTagList(text);
+  if (!tags.ok()) return std::string(tags.status().message());
+  const std::string* const rua = mailauth::FindTag(*tags, "rua");
   if (rua == nullptr || rua->empty()) return "it names nobody (rua)";
   for (const absl::string_view uri : absl::StrSplit(*rua, ',')) {
     const absl::string_view stripped = absl::StripAsciiWhitespace(uri);

@@ -23,10 +23,8 @@ packages_test() {
     ca-certificates curl fetchmail getmail6 gsasl haproxy iproute2 ldnsutils libnet-ssleay-perl mpop msmtp mutt neomutt \
     libdb5.3 libevent-2.1-7 libgnutls-dane0 libidn12 libnsl2 libpam0g libpcre2-8-0 libsasl2-modules libsasl2-modules-db \
     nodejs nsd opendkim openssl postfix procps swaks unbound util-linux valgrind \
-    python3 python3-dkim python3-grpc-tools python3-grpcio python3-nacl python3-pip python3-protobuf
     libgmime-3.0-dev libpython3.11-testsuite \
-    nodejs nsd openssl postfix procps swaks unbound util-linux valgrind \
-    python3 python3-grpc-tools python3-grpcio python3-pip python3-protobuf
+    python3 python3-dkim python3-grpc-tools python3-grpcio python3-nacl python3-pip python3-protobuf python3-spf
   # Node.js from elsewhere than Debian brings its own npm and does not go together with Debian's.
   command -v npm >/dev/null 2>&1 || echo npm
 }

@@ -28,7 +28,8 @@ store::TlsSessions ToStore(const std::string& domain, const TlsSession& session)
   sessions.policy_type = std::string(mailauth::PolicyTypeName(session.type));
   sessions.policy_domain = session.policy_domain.empty() ? domain : session.policy_domain;
   for (const std::string& text : session.policy_strings) {
-    const bool fits = sessions.policy_strings.size() < kMaxPolicyStrings && text.size() <= kMaxPolicyStringBytes;
+    const bool fits =
+        sessions.policy_strings.size() < kMaxPolicyStrings && text.size() <= kMaxPolicyStringBytes;
     if (fits) sessions.policy_strings.push_back(text);
   }
   sessions.mx_host = session.mx_host;
@@ -77,8 +78,9 @@ store::CallContext TlsReporter::Context() const {
 
 void TlsReporter::Add(const std::string& domain, store::TlsSessions sessions) {
   std::vector<store::TlsSessions>& of_domain = waiting_[domain];
-  const auto like = std::find_if(of_domain.begin(), of_domain.end(),
-                                 [&sessions](const store::TlsSessions& each) { return each.IsLike(sessions); });
+  const auto like =
+      std::find_if(of_domain.begin(), of_domain.end(),
+                   [&sessions](const store::TlsSessions& each) { return each.IsLike(sessions); });
   if (like != of_domain.end()) {
     like->count += sessions.count;
   } else if (waiting_count_ < kMaxWaitingKinds) {
@@ -117,7 +119,8 @@ asio::awaitable<void> TlsReporter::TellCounts() {
     const absl::StatusOr<bool> wanted = co_await store_.Count(counts, Context());
     if (!wanted.ok()) {
       // One that the store has taken without our hearing of it counts twice then.
-      if (absl::IsUnavailable(wanted.status()) || absl::IsDeadlineExceeded(wanted.status())) PutBack(std::move(counts));
+      if (absl::IsUnavailable(wanted.status()) || absl::IsDeadlineExceeded(wanted.status()))
+        PutBack(std::move(counts));
       co_return;
     }
     wanted_ = *wanted;
@@ -160,7 +163,8 @@ asio::awaitable<void> TlsReporter::SendDue() {
 
 asio::awaitable<void> TlsReporter::Send(store::DueTlsReport report) {
   dns::Question question{.name = mailauth::TlsReportRecordName(report.domain), .type = dns::Type::kTxt};
-  const dns::Answer answer = co_await resolver_.Ask(std::move(question), timers_.Now() + options_.dns_timeout);
+  const dns::Answer answer =
+      co_await resolver_.Ask(std::move(question), timers_.Now() + options_.dns_timeout);
   // It is given again, to us or to another one.
   if (answer.outcome == dns::Outcome::kFailed) co_return;
   std::vector<std::string> texts;
@@ -181,7 +185,8 @@ asio::awaitable<void> TlsReporter::Send(store::DueTlsReport report) {
   const std::string domain = report.domain;
   const std::vector<std::string> mail_to = record->mail_to;
   const absl::Status finished = co_await store_.Finish(std::move(report), mail_to, Context());
-  for (const std::string& to : mail_to) journal_.Reported(domain, "mail", to, finished.ok() ? "" : finished.ToString());
+  for (const std::string& to : mail_to)
+    journal_.Reported(domain, "mail", to, finished.ok() ? "" : finished.ToString());
 }
 
 asio::awaitable<bool> TlsReporter::Post(const std::string& domain, std::string uri, std::string content) {

@@ -29,8 +29,9 @@ std::vector<TlsSession> SessionsPassedOver(const std::string& mx_host, const Tls
   return sessions;
 }
 
-std::vector<TlsSession> SessionsOf(const std::string& mx_host, const std::string& address, const TlsDecision& decision,
-                                   const ConnectionOutcome& outcome, const Protection& protection) {
+std::vector<TlsSession> SessionsOf(const std::string& mx_host, const std::string& address,
+                                   const TlsDecision& decision, const ConnectionOutcome& outcome,
+                                   const Protection& protection) {
   std::vector<TlsSession> sessions;
   if (!decision.policy.has_value() || decision.policy->level == TlsPolicy::Level::kNone) return sessions;
   std::optional<TlsFailure> seen = outcome.tls_failure;

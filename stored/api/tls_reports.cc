@@ -34,13 +34,15 @@ bool IsText(const std::string& text, size_t max_bytes) {
 }
 
 bool IsPolicyType(const std::string& name) {
-  return std::any_of(std::begin(mailauth::kAllTlsPolicyTypes), std::end(mailauth::kAllTlsPolicyTypes),
-                     [&name](mailauth::TlsPolicyType type) { return mailauth::PolicyTypeName(type) == name; });
+  return std::any_of(
+      std::begin(mailauth::kAllTlsPolicyTypes), std::end(mailauth::kAllTlsPolicyTypes),
+      [&name](mailauth::TlsPolicyType type) { return mailauth::PolicyTypeName(type) == name; });
 }
 
 bool IsFailure(const std::string& name) {
-  return std::any_of(std::begin(mailauth::kAllTlsFailures), std::end(mailauth::kAllTlsFailures),
-                     [&name](mailauth::TlsFailure failure) { return mailauth::FailureName(failure) == name; });
+  return std::any_of(
+      std::begin(mailauth::kAllTlsFailures), std::end(mailauth::kAllTlsFailures),
+      [&name](mailauth::TlsFailure failure) { return mailauth::FailureName(failure) == name; });
 }
 
 absl::StatusOr<engine::TlsSessions> FromProto(const std::string& field, const v1::TlsSessions& proto) {
@@ -48,11 +50,13 @@ absl::StatusOr<engine::TlsSessions> FromProto(const std::string& field, const v1
     return FieldError(absl::StrCat(field, ".", name), why);
   };
   if (!IsPolicyType(proto.policy_type())) return bad("policy_type", "is none of RFC 8460");
-  if (!proto.result_type().empty() && !IsFailure(proto.result_type())) return bad("result_type", "is none of RFC 8460");
+  if (!proto.result_type().empty() && !IsFailure(proto.result_type()))
+    return bad("result_type", "is none of RFC 8460");
   if (!IsText(proto.policy_domain(), kMaxNameBytes)) return bad("policy_domain", "must be a name");
   if (!IsText(proto.mx_host(), kMaxNameBytes)) return bad("mx_host", "must be a name");
   if (!IsText(proto.address(), kMaxNameBytes)) return bad("address", "must be an address");
-  if (!IsText(proto.reason_code(), kMaxNameBytes)) return bad("reason_code", "must be ASCII of at most 255 bytes");
+  if (!IsText(proto.reason_code(), kMaxNameBytes))
+    return bad("reason_code", "must be ASCII of at most 255 bytes");
   const bool are_texts =
       proto.policy_strings_size() <= kMaxPolicyStrings &&
       std::all_of(proto.policy_strings().begin(), proto.policy_strings().end(),
@@ -73,7 +77,8 @@ absl::StatusOr<engine::TlsSessions> FromProto(const std::string& field, const v1
   return sessions;
 }
 
-absl::StatusOr<engine::TlsReportKey> KeyFrom(const std::string& domain, const google::protobuf::Timestamp& start) {
+absl::StatusOr<engine::TlsReportKey> KeyFrom(const std::string& domain,
+                                             const google::protobuf::Timestamp& start) {
   engine::TlsReportKey key;
   ASSIGN_OR_RETURN(key.domain, CheckDomainName("domain", domain));
   key.start = absl::FromUnixSeconds(start.seconds()) + absl::Nanoseconds(start.nanos());
@@ -82,7 +87,8 @@ absl::StatusOr<engine::TlsReportKey> KeyFrom(const std::string& domain, const go
 
 }  // namespace
 
-Task<absl::Status> CountTlsSessions(Environment& environment, rpc::Call&, const v1::CountTlsSessionsRequest& request,
+Task<absl::Status> CountTlsSessions(Environment& environment, rpc::Call&,
+                                    const v1::CountTlsSessionsRequest& request,
                                     v1::CountTlsSessionsResponse& response) {
   if (request.domains_size() < 1 || request.domains_size() > store::kMaxCountedTlsDomains) {
     co_return FieldError("domains", absl::StrCat("must be 1 to ", store::kMaxCountedTlsDomains));
@@ -103,13 +109,14 @@ Task<absl::Status> CountTlsSessions(Environment& environment, rpc::Call&, const 
   co_return co_await environment.core.tls_reports.Count(std::move(counts));
 }
 
-Task<absl::Status> LeaseTlsReports(Environment& environment, rpc::Call&, const v1::LeaseTlsReportsRequest& request,
+Task<absl::Status> LeaseTlsReports(Environment& environment, rpc::Call&,
+                                   const v1::LeaseTlsReportsRequest& request,
                                    v1::LeaseTlsReportsResponse& response) {
   if (request.report_limit() < 1 || request.report_limit() > store::kMaxLeasedTlsReports) {
     co_return FieldError("report_limit", absl::StrCat("must be 1 to ", store::kMaxLeasedTlsReports));
   }
-  CO_ASSIGN_OR_RETURN(std::vector<TlsReports::Due> due,
-                      co_await environment.core.tls_reports.Lease(static_cast<size_t>(request.report_limit())));
+  CO_ASSIGN_OR_RETURN(std::vector<TlsReports::Due> due, co_await environment.core.tls_reports.Lease(
+                                                            static_cast<size_t>(request.report_limit())));
   for (TlsReports::Due& each : due) {
     v1::DueTlsReport& report = *response.add_reports();
     report.set_domain(std::move(each.key.domain));
@@ -120,8 +127,8 @@ Task<absl::Status> LeaseTlsReports(Environment& environment, rpc::Call&, const v
   co_return absl::OkStatus();
 }
 
-Task<absl::Status> FinishTlsReport(Environment& environment, rpc::Call&, const v1::FinishTlsReportRequest& request,
-                                   v1::FinishTlsReportResponse&) {
+Task<absl::Status> FinishTlsReport(Environment& environment, rpc::Call&,
+                                   const v1::FinishTlsReportRequest& request, v1::FinishTlsReportResponse&) {
   CO_ASSIGN_OR_RETURN(engine::TlsReportKey key, KeyFrom(request.domain(), request.start_time()));
   if (request.mail_to_size() > static_cast<int>(mailauth::kMaxReportUris)) {
     co_return FieldError("mail_to", absl::StrCat("must be at most ", mailauth::kMaxReportUris));

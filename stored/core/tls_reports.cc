@@ -75,8 +75,8 @@ mailauth::TlsReport TlsReports::ReportOf(engine::TlsReport kept) const {
       continue;
     }
     policy->failure_count += sessions.count;
-    policy->failures.push_back({std::move(sessions.result), std::move(sessions.mx_host), std::move(sessions.address),
-                                std::move(sessions.reason), sessions.count});
+    policy->failures.push_back({std::move(sessions.result), std::move(sessions.mx_host),
+                                std::move(sessions.address), std::move(sessions.reason), sessions.count});
   }
   return report;
 }
@@ -107,7 +107,8 @@ Task<absl::Status> TlsReports::Mail(const mailauth::TlsReport& report, std::vect
   co_return taken.status();
 }
 
-Task<absl::Status> TlsReports::Finish(engine::TlsReportKey key, int64_t lease, std::vector<std::string> mail_to) {
+Task<absl::Status> TlsReports::Finish(engine::TlsReportKey key, int64_t lease,
+                                      std::vector<std::string> mail_to) {
   if (!mail_to.empty() && wanted()) {
     CO_ASSIGN_OR_RETURN(engine::TlsReport report, co_await engine_.Find(key, lease));
     const absl::Status mailed = co_await Mail(ReportOf(std::move(report)), std::move(mail_to));

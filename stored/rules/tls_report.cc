@@ -9,8 +9,8 @@ namespace mailstead::engine {
 
 bool TlsSessions::IsLike(const TlsSessions& other) const {
   const auto all = [](const TlsSessions& one) {
-    return std::tie(one.policy_type, one.policy_domain, one.policy_strings, one.mx_host, one.address, one.result,
-                    one.reason);
+    return std::tie(one.policy_type, one.policy_domain, one.policy_strings, one.mx_host, one.address,
+                    one.result, one.reason);
   };
   return all(*this) == all(other);
 }
@@ -65,7 +65,8 @@ absl::Status NoTlsReport(const engine::TlsReportKey& key) {
 
 absl::Status CheckTlsReportLease(const engine::TlsReport& report, int64_t lease) {
   if (report.lease_count == lease) return absl::OkStatus();
-  return absl::AbortedError(absl::StrCat("the report for ", report.key.domain, " was given to another relay"));
+  return absl::AbortedError(
+      absl::StrCat("the report for ", report.key.domain, " was given to another relay"));
 }
 
 }  // namespace mailstead::rules

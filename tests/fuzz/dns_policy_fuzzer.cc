@@ -1,5 +1,6 @@
 // What mailctl domain check reads of the DNS, beside MTA-STS.
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
@@ -11,15 +12,12 @@
 namespace mailstead::fuzz {
 
 void Run(absl::string_view input) {
-  const absl::StatusOr<mailauth::TagList> list = mailauth::TagList::Parse(input);
-  if (list.ok()) {
+  const absl::StatusOr<std::vector<mailauth::Tag>> tags = mailauth::ParseTagList(input);
+  if (tags.ok()) {
     std::string written;
-    for (const mailauth::Tag& tag : list->tags()) absl::StrAppend(&written, tag.name, "=", tag.value, ";");
-    const absl::StatusOr<mailauth::TagList> again = mailauth::TagList::Parse(written);
-    CHECK(again.ok() && again->tags().size() == list->tags().size());
-    for (size_t i = 0; i < again->tags().size(); ++i) {
-      CHECK(again->tags()[i].name == list->tags()[i].name && again->tags()[i].value == list->tags()[i].value);
-    }
+    for (const mailauth::Tag& tag : *tags) absl::StrAppend(&written, tag.name, "=", tag.value, ";");
+    const absl::StatusOr<std::vector<mailauth::Tag>> again = mailauth::ParseTagList(written);
+    CHECK(again.ok() && *again == *tags);
   }
   const absl::StatusOr<mailauth::DmarcRecord> dmarc = mailauth::ParseDmarcRecord(input);
   if (dmarc.ok()) {

@@ -80,7 +80,7 @@ TEST(CommandLineTest, HelpNeedsNothingElse) {
 TEST(CommandLineTest, ErrorsSayWhatIsAllowed) {
   EXPECT_THAT(ErrorOf({}), HasSubstr("no command given"));
   EXPECT_THAT(ErrorOf({"acount"}), HasSubstr("no such command: acount"));
-  EXPECT_THAT(ErrorOf({"domain"}), HasSubstr("(domain has add, list, show, set, remove)"));
+  EXPECT_THAT(ErrorOf({"domain"}), HasSubstr("(domain has add, list, show, set, dns, check, remove)"));
   EXPECT_THAT(ErrorOf({"domain", "create", "x"}),
               HasSubstr("no such command: domain create (domain has add, list"));
   EXPECT_THAT(ErrorOf({"domain", "add"}), HasSubstr("mailctl domain add needs DOMAIN"));

@@ -13,7 +13,8 @@ namespace {
 std::string Shown(const std::vector<std::string>& texts) {
   const std::optional<TlsReportRecord> record = ParseTlsReportRecord(texts);
   if (!record.has_value()) return "none";
-  return absl::StrCat("mail ", absl::StrJoin(record->mail_to, " "), " post ", absl::StrJoin(record->post_to, " "));
+  return absl::StrCat("mail ", absl::StrJoin(record->mail_to, " "), " post ",
+                      absl::StrJoin(record->post_to, " "));
 }
 
 TEST(TlsReportRecordTest, Table) {
@@ -23,14 +24,17 @@ TEST(TlsReportRecordTest, Table) {
   } rows[] = {
       // RFC 8460 section 3.1.
       {{"v=TLSRPTv1;rua=mailto:reports@example.com"}, "mail reports@example.com post "},
-      {{"v=TLSRPTv1; rua=https://reporting.example.com/v1/tlsrpt"}, "mail  post https://reporting.example.com/v1/tlsrpt"},
-      {{"v=TLSRPTv1; rua=mailto:a@b.test,https://c.test/d , mailto:e@f.test;"}, "mail a@b.test e@f.test post https://c.test/d"},
+      {{"v=TLSRPTv1; rua=https://reporting.example.com/v1/tlsrpt"},
+       "mail  post https://reporting.example.com/v1/tlsrpt"},
+      {{"v=TLSRPTv1; rua=mailto:a@b.test,https://c.test/d , mailto:e@f.test;"},
+       "mail a@b.test e@f.test post https://c.test/d"},
       {{"v=TLSRPTv1 \t;\trua=MAILTO:a@b.test"}, "mail a@b.test post "},
       {{"v=TLSRPTv1; new=1; rua=mailto:a@b.test; rua=mailto:c@d.test"}, "mail a@b.test post "},
       {{"v=TLSRPTv1; rua=mailto:a%2Cb@c.test?subject=x%0d%0aBcc:y@z.test"}, "none"},
       {{"v=TLSRPTv1; rua=mailto:a%2Bb@c.test?subject=x"}, "mail a+b@c.test post "},
       // More than one, among others.
-      {{"v=spf1 -all", "v=TLSRPTv1; rua=mailto:a@b.test", "v=TLSRPTv2; rua=mailto:c@d.test"}, "mail a@b.test post "},
+      {{"v=spf1 -all", "v=TLSRPTv1; rua=mailto:a@b.test", "v=TLSRPTv2; rua=mailto:c@d.test"},
+       "mail a@b.test post "},
       {{"v=TLSRPTv1; rua=mailto:a@b.test", "v=TLSRPTv1; rua=mailto:c@d.test"}, "none"},
       {{}, "none"},
       {{""}, "none"},
@@ -57,7 +61,8 @@ TEST(TlsReportRecordTest, Table) {
 TEST(TlsReportRecordTest, IsBounded) {
   const auto record = [](size_t count) {
     std::vector<std::string> uris;
-    for (size_t i = 0; i < count; ++i) uris.push_back(absl::StrCat(i % 2 == 0 ? "mailto:a@b" : "https://b", i, ".test"));
+    for (size_t i = 0; i < count; ++i)
+      uris.push_back(absl::StrCat(i % 2 == 0 ? "mailto:a@b" : "https://b", i, ".test"));
     return absl::StrCat("v=TLSRPTv1; rua=", absl::StrJoin(uris, ","));
   };
   const auto count = [](const std::string& text) {
@@ -72,7 +77,9 @@ TEST(TlsReportRecordTest, IsBounded) {
   EXPECT_EQ(count(begun + std::string(kMaxReportRecordBytes - begun.size() + 1, 'x')), 0u);
 }
 
-TEST(TlsReportRecordTest, ItsName) { EXPECT_EQ(TlsReportRecordName("example.test"), "_smtp._tls.example.test"); }
+TEST(TlsReportRecordTest, ItsName) {
+  EXPECT_EQ(TlsReportRecordName("example.test"), "_smtp._tls.example.test");
+}
 
 }  // namespace
 }  // namespace mailstead::mailauth

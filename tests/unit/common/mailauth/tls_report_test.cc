@@ -67,22 +67,23 @@ TEST(TlsReportTest, Json) {
   google::protobuf::Struct read;
   const std::string text = TlsReportJson(Sample());
   ASSERT_TRUE(google::protobuf::util::JsonStringToMessage(text, &read).ok()) << text;
-  EXPECT_EQ(Sorted(read),
-            "{contact-info:'sts-reporting@company-x.example',"
-            "date-range:{end-datetime:'2016-04-01T23:59:59Z',start-datetime:'2016-04-01T00:00:00Z',},"
-            "organization-name:'Company-X \"quoted\" \\ \xc3\xa4',"
-            "policies:["
-            "{failure-details:["
-            "{failed-session-count:100,receiving-ip:'2001:db8:abcd:13::1',"
-            "receiving-mx-hostname:'mx1.mail.company-y.example',result-type:'certificate-expired',},"
-            "{failed-session-count:203,failure-reason-code:'mx-mismatch',result-type:'validation-failure',},],"
-            "policy:{mx-host:['*.mail.company-y.example',],policy-domain:'company-y.example',"
-            "policy-string:['version: STSv1','mode: testing','mx: *.mail.company-y.example','max_age: 86400',],"
-            "policy-type:'sts',},"
-            "summary:{total-failure-session-count:303,total-successful-session-count:5326,},},"
-            "{policy:{policy-domain:'company-y.example',policy-type:'no-policy-found',},"
-            "summary:{total-failure-session-count:0,total-successful-session-count:1,},},],"
-            "report-id:'tls-report-1459468800-company-y.example',}");
+  EXPECT_EQ(
+      Sorted(read),
+      "{contact-info:'sts-reporting@company-x.example',"
+      "date-range:{end-datetime:'2016-04-01T23:59:59Z',start-datetime:'2016-04-01T00:00:00Z',},"
+      "organization-name:'Company-X \"quoted\" \\ \xc3\xa4',"
+      "policies:["
+      "{failure-details:["
+      "{failed-session-count:100,receiving-ip:'2001:db8:abcd:13::1',"
+      "receiving-mx-hostname:'mx1.mail.company-y.example',result-type:'certificate-expired',},"
+      "{failed-session-count:203,failure-reason-code:'mx-mismatch',result-type:'validation-failure',},],"
+      "policy:{mx-host:['*.mail.company-y.example',],policy-domain:'company-y.example',"
+      "policy-string:['version: STSv1','mode: testing','mx: *.mail.company-y.example','max_age: 86400',],"
+      "policy-type:'sts',},"
+      "summary:{total-failure-session-count:303,total-successful-session-count:5326,},},"
+      "{policy:{policy-domain:'company-y.example',policy-type:'no-policy-found',},"
+      "summary:{total-failure-session-count:0,total-successful-session-count:1,},},],"
+      "report-id:'tls-report-1459468800-company-y.example',}");
   // Counts are numbers as JSON has them.
   EXPECT_TRUE(absl::StrContains(text, "5326")) << text;
   EXPECT_FALSE(absl::StrContains(text, "\"5326\"")) << text;
@@ -98,24 +99,26 @@ TEST(TlsReportTest, GzipIsRead) {
     std::string read;
     const void* piece = nullptr;
     int piece_size = 0;
-    while (gzip.Next(&piece, &piece_size)) read.append(static_cast<const char*>(piece), static_cast<size_t>(piece_size));
+    while (gzip.Next(&piece, &piece_size))
+      read.append(static_cast<const char*>(piece), static_cast<size_t>(piece_size));
     EXPECT_EQ(read, text);
   }
 }
 
 TEST(TlsReportTest, Mail) {
-  const WrittenTlsReport mail =
-      WriteTlsReportMail(Sample(), {"mail.company-x.example", absl::FromUnixSeconds(1'459'562'400), {"a@b.test", "c@d.test"}});
+  const WrittenTlsReport mail = WriteTlsReportMail(
+      Sample(), {"mail.company-x.example", absl::FromUnixSeconds(1'459'562'400), {"a@b.test", "c@d.test"}});
   EXPECT_EQ(mail.envelope.reverse_path, "sts-reporting@company-x.example");
   ASSERT_EQ(mail.envelope.recipients.size(), 2u);
   EXPECT_EQ(mail.envelope.recipients[1].address, "c@d.test");
   EXPECT_TRUE(mail.envelope.recipients[0].notify.given);
   EXPECT_FALSE(mail.envelope.recipients[0].notify.failure);
   EXPECT_FALSE(mail.envelope.require_tls);
-  for (const char* line : {"Date: Sat, 02 Apr 2016 02:00:00 +0000\r\n", "From: <sts-reporting@company-x.example>\r\n",
-                           "To: <a@b.test>, <c@d.test>\r\n", "TLS-Report-Domain: company-y.example\r\n",
-                           "TLS-Report-Submitter: mail.company-x.example\r\n", "TLS-Required: No\r\n",
-                           "Auto-Submitted: auto-generated\r\n", "Content-Type: application/tlsrpt+gzip\r\n"}) {
+  for (const char* line :
+       {"Date: Sat, 02 Apr 2016 02:00:00 +0000\r\n", "From: <sts-reporting@company-x.example>\r\n",
+        "To: <a@b.test>, <c@d.test>\r\n", "TLS-Report-Domain: company-y.example\r\n",
+        "TLS-Report-Submitter: mail.company-x.example\r\n", "TLS-Required: No\r\n",
+        "Auto-Submitted: auto-generated\r\n", "Content-Type: application/tlsrpt+gzip\r\n"}) {
     EXPECT_TRUE(absl::StrContains(mail.content, line)) << line << mail.content;
   }
 }

@@ -68,17 +68,35 @@ TEST(TlsSessionTest, Table) {
       {"TLS, as nobody asked", Level::kMay, {none}, {}, Encrypted(), "no-policy-found ok"},
       {"in the clear", Level::kMay, {none}, {}, {}, "no-policy-found starttls-not-supported at a"},
       {"in the clear, as we wanted", Level::kNone, {none}, {}, {}, ""},
-      {"broken", Level::kMay, {none}, Broken(TlsFailure::kValidationFailure), {}, "no-policy-found validation-failure at a"},
+      {"broken",
+       Level::kMay,
+       {none},
+       Broken(TlsFailure::kValidationFailure),
+       {},
+       "no-policy-found validation-failure at a"},
       {"not reached", Level::kMay, {none}, lost, {}, ""},
       {"refused", Level::kDane, {dane}, refused, {}, ""},
       {"by records", Level::kDane, {dane}, {}, Encrypted(), "tlsa ok"},
-      {"not by records", Level::kDane, {dane}, Broken(TlsFailure::kCertificateExpired), {}, "tlsa certificate-expired at a"},
+      {"not by records",
+       Level::kDane,
+       {dane},
+       Broken(TlsFailure::kCertificateExpired),
+       {},
+       "tlsa certificate-expired at a"},
       {"records of no use", Level::kRequire, {unusable}, {}, Encrypted(), "tlsa tlsa-invalid at a"},
       {"both", Level::kVerify, {unusable, sts}, {}, Encrypted(), "tlsa tlsa-invalid at a, sts ok"},
-      {"enforce", Level::kVerify, {sts}, Broken(TlsFailure::kCertificateHostMismatch), {},
+      {"enforce",
+       Level::kVerify,
+       {sts},
+       Broken(TlsFailure::kCertificateHostMismatch),
+       {},
        "sts certificate-host-mismatch at a"},
       {"testing", Level::kMay, {sts}, {}, Encrypted(), "sts ok"},
-      {"testing, another name", Level::kMay, {sts}, {}, Encrypted(TlsFailure::kCertificateHostMismatch),
+      {"testing, another name",
+       Level::kMay,
+       {sts},
+       {},
+       Encrypted(TlsFailure::kCertificateHostMismatch),
        "sts certificate-host-mismatch at a"},
       {"testing, in the clear", Level::kMay, {sts}, {}, {}, "sts starttls-not-supported at a"},
       {"testing, another host", Level::kMay, {mismatch}, {}, Encrypted(), "sts validation-failure at a"},
@@ -87,7 +105,8 @@ TEST(TlsSessionTest, Table) {
     TlsDecision decision;
     decision.policy = TlsPolicy{.level = row.level};
     decision.reported = row.reported;
-    EXPECT_EQ(Shown(SessionsOf("mx.test", "a", decision, row.outcome, row.protection)), row.shown) << row.what;
+    EXPECT_EQ(Shown(SessionsOf("mx.test", "a", decision, row.outcome, row.protection)), row.shown)
+        << row.what;
   }
 }
 

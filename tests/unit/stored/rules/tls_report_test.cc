@@ -37,7 +37,8 @@ TEST(TlsReportTest, EveryFieldMakesAnotherKind) {
 
 TEST(TlsReportTest, IsBounded) {
   engine::TlsReport report;
-  for (size_t i = 0; i <= kMaxTlsSessionKinds; ++i) AddTlsSessions({Sessions(absl::StrCat("m", i), 1)}, report);
+  for (size_t i = 0; i <= kMaxTlsSessionKinds; ++i)
+    AddTlsSessions({Sessions(absl::StrCat("m", i), 1)}, report);
   EXPECT_EQ(report.sessions.size(), kMaxTlsSessionKinds);
   // By what they take, too; what fits behind one that does not is counted.
   engine::TlsReport large;
