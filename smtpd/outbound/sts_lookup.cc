@@ -6,6 +6,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "asio/co_spawn.hpp"
 #include "asio/detached.hpp"
 #include "asio/use_awaitable.hpp"
@@ -32,11 +33,16 @@ size_t BytesOf(const std::string& domain, const StsKnowledge& knowledge) {
 
 StsAnswer StsAnswerFor(const StsKnowledge& knowledge, absl::string_view host) {
   StsAnswer answer;
+  if (!knowledge.policy.has_value() && knowledge.failure.has_value()) {
+    answer.fetch_failure = knowledge.failure->failure;
+  }
   if (!knowledge.policy.has_value() || knowledge.policy->mode == StsPolicy::Mode::kNone) return answer;
   const bool enforces = knowledge.policy->mode == StsPolicy::Mode::kEnforce;
   answer.mode = enforces ? StsAnswer::Mode::kEnforce : StsAnswer::Mode::kTesting;
   answer.host_matches = mailauth::StsAllows(*knowledge.policy, host);
   answer.policy_id = knowledge.policy_id;
+  answer.policy_lines =
+      absl::StrSplit(mailauth::StsPolicyFile(*knowledge.policy), "\r\n", absl::SkipEmpty());
   return answer;
 }
 

@@ -132,7 +132,12 @@ std::vector<TlsReported> Reported(const TlsQuestion& question) {
     dane.failure = TlsFailure::kTlsaInvalid;
     dane.reason = "tlsa-unusable";
   }
-  if (question.dane.kind != Dane::kUsable && question.sts.mode != StsAnswer::Mode::kNone) {
+  const bool by_records = question.dane.kind == Dane::kUsable;
+  if (!by_records && question.sts.fetch_failure.has_value()) {
+    TlsReported& sts = reported.emplace_back();
+    sts.type = TlsPolicyType::kSts;
+    sts.failure = question.sts.fetch_failure;
+  } else if (!by_records && question.sts.mode != StsAnswer::Mode::kNone) {
     TlsReported& sts = reported.emplace_back();
     sts.type = TlsPolicyType::kSts;
     sts.policy_strings = question.sts.policy_lines;

@@ -71,6 +71,9 @@ struct StsAnswer {
   std::string policy_id;
   // The lines of the policy, for reports.
   std::vector<std::string> policy_lines;
+  // With kNone: the domain has a policy, and it could not be had, nor is an older one kept. Mail goes as without it
+  // (RFC 8461 section 5.1), and the domain is told.
+  std::optional<mailauth::TlsFailure> fetch_failure;
 };
 
 struct TlsQuestion {

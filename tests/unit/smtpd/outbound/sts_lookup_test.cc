@@ -412,7 +412,19 @@ TEST(StsAnswerFor, SaysWhatThePolicySaysOfAHost) {
     if (answered == StsAnswer::Mode::kNone) continue;
     EXPECT_TRUE(StsAnswerFor(knowledge, "MX.test").host_matches);
     EXPECT_EQ(StsAnswerFor(knowledge, "mx.test").policy_id, "1");
+    EXPECT_EQ(StsAnswerFor(knowledge, "mx.test").policy_lines,
+              (std::vector<std::string>{"version: STSv1", absl::StrCat("mode: ", mailauth::StsModeText(mode)),
+                                        "mx: *.test", "max_age: 3600"}));
   }
+}
+
+TEST(StsAnswerFor, SaysWhyThereIsNoPolicy) {
+  StsKnowledge knowledge;
+  knowledge.failure = StsFetchFailure{mailauth::TlsFailure::kStsWebpkiInvalid, "expired"};
+  EXPECT_EQ(StsAnswerFor(knowledge, "mx.test").fetch_failure, mailauth::TlsFailure::kStsWebpkiInvalid);
+  // One that is kept holds.
+  knowledge.policy = StsPolicy{StsPolicy::Mode::kEnforce, absl::Hours(1), {"*.test"}};
+  EXPECT_EQ(StsAnswerFor(knowledge, "mx.test").fetch_failure, std::nullopt);
 }
 
 }  // namespace

@@ -199,6 +199,21 @@ TEST(TlsDecisionTest, AReportOnTlsGoesWhateverDaneAndMtaStsSay) {
   }
 }
 
+TEST(TlsDecisionTest, APolicyThatCannotBeHadIsToldOfAndChangesNothing) {
+  for (const auto& [dane, shown] : {std::pair{Dane::kMissing, "may by opportunistic; sts sts-webpki-invalid "},
+                                    std::pair{Dane::kUnusable,
+                                              "require by dane_unusable; tlsa tlsa-invalid tlsa-unusable; sts "
+                                              "sts-webpki-invalid "}}) {
+    TlsQuestion question = WithDane(dane);
+    question.sts.fetch_failure = mailauth::TlsFailure::kStsWebpkiInvalid;
+    EXPECT_EQ(Shown(DecideTls(question)), shown);
+  }
+  TlsQuestion question = WithDane(Dane::kUsable);
+  const std::string without = Shown(DecideTls(question));
+  question.sts.fetch_failure = mailauth::TlsFailure::kStsPolicyFetchError;
+  EXPECT_EQ(Shown(DecideTls(question)), without);
+}
+
 TEST(TlsDecisionTest, NamesTheHost) {
   TlsQuestion question = Question();
   EXPECT_EQ(DecideTls(question).policy->server_name, "mx.example.test");
