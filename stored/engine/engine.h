@@ -347,6 +347,10 @@ class BackupEngine {
   virtual Task<absl::Status> Delete(std::string name) = 0;
 };
 
+// In stored/engine/sending.h and stored/engine/srs.h.
+class SendingEngine;
+class SrsEngine;
+
 // The facets of one engine, which live as long as it. All Tasks have ended, and all that the engine gave out (body
 // writers, message readers, work on backups) is destroyed, before the engine.
 class Engine {
@@ -361,6 +365,8 @@ class Engine {
   virtual TlsReportEngine& tls_reports() = 0;
   virtual StsEngine& sts() = 0;
   virtual DkimEngine& dkim() = 0;
+  virtual SrsEngine& srs() = 0;
+  virtual SendingEngine& sending() = 0;
   virtual UpkeepEngine& upkeep() = 0;
   virtual BackupEngine& backups() = 0;
 };

@@ -24,6 +24,8 @@
 #include "absl/time/time.h"
 #include "common/base/clock.h"
 #include "stored/engine/engine.h"
+#include "stored/engine/sending.h"
+#include "stored/engine/srs.h"
 #include "stored/rules/queue.h"
 #include "tests/support/block_on.h"
 #include "tests/support/sync_engine.h"
@@ -212,6 +214,30 @@ class DkimConformance : public EngineConformance {
   }
 };
 
+class SrsConformance : public EngineConformance {
+ protected:
+  SrsEngine& srs() { return facets().srs(); }
+  std::vector<SrsSecret> Secrets() {
+    const auto secrets = BlockOn(srs().ListSecrets());
+    EXPECT_OK(secrets.status());
+    return secrets.ok() ? *secrets : std::vector<SrsSecret>();
+  }
+  // By its day and name; empty: there is none.
+  std::string Address(int64_t day, const std::string& name) {
+    const auto sender = BlockOn(srs().FindSender(day, name));
+    return sender.ok() ? sender->address : "";
+  }
+};
+class SendingConformance : public EngineConformance {
+ protected:
+  SendingEngine& sending() { return facets().sending(); }
+  Sending Find(int64_t account) {
+    const auto found = BlockOn(sending().Find(AccountId{account}));
+    EXPECT_OK(found.status());
+    return found.ok() ? *found : Sending();
+  }
+};
+
 class QueueConformance : public EngineConformance {
  protected:
   // To recipients at the hosts that their addresses name, with a trace; `lane` is its sender's.
@@ -266,6 +292,8 @@ class QueueConformance : public EngineConformance {
   INSTANTIATE_TEST_SUITE_P(name, TlsReportConformance, testing::Values(kind), EngineKindName); \
   INSTANTIATE_TEST_SUITE_P(name, StsConformance, testing::Values(kind), EngineKindName);       \
   INSTANTIATE_TEST_SUITE_P(name, DkimConformance, testing::Values(kind), EngineKindName);      \
+  INSTANTIATE_TEST_SUITE_P(name, SrsConformance, testing::Values(kind), EngineKindName);       \
+  INSTANTIATE_TEST_SUITE_P(name, SendingConformance, testing::Values(kind), EngineKindName);   \
   INSTANTIATE_TEST_SUITE_P(name, UpkeepConformance, testing::Values(kind), EngineKindName)
 
 inline std::string EngineKindName(const testing::TestParamInfo<EngineKind>& info) { return info.param.name; }

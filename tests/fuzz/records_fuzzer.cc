@@ -43,6 +43,10 @@ void Run(absl::string_view input) {
   Check<engine::Alias>(input);
   Check<engine::Route>(input);
   Check<engine::DkimRecord>(input);
+  Check<engine::SrsSecret>(input);
+  Check<engine::SrsSender>(input);
+  Check<engine::SendingSettings>(input);
+  Check<engine::SendingUse>(input);
   Check<engine::Counters>(input);
   Check<rules::Mailbox>(input);
   Check<engine::Removal>(input);

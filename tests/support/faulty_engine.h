@@ -6,7 +6,7 @@
 //   engine.Hold("Maildrops.Commit", FaultyEngine::When::kBefore);
 //
 // Verbs are named by facet and verb, as in engine.h: "Directory.LookUp", "Messages.Open", "Maildrops.Commit",
-// "Leases.Renew", "Queue.Lease", "Routes.Set", "Upkeep.Status"; and "BodyWriter.Append", "MessageReader.Read".
+// "Leases.Renew", "Queue.Lease", "Routes.Set", "Srs.KeepSender", "Upkeep.Status"; and "BodyWriter.Append", "MessageReader.Read".
 // Thread-safe.
 #pragma once
 
@@ -26,6 +26,8 @@
 #include "common/base/executor.h"
 #include "common/base/task.h"
 #include "stored/engine/engine.h"
+#include "stored/engine/sending.h"
+#include "stored/engine/srs.h"
 
 namespace mailstead {
 
@@ -166,6 +168,8 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
         tls_reports_(*this, behind),
         sts_(*this, behind),
         dkim_(*this, behind),
+        srs_(*this, behind),
+        sending_(*this, behind),
         upkeep_(*this, behind),
         backups_(behind.backups()) {}
 
@@ -178,6 +182,8 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
   engine::TlsReportEngine& tls_reports() override { return tls_reports_; }
   engine::StsEngine& sts() override { return sts_; }
   engine::DkimEngine& dkim() override { return dkim_; }
+  engine::SrsEngine& srs() override { return srs_; }
+  engine::SendingEngine& sending() override { return sending_; }
   engine::UpkeepEngine& upkeep() override { return upkeep_; }
   engine::BackupEngine& backups() override { return backups_; }
 
@@ -463,6 +469,54 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
     engine::DkimEngine& behind_;
   };
 
+  class Srs final : public engine::SrsEngine {
+   public:
+    Srs(EngineFaults& faults, engine::Engine& behind) : faults_(faults), behind_(behind.srs()) {}
+    Result<std::vector<engine::SrsSecret>> ListSecrets() override {
+      return faults_.Run("Srs.ListSecrets", behind_.ListSecrets());
+    }
+    Task<absl::Status> SetSecrets(std::vector<engine::SrsSecret> secrets, int64_t newest) override {
+      return faults_.Run("Srs.SetSecrets", behind_.SetSecrets(std::move(secrets), newest));
+    }
+    Task<absl::Status> KeepSender(engine::SrsSender sender) override {
+      return faults_.Run("Srs.KeepSender", behind_.KeepSender(std::move(sender)));
+    }
+    Result<engine::SrsSender> FindSender(int64_t day, std::string name) override {
+      return faults_.Run("Srs.FindSender", behind_.FindSender(day, std::move(name)));
+    }
+    Result<size_t> ForgetSenders(int64_t day, size_t limit) override {
+      return faults_.Run("Srs.ForgetSenders", behind_.ForgetSenders(day, limit));
+    }
+
+   private:
+    EngineFaults& faults_;
+    engine::SrsEngine& behind_;
+  };
+
+  class Sending final : public engine::SendingEngine {
+   public:
+    Sending(EngineFaults& faults, engine::Engine& behind) : faults_(faults), behind_(behind.sending()) {}
+    Result<engine::Sending> Find(AccountId account) override {
+      return faults_.Run("Sending.Find", behind_.Find(account));
+    }
+    Task<absl::Status> SetSettings(AccountId account, engine::SendingSettings settings) override {
+      return faults_.Run("Sending.SetSettings", behind_.SetSettings(account, settings));
+    }
+    Task<absl::Status> KeepUse(AccountId account, engine::SendingUse use) override {
+      return faults_.Run("Sending.KeepUse", behind_.KeepUse(account, std::move(use)));
+    }
+    Task<absl::Status> KeepKnown(AccountId account, std::string known) override {
+      return faults_.Run("Sending.KeepKnown", behind_.KeepKnown(account, std::move(known)));
+    }
+    Task<absl::Status> Forget(AccountId account) override {
+      return faults_.Run("Sending.Forget", behind_.Forget(account));
+    }
+
+   private:
+    EngineFaults& faults_;
+    engine::SendingEngine& behind_;
+  };
+
   class Upkeep final : public engine::UpkeepEngine {
    public:
     Upkeep(EngineFaults& faults, engine::Engine& behind) : faults_(faults), behind_(behind.upkeep()) {}
@@ -494,6 +548,8 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
   TlsReports tls_reports_;
   Sts sts_;
   Dkim dkim_;
+  Srs srs_;
+  Sending sending_;
   Upkeep upkeep_;
   engine::BackupEngine& backups_;
 };

@@ -23,6 +23,8 @@ class MemoryEngine final : public Engine {
         tls_reports_(shared_),
         sts_(shared_),
         dkim_(shared_),
+        srs_(shared_),
+        sending_(shared_),
         upkeep_(shared_) {}
 
   DirectoryEngine& directory() override { return directory_; }
@@ -34,6 +36,8 @@ class MemoryEngine final : public Engine {
   TlsReportEngine& tls_reports() override { return tls_reports_; }
   StsEngine& sts() override { return sts_; }
   DkimEngine& dkim() override { return dkim_; }
+  SrsEngine& srs() override { return srs_; }
+  SendingEngine& sending() override { return sending_; }
   UpkeepEngine& upkeep() override { return upkeep_; }
   BackupEngine& backups() override { return backups_; }
 
@@ -48,6 +52,8 @@ class MemoryEngine final : public Engine {
   MemoryTlsReports tls_reports_;
   MemorySts sts_;
   MemoryDkim dkim_;
+  MemorySrs srs_;
+  MemorySending sending_;
   MemoryUpkeep upkeep_;
   MemoryBackups backups_;
 };

@@ -18,6 +18,8 @@
 #include "absl/time/time.h"
 #include "stored/engine/engine.h"
 #include "stored/engine/memory/memory_engine.h"
+#include "stored/engine/sending.h"
+#include "stored/engine/srs.h"
 #include "stored/rules/destination.h"
 #include "stored/rules/directory.h"
 #include "stored/rules/lease.h"
@@ -97,6 +99,10 @@ struct MemoryStore::State {
   std::map<std::string, StsPolicy> sts_policies ABSL_GUARDED_BY(mutex);
   // By their domain; never empty.
   std::map<std::string, std::vector<DkimKey>> dkim_keys ABSL_GUARDED_BY(mutex);
+  std::map<AccountId, Sending> sending ABSL_GUARDED_BY(mutex);
+  std::map<int64_t, SrsSecret> srs_secrets ABSL_GUARDED_BY(mutex);
+  // By day and name.
+  std::map<std::pair<int64_t, std::string>, std::string> srs_senders ABSL_GUARDED_BY(mutex);
   // By scope and delivery id.
   std::map<std::pair<std::string, std::string>, ReceiptAt> receipts ABSL_GUARDED_BY(mutex);
   std::map<std::string, rules::Lease> leases ABSL_GUARDED_BY(mutex);
@@ -280,11 +286,37 @@ class MemoryTlsReports final : public TlsReportEngine {
   MemoryShared& shared_;
 };
 
+class MemorySrs final : public SrsEngine {
+ public:
+  explicit MemorySrs(MemoryShared& shared) : shared_(shared) {}
+  Task<absl::StatusOr<std::vector<SrsSecret>>> ListSecrets() override;
+  Task<absl::Status> SetSecrets(std::vector<SrsSecret> secrets, int64_t newest) override;
+  Task<absl::Status> KeepSender(SrsSender sender) override;
+  Task<absl::StatusOr<SrsSender>> FindSender(int64_t day, std::string name) override;
+  Task<absl::StatusOr<size_t>> ForgetSenders(int64_t day, size_t limit) override;
+
+ private:
+  MemoryShared& shared_;
+};
+
 class MemorySts final : public StsEngine {
  public:
   explicit MemorySts(MemoryShared& shared) : shared_(shared) {}
   Task<absl::StatusOr<StsPolicy>> Find(std::string domain) override;
   Task<absl::StatusOr<StsPolicy>> Keep(StsFetch fetch, int64_t limit) override;
+
+ private:
+  MemoryShared& shared_;
+};
+
+class MemorySending final : public SendingEngine {
+ public:
+  explicit MemorySending(MemoryShared& shared) : shared_(shared) {}
+  Task<absl::StatusOr<Sending>> Find(AccountId account) override;
+  Task<absl::Status> SetSettings(AccountId account, SendingSettings settings) override;
+  Task<absl::Status> KeepUse(AccountId account, SendingUse use) override;
+  Task<absl::Status> KeepKnown(AccountId account, std::string known) override;
+  Task<absl::Status> Forget(AccountId account) override;
 
  private:
   MemoryShared& shared_;

@@ -33,6 +33,8 @@ class RocksDbEngine final : public Engine {
         tls_reports_(shared_),
         sts_(shared_),
         dkim_(shared_),
+        srs_(shared_),
+        sending_(shared_),
         upkeep_(shared_, leases_),
         backups_(shared_) {}
   ~RocksDbEngine() override {
@@ -57,6 +59,8 @@ class RocksDbEngine final : public Engine {
   TlsReportEngine& tls_reports() override { return tls_reports_; }
   StsEngine& sts() override { return sts_; }
   DkimEngine& dkim() override { return dkim_; }
+  SrsEngine& srs() override { return srs_; }
+  SendingEngine& sending() override { return sending_; }
   UpkeepEngine& upkeep() override { return upkeep_; }
   BackupEngine& backups() override { return backups_; }
 
@@ -71,6 +75,8 @@ class RocksDbEngine final : public Engine {
   RocksDbTlsReports tls_reports_;
   RocksDbSts sts_;
   RocksDbDkim dkim_;
+  RocksDbSrs srs_;
+  RocksDbSending sending_;
   RocksDbUpkeep upkeep_;
   RocksDbBackups backups_;
 };

@@ -22,6 +22,8 @@
 #include "stored/engine/rocksdb/readers.h"
 #include "stored/engine/rocksdb/rocksdb_engine.h"
 #include "stored/engine/rocksdb/writer.h"
+#include "stored/engine/sending.h"
+#include "stored/engine/srs.h"
 #include "stored/rules/lock.h"
 
 namespace mailstead::engine {
@@ -249,6 +251,19 @@ class RocksDbTlsReports final : public TlsReportEngine {
   RocksDbShared& shared_;
 };
 
+class RocksDbSrs final : public SrsEngine {
+ public:
+  explicit RocksDbSrs(RocksDbShared& shared) : shared_(shared) {}
+  Task<absl::StatusOr<std::vector<SrsSecret>>> ListSecrets() override;
+  Task<absl::Status> SetSecrets(std::vector<SrsSecret> secrets, int64_t newest) override;
+  Task<absl::Status> KeepSender(SrsSender sender) override;
+  Task<absl::StatusOr<SrsSender>> FindSender(int64_t day, std::string name) override;
+  Task<absl::StatusOr<size_t>> ForgetSenders(int64_t day, size_t limit) override;
+
+ private:
+  RocksDbShared& shared_;
+};
+
 class RocksDbSts final : public StsEngine {
  public:
   explicit RocksDbSts(RocksDbShared& shared) : shared_(shared) {}
@@ -267,6 +282,19 @@ class RocksDbDkim final : public DkimEngine {
   Task<absl::Status> Create(std::string domain, DkimKey key) override;
   Task<absl::Status> Activate(std::string domain, std::string selector, absl::Time time) override;
   Task<absl::Status> Delete(std::string domain, std::string selector, bool even_active) override;
+
+ private:
+  RocksDbShared& shared_;
+};
+
+class RocksDbSending final : public SendingEngine {
+ public:
+  explicit RocksDbSending(RocksDbShared& shared) : shared_(shared) {}
+  Task<absl::StatusOr<Sending>> Find(AccountId account) override;
+  Task<absl::Status> SetSettings(AccountId account, SendingSettings settings) override;
+  Task<absl::Status> KeepUse(AccountId account, SendingUse use) override;
+  Task<absl::Status> KeepKnown(AccountId account, std::string known) override;
+  Task<absl::Status> Forget(AccountId account) override;
 
  private:
   RocksDbShared& shared_;

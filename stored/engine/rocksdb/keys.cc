@@ -97,6 +97,26 @@ std::string DoomedKey(AccountId account) {
   return key;
 }
 
+std::string SendingKey(char kind, AccountId account) {
+  std::string key = absl::StrCat("sending/", absl::string_view(&kind, 1));
+  AppendNumber(key, account.value);
+  return key;
+}
+
+std::string SrsSecretKey(int64_t number) {
+  std::string key(kSrsSecretPrefix);
+  AppendNumber(key, number);
+  return key;
+}
+
+std::string SrsSenderKey(int64_t day, absl::string_view name) { return absl::StrCat(SrsSenderBound(day), name); }
+
+std::string SrsSenderBound(int64_t day) {
+  std::string key = "srs/sender/";
+  AppendNumber(key, day);
+  return key;
+}
+
 std::string NameKey(absl::string_view domain) {
   return absl::StrCat(absl::string_view(&kDomainKind, 1), absl::AsciiStrToLower(domain));
 }

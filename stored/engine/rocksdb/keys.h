@@ -1,6 +1,7 @@
 // Grammar of the keys of each column family; numbers are big-endian, so that byte order is number order:
 //
-//   default    "counters" | "epoch" | "incarnation" | "doomed/" account
+//   default    "counters" | "epoch" | "incarnation" | "doomed/" account | "srs/secret/" secret
+//              | "srs/sender/" days name | "sending/" kind account
 //   directory  'd' domain | 'a' domain NUL local-part | 'l' domain NUL local-part | 'm' account |
 //              'r' destination NUL sender_domain | 'k' domain | 'p' domain
 //   mailbox    account | account removal_count
@@ -19,7 +20,7 @@
 //              | 'y' micros domain | 'j' micros micros domain | 'z'
 //              | 'k' domain | 'o' micros domain | 'u'
 //
-// account, message, body, removal_count, deletion, seconds and micros (since 1970), queued, lane, grant and lease have 8
+// kind is 's', 'u' or 'k'. account, message, body, removal_count, deletion, secret, days, seconds and micros (since 1970), queued, lane, grant and lease have 8
 // bytes, chunk, number and turn have 4. In 'a' and 'l' the domain
 // comes first, so that an ordered walk gives addresses by domain, and those of one domain are together; the local part of
 // a catch-all is empty. A store of schema version 1 or 2 has left receipts without a scope, until they are old enough to
@@ -64,7 +65,17 @@ inline constexpr absl::string_view kCountersKey = "counters";
 inline constexpr absl::string_view kIncarnationKey = "incarnation";
 inline constexpr absl::string_view kDoomedPrefix = "doomed/";
 
+inline constexpr absl::string_view kSrsSecretPrefix = "srs/secret/";
+
 std::string DoomedKey(AccountId account);
+inline constexpr char kSendingSettingsKind = 's';
+inline constexpr char kSendingUseKind = 'u';
+inline constexpr char kSendingKnownKind = 'k';
+std::string SendingKey(char kind, AccountId account);
+std::string SrsSecretKey(int64_t number);
+std::string SrsSenderKey(int64_t day, absl::string_view name);
+// The start of all keys of senders of that day and later.
+std::string SrsSenderBound(int64_t day);
 
 inline constexpr char kDomainKind = 'd';
 inline constexpr char kAccountKind = 'a';

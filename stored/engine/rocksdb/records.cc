@@ -25,6 +25,15 @@
 //                 create_time:time activate_time:time retire_time:time
 //                                               type: 0 RSA, 1 Ed25519
 //                                               state: 0 pending, 1 active, 2 retired
+//   sending_settings = 1 hourly_messages:limit daily_messages:limit hourly_recipients:limit daily_recipients:limit
+//                 trusted:flag pause:number pause_time:time
+//                                               pause: 0 none, 1 by an operator, 2 new recipients, 3 refusals
+//   limit     = number                          0: the store's own; else one more than the limit
+//   sending_use = 1 slot_count:number slot* slot_count:number slot*
+//                                               of the hour, of the day
+//   slot      = number:number messages:number recipients:number new_recipients:number delivered:number refused:number
+//   srs_secret = 1 number:number sealed:string create_time:time
+//   srs_sender = 1 days:number name:string address:string
 //   credential = kind:number iterations:number salt:string stored_key:string server_key:string crypt_hash:string
 //                credential_version:number      kind: 0 none, 1 SCRAM-SHA-256, 2 crypt
 //   counters  = 2 next_account:number domain_count:number account_count:number alias_count:number
@@ -520,6 +529,52 @@ std::string Encode(const DkimRecord& dkim) {
   return encoder.Take();
 }
 
+std::string Encode(const SendingSettings& settings) {
+  Encoder encoder(1);
+  const SendingLimits& limits = settings.limits;
+  for (const std::optional<int64_t>& limit : {limits.hourly_messages, limits.daily_messages, limits.hourly_recipients,
+                                              limits.daily_recipients}) {
+    encoder.Number(limit.has_value() ? *limit + 1 : 0);
+  }
+  return encoder.Flag(limits.trusted)
+      .Number(static_cast<int64_t>(settings.pause.why))
+      .Time(settings.pause.since)
+      .Take();
+}
+
+absl::Status Decode(absl::string_view bytes, SendingSettings& settings) {
+  Decoder decoder("sending_settings", bytes, 1);
+  SendingLimits& limits = settings.limits;
+  for (std::optional<int64_t>* limit : {&limits.hourly_messages, &limits.daily_messages, &limits.hourly_recipients,
+                                        &limits.daily_recipients}) {
+    int64_t number;
+    decoder.Number(number);
+    *limit = number == 0 ? std::nullopt : std::optional<int64_t>(number - 1);
+  }
+  int64_t why;
+  decoder.Flag(limits.trusted)
+      .Number(why, static_cast<int64_t>(SendingPause::Why::kRefusals))
+      .Time(settings.pause.since);
+  settings.pause.why = static_cast<SendingPause::Why>(why);
+  return decoder.Finish();
+}
+
+std::string Encode(const SendingUse& use) {
+  Encoder encoder(1);
+  for (const std::vector<SendingSlot>* slots : {&use.hour, &use.day}) {
+    encoder.Number(static_cast<int64_t>(slots->size()));
+    for (const SendingSlot& slot : *slots) {
+      encoder.Number(slot.number)
+          .Number(slot.messages)
+          .Number(slot.recipients)
+          .Number(slot.new_recipients)
+          .Number(slot.delivered)
+          .Number(slot.refused);
+    }
+  }
+  return encoder.Take();
+}
+
 absl::Status Decode(absl::string_view bytes, DkimRecord& dkim) {
   Decoder decoder("dkim", bytes, 1);
   size_t count;
@@ -541,6 +596,45 @@ absl::Status Decode(absl::string_view bytes, DkimRecord& dkim) {
     key.type = static_cast<mailauth::KeyType>(type);
     key.state = static_cast<DkimKey::State>(state);
   }
+  return decoder.Finish();
+}
+
+absl::Status Decode(absl::string_view bytes, SendingUse& use) {
+  Decoder decoder("sending_use", bytes, 1);
+  for (std::vector<SendingSlot>* slots : {&use.hour, &use.day}) {
+    size_t count;
+    decoder.Count(count);
+    slots->clear();
+    for (size_t i = 0; i < count && !decoder.failed(); ++i) {
+      SendingSlot& slot = slots->emplace_back();
+      decoder.Number(slot.number)
+          .Number(slot.messages)
+          .Number(slot.recipients)
+          .Number(slot.new_recipients)
+          .Number(slot.delivered)
+          .Number(slot.refused);
+    }
+  }
+  return decoder.Finish();
+}
+
+std::string Encode(const SrsSecret& secret) {
+  return Encoder(1).Number(secret.number).String(secret.sealed).Time(secret.create_time).Take();
+}
+
+absl::Status Decode(absl::string_view bytes, SrsSecret& secret) {
+  Decoder decoder("srs_secret", bytes, 1);
+  decoder.Number(secret.number).String(secret.sealed).Time(secret.create_time);
+  return decoder.Finish();
+}
+
+std::string Encode(const SrsSender& sender) {
+  return Encoder(1).Number(sender.day).String(sender.name).String(sender.address).Take();
+}
+
+absl::Status Decode(absl::string_view bytes, SrsSender& sender) {
+  Decoder decoder("srs_sender", bytes, 1);
+  decoder.Number(sender.day).String(sender.name).String(sender.address);
   return decoder.Finish();
 }
 

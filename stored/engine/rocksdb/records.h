@@ -15,6 +15,8 @@
 #include "stored/engine/tls_report.h"
 #include "stored/engine/sts.h"
 #include "stored/engine/dkim.h"
+#include "stored/engine/sending.h"
+#include "stored/engine/srs.h"
 #include "stored/engine/types.h"
 #include "stored/rules/destination.h"
 #include "stored/rules/lease.h"
@@ -142,6 +144,10 @@ std::string Encode(const Account& account);  // without its usage
 std::string Encode(const Alias& alias);
 std::string Encode(const Route& route);
 std::string Encode(const DkimRecord& dkim);
+std::string Encode(const SendingSettings& settings);
+std::string Encode(const SendingUse& use);
+std::string Encode(const SrsSecret& secret);
+std::string Encode(const SrsSender& sender);
 std::string Encode(const Counters& counters);
 std::string Encode(const rules::Mailbox& mailbox);
 std::string Encode(const Removal& removal);
@@ -168,6 +174,10 @@ absl::Status Decode(absl::string_view bytes, Account& account);
 absl::Status Decode(absl::string_view bytes, Alias& alias);
 absl::Status Decode(absl::string_view bytes, Route& route);
 absl::Status Decode(absl::string_view bytes, DkimRecord& dkim);
+absl::Status Decode(absl::string_view bytes, SendingSettings& settings);
+absl::Status Decode(absl::string_view bytes, SendingUse& use);
+absl::Status Decode(absl::string_view bytes, SrsSecret& secret);
+absl::Status Decode(absl::string_view bytes, SrsSender& sender);
 absl::Status Decode(absl::string_view bytes, Counters& counters);
 absl::Status Decode(absl::string_view bytes, rules::Mailbox& mailbox);
 absl::Status Decode(absl::string_view bytes, Removal& removal);
