@@ -48,6 +48,18 @@ absl::Status CheckContact(const std::string& address) {
   return absl::Status(status.code(), absl::StripPrefix(status.message(), "tls_report_contact: "));
 }
 
+// With a local part of 64 octets an address has 254 at most (RFC 5321 section 4.5.3.1.3).
+constexpr size_t kMaxSrsDomainBytes = 189;
+// Hosts try for five days, and more, to bring back what they could not deliver (RFC 5321 section 4.5.4.1).
+constexpr absl::Duration kSrsBounceTime = absl::Hours(7 * 24);
+
+absl::Status CheckSrsDomain(const std::string& domain) {
+  const absl::StatusOr<std::string> name = CheckDomainName("srs_domain", domain);
+  if (!name.ok()) return absl::Status(name.status().code(), absl::StripPrefix(name.status().message(), "srs_domain: "));
+  if (name->size() > kMaxSrsDomainBytes) return absl::InvalidArgumentError("must have at most 189 characters");
+  return absl::OkStatus();
+}
+
 constexpr size_t kMaxRetries = 50;
 
 absl::StatusOr<std::vector<absl::Duration>> ParseSchedule(absl::string_view text) {
@@ -98,6 +110,11 @@ void CheckTogether(Flags& flags, config::Checker& check) {
     flags.queue_policy.rate_count = rate->count;
     flags.queue_policy.rate_period = rate->period;
   }
+  if (!flags.srs_domain.empty() && CheckSrsDomain(flags.srs_domain).ok()) {
+    check.That(!flags.secrets_key_file.empty(), "srs_domain", "needs --secrets_key_file, for its secrets");
+    check.That(flags.srs_lifetime >= flags.queue_lifetime + kSrsBounceTime, "srs_lifetime",
+               "must be 168h more than --queue_lifetime at least, for what comes back to mail that was sent on late");
+  }
   check.That(!flags.data_dir.empty(), "data_dir", "must not be empty");
   check.OneOf("engine", flags.engine, {"rocksdb"});
   check.Ok("listen", CheckListen(flags.listen));
@@ -130,6 +147,27 @@ config::Options ThrottleRows(ThrottleOptions& throttle) {
   };
 }
 
+config::Options SendingRows(Flags& flags) {
+  constexpr config::Interval<int64_t> kCount = Between(int64_t{0}, int64_t{1'000'000'000});
+  rules::SendingBounds& bounds = flags.sending_bounds;
+  rules::PauseThresholds& thresholds = flags.pause_thresholds;
+  return {
+      Flag("account_hourly_messages", bounds.hourly_messages, kCount,
+           "most messages to other hosts of one account in an hour, over all front-ends; 0: no limit"),
+      Flag("account_daily_messages", bounds.daily_messages, kCount, "the same in a day"),
+      Flag("account_hourly_recipients", bounds.hourly_recipients, kCount,
+           "most recipients at other hosts of one account in an hour, over all front-ends; 0: no limit"),
+      Flag("account_daily_recipients", bounds.daily_recipients, kCount, "the same in a day"),
+      Flag("pause_new_recipients", thresholds.new_recipients, kCount,
+           "an account that writes to so many in an hour whom it has never written to is paused, as its password may be "
+           "stolen; 0: never"),
+      Flag("pause_refusals", thresholds.refusals, kCount,
+           "an account of which other hosts refuse so many recipients in a day is paused, where these are "
+           "--pause_refusal_percent of all; 0: never"),
+      Flag("pause_refusal_percent", thresholds.refusal_percent, Between(int64_t{0}, int64_t{100}), "see --pause_refusals"),
+  };
+}
+
 }  // namespace
 
 config::Options OptionsOf(Flags& flags) {
@@ -153,8 +191,8 @@ config::Options OptionsOf(Flags& flags) {
       Flag("operator_token_file", flags.operator_token_file,
            "file with the token of operators; made when it is missing; empty: no such token"),
       Flag("secrets_key_file", flags.secrets_key_file,
-           "file with the key that passwords of routes and keys of DKIM are sealed under; made when it is missing; belongs "
-           "outside the data folder and its backups; empty: there are no such passwords and keys"),
+           "file with the key that passwords of routes, keys of DKIM and secrets of SRS are sealed under; made when it is "
+           "missing; belongs outside the data folder and its backups; empty: there are none of these"),
       Flag("tls_cert", flags.tls_cert_file,
            "PEM file with the API's certificate chain, leaf first, read again when it changes; empty: no "
            "TLS"),
@@ -172,6 +210,14 @@ config::Options OptionsOf(Flags& flags) {
       Flag("postmaster", flags.postmaster, CheckPostmaster,
            "address that takes mail for the postmaster of domains without one; empty: a domain's first "
            "account"),
+      Flag("srs_domain", flags.srs_domain, CheckSrsDomain,
+           "domain of the senders under which mail that aliases lead to other hosts goes out (SRS), and at which what comes "
+           "back for it is taken; its MX records lead here; empty: such mail keeps its sender"),
+      // The stamp counts 1024 days.
+      Flag("srs_lifetime", flags.srs_lifetime, Between(absl::Hours(24), absl::Hours(1000 * 24)),
+           "how long after mail was sent on what comes back for it is taken"),
+      Flag("srs_hash_length", flags.srs_hash_length, Between(srs::kMinHashCharacters, srs::kMaxHashCharacters),
+           "characters of the signature in such a sender; what was signed with fewer is refused"),
       Flag("hostname", flags.hostname,
            "our name in notices to senders, which come from MAILER-DAEMON there; empty: the machine's"),
       Flag("retry_schedule", flags.retry_schedule_text,
@@ -215,6 +261,7 @@ config::Options OptionsOf(Flags& flags) {
       Flag("drain_timeout", flags.drain_timeout, Between(absl::ZeroDuration(), absl::Hours(1)),
            "how long calls may go on after SIGTERM"),
   };
+  Append(options, SendingRows(flags));
   Append(options, ThrottleRows(flags.throttle));
   Append(options, OptionsOf(flags.log));
   return options;

@@ -8,8 +8,10 @@
 #include "absl/time/time.h"
 #include "common/config/log_flags.h"
 #include "common/config/option.h"
+#include "common/mailauth/srs.h"
 #include "stored/core/throttle.h"
 #include "stored/rules/queue.h"
+#include "stored/rules/sending.h"
 
 namespace mailstead::stored {
 
@@ -39,6 +41,15 @@ struct Flags {
   uint64_t min_free_bytes = uint64_t{128} << 20;
   absl::Duration receipt_age = absl::Hours(72);
   std::string postmaster;
+
+  // Empty: mail that is sent on keeps its sender.
+  std::string srs_domain;
+  absl::Duration srs_lifetime = absl::Hours(21 * 24);
+  size_t srs_hash_length = srs::kMinHashCharacters;
+
+  // What accounts may send to other hosts; 0: no limit. And what pauses one; 0: nothing does.
+  rules::SendingBounds sending_bounds = {.hourly_recipients = 500, .daily_recipients = 2000};
+  rules::PauseThresholds pause_thresholds = {.new_recipients = 200, .refusals = 50, .refusal_percent = 30};
 
   // What notices to senders are from.
   std::string hostname;

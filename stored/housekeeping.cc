@@ -47,6 +47,15 @@ Task<absl::Status> WorkOff(OutboundQueue& queue, Executor& executor, const std::
   co_return absl::OkStatus();
 }
 
+Task<absl::Status> Prepare(Srs& srs, Executor& executor, const std::atomic<bool>& stopping) {
+  co_await ResumeOn(executor);
+  CO_RETURN_IF_ERROR(co_await srs.Begin());
+  for (bool more = true; more && !stopping;) {
+    CO_ASSIGN_OR_RETURN(more, co_await srs.ForgetOld());
+  }
+  co_return absl::OkStatus();
+}
+
 Task<int64_t> CountRelays(OutboundQueue& queue, Executor& executor) {
   co_await ResumeOn(executor);
   co_return queue.CountRelays();
@@ -118,7 +127,13 @@ void Housekeeping::SetCertificateEnd() {
   if (end != absl::InfinitePast()) certificate_->Set(end);
 }
 
+void Housekeeping::PrepareSrs() {
+  const absl::Status ready = Wait(Prepare(core_.srs, executor_, stopping_));
+  if (!ready.ok()) obs::LogError("srs_not_ready", {{"error", ready.ToString()}});
+}
+
 void Housekeeping::Sweep() {
+  PrepareSrs();
   const absl::Status swept = Wait(engine_.upkeep().Sweep(options_.receipt_age));
   // Cancelled: the store is about to end, and a sweep goes on where it was.
   if (swept.ok() || absl::IsCancelled(swept)) return;

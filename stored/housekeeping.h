@@ -55,6 +55,8 @@ class Housekeeping {
   void WatchTokens();
   void SetGauges();
   void SetCertificateEnd();
+  // The first secret of SRS is there, and what nothing refers to any more is not.
+  void PrepareSrs();
   void Sweep();
   void WorkOnQueue();
 

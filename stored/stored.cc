@@ -17,6 +17,7 @@
 #include "common/base/clock.h"
 #include "common/config/config.h"
 #include "common/config/version.h"
+#include "common/mail/address.h"
 #include "common/obs/admin_server.h"
 #include "common/obs/log.h"
 #include "common/rpc/server/loop.h"
@@ -28,6 +29,7 @@
 #include "stored/api/dkim_journal.h"
 #include "stored/api/queue_journal.h"
 #include "stored/api/secret_file.h"
+#include "stored/api/sending_journal.h"
 #include "stored/api/server.h"
 #include "stored/core/core.h"
 #include "stored/engine/rocksdb/rocksdb_engine.h"
@@ -110,6 +112,10 @@ CoreOptions CoreOptionsOf(const Flags& flags) {
   }
   options.tls_reports = {flags.tls_report_organization.empty() ? flags.hostname : flags.tls_report_organization,
                          flags.tls_report_contact, flags.tls_report_period};
+  if (!flags.srs_domain.empty()) options.srs.domain = OrExit("srs_domain", NormalizeDomain(flags.srs_domain));
+  options.sending = {flags.sending_bounds, flags.pause_thresholds};
+  options.srs.lifetime = flags.srs_lifetime;
+  options.srs.hash_characters = flags.srs_hash_length;
   options.ticket_key_period = flags.ticket_key_period;
   options.host_name = flags.hostname;
   options.queue_lifetime = flags.queue_lifetime;
@@ -168,6 +174,7 @@ struct Stored::Parts {
   std::unique_ptr<engine::Engine> engine;
   std::optional<QueueJournal> queue_journal;
   std::optional<DkimJournal> dkim_journal;
+  std::optional<SendingJournal> sending_journal;
   std::optional<Core> core;
   std::optional<Environment> environment;
   std::atomic<bool> draining = false;
@@ -187,6 +194,8 @@ void Stored::Parts::Open() {
   dkim_journal.emplace(metrics);
   core->dkim_keys.SetObserver(&*dkim_journal);
   core->dkim_signer.SetObserver(&*dkim_journal);
+  sending_journal.emplace(metrics);
+  core->sending.SetObserver(&*sending_journal);
   environment.emplace(Environment{.core = *core,
                                   .counter = metrics,
                                   .version = std::string(config::Version()),

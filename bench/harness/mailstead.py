@@ -52,6 +52,9 @@ class Mailstead(Server):
         sending = {"delivery_sessions": 500} if "--delivery_sessions" in self._help() else {}
         if "--secrets_key_file" in self._help():
             sending["secrets_key_file"] = self.folder / "secrets.key"
+        # One account sends all of it.
+        if "--account_hourly_recipients" in self._help():
+            sending.update(account_hourly_recipients=0, account_daily_recipients=0, pause_new_recipients=0, pause_refusals=0)
         self._start("stored", data_dir=self.folder / "store", listen=self.store, **sending,
                     **{f"{name}_token_file": file for name, file in self.tokens.items()})
         self.mx_port, self.smtps_port = self.add_smtpd()

@@ -59,6 +59,10 @@ inline constexpr absl::string_view kReasonDkimKeyRetired = "DKIM_KEY_RETIRED";
 inline constexpr absl::string_view kReasonTooManyDkimKeys = "TOO_MANY_DKIM_KEYS";
 inline constexpr absl::string_view kReasonNotInFlight = "NOT_IN_FLIGHT";
 inline constexpr absl::string_view kReasonNoDkimKey = "NO_DKIM_KEY";
+inline constexpr absl::string_view kReasonSendingLimit = "SENDING_LIMIT";
+inline constexpr absl::string_view kReasonSendingPaused = "SENDING_PAUSED";
+inline constexpr absl::string_view kReasonTooManyRecipients = "TOO_MANY_RECIPIENTS";
+inline constexpr absl::string_view kReasonSrsOff = "SRS_OFF";
 inline constexpr absl::string_view kReasonRevisionTooOld = "REVISION_TOO_OLD";
 inline constexpr absl::string_view kReasonRevisionTooNew = "REVISION_TOO_NEW";
 

@@ -9,6 +9,8 @@
 #include "mailstead/store/v1/message.pb.h"
 #include "mailstead/store/v1/queue.pb.h"
 #include "mailstead/store/v1/route.pb.h"
+#include "mailstead/store/v1/sending.pb.h"
+#include "mailstead/store/v1/srs.pb.h"
 
 namespace mailstead::store {
 
@@ -131,5 +133,24 @@ inline constexpr Method<v1::ListDestinationsRequest, v1::ListDestinationsRespons
     "mailstead.store.v1.QueueService/ListDestinations"};
 inline constexpr Method<v1::GetQueueStatusRequest, v1::GetQueueStatusResponse> kGetQueueStatus{
     "mailstead.store.v1.QueueService/GetQueueStatus"};
+
+// ---- SendingService
+
+inline constexpr Method<v1::GetSendingRequest, v1::Sending> kGetSending{"mailstead.store.v1.SendingService/GetSending"};
+inline constexpr Method<v1::SetSendingLimitsRequest, v1::Sending> kSetSendingLimits{
+    "mailstead.store.v1.SendingService/SetSendingLimits"};
+inline constexpr Method<v1::PauseSendingRequest, v1::Sending> kPauseSending{
+    "mailstead.store.v1.SendingService/PauseSending"};
+inline constexpr Method<v1::ResumeSendingRequest, v1::Sending> kResumeSending{
+    "mailstead.store.v1.SendingService/ResumeSending"};
+
+// ---- SrsService
+
+inline constexpr Method<v1::RotateSrsSecretRequest, v1::SrsSecret> kRotateSrsSecret{
+    "mailstead.store.v1.SrsService/RotateSrsSecret"};
+inline constexpr Method<v1::ListSrsSecretsRequest, v1::ListSrsSecretsResponse> kListSrsSecrets{
+    "mailstead.store.v1.SrsService/ListSrsSecrets"};
+inline constexpr Method<v1::DecodeSrsAddressRequest, v1::DecodeSrsAddressResponse> kDecodeSrsAddress{
+    "mailstead.store.v1.SrsService/DecodeSrsAddress"};
 
 }  // namespace mailstead::store

@@ -6,7 +6,17 @@
 namespace mailstead::store {
 
 struct Resolution {
-  enum class Outcome { kAccount, kAlias, kRemote, kUnknown, kDisabled, kOverQuota, kQuotaTooSmall };
+  enum class Outcome {
+    kAccount,
+    kAlias,
+    kRemote,
+    kUnknown,
+    kDisabled,
+    kOverQuota,
+    kQuotaTooSmall,
+    kSrsForged,
+    kSrsExpired
+  };
   Outcome outcome = Outcome::kUnknown;
   // With kAccount and kAlias.
   int64_t mailbox_count = 0;

@@ -71,6 +71,10 @@ Resolution::Outcome ToOutcome(v1::ResolveAddressResponse::Outcome outcome) {
       return Resolution::Outcome::kOverQuota;
     case v1::ResolveAddressResponse::OUTCOME_QUOTA_TOO_SMALL:
       return Resolution::Outcome::kQuotaTooSmall;
+    case v1::ResolveAddressResponse::OUTCOME_SRS_FORGED:
+      return Resolution::Outcome::kSrsForged;
+    case v1::ResolveAddressResponse::OUTCOME_SRS_EXPIRED:
+      return Resolution::Outcome::kSrsExpired;
     default:
       return Resolution::Outcome::kUnknown;
   }

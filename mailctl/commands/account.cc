@@ -1,3 +1,4 @@
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "mailctl/client.h"
 #include "mailctl/commands/account_import.h"
@@ -51,6 +52,66 @@ absl::string_view StateText(const v1::Account& account) {
   return account.state() == v1::ACCOUNT_STATE_DISABLED ? "disabled" : "active";
 }
 
+// "--hourly_recipients" and its kin, those that were given. "default": the store's again.
+struct Limits {
+  std::optional<std::string> hourly_messages;
+  std::optional<std::string> daily_messages;
+  std::optional<std::string> hourly_recipients;
+  std::optional<std::string> daily_recipients;
+  std::optional<bool> trusted;
+  bool operator==(const Limits&) const = default;
+};
+
+absl::StatusOr<Limits> TakeLimits(const Arguments& arguments) {
+  Limits limits;
+  const auto take = [&](absl::string_view name, std::optional<std::string>& limit) -> absl::Status {
+    if (!arguments.Has(name)) return absl::OkStatus();
+    limit = arguments.Get(name);
+    if (*limit == "default") return absl::OkStatus();
+    return arguments.GetCount(name).status();
+  };
+  RETURN_IF_ERROR(take("hourly_messages", limits.hourly_messages));
+  RETURN_IF_ERROR(take("daily_messages", limits.daily_messages));
+  RETURN_IF_ERROR(take("hourly_recipients", limits.hourly_recipients));
+  RETURN_IF_ERROR(take("daily_recipients", limits.daily_recipients));
+  ASSIGN_OR_RETURN(limits.trusted, arguments.GetBool("trusted"));
+  return limits;
+}
+
+void Apply(const Limits& given, v1::SendingLimits& limits) {
+  const auto apply = [](const std::optional<std::string>& text, const auto& clear, const auto& set) {
+    if (!text.has_value()) return;
+    int64_t number = 0;
+    if (absl::SimpleAtoi(*text, &number)) {
+      set(number);
+    } else {
+      clear();
+    }
+  };
+  apply(given.hourly_messages, [&] { limits.clear_hourly_messages(); }, [&](int64_t n) { limits.set_hourly_messages(n); });
+  apply(given.daily_messages, [&] { limits.clear_daily_messages(); }, [&](int64_t n) { limits.set_daily_messages(n); });
+  apply(given.hourly_recipients, [&] { limits.clear_hourly_recipients(); },
+        [&](int64_t n) { limits.set_hourly_recipients(n); });
+  apply(given.daily_recipients, [&] { limits.clear_daily_recipients(); },
+        [&](int64_t n) { limits.set_daily_recipients(n); });
+  if (given.trusted.has_value()) limits.set_trusted(*given.trusted);
+}
+
+absl::StatusOr<v1::Sending> GetSending(Client& store, const std::string& account) {
+  v1::GetSendingRequest request;
+  request.set_account(account);
+  return store.Call(store::kGetSending, request);
+}
+
+std::vector<Option> LimitOptions() {
+  return {{"hourly_recipients", "N",
+           "Most recipients at other hosts in an hour; 0 is no limit, default the store's own."},
+          {"daily_recipients", "N", "The same in a day."},
+          {"hourly_messages", "N", "Most messages to other hosts in an hour; 0 is no limit, default the store's own."},
+          {"daily_messages", "N", "The same in a day."},
+          {"trusted", "yes|no", "Whether it is never paused for what it sends, such as a newsletter.", "yes|no"}};
+}
+
 absl::StatusOr<v1::Account> Get(Client& store, const std::string& account) {
   v1::GetAccountRequest request;
   request.set_account(account);
@@ -66,6 +127,7 @@ std::vector<Option> SettingOptions() {
 std::vector<Option> SetOptions() {
   std::vector<Option> options = {{"address", "NEW", "Give the account another address."}};
   for (const Option& option : SettingOptions()) options.push_back(option);
+  for (const Option& option : LimitOptions()) options.push_back(option);
   return options;
 }
 
@@ -87,6 +149,25 @@ absl::string_view PasswordKindText(v1::PasswordKind kind) {
     default:
       return "unknown";
   }
+}
+
+// "12 recipients of 500, 3 messages"
+std::string UseText(const v1::SendingUse& use, int64_t most_messages, int64_t most_recipients) {
+  const auto of = [](int64_t limit) { return limit == 0 ? std::string() : absl::StrCat(" of ", limit); };
+  return absl::StrCat(Plural(use.recipients(), "recipient"), of(most_recipients), ", ", Plural(use.messages(), "message"),
+                      of(most_messages), ", ", use.new_recipients(), " new, ", use.delivered(), " taken, ",
+                      use.refused(), " refused");
+}
+
+std::string SendingText(const v1::Sending& sending) {
+  if (sending.state() != v1::SENDING_STATE_PAUSED) return sending.limits().trusted() ? "active, trusted" : "active";
+  absl::string_view why = "by an operator";
+  if (sending.pause_reason() == v1::SENDING_PAUSE_REASON_NEW_RECIPIENTS) {
+    why = "it wrote to very many new recipients: its password may be stolen";
+  } else if (sending.pause_reason() == v1::SENDING_PAUSE_REASON_REFUSALS) {
+    why = "very many of its recipients were refused: its password may be stolen";
+  }
+  return absl::StrCat("PAUSED since ", FormatTime(sending.pause_time()), ": ", why);
 }
 
 absl::Status Add(const Arguments& arguments, Context& context) {
@@ -147,16 +228,35 @@ absl::Status Show(const Arguments& arguments, Context& context) {
   fields.Add("quota of messages", FormatLimit(account.quota().messages()));
   fields.Add("password", PasswordKindText(account.password_kind()));
   fields.Add("created", FormatTime(account.create_time()));
+  ASSIGN_OR_RETURN(const v1::Sending sending, GetSending(*store, account.account_id()));
+  const v1::SendingLimits& limits = sending.limits();
+  fields.Add("sending", SendingText(sending));
+  fields.Add("sent in an hour", UseText(sending.hour(), limits.hourly_messages(), limits.hourly_recipients()));
+  fields.Add("sent in a day", UseText(sending.day(), limits.daily_messages(), limits.daily_recipients()));
   context.output().Raw(fields.Text());
   return absl::OkStatus();
 }
 
 absl::Status Set(const Arguments& arguments, Context& context) {
   ASSIGN_OR_RETURN(const Changes changes, TakeChanges(arguments));
-  if (changes == Changes()) {
-    return UsageError("nothing to change: give --address, --quota_bytes, --quota_messages or --disabled");
+  ASSIGN_OR_RETURN(const Limits limits, TakeLimits(arguments));
+  if (changes == Changes() && limits == Limits()) {
+    return UsageError(
+        "nothing to change: give --address, --quota_bytes, --quota_messages, --disabled, or a limit of what it sends");
   }
   ASSIGN_OR_RETURN(Client * store, context.Store());
+  if (limits != Limits()) {
+    ASSIGN_OR_RETURN(const v1::Sending sending, GetSending(*store, arguments.positional(0)));
+    v1::SetSendingLimitsRequest set;
+    set.set_account(sending.account_id());
+    *set.mutable_limits() = sending.own_limits();
+    Apply(limits, *set.mutable_limits());
+    ASSIGN_OR_RETURN(const v1::Sending changed, store->Call(store::kSetSendingLimits, set));
+    if (changes == Changes()) {
+      context.output().Result(changed, absl::StrCat("account ", changed.address(), " changed"));
+      return absl::OkStatus();
+    }
+  }
   v1::UpdateAccountRequest request;
   // With the etag of what was read: a change that somebody else makes meanwhile is not lost.
   ASSIGN_OR_RETURN(*request.mutable_update(), Get(*store, arguments.positional(0)));
@@ -165,6 +265,26 @@ absl::Status Set(const Arguments& arguments, Context& context) {
   ASSIGN_OR_RETURN(const v1::Account account,
                    store->Call(store::kUpdateAccount, request));
   context.output().Result(account, absl::StrCat("account ", account.address(), " changed"));
+  return absl::OkStatus();
+}
+
+absl::Status Pause(const Arguments& arguments, Context& context) {
+  ASSIGN_OR_RETURN(Client * store, context.Store());
+  v1::PauseSendingRequest request;
+  request.set_account(arguments.positional(0));
+  ASSIGN_OR_RETURN(const v1::Sending sending, store->Call(store::kPauseSending, request));
+  context.output().Result(sending, absl::StrCat("sending of ", Printable(sending.address()), ": ", SendingText(sending)));
+  return absl::OkStatus();
+}
+
+absl::Status Resume(const Arguments& arguments, Context& context) {
+  ASSIGN_OR_RETURN(Client * store, context.Store());
+  v1::ResumeSendingRequest request;
+  request.set_account(arguments.positional(0));
+  // It walks through the queue.
+  ASSIGN_OR_RETURN(const v1::Sending sending, store->Call(store::kResumeSending, request, kTransferTimeout));
+  context.output().Result(sending, absl::StrCat("sending of ", Printable(sending.address()), " goes on, ",
+                                                Plural(sending.released_count(), "recipient"), " released"));
   return absl::OkStatus();
 }
 
@@ -242,13 +362,31 @@ std::vector<Command> AccountCommands() {
        Show},
       {"account",
        "set",
-       "Change an account's address, quota or state.",
+       "Change an account's address, quota, state, or what it may send.",
        {{"ADDRESS"}},
        SetOptions(),
        "With another address the account keeps its mailbox, its messages and its password.",
        "mailctl account set demo@example.test --quota_bytes=2G --disabled=no\n"
        "mailctl account set demo@example.test --address=ann@example.test",
        Set},
+      {"account",
+       "pause",
+       "Let an account send nothing for now.",
+       {{"ADDRESS"}},
+       {},
+       "What it submits is refused (550 5.7.1), and what waits of it in the queue is held. Logins and mail that comes in\n"
+       "go on. The store does this by itself with an account whose password seems to be stolen.",
+       "mailctl account pause demo@example.test",
+       Pause},
+      {"account",
+       "resume",
+       "Let an account send again that was paused.",
+       {{"ADDRESS"}},
+       {},
+       "Everything that is held of its mail in the queue goes out: look at it first, and cancel what is not its own\n"
+       "(mailctl queue list --sender ADDRESS). Give it another password before.",
+       "mailctl account resume demo@example.test",
+       Resume},
       {"account",
        "password",
        "Change an account's password.",

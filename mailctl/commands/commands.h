@@ -13,6 +13,7 @@ std::vector<Command> AliasCommands();
 std::vector<Command> RouteCommands();
 std::vector<Command> DkimCommands();
 std::vector<Command> QueueCommands();
+std::vector<Command> SrsCommands();
 std::vector<Command> MessageCommands();
 std::vector<Command> DeliverCommands();
 std::vector<Command> FetchCommands();

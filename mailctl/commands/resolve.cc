@@ -46,6 +46,10 @@ Verdict Judge(const Response& response) {
     case Response::OUTCOME_QUOTA_TOO_SMALL:
       return {"nobody: the message is larger than the mailbox's whole quota", "552 5.2.2",
               absl::StatusCode::kFailedPrecondition};
+    case Response::OUTCOME_SRS_FORGED:
+      return {"nobody: no SRS secret that counts has signed it", "550 5.7.1", absl::StatusCode::kNotFound};
+    case Response::OUTCOME_SRS_EXPIRED:
+      return {"nobody any more: it was made by SRS too long ago", "550 5.1.1", absl::StatusCode::kNotFound};
     default:
       return {"what this mailctl does not know", "nothing that this mailctl knows",
               absl::StatusCode::kUnimplemented};

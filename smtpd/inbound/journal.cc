@@ -114,6 +114,8 @@ void Journal::TlsFailed(const absl::Status& why) {
 }
 
 void Journal::StoreFailed(absl::string_view call, const absl::Status& status) {
+  // The store's answer, and no failure: the refusal is told of.
+  if (IsSendingRefused(status)) return;
   // The tries of a call that is tried again were counted one by one (Metrics::TryFailed).
   if (!store::WorthTryingAgain(status)) metrics_.StoreFailure(call, status);
   const obs::LogLevel level = IsAlarm(status) ? obs::LogLevel::kError : obs::LogLevel::kWarning;

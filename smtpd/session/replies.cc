@@ -38,6 +38,7 @@ constexpr std::array<Reply, kReplyCount> kReplies = {{
     {R::kTooManyCommands, "too_many_commands", 421, "4.7.0", "Too many commands; closing connection"},
     {R::kTooManyMessages, "too_many_messages", 450, "4.7.1",
      "This account has sent too many messages in the last hour; try again later"},
+    {R::kSendingLimit, "sending_limit", 450, "4.7.1", "Too much mail: $0"},
     // RFC 5321 section 3.8: the channel closes whatever the command was. At the next login the client hears why.
     {R::kLoginEnded, "login_ended", 421, "4.7.0",
      "Your login has ended, since the account was changed; log in again"},
@@ -74,6 +75,12 @@ constexpr std::array<Reply, kReplyCount> kReplies = {{
     {R::kRelayDenied, "relay_denied", 550, "5.7.1", "Relaying denied: the address is not of this host"},
     {R::kUnknownRecipient, "unknown_recipient", 550, "5.1.1", "No such mailbox"},
     {R::kRecipientDisabled, "recipient_disabled", 550, "5.2.1", "Mailbox disabled, not accepting messages"},
+    // RFC 3463 sections 3.8 and 3.2.
+    {R::kSrsForged, "srs_forged", 550, "5.7.1", "This address was not made here: its SRS signature is wrong"},
+    {R::kSrsExpired, "srs_expired", 550, "5.1.1", "This address has expired: it was made by SRS too long ago"},
+    {R::kSendingPaused, "sending_paused", 550, "5.7.1",
+     "Sending of this account is paused, as its password may be known to others; ask your administrator"},
+    {R::kMoreThanLimit, "more_than_limit", 550, "5.7.1", "Too much mail: $0"},
     {R::kSenderNotAllowed, "sender_not_allowed", 550, "5.7.1",
      "This account may not send with that sender address"},
     {R::kFromNotAllowed, "from_not_allowed", 550, "5.7.1",

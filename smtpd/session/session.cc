@@ -180,7 +180,7 @@ Action Session::OnStoreFailed(absl::string_view delivery_id, const absl::Status&
     return *LeaveWhenLoginEnded();
   }
   const ReplyId reply = ReplyForStoreFailure(status);
-  dialog_.Say(reply, MaxMessageBytes());
+  dialog_.Say(reply, IsSendingRefused(status) ? std::string(status.message()) : MaxMessageBytes());
   dialog_.journal.MessageNotStored(dialog_.transaction->sender, delivery_id, reply);
   dialog_.EndTransaction();
   return Bounded(NextCommandAction{});

@@ -10,11 +10,19 @@ bool IsLongLine(const absl::Status& status) { return ReasonOf(status) == kReason
 
 bool IsLoginEnded(const absl::Status& status) { return ReasonOf(status) == kReasonGrantExpired; }
 
+bool IsSendingRefused(const absl::Status& status) {
+  const std::string reason = ReasonOf(status);
+  return reason == kReasonSendingLimit || reason == kReasonSendingPaused || reason == kReasonTooManyRecipients;
+}
+
 ReplyId ReplyForStoreFailure(const absl::Status& status) {
   const std::string reason = ReasonOf(status);
   if (reason == kReasonTooLarge) return ReplyId::kMessageTooBig;
   if (reason == kReasonOverQuota) return ReplyId::kMailboxFull;
   if (reason == kReasonQuotaTooSmall) return ReplyId::kMailboxTooSmall;
+  if (reason == kReasonSendingLimit) return ReplyId::kSendingLimit;
+  if (reason == kReasonSendingPaused) return ReplyId::kSendingPaused;
+  if (reason == kReasonTooManyRecipients) return ReplyId::kMoreThanLimit;
   if (reason == kReasonTooManyMailboxes) return ReplyId::kTooManyMailboxes;
   if (reason == kReasonAliasTooDeep) return ReplyId::kListTooLong;
   if (reason == kReasonDiskFull) return ReplyId::kStoreFull;
@@ -37,7 +45,7 @@ ReplyId ReplyForStoreFailure(const absl::Status& status) {
 }
 
 bool IsAlarm(const absl::Status& status) {
-  if (IsLoginEnded(status)) return false;
+  if (IsLoginEnded(status) || IsSendingRefused(status)) return false;
   switch (status.code()) {
     case absl::StatusCode::kInvalidArgument:
     case absl::StatusCode::kPermissionDenied:

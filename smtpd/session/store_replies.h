@@ -12,6 +12,8 @@ ReplyId ReplyForStoreFailure(const absl::Status& status);
 bool IsLongLine(const absl::Status& status);
 // The account was disabled, removed or renamed, or has another password.
 bool IsLoginEnded(const absl::Status& status);
+// The account may not send it: what the store says of that is for the client.
+bool IsSendingRefused(const absl::Status& status);
 // True when an operator must look: our own mistake, a refused credential, damaged data.
 bool IsAlarm(const absl::Status& status);
 

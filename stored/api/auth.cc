@@ -160,7 +160,8 @@ Task<absl::Status> Authenticate(Environment& environment, rpc::Call& call,
 
 Task<absl::Status> CheckSender(Environment& environment, rpc::Call& call,
                                const v1::CheckSenderRequest& request, v1::CheckSenderResponse& response) {
-  CO_RETURN_IF_ERROR((co_await CheckSending(environment, call, request.grant())).status());
+  CO_ASSIGN_OR_RETURN(const AccountId account, co_await CheckSending(environment, call, request.grant()));
+  if (account.value != 0) CO_RETURN_IF_ERROR(co_await environment.core.sending.Check(account));
   CO_ASSIGN_OR_RETURN(const bool allowed,
                       co_await environment.core.recipients.MaySendAs(request.account(), request.sender()));
   response.set_allowed(allowed);

@@ -35,6 +35,14 @@ std::vector<std::string> TargetsOf(const v1::Alias& alias) {
   return {alias.targets().begin(), alias.targets().end()};
 }
 
+// With whether what it sends goes out. `account` outlives the Task.
+Task<absl::Status> GiveAccount(Environment& environment, const engine::Account& account, v1::Account& response) {
+  ToProto(account, response);
+  CO_ASSIGN_OR_RETURN(const bool paused, co_await environment.core.sending.IsPaused(account.id));
+  response.set_sending_state(paused ? v1::SENDING_STATE_PAUSED : v1::SENDING_STATE_ACTIVE);
+  co_return absl::OkStatus();
+}
+
 // Names the account that was changed, for the audit.
 absl::Status Changed(rpc::Call& call, const absl::StatusOr<engine::Account>& account) {
   if (!account.ok()) return account.status();
@@ -98,7 +106,7 @@ Task<absl::Status> CreateAccount(Environment& environment, rpc::Call& call,
   CO_ASSIGN_OR_RETURN(NewAccount account, FromProto(request));
   const auto created = co_await environment.core.directory.CreateAccount(std::move(account));
   CO_RETURN_IF_ERROR(Changed(call, created));
-  co_return Give(created, response);
+  co_return co_await GiveAccount(environment, *created, response);
 }
 
 Task<absl::Status> BatchCreateAccounts(Environment& environment, rpc::Call& call,
@@ -127,7 +135,8 @@ Task<absl::Status> BatchCreateAccounts(Environment& environment, rpc::Call& call
 
 Task<absl::Status> GetAccount(Environment& environment, rpc::Call&, const v1::GetAccountRequest& request,
                               v1::Account& response) {
-  co_return Give(co_await environment.core.directory.GetAccount(request.account()), response);
+  CO_ASSIGN_OR_RETURN(const engine::Account account, co_await environment.core.directory.GetAccount(request.account()));
+  co_return co_await GiveAccount(environment, account, response);
 }
 
 Task<absl::Status> ListAccounts(Environment& environment, rpc::Call&, const v1::ListAccountsRequest& request,
@@ -135,7 +144,9 @@ Task<absl::Status> ListAccounts(Environment& environment, rpc::Call&, const v1::
   PageRequest page_request = PageOf(request);
   CO_ASSIGN_OR_RETURN(const Page<engine::Account> page, co_await environment.core.directory.ListAccounts(
                                                             std::move(page_request), request.domain()));
-  for (const engine::Account& account : page.items) ToProto(account, *response.add_accounts());
+  for (const engine::Account& account : page.items) {
+    CO_RETURN_IF_ERROR(co_await GiveAccount(environment, account, *response.add_accounts()));
+  }
   response.set_next_page_token(page.next_page_token);
   co_return absl::OkStatus();
 }
@@ -146,7 +157,7 @@ Task<absl::Status> UpdateAccount(Environment& environment, rpc::Call& call,
   CO_ASSIGN_OR_RETURN(AccountUpdate update, FromProto(request));
   const auto updated = co_await environment.core.directory.UpdateAccount(std::move(update));
   CO_RETURN_IF_ERROR(Changed(call, updated));
-  co_return Give(updated, response);
+  co_return co_await GiveAccount(environment, *updated, response);
 }
 
 Task<absl::Status> SetPassword(Environment& environment, rpc::Call& call,
@@ -164,8 +175,11 @@ Task<absl::Status> DeleteAccount(Environment& environment, rpc::Call& call,
   const auto account = co_await environment.core.directory.GetAccount(request.account());
   CO_RETURN_IF_ERROR(Changed(call, account));
   Core& core = environment.core;
-  co_return co_await RemoveAccount(core.directory, core.maildrops, Clock::Steady(), *account, version,
-                                   core.removal_wait);
+  CO_RETURN_IF_ERROR(co_await RemoveAccount(core.directory, core.maildrops, Clock::Steady(), *account, version,
+                                            core.removal_wait));
+  // Some bytes are left where that fails.
+  (void)co_await core.sending.Forget(account->id);
+  co_return absl::OkStatus();
 }
 
 // ---- Aliases

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "absl/strings/string_view.h"
 #include "stored/core/authenticator.h"
 #include "stored/core/dkim_keys.h"
 #include "stored/core/queue.h"
@@ -22,6 +23,10 @@ class MethodCounter {
   virtual void CountCommit(int64_t deleted_count) = 0;
   // A recipient has left the queue for other hosts, or was put off.
   virtual void CountQueueEvent(QueueEvent::Kind kind) = 0;
+  // A message of an account was not taken: "limit" or "paused".
+  virtual void CountSendingRefused(absl::string_view why) = 0;
+  // An account's sending was paused: "operator", "new_recipients" or "refusals".
+  virtual void CountSendingPaused(absl::string_view why) = 0;
   // What a sender was to be told could not be stored.
   virtual void CountDroppedNotice() = 0;
   // A message that was to be signed.

@@ -21,6 +21,8 @@
 #include "stored/api/roles.h"
 #include "stored/api/routes.h"
 #include "stored/api/sts.h"
+#include "stored/api/sending.h"
+#include "stored/api/srs.h"
 #include "stored/api/tls.h"
 #include "stored/api/tls_reports.h"
 
@@ -121,6 +123,13 @@ void AddMethods(Environment& environment, rpc::MethodTable& table) {
   store("RouteService/GetRoute", kPlain, kSmallCost, GetRoute);
   store("RouteService/ListRoutes", kPlain, kListingCost, ListRoutes);
   store("RouteService/DeleteRoute", kAudited, kSmallCost, DeleteRoute);
+  store("SendingService/GetSending", kPlain, kSmallCost, GetSending);
+  store("SendingService/SetSendingLimits", kAudited, kSmallCost, SetSendingLimits);
+  store("SendingService/PauseSending", kAudited, kSmallCost, PauseSending);
+  store("SendingService/ResumeSending", kAudited, kListingCost, ResumeSending);
+  store("SrsService/RotateSrsSecret", kAudited, kSmallCost, RotateSrsSecret);
+  store("SrsService/ListSrsSecrets", kPlain, kSmallCost, ListSrsSecrets);
+  store("SrsService/DecodeSrsAddress", kPlain, kSmallCost, DecodeSrsAddress);
 
   store("DkimService/CreateDkimKey", kAudited, kSmallCost, CreateDkimKey);
   store("DkimService/ListDkimKeys", kPlain, kListingCost, ListDkimKeys);

@@ -150,6 +150,14 @@ struct Metrics::Impl {
                            .Name("mailstead_store_queue_outcomes_total")
                            .Help("What came of recipients in the queue for other hosts, by outcome")
                            .Register(registry)),
+        sending_refused(prometheus::BuildCounter()
+                            .Name("mailstead_store_sending_refused_total")
+                            .Help("Messages of accounts that were not taken, for a limit or a pause")
+                            .Register(registry)),
+        sending_paused(prometheus::BuildCounter()
+                           .Name("mailstead_store_sending_paused_total")
+                           .Help("Accounts whose sending was paused, by the reason")
+                           .Register(registry)),
         notices_dropped(MakeCounter(registry, "mailstead_store_notices_dropped_total",
                                     "Notices to senders that could not be stored")),
         dkim_messages(prometheus::BuildCounter()
@@ -171,6 +179,8 @@ struct Metrics::Impl {
     for (size_t i = 0; i < signed_messages.size(); ++i) {
       signed_messages[i] = &dkim_messages.Add({{"outcome", std::string(kSigningOutcomes[i])}});
     }
+    for (const char* why : {"limit", "paused"}) sending_refused.Add({{"why", why}});
+    for (const char* why : {"operator", "new_recipients", "refusals"}) sending_paused.Add({{"why", why}});
   }
 
   Counter& LoginCounter(LoginResult result) { return logins.Add({{"result", std::string(NameOf(result))}}); }
@@ -210,6 +220,8 @@ struct Metrics::Impl {
   Gauge& stalled;
   Gauge& healthy;
   Family<Counter>& queue_outcomes;
+  Family<Counter>& sending_refused;
+  Family<Counter>& sending_paused;
   Counter& notices_dropped;
   Family<Counter>& dkim_messages;
   // By DkimObserver::Outcome.
@@ -299,6 +311,14 @@ void Metrics::SetEngine(const engine::EngineStatus& status) {
 }
 
 void Metrics::CountQueueEvent(QueueEvent::Kind kind) { impl_->QueueCounter(kind).Increment(); }
+
+void Metrics::CountSendingRefused(absl::string_view why) {
+  impl_->sending_refused.Add({{"why", std::string(why)}}).Increment();
+}
+
+void Metrics::CountSendingPaused(absl::string_view why) {
+  impl_->sending_paused.Add({{"why", std::string(why)}}).Increment();
+}
 
 void Metrics::CountDroppedNotice() { impl_->notices_dropped.Increment(); }
 

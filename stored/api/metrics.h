@@ -32,6 +32,8 @@ class Metrics final : public MethodCounter {
   void CountFetchedBytes(int64_t size_bytes) override;
   void CountCommit(int64_t deleted_count) override;
   void CountQueueEvent(QueueEvent::Kind kind) override;
+  void CountSendingRefused(absl::string_view why) override;
+  void CountSendingPaused(absl::string_view why) override;
   void CountDroppedNotice() override;
   void CountSigned(DkimObserver::Outcome outcome) override;
   // A commit, or whatever else was written and synced, has ended.

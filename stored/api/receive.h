@@ -17,6 +17,7 @@
 #include "stored/api/auth.h"
 #include "stored/api/environment.h"
 #include "stored/core/intake.h"
+#include "stored/core/sending.h"
 #include "stored/rules/lane.h"
 
 namespace mailstead::stored {
@@ -42,6 +43,20 @@ void LogNotTaken(const rpc::Call& call, const Intake& intake, const absl::Status
 template <typename Request>
 using TakePiece = absl::StatusOr<Piece> (*)(Request& request);
 
+// A message that an account submits, within what it may send. One that was stored before has been counted then.
+inline Task<absl::StatusOr<Taken>> FinishCounted(Environment& environment, AccountId account, Intake& intake,
+                                                 std::string trace) {
+  AccountSending& sending = environment.core.sending;
+  absl::StatusOr<AccountSending::Counted> counted = co_await sending.Count(account, intake.Elsewhere());
+  if (!counted.ok()) intake.Refuse(counted.status());
+  absl::StatusOr<Taken> taken = co_await intake.Finish(std::move(trace));
+  // Where it is not known what became of it, it may have been stored: it counts.
+  const bool gives_back = taken.ok() ? taken->receipt.already_stored
+                                     : !absl::IsUnavailable(taken.status()) && !absl::IsInternal(taken.status());
+  if (counted.ok() && gives_back) co_await sending.TakeBack(*std::move(counted));
+  co_return taken;
+}
+
 // Begins with the first piece, and appends each: at most one is in memory, and a slow disk slows the sender
 // down.
 template <typename Request>
@@ -49,6 +64,8 @@ Task<absl::StatusOr<Taken>> TakePieces(Environment& environment, rpc::Call& call
                                        rpc::Reader<Request>& pieces, TakePiece<Request> take, Intake& intake,
                                        std::string& client_address) {
   std::string grant;
+  // That submits it; 0: none.
+  AccountId account;
   for (bool first = true;; first = false) {
     Request request;
     CO_ASSIGN_OR_RETURN(const bool more, co_await pieces.Read(request));
@@ -73,6 +90,9 @@ Task<absl::StatusOr<Taken>> TakePieces(Environment& environment, rpc::Call& call
         intake.AllowRelay();
         intake.LimitLines();
         intake.SetLane(rules::AccountLane(sender));
+        // Before its bytes come: it will not be taken.
+        CO_RETURN_IF_ERROR(co_await environment.core.sending.Check(sender));
+        account = sender;
       }
       CO_RETURN_IF_ERROR(co_await intake.Begin(*std::move(piece.envelope)));
     }
@@ -83,7 +103,8 @@ Task<absl::StatusOr<Taken>> TakePieces(Environment& environment, rpc::Call& call
       const absl::StatusOr<AccountId> still_good = co_await CheckSending(environment, call, grant);
       if (!still_good.ok()) co_return still_good.status();
     }
-    co_return co_await intake.Finish(std::move(piece.trace));
+    if (account.value == 0) co_return co_await intake.Finish(std::move(piece.trace));
+    co_return co_await FinishCounted(environment, account, intake, std::move(piece.trace));
   }
 }
 

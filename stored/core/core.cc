@@ -34,6 +34,8 @@ Core::Core(engine::Engine& engine, Executor& executor, const Clock& clock, CoreO
       hash_pool(HashThreads(options.hash_threads), kMaxQueuedHashes),
       sign_pool(std::max(1u, std::thread::hardware_concurrency()), kMaxQueuedSignatures),
       directory(engine.directory(), clock, options.scram_iterations, hash_pool, executor, &login_changes),
+      srs(engine.srs(), engine.directory(), clock, options.secrets_key, std::move(options.srs)),
+      sending(engine.sending(), clock, options.sending),
       recipients(engine.directory(), std::move(options.postmaster)),
       routes(engine.routes(), engine.directory(), clock, options.secrets_key),
       sts_policies(engine.sts(), clock),
@@ -52,6 +54,10 @@ Core::Core(engine::Engine& engine, Executor& executor, const Clock& clock, CoreO
       dkim_keys(engine.dkim(), engine.directory(), clock, options.secrets_key, hash_pool, executor),
       dkim_signer(dkim_keys, engine.dkim(), engine.directory(), engine.queue(), clock, sign_pool, executor),
       queue(engine.queue(), routes, intake, notices, clock, Clock::Steady(), timers, executor),
-      tls_reports(engine.tls_reports(), intake, clock, options.host_name, std::move(options.tls_reports)) {}
+      tls_reports(engine.tls_reports(), intake, clock, options.host_name, std::move(options.tls_reports)) {
+  recipients.UseSrs(srs);
+  queue.UseSrs(srs);
+  queue.UseSending(sending);
+}
 
 }  // namespace mailstead::stored

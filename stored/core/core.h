@@ -21,6 +21,8 @@
 #include "stored/core/queue.h"
 #include "stored/core/recipients.h"
 #include "stored/core/routes.h"
+#include "stored/core/sending.h"
+#include "stored/core/srs.h"
 #include "stored/core/sts_policies.h"
 #include "stored/core/throttle.h"
 #include "stored/core/ticket_keys.h"
@@ -41,9 +43,13 @@ struct CoreOptions {
   // a key of each incarnation of the store, which is derived from the second.
   std::string decoy_secret;
   std::string grant_key;
-  // What passwords of routes and keys that sign mail are sealed under: 256 random bits, kept apart from the store; empty:
-  // there are none.
+  // What passwords of routes, keys that sign mail and secrets of SRS are sealed under: 256 random bits, kept apart from the
+  // store; empty: there are none.
   std::string secrets_key;
+  // Off without a domain; needs the secrets key.
+  SrsOptions srs;
+  // Without: no limits, and no pause but an operator's.
+  SendingOptions sending;
   int64_t max_message_bytes = 64 << 20;
   // What notices to senders say they are from.
   std::string host_name = "localhost";
@@ -75,6 +81,8 @@ struct Core {
   WorkerPool sign_pool;
   LoginChanges login_changes;
   Directory directory;
+  Srs srs;
+  AccountSending sending;
   RecipientResolver recipients;
   Routes routes;
   StsPolicies sts_policies;

@@ -96,6 +96,8 @@ absl::Status CheckDestination(const Resolution& resolution, Promise promise, boo
       if (may_relay) return absl::OkStatus();
       return RecipientError(absl::FailedPreconditionError(absl::StrCat(address, " is not of a domain here")),
                             kReasonRecipientRemote, index);
+    case Resolution::Outcome::kSrsForged:
+    case Resolution::Outcome::kSrsExpired:
     case Resolution::Outcome::kUnknown:
       return RecipientError(absl::NotFoundError(absl::StrCat("there is no mailbox ", address)),
                             kReasonRecipientUnknown, index);
@@ -343,6 +345,14 @@ Task<absl::Status> Intake::Resolve() {
                        rules::MailboxDestination(AccountId{0})});
   }
   co_return absl::OkStatus();
+}
+
+std::vector<std::string> Intake::Elsewhere() const {
+  std::vector<std::string> addresses;
+  for (const engine::NewQueuedRecipient& queued : queued_) {
+    if (!rules::MailboxOf(queued.destination).has_value()) addresses.push_back(queued.address);
+  }
+  return addresses;
 }
 
 absl::Status Intake::CheckContent(absl::string_view bytes) {

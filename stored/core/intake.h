@@ -137,6 +137,11 @@ class Intake {
   // In place of Finish: what Finish would give the engine. Behind KeepWhole.
   Task<absl::StatusOr<engine::NewNotice>> Prepare();
 
+  // Addresses at other hosts that it goes to; before Finish.
+  std::vector<std::string> Elsewhere() const;
+  // Finish refuses it with this, unless it has been stored.
+  void Refuse(absl::Status why) { refusal_ = std::move(why); }
+
   int64_t size_bytes() const { return size_bytes_; }
   // Checked; empty before Begin.
   const Envelope& envelope() const { return envelope_; }

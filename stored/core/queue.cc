@@ -14,6 +14,7 @@
 #include "common/mail/address.h"
 #include "stored/core/limits.h"
 #include "stored/core/pause.h"
+#include "stored/rules/lane.h"
 #include "stored/rules/queue.h"
 
 namespace mailstead::stored {
@@ -157,6 +158,8 @@ Task<absl::StatusOr<std::vector<OutboundQueue::Assignment>>> OutboundQueue::Assi
     std::vector<engine::QueueAttempt> attempts) {
   std::vector<Assignment> assignments;
   for (engine::QueueAttempt& attempt : attempts) {
+    const bool held = co_await HeldForPause(attempt);
+    if (held) continue;
     absl::StatusOr<std::optional<RouteChoice>> route =
         co_await routes_.Choose(attempt.destination, DomainOf(attempt.message.envelope.reverse_path));
     if (!route.ok()) {
@@ -167,6 +170,16 @@ Task<absl::StatusOr<std::vector<OutboundQueue::Assignment>>> OutboundQueue::Assi
       continue;
     }
     if (!route->has_value() || (*route)->mailbox.value == 0) {
+      if (srs_ != nullptr) {
+        absl::StatusOr<std::string> sender = co_await srs_->SenderFor(attempt.message);
+        if (!sender.ok()) {
+          QueueReply why =
+              OwnReply("4.3.5", absl::StrCat("the sender cannot be rewritten: ", sender.status().message()), clock_.Now());
+          (void)co_await Settle(attempt, QueueOutcome::Kind::kDeferred, std::move(why));
+          continue;
+        }
+        attempt.message.envelope.reverse_path = *std::move(sender);
+      }
       assignments.push_back({std::move(attempt), *std::move(route)});
       continue;
     }
@@ -177,6 +190,23 @@ Task<absl::StatusOr<std::vector<OutboundQueue::Assignment>>> OutboundQueue::Assi
                           std::move(reply));
   }
   co_return assignments;
+}
+
+Task<bool> OutboundQueue::HeldForPause(const engine::QueueAttempt& attempt) {
+  const std::optional<AccountId> account = rules::AccountOfLane(attempt.message.lane);
+  if (sending_ == nullptr || !account.has_value()) co_return false;
+  const absl::StatusOr<bool> paused = co_await sending_->IsPaused(*account);
+  // Where it is not known: what was taken before goes on.
+  if (!paused.ok() || !*paused) co_return false;
+  QueueReply why = OwnReply("4.7.1", "held: the account's sending is paused", clock_.Now());
+  const absl::Status put_back = co_await Settle(attempt, QueueOutcome::Kind::kDeferred, std::move(why));
+  if (!put_back.ok()) co_return true;
+  engine::QueueDecision decision{engine::QueueDecision::Kind::kHold, attempt.message.id, {}};
+  for (const QueuedRecipient& recipient : attempt.message.recipients) decision.recipients.push_back(recipient.number);
+  std::vector<engine::NewNotice> none;
+  // Where that fails it is looked at again at its next time.
+  (void)co_await engine_.Decide(std::move(decision), std::move(none));
+  co_return true;
 }
 
 Task<absl::Status> OutboundQueue::Keep(const engine::QueueAttempt& attempt) {
@@ -301,6 +331,8 @@ Task<absl::Status> OutboundQueue::Report(engine::QueueReport report, std::vector
     change = co_await engine_.Report(report, std::move(no_notices));
   }
   if (!change.ok()) co_return change.status();
+  int64_t delivered_count = 0;
+  int64_t refused_count = 0;
   for (const QueuedRecipient& recipient : message.recipients) {
     const bool has_ended = absl::c_linear_search(change->ended, recipient.number);
     if (!has_ended && !absl::c_linear_search(change->deferred, recipient.number)) continue;
@@ -309,6 +341,11 @@ Task<absl::Status> OutboundQueue::Report(engine::QueueReport report, std::vector
     const bool delivered = outcome->kind == QueueOutcome::Kind::kDelivered;
     Tell(!has_ended ? Event::kDeferred : delivered ? Event::kDelivered : Event::kFailed, message, recipient,
          outcome->reply);
+    if (has_ended) ++(delivered ? delivered_count : refused_count);
+  }
+  const std::optional<AccountId> account = rules::AccountOfLane(message.lane);
+  if (sending_ != nullptr && account.has_value()) {
+    co_await sending_->NoteOutcomes(*account, delivered_count, refused_count);
   }
   co_return absl::OkStatus();
 }

@@ -21,6 +21,8 @@
 #include "stored/core/intake.h"
 #include "stored/core/notices.h"
 #include "stored/core/routes.h"
+#include "stored/core/sending.h"
+#include "stored/core/srs.h"
 #include "stored/core/timer_queue.h"
 #include "stored/engine/engine.h"
 
@@ -78,9 +80,14 @@ class OutboundQueue {
         timers_(timers),
         executor_(executor) {}
   void SetObserver(QueueObserver* observer) { observer_ = observer; }
+  // Before the first use: under which senders mail goes out. It outlives this.
+  void UseSrs(Srs& srs) { srs_ = &srs; }
+  // The same: whose mail is held, and who hears what became of it.
+  void UseSending(AccountSending& sending) { sending_ = &sending; }
 
   // An attempt, and the way to go; absent: as the DNS says.
   struct Assignment {
+    // With the sender under which it goes out.
     engine::QueueAttempt attempt;
     std::optional<RouteChoice> route;
   };
@@ -117,6 +124,8 @@ class OutboundQueue {
   Task<absl::StatusOr<std::vector<Assignment>>> Assign(std::vector<engine::QueueAttempt> attempts);
   // What the route keeps here is delivered here. OK: it is on disk in the mailbox, once however often this is done.
   Task<absl::Status> Keep(const engine::QueueAttempt& attempt);
+  // Whether its sender's account is paused: then it is held, until that goes on.
+  Task<bool> HeldForPause(const engine::QueueAttempt& attempt);
   // Reports it as one recipient would be, all alike.
   Task<absl::Status> Settle(const engine::QueueAttempt& attempt, engine::QueueOutcome::Kind kind, engine::QueueReply reply);
   // Recipients of a message by their numbers, which ascend; those that are gone are left out.
@@ -143,6 +152,10 @@ class OutboundQueue {
   TimerQueue& timers_;
   Executor& executor_;
   QueueObserver* observer_ = nullptr;
+  // Null: under their own.
+  Srs* srs_ = nullptr;
+  // Null: nobody's is.
+  AccountSending* sending_ = nullptr;
   // When each lease asked for work last.
   absl::flat_hash_map<std::string, absl::Time> relays_;
 };

@@ -314,9 +314,16 @@ Task<absl::StatusOr<Resolution>> RecipientResolver::Resolve(std::string address,
   if (IsPostmaster(address)) co_return co_await ResolveAnyPostmaster(demand, path);
   const absl::StatusOr<Address> parsed = ParseAddress(address);
   if (!parsed.ok()) co_return FieldError("address", parsed.status().message());
+  if (srs_ != nullptr && srs_->Reads(*parsed)) co_return co_await ResolveSrs(*parsed, demand, path);
   // Before anything is read.
   const int64_t directory_version = engine_.Version();
   CO_ASSIGN_OR_RETURN(const SharedExpansion expansion, co_await Expand(*parsed, path));
+  if (!expansion->ours && srs_ != nullptr && srs_->IsHere(*parsed)) {
+    // Nobody has a mailbox there; but mail is taken there, and so postmaster's is (RFC 5321 section 4.5.1).
+    if (IsPostmaster(parsed->local_part)) co_return co_await ResolvePostmaster("", demand, path);
+    if (path != nullptr && !path->steps.empty()) path->steps.front().kind = ResolutionStep::Kind::kUnknown;
+    co_return Resolution();
+  }
   JudgePath(*expansion, demand, path);
   Resolution resolution = Judge(*expansion, demand);
   Remember(address, *expansion, directory_version);
@@ -324,6 +331,26 @@ Task<absl::StatusOr<Resolution>> RecipientResolver::Resolve(std::string address,
   CO_ASSIGN_OR_RETURN(std::string domain, NormalizeDomain(parsed->domain));
   CO_ASSIGN_OR_RETURN(Resolution fallback, co_await ResolvePostmaster(std::move(domain), demand, path));
   co_return Settles(fallback) ? fallback : resolution;
+}
+
+Task<absl::StatusOr<Resolution>> RecipientResolver::ResolveSrs(Address address, Demand demand, ResolutionPath* path) {
+  Resolution refused;
+  CO_ASSIGN_OR_RETURN(const SrsSenderFound found, co_await srs_->Reverse(address));
+  if (found.outcome != SrsSenderFound::Outcome::kSender) {
+    const bool forged = found.outcome == SrsSenderFound::Outcome::kForged;
+    refused.outcome = forged ? Outcome::kSrsForged : Outcome::kSrsExpired;
+    if (path != nullptr) path->steps.push_back({address.ToString(), -1, ResolutionStep::Kind::kUnknown});
+    co_return refused;
+  }
+  if (path != nullptr) {
+    path->steps.push_back({address.ToString(), -1, ResolutionStep::Kind::kAlias, address.ToString()});
+  }
+  CO_ASSIGN_OR_RETURN(const SharedExpansion to, co_await Expand(found.sender, path, path == nullptr ? -1 : 0));
+  JudgePath(*to, demand, path);
+  // SECURITY: who made the address is the store, and so anybody may send there, as to an alias.
+  Expansion through = *to;
+  through.through_alias = true;
+  co_return Judge(through, demand);
 }
 
 const RecipientResolver::Destinations* RecipientResolver::FindRemembered(absl::string_view address) const {

@@ -16,6 +16,9 @@
 //     passed over as long as another target takes the mail; the store's log names them when mail meets them
 //   - when no target is left: too small if a target's quota is, else disabled if one is, else unknown
 //
+// An address that SRS has made here (stored/core/srs.h) leads to the sender that it stands for, as an alias would. Of the SRS
+// domain such addresses exist, and postmaster; the rest of it as of any other domain, where it is one of ours.
+//
 // Postmaster (RFC 5321 section 4.5.1): mail for postmaster, without a domain or in any domain of ours, is
 // taken as long as there is an account that takes mail. It goes to what the address leads to; else to the
 // operator's --postmaster; else to the first account of the domain; else to the first account of all. "First"
@@ -38,6 +41,7 @@
 #include "common/base/clock.h"
 #include "common/base/task.h"
 #include "common/mail/address.h"
+#include "stored/core/srs.h"
 #include "stored/engine/engine.h"
 
 namespace mailstead::stored {
@@ -83,7 +87,17 @@ struct ResolutionPath {
 };
 
 struct Resolution {
-  enum class Outcome { kAccount, kAlias, kRemote, kUnknown, kDisabled, kOverQuota, kQuotaTooSmall };
+  enum class Outcome {
+    kAccount,
+    kAlias,
+    kRemote,
+    kUnknown,
+    kDisabled,
+    kOverQuota,
+    kQuotaTooSmall,
+    kSrsForged,  // written as an address made by SRS here, and was not
+    kSrsExpired  // was made by SRS here, too long ago
+  };
   Outcome outcome = Outcome::kUnknown;
   // For kAlias those at other hosts, and for kRemote the address itself, as RFC 5321 writes them; each once.
   std::vector<std::string> remote;
@@ -100,6 +114,8 @@ class RecipientResolver {
   RecipientResolver(engine::DirectoryEngine& engine, std::string postmaster,
                     const Clock& steady = Clock::Steady())
       : engine_(engine), postmaster_(std::move(postmaster)), steady_(steady) {}
+  // Before the first use: addresses that SRS has made lead somewhere. It outlives this.
+  void UseSrs(Srs& srs) { srs_ = &srs; }
 
   // FieldError "address" when it is no address. ResourceExhausted with kReasonAliasTooDeep when an alias is
   // too deep or too wide: temporary, so that no mail is lost until it is mended. Errors of the engine. A
@@ -159,6 +175,8 @@ class RecipientResolver {
 
   Task<absl::StatusOr<Resolution>> Resolve(std::string address, Demand demand, ResolutionPath* path);
   Task<absl::StatusOr<SharedExpansion>> Expand(Address address, ResolutionPath* path = nullptr, int led_by = -1);
+  // Of an address that SRS has made, or is said to have.
+  Task<absl::StatusOr<Resolution>> ResolveSrs(Address address, Demand demand, ResolutionPath* path);
   // Of one account.
   static ResolutionStep::Kind JudgeMember(const Member& member, const Demand& demand);
   static Resolution Judge(const Expansion& expansion, const Demand& demand);
@@ -199,6 +217,8 @@ class RecipientResolver {
   engine::DirectoryEngine& engine_;
   const std::string postmaster_;
   const Clock& steady_;
+  // Null: there is no SRS.
+  Srs* srs_ = nullptr;
   // By the address as it was asked for.
   absl::flat_hash_map<std::string, Memory<Destinations>> resolutions_;
   absl::flat_hash_map<AccountId, Memory<std::string>> names_;

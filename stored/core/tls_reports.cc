@@ -10,6 +10,7 @@
 #include "common/base/status.h"
 #include "common/store/tls_report_limits.h"
 #include "stored/core/digest.h"
+#include "stored/rules/lane.h"
 #include "stored/rules/tls_report.h"
 
 namespace mailstead::stored {
@@ -98,7 +99,8 @@ Task<absl::Status> TlsReports::Mail(const mailauth::TlsReport& report, std::vect
   mailauth::WrittenTlsReport written = mailauth::WriteTlsReportMail(report, mail);
   Intake intake(intake_, std::string(kScope), Promise::kGiven);
   intake.AllowRelay();
-  intake.SetLane(std::string(kScope));
+  // So that it is signed: RFC 8460 section 3.
+  intake.SetLane(std::string(rules::kNoticeLane));
   intake.KeepWhole();
   written.envelope.delivery_id = report.id;
   CO_RETURN_IF_ERROR(co_await intake.Begin(std::move(written.envelope)));

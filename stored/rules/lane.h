@@ -8,16 +8,27 @@
 // A domain has no space: whatever a stranger calls himself, his mail is not taken for ours. Pure.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "common/store/ids.h"
 
 namespace mailstead::rules {
 
 inline constexpr absl::string_view kNoticeLane = "notice here";
-inline std::string AccountLane(AccountId account) { return absl::StrCat("account ", account.value); }
+inline constexpr absl::string_view kAccountLane = "account ";
+inline std::string AccountLane(AccountId account) { return absl::StrCat(kAccountLane, account.value); }
+// The inverse; absent: it is another one.
+inline std::optional<AccountId> AccountOfLane(absl::string_view lane) {
+  int64_t number = 0;
+  if (!absl::ConsumePrefix(&lane, kAccountLane) || !absl::SimpleAtoi(lane, &number)) return std::nullopt;
+  return AccountId{number};
+}
 inline std::string OperatorLane(absl::string_view sender_domain) {
   return absl::StrCat("operator ", sender_domain);
 }

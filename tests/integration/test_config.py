@@ -14,6 +14,8 @@ WRONG = {
         ("credential_cache_ttl", "-1s"),
         ("max_message_bytes", "-5"), ("engine", "paper"), ("tls_cert", "/no/such/file"), ("data_dir", ""),
         ("secrets_key_file", "/no/such/folder/key"), ("secrets_key_file", "/dev/null"),
+        ("srs_domain", "-x"), ("srs_domain", "[192.0.2.1]"), ("srs_domain", "srs.test"), ("srs_lifetime", "23h"),
+        ("srs_lifetime", "24001h"), ("srs_hash_length", "3"), ("srs_hash_length", "28"),
         ("delivery_rate", "fast"), ("delivery_rate", "-1"), ("delivery_rate", "10/0s"), ("delivery_rate", "10/soon"),
         ("delivery_rate", "1000001"), ("delivery_sessions", "0"), ("delivery_initial_sessions", "1001"),
     ],

@@ -30,6 +30,10 @@ ReplyId ReplyFor(const Dialog& dialog, Outcome outcome) {
       return ReplyId::kMailboxFull;
     case Outcome::kQuotaTooSmall:
       return ReplyId::kMailboxTooSmall;
+    case Outcome::kSrsForged:
+      return ReplyId::kSrsForged;
+    case Outcome::kSrsExpired:
+      return ReplyId::kSrsExpired;
   }
   return ReplyId::kUnknownRecipient;
 }

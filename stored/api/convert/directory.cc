@@ -39,6 +39,10 @@ v1::ResolveAddressResponse::Outcome OutcomeOf(Resolution::Outcome outcome) {
       return v1::ResolveAddressResponse::OUTCOME_OVER_QUOTA;
     case Resolution::Outcome::kQuotaTooSmall:
       return v1::ResolveAddressResponse::OUTCOME_QUOTA_TOO_SMALL;
+    case Resolution::Outcome::kSrsForged:
+      return v1::ResolveAddressResponse::OUTCOME_SRS_FORGED;
+    case Resolution::Outcome::kSrsExpired:
+      return v1::ResolveAddressResponse::OUTCOME_SRS_EXPIRED;
   }
   CHECK(false);
 }

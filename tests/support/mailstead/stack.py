@@ -138,6 +138,8 @@ class Stack:
         defaults = dict(data_dir=data, listen="127.0.0.1:0", admin_listen="127.0.0.1:0",
                         address_file=self.folder / f"{name}.address",
                         **{f"{role}_token_file": self.token(role) for role in ROLES},
+                        # Some tests send thousands of messages.
+                        account_hourly_recipients=0, account_daily_recipients=0, pause_new_recipients=0, pause_refusals=0,
                         # As few as allowed: the tests log in thousands of times.
                         scram_iterations=4096, auth_failure_delay="50ms", drain_timeout="2s", log_level="info")
         self.stored = self._add(Stored(name, {**defaults, **flags}), ready)

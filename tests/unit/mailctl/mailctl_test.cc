@@ -551,6 +551,41 @@ TEST_F(MailctlTest, DkimLife) {
   EXPECT_EQ(err_, "mailctl: bits: must be 2048, 3072 or 4096\n");
 }
 
+TEST_F(MailctlTest, WhatAnAccountMaySend) {
+  AddDemo();
+  EXPECT_EQ(Mailctl({"account", "set", "demo@example.test", "--hourly_recipients=10", "--trusted=yes"}), 0) << err_;
+  EXPECT_EQ(out_, "account demo@example.test changed\n");
+  EXPECT_EQ(Mailctl({"account", "set", "demo@example.test", "--daily_messages=20", "--quota_messages=5"}), 0) << err_;
+  EXPECT_EQ(Mailctl({"account", "show", "demo@example.test"}), 0) << err_;
+  EXPECT_THAT(out_, ContainsRegex("sending: +active, trusted\n"));
+  EXPECT_THAT(out_, ContainsRegex("sent in an hour: +0 recipients of 10, 0 messages, 0 new, 0 taken, 0 refused\n"));
+  EXPECT_THAT(out_, ContainsRegex("sent in a day: +0 recipients, 0 messages of 20, 0 new"));
+  EXPECT_THAT(out_, ContainsRegex("quota of messages: +5\n"));
+  EXPECT_EQ(Mailctl({"account", "set", "demo@example.test", "--hourly_recipients=default", "--trusted=no"}), 0) << err_;
+  EXPECT_EQ(Mailctl({"account", "show", "demo@example.test"}), 0);
+  EXPECT_THAT(out_, ContainsRegex("sending: +active\n"));
+  EXPECT_THAT(out_, ContainsRegex("sent in an hour: +0 recipients, 0 messages,"));
+  EXPECT_THAT(out_, ContainsRegex("sent in a day: +0 recipients, 0 messages of 20,"));
+  for (const char* wrong : {"--hourly_recipients=many", "--daily_recipients=-1", "--trusted=perhaps"}) {
+    EXPECT_EQ(Mailctl({"account", "set", "demo@example.test", wrong}), 2) << wrong;
+  }
+  EXPECT_EQ(Mailctl({"account", "set", "demo@example.test", "--hourly_messages=1000000001"}), 1);
+  EXPECT_EQ(Mailctl({"account", "pause", "demo@example.test"}), 0) << err_;
+  EXPECT_THAT(out_, ContainsRegex("sending of demo@example.test: PAUSED since .*: by an operator\n"));
+  EXPECT_EQ(Json({"account", "show", "demo@example.test"}).fields().at("sending_state").string_value(),
+            "SENDING_STATE_PAUSED");
+  EXPECT_EQ(Mailctl({"account", "resume", "demo@example.test"}), 0) << err_;
+  EXPECT_EQ(out_, "sending of demo@example.test goes on, 0 recipients released\n");
+  EXPECT_EQ(Mailctl({"account", "pause", "nobody@example.test"}), 3);
+}
+
+TEST_F(MailctlTest, WithoutAnSrsDomainThereAreNoSecrets) {
+  EXPECT_EQ(Mailctl({"srs", "rotate"}), 1);
+  EXPECT_THAT(err_, HasSubstr("--srs_domain"));
+  EXPECT_EQ(Mailctl({"srs", "list"}), 1);
+  EXPECT_EQ(Mailctl({"srs", "decode", "SRS0=a=b=c=d@example.test"}), 1);
+}
+
 TEST_F(MailctlTest, RouteLife) {
   AddDemo();
   EXPECT_EQ(Mailctl({"route", "list"}), 0);

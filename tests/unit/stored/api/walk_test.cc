@@ -68,6 +68,13 @@ constexpr Row kTable[] = {
     {"store.v1.DkimService/RotateDkimKeys", kOperator},
     {"store.v1.DkimService/ActivateDkimKey", kOperator},
     {"store.v1.DkimService/DeleteDkimKey", kOperator},
+    {"store.v1.SendingService/GetSending", kOperator},
+    {"store.v1.SendingService/SetSendingLimits", kOperator},
+    {"store.v1.SendingService/PauseSending", kOperator},
+    {"store.v1.SendingService/ResumeSending", kOperator},
+    {"store.v1.SrsService/RotateSrsSecret", kOperator},
+    {"store.v1.SrsService/ListSrsSecrets", kOperator},
+    {"store.v1.SrsService/DecodeSrsAddress", kOperator},
     {"store.v1.QueueService/ListQueuedMessages", kOperator},
     {"store.v1.QueueService/GetQueuedMessage", kOperator},
     {"store.v1.QueueService/ChangeQueuedMessages", kOperator},
@@ -157,7 +164,8 @@ TEST_P(WalkTest, EveryMethodOfTheTableIsWalked) {
         absl::StrContains(method->name, "/Create") || absl::StrContains(method->name, "/Update") ||
         absl::StrContains(method->name, "/Delete") || absl::StrContains(method->name, "/SetPassword") ||
         absl::StrContains(method->name, "/SetRoute") || absl::StrContains(method->name, "/Rotate") ||
-        absl::StrContains(method->name, "/Activate") ||
+        absl::StrContains(method->name, "/Activate") || absl::StrContains(method->name, "/SetSendingLimits") ||
+        absl::StrContains(method->name, "/PauseSending") || absl::StrContains(method->name, "/ResumeSending") ||
         absl::StrContains(method->name, "/BatchCreate") || absl::EndsWith(method->name, "/DeliverMessage") ||
         absl::EndsWith(method->name, "/ChangeQueuedMessages") || absl::EndsWith(method->name, "/EndSession") || absl::EndsWith(method->name, "/ClearLockouts");
     EXPECT_EQ(method->audited, changes) << method->name;
