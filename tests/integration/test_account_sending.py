@@ -72,7 +72,11 @@ class AccountSendingTest(StackCase):
         self.ctl("account", "set", self.user, "--daily_recipients=default")
         self.assertEqual(250, self.submit("one-more@far.test").code)
         self.assertIn("7 recipients at other hosts in a day", str(self.submit("one-more@far.test")))
-        self.assertEqual(4, len(list(self.stack.stored.process.events(event="sending_refused"))))
+        def refused():
+            return len(list(self.stack.stored.process.events(event="sending_refused")))
+        # The log gathers its lines for a moment.
+        wait_until(lambda: refused() >= 4, 5, "lines of the log")
+        self.assertEqual(4, refused())
 
     def test_three_smtpds_share_a_limit_exactly(self):
         self.start(smtpds=3, account_hourly_recipients="20")
