@@ -228,6 +228,7 @@ class SrsConformance : public EngineConformance {
     return sender.ok() ? sender->address : "";
   }
 };
+
 class SendingConformance : public EngineConformance {
  protected:
   SendingEngine& sending() { return facets().sending(); }

@@ -14,13 +14,13 @@ StsFetch Fetched(const std::string& domain, absl::Time time, std::string policy_
 StsFetch Failed(const std::string& domain, absl::Time time) { return {domain, time, "", ""}; }
 
 TEST_P(StsConformance, APolicyIsKeptAsGiven) {
-  EXPECT_THAT(Find("a.test"), HasCode(absl::StatusCode::kNotFound));
+  EXPECT_THAT(Find("a.test").status(), HasCode(absl::StatusCode::kNotFound));
   const absl::Time now = absl::FromUnixMicros(1'600'000'000'000'001);
   const StsPolicy kept{"a.test", "id", std::string("\0\xff", 2), now, absl::InfinitePast()};
   EXPECT_EQ(*Keep(Fetched("a.test", now, "id", kept.file)), kept);
   EXPECT_EQ(*Find("a.test"), kept);
-  EXPECT_THAT(Find("a"), HasCode(absl::StatusCode::kNotFound));
-  EXPECT_THAT(Find("a.test.b"), HasCode(absl::StatusCode::kNotFound));
+  EXPECT_THAT(Find("a").status(), HasCode(absl::StatusCode::kNotFound));
+  EXPECT_THAT(Find("a.test.b").status(), HasCode(absl::StatusCode::kNotFound));
   Restart();
   EXPECT_EQ(*Find("a.test"), kept);
 }
@@ -46,10 +46,10 @@ TEST_P(StsConformance, TheDomainOfTheOldestFetchMakesRoom) {
   ASSERT_OK(Keep(Fetched("d0.test", now + absl::Seconds(3)), 3));
   ASSERT_OK(Keep(Failed("d1.test", now + absl::Seconds(4)), 3));
   ASSERT_OK(Keep(Failed("d3.test", now + absl::Seconds(5)), 3));
-  EXPECT_THAT(Find("d2.test"), HasCode(absl::StatusCode::kNotFound));
+  EXPECT_THAT(Find("d2.test").status(), HasCode(absl::StatusCode::kNotFound));
   Restart();
   ASSERT_OK(Keep(Fetched("d4.test", now + absl::Seconds(6)), 3));
-  EXPECT_THAT(Find("d0.test"), HasCode(absl::StatusCode::kNotFound));
+  EXPECT_THAT(Find("d0.test").status(), HasCode(absl::StatusCode::kNotFound));
   for (const char* there : {"d1.test", "d3.test", "d4.test"}) EXPECT_OK(Find(there).status());
 }
 
