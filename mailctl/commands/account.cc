@@ -88,12 +88,12 @@ void Apply(const Limits& given, v1::SendingLimits& limits) {
       clear();
     }
   };
-  apply(given.hourly_messages, [&] { limits.clear_hourly_messages(); }, [&](int64_t n) { limits.set_hourly_messages(n); });
-  apply(given.daily_messages, [&] { limits.clear_daily_messages(); }, [&](int64_t n) { limits.set_daily_messages(n); });
+  apply(given.hourly_messages, [&] { limits.clear_hourly_messages(); }, [&](int64_t n) { limits.mutable_hourly_messages()->set_value(n); });
+  apply(given.daily_messages, [&] { limits.clear_daily_messages(); }, [&](int64_t n) { limits.mutable_daily_messages()->set_value(n); });
   apply(given.hourly_recipients, [&] { limits.clear_hourly_recipients(); },
-        [&](int64_t n) { limits.set_hourly_recipients(n); });
+        [&](int64_t n) { limits.mutable_hourly_recipients()->set_value(n); });
   apply(given.daily_recipients, [&] { limits.clear_daily_recipients(); },
-        [&](int64_t n) { limits.set_daily_recipients(n); });
+        [&](int64_t n) { limits.mutable_daily_recipients()->set_value(n); });
   if (given.trusted.has_value()) limits.set_trusted(*given.trusted);
 }
 
@@ -231,8 +231,8 @@ absl::Status Show(const Arguments& arguments, Context& context) {
   ASSIGN_OR_RETURN(const v1::Sending sending, GetSending(*store, account.account_id()));
   const v1::SendingLimits& limits = sending.limits();
   fields.Add("sending", SendingText(sending));
-  fields.Add("sent in an hour", UseText(sending.hour(), limits.hourly_messages(), limits.hourly_recipients()));
-  fields.Add("sent in a day", UseText(sending.day(), limits.daily_messages(), limits.daily_recipients()));
+  fields.Add("sent in an hour", UseText(sending.hour(), limits.hourly_messages().value(), limits.hourly_recipients().value()));
+  fields.Add("sent in a day", UseText(sending.day(), limits.daily_messages().value(), limits.daily_recipients().value()));
   context.output().Raw(fields.Text());
   return absl::OkStatus();
 }

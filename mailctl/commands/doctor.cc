@@ -216,17 +216,10 @@ std::vector<Command> DoctorCommands() {
        "",
        "Look at all that mail needs, and say what is wrong and what to type.",
        {},
-       {{"host", "NAME",
-         "A host of this system, as its MX records name it; each with an option of its own. Without it the "
-         "names that relays say "
-         "at EHLO."},
-        {"address", "ADDRESS",
-         "Where its ports are looked at, in place of what the DNS has; each with an option of its own."},
-        {"ports", "LIST",
-         "Ports that are others than usual: "
-         "smtp:2525,submission:2587,submissions:2465,pop3:2110,pop3s:2995."},
-        {"dns_servers", "SERVERS",
-         "Who is asked, as 127.0.0.1 or 192.0.2.53:5353, comma separated; the system's unless it is given."}},
+       {{"host", "NAME", "A host of this system, as MX records name it, each by itself; else those that relays say at EHLO."},
+        {"address", "ADDRESS", "Where its ports are looked at, in place of what the DNS has, each by itself."},
+        {"ports", "LIST", "Ports that are others than usual: smtp:2525,submission:2587,submissions:2465,..."},
+        {"dns_servers", "SERVERS", "Who is asked: 127.0.0.1 or 192.0.2.53:5353, comma separated; else the system's."}},
        "The store, its disk and queue, the clock, the resolver; of each domain its postmaster and what "
        "`domain check` looks\n"
        "at; of each host its addresses, their PTR records, ports, TLS and certificates, also by the TLSA "

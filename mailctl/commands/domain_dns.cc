@@ -211,7 +211,7 @@ Command DomainCheckCommand() {
       {{"DOMAIN"}},
       {kMxHost,
        {"dns_servers", "SERVERS",
-        "Who is asked, as 127.0.0.1 or 192.0.2.53:5353, comma separated; else the system's."}},
+        "Who is asked: 127.0.0.1 or 192.0.2.53:5353, comma separated; else the system's."}},
       "Each line is ok, warning or error, with what is there and what should be. The exit code is 1 when there\n"
       "is an error. What DNSSEC proves is only known from a resolver at 127.0.0.1 or ::1 that is named.",
       "mailctl domain check example.test\nmailctl domain check example.test --dns_servers=127.0.0.1 --json",

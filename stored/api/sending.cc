@@ -36,10 +36,10 @@ v1::SendingPauseReason ReasonOfPause(Why why) {
 }
 
 void ToProto(const engine::SendingLimits& limits, v1::SendingLimits& proto) {
-  if (limits.hourly_messages.has_value()) proto.set_hourly_messages(*limits.hourly_messages);
-  if (limits.daily_messages.has_value()) proto.set_daily_messages(*limits.daily_messages);
-  if (limits.hourly_recipients.has_value()) proto.set_hourly_recipients(*limits.hourly_recipients);
-  if (limits.daily_recipients.has_value()) proto.set_daily_recipients(*limits.daily_recipients);
+  if (limits.hourly_messages.has_value()) proto.mutable_hourly_messages()->set_value(*limits.hourly_messages);
+  if (limits.daily_messages.has_value()) proto.mutable_daily_messages()->set_value(*limits.daily_messages);
+  if (limits.hourly_recipients.has_value()) proto.mutable_hourly_recipients()->set_value(*limits.hourly_recipients);
+  if (limits.daily_recipients.has_value()) proto.mutable_daily_recipients()->set_value(*limits.daily_recipients);
   proto.set_trusted(limits.trusted);
 }
 
@@ -63,13 +63,13 @@ absl::StatusOr<std::optional<int64_t>> ReadLimit(absl::string_view name, bool is
 absl::StatusOr<engine::SendingLimits> FromProto(const v1::SendingLimits& proto) {
   engine::SendingLimits limits;
   ASSIGN_OR_RETURN(limits.hourly_messages,
-                   ReadLimit("hourly_messages", proto.has_hourly_messages(), proto.hourly_messages()));
+                   ReadLimit("hourly_messages", proto.has_hourly_messages(), proto.hourly_messages().value()));
   ASSIGN_OR_RETURN(limits.daily_messages,
-                   ReadLimit("daily_messages", proto.has_daily_messages(), proto.daily_messages()));
+                   ReadLimit("daily_messages", proto.has_daily_messages(), proto.daily_messages().value()));
   ASSIGN_OR_RETURN(limits.hourly_recipients,
-                   ReadLimit("hourly_recipients", proto.has_hourly_recipients(), proto.hourly_recipients()));
+                   ReadLimit("hourly_recipients", proto.has_hourly_recipients(), proto.hourly_recipients().value()));
   ASSIGN_OR_RETURN(limits.daily_recipients,
-                   ReadLimit("daily_recipients", proto.has_daily_recipients(), proto.daily_recipients()));
+                   ReadLimit("daily_recipients", proto.has_daily_recipients(), proto.daily_recipients().value()));
   limits.trusted = proto.trusted();
   return limits;
 }
@@ -84,10 +84,10 @@ Task<absl::Status> Give(Environment& environment, const engine::Account& account
   if (paused) stored::ToProto(state.settings.pause.since, *response.mutable_pause_time());
   ToProto(state.settings.limits, *response.mutable_own_limits());
   v1::SendingLimits& limits = *response.mutable_limits();
-  limits.set_hourly_messages(state.bounds.hourly_messages);
-  limits.set_daily_messages(state.bounds.daily_messages);
-  limits.set_hourly_recipients(state.bounds.hourly_recipients);
-  limits.set_daily_recipients(state.bounds.daily_recipients);
+  limits.mutable_hourly_messages()->set_value(state.bounds.hourly_messages);
+  limits.mutable_daily_messages()->set_value(state.bounds.daily_messages);
+  limits.mutable_hourly_recipients()->set_value(state.bounds.hourly_recipients);
+  limits.mutable_daily_recipients()->set_value(state.bounds.daily_recipients);
   limits.set_trusted(state.settings.limits.trusted);
   ToProto(state.hour, *response.mutable_hour());
   ToProto(state.day, *response.mutable_day());
