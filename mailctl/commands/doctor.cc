@@ -216,7 +216,7 @@ std::vector<Command> DoctorCommands() {
        "",
        "Look at all that mail needs, and say what is wrong and what to type.",
        {},
-       {{"host", "NAME", "A host of this system, as MX records name it, each by itself; else those that relays say at EHLO."},
+       {{"host", "NAME", "A host of this system, as MX records name it, each by itself; else what relays say at EHLO."},
         {"address", "ADDRESS", "Where its ports are looked at, in place of what the DNS has, each by itself."},
         {"ports", "LIST", "Ports that are others than usual: smtp:2525,submission:2587,submissions:2465,..."},
         {"dns_servers", "SERVERS", "Who is asked: 127.0.0.1 or 192.0.2.53:5353, comma separated; else the system's."}},

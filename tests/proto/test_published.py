@@ -13,7 +13,7 @@ from case import HERE, ProtoCase, kept_folder, ours, python_stubs, serialized_in
 
 STATUS, DETAILS = "google/rpc/status.proto", "google/rpc/error_details.proto"
 HEALTH = "grpc/health/v1/health.proto"
-STANDARD_TYPES = [f"google/protobuf/{name}.proto" for name in ("any", "duration", "field_mask", "timestamp")]
+STANDARD_TYPES = [f"google/protobuf/{name}.proto" for name in ("any", "duration", "field_mask", "timestamp", "wrappers")]
 
 
 def module_of(file):
