@@ -97,13 +97,13 @@ class Relay {
   http::HttpsClient https_;
   // On the first I/O thread, but for what it is told.
   TlsReporter reporter_;
-  KeyWatch key_watch_;
-  const std::unique_ptr<Timer> key_watch_timer_;
   // On the first I/O thread.
   bool stopping_ = false;
   store::StsApi sts_store_;
   HttpsStsSource sts_source_;
   StsLookup sts_;
+  KeyWatch key_watch_;
+  const std::unique_ptr<Timer> key_watch_timer_;
   const std::unique_ptr<net::ClientTls> tls_;
   // Hashes passwords for SCRAM.
   WorkerPool hashing_;
