@@ -14,12 +14,19 @@
 namespace mailstead::http {
 namespace {
 
-absl::StatusOr<HttpsResponse> Send(HttpsClient& client, HttpsRequest request) {
-  asio::io_context context(1);
-  auto sent = asio::co_spawn(context, client.Send(std::move(request)), asio::use_future);
-  context.run();
-  return sent.get();
-}
+// The client's thread may be about to wake who waits here: it ends first.
+class HttpsClientTest : public testing::Test {
+ protected:
+  absl::StatusOr<HttpsResponse> Send(HttpsClient& client, HttpsRequest request) {
+    auto sent = asio::co_spawn(context_, client.Send(std::move(request)), asio::use_future);
+    context_.restart();
+    context_.run();
+    return sent.get();
+  }
+
+  // Outlives each client.
+  asio::io_context context_{1};
+};
 
 HttpsRequest To(const std::string& host, const std::string& address = "127.0.0.1", uint16_t port = 1) {
   HttpsRequest request;
@@ -31,7 +38,7 @@ HttpsRequest To(const std::string& host, const std::string& address = "127.0.0.1
   return request;
 }
 
-TEST(HttpsClient, TakesNamesOfHostsOnly) {
+TEST_F(HttpsClientTest, TakesNamesOfHostsOnly) {
   HttpsClient client;
   for (const char* host :
        {"", "localhost", "127.0.0.1", "[::1]", "0x7f.1", "127.1", "a.test.", "a.test:80", "a.test/x",
@@ -43,40 +50,38 @@ TEST(HttpsClient, TakesNamesOfHostsOnly) {
   EXPECT_EQ(Send(client, nowhere).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
-TEST(HttpsClient, SaysWhenNobodyIsThere) {
+TEST_F(HttpsClientTest, SaysWhenNobodyIsThere) {
   HttpsClient client;
   // A port that was free a moment ago.
-  asio::io_context context(1);
-  asio::ip::tcp::acceptor acceptor(context, {asio::ip::make_address("127.0.0.1"), 0});
+  asio::ip::tcp::acceptor acceptor(context_, {asio::ip::make_address("127.0.0.1"), 0});
   const uint16_t port = acceptor.local_endpoint().port();
   acceptor.close();
   EXPECT_EQ(Send(client, To("a.test", "127.0.0.1", port)).status().code(), absl::StatusCode::kUnavailable);
 }
 
-TEST(HttpsClient, AHostThatSaysNothingHasItsTimeOnly) {
+TEST_F(HttpsClientTest, AHostThatSaysNothingHasItsTimeOnly) {
   HttpsClient client;
-  asio::io_context context(1);
-  const asio::ip::tcp::acceptor silent(context, {asio::ip::make_address("127.0.0.1"), 0});
+  const asio::ip::tcp::acceptor silent(context_, {asio::ip::make_address("127.0.0.1"), 0});
   HttpsRequest request = To("a.test", "127.0.0.1", silent.local_endpoint().port());
   request.timeout = absl::Milliseconds(50);
   EXPECT_EQ(Send(client, request).status().code(), absl::StatusCode::kDeadlineExceeded);
 }
 
-TEST(HttpsClient, WhatIsTooMuchFailsAtOnce) {
+TEST_F(HttpsClientTest, WhatIsTooMuchFailsAtOnce) {
   HttpsClient client({.max_open = 1, .max_waiting = 0});
   EXPECT_EQ(Send(client, To("a.test")).status().code(), absl::StatusCode::kResourceExhausted);
 }
 
-TEST(HttpsClient, StopEndsWhatIsUnderWay) {
+TEST_F(HttpsClientTest, StopEndsWhatIsUnderWay) {
   HttpsClient client;
-  asio::io_context context(1);
-  const asio::ip::tcp::acceptor silent(context, {asio::ip::make_address("127.0.0.1"), 0});
-  auto sent = asio::co_spawn(context, client.Send(To("a.test", "127.0.0.1", silent.local_endpoint().port())),
+  const asio::ip::tcp::acceptor silent(context_, {asio::ip::make_address("127.0.0.1"), 0});
+  auto sent = asio::co_spawn(context_, client.Send(To("a.test", "127.0.0.1", silent.local_endpoint().port())),
                              asio::use_future);
-  context.poll();
+  context_.restart();
+  context_.poll();
   client.Stop();
-  context.restart();
-  context.run();
+  context_.restart();
+  context_.run();
   EXPECT_EQ(sent.get().status().code(), absl::StatusCode::kCancelled);
   EXPECT_EQ(Send(client, To("a.test")).status().code(), absl::StatusCode::kCancelled);
 }
