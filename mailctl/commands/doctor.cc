@@ -165,7 +165,13 @@ absl::Status CheckWorld(Client& store, const Wishes& wishes, absl::Time now, Lin
     ASSIGN_OR_RETURN(CheckLine postmaster, CheckPostmaster(store, domain));
     lines.push_back(std::move(postmaster));
     // Servers that are named may have what the world has not.
-    if (!answers || (IsReserved(domain) && wishes.dns_servers.empty())) continue;
+    if (IsReserved(domain) && wishes.dns_servers.empty()) {
+      lines.push_back({Level::kWarning, "domain", domain, "", "a domain of your own",
+                       "The name is reserved for try-outs: other hosts cannot find it, and the DNS is not "
+                       "asked for it."});
+      continue;
+    }
+    if (!answers) continue;
     DomainExpectation expected;
     expected.domain = domain;
     expected.mx_hosts = hosts;
@@ -216,10 +222,13 @@ std::vector<Command> DoctorCommands() {
        "",
        "Look at all that mail needs, and say what is wrong and what to type.",
        {},
-       {{"host", "NAME", "A host of this system, as MX records name it, each by itself; else what relays say at EHLO."},
-        {"address", "ADDRESS", "Where its ports are looked at, in place of what the DNS has, each by itself."},
+       {{"host", "NAME",
+         "A host of this system, as MX records name it, each by itself; else what relays say at EHLO."},
+        {"address", "ADDRESS",
+         "Where its ports are looked at, in place of what the DNS has, each by itself."},
         {"ports", "LIST", "Ports that are others than usual: smtp:2525,submission:2587,submissions:2465,..."},
-        {"dns_servers", "SERVERS", "Who is asked: 127.0.0.1 or 192.0.2.53:5353, comma separated; else the system's."}},
+        {"dns_servers", "SERVERS",
+         "Who is asked: 127.0.0.1 or 192.0.2.53:5353, comma separated; else the system's."}},
        "The store, its disk and queue, the clock, the resolver; of each domain its postmaster and what "
        "`domain check` looks\n"
        "at; of each host its addresses, their PTR records, ports, TLS and certificates, also by the TLSA "

@@ -18,6 +18,7 @@
 #include "common/mailauth/spf_record.h"
 #include "common/mailauth/sts_policy.h"
 #include "common/mailauth/tag_list.h"
+#include "common/mailauth/tls_report_record.h"
 #include "common/text/utf8.h"
 
 namespace mailstead::ctl {
@@ -467,7 +468,9 @@ std::string TlsRptProblem(const std::string& text) {
       return "an address (rua) is neither mailto: nor https:";
     }
   }
-  return "";
+  // As a relay of ours reads it.
+  if (mailauth::ParseTlsReportRecord({text}).has_value()) return "";
+  return "a report can be sent to none of its addresses (rua)";
 }
 
 }  // namespace

@@ -136,9 +136,8 @@ CheckLine JudgeResolver(std::string servers, bool answers, bool knows_dnssec) {
     line.found = "an answer that DNSSEC does not prove";
     line.wanted = "a resolver of your own that validates, at 127.0.0.1 or ::1";
     line.text =
-        "Mail goes out without DANE where a relay asks it. If the relay has another one, name that with "
-        "--dns_servers; "
-        "docs/sending.md says how to run unbound.";
+        "Mail goes out without DANE where a relay asks it: run unbound beside the relay, and name it there with "
+        "--dns_servers. If the relay has another one already, name that here.";
   }
   return line;
 }

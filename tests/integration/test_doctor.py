@@ -158,6 +158,10 @@ class DoctorTest(StackCase):
         for options in (["--host", "a b"], ["--address", "x"], ["--ports", "smtp"], ["--ports", "imap:143"],
                         ["--ports", "smtp:0"], ["--dns_servers", "x"]):
             self.assertEqual(2, self.stack.ctl.raw("doctor", *options).returncode, options)
+        # What is not looked at is said.
+        self.stack.ctl.add_domain("demo.test")
+        done = self.stack.ctl.raw("doctor", "--json")
+        self.assert_says(json.loads(done.stdout), "warning", "domain", "the DNS is not asked for it")
         # Ports that are others than usual, as a first try-out has them, at an address without a name in the DNS.
         smtpd = self.stack.add_smtpd()
         ports = f"smtp:{smtpd.ports['mx']},submission:{smtpd.ports['submission']},submissions:{smtpd.ports['submissions']}"

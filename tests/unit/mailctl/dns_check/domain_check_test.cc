@@ -322,6 +322,7 @@ TEST_F(DomainCheckTest, TlsRptRecords) {
   EXPECT_THAT(with({"v=TLSRPTv1; rua=mailto:p@a.test,https://r.test/x"}), IsEmpty());
   EXPECT_THAT(with({"v=TLSRPTv1; rua=http://r.test/x"}), ElementsAre(HasSubstr("error TLS-RPT")));
   EXPECT_THAT(with({"v=TLSRPTv1; ruf=mailto:p@a.test"}), ElementsAre(HasSubstr("names nobody")));
+  EXPECT_THAT(with({"v=TLSRPTv1; rua=mailto:nobody"}), ElementsAre(HasSubstr("to none of its addresses")));
   EXPECT_THAT(with({"v=TLSRPTv1; rua=mailto:p@a.test", "v=TLSRPTv1; rua=mailto:p@a.test"}),
               ElementsAre(HasSubstr("leave one")));
   EXPECT_THAT(with({"x"}), ElementsAre(HasSubstr("warning TLS-RPT")));
