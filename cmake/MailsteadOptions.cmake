@@ -41,6 +41,8 @@ endif()
 
 # Tests of the sanitizer builds run beside those of the plain build: their names tell them apart.
 if(MAILSTEAD_SANITIZE STREQUAL "thread")
+  # Headers of installed libraries that would lay out their classes otherwise than those libraries do.
+  include_directories(BEFORE ${CMAKE_SOURCE_DIR}/cmake/tsan)
   set(MAILSTEAD_TEST_PREFIX tsan.)
   set(MAILSTEAD_TEST_ENVIRONMENT
       "TSAN_OPTIONS=halt_on_error=1 second_deadlock_stack=1 suppressions=${CMAKE_SOURCE_DIR}/cmake/tsan.supp")
