@@ -16,6 +16,7 @@
 #include "stored/api/convert/values.h"
 #include "stored/api/receive.h"
 #include "stored/api/send_message.h"
+#include "stored/api/visible.h"
 #include "stored/core/limits.h"
 #include "stored/core/paging.h"
 
@@ -111,7 +112,7 @@ void LogQueuedDamage(QueueId message, const absl::Status& status) {
 Task<absl::Status> DeliverMessage(Environment& environment, rpc::Call& call,
                                   rpc::Reader<v1::DeliverMessageRequest>& pieces,
                                   v1::DeliverMessageResponse& response) {
-  CO_ASSIGN_OR_RETURN(const Taken taken, co_await Receive(environment, call, pieces, PieceOf, "operator", Promise::kNone, Relay::kAllowed));
+  CO_ASSIGN_OR_RETURN(const Taken taken, co_await Receive(environment, call, pieces, PieceOf, DeliveryScope(call), Promise::kNone, Relay::kAllowed));
   response.set_delivery_id(taken.delivery_id);
   response.set_outcome(OutcomeOf(taken.receipt));
   response.set_sha256(taken.receipt.sha256);
@@ -120,10 +121,10 @@ Task<absl::Status> DeliverMessage(Environment& environment, rpc::Call& call,
   co_return absl::OkStatus();
 }
 
-Task<absl::Status> ListMessages(Environment& environment, rpc::Call&, const v1::ListMessagesRequest& request,
+Task<absl::Status> ListMessages(Environment& environment, rpc::Call& call, const v1::ListMessagesRequest& request,
                                 v1::ListMessagesResponse& response) {
   CO_ASSIGN_OR_RETURN(const engine::Account account,
-                      co_await environment.core.directory.GetAccount(request.account()));
+                      co_await FindAccount(environment, call, request.account()));
   CO_ASSIGN_OR_RETURN(const size_t page_size, CheckPageSize(request.page_size()));
   const std::string listing = absl::StrCat("messages/", account.id.value);
   CO_ASSIGN_OR_RETURN(const std::string token, ReadPageToken(listing, request.page_token()));
@@ -151,7 +152,7 @@ Task<absl::Status> FetchMessage(Environment& environment, rpc::Call& call,
   if (request.read_offset() < 0) co_return FieldError("read_offset", "must not be negative");
   if (request.read_limit() < 0) co_return FieldError("read_limit", "must not be negative");
   CO_ASSIGN_OR_RETURN(const engine::Account account,
-                      co_await environment.core.directory.GetAccount(request.account()));
+                      co_await FindAccount(environment, call, request.account()));
   const auto introduce = [](const engine::MessageReader&, v1::FetchMessageResponse&) {};
   co_return co_await SendMessage(environment, call, account.id, MessageId{request.message_id()},
                                  request.read_offset(), request.read_limit(), introduce, pieces);
@@ -165,7 +166,7 @@ Task<absl::Status> DeleteMessages(Environment& environment, rpc::Call& call,
   if (count == 0 || count > kMaxDeleteMessages) co_return FieldError("message_ids", "must be 1 to 10000");
   CO_ASSIGN_OR_RETURN(std::vector<MessageId> messages, MessageIds("message_ids", request.message_ids()));
   CO_ASSIGN_OR_RETURN(const engine::Account account,
-                      co_await environment.core.directory.GetAccount(request.account()));
+                      co_await FindAccount(environment, call, request.account()));
   call.SetTarget(absl::StrCat(count, " messages of account ", account.id.value, " ", account.address));
   CO_ASSIGN_OR_RETURN(const engine::DeletedMessages deleted,
                       co_await environment.core.engine.messages().Delete(account.id, std::move(messages)));

@@ -20,9 +20,9 @@
 #include "stored/api/relay.h"
 #include "stored/api/roles.h"
 #include "stored/api/routes.h"
-#include "stored/api/sts.h"
 #include "stored/api/sending.h"
 #include "stored/api/srs.h"
+#include "stored/api/sts.h"
 #include "stored/api/tls.h"
 #include "stored/api/tls_reports.h"
 
@@ -70,9 +70,10 @@ rpc::Method Row(std::string name, unsigned roles, size_t cost_bytes, unsigned tr
 }  // namespace
 
 void AddMethods(Environment& environment, rpc::MethodTable& table) {
-  // `name` is Service/Method of mailstead.store.v1, for operators and applications.
-  const auto store = [&](absl::string_view name, unsigned traits, size_t cost_bytes, auto function) {
-    table.Add(rpc::Bind(Row(absl::StrCat("mailstead.store.v1.", name), kOperator, cost_bytes, traits),
+  // `name` is Service/Method of mailstead.store.v1, for operators, and for applications whose key has the scope.
+  const auto store = [&](absl::string_view name, Scope scope, unsigned traits, size_t cost_bytes,
+                         auto function) {
+    table.Add(rpc::Bind(Row(absl::StrCat("mailstead.store.v1.", name), kOperator | scope, cost_bytes, traits),
                         environment, function));
   };
   // Service/Method of mailstead.frontend.v1.
@@ -82,60 +83,60 @@ void AddMethods(Environment& environment, rpc::MethodTable& table) {
                         environment, function));
   };
 
-  store("DirectoryService/CreateDomain", kAudited, kSmallCost, CreateDomain);
-  store("DirectoryService/GetDomain", kPlain, kSmallCost, GetDomain);
-  store("DirectoryService/ListDomains", kPlain, kListingCost, ListDomains);
-  store("DirectoryService/UpdateDomain", kAudited, kSmallCost, UpdateDomain);
-  store("DirectoryService/DeleteDomain", kAudited, kSmallCost, DeleteDomain);
-  store("DirectoryService/CreateAccount", kAudited, kSmallCost, CreateAccount);
-  store("DirectoryService/BatchCreateAccounts", kAudited, kListingCost, BatchCreateAccounts);
-  store("DirectoryService/GetAccount", kPlain, kSmallCost, GetAccount);
-  store("DirectoryService/ListAccounts", kPlain, kListingCost, ListAccounts);
-  store("DirectoryService/UpdateAccount", kAudited, kSmallCost, UpdateAccount);
-  store("DirectoryService/SetPassword", kAudited, kSmallCost, SetPassword);
-  store("DirectoryService/DeleteAccount", kAudited, kSmallCost, DeleteAccount);
-  store("DirectoryService/CreateAlias", kAudited, kSmallCost, CreateAlias);
-  store("DirectoryService/GetAlias", kPlain, kSmallCost, GetAlias);
-  store("DirectoryService/ListAliases", kPlain, kListingCost, ListAliases);
-  store("DirectoryService/UpdateAlias", kAudited, kSmallCost, UpdateAlias);
-  store("DirectoryService/DeleteAlias", kAudited, kSmallCost, DeleteAlias);
-  store("DirectoryService/ResolveAddress", kPlain, kSmallCost, ResolveAddress);
-  store("MessageService/DeliverMessage", kAudited, kMessageCost, DeliverMessage);
-  store("MessageService/ListMessages", kPlain, kListingCost, ListMessages);
-  store("MessageService/FetchMessage", kPlain, kMessageCost, FetchMessage);
-  store("MessageService/DeleteMessages", kAudited, kSmallCost, DeleteMessages);
-  store("AdminService/GetStatus", kPlain, kSmallCost, GetStatus);
-  store("AdminService/VerifyMessages", kPlain, kSmallCost, VerifyMessages);
-  store("AdminService/ListSessions", kPlain, kListingCost, ListSessions);
-  store("AdminService/EndSession", kAudited, kSmallCost, EndSession);
-  store("AdminService/ListLockouts", kPlain, kListingCost, ListLockouts);
-  store("AdminService/ClearLockouts", kAudited, kSmallCost, ClearLockouts);
-  store("BackupService/CreateBackup", kAudited, kSmallCost, CreateBackup);
-  store("BackupService/ListBackups", kPlain, kListingCost, ListBackups);
-  store("BackupService/VerifyBackup", kPlain, kSmallCost, VerifyBackup);
-  store("BackupService/DeleteBackup", kAudited, kSmallCost, DeleteBackup);
-  store("QueueService/ListQueuedMessages", kPlain, kListingCost, ListQueuedMessages);
-  store("QueueService/GetQueuedMessage", kPlain, kListingCost, GetQueuedMessage);
-  store("QueueService/ChangeQueuedMessages", kAudited, kListingCost, ChangeQueuedMessages);
-  store("QueueService/ListDestinations", kPlain, kListingCost, ListDestinations);
-  store("QueueService/GetQueueStatus", kPlain, kSmallCost, GetQueueStatus);
-  store("RouteService/SetRoute", kAudited, kSmallCost, SetRoute);
-  store("RouteService/GetRoute", kPlain, kSmallCost, GetRoute);
-  store("RouteService/ListRoutes", kPlain, kListingCost, ListRoutes);
-  store("RouteService/DeleteRoute", kAudited, kSmallCost, DeleteRoute);
-  store("SendingService/GetSending", kPlain, kSmallCost, GetSending);
-  store("SendingService/SetSendingLimits", kAudited, kSmallCost, SetSendingLimits);
-  store("SendingService/PauseSending", kAudited, kSmallCost, PauseSending);
-  store("SendingService/ResumeSending", kAudited, kListingCost, ResumeSending);
-  store("SrsService/RotateSrsSecret", kAudited, kSmallCost, RotateSrsSecret);
-  store("SrsService/ListSrsSecrets", kPlain, kSmallCost, ListSrsSecrets);
-  store("SrsService/DecodeSrsAddress", kPlain, kSmallCost, DecodeSrsAddress);
+  store("DirectoryService/CreateDomain", kDirectoryWrite, kAudited, kSmallCost, CreateDomain);
+  store("DirectoryService/GetDomain", kDirectoryRead, kPlain, kSmallCost, GetDomain);
+  store("DirectoryService/ListDomains", kDirectoryRead, kPlain, kListingCost, ListDomains);
+  store("DirectoryService/UpdateDomain", kDirectoryWrite, kAudited, kSmallCost, UpdateDomain);
+  store("DirectoryService/DeleteDomain", kDirectoryWrite, kAudited, kSmallCost, DeleteDomain);
+  store("DirectoryService/CreateAccount", kDirectoryWrite, kAudited, kSmallCost, CreateAccount);
+  store("DirectoryService/BatchCreateAccounts", kDirectoryWrite, kAudited, kListingCost, BatchCreateAccounts);
+  store("DirectoryService/GetAccount", kDirectoryRead, kPlain, kSmallCost, GetAccount);
+  store("DirectoryService/ListAccounts", kDirectoryRead, kPlain, kListingCost, ListAccounts);
+  store("DirectoryService/UpdateAccount", kDirectoryWrite, kAudited, kSmallCost, UpdateAccount);
+  store("DirectoryService/SetPassword", kDirectoryWrite, kAudited, kSmallCost, SetPassword);
+  store("DirectoryService/DeleteAccount", kDirectoryWrite, kAudited, kSmallCost, DeleteAccount);
+  store("DirectoryService/CreateAlias", kDirectoryWrite, kAudited, kSmallCost, CreateAlias);
+  store("DirectoryService/GetAlias", kDirectoryRead, kPlain, kSmallCost, GetAlias);
+  store("DirectoryService/ListAliases", kDirectoryRead, kPlain, kListingCost, ListAliases);
+  store("DirectoryService/UpdateAlias", kDirectoryWrite, kAudited, kSmallCost, UpdateAlias);
+  store("DirectoryService/DeleteAlias", kDirectoryWrite, kAudited, kSmallCost, DeleteAlias);
+  store("DirectoryService/ResolveAddress", kDirectoryRead, kPlain, kSmallCost, ResolveAddress);
+  store("MessageService/DeliverMessage", kMailDeliver, kAudited, kMessageCost, DeliverMessage);
+  store("MessageService/ListMessages", kMailRead, kPlain, kListingCost, ListMessages);
+  store("MessageService/FetchMessage", kMailRead, kPlain, kMessageCost, FetchMessage);
+  store("MessageService/DeleteMessages", kMailDelete, kAudited, kSmallCost, DeleteMessages);
+  store("AdminService/GetStatus", kAdminRead, kPlain, kSmallCost, GetStatus);
+  store("AdminService/VerifyMessages", kAdminRead, kPlain, kSmallCost, VerifyMessages);
+  store("AdminService/ListSessions", kAdminRead, kPlain, kListingCost, ListSessions);
+  store("AdminService/EndSession", kAdminWrite, kAudited, kSmallCost, EndSession);
+  store("AdminService/ListLockouts", kAdminRead, kPlain, kListingCost, ListLockouts);
+  store("AdminService/ClearLockouts", kAdminWrite, kAudited, kSmallCost, ClearLockouts);
+  store("BackupService/CreateBackup", kAdminWrite, kAudited, kSmallCost, CreateBackup);
+  store("BackupService/ListBackups", kAdminRead, kPlain, kListingCost, ListBackups);
+  store("BackupService/VerifyBackup", kAdminRead, kPlain, kSmallCost, VerifyBackup);
+  store("BackupService/DeleteBackup", kAdminWrite, kAudited, kSmallCost, DeleteBackup);
+  store("QueueService/ListQueuedMessages", kQueueRead, kPlain, kListingCost, ListQueuedMessages);
+  store("QueueService/GetQueuedMessage", kQueueRead, kPlain, kListingCost, GetQueuedMessage);
+  store("QueueService/ChangeQueuedMessages", kQueueWrite, kAudited, kListingCost, ChangeQueuedMessages);
+  store("QueueService/ListDestinations", kQueueRead, kPlain, kListingCost, ListDestinations);
+  store("QueueService/GetQueueStatus", kQueueRead, kPlain, kSmallCost, GetQueueStatus);
+  store("RouteService/SetRoute", kAdminWrite, kAudited, kSmallCost, SetRoute);
+  store("RouteService/GetRoute", kAdminRead, kPlain, kSmallCost, GetRoute);
+  store("RouteService/ListRoutes", kAdminRead, kPlain, kListingCost, ListRoutes);
+  store("RouteService/DeleteRoute", kAdminWrite, kAudited, kSmallCost, DeleteRoute);
+  store("SendingService/GetSending", kAdminRead, kPlain, kSmallCost, GetSending);
+  store("SendingService/SetSendingLimits", kAdminWrite, kAudited, kSmallCost, SetSendingLimits);
+  store("SendingService/PauseSending", kAdminWrite, kAudited, kSmallCost, PauseSending);
+  store("SendingService/ResumeSending", kAdminWrite, kAudited, kListingCost, ResumeSending);
+  store("SrsService/RotateSrsSecret", kAdminWrite, kAudited, kSmallCost, RotateSrsSecret);
+  store("SrsService/ListSrsSecrets", kAdminRead, kPlain, kSmallCost, ListSrsSecrets);
+  store("SrsService/DecodeSrsAddress", kAdminRead, kPlain, kSmallCost, DecodeSrsAddress);
 
-  store("DkimService/CreateDkimKey", kAudited, kSmallCost, CreateDkimKey);
-  store("DkimService/ListDkimKeys", kPlain, kListingCost, ListDkimKeys);
-  store("DkimService/RotateDkimKeys", kAudited, kSmallCost, RotateDkimKeys);
-  store("DkimService/ActivateDkimKey", kAudited, kSmallCost, ActivateDkimKey);
-  store("DkimService/DeleteDkimKey", kAudited, kSmallCost, DeleteDkimKey);
+  store("DkimService/CreateDkimKey", kAdminWrite, kAudited, kSmallCost, CreateDkimKey);
+  store("DkimService/ListDkimKeys", kAdminRead, kPlain, kListingCost, ListDkimKeys);
+  store("DkimService/RotateDkimKeys", kAdminWrite, kAudited, kSmallCost, RotateDkimKeys);
+  store("DkimService/ActivateDkimKey", kAdminWrite, kAudited, kSmallCost, ActivateDkimKey);
+  store("DkimService/DeleteDkimKey", kAdminWrite, kAudited, kSmallCost, DeleteDkimKey);
 
   frontend("AuthService/Authenticate", kSmtp | kPop, kBatched, kListingCost, Authenticate);
   frontend("AuthService/CheckSender", kSmtp, kBatched, kSmallCost, CheckSender);

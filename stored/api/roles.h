@@ -3,12 +3,27 @@
 
 namespace mailstead::stored {
 
-// Bits of a set.
+// Bits of a set: of what a method's callers may be, and of what a caller is.
 enum Role : unsigned {
   kSmtp = 1,      // smtpd: logs clients in, checks senders, resolves, delivers
   kPop = 2,       // pop3d: logs clients in; then only what a login's grant allows
   kRelay = 4,     // what brings mail to other hosts
-  kOperator = 8,  // people and applications
+  kOperator = 8,  // people, and what they trust with everything
+};
+
+// What a caller with a key may do: bits of the same set. A method of mailstead.store.v1 has one, a front-end's none.
+enum Scope : unsigned {
+  kMailRead = 1 << 4,
+  kMailDelete = 1 << 5,
+  kMailDeliver = 1 << 6,
+  kMailSubmit = 1 << 7,
+  kMailWatch = 1 << 8,
+  kDirectoryRead = 1 << 9,
+  kDirectoryWrite = 1 << 10,
+  kQueueRead = 1 << 11,
+  kQueueWrite = 1 << 12,
+  kAdminRead = 1 << 13,
+  kAdminWrite = 1 << 14,
 };
 
 }  // namespace mailstead::stored

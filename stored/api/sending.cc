@@ -9,6 +9,7 @@
 #include "common/base/reason.h"
 #include "common/base/status.h"
 #include "stored/api/convert/values.h"
+#include "stored/api/visible.h"
 #include "stored/core/sending.h"
 #include "stored/rules/lane.h"
 
@@ -38,8 +39,10 @@ v1::SendingPauseReason ReasonOfPause(Why why) {
 void ToProto(const engine::SendingLimits& limits, v1::SendingLimits& proto) {
   if (limits.hourly_messages.has_value()) proto.mutable_hourly_messages()->set_value(*limits.hourly_messages);
   if (limits.daily_messages.has_value()) proto.mutable_daily_messages()->set_value(*limits.daily_messages);
-  if (limits.hourly_recipients.has_value()) proto.mutable_hourly_recipients()->set_value(*limits.hourly_recipients);
-  if (limits.daily_recipients.has_value()) proto.mutable_daily_recipients()->set_value(*limits.daily_recipients);
+  if (limits.hourly_recipients.has_value())
+    proto.mutable_hourly_recipients()->set_value(*limits.hourly_recipients);
+  if (limits.daily_recipients.has_value())
+    proto.mutable_daily_recipients()->set_value(*limits.daily_recipients);
   proto.set_trusted(limits.trusted);
 }
 
@@ -62,14 +65,14 @@ absl::StatusOr<std::optional<int64_t>> ReadLimit(absl::string_view name, bool is
 
 absl::StatusOr<engine::SendingLimits> FromProto(const v1::SendingLimits& proto) {
   engine::SendingLimits limits;
-  ASSIGN_OR_RETURN(limits.hourly_messages,
-                   ReadLimit("hourly_messages", proto.has_hourly_messages(), proto.hourly_messages().value()));
+  ASSIGN_OR_RETURN(limits.hourly_messages, ReadLimit("hourly_messages", proto.has_hourly_messages(),
+                                                     proto.hourly_messages().value()));
   ASSIGN_OR_RETURN(limits.daily_messages,
                    ReadLimit("daily_messages", proto.has_daily_messages(), proto.daily_messages().value()));
-  ASSIGN_OR_RETURN(limits.hourly_recipients,
-                   ReadLimit("hourly_recipients", proto.has_hourly_recipients(), proto.hourly_recipients().value()));
-  ASSIGN_OR_RETURN(limits.daily_recipients,
-                   ReadLimit("daily_recipients", proto.has_daily_recipients(), proto.daily_recipients().value()));
+  ASSIGN_OR_RETURN(limits.hourly_recipients, ReadLimit("hourly_recipients", proto.has_hourly_recipients(),
+                                                       proto.hourly_recipients().value()));
+  ASSIGN_OR_RETURN(limits.daily_recipients, ReadLimit("daily_recipients", proto.has_daily_recipients(),
+                                                      proto.daily_recipients().value()));
   limits.trusted = proto.trusted();
   return limits;
 }
@@ -95,9 +98,10 @@ Task<absl::Status> Give(Environment& environment, const engine::Account& account
 }
 
 // Names the account in the audit.
-Task<absl::StatusOr<engine::Account>> Find(Environment& environment, rpc::Call& call, std::string name) {
+Task<absl::StatusOr<engine::Account>> FindAudited(Environment& environment, rpc::Call& call,
+                                                  std::string name) {
   call.SetTarget(absl::StrCat("account ", name));
-  CO_ASSIGN_OR_RETURN(engine::Account account, co_await environment.core.directory.GetAccount(name));
+  CO_ASSIGN_OR_RETURN(engine::Account account, co_await FindAccount(environment, call, name));
   call.SetTarget(absl::StrCat("account ", account.id.value, " ", account.address));
   co_return account;
 }
@@ -129,13 +133,15 @@ Task<absl::StatusOr<int64_t>> Release(Environment& environment, const rpc::Call&
 
 Task<absl::Status> GetSending(Environment& environment, rpc::Call& call, const v1::GetSendingRequest& request,
                               v1::Sending& response) {
-  CO_ASSIGN_OR_RETURN(const engine::Account account, co_await Find(environment, call, request.account()));
+  CO_ASSIGN_OR_RETURN(const engine::Account account,
+                      co_await FindAudited(environment, call, request.account()));
   co_return co_await Give(environment, account, response);
 }
 
 Task<absl::Status> SetSendingLimits(Environment& environment, rpc::Call& call,
                                     const v1::SetSendingLimitsRequest& request, v1::Sending& response) {
-  CO_ASSIGN_OR_RETURN(const engine::Account account, co_await Find(environment, call, request.account()));
+  CO_ASSIGN_OR_RETURN(const engine::Account account,
+                      co_await FindAudited(environment, call, request.account()));
   CO_ASSIGN_OR_RETURN(const engine::SendingLimits limits, FromProto(request.limits()));
   CO_RETURN_IF_ERROR(co_await environment.core.sending.SetLimits(account.id, limits));
   co_return co_await Give(environment, account, response);
@@ -143,14 +149,16 @@ Task<absl::Status> SetSendingLimits(Environment& environment, rpc::Call& call,
 
 Task<absl::Status> PauseSending(Environment& environment, rpc::Call& call,
                                 const v1::PauseSendingRequest& request, v1::Sending& response) {
-  CO_ASSIGN_OR_RETURN(const engine::Account account, co_await Find(environment, call, request.account()));
+  CO_ASSIGN_OR_RETURN(const engine::Account account,
+                      co_await FindAudited(environment, call, request.account()));
   CO_RETURN_IF_ERROR(co_await environment.core.sending.Pause(account.id));
   co_return co_await Give(environment, account, response);
 }
 
 Task<absl::Status> ResumeSending(Environment& environment, rpc::Call& call,
                                  const v1::ResumeSendingRequest& request, v1::Sending& response) {
-  CO_ASSIGN_OR_RETURN(const engine::Account account, co_await Find(environment, call, request.account()));
+  CO_ASSIGN_OR_RETURN(const engine::Account account,
+                      co_await FindAudited(environment, call, request.account()));
   CO_RETURN_IF_ERROR(co_await environment.core.sending.Resume(account.id));
   CO_ASSIGN_OR_RETURN(const int64_t released, co_await Release(environment, call, account.id));
   CO_RETURN_IF_ERROR(co_await Give(environment, account, response));
