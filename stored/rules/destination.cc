@@ -31,7 +31,8 @@ bool IsRemembered(const Destination& destination) { return IsIdle(destination) &
 bool IsStale(const Destination& destination, absl::Time now) { return destination.site_until <= now; }
 
 void AddWaiting(Destination& destination, absl::Time next_attempt_time) {
-  destination.waiting_since = std::min(destination.waiting_since, next_attempt_time);
+  const absl::Duration ahead = IsIdle(destination) ? kHeadStart : absl::ZeroDuration();
+  destination.waiting_since = std::min(destination.waiting_since, next_attempt_time - ahead);
 }
 
 engine::QueueDestination QueueDestinationOf(absl::string_view name, const Destination& destination,

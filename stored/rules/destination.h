@@ -24,8 +24,8 @@ struct Destination {
   int32_t in_flight_count = 0;  // attempts
   // Where lanes took their last turn.
   uint64_t last_lane = 0;
-  // Since when one of its recipients could go out, or from when on one can; InfiniteFuture: all are held or in flight.
-  // It may be too early, until an attempt was to begin.
+  // Its place among the others: since when one of its recipients could go out, or from when on one can, or a while before
+  // that; InfiniteFuture: all are held or in flight.
   absl::Time waiting_since = absl::InfiniteFuture();
   bool operator==(const Destination&) const = default;
 };
@@ -35,6 +35,10 @@ inline constexpr absl::Duration kSiteMemoryStep = absl::Hours(1);
 // When hosts that are away were tried in vain, so many of the destinations that wait for them longest are looked at,
 // and those whose hosts were reported too long ago are asked about anew, by an attempt each.
 inline constexpr size_t kMostAskedAnew = 20;
+// Mail for a destination that had none stands in front of those that have waited for less than this: with a million messages
+// in the queue it goes out at once. One with much mail has it for its first turn only; and new destinations without end keep
+// the others waiting for no longer.
+inline constexpr absl::Duration kHeadStart = absl::Minutes(5);
 // Of those that nothing waits for, one commit drops so many at most.
 inline constexpr size_t kMostForgotten = 100;
 
@@ -50,7 +54,8 @@ bool IsIdle(const Destination& destination);
 bool IsRemembered(const Destination& destination);
 // Whether its hosts are to be asked about anew.
 bool IsStale(const Destination& destination, absl::Time now);
-// One of its recipients is neither held nor in flight any more, and due at this time.
+// One of its recipients is neither held nor in flight (any more), and due at this time. Of a destination that had none: before
+// it is counted.
 void AddWaiting(Destination& destination, absl::Time next_attempt_time);
 
 // Of what ends by time only what is not over.

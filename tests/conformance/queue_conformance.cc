@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/reason.h"
+#include "stored/rules/destination.h"
 #include "stored/rules/queue.h"
 #include "tests/conformance/conformance.h"
 
@@ -644,8 +645,8 @@ TEST_P(QueueConformance, NoMoreIsGivenThanWasAskedFor) {
   // The other destination has waited longer since.
   attempts = Lease(2, 2);
   ASSERT_THAT(attempts, SizeIs(2));
-  EXPECT_THAT(Addresses(attempts[0].message), ElementsAre("c@one.example"));
-  EXPECT_THAT(Addresses(attempts[1].message), ElementsAre("d@two.example"));
+  EXPECT_THAT(Addresses(attempts[0].message), ElementsAre("d@two.example"));
+  EXPECT_THAT(Addresses(attempts[1].message), ElementsAre("c@one.example"));
 }
 
 TEST_P(QueueConformance, DestinationsThatHaveWaitedLongestComeFirst) {
@@ -672,6 +673,23 @@ TEST_P(QueueConformance, ADestinationThatWasServedStandsBehindTheOthers) {
     Report(attempt, Kind::kDelivered);
   }
   EXPECT_EQ(LeaseOne().destination, "b.example");
+}
+
+TEST_P(QueueConformance, ADestinationThatHadNothingStandsInFrontForItsFirstTurn) {
+  for (int i = 0; i < 20; ++i) {
+    PutTo({"a@a.example"});
+    PutTo({"b@b.example"});
+  }
+  for (const QueueAttempt& attempt : Lease(4)) Report(attempt, Kind::kDelivered);
+  clock().Advance(absl::Minutes(1));
+  for (int i = 0; i < 20; ++i) PutTo({"new@new.example"});
+  std::vector<std::string> order;
+  for (const QueueAttempt& attempt : Lease(4)) order.push_back(attempt.destination);
+  EXPECT_THAT(order, ElementsAre("new.example", "new.example", "a.example", "a.example"));
+  // New ones without end do not keep the others waiting for ever.
+  clock().Advance(rules::kHeadStart);
+  PutTo({"newer@newer.example"});
+  EXPECT_NE(LeaseOne().destination, "newer.example");
 }
 
 TEST_P(QueueConformance, ADestinationTakesSoManyAttemptsAtATime) {

@@ -487,8 +487,8 @@ void Enqueue(MemoryShared& shared, const NewMessage& message, std::shared_ptr<co
         // A new one.
         ++queue.sites[rules::OwnSiteName(kept.recipient.destination)].destination_count;
       }
-      ++destination.recipient_count;
       rules::AddWaiting(destination, kept.recipient.next_attempt_time);
+      ++destination.recipient_count;
     }
     queued.recipients[kept.recipient.number] = std::move(kept);
   };

@@ -48,10 +48,22 @@ TEST(Destination, IsRememberedForItsHostsAlone) {
 
 TEST(Destination, WaitsSinceTheFirstOfItsRecipientsDoes) {
   Destination destination;
+  destination.recipient_count = 1;
   AddWaiting(destination, kNow + absl::Minutes(2));
   AddWaiting(destination, kNow + absl::Minutes(1));
   AddWaiting(destination, kNow + absl::Minutes(3));
   EXPECT_EQ(destination.waiting_since, kNow + absl::Minutes(1));
+}
+
+TEST(Destination, HasAHeadStartWhenNothingWasThere) {
+  Destination destination;
+  AddWaiting(destination, kNow);
+  EXPECT_EQ(destination.waiting_since, kNow - kHeadStart);
+  // What is in flight may come back.
+  destination = Destination();
+  destination.in_flight_count = 1;
+  AddWaiting(destination, kNow);
+  EXPECT_EQ(destination.waiting_since, kNow);
 }
 
 TEST(Destination, IsShownWithWhatItsSiteTakes) {
