@@ -20,7 +20,7 @@ from mailstead.process import wait_until
 from mailstead.smtp import Smtp
 from mailstead.trace import strip_trace
 
-from composition import Composition, docker
+from composition import REPOSITORY, Composition, docker
 
 CLIENT_TESTS = pathlib.Path(__file__).resolve().parents[1] / "clients"
 PASSWORD = "correct horse battery"
@@ -320,6 +320,43 @@ class FailureTest(ComposeCase):
                 as session:
             got = [strip_trace(session.retr(number)).content for number in (1, session.stat()[0])]
         self.assertEqual([message("before"), message("after")], got)
+
+
+class ApiTest(ComposeCase):
+    def test_a_service_of_another_project_takes_mail_in(self):
+        address = self.new_account()
+        with tempfile.TemporaryDirectory() as folder:
+            # As examples/support-desk/compose.yml says.
+            key = pathlib.Path(folder) / "desk.key"
+            key.write_bytes(composition.mailctl(
+                "key", "create", "support-desk", "--mailbox", address, "--scope", "mail.watch", "--scope", "mail.read",
+                "--scope", "mail.submit", "--scope", "mail.delete", "--out", "-"))
+            self.addCleanup(composition.mailctl, "key", "revoke", "support-desk")
+            project = f"{composition.project}-desk"
+
+            def compose(*words, timeout=600):
+                environment = {**os.environ, "DESK_KEY_FILE": str(key), "DESK_ACCOUNT": address,
+                               "MAILSTEAD_API_NETWORK": f"{composition.project}_api"}
+                done = subprocess.run(["docker", "compose", "--project-name", project, "--progress", "quiet", "-f",
+                                       REPOSITORY / "examples" / "support-desk" / "compose.yml", *words],
+                                      env=environment, capture_output=True, timeout=timeout, check=False)
+                self.assertEqual(0, done.returncode, done.stderr.decode()[-3000:])
+                return done.stdout.decode()
+            compose("build")
+            self.addCleanup(compose, "down", "--volumes", "--timeout", "1")
+            compose("up", "--detach", "--no-build")
+            with smtp() as session:
+                session.deliver(SENDER, address, message("a question"))
+            tickets = wait_until(lambda: compose("exec", "-T", "desk", "ls", "/tickets").split(), timeout=60, interval=0.5,
+                                 what="a ticket")
+            self.assertIn("a question", compose("exec", "-T", "desk", "cat", f"/tickets/{tickets[0]}/ticket.json"))
+
+    def test_only_the_store_is_on_the_network_of_the_api(self):
+        network = f"{composition.project}_api"
+        for service in ("stored", "smtpd", "pop3d", "relay", "resolver", "edge"):
+            for container in composition.replicas(service):
+                networks = composition.inspect(container)["NetworkSettings"]["Networks"]
+                self.assertEqual(service == "stored", network in networks, service)
 
 
 class OwnCertificateTest(ComposeCase):

@@ -1,0 +1,212 @@
+"""examples/support-desk in each of its languages, against the real store: what its README promises, under kill -9 too."""
+
+import email
+import email.message
+import email.policy
+import json
+import os
+import pathlib
+import random
+import shutil
+import tempfile
+import unittest
+
+from mailstead.paths import REPOSITORY, tool
+from mailstead.process import Process, run_tool, wait_until
+from mailstead.registries import npm_install
+from mailstead.stack import StackCase
+
+DESK = REPOSITORY / "examples" / "support-desk"
+KEPT = pathlib.Path(os.environ.get("MAILSTEAD_TEST_EXAMPLES_DIR")
+                    or pathlib.Path(tempfile.gettempdir()) / "mailstead-test-examples")
+SUPPORT, CUSTOMER = "support@example.test", "customer@example.test"
+SCOPES = ("mail.watch", "mail.read", "mail.submit", "mail.delete")
+FILE = bytes(range(256)) * 1000
+
+
+def mail(number, sender=CUSTOMER, **fields):
+    """One with a text, a file with a name that means ill, and characters that need encoding."""
+    message = email.message.EmailMessage(policy=email.policy.SMTP)
+    message["From"], message["To"] = f"Jörg <{sender}>", SUPPORT
+    message["Subject"] = f"Frage № {number}: es geht nicht, und zwar schon seit längerer Zeit an mehreren Geräten"
+    message["Message-ID"] = f"<{number}@customers.example>"
+    for name, value in fields.items():
+        message[name.replace("_", "-")] = value
+    message.set_content(f"Größe {number}\n")
+    message.add_attachment(FILE, maintype="application", subtype="octet-stream", filename="../../etc/paßwd")
+    return message.as_bytes()
+
+
+class DeskCase:
+    """Of each language: what it is started by, and how it is made ready."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.argv, cls.environment = cls.make()
+
+    def setUp(self):
+        self.desks = []
+
+    def start(self, **flags):
+        stack = self.new_stack()
+        stack.add_stored(**flags)
+        stack.add_smtpd()
+        stack.add_accounts("support", "customer")
+        self.key, self.tickets = stack.folder / "desk.key", stack.folder / "tickets"
+        self.make_key(stack.ctl.run)
+        return stack
+
+    def make_key(self, mailctl):
+        """As the README says."""
+        mailctl("key", "create", "support-desk", "--mailbox", SUPPORT, "--out", self.key,
+                *(word for scope in SCOPES for word in ("--scope", scope)))
+
+    def desk(self, stack, **settings):
+        environment = {**self.environment, "DESK_STORE": stack.stored.address, "DESK_KEY_FILE": str(self.key),
+                       "DESK_ACCOUNT": SUPPORT, "DESK_FOLDER": str(self.tickets), **settings}
+        desk = Process(f"desk-{len(self.desks)}", self.argv, environment)
+        self.desks.append(desk)
+        self.addCleanup(lambda: desk.running() and desk.kill())
+        return desk
+
+    def made(self):
+        """The tickets that are there whole."""
+        return [path for path in self.tickets.glob("*") if path.suffix == ""] if self.tickets.exists() else []
+
+    def wait_for_tickets(self, count):
+        wait_until(lambda: len(self.made()) >= count or not any(desk.running() for desk in self.desks), timeout=90,
+                   what=f"{count} tickets; there are {len(self.made())}")
+        self.assertTrue(any(desk.running() for desk in self.desks), self.desks[-1].tail())
+
+    def wait_until_empty(self, stack):
+        wait_until(lambda: not stack.ctl.json("message", "list", SUPPORT)["messages"], timeout=60, what="an empty mailbox")
+
+    def answers(self, stack):
+        """Those that the customer has got, parsed."""
+        listed = stack.ctl.json("message", "list", CUSTOMER)["messages"]
+        texts = [stack.ctl.run("message", "show", CUSTOMER, message["message_id"], text=False).stdout for message in listed]
+        return [email.message_from_bytes(text, policy=email.policy.default) for text in texts]
+
+    def test_a_ticket_and_an_answer_for_each_message(self):
+        stack = self.start()
+        stack.send([SUPPORT], mail(1), sender=CUSTOMER)  # Before there is a desk.
+        self.desk(stack)
+        self.wait_for_tickets(1)
+        stack.send([SUPPORT], mail(2), sender=CUSTOMER)
+        self.wait_for_tickets(2)
+        self.wait_until_empty(stack)
+        texts = []
+        for path in self.made():
+            ticket = json.loads((path / "ticket.json").read_text(encoding="utf-8"))
+            self.assertEqual([CUSTOMER], ticket["from"])
+            self.assertRegex(ticket["subject"], "^Frage № [12]: es geht nicht")
+            self.assertEqual([{"file": "attachment-1", "sent_as": "../../etc/paßwd", "type": "application/octet-stream"}],
+                             ticket["attachments"])
+            self.assertEqual(FILE, (path / "attachment-1").read_bytes())
+            self.assertEqual({"ticket.json", "attachment-1"}, {item.name for item in path.iterdir()})
+            texts.append(ticket["text"].strip())
+        self.assertEqual({"Größe 1", "Größe 2"}, set(texts))
+        answers = self.answers(stack)
+        self.assertEqual({"<1@customers.example>", "<2@customers.example>"}, {answer["In-Reply-To"] for answer in answers})
+        names = {path.name[:8] for path in self.made()}
+        for answer in answers:
+            self.assertEqual("auto-replied", answer["Auto-Submitted"])
+            self.assertEqual(SUPPORT, answer["From"])
+            self.assertRegex(answer["Subject"], r"^\[(%s)\] Frage № [12]: es geht nicht, und zwar .* Geräten$" % "|".join(names))
+            self.assertTrue(answer["Message-ID"] and answer["Date"])
+
+    def test_what_programs_send_is_not_answered(self):
+        stack = self.start()
+        stack.send([SUPPORT], mail(1), sender="")
+        stack.send([SUPPORT], mail(2, Auto_Submitted="auto-generated"), sender=CUSTOMER)
+        stack.send([SUPPORT], mail(3, List_Id="<list.example.test>"), sender=CUSTOMER)
+        stack.send([SUPPORT], mail(4, Precedence="bulk"), sender=CUSTOMER)
+        stack.send([SUPPORT], mail(5, sender="nobody@example.test"), sender="nobody@example.test")  # Cannot be answered.
+        stack.send([SUPPORT], mail(6), sender=CUSTOMER)
+        self.desk(stack)
+        self.wait_for_tickets(6)
+        self.wait_until_empty(stack)
+        self.assertEqual(["<6@customers.example>"], [answer["In-Reply-To"] for answer in self.answers(stack)])
+
+    def test_over_tls(self):
+        stack = self.new_stack()
+        certificate, certificate_key = stack.authority.issue("localhost")
+        stack.add_stored(tls_cert=certificate, tls_key=certificate_key)
+        store = f"localhost:{stack.stored.ports['store']}"
+
+        def mailctl(*words, input=None):
+            stack.ctl.run(*words, "--store", store, "--tls_ca", stack.authority.cert, input=input)
+
+        self.key, self.tickets = stack.folder / "desk.key", stack.folder / "tickets"
+        mailctl("domain", "add", "example.test")
+        mailctl("account", "add", SUPPORT, "--no_password")
+        self.make_key(mailctl)
+        mailctl("deliver", "--from", "somebody@elsewhere.test", "--to", SUPPORT, input=mail(1))
+        self.desk(stack, DESK_STORE=store, DESK_CA_FILE=str(stack.authority.cert))
+        self.wait_for_tickets(1)
+
+    def test_killed_at_any_moment_nothing_is_lost_or_twice(self):
+        stack = self.start()
+        dice = random.Random(20261129)
+        count = 0
+        # Two desks, one of them at work, in one folder; either may die, and so may the store.
+        desks = [self.desk(stack), self.desk(stack)]
+        for i in range(8):
+            for _ in range(4):
+                count += 1
+                stack.send([SUPPORT], mail(count), sender=CUSTOMER)
+            wait_until(lambda: len(self.made()) >= count - dice.randrange(4), timeout=90, what="progress")
+            victim = dice.randrange(2)
+            desks[victim].kill()
+            if i % 3 == 2:
+                stack.stored.kill()
+                stack.stored.restart()
+                stack.smtpd.wait_ready()
+            desks[victim] = self.desk(stack)
+        self.wait_for_tickets(count)
+        self.wait_until_empty(stack)
+        self.assertEqual(count, len(self.made()))
+        about = [json.loads((path / "ticket.json").read_text(encoding="utf-8")) for path in self.made()]
+        self.assertEqual({f"Größe {number}" for number in range(1, count + 1)}, {ticket["text"].strip() for ticket in about})
+        for path in self.made():
+            self.assertEqual(FILE, (path / "attachment-1").read_bytes())
+        answered = sorted(answer["In-Reply-To"] for answer in self.answers(stack))
+        self.assertEqual(sorted(f"<{number}@customers.example>" for number in range(1, count + 1)), answered)
+
+
+class PythonTest(DeskCase, StackCase):
+
+    @classmethod
+    def make(cls):
+        stubs = KEPT / "python-stubs"
+        shutil.rmtree(stubs, ignore_errors=True)
+        done = run_tool([DESK / "python" / "stubs", stubs])
+        assert done.returncode == 0, done.stderr.decode()
+        return ["/usr/bin/python3", str(DESK / "python" / "desk.py")], {"DESK_STUBS": str(stubs)}
+
+
+class NodeTest(DeskCase, StackCase):
+
+    @classmethod
+    def make(cls):
+        # Beside its modules, as npm has them; the program is the one of examples/.
+        folder = KEPT / "node"
+        npm_install(DESK / "node", folder)
+        shutil.copy(DESK / "node" / "desk.js", folder / "desk.js")
+        return [tool("node"), str(folder / "desk.js")], {"DESK_PROTO": str(REPOSITORY / "proto")}
+
+
+class CppTest(DeskCase, StackCase):
+
+    @classmethod
+    def make(cls):
+        folder = KEPT / "cpp"
+        for argv in (["cmake", "-S", DESK / "cpp", "-B", folder, "-G", "Ninja", "-DCMAKE_CXX_COMPILER_LAUNCHER=ccache"],
+                     ["cmake", "--build", folder]):
+            done = run_tool([tool(argv[0]), *argv[1:]], timeout=500)
+            assert done.returncode == 0, (done.stdout + done.stderr).decode()[-4000:]
+        return [str(folder / "desk")], {}
+
+
+if __name__ == "__main__":
+    unittest.main()
