@@ -12,6 +12,7 @@ namespace {
 // What waits for a thread. More is answered RESOURCE_EXHAUSTED at once.
 constexpr size_t kMaxQueuedHashes = 4096;
 constexpr size_t kMaxQueuedSignatures = 4096;
+constexpr size_t kMaxQueuedParses = 4096;
 
 size_t HashThreads(size_t wanted) {
   // Logins and large messages are hashed while an import of accounts keeps as many threads busy as there are
@@ -33,6 +34,7 @@ Core::Core(engine::Engine& engine, Executor& executor, const Clock& clock, CoreO
       clock(clock),
       hash_pool(HashThreads(options.hash_threads), kMaxQueuedHashes),
       sign_pool(std::max(1u, std::thread::hardware_concurrency()), kMaxQueuedSignatures),
+      parse_pool(std::max(1u, std::thread::hardware_concurrency()), kMaxQueuedParses),
       directory(engine.directory(), clock, options.scram_iterations, hash_pool, executor, &login_changes),
       srs(engine.srs(), engine.directory(), clock, options.secrets_key, std::move(options.srs)),
       sending(engine.sending(), clock, options.sending),

@@ -79,6 +79,8 @@ struct Core {
   WorkerPool hash_pool;
   // Apart from logins and large messages, which take much longer.
   WorkerPool sign_pool;
+  // Reads messages as programs for mail do.
+  WorkerPool parse_pool;
   LoginChanges login_changes;
   Directory directory;
   Srs srs;
