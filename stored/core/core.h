@@ -16,6 +16,7 @@
 #include "stored/core/grant.h"
 #include "stored/core/intake.h"
 #include "stored/core/login_changes.h"
+#include "stored/core/mail_reader.h"
 #include "stored/core/maildrops.h"
 #include "stored/core/notices.h"
 #include "stored/core/queue.h"
@@ -79,8 +80,6 @@ struct Core {
   WorkerPool hash_pool;
   // Apart from logins and large messages, which take much longer.
   WorkerPool sign_pool;
-  // Reads messages as programs for mail do.
-  WorkerPool parse_pool;
   LoginChanges login_changes;
   Directory directory;
   Srs srs;
@@ -102,6 +101,7 @@ struct Core {
   DkimSigner dkim_signer;
   OutboundQueue queue;
   TlsReports tls_reports;
+  MailReader mail_reader;
 };
 
 }  // namespace mailstead::stored
