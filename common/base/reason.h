@@ -39,6 +39,7 @@ inline constexpr absl::string_view kReasonGrantInvalid = "GRANT_INVALID";
 inline constexpr absl::string_view kReasonDomainNotFound = "DOMAIN_NOT_FOUND";
 inline constexpr absl::string_view kReasonAliasNotFound = "ALIAS_NOT_FOUND";
 inline constexpr absl::string_view kReasonMessageNotFound = "MESSAGE_NOT_FOUND";
+inline constexpr absl::string_view kReasonPartNotFound = "PART_NOT_FOUND";
 inline constexpr absl::string_view kReasonSessionNotFound = "SESSION_NOT_FOUND";
 inline constexpr absl::string_view kReasonLockoutNotFound = "LOCKOUT_NOT_FOUND";
 inline constexpr absl::string_view kReasonSessionEnded = "SESSION_ENDED";

@@ -61,6 +61,10 @@ inline constexpr Method<v1::ResolveAddressRequest, v1::ResolveAddressResponse> k
 // Several requests.
 inline constexpr Method<v1::DeliverMessageRequest, v1::DeliverMessageResponse> kDeliverMessage{
     "mailstead.store.v1.MessageService/DeliverMessage"};
+inline constexpr Method<v1::GetMessageRequest, v1::Message> kGetMessage{
+    "mailstead.store.v1.MessageService/GetMessage"};
+inline constexpr Method<v1::BatchGetMessagesRequest, v1::BatchGetMessagesResponse> kBatchGetMessages{
+    "mailstead.store.v1.MessageService/BatchGetMessages"};
 inline constexpr Method<v1::ListMessagesRequest, v1::ListMessagesResponse> kListMessages{
     "mailstead.store.v1.MessageService/ListMessages"};
 // Several responses.

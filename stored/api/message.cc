@@ -5,7 +5,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/base/reason.h"
@@ -18,21 +17,11 @@
 #include "stored/api/send_message.h"
 #include "stored/api/visible.h"
 #include "stored/core/limits.h"
-#include "stored/core/paging.h"
 
 namespace mailstead::stored {
 namespace {
 
 namespace v1 = store::v1;
-
-// What a summary holds, beside some numbers and times.
-size_t SizeOf(const engine::MessageSummary& message) {
-  size_t size = sizeof(message) + message.reverse_path.size();
-  for (const EnvelopeRecipient& recipient : message.recipients) {
-    size += sizeof(recipient) + recipient.address.size() + recipient.original_recipient.size();
-  }
-  return size;
-}
 
 absl::StatusOr<Piece> PieceOf(v1::DeliverMessageRequest& request) {
   Piece piece;
@@ -119,43 +108,6 @@ Task<absl::Status> DeliverMessage(Environment& environment, rpc::Call& call,
   ToProto(taken.receipt.deliver_time, *response.mutable_deliver_time());
   response.set_mailbox_count(taken.mailbox_count);
   co_return absl::OkStatus();
-}
-
-Task<absl::Status> ListMessages(Environment& environment, rpc::Call& call, const v1::ListMessagesRequest& request,
-                                v1::ListMessagesResponse& response) {
-  CO_ASSIGN_OR_RETURN(const engine::Account account,
-                      co_await FindAccount(environment, call, request.account()));
-  CO_ASSIGN_OR_RETURN(const size_t page_size, CheckPageSize(request.page_size()));
-  const std::string listing = absl::StrCat("messages/", account.id.value);
-  CO_ASSIGN_OR_RETURN(const std::string token, ReadPageToken(listing, request.page_token()));
-  MessageId after;
-  if (!token.empty() && !absl::SimpleAtoi(token, &after.value)) {
-    co_return FieldError("page_token", "must be the next_page_token of the page before");
-  }
-  const auto list = [&environment, &account](MessageId behind, size_t limit) {
-    return environment.core.engine.messages().List(account.id, behind, limit);
-  };
-  const auto key = [](const engine::MessageSummary& message) { return message.id; };
-  CO_ASSIGN_OR_RETURN(const Gathered<engine::MessageSummary> page,
-                      co_await Gather<engine::MessageSummary>(after, page_size, list, key, SizeOf));
-  if (page.more) {
-    response.set_next_page_token(MakePageToken(listing, absl::StrCat(page.items.back().id.value)));
-  }
-  for (const engine::MessageSummary& message : page.items) ToProto(message, *response.add_messages());
-  co_return absl::OkStatus();
-}
-
-Task<absl::Status> FetchMessage(Environment& environment, rpc::Call& call,
-                                const v1::FetchMessageRequest& request,
-                                rpc::Writer<v1::FetchMessageResponse>& pieces) {
-  if (request.message_id() < 1) co_return FieldError("message_id", "must be set");
-  if (request.read_offset() < 0) co_return FieldError("read_offset", "must not be negative");
-  if (request.read_limit() < 0) co_return FieldError("read_limit", "must not be negative");
-  CO_ASSIGN_OR_RETURN(const engine::Account account,
-                      co_await FindAccount(environment, call, request.account()));
-  const auto introduce = [](const engine::MessageReader&, v1::FetchMessageResponse&) {};
-  co_return co_await SendMessage(environment, call, account.id, MessageId{request.message_id()},
-                                 request.read_offset(), request.read_limit(), introduce, pieces);
 }
 
 Task<absl::Status> DeleteMessages(Environment& environment, rpc::Call& call,

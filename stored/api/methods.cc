@@ -102,6 +102,8 @@ void AddMethods(Environment& environment, rpc::MethodTable& table) {
   store("DirectoryService/DeleteAlias", kDirectoryWrite, kAudited, kSmallCost, DeleteAlias);
   store("DirectoryService/ResolveAddress", kDirectoryRead, kPlain, kSmallCost, ResolveAddress);
   store("MessageService/DeliverMessage", kMailDeliver, kAudited, kMessageCost, DeliverMessage);
+  store("MessageService/GetMessage", kMailRead, kPlain, kListingCost, GetMessage);
+  store("MessageService/BatchGetMessages", kMailRead, kPlain, kListingCost, BatchGetMessages);
   store("MessageService/ListMessages", kMailRead, kPlain, kListingCost, ListMessages);
   store("MessageService/FetchMessage", kMailRead, kPlain, kMessageCost, FetchMessage);
   store("MessageService/DeleteMessages", kMailDelete, kAudited, kSmallCost, DeleteMessages);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -53,25 +54,32 @@ Task<absl::Status> SendPieces(Environment& environment, rpc::Call& call, engine:
   co_return absl::OkStatus();
 }
 
-// The message from `offset`, at most `limit` bytes of it (0: to its end). OutOfRange past the end; the errors of CheckFits.
-template <typename Response, typename Introduce>
-Task<absl::Status> SendMessage(Environment& environment, rpc::Call& call, AccountId account,
-                               MessageId message, int64_t offset, int64_t limit, Introduce introduce,
-                               rpc::Writer<Response>& pieces) {
+// NotFound with kReasonMessageNotFound.
+inline Task<absl::StatusOr<std::unique_ptr<engine::MessageReader>>> OpenToRead(Environment& environment,
+                                                                               AccountId account,
+                                                                               MessageId message) {
   auto reader = co_await environment.core.engine.messages().Open(account, message);
   if (absl::IsNotFound(reader.status())) {
     co_return WithReason(absl::NotFoundError(absl::StrCat("there is no message ", message.value)),
                          kReasonMessageNotFound);
   }
-  if (!reader.ok()) co_return reader.status();
-  const int64_t left = (*reader)->size_bytes() - offset;
+  co_return reader;
+}
+
+// The message from `offset`, at most `limit` bytes of it (0: to its end). OutOfRange past the end; the errors of CheckFits.
+template <typename Response, typename Introduce>
+Task<absl::Status> SendMessage(Environment& environment, rpc::Call& call, AccountId account,
+                               MessageId message, int64_t offset, int64_t limit, Introduce introduce,
+                               rpc::Writer<Response>& pieces) {
+  CO_ASSIGN_OR_RETURN(const auto reader, co_await OpenToRead(environment, account, message));
+  const int64_t left = reader->size_bytes() - offset;
   if (left < 0) co_return absl::OutOfRangeError("read_offset is past the end");
   const int64_t wanted = limit == 0 ? left : std::min(left, limit);
   CO_RETURN_IF_ERROR(CheckFits(call, wanted));
   Response first;
-  introduce(**reader, first);
+  introduce(*reader, first);
   const absl::Status sent =
-      co_await SendPieces(environment, call, **reader, offset, offset + wanted, std::move(first), pieces);
+      co_await SendPieces(environment, call, *reader, offset, offset + wanted, std::move(first), pieces);
   LogDamage(account, message, sent);
   co_return sent;
 }

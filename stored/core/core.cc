@@ -12,6 +12,8 @@ namespace {
 // What waits for a thread. More is answered RESOURCE_EXHAUSTED at once.
 constexpr size_t kMaxQueuedHashes = 4096;
 constexpr size_t kMaxQueuedSignatures = 4096;
+// Of answers that hold a message, at a time.
+constexpr size_t kReadingBytes = 256 << 20;
 
 size_t HashThreads(size_t wanted) {
   // Logins and large messages are hashed while an import of accounts keeps as many threads busy as there are
@@ -54,7 +56,8 @@ Core::Core(engine::Engine& engine, Executor& executor, const Clock& clock, CoreO
       dkim_keys(engine.dkim(), engine.directory(), clock, options.secrets_key, hash_pool, executor),
       dkim_signer(dkim_keys, engine.dkim(), engine.directory(), engine.queue(), clock, sign_pool, executor),
       queue(engine.queue(), routes, intake, notices, clock, Clock::Steady(), timers, executor),
-      tls_reports(engine.tls_reports(), intake, clock, options.host_name, std::move(options.tls_reports)) {
+      tls_reports(engine.tls_reports(), intake, clock, options.host_name, std::move(options.tls_reports)),
+      mail_reader(std::max(1u, std::thread::hardware_concurrency()), executor, kReadingBytes) {
   recipients.UseSrs(srs);
   queue.UseSrs(srs);
   queue.UseSending(sending);

@@ -16,6 +16,7 @@
 #include "stored/core/grant.h"
 #include "stored/core/intake.h"
 #include "stored/core/login_changes.h"
+#include "stored/core/mail_reader.h"
 #include "stored/core/maildrops.h"
 #include "stored/core/notices.h"
 #include "stored/core/queue.h"
@@ -100,6 +101,7 @@ struct Core {
   DkimSigner dkim_signer;
   OutboundQueue queue;
   TlsReports tls_reports;
+  MailReader mail_reader;
 };
 
 }  // namespace mailstead::stored

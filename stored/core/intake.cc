@@ -373,10 +373,12 @@ absl::Status Intake::CheckContent(absl::string_view bytes) {
 Task<absl::Status> Intake::Hash(const std::string& bytes) {
   if (bytes.size() <= kMaxHashedAtOnceBytes) {
     sha256_.Update(bytes);
+    digest_.Feed(bytes);
     co_return absl::OkStatus();
   }
   const auto hash = [this, &bytes] {
     sha256_.Update(bytes);
+    digest_.Feed(bytes);
     return true;
   };
   co_return (co_await Offload(context_.pool, context_.executor, hash)).status();
@@ -493,6 +495,7 @@ Task<absl::StatusOr<engine::NewMessage>> Intake::MakeMessage(std::string trace) 
   CO_ASSIGN_OR_RETURN(message.copies, co_await MakeCopies());
   message.delivery_scope = scope_;
   message.envelope = envelope_;
+  message.searched = digest_.Finish(trace);
   message.trace = std::move(trace);
   message.sha256 = sha256_.Finish();
   message.fingerprint = DeliveryFingerprint(message.sha256, envelope_);

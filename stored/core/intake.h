@@ -39,6 +39,7 @@
 #include "common/text/line_check.h"
 #include "common/text/line_length.h"
 #include "stored/core/digest.h"
+#include "stored/core/message_digest.h"
 #include "stored/core/recipients.h"
 #include "stored/core/routes.h"
 #include "stored/engine/engine.h"
@@ -216,6 +217,7 @@ class Intake {
   HeaderReader beginning_;
   bool first_line_ended_ = false;
   Sha256Stream sha256_;
+  MessageDigest digest_;
   engine::Content content_;
 };
 

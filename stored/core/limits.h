@@ -84,4 +84,15 @@ inline constexpr size_t kMaxKeyRecords = 10;
 
 inline constexpr size_t kMaxDeleteMessages = 10'000;
 
+// proto: BatchGetMessagesRequest.
+inline constexpr size_t kMaxBatchMessages = 100;
+// proto: MessageFilter. What is kept of a subject or Message-ID is no longer (stored/engine/searched.h).
+inline constexpr size_t kMaxFilterTextBytes = 998;
+// Of a search: looked at by the engine in one step, which takes a thread of it some milliseconds; and in one call, which ends
+// with a page that may have fewer messages than were asked for.
+inline constexpr size_t kSearchStepMessages = 1000;
+inline constexpr size_t kMaxSearchedMessages = 20'000;
+// Of messages whose header is not kept: what one call reads of them, and some more at the end.
+inline constexpr int64_t kMaxSearchedBytes = 8 << 20;
+
 }  // namespace mailstead::stored

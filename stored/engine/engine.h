@@ -32,6 +32,7 @@
 #include "stored/engine/tls_report.h"
 #include "stored/engine/sts.h"
 #include "stored/engine/dkim.h"
+#include "stored/engine/search.h"
 #include "stored/engine/types.h"
 
 namespace mailstead::engine {
@@ -123,6 +124,10 @@ class MessageEngine {
   // Oldest first, those after `after`. NotFound (account).
   virtual Task<absl::StatusOr<std::vector<MessageSummary>>> List(AccountId account, MessageId after,
                                                                  size_t limit) = 0;
+  // NotFound.
+  virtual Task<absl::StatusOr<MessageSummary>> Find(AccountId account, MessageId message) = 0;
+  // A bounded step of a search. NotFound (account).
+  virtual Task<absl::StatusOr<FoundMessages>> Search(AccountId account, MessageSearch search) = 0;
   // NotFound.
   virtual Task<absl::StatusOr<std::unique_ptr<MessageReader>>> Open(AccountId account, MessageId message) = 0;
   // Those that exist. NotFound (account). Aborted with kReasonMaildropInUse.

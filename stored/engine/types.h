@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 #include "common/mail/envelope.h"
 #include "common/store/ids.h"
+#include "stored/engine/searched.h"
 
 namespace mailstead::engine {
 
@@ -186,6 +187,8 @@ struct NewMessage {
   bool room_promised = false;
   // Why it cannot be stored, unless it has been already: then there need be no copies.
   absl::Status refusal;
+  // Of its header.
+  SearchedFields searched;
 };
 
 // A message that the store makes itself, with its content.
@@ -224,6 +227,7 @@ struct MessageSummary {
   std::string reverse_path;
   std::vector<EnvelopeRecipient> recipients;  // those that led to this mailbox
   std::string sha256;                         // of the content, 32 bytes
+  SearchedFields searched;
 };
 
 struct MaildropEntry {

@@ -178,6 +178,7 @@ Entry EntryOf(const engine::NewMessage& message, const engine::NewCopy& copy, in
   entry.prefix = copy.prefix;
   entry.deliver_time = Kept(message.deliver_time);
   entry.sha256 = message.sha256;
+  entry.searched = message.searched;
   const Envelope& envelope = message.envelope;
   entry.envelope.delivery_id = envelope.delivery_id;
   entry.envelope.reverse_path = envelope.reverse_path;
@@ -205,7 +206,8 @@ engine::MessageSummary SummaryOf(MessageId id, const Entry& entry) {
           entry.envelope.delivery_id,
           entry.envelope.reverse_path,
           entry.envelope.recipients,
-          entry.sha256};
+          entry.sha256,
+          entry.searched};
 }
 
 engine::MaildropEntry MaildropEntryOf(MessageId id, const Entry& entry) {

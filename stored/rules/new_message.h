@@ -58,6 +58,7 @@ struct Entry {
   std::string sha256;
   // With those of its recipients that led to this mailbox.
   Envelope envelope;
+  engine::SearchedFields searched;
   // Set by stores of earlier versions only: the last line has no end, and POP3 adds one.
   bool unfinished = false;
 

@@ -285,6 +285,12 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
                                                      size_t limit) override {
       return faults_.Run("Messages.List", behind_.List(account, after, limit));
     }
+    Result<engine::MessageSummary> Find(AccountId account, MessageId message) override {
+      return faults_.Run("Messages.Find", behind_.Find(account, message));
+    }
+    Result<engine::FoundMessages> Search(AccountId account, engine::MessageSearch search) override {
+      return faults_.Run("Messages.Search", behind_.Search(account, std::move(search)));
+    }
     Result<std::unique_ptr<engine::MessageReader>> Open(AccountId account, MessageId message) override {
       auto reader = co_await faults_.Run("Messages.Open", behind_.Open(account, message));
       if (!reader.ok()) co_return reader;

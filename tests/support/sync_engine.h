@@ -88,6 +88,12 @@ class SyncEngine {
   absl::StatusOr<std::vector<MessageSummary>> ListMessages(AccountId account, MessageId after, size_t limit) {
     return BlockOn(engine_.messages().List(account, after, limit));
   }
+  absl::StatusOr<MessageSummary> FindMessage(AccountId account, MessageId message) {
+    return BlockOn(engine_.messages().Find(account, message));
+  }
+  absl::StatusOr<FoundMessages> Search(AccountId account, MessageSearch search) {
+    return BlockOn(engine_.messages().Search(account, std::move(search)));
+  }
   absl::StatusOr<std::unique_ptr<MessageReader>> OpenMessage(AccountId account, MessageId message) {
     return BlockOn(engine_.messages().Open(account, message));
   }

@@ -65,6 +65,10 @@ struct Part {
   absl::string_view Find(absl::string_view parameter) const;
 };
 
+// Whether people see it as a file that came with the message: its disposition says so, or it has a file name and is no
+// image with a Content-ID, as texts show them in their midst. No multipart is one.
+bool IsAttachment(const Part& part);
+
 struct Message {
   std::vector<Field> fields;
   // Never empty; a part comes in front of those that it holds, and these in their order.

@@ -36,6 +36,11 @@ class Parser {
   // The message has ended. Once.
   Message Finish();
 
+  // Before Finish: what there is so far. Of parts that have not ended all but their ends; of the last one, while
+  // in_header, nothing yet but where it begins.
+  const Message& so_far() const { return message_; }
+  bool in_header() const { return in_header_; }
+
  private:
   // A part whose end is not there yet. The last one is where we are.
   struct OpenPart {

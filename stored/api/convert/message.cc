@@ -1,5 +1,6 @@
 #include "stored/api/convert/message.h"
 
+#include "stored/api/convert/parsed_message.h"
 #include "stored/api/convert/values.h"
 
 namespace mailstead::stored {
@@ -15,6 +16,17 @@ void ToProto(const engine::MessageSummary& message, v1::MessageSummary& proto) {
   for (const EnvelopeRecipient& recipient : message.recipients) proto.add_recipients(recipient.address);
   proto.set_sha256(message.sha256);
   proto.set_content_size_bytes(message.content_bytes);
+  const engine::SearchedFields& searched = message.searched;
+  if (!searched.known) return;
+  proto.set_subject(searched.subject);
+  for (const engine::SearchedAddress& from : searched.from) {
+    v1::MailAddress& added = *proto.add_from_addresses();
+    added.set_display_name(from.name);
+    added.set_address(from.address);
+  }
+  proto.set_header_message_id(searched.message_id);
+  if (searched.date.has_value() && IsTimestamp(*searched.date)) ToProto(*searched.date, *proto.mutable_date());
+  proto.mutable_has_attachment()->set_value(searched.has_attachment);
 }
 
 v1::DeliverOutcome OutcomeOf(const engine::Receipt& receipt) {

@@ -205,6 +205,8 @@ class MemoryMessages final : public MessageEngine {
   Task<absl::StatusOr<Settlement>> Settle(std::string delivery_scope, std::string delivery_id) override;
   Task<absl::StatusOr<std::vector<MessageSummary>>> List(AccountId account, MessageId after,
                                                          size_t limit) override;
+  Task<absl::StatusOr<MessageSummary>> Find(AccountId account, MessageId message) override;
+  Task<absl::StatusOr<FoundMessages>> Search(AccountId account, MessageSearch search) override;
   Task<absl::StatusOr<std::unique_ptr<MessageReader>>> Open(AccountId account, MessageId message) override;
   Task<absl::StatusOr<DeletedMessages>> Delete(AccountId account, std::vector<MessageId> messages) override;
 

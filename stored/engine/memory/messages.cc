@@ -7,6 +7,7 @@
 #include "common/base/random.h"
 #include "common/base/status.h"
 #include "stored/engine/memory/engine_impl.h"
+#include "stored/rules/search.h"
 
 namespace mailstead::engine {
 namespace {
@@ -78,6 +79,37 @@ void StoreNotices(MemoryShared& shared, const std::vector<NewNotice>& notices, R
     if (is_so && Store(shared, notices[i].message, notices[i].content).ok()) continue;
     receipt.notices_left_out.push_back(i);
   }
+}
+
+FoundMessages SearchIn(const std::map<MessageId, KeptMessage>& messages, const MessageSearch& search) {
+  FoundMessages found;
+  size_t looked = 0;
+  // False: the step ends here.
+  const auto look = [&](MessageId id, const rules::Entry& entry) {
+    if (looked == search.look_limit || found.messages.size() == search.limit) return false;
+    ++looked;
+    found.last = id;
+    if (rules::Matches(search.filter, entry)) found.messages.push_back(rules::SummaryOf(id, entry));
+    return true;
+  };
+  const auto first = messages.upper_bound(search.after);
+  const auto end = search.before.value == 0 ? messages.end() : messages.lower_bound(search.before);
+  if (search.before.value != 0 && search.before <= search.after) {
+    found.done = true;
+    return found;
+  }
+  if (search.newest_first) {
+    for (auto it = end; it != first;) {
+      --it;
+      if (!look(it->first, it->second.entry)) return found;
+    }
+  } else {
+    for (auto it = first; it != end; ++it) {
+      if (!look(it->first, it->second.entry)) return found;
+    }
+  }
+  found.done = true;
+  return found;
 }
 
 }  // namespace
@@ -208,6 +240,31 @@ Task<absl::StatusOr<std::vector<MessageSummary>>> MemoryMessages::List(AccountId
   }
   co_await shared_.End();
   co_return page;
+}
+
+Task<absl::StatusOr<MessageSummary>> MemoryMessages::Find(AccountId account, MessageId message) {
+  absl::StatusOr<MessageSummary> found = absl::NotFoundError("no such message");
+  {
+    State& state = shared_.state();
+    absl::MutexLock lock(&state.mutex);
+    const KeptAccount* kept = state.Find(account);
+    if (kept != nullptr && kept->messages.contains(message)) {
+      found = rules::SummaryOf(message, kept->messages.at(message).entry);
+    }
+  }
+  co_await shared_.End();
+  co_return found;
+}
+
+Task<absl::StatusOr<FoundMessages>> MemoryMessages::Search(AccountId account, MessageSearch search) {
+  absl::StatusOr<FoundMessages> found = rules::NoAccount(absl::StrCat(account.value));
+  {
+    State& state = shared_.state();
+    absl::MutexLock lock(&state.mutex);
+    if (const KeptAccount* kept = state.Find(account)) found = SearchIn(kept->messages, search);
+  }
+  co_await shared_.End();
+  co_return found;
 }
 
 Task<absl::StatusOr<std::unique_ptr<MessageReader>>> MemoryMessages::Open(AccountId account,

@@ -175,15 +175,30 @@ absl::Status MailboxView::Scan(
   return use_.Outcome(it_->status());
 }
 
-absl::StatusOr<MessageId> MailboxView::Last(int64_t end) {
-  it_->SeekForPrev(ToSlice(MessageKey(account_, MessageId{end - 1})));
-  while (it_->Valid()) {
+absl::Status MailboxView::ScanBack(
+    int64_t end, absl::FunctionRef<absl::StatusOr<bool>(MessageId message, absl::string_view value)> visit) {
+  const int64_t from = (end == 0 ? std::numeric_limits<int64_t>::max() : end) - 1;
+  for (it_->SeekForPrev(ToSlice(MessageKey(account_, MessageId{from}))); it_->Valid();) {
     ASSIGN_OR_RETURN(const std::optional<MessageRun> hidden, HidingRun());
-    if (!hidden.has_value()) return MessageOfKey(ToView(it_->key()));
-    it_->SeekForPrev(ToSlice(MessageKey(account_, MessageId{hidden->first.value - 1})));
+    if (hidden.has_value()) {
+      it_->SeekForPrev(ToSlice(MessageKey(account_, MessageId{hidden->first.value - 1})));
+      continue;
+    }
+    ASSIGN_OR_RETURN(const bool go_on, visit(MessageOfKey(ToView(it_->key())), ToView(it_->value())));
+    if (!go_on) return absl::OkStatus();
+    it_->Prev();
   }
-  RETURN_IF_ERROR(use_.Outcome(it_->status()));
-  return MessageId();
+  return use_.Outcome(it_->status());
+}
+
+absl::StatusOr<MessageId> MailboxView::Last(int64_t end) {
+  MessageId last;
+  const auto take = [&last](MessageId message, absl::string_view) -> absl::StatusOr<bool> {
+    last = message;
+    return false;
+  };
+  RETURN_IF_ERROR(ScanBack(end, take));
+  return last;
 }
 
 absl::Status ScanMessages(

@@ -72,6 +72,9 @@ class MailboxView {
   absl::Status Scan(
       MessageId first, int64_t end,
       absl::FunctionRef<absl::StatusOr<bool>(MessageId message, absl::string_view value)> visit);
+  // The other way around: those before `end` (0: all), the last one first.
+  absl::Status ScanBack(
+      int64_t end, absl::FunctionRef<absl::StatusOr<bool>(MessageId message, absl::string_view value)> visit);
   // The last message before `end`; 0: there is none.
   absl::StatusOr<MessageId> Last(int64_t end);
 

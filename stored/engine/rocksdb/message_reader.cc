@@ -137,19 +137,24 @@ absl::Status RocksDbReader::LoadChunk(const Database::Use& use, uint32_t chunk) 
   return absl::OkStatus();
 }
 
-absl::StatusOr<OpenedMessage> OpenMessage(const Database::Use& use, Database& database, Readers& readers,
-                                          AccountId account, MessageId message) {
+absl::StatusOr<MessageRecord> FindMessage(const Database::Use& use, AccountId account, MessageId message) {
   std::string bytes;
   // The entries of a deleted mailbox are swept later: it is gone when its record is.
   ASSIGN_OR_RETURN(const bool mailbox_exists, use.Find(Family::kMailbox, MailboxKey(account), bytes));
   if (!mailbox_exists) return absl::NotFoundError("no such mailbox");
   ASSIGN_OR_RETURN(const bool hidden, IsHidden(use, account, message));
   if (hidden) return absl::NotFoundError("no such message");
-  // Bodies never change and ids are never used again, so all that a commit in between can do is to delete.
-  const std::string key = MessageKey(account, message);
-  ASSIGN_OR_RETURN(auto record, FindRecord<MessageRecord>(use, Family::kMessage, key));
+  ASSIGN_OR_RETURN(auto record,
+                   FindRecord<MessageRecord>(use, Family::kMessage, MessageKey(account, message)));
   if (!record.has_value()) return absl::NotFoundError("no such message");
-  return OpenRecord(use, database, readers, *std::move(record), Family::kMessage, key);
+  return *std::move(record);
+}
+
+absl::StatusOr<OpenedMessage> OpenMessage(const Database::Use& use, Database& database, Readers& readers,
+                                          AccountId account, MessageId message) {
+  // Bodies never change and ids are never used again, so all that a commit in between can do is to delete.
+  ASSIGN_OR_RETURN(MessageRecord record, FindMessage(use, account, message));
+  return OpenRecord(use, database, readers, std::move(record), Family::kMessage, MessageKey(account, message));
 }
 
 absl::StatusOr<OpenedMessage> OpenQueued(const Database::Use& use, Database& database, Readers& readers,

@@ -49,6 +49,9 @@ class RocksDbReader final : public MessageReader {
   std::string chunk_bytes_;
 };
 
+// What is kept of a message. NotFound when the account or the message is not there.
+absl::StatusOr<MessageRecord> FindMessage(const Database::Use& use, AccountId account, MessageId message);
+
 // A reader that has been started, and the record that it was opened on. NotFound when the account or the message is not
 // there.
 struct OpenedMessage {

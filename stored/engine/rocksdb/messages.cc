@@ -14,6 +14,7 @@
 #include "stored/rules/directory.h"
 #include "stored/rules/new_message.h"
 #include "stored/rules/receipt.h"
+#include "stored/rules/search.h"
 
 namespace mailstead::engine {
 namespace {
@@ -22,6 +23,43 @@ namespace {
 constexpr size_t kPackedAtOnceBytes = 16 << 10;
 // Entries listed at once on the caller's thread, when they are in memory.
 constexpr size_t kFewEntries = 32;
+
+// A step of a search.
+absl::StatusOr<FoundMessages> SearchNow(const Database::Use& use, AccountId account, const MessageSearch& search) {
+  FoundMessages found;
+  std::string bytes;
+  ASSIGN_OR_RETURN(const bool exists, use.Find(Family::kMailbox, MailboxKey(account), bytes));
+  if (!exists) return rules::NoAccount(absl::StrCat(account.value));
+  found.done = true;
+  constexpr int64_t kLast = std::numeric_limits<int64_t>::max();
+  if (search.after.value == kLast || (search.before.value != 0 && search.before <= search.after)) return found;
+  size_t looked = 0;
+  MessageRecord record;
+  const auto look = [&](MessageId message, absl::string_view value) -> absl::StatusOr<bool> {
+    if (message <= search.after) return false;
+    if (looked == search.look_limit || found.messages.size() == search.limit) {
+      found.done = false;
+      return false;
+    }
+    ++looked;
+    found.last = message;
+    RETURN_IF_ERROR(Decode(value, record));
+    if (rules::Matches(search.filter, record.entry)) {
+      found.messages.push_back(rules::SummaryOf(message, record.entry));
+    }
+    return true;
+  };
+  // One that passes over most leaves the cache to others.
+  MailboxView view(use, account, search.look_limit > search.limit ? ScanSize::kVeryMuch : ScanSize::kUsual);
+  RETURN_IF_ERROR(view.Begin());
+  if (search.newest_first) {
+    RETURN_IF_ERROR(view.ScanBack(search.before.value, look));
+  } else {
+    RETURN_IF_ERROR(view.Scan(MessageId{search.after.value + 1}, search.before.value, look));
+  }
+  return found;
+}
+
 // By the operator, of a maildrop that nobody holds.
 class DeleteChange final : public DeletingChange {
  public:
@@ -109,6 +147,20 @@ Task<absl::StatusOr<std::vector<MessageSummary>>> RocksDbMessages::List(AccountI
     return messages;
   };
   if (limit <= kFewEntries) co_return co_await shared_.InMemoryFirst(read);
+  co_return co_await shared_.OnDisk(read);
+}
+
+Task<absl::StatusOr<MessageSummary>> RocksDbMessages::Find(AccountId account, MessageId message) {
+  const auto read = [=](const Database::Use& use) -> absl::StatusOr<MessageSummary> {
+    ASSIGN_OR_RETURN(const MessageRecord record, FindMessage(use, account, message));
+    return rules::SummaryOf(message, record.entry);
+  };
+  co_return co_await shared_.InMemoryFirst(read);
+}
+
+Task<absl::StatusOr<FoundMessages>> RocksDbMessages::Search(AccountId account, MessageSearch search) {
+  const auto read = [account, &search](const Database::Use& use) { return SearchNow(use, account, search); };
+  if (search.look_limit <= kFewEntries) co_return co_await shared_.InMemoryFirst(read);
   co_return co_await shared_.OnDisk(read);
 }
 

@@ -54,6 +54,13 @@
 //                                               dsn_return: 0 not given, 1 FULL, 2 HDRS
 //                                               parameters: 1 BODY=8BITMIME, 2 SMTPUTF8, 4 REQUIRETLS, added up
 //                                               3 in place of 2: of an earlier store, and its last line has no end
+//   message   = 4 body:number content_bytes:number trace_bytes:number prefix:string unique_id:string
+//                 deliver_time:time sha256:string delivery_id:string reverse_path:string recipient_count:number
+//                 recipient* dsn_return:number dsn_envelope_id:string parameters:number subject:string
+//                 from_count:number from* message_id:string date:time has_attachment:flag
+//                                               2 in place of 4: of an earlier store, and its header is not known
+//                                               date: the least time for none
+//   from      = name:string address:string
 //   recipient = address:string notify:number original_recipient:string remote:flag
 //                                               notify: 1 given, 2 SUCCESS, 4 FAILURE, 8 DELAY, added up
 //   body_ref  = 1 mailbox_count:number size_bytes:number
@@ -349,6 +356,7 @@ DsnNotify NotifyOf(int64_t bits) {
 // Versions of a message record.
 constexpr uint8_t kFinishedMessage = 2;
 constexpr uint8_t kUnfinishedMessage = 3;
+constexpr uint8_t kSearchedMessage = 4;
 
 constexpr int64_t kEightBitMime = 1;
 constexpr int64_t kSmtpUtf8 = 2;
@@ -370,6 +378,27 @@ void DecodeParameters(Decoder& decoder, Envelope& envelope) {
   envelope.eight_bit_mime = (parameters & kEightBitMime) != 0;
   envelope.smtputf8 = (parameters & kSmtpUtf8) != 0;
   envelope.require_tls = (parameters & kRequireTls) != 0;
+}
+
+void EncodeSearched(Encoder& encoder, const SearchedFields& searched) {
+  encoder.String(searched.subject).Number(static_cast<int64_t>(searched.from.size()));
+  for (const SearchedAddress& from : searched.from) encoder.String(from.name).String(from.address);
+  encoder.String(searched.message_id)
+      .Time(searched.date.value_or(absl::InfinitePast()))
+      .Flag(searched.has_attachment);
+}
+
+void DecodeSearched(Decoder& decoder, SearchedFields& searched) {
+  size_t count;
+  decoder.String(searched.subject).Count(count);
+  for (size_t i = 0; i < count && !decoder.failed(); ++i) {
+    SearchedAddress& from = searched.from.emplace_back();
+    decoder.String(from.name).String(from.address);
+  }
+  absl::Time date;
+  decoder.String(searched.message_id).Time(date).Flag(searched.has_attachment);
+  if (date != absl::InfinitePast()) searched.date = date;
+  searched.known = true;
 }
 
 void DecodeOldMessage(Decoder& decoder, MessageRecord& message) {
@@ -767,7 +796,11 @@ absl::Status Decode(absl::string_view bytes, Runs& runs) {
 std::string Encode(const MessageRecord& message) {
   const rules::Entry& entry = message.entry;
   const Envelope& envelope = entry.envelope;
-  Encoder encoder(entry.unfinished ? kUnfinishedMessage : kFinishedMessage);
+  // What is unfinished is of an earlier store, too: its header is not known.
+  const uint8_t version = entry.unfinished        ? kUnfinishedMessage
+                          : entry.searched.known ? kSearchedMessage
+                                                 : kFinishedMessage;
+  Encoder encoder(version);
   encoder.Number(message.body)
       .Number(entry.content_bytes)
       .Number(entry.trace_bytes)
@@ -784,17 +817,19 @@ std::string Encode(const MessageRecord& message) {
         .String(recipient.original_recipient)
         .Flag(recipient.remote);
   }
-  return encoder.Number(static_cast<int64_t>(envelope.dsn_return))
+  encoder.Number(static_cast<int64_t>(envelope.dsn_return))
       .String(envelope.dsn_envelope_id)
-      .Number(ParameterBits(envelope))
-      .Take();
+      .Number(ParameterBits(envelope));
+  if (version == kSearchedMessage) EncodeSearched(encoder, entry.searched);
+  return encoder.Take();
 }
 
 absl::Status Decode(absl::string_view bytes, MessageRecord& message) {
-  Decoder decoder("message", bytes, kUnfinishedMessage);
+  Decoder decoder("message", bytes, kSearchedMessage);
   rules::Entry& entry = message.entry;
   Envelope& envelope = entry.envelope;
   entry.unfinished = decoder.version() == kUnfinishedMessage;
+  entry.searched = {};
   envelope.recipients.clear();
   if (decoder.version() == 1) {
     DecodeOldMessage(decoder, message);
@@ -811,6 +846,7 @@ absl::Status Decode(absl::string_view bytes, MessageRecord& message) {
       .String(envelope.reverse_path);
   DecodeRecipients(decoder, envelope.recipients);
   DecodeParameters(decoder, envelope);
+  if (decoder.version() == kSearchedMessage) DecodeSearched(decoder, entry.searched);
   return decoder.Finish();
 }
 
@@ -819,7 +855,7 @@ bool IsOldMessage(absl::string_view bytes) {
 }
 
 absl::Status DecodeListed(absl::string_view bytes, MaildropEntry& entry) {
-  Decoder decoder("message", bytes, kUnfinishedMessage);
+  Decoder decoder("message", bytes, kSearchedMessage);
   int64_t body;
   if (decoder.version() == 1) {
     decoder.Number(body).Number(entry.size_bytes, kMostBytes).String(entry.unique_id);
