@@ -152,6 +152,7 @@ class ChangeListener {
  public:
   virtual ~ChangeListener() = default;
   // On any thread, one call at a time, in the order of the commits, behind each; quick, and calls no verb of the engine.
+  // Empty: anything may have come.
   virtual void Committed(absl::Span<const CommittedChange> changes) = 0;
 };
 
