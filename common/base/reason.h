@@ -66,6 +66,14 @@ inline constexpr absl::string_view kReasonSendingLimit = "SENDING_LIMIT";
 inline constexpr absl::string_view kReasonSendingPaused = "SENDING_PAUSED";
 inline constexpr absl::string_view kReasonTooManyRecipients = "TOO_MANY_RECIPIENTS";
 inline constexpr absl::string_view kReasonSrsOff = "SRS_OFF";
+inline constexpr absl::string_view kReasonCursorExpired = "CURSOR_EXPIRED";
+inline constexpr absl::string_view kReasonSlowReader = "SLOW_READER";
+inline constexpr absl::string_view kReasonTooManyWatches = "TOO_MANY_WATCHES";
+inline constexpr absl::string_view kReasonWatchEnded = "WATCH_ENDED";
+inline constexpr absl::string_view kReasonConsumerNotFound = "CONSUMER_NOT_FOUND";
+inline constexpr absl::string_view kReasonConsumerExists = "CONSUMER_EXISTS";
+inline constexpr absl::string_view kReasonTooManyConsumers = "TOO_MANY_CONSUMERS";
+inline constexpr absl::string_view kReasonConsumerFenced = "CONSUMER_FENCED";
 inline constexpr absl::string_view kReasonRevisionTooOld = "REVISION_TOO_OLD";
 inline constexpr absl::string_view kReasonRevisionTooNew = "REVISION_TOO_NEW";
 

@@ -352,9 +352,10 @@ class BackupEngine {
   virtual Task<absl::Status> Delete(std::string name) = 0;
 };
 
-// In stored/engine/sending.h and stored/engine/srs.h.
+// In stored/engine/sending.h, stored/engine/srs.h and stored/engine/change.h.
 class SendingEngine;
 class SrsEngine;
+class ChangeEngine;
 
 // The facets of one engine, which live as long as it. All Tasks have ended, and all that the engine gave out (body
 // writers, message readers, work on backups) is destroyed, before the engine.
@@ -372,6 +373,7 @@ class Engine {
   virtual DkimEngine& dkim() = 0;
   virtual SrsEngine& srs() = 0;
   virtual SendingEngine& sending() = 0;
+  virtual ChangeEngine& changes() = 0;
   virtual UpkeepEngine& upkeep() = 0;
   virtual BackupEngine& backups() = 0;
 };

@@ -166,6 +166,10 @@ class GrpcDoor::GrpcCall final : public RequestSource, public ResponseSink {
     co_return closed_.ok() ? CallerHasGone() : closed_;
   }
 
+  void Cut() override {
+    if (!finishing_) context_.TryCancel();
+  }
+
  private:
   void OnEnded(bool) {
     is_over_ = true;

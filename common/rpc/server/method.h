@@ -77,6 +77,8 @@ class ResponseSink {
   // Waits until there is room for more. `last`: the call succeeds with it, and nothing follows. Cancelled: the caller has
   // gone. ResourceExhausted with kReasonTooLarge: the caller does not take as much in all.
   virtual Task<absl::Status> Write(const google::protobuf::MessageLite& response, bool last) = 0;
+  // Gives up a caller that does not read: a Write that waits gives Cancelled. Nothing where none can wait for long.
+  virtual void Cut() {}
 };
 
 template <typename Message>
@@ -98,6 +100,7 @@ class Writer {
   Task<absl::Status> Write(const Message& message) { return sink_.Write(message, /*last=*/false); }
   // For the last response, before the method returns OK: it goes out together with the end.
   Task<absl::Status> WriteLast(const Message& message) { return sink_.Write(message, /*last=*/true); }
+  void Cut() { sink_.Cut(); }
 
  private:
   ResponseSink& sink_;

@@ -1,10 +1,12 @@
 // Domains, accounts and aliases.
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/status.h"
 #include "stored/engine/memory/engine_impl.h"
+#include "stored/rules/change.h"
 
 namespace mailstead::engine {
 namespace {
@@ -39,15 +41,26 @@ absl::Status CheckIsFree(const State& state, const std::string& address)
   return absl::OkStatus();
 }
 
-absl::StatusOr<DirectoryEntry> CreateOne(State& state, Domain domain)
-    ABSL_EXCLUSIVE_LOCKS_REQUIRED(state.mutex) {
+void NoteAccount(MemoryShared& shared, ChangeKind kind, const Account& account, std::string old_address = "") {
+  FeedChange change;
+  change.kind = kind;
+  change.account = account.id;
+  change.address = account.address;
+  change.old_address = std::move(old_address);
+  shared.Note(std::move(change));
+}
+
+absl::StatusOr<DirectoryEntry> CreateOne(MemoryShared& shared, Domain domain) {
+  State& state = shared.state();
+  state.mutex.AssertHeld();
   const std::string key = absl::AsciiStrToLower(domain.name);
   if (state.domains.contains(key)) return rules::Exists(absl::StrCat("domain ", domain.name));
   return state.domains[key] = rules::Created(std::move(domain));
 }
 
-absl::StatusOr<DirectoryEntry> CreateOne(State& state, Account account)
-    ABSL_EXCLUSIVE_LOCKS_REQUIRED(state.mutex) {
+absl::StatusOr<DirectoryEntry> CreateOne(MemoryShared& shared, Account account) {
+  State& state = shared.state();
+  state.mutex.AssertHeld();
   RETURN_IF_ERROR(CheckIsFree(state, account.address));
   if (account.id.value == 0) account.id.value = state.next_account;
   if (state.accounts.contains(account.id)) return rules::Exists(absl::StrCat("account ", account.id.value));
@@ -57,26 +70,30 @@ absl::StatusOr<DirectoryEntry> CreateOne(State& state, Account account)
   kept.mailbox.number = state.next_number++;
   rules::CopyQuota(kept.account, kept.mailbox);
   state.account_ids[rules::Split(kept.account.address)] = kept.account.id;
+  NoteAccount(shared, ChangeKind::kAccountCreated, kept.account);
   return kept.account;
 }
 
-absl::StatusOr<DirectoryEntry> CreateOne(State& state, Alias alias)
-    ABSL_EXCLUSIVE_LOCKS_REQUIRED(state.mutex) {
+absl::StatusOr<DirectoryEntry> CreateOne(MemoryShared& shared, Alias alias) {
+  State& state = shared.state();
+  state.mutex.AssertHeld();
   RETURN_IF_ERROR(CheckIsFree(state, alias.address));
   const AddressParts key = rules::Split(alias.address);
   return state.aliases[key] = rules::Created(std::move(alias));
 }
 
-absl::StatusOr<DirectoryEntry> UpdateOne(State& state, const DomainChange& change)
-    ABSL_EXCLUSIVE_LOCKS_REQUIRED(state.mutex) {
+absl::StatusOr<DirectoryEntry> UpdateOne(MemoryShared& shared, const DomainChange& change) {
+  State& state = shared.state();
+  state.mutex.AssertHeld();
   const auto it = state.domains.find(absl::AsciiStrToLower(change.name));
   if (it == state.domains.end()) return rules::NoDomain(change.name);
   RETURN_IF_ERROR(rules::CheckVersion(change.expected_version, it->second.version));
   return it->second = rules::Changed(it->second, change);
 }
 
-absl::StatusOr<DirectoryEntry> UpdateOne(State& state, const AccountChange& change)
-    ABSL_EXCLUSIVE_LOCKS_REQUIRED(state.mutex) {
+absl::StatusOr<DirectoryEntry> UpdateOne(MemoryShared& shared, const AccountChange& change) {
+  State& state = shared.state();
+  state.mutex.AssertHeld();
   KeptAccount* kept = state.Find(change.id);
   if (kept == nullptr) return rules::NoAccount(absl::StrCat(change.id.value));
   RETURN_IF_ERROR(rules::CheckVersion(change.expected_version, kept->account.version));
@@ -87,13 +104,17 @@ absl::StatusOr<DirectoryEntry> UpdateOne(State& state, const AccountChange& chan
     state.account_ids.erase(before);
     state.account_ids[after] = change.id;
   }
-  kept->account = rules::Changed(kept->account, change);
+  const Account old = std::exchange(kept->account, rules::Changed(kept->account, change));
+  for (const ChangeKind kind : rules::KindsOfUpdate(old, kept->account)) {
+    NoteAccount(shared, kind, kept->account, kind == ChangeKind::kAccountRenamed ? old.address : "");
+  }
   rules::CopyQuota(kept->account, kept->mailbox);
   return WithUsage(*kept);
 }
 
-absl::StatusOr<DirectoryEntry> UpdateOne(State& state, const AliasChange& change)
-    ABSL_EXCLUSIVE_LOCKS_REQUIRED(state.mutex) {
+absl::StatusOr<DirectoryEntry> UpdateOne(MemoryShared& shared, const AliasChange& change) {
+  State& state = shared.state();
+  state.mutex.AssertHeld();
   const auto it = state.aliases.find(rules::Split(change.address));
   if (it == state.aliases.end()) return rules::NoAlias(change.address);
   RETURN_IF_ERROR(rules::CheckVersion(change.expected_version, it->second.version));
@@ -126,6 +147,13 @@ absl::Status DeleteOne(MemoryShared& shared, const AccountKey& key, int64_t expe
   if (kept == nullptr) return rules::NoAccount(absl::StrCat(key.id.value));
   RETURN_IF_ERROR(rules::CheckVersion(expected_version, kept->account.version));
   if (rules::IsHeld(shared.StateOf(*kept))) return rules::InUse();
+  if (kept->mailbox.message_count > 0) {
+    FeedChange emptied;
+    emptied.kind = ChangeKind::kEmptied;
+    emptied.account = key.id;
+    shared.Note(std::move(emptied));
+  }
+  NoteAccount(shared, ChangeKind::kAccountRemoved, kept->account);
   state.account_ids.erase(rules::Split(kept->account.address));
   state.accounts.erase(key.id);
   return absl::OkStatus();
@@ -228,8 +256,7 @@ Task<std::vector<absl::StatusOr<DirectoryEntry>>> MemoryDirectory::Create(
     State& state = shared_.state();
     absl::MutexLock lock(&state.mutex);
     const auto create = [&](auto& entry) {
-      state.mutex.AssertHeld();
-      return CreateOne(state, std::move(entry));
+      return CreateOne(shared_, std::move(entry));
     };
     for (DirectoryEntry& entry : entries) results.push_back(std::visit(create, entry));
     ++state.directory_version;
@@ -244,8 +271,7 @@ Task<absl::StatusOr<DirectoryEntry>> MemoryDirectory::Update(DirectoryChange cha
     State& state = shared_.state();
     absl::MutexLock lock(&state.mutex);
     const auto update = [&](const auto& one) {
-      state.mutex.AssertHeld();
-      return UpdateOne(state, one);
+      return UpdateOne(shared_, one);
     };
     result = std::visit(update, change);
     ++state.directory_version;

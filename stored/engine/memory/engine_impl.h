@@ -16,6 +16,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "stored/engine/change.h"
 #include "stored/engine/engine.h"
 #include "stored/engine/memory/memory_engine.h"
 #include "stored/engine/sending.h"
@@ -86,6 +87,19 @@ struct ReceiptAt {
   absl::Time time;
 };
 
+// The change feed.
+struct KeptFeed {
+  // Of the first of `changes`.
+  int64_t first = 1;
+  // Deletions are whole, however large; summaries and present addresses are not here.
+  std::deque<FeedChange> changes;
+  // By accounts that are gone: the address, and the position of the change that says so.
+  std::map<AccountId, std::pair<std::string, int64_t>> gone;
+  std::map<std::string, FeedConsumer> consumers;
+
+  int64_t last() const { return first + static_cast<int64_t>(changes.size()) - 1; }
+};
+
 struct MemoryStore::State {
   mutable absl::Mutex mutex;
   const std::string incarnation;
@@ -107,6 +121,7 @@ struct MemoryStore::State {
   std::map<std::pair<std::string, std::string>, ReceiptAt> receipts ABSL_GUARDED_BY(mutex);
   std::map<std::string, rules::Lease> leases ABSL_GUARDED_BY(mutex);
   KeptQueue queue ABSL_GUARDED_BY(mutex);
+  KeptFeed feed ABSL_GUARDED_BY(mutex);
   int64_t queue_version ABSL_GUARDED_BY(mutex) = 1;
   int64_t next_account ABSL_GUARDED_BY(mutex) = 1;
   // Of mailboxes, leases and lock tokens.
@@ -130,6 +145,10 @@ class MemoryShared {
   const std::string& listing_counter() const { return listing_counter_; }
   const rules::QueuePolicy& queue_policy() const { return queue_policy_; }
   double ThrowDice() const { return dice_(); }
+  // Adds a change to the feed, and tells the listener. Under the state's mutex.
+  void Note(FeedChange change);
+  // Under the state's mutex.
+  void SetListener(ChangeListener* listener) { listener_ = listener; }
 
   // The end of every verb: see MemoryOptions::executor.
   class Pause {
@@ -162,12 +181,14 @@ class MemoryShared {
   const std::string listing_counter_;
   const rules::QueuePolicy queue_policy_;
   const std::function<double()> dice_;
-  // Under the state's mutex.
+  // Under the state's mutex, both.
+  ChangeListener* listener_ = nullptr;
   std::map<std::string, absl::Time> deadlines_;
 };
 
 // Removes what is there of `messages`, in one commit of the mailbox. How many there were. Under the state's mutex.
-int64_t RemoveMessages(KeptAccount& account, const std::vector<MessageId>& messages);
+int64_t RemoveMessages(MemoryShared& shared, KeptAccount& account, const std::vector<MessageId>& messages,
+                       DeletionCause cause);
 
 // A message into its mailboxes and the queue. Under the state's mutex.
 absl::StatusOr<Receipt> Store(MemoryShared& shared, const NewMessage& message, std::string content);
@@ -319,6 +340,26 @@ class MemorySending final : public SendingEngine {
   Task<absl::Status> KeepUse(AccountId account, SendingUse use) override;
   Task<absl::Status> KeepKnown(AccountId account, std::string known) override;
   Task<absl::Status> Forget(AccountId account) override;
+
+ private:
+  MemoryShared& shared_;
+};
+
+class MemoryChanges final : public ChangeEngine {
+ public:
+  explicit MemoryChanges(MemoryShared& shared) : shared_(shared) {}
+  ChangeBounds Bounds() const override;
+  Task<absl::StatusOr<ChangePage>> Read(ChangeQuestion question) override;
+  Task<absl::StatusOr<bool>> Trim(absl::Duration age, int64_t max_count) override;
+  void SetListener(ChangeListener* listener) override;
+  Task<absl::Status> CreateConsumer(FeedConsumer consumer) override;
+  Task<absl::StatusOr<FeedConsumer>> FindConsumer(std::string name) override;
+  Task<absl::StatusOr<std::vector<FeedConsumer>>> ListConsumers(std::string after, size_t limit) override;
+  Task<absl::Status> DeleteConsumer(std::string name) override;
+  Task<absl::StatusOr<FeedConsumer>> ActivateConsumer(std::string name) override;
+  Task<absl::Status> AckConsumer(std::string name, int64_t fence, ChangeCursor cursor, absl::Time now) override;
+  Task<absl::StatusOr<FeedConsumer>> ResetConsumer(std::string name, ChangeCursor cursor,
+                                                   std::string incarnation) override;
 
  private:
   MemoryShared& shared_;

@@ -80,7 +80,7 @@ absl::StatusOr<CommittedMaildrop> DoCommit(MemoryShared& shared, const CommitReq
                    rules::DecideCommit(kept != nullptr ? &kept->mailbox : nullptr, lock, request));
   CommittedMaildrop committed;
   if (decision == rules::CommitDecision::kRepeated) return committed;
-  committed.deleted_count = RemoveMessages(*kept, request.deletions);
+  committed.deleted_count = RemoveMessages(shared, *kept, request.deletions, DeletionCause::kPop3);
   rules::MarkCommitted(kept->mailbox, request.token);
   committed.version = rules::Format({absl::StrCat(shared.listing_counter(), kept->mailbox.number),
                                      kept->lock->listing_end, kept->mailbox.removal_count});

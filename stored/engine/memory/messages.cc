@@ -155,6 +155,10 @@ absl::StatusOr<Receipt> Store(MemoryShared& shared, const NewMessage& message, s
     KeptAccount& account = *state.Find(copy.account);
     rules::Add(account.mailbox, ids[i], entry.size_bytes());
     account.messages[ids[i]] = {std::move(entry), body};
+    FeedChange change;
+    change.account = copy.account;
+    change.message = ids[i];
+    shared.Note(std::move(change));
   }
   if (!message.queued.recipients.empty() || !waiting.empty()) {
     Enqueue(shared, message, body, waiting, std::move(waiting_entries));
@@ -167,9 +171,10 @@ std::unique_ptr<MessageReader> NewMemoryReader(MemoryShared& shared, const KeptM
   return std::make_unique<MemoryReader>(shared, message);
 }
 
-int64_t RemoveMessages(KeptAccount& account, const std::vector<MessageId>& messages) {
+int64_t RemoveMessages(MemoryShared& shared, KeptAccount& account, const std::vector<MessageId>& messages,
+                       DeletionCause cause) {
   std::vector<MessageId> removed;
-  for (const MessageId id : messages) {
+  for (const MessageId id : std::set<MessageId>(messages.begin(), messages.end())) {
     const auto it = account.messages.find(id);
     if (it == account.messages.end()) continue;
     rules::Remove(account.mailbox, it->second.entry.size_bytes());
@@ -179,6 +184,12 @@ int64_t RemoveMessages(KeptAccount& account, const std::vector<MessageId>& messa
   const int64_t count = static_cast<int64_t>(removed.size());
   if (count > 0) {
     ++account.mailbox.removal_count;
+    FeedChange change;
+    change.kind = ChangeKind::kDeleted;
+    change.account = account.account.id;
+    change.deleted = removed;
+    change.cause = cause;
+    shared.Note(std::move(change));
     account.removals.push_back(std::move(removed));
   }
   return count;
@@ -297,7 +308,7 @@ Task<absl::StatusOr<DeletedMessages>> MemoryMessages::Delete(AccountId account,
         for (const MessageId message : named) {
           if (!kept->messages.contains(message)) result.missing.push_back(message);
         }
-        result.count = RemoveMessages(*kept, messages);
+        result.count = RemoveMessages(shared_, *kept, messages, DeletionCause::kApi);
         deleted = std::move(result);
       }
     }

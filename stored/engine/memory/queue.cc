@@ -392,6 +392,10 @@ absl::StatusOr<DeliveredHere> Step::TryHere(QueueId id, int32_t number) {
   entry.deliver_time = now_;
   rules::Add(account->mailbox, message_id, entry.size_bytes());
   account->messages[message_id] = {std::move(entry), message.body};
+  FeedChange delivered;
+  delivered.account = account->account.id;
+  delivered.message = message_id;
+  shared_.Note(std::move(delivered));
   result.message.recipients.push_back(kept.recipient);
   QueueChange change;
   EndRecipient(id, number, change);

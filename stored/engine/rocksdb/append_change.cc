@@ -73,9 +73,9 @@ void AppendChange::AddNotice(NewNotice notice) {
   added.copies = std::move(notice.copies);
 }
 
-// For each mailbox its record is read and written, and an entry.
+// For each mailbox its record is read and written, an entry, and a change.
 size_t AppendChange::record_count() const {
-  size_t count = 8 + 3 * message_.copies.size() + kRecordsOfQueued * message_.queued.recipients.size();
+  size_t count = 8 + 4 * message_.copies.size() + kRecordsOfQueued * message_.queued.recipients.size();
   for (const Notice& notice : notices_) {
     if (notice.change != nullptr) count += notice.change->record_count();
   }
@@ -168,6 +168,10 @@ void AppendChange::PutEntries(Batch& batch, int64_t body,
     rules::Add(*mailboxes[i], ids[i], size_bytes);
     batch.Put(Family::kMessage, MessageKey(copy.account, ids[i]), Encode(record));
     batch.Put(Family::kMailbox, MailboxKey(copy.account), Encode(*mailboxes[i]));
+    batch.Note({.kind = ChangeKind::kDelivered,
+                .account = copy.account,
+                .time = shared_.clock().Now(),
+                .message = ids[i]});
     ++batch.counters().message_count;
     batch.counters().message_bytes += size_bytes;
   }

@@ -5,6 +5,7 @@
 #include <rocksdb/write_batch.h>
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <utility>
 #include <vector>
@@ -171,6 +172,7 @@ absl::Status Database::OpenFiles() {
   if (status.ok()) status = LoadCounters();
   if (status.ok()) status = SweepStaged();
   if (status.ok()) status = LoadHiding();
+  if (status.ok()) status = LoadFeed();
   if (status.ok() && schema == SchemaState::kNew) status = MarkSchemaReady(env_, options_.path);
   if (status.ok()) {
     const absl::StatusOr<bool> old_receipts = AnyOldReceipts();
@@ -309,6 +311,14 @@ absl::Status Database::LoadHiding() {
     deletions.insert(DeletionOfKey(ToView(it->key())));
   }
   RETURN_IF_ERROR(FromRocksDb(it->status()));
+  const int64_t count = static_cast<int64_t>(deletions.size());
+  // The change feed names the runs of these.
+  const std::unique_ptr<rocksdb::Iterator> told(
+      db_->NewIterator(rocksdb::ReadOptions(), families_[static_cast<size_t>(Family::kChange)]));
+  for (told->Seek(std::string(1, kToldDeletionKind)); told->Valid() && told->key()[0] == kToldDeletionKind; told->Next()) {
+    deletions.insert(DeletionOfToldKey(ToView(told->key())));
+  }
+  RETURN_IF_ERROR(FromRocksDb(told->status()));
   rocksdb::WriteBatch batch;
   for (it->Seek(std::string(1, kRunsKind)); it->Valid() && it->key()[0] == kRunsKind; it->Next()) {
     if (!deletions.contains(DeletionOfRunsKey(ToView(it->key())))) batch.Delete(reclaim, it->key());
@@ -320,9 +330,43 @@ absl::Status Database::LoadHiding() {
   absl::MutexLock lock(&hiding_mutex_);
   hiding_ = std::move(hiding);
   hiding_generation_ = generation_;
-  hiding_count_.store(static_cast<int64_t>(deletions.size()));
+  hiding_count_.store(count);
   hidings_begun_.fetch_add(1);
   return absl::OkStatus();
+}
+
+// Where the feed begins is kept; where it ends its last record says.
+absl::Status Database::LoadFeed() {
+  rocksdb::ColumnFamilyHandle* family = families_[static_cast<size_t>(Family::kChange)];
+  FeedBegin begin;
+  std::string bytes;
+  const rocksdb::Status read = db_->Get(rocksdb::ReadOptions(), family, ToSlice(kFeedBeginKey), &bytes);
+  if (!read.IsNotFound()) {
+    RETURN_IF_ERROR(FromRocksDb(read));
+    RETURN_IF_ERROR(Decode(bytes, begin));
+  }
+  int64_t last = begin.position - 1;
+  const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(rocksdb::ReadOptions(), family));
+  it->SeekForPrev(FeedKey(std::numeric_limits<int64_t>::max()));
+  RETURN_IF_ERROR(FromRocksDb(it->status()));
+  if (it->Valid() && it->key()[0] == kFeedKind) {
+    FeedRecord feed;
+    RETURN_IF_ERROR(Decode(ToView(it->value()), feed));
+    last = std::max(last, PositionOfChangeKey(ToView(it->key())) + static_cast<int64_t>(feed.changes.size()) - 1);
+  }
+  change_first_.store(begin.position);
+  change_last_.store(last);
+  absl::MutexLock lock(&listener_mutex_);
+  // What a failed write has left is known now.
+  if (listener_ != nullptr) listener_->Committed({});
+  return absl::OkStatus();
+}
+
+void Database::ChangesCommitted(absl::Span<const CommittedChange> changes) {
+  if (changes.empty()) return;
+  change_last_.store(changes.back().position);
+  absl::MutexLock lock(&listener_mutex_);
+  if (listener_ != nullptr) listener_->Committed(changes);
 }
 
 void Database::BeginHiding(AccountId account) {

@@ -23,7 +23,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/types/span.h"
 #include "common/base/status.h"
+#include "stored/engine/change.h"
 #include "stored/engine/rocksdb/health.h"
 #include "stored/engine/rocksdb/keys.h"
 #include "stored/engine/rocksdb/queue_marks.h"
@@ -214,6 +216,21 @@ class Database {
   bool has_old_receipts() const { return has_old_receipts_.load(std::memory_order_relaxed); }
   absl::Status LookForOldReceipts();
 
+  // ChangeEngine::Bounds. The writer alone makes positions: those behind `last`.
+  ChangeBounds change_bounds() const {
+    // In this order: what is trimmed in between has committed before.
+    const int64_t first = change_first_.load();
+    return {first, change_last_.load()};
+  }
+  // Before what is in front of it is deleted.
+  void set_change_first(int64_t first) { change_first_.store(first); }
+  // Behind the commit. Tells the listener.
+  void ChangesCommitted(absl::Span<const CommittedChange> changes);
+  void set_change_listener(ChangeListener* listener) {
+    absl::MutexLock lock(&listener_mutex_);
+    listener_ = listener;
+  }
+
   // Deletions of many messages that have committed and are being taken away. A reader that takes its view of the database
   // between two equal values of hidings_begun() and finds that Hides is false in between sees none that is half taken away.
   uint64_t hidings_begun() const { return hidings_begun_.load(); }
@@ -256,6 +273,7 @@ class Database {
   absl::Status LoadCounters() ABSL_EXCLUSIVE_LOCKS_REQUIRED(gate_);
   absl::Status SweepStaged() ABSL_EXCLUSIVE_LOCKS_REQUIRED(gate_);
   absl::Status LoadHiding() ABSL_EXCLUSIVE_LOCKS_REQUIRED(gate_);
+  absl::Status LoadFeed() ABSL_EXCLUSIVE_LOCKS_REQUIRED(gate_);
   void AwaitCompactions();
   // Of the database's files whose names end so; 0 when they cannot be listed.
   uint64_t BytesOfFiles(absl::string_view ending) const;
@@ -292,6 +310,11 @@ class Database {
   // While the database is closed and opened again, and behind StopCompacting.
   bool recovering_ ABSL_GUARDED_BY(compacting_mutex_) = false;
   bool compacting_stopped_ ABSL_GUARDED_BY(compacting_mutex_) = false;
+
+  std::atomic<int64_t> change_first_{1};
+  std::atomic<int64_t> change_last_{0};
+  absl::Mutex listener_mutex_;
+  ChangeListener* listener_ ABSL_GUARDED_BY(listener_mutex_) = nullptr;
 
   std::string incarnation_;
   std::atomic<bool> has_old_receipts_{false};

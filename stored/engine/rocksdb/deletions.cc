@@ -27,6 +27,18 @@ constexpr size_t kRecordsOfEntry = 6;
 // And a commit beside its entries.
 constexpr size_t kRecordsOfCommit = 8;
 
+constexpr absl::string_view kToldMark = "1";
+
+// Of messages that ascend.
+std::vector<MessageRun> RunsOf(const std::vector<MessageId>& messages) {
+  std::vector<MessageRun> runs;
+  for (const MessageId message : messages) {
+    if (runs.empty() || runs.back().last.value + 1 != message.value) runs.push_back({message, message});
+    runs.back().last = message;
+  }
+  return runs;
+}
+
 std::vector<MessageId> Ascending(std::vector<MessageId> messages) {
   std::sort(messages.begin(), messages.end());
   messages.erase(std::unique(messages.begin(), messages.end()), messages.end());
@@ -311,7 +323,7 @@ bool StagedDeletion::IsTrue(const Batch& batch, const rules::Mailbox& mailbox) c
          removal_count_ == mailbox.removal_count;
 }
 
-int64_t StagedDeletion::Commit(Batch& batch, rules::Mailbox& mailbox) {
+int64_t StagedDeletion::Commit(Batch& batch, rules::Mailbox& mailbox, DeletionCause cause) {
   if (message_count_ == 0) return 0;
   if (!runs_.runs.empty()) {
     batch.Put(Family::kReclaim, RunsKey(id_, runs_.runs.front().first), Encode(runs_));
@@ -321,12 +333,19 @@ int64_t StagedDeletion::Commit(Batch& batch, rules::Mailbox& mailbox) {
   batch.counters().message_count -= message_count_;
   batch.counters().message_bytes -= message_bytes_;
   NoteRemoval(batch, account_, mailbox, removal_);
+  batch.Put(Family::kChange, ToldDeletionKey(id_), kToldMark);
+  batch.Note({.kind = ChangeKind::kDeleted,
+              .account = account_,
+              .time = shared_.clock().Now(),
+              .deletion = id_,
+              .cause = cause});
   shared_.database().BeginHiding(account_);
   return message_count_;
 }
 
-DeletingChange::DeletingChange(RocksDbShared& shared, AccountId account, std::vector<MessageId> messages)
-    : shared_(shared), account_(account), messages_(Ascending(std::move(messages))) {}
+DeletingChange::DeletingChange(RocksDbShared& shared, AccountId account, std::vector<MessageId> messages,
+                               DeletionCause cause)
+    : shared_(shared), account_(account), messages_(Ascending(std::move(messages))), cause_(cause) {}
 
 DeletingChange::~DeletingChange() = default;
 
@@ -349,7 +368,7 @@ absl::Status DeletingChange::Apply(Batch& batch) {
   if (at_once) {
     RETURN_IF_ERROR(DeleteAtOnce(batch, *mailbox));
   } else if (staged_ != nullptr && staged_->IsTrue(batch, *mailbox)) {
-    deleted_count_ = staged_->Commit(batch, *mailbox);
+    deleted_count_ = staged_->Commit(batch, *mailbox, cause_);
     missing_ = staged_->missing();
     used_staged_ = leaves_work_ = deleted_count_ > 0;
   } else {
@@ -379,7 +398,13 @@ absl::Status DeletingChange::DeleteAtOnce(Batch& batch, rules::Mailbox& mailbox)
     removal.messages.push_back(message);
   }
   deleted_count_ = static_cast<int64_t>(removal.messages.size());
-  if (deleted_count_ > 0) NoteRemoval(batch, account_, mailbox, removal);
+  if (deleted_count_ == 0) return absl::OkStatus();
+  NoteRemoval(batch, account_, mailbox, removal);
+  batch.Note({.kind = ChangeKind::kDeleted,
+              .account = account_,
+              .time = shared_.clock().Now(),
+              .runs = RunsOf(removal.messages),
+              .cause = cause_});
   return absl::OkStatus();
 }
 

@@ -115,9 +115,9 @@ class StagedDeletion {
   absl::Status Stage(AccountId account, const std::vector<MessageId>& messages);
   // Whether what was found is still so: `mailbox` is as the commit finds it.
   bool IsTrue(const Batch& batch, const rules::Mailbox& mailbox) const;
-  // Within the commit: counts the messages off `mailbox`, which the caller writes when it is more than none, and hides
-  // them. How many there were.
-  int64_t Commit(Batch& batch, rules::Mailbox& mailbox);
+  // Within the commit: counts the messages off `mailbox`, which the caller writes when it is more than none, hides them, and
+  // adds them to the change feed, which names their runs. How many there were.
+  int64_t Commit(Batch& batch, rules::Mailbox& mailbox, DeletionCause cause);
   // What of the messages does not exist, ascending; as true as the rest.
   const std::vector<MessageId>& missing() const { return missing_; }
   // The commit was written, or may have been: what is staged stays.
@@ -149,7 +149,7 @@ class StagedDeletion {
 // A change that deletes messages of one mailbox, all or none, however many.
 class DeletingChange : public Change {
  public:
-  DeletingChange(RocksDbShared& shared, AccountId account, std::vector<MessageId> messages);
+  DeletingChange(RocksDbShared& shared, AccountId account, std::vector<MessageId> messages, DeletionCause cause);
   ~DeletingChange() override;
 
   absl::Status Apply(Batch& batch) final;
@@ -179,6 +179,7 @@ class DeletingChange : public Change {
   const AccountId account_;
   // Ascending, each once.
   const std::vector<MessageId> messages_;
+  const DeletionCause cause_;
   std::unique_ptr<StagedDeletion> staged_;
   // What the last Apply came to.
   bool must_stage_ = false;

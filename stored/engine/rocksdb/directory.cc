@@ -9,6 +9,7 @@
 #include "common/base/status.h"
 #include "stored/engine/rocksdb/engine_impl.h"
 #include "stored/engine/rocksdb/keys.h"
+#include "stored/rules/change.h"
 
 namespace mailstead::engine {
 namespace {
@@ -98,11 +99,20 @@ void PutAccount(Batch& batch, const std::string& key, const Account& account, co
   batch.Put(Family::kMailbox, MailboxKey(account.id), Encode(mailbox));
 }
 
+void NoteAccount(Batch& batch, const RocksDbShared& shared, ChangeKind kind, const Account& account,
+                 std::string old_address = "") {
+  batch.Note({.kind = kind,
+              .account = account.id,
+              .time = shared.clock().Now(),
+              .address = account.address,
+              .old_address = std::move(old_address)});
+}
+
 // Each checks all before it writes, so one that is refused leaves nothing of itself.
 class CreateChange final : public Change {
  public:
-  CreateChange(Database& database, std::vector<DirectoryEntry> entries)
-      : database_(database), entries_(std::move(entries)) {}
+  CreateChange(RocksDbShared& shared, std::vector<DirectoryEntry> entries)
+      : shared_(shared), entries_(std::move(entries)) {}
 
   absl::Status Apply(Batch& batch) override {
     const auto create = [&](auto& entry) { return Create(batch, std::move(entry)); };
@@ -131,11 +141,12 @@ class CreateChange final : public Change {
     batch.counters().next_account = std::max(batch.counters().next_account, account.id.value + 1);
     ++batch.counters().account_count;
     rules::Mailbox mailbox;
-    mailbox.number = database_.NextId();
+    mailbox.number = shared_.database().NextId();
     rules::CopyQuota(account, mailbox);
     const std::string key = AddressKey(kAccountKind, account.address);
     PutAccount(batch, key, account, mailbox);
     batch.Put(Family::kDirectory, AccountIdKey(account.id), key);
+    NoteAccount(batch, shared_, ChangeKind::kAccountCreated, account);
     return account;
   }
   absl::StatusOr<DirectoryEntry> Create(Batch& batch, Alias alias) {
@@ -146,12 +157,12 @@ class CreateChange final : public Change {
     return alias;
   }
 
-  Database& database_;
+  RocksDbShared& shared_;
   std::vector<DirectoryEntry> entries_;
   std::vector<absl::StatusOr<DirectoryEntry>> results_;
 };
 
-absl::StatusOr<DirectoryEntry> UpdateOne(Batch& batch, const DomainChange& change) {
+absl::StatusOr<DirectoryEntry> UpdateOne(Batch& batch, const RocksDbShared&, const DomainChange& change) {
   const std::string key = NameKey(change.name);
   ASSIGN_OR_RETURN(const auto domain, FindRecord<Domain>(batch, Family::kDirectory, key));
   if (!domain.has_value()) return rules::NoDomain(change.name);
@@ -161,7 +172,7 @@ absl::StatusOr<DirectoryEntry> UpdateOne(Batch& batch, const DomainChange& chang
   return changed;
 }
 
-absl::StatusOr<DirectoryEntry> UpdateOne(Batch& batch, const AccountChange& change) {
+absl::StatusOr<DirectoryEntry> UpdateOne(Batch& batch, const RocksDbShared& shared, const AccountChange& change) {
   ASSIGN_OR_RETURN(const auto found, FindById(batch, change.id));
   if (!found.has_value()) return rules::NoAccount(absl::StrCat(change.id.value));
   RETURN_IF_ERROR(rules::CheckVersion(change.expected_version, found->account.version));
@@ -175,11 +186,15 @@ absl::StatusOr<DirectoryEntry> UpdateOne(Batch& batch, const AccountChange& chan
   }
   rules::CopyQuota(changed, mailbox);
   PutAccount(batch, key, changed, mailbox);
+  for (const ChangeKind kind : rules::KindsOfUpdate(found->account, changed)) {
+    NoteAccount(batch, shared, kind, changed,
+                kind == ChangeKind::kAccountRenamed ? found->account.address : "");
+  }
   changed.usage = {mailbox.message_count, mailbox.message_bytes};
   return changed;
 }
 
-absl::StatusOr<DirectoryEntry> UpdateOne(Batch& batch, const AliasChange& change) {
+absl::StatusOr<DirectoryEntry> UpdateOne(Batch& batch, const RocksDbShared&, const AliasChange& change) {
   const std::string key = AddressKey(kAliasKind, change.address);
   ASSIGN_OR_RETURN(const auto alias, FindRecord<Alias>(batch, Family::kDirectory, key));
   if (!alias.has_value()) return rules::NoAlias(change.address);
@@ -191,8 +206,8 @@ absl::StatusOr<DirectoryEntry> UpdateOne(Batch& batch, const AliasChange& change
 
 class DeleteChange final : public Change {
  public:
-  DeleteChange(const LeaseTable& leases, DirectoryKey key, int64_t expected_version)
-      : leases_(leases), key_(std::move(key)), expected_version_(expected_version) {}
+  DeleteChange(RocksDbShared& shared, DirectoryKey key, int64_t expected_version)
+      : shared_(shared), key_(std::move(key)), expected_version_(expected_version) {}
 
   absl::Status Apply(Batch& batch) override {
     return std::visit([&](const auto& key) { return Delete(batch, key); }, key_);
@@ -224,7 +239,7 @@ class DeleteChange final : public Change {
     ASSIGN_OR_RETURN(const auto found, FindById(batch, id));
     if (!found.has_value()) return rules::NoAccount(absl::StrCat(id.value));
     RETURN_IF_ERROR(rules::CheckVersion(expected_version_, found->account.version));
-    ASSIGN_OR_RETURN(const rules::LockState lock, FindLockState(batch, leases_, id));
+    ASSIGN_OR_RETURN(const rules::LockState lock, FindLockState(batch, shared_.leases(), id));
     if (rules::IsHeld(lock)) return rules::InUse();
     ASSIGN_OR_RETURN(const rules::Mailbox mailbox, MailboxOf(batch, id));
     batch.Delete(Family::kDirectory, found->key);
@@ -235,6 +250,12 @@ class DeleteChange final : public Change {
     --batch.counters().account_count;
     batch.counters().message_count -= mailbox.message_count;
     batch.counters().message_bytes -= mailbox.message_bytes;
+    if (mailbox.message_count > 0) {
+      batch.Note({.kind = ChangeKind::kEmptied, .account = id, .time = shared_.clock().Now()});
+    }
+    const GoneAccount gone{found->account.address, batch.next_position()};
+    batch.Put(Family::kChange, GoneAccountKey(id), Encode(gone));
+    NoteAccount(batch, shared_, ChangeKind::kAccountRemoved, found->account);
     return absl::OkStatus();
   }
 
@@ -248,7 +269,7 @@ class DeleteChange final : public Change {
     return absl::OkStatus();
   }
 
-  const LeaseTable& leases_;
+  RocksDbShared& shared_;
   const DirectoryKey key_;
   const int64_t expected_version_;
 };
@@ -341,7 +362,7 @@ Task<std::vector<absl::StatusOr<DirectoryEntry>>> RocksDbDirectory::Create(
     std::vector<DirectoryEntry> entries) {
   const size_t count = entries.size();
   absl::Status status = shared_.health().CheckSpace();
-  CreateChange change(shared_.database(), std::move(entries));
+  CreateChange change(shared_, std::move(entries));
   if (status.ok()) {
     status = co_await shared_.writer().Commit(change);
   }
@@ -352,7 +373,7 @@ Task<std::vector<absl::StatusOr<DirectoryEntry>>> RocksDbDirectory::Create(
 Task<absl::StatusOr<DirectoryEntry>> RocksDbDirectory::Update(DirectoryChange change) {
   absl::StatusOr<DirectoryEntry> updated;
   const auto apply = [&](Batch& batch) {
-    updated = std::visit([&](const auto& one) { return UpdateOne(batch, one); }, change);
+    updated = std::visit([&](const auto& one) { return UpdateOne(batch, shared_, one); }, change);
     return updated.status();
   };
   CO_RETURN_IF_ERROR(co_await shared_.writer().Commit(apply, /*sync=*/true));
@@ -361,7 +382,7 @@ Task<absl::StatusOr<DirectoryEntry>> RocksDbDirectory::Update(DirectoryChange ch
 
 Task<absl::Status> RocksDbDirectory::Delete(DirectoryKey key, int64_t expected_version) {
   const bool is_account = std::holds_alternative<AccountKey>(key);
-  DeleteChange change(shared_.leases(), std::move(key), expected_version);
+  DeleteChange change(shared_, std::move(key), expected_version);
   absl::Status deleted = co_await shared_.writer().Commit(change);
   if (deleted.ok() && is_account) shared_.NoteReclaim();
   co_return deleted;

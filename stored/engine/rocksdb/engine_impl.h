@@ -14,6 +14,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/synchronization/mutex.h"
 #include "common/base/clock.h"
+#include "stored/engine/change.h"
 #include "stored/engine/engine.h"
 #include "stored/engine/rocksdb/bodies.h"
 #include "stored/engine/rocksdb/database.h"
@@ -299,6 +300,29 @@ class RocksDbSending final : public SendingEngine {
   Task<absl::Status> Forget(AccountId account) override;
 
  private:
+  RocksDbShared& shared_;
+};
+
+class RocksDbChanges final : public ChangeEngine {
+ public:
+  explicit RocksDbChanges(RocksDbShared& shared) : shared_(shared) {}
+  ChangeBounds Bounds() const override;
+  Task<absl::StatusOr<ChangePage>> Read(ChangeQuestion question) override;
+  Task<absl::StatusOr<bool>> Trim(absl::Duration age, int64_t max_count) override;
+  void SetListener(ChangeListener* listener) override;
+  Task<absl::Status> CreateConsumer(FeedConsumer consumer) override;
+  Task<absl::StatusOr<FeedConsumer>> FindConsumer(std::string name) override;
+  Task<absl::StatusOr<std::vector<FeedConsumer>>> ListConsumers(std::string after, size_t limit) override;
+  Task<absl::Status> DeleteConsumer(std::string name) override;
+  Task<absl::StatusOr<FeedConsumer>> ActivateConsumer(std::string name) override;
+  Task<absl::Status> AckConsumer(std::string name, int64_t fence, ChangeCursor cursor, absl::Time now) override;
+  Task<absl::StatusOr<FeedConsumer>> ResetConsumer(std::string name, ChangeCursor cursor,
+                                                   std::string incarnation) override;
+
+ private:
+  template <typename Change>
+  Task<absl::StatusOr<FeedConsumer>> Move(std::string name, Change change);
+
   RocksDbShared& shared_;
 };
 

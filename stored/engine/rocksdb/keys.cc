@@ -87,6 +87,8 @@ const char* FamilyName(Family family) {
       return "reclaim";
     case Family::kQueue:
       return "queue";
+    case Family::kChange:
+      return "change";
   }
   CHECK(false);
 }
@@ -391,6 +393,28 @@ std::string StsPolicyKey(absl::string_view domain) { return absl::StrCat("k", do
 
 std::string StsOrderKey(absl::Time time, absl::string_view domain) {
   return absl::StrCat(QueueTimeBound(kStsOrderKind, time), domain);
+}
+
+std::string FeedKey(int64_t position) { return KindKey(kFeedKind, position); }
+
+std::string AccountChangePrefix(AccountId account) { return KindKey(kAccountChangeKind, account.value); }
+
+std::string AccountChangeKey(AccountId account, int64_t position) {
+  std::string key = AccountChangePrefix(account);
+  AppendNumber(key, position);
+  return key;
+}
+
+int64_t PositionOfChangeKey(absl::string_view key) { return NumberAt(key, FromEnd(key, 8)); }
+
+std::string GoneAccountKey(AccountId account) { return KindKey('g', account.value); }
+
+std::string ToldDeletionKey(int64_t deletion) { return KindKey(kToldDeletionKind, deletion); }
+
+int64_t DeletionOfToldKey(absl::string_view key) { return NumberAt(key, 1); }
+
+std::string ConsumerKey(absl::string_view name) {
+  return absl::StrCat(absl::string_view(&kConsumerKind, 1), name);
 }
 
 std::string PrefixEnd(absl::string_view prefix) {

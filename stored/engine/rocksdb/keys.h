@@ -19,8 +19,9 @@
 //              | 'x' micros destination | 'h' micros queued number | 'c' queued number
 //              | 'y' micros domain | 'j' micros micros domain | 'z'
 //              | 'k' domain | 'o' micros domain | 'u'
+//   change     'l' position | 'a' account position | 'b' | 'g' account | 'e' deletion | 'k' name
 //
-// kind is 's', 'u' or 'k'. account, message, body, removal_count, deletion, secret, days, seconds and micros (since 1970), queued, lane, grant and lease have 8
+// kind is 's', 'u' or 'k'. account, message, body, removal_count, deletion, secret, position, days, seconds and micros (since 1970), queued, lane, grant and lease have 8
 // bytes, chunk, number and turn have 4. In 'a' and 'l' the domain
 // comes first, so that an ordered walk gives addresses by domain, and those of one domain are together; the local part of
 // a catch-all is empty. A store of schema version 1 or 2 has left receipts without a scope, until they are old enough to
@@ -55,8 +56,9 @@ enum class Family : uint8_t {
   kLock,
   kReclaim,
   kQueue,
+  kChange,
 };
-inline constexpr size_t kFamilyCount = 12;
+inline constexpr size_t kFamilyCount = 13;
 // As RocksDB knows it.
 const char* FamilyName(Family family);
 
@@ -220,6 +222,25 @@ std::string StsPolicyKey(absl::string_view domain);
 inline constexpr char kStsOrderKind = 'o';
 std::string StsOrderKey(absl::Time time, absl::string_view domain);
 inline constexpr absl::string_view kStsCountKey = "u";
+
+// The change feed. What a commit has added, from that position on; and each of its changes by its account.
+inline constexpr char kFeedKind = 'l';
+inline constexpr char kAccountChangeKind = 'a';
+std::string FeedKey(int64_t position);
+std::string AccountChangePrefix(AccountId account);
+std::string AccountChangeKey(AccountId account, int64_t position);
+// The inverse, of both.
+int64_t PositionOfChangeKey(absl::string_view key);
+// Where the feed begins.
+inline constexpr absl::string_view kFeedBeginKey = "b";
+// The address of an account that is gone, while the feed tells of it.
+std::string GoneAccountKey(AccountId account);
+// A deletion whose runs the feed names.
+inline constexpr char kToldDeletionKind = 'e';
+std::string ToldDeletionKey(int64_t deletion);
+int64_t DeletionOfToldKey(absl::string_view key);
+inline constexpr char kConsumerKind = 'k';
+std::string ConsumerKey(absl::string_view name);
 
 // The first key after all that start with `prefix`; empty when there is none.
 std::string PrefixEnd(absl::string_view prefix);

@@ -63,7 +63,8 @@ absl::StatusOr<FoundMessages> SearchNow(const Database::Use& use, AccountId acco
 // By the operator, of a maildrop that nobody holds.
 class DeleteChange final : public DeletingChange {
  public:
-  using DeletingChange::DeletingChange;
+  DeleteChange(RocksDbShared& shared, AccountId account, std::vector<MessageId> messages)
+      : DeletingChange(shared, account, std::move(messages), DeletionCause::kApi) {}
 
  private:
   absl::StatusOr<bool> Decide(const Batch& batch, const rules::Mailbox* mailbox) override {

@@ -850,6 +850,7 @@ absl::StatusOr<DeliveredHere> QueueStep::TryHere(QueueId id, int32_t number) {
   RETURN_IF_ERROR(RefBody(batch_, record->body));
   batch_.Put(Family::kMessage, MessageKey(account, into), Encode(*record));
   batch_.Put(Family::kMailbox, MailboxKey(account), Encode(*mailbox));
+  batch_.Note({.kind = ChangeKind::kDelivered, .account = account, .time = now_, .message = into});
   ++batch_.counters().message_count;
   batch_.counters().message_bytes += size_bytes;
   QueueChange change;

@@ -15,6 +15,7 @@
 #include "stored/engine/tls_report.h"
 #include "stored/engine/sts.h"
 #include "stored/engine/dkim.h"
+#include "stored/engine/change.h"
 #include "stored/engine/sending.h"
 #include "stored/engine/srs.h"
 #include "stored/engine/types.h"
@@ -139,6 +140,38 @@ struct StsCount {
   int64_t count = 0;
 };
 
+// A change, as it is kept.
+struct ChangeRecord {
+  ChangeKind kind = ChangeKind::kDelivered;
+  AccountId account;
+  absl::Time time;
+  // Of kDelivered.
+  MessageId message;
+  // Of kDeleted: ascending, apart from one another; or the deletion that has the runs.
+  std::vector<MessageRun> runs;
+  int64_t deletion = 0;
+  DeletionCause cause = DeletionCause::kApi;
+  std::string address;
+  std::string old_address;
+  SubmissionOutcome submission;
+};
+
+// What one commit has added to the feed. All have its time.
+struct FeedRecord {
+  std::vector<ChangeRecord> changes;
+};
+
+// Where the feed begins.
+struct FeedBegin {
+  int64_t position = 1;
+};
+
+// An account that was removed, by the change at that position.
+struct GoneAccount {
+  std::string address;
+  int64_t position = 0;
+};
+
 std::string Encode(const Domain& domain);
 std::string Encode(const Account& account);  // without its usage
 std::string Encode(const Alias& alias);
@@ -168,6 +201,11 @@ std::string Encode(const TlsReport& report);
 std::string Encode(const TlsReportCount& count);
 std::string Encode(const StsPolicy& policy);
 std::string Encode(const StsCount& count);
+std::string Encode(const ChangeRecord& change);  // without its account
+std::string Encode(const FeedRecord& feed);
+std::string Encode(const FeedBegin& begin);
+std::string Encode(const GoneAccount& gone);
+std::string Encode(const FeedConsumer& consumer);  // without its name
 
 absl::Status Decode(absl::string_view bytes, Domain& domain);
 absl::Status Decode(absl::string_view bytes, Account& account);
@@ -198,6 +236,11 @@ absl::Status Decode(absl::string_view bytes, TlsReport& report);
 absl::Status Decode(absl::string_view bytes, TlsReportCount& count);
 absl::Status Decode(absl::string_view bytes, StsPolicy& policy);
 absl::Status Decode(absl::string_view bytes, StsCount& count);
+absl::Status Decode(absl::string_view bytes, ChangeRecord& change);
+absl::Status Decode(absl::string_view bytes, FeedRecord& feed);
+absl::Status Decode(absl::string_view bytes, FeedBegin& begin);
+absl::Status Decode(absl::string_view bytes, GoneAccount& gone);
+absl::Status Decode(absl::string_view bytes, FeedConsumer& consumer);
 
 // Of a message that a store before schema version 4 took in: whether its record says nothing of its last line, which then
 // may have no end.

@@ -137,6 +137,14 @@ void LogReclaimed(absl::string_view event, AccountId account, int64_t count, abs
                        {"seconds", absl::ToDoubleSeconds(absl::Now() - began)}});
 }
 
+// Whether the change feed names the runs of a deletion.
+absl::StatusOr<bool> IsTold(Database& database, int64_t deletion) {
+  const Database::Use use(database);
+  RETURN_IF_ERROR(use.status());
+  std::string mark;
+  return use.Find(Family::kChange, ToldDeletionKey(deletion), mark);
+}
+
 // How far a deletion, or a deleted mailbox, has been taken away. Absent: it is gone.
 absl::StatusOr<std::optional<Deletion>> Progress(const Database::Use& use, Family family,
                                                  absl::string_view key) {
@@ -273,11 +281,17 @@ absl::Status RocksDbUpkeep::ReclaimMailbox(AccountId account) {
 absl::Status RocksDbUpkeep::DropDeletions(AccountId account) {
   const size_t limit = shared_.options().max_reclaimed_at_once;
   const auto drop = [&](absl::string_view mark) -> absl::Status {
-    const std::string prefix = RunsPrefix(DeletionOfKey(mark));
+    const int64_t deletion = DeletionOfKey(mark);
+    ASSIGN_OR_RETURN(const bool told, IsTold(shared_.database(), deletion));
+    // Those that the change feed names go with it.
+    const std::string prefix = told ? "" : RunsPrefix(deletion);
     std::string first = prefix;
     uint64_t generation = 0;
     const auto step = [&]() -> absl::StatusOr<bool> {
-      ASSIGN_OR_RETURN(const auto keys, Keys(shared_, Family::kReclaim, first, PrefixEnd(prefix), limit));
+      std::vector<std::string> keys;
+      if (!told) {
+        ASSIGN_OR_RETURN(keys, Keys(shared_, Family::kReclaim, first, PrefixEnd(prefix), limit));
+      }
       const bool all = keys.size() < limit;
       const auto apply = [&](Batch& batch) {
         generation = batch.use().generation();
@@ -303,6 +317,8 @@ absl::Status RocksDbUpkeep::ReclaimDeletion(AccountId account, int64_t deletion)
   const size_t limit = shared_.options().max_reclaimed_at_once;
   const std::string mark = DeletionKey(account, deletion);
   const std::string prefix = RunsPrefix(deletion);
+  // Runs that the change feed names go with it.
+  ASSIGN_OR_RETURN(const bool told, IsTold(shared_.database(), deletion));
   std::string first = prefix;
   int64_t count = 0;
   const auto step = [&]() -> absl::StatusOr<bool> {
@@ -339,7 +355,9 @@ absl::Status RocksDbUpkeep::ReclaimDeletion(AccountId account, int64_t deletion)
     const auto apply = [&](Batch& batch) {
       generation = batch.use().generation();
       Remove(batch, taken);
-      for (const std::string& key : done) batch.Delete(Family::kReclaim, key);
+      for (const std::string& key : done) {
+        if (!told) batch.Delete(Family::kReclaim, key);
+      }
       if (all) {
         batch.Delete(Family::kReclaim, mark);
       } else {

@@ -80,7 +80,24 @@ void Batch::Delete(Family family, absl::string_view key) {
   CHECK(status.ok());
 }
 
+void Batch::Note(ChangeRecord change) {
+  if (!feed_.changes.empty()) change.time = feed_.changes.front().time;
+  Put(Family::kChange, AccountChangeKey(change.account, next_position()), Encode(change));
+  feed_.changes.push_back(std::move(change));
+}
+
+std::vector<CommittedChange> Batch::Committed() const {
+  std::vector<CommittedChange> changes;
+  changes.reserve(feed_.changes.size());
+  int64_t position = use_.database().change_bounds().last;
+  for (const ChangeRecord& change : feed_.changes) {
+    changes.push_back({change.kind, change.account, ++position, change.address, change.old_address});
+  }
+  return changes;
+}
+
 void Batch::Begin() {
+  noted_before_ = feed_.changes.size();
   batch_.SetSavePoint();
   counters_before_ = counters_;
   size_before_ = batch_.GetWriteBatch()->GetDataSize();
@@ -90,6 +107,7 @@ void Batch::Keep() { CHECK(batch_.PopSavePoint().ok()); }
 
 void Batch::Undo() {
   counters_ = counters_before_;
+  feed_.changes.resize(noted_before_);
   // Going back builds the index of the whole batch anew; most changes that fail have written nothing yet.
   if (batch_.GetWriteBatch()->GetDataSize() == size_before_) return Keep();
   CHECK(batch_.RollbackToSavePoint().ok());
@@ -98,6 +116,9 @@ void Batch::Undo() {
 
 absl::Status Batch::Write(bool sync) {
   if (counters_ != counters_stored_) Put(Family::kMeta, kCountersKey, Encode(counters_));
+  if (!feed_.changes.empty()) {
+    Put(Family::kChange, FeedKey(use_.database().change_bounds().last + 1), Encode(feed_));
+  }
   return use_.Write(*batch_.GetWriteBatch(), sync);
 }
 
@@ -262,6 +283,7 @@ absl::Status Writer::ApplyAndWrite(const Database::Use& use, const Group& group,
   if (!written.ok()) database_.queue_marks().Forget();
   RETURN_IF_ERROR(written);
   database_.set_counters(batch.counters());
+  database_.ChangesCommitted(batch.Committed());
   return absl::OkStatus();
 }
 

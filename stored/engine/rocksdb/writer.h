@@ -47,6 +47,12 @@ class Batch final : public Source {
   // More of the queue may be due than before.
   bool changes_queue() const { return changes_queue_; }
   void NoteQueue() { changes_queue_ = true; }
+  // Adds it to the change feed, with the next position; all of a commit have the time of its first.
+  void Note(ChangeRecord change);
+  // Of the change that is noted next.
+  int64_t next_position() const {
+    return use_.database().change_bounds().last + 1 + static_cast<int64_t>(feed_.changes.size());
+  }
   // Written with the batch.
   Counters& counters() { return counters_; }
   const Database::Use& use() const { return use_; }
@@ -60,9 +66,12 @@ class Batch final : public Source {
   // The counters alone are written, too.
   bool empty() { return batch_.GetWriteBatch()->Count() == 0 && counters_ == counters_stored_; }
   absl::Status Write(bool sync);
+  std::vector<CommittedChange> Committed() const;
 
   const Database::Use& use_;
   rocksdb::WriteBatchWithIndex batch_;
+  FeedRecord feed_;
+  size_t noted_before_ = 0;
   Counters counters_;
   Counters counters_before_;
   size_t size_before_ = 0;
