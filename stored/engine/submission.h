@@ -131,7 +131,7 @@ struct SubmissionReport {
   // Either may be empty: the submission's id, or its Message-ID.
   std::string id;
   std::string message_id;
-  // Of whom it speaks, as addresses are compared.
+  // Of whom it speaks: rules::ReportedName.
   struct Recipient {
     std::string address;
     SubmissionBounce bounce;
@@ -153,7 +153,8 @@ class SubmissionEngine {
   // that led there, is the one that it names. A failure stays, whatever comes later. How many targets have changed; 0 where
   // there is no such submission.
   virtual Task<absl::StatusOr<size_t>> NoteReport(SubmissionReport report) = 0;
-  // Forgets submissions that have ended before a time, the first to end first, at most `limit`; how many.
+  // Forgets submissions that have ended before a time, the first to end first, at most `limit`, and as many as one commit may;
+  // how many. 0: there is none.
   virtual Task<absl::StatusOr<size_t>> Forget(absl::Time ended_before, size_t limit) = 0;
 };
 

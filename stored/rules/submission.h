@@ -21,7 +21,7 @@ absl::Status Check(const engine::NewMessage& message, const engine::NewSubmissio
 // What is kept. `waiting`: copies that are not in their mailboxes. `queue_id`: where the message was put; 0: nowhere. InvalidArgument
 // where it has more than kMaxSubmissionTargets.
 absl::StatusOr<engine::Submission> SubmissionOf(const engine::NewMessage& message, const std::vector<Waiting>& waiting,
-                                                engine::QueueId queue_id, absl::Time now);
+                                                QueueId queue_id, absl::Time now);
 
 // Of a repeat whose receipt is forgotten. AlreadyExists with kReasonDeliveryIdReused.
 absl::StatusOr<engine::Receipt> DecideRepeat(const engine::Submission& before, const engine::NewMessage& message);
@@ -38,9 +38,10 @@ engine::SubmissionOutcome DeliveredOutcome(const engine::QueuedRecipient& recipi
 void Show(const engine::SubmissionOutcome& outcome, engine::SubmissionTarget& target);
 void Show(const engine::QueuedRecipient& recipient, absl::Time send_time, engine::SubmissionTarget& target);
 
-// Whether a report is of this target, which was relayed.
-bool IsOf(const engine::SubmissionReport::Recipient& report, const engine::Submission& submission,
-          const engine::SubmissionTarget& target);
+// Names by which a report may call a target, as addresses are compared: where the mail went, and the recipient that led there.
+std::vector<std::string> NamesOf(const engine::Submission& submission, const engine::SubmissionTarget& target);
+// As NamesOf has it.
+std::string ReportedName(absl::string_view address);
 // Whether a bounce changes an outcome, and then changes it.
 bool Note(const engine::SubmissionBounce& bounce, engine::SubmissionOutcome& outcome);
 

@@ -25,6 +25,7 @@ class MemoryEngine final : public Engine {
         dkim_(shared_),
         srs_(shared_),
         sending_(shared_),
+        submissions_(shared_),
         upkeep_(shared_) {}
 
   DirectoryEngine& directory() override { return directory_; }
@@ -38,6 +39,7 @@ class MemoryEngine final : public Engine {
   DkimEngine& dkim() override { return dkim_; }
   SrsEngine& srs() override { return srs_; }
   SendingEngine& sending() override { return sending_; }
+  SubmissionEngine& submissions() override { return submissions_; }
   UpkeepEngine& upkeep() override { return upkeep_; }
   BackupEngine& backups() override { return backups_; }
 
@@ -54,6 +56,7 @@ class MemoryEngine final : public Engine {
   MemoryDkim dkim_;
   MemorySrs srs_;
   MemorySending sending_;
+  MemorySubmissions submissions_;
   MemoryUpkeep upkeep_;
   MemoryBackups backups_;
 };

@@ -35,6 +35,7 @@ class RocksDbEngine final : public Engine {
         dkim_(shared_),
         srs_(shared_),
         sending_(shared_),
+        submissions_(shared_),
         upkeep_(shared_, leases_),
         backups_(shared_) {}
   ~RocksDbEngine() override {
@@ -61,6 +62,7 @@ class RocksDbEngine final : public Engine {
   DkimEngine& dkim() override { return dkim_; }
   SrsEngine& srs() override { return srs_; }
   SendingEngine& sending() override { return sending_; }
+  SubmissionEngine& submissions() override { return submissions_; }
   UpkeepEngine& upkeep() override { return upkeep_; }
   BackupEngine& backups() override { return backups_; }
 
@@ -77,6 +79,7 @@ class RocksDbEngine final : public Engine {
   RocksDbDkim dkim_;
   RocksDbSrs srs_;
   RocksDbSending sending_;
+  RocksDbSubmissions submissions_;
   RocksDbUpkeep upkeep_;
   RocksDbBackups backups_;
 };

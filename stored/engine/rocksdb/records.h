@@ -17,6 +17,7 @@
 #include "stored/engine/dkim.h"
 #include "stored/engine/sending.h"
 #include "stored/engine/srs.h"
+#include "stored/engine/submission.h"
 #include "stored/engine/types.h"
 #include "stored/rules/destination.h"
 #include "stored/rules/lease.h"
@@ -139,6 +140,11 @@ struct StsCount {
   int64_t count = 0;
 };
 
+// How many submissions an account has.
+struct SubmissionCount {
+  int64_t count = 0;
+};
+
 std::string Encode(const Domain& domain);
 std::string Encode(const Account& account);  // without its usage
 std::string Encode(const Alias& alias);
@@ -168,6 +174,9 @@ std::string Encode(const TlsReport& report);
 std::string Encode(const TlsReportCount& count);
 std::string Encode(const StsPolicy& policy);
 std::string Encode(const StsCount& count);
+std::string Encode(const Submission& submission);
+std::string Encode(const SubmissionOutcome& outcome);
+std::string Encode(const SubmissionCount& count);
 
 absl::Status Decode(absl::string_view bytes, Domain& domain);
 absl::Status Decode(absl::string_view bytes, Account& account);
@@ -198,6 +207,9 @@ absl::Status Decode(absl::string_view bytes, TlsReport& report);
 absl::Status Decode(absl::string_view bytes, TlsReportCount& count);
 absl::Status Decode(absl::string_view bytes, StsPolicy& policy);
 absl::Status Decode(absl::string_view bytes, StsCount& count);
+absl::Status Decode(absl::string_view bytes, Submission& submission);
+absl::Status Decode(absl::string_view bytes, SubmissionOutcome& outcome);
+absl::Status Decode(absl::string_view bytes, SubmissionCount& count);
 
 // Of a message that a store before schema version 4 took in: whether its record says nothing of its last line, which then
 // may have no end.
