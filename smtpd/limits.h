@@ -7,6 +7,7 @@
 
 #include "absl/time/time.h"
 #include "common/mail/address.h"
+#include "common/mail/hops.h"
 #include "common/store/limits.h"
 #include "common/text/dot_codec.h"
 
@@ -31,7 +32,7 @@ struct Limits {
   // limit.
   size_t max_commands = 1'000'000;
   // Hops before a message counts as looping (RFC 5321 section 6.3).
-  size_t max_received_headers = 100;
+  size_t max_received_headers = kMaxHops;
   BareLineEnds bare_line_ends = BareLineEnds::kRefuse;
 
   // How long a whole command may take from when it is awaited (RFC 5321 section 4.5.3.2.7), and a client to

@@ -62,4 +62,7 @@ class FieldRemover {
   std::string held_;
 };
 
+// Takes out what a submission server must (RFC 5322 section 3.6.3): else each recipient sees who was to be hidden.
+inline FieldRemover BlindCopyRemover() { return FieldRemover({"Bcc", "Resent-Bcc"}); }
+
 }  // namespace mailstead

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/mail/address.h"
@@ -63,6 +64,12 @@ std::string WithProtocol(const TraceInfo& info) {
 }
 
 std::string ReceivedField(const TraceInfo& info) {
+  if (info.by_call) {
+    const std::string from =
+        info.client_address.empty() ? info.hostname : AddressLiteral(info.client_address);
+    return absl::StrCat("Received: from ", from, "\r\n\tby ", info.hostname, " (by a call)\r\n\tid ",
+                        info.delivery_id, "; ", DateTime(info.time), "\r\n");
+  }
   std::string field =
       absl::StrCat("Received: from ", From(info), "\r\n\tby ", info.hostname, " with ", WithProtocol(info));
   if (!info.tls_version.empty())
@@ -76,13 +83,26 @@ std::string ReceivedField(const TraceInfo& info) {
 
 void SubmissionFields::OnField(const HeaderField& field) {
   if (field.Is("Date")) has_date_ = true;
-  if (field.Is("Message-ID")) has_message_id_ = true;
+  if (field.Is("Message-ID") && !std::exchange(has_message_id_, true)) {
+    message_id_ = MessageIdOf(field.Unfolded()).substr(0, kMaxMessageIdBytes);
+  }
+}
+
+std::string MessageIdOf(absl::string_view value) {
+  const size_t open = value.find('<');
+  const size_t close = open == absl::string_view::npos ? open : value.find('>', open);
+  if (close != absl::string_view::npos) value = value.substr(open + 1, close - open - 1);
+  return std::string(absl::StripAsciiWhitespace(value));
+}
+
+std::string SubmissionFields::MessageId(const TraceInfo& info) const {
+  return has_message_id_ ? message_id_ : absl::StrCat(info.delivery_id, "@", info.hostname);
 }
 
 void SubmissionFields::AppendMissing(const TraceInfo& info, std::string& trace) const {
   if (!has_date_) absl::StrAppend(&trace, "Date: ", DateTime(info.time), "\r\n");
   if (!has_message_id_) {
-    absl::StrAppend(&trace, "Message-ID: <", info.delivery_id, "@", info.hostname, ">\r\n");
+    absl::StrAppend(&trace, "Message-ID: <", MessageId(info), ">\r\n");
   }
 }
 

@@ -38,6 +38,9 @@ struct TraceInfo {
   bool authenticated = false;
   // Set when MAIL had SMTPUTF8.
   bool smtputf8 = false;
+  // Set when it came by a call of an API, from `client_address`, which may be empty. RFC 5321 section 4.4 lets "with" name
+  // protocols that are registered only, and none of these is an API: so there is none, but a comment.
+  bool by_call = false;
   absl::Time time;
 };
 
@@ -57,11 +60,20 @@ class SubmissionFields : public HeaderObserver {
   void OnField(const HeaderField& field) override;
   // Appends "Date: ..." and "Message-ID: ..." with their CRLF, each if the message, seen whole, has none.
   void AppendMissing(const TraceInfo& info, std::string& trace) const;
+  // Its Message-ID, or the one that AppendMissing gives it: without angle brackets, at most kMaxMessageIdBytes.
+  std::string MessageId(const TraceInfo& info) const;
 
  private:
   bool has_date_ = false;
   bool has_message_id_ = false;
+  std::string message_id_;
 };
+
+// A line (RFC 5322 section 2.1.1).
+inline constexpr size_t kMaxMessageIdBytes = 998;
+
+// What stands between the angle brackets of a Message-ID field's value, or all of it where there are none.
+std::string MessageIdOf(absl::string_view value);
 
 // Appends what must stand between the trace and the content: an empty line when the content does not begin
 // with a field, so that its first line becomes neither a part of our last field nor a broken line of the

@@ -110,8 +110,8 @@ class MessageEngine {
 
   virtual Task<absl::StatusOr<std::unique_ptr<BodyWriter>>> NewBody() = 0;
   // One message into all its mailboxes and the queue, stored once. A delivery id seen before in its scope gives its receipt,
-  // already_stored; AlreadyExists with kReasonDeliveryIdReused when the fingerprint differs. Only then the message's
-  // refusal, if it has one. A copy that cannot go into its mailbox (rules::ObstacleOf: it had reached its quota before, or its
+  // already_stored; AlreadyExists with kReasonDeliveryIdReused when the fingerprint differs. The same for a
+  // submission that is kept with this id, however old. Only then the message's refusal, if it has one. A copy that cannot go into its mailbox (rules::ObstacleOf: it had reached its quota before, or its
   // whole quota is smaller than the content, or it is gone) waits in the queue for QueueEngine::DeliverHere; rules::CheckWaiting
   // says when that is an error instead: ResourceExhausted with kReasonOverQuota or kReasonQuotaTooSmall, NotFound.
   // AlreadyExists: a given message id is not above all that its mailbox ever had (ids grow: messages are restored in their
@@ -356,6 +356,10 @@ class BackupEngine {
 class SendingEngine;
 class SrsEngine;
 class ChangeEngine;
+// In stored/engine/sending.h, stored/engine/srs.h and stored/engine/submission.h.
+class SendingEngine;
+class SrsEngine;
+class SubmissionEngine;
 
 // The facets of one engine, which live as long as it. All Tasks have ended, and all that the engine gave out (body
 // writers, message readers, work on backups) is destroyed, before the engine.
@@ -374,6 +378,7 @@ class Engine {
   virtual SrsEngine& srs() = 0;
   virtual SendingEngine& sending() = 0;
   virtual ChangeEngine& changes() = 0;
+  virtual SubmissionEngine& submissions() = 0;
   virtual UpkeepEngine& upkeep() = 0;
   virtual BackupEngine& backups() = 0;
 };

@@ -124,7 +124,8 @@ using DirectoryKey = std::variant<DomainKey, AccountKey, AliasKey>;
 enum class Obstacle : uint8_t {
   kFull,      // it has reached its quota
   kTooSmall,  // its whole quota is smaller than the message
-  kGone       // there is no such mailbox
+  kGone,      // there is no such mailbox
+  kScheduled  // the message's time has not come; never of one that has been tried
 };
 
 // One mailbox's copy of a new message.
@@ -166,7 +167,12 @@ struct NewQueued {
   absl::Time expire_time = absl::InfiniteFuture();
   // When its sender is told that it waits.
   absl::Time delay_notice_time = absl::InfiniteFuture();
+  // Nothing of it is delivered before, also not here: all copies wait in the queue until then.
+  absl::Time not_before = absl::InfinitePast();
 };
+
+// In stored/engine/submission.h.
+struct NewSubmission;
 
 // A message that is to be kept, checked and resolved.
 struct NewMessage {
@@ -189,6 +195,9 @@ struct NewMessage {
   absl::Status refusal;
   // Of its header.
   SearchedFields searched;
+  // What is kept of it as a submission, in the same commit; null: nothing. Shared, so that who does not look into it need not
+  // know what it is.
+  std::shared_ptr<const NewSubmission> submission;
 };
 
 // A message that the store makes itself, with its content.
@@ -486,6 +495,10 @@ struct QueueDecision {
   QueueId message;
   // Empty: all of the message's.
   std::vector<int32_t> recipients;
+  // Of kEnd, for what is kept of a submission: it was cancelled, and did not fail; and why. What the reply leaves empty is
+  // that of the recipient's last attempt.
+  bool cancelled = false;
+  QueueReply reply;
 };
 
 struct QueueStatus {

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/reason.h"
 #include "stored/rules/queue.h"
+#include "stored/rules/submission.h"
 #include "stored/rules/times.h"
 
 namespace mailstead::rules {
@@ -66,6 +67,9 @@ absl::Status Refuse(engine::Obstacle obstacle, const std::string& address) {
                         kReasonQuotaTooSmall);
     case engine::Obstacle::kGone:
       return NoMailbox(address);
+    case engine::Obstacle::kScheduled:
+      // It refuses nothing.
+      break;
   }
   return absl::OkStatus();
 }
@@ -110,6 +114,7 @@ absl::Status Check(const engine::NewMessage& message) {
   for (const engine::NewQueuedRecipient& recipient : message.queued.recipients) {
     if (const absl::Status status = CheckQueued(message, recipient); !status.ok()) return status;
   }
+  if (message.submission != nullptr) return Check(message, *message.submission);
   return absl::OkStatus();
 }
 
@@ -117,21 +122,28 @@ std::optional<engine::Obstacle> ObstacleOf(const engine::NewMessage& message, co
                                            const Mailbox* mailbox, int64_t content_bytes) {
   if (mailbox == nullptr) return engine::Obstacle::kGone;
   if (NeverTakes(mailbox->quota_bytes, content_bytes)) return engine::Obstacle::kTooSmall;
+  // Whether there is room will be seen then.
+  if (message.queued.not_before > message.deliver_time) return engine::Obstacle::kScheduled;
   if (message.room_promised && !copy.may_wait) return std::nullopt;
   return IsFull(*mailbox) ? std::optional(engine::Obstacle::kFull) : std::nullopt;
 }
 
 absl::Status CheckWaiting(const engine::NewMessage& message, const std::vector<Waiting>& waiting) {
   if (waiting.empty()) return absl::OkStatus();
+  const auto is_scheduled = [](const Waiting& copy) { return copy.obstacle == engine::Obstacle::kScheduled; };
+  if (absl::c_all_of(waiting, is_scheduled)) return absl::OkStatus();
   const std::vector<bool> served = Served(message, waiting);
   if (message.room_promised) {
     const bool waits_for_room =
-        absl::c_any_of(waiting, [](const Waiting& copy) { return copy.obstacle == engine::Obstacle::kFull; });
+        absl::c_any_of(waiting, [&](const Waiting& copy) {
+          return copy.obstacle == engine::Obstacle::kFull || is_scheduled(copy);
+        });
     if (waits_for_room || absl::c_linear_search(served, true)) return absl::OkStatus();
     return Refuse(waiting.front().obstacle, AddressOf(message, message.copies[waiting.front().copy]));
   }
   absl::Status refused;
   for (const Waiting& waits : waiting) {
+    if (is_scheduled(waits)) continue;
     const engine::NewCopy& copy = message.copies[waits.copy];
     // A larger message than the mailbox may ever hold is another matter than a mailbox that is not as it should be.
     const bool is_named = waits.obstacle != engine::Obstacle::kTooSmall && !copy.may_wait;

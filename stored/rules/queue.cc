@@ -64,6 +64,8 @@ QueueEntry QueueEntryOf(const engine::NewMessage& message, int64_t content_bytes
   entry.queue_time = Kept(now);
   entry.expire_time = Kept(message.queued.expire_time);
   entry.delay_notice_time = Kept(message.queued.delay_notice_time);
+  entry.not_before = Kept(message.queued.not_before);
+  if (message.submission != nullptr) entry.submission = message.envelope.delivery_id;
   return entry;
 }
 
@@ -78,7 +80,7 @@ QueueRecipient QueueRecipientOf(const engine::NewMessage& message, size_t index,
   kept.recipient.notify = named.notify;
   if (queued.expanded) kept.recipient.notify.success = false;
   if (named.address != queued.address) kept.recipient.forwarded_for = named.address;
-  kept.recipient.next_attempt_time = Kept(now);
+  kept.recipient.next_attempt_time = Kept(std::max(now, message.queued.not_before));
   return kept;
 }
 
@@ -95,7 +97,7 @@ QueueRecipient WaitingRecipientOf(const engine::NewMessage& message, const Waiti
   // It was told of the alias, when it was expanded; of what is here otherwise success is never told.
   kept.recipient.notify.success = false;
   if (named.address != kept.recipient.address) kept.recipient.forwarded_for = named.address;
-  kept.recipient.next_attempt_time = Kept(now);
+  kept.recipient.next_attempt_time = Kept(std::max(now, message.queued.not_before));
   if (waiting.obstacle == engine::Obstacle::kFull) PutOff(kept, waiting.obstacle, policy, now, dice);
   return kept;
 }
@@ -193,10 +195,10 @@ bool Changes(engine::QueueDecision::Kind kind, const engine::QueuedRecipient& re
   return false;
 }
 
-void Apply(engine::QueueDecision::Kind kind, QueueRecipient& kept, absl::Time now) {
+void Apply(engine::QueueDecision::Kind kind, QueueRecipient& kept, absl::Time not_before, absl::Time now) {
   if (kind == engine::QueueDecision::Kind::kHold) kept.recipient.held = true;
   if (kind == engine::QueueDecision::Kind::kRelease) kept.recipient.held = false;
-  if (kind == engine::QueueDecision::Kind::kRetry) kept.recipient.next_attempt_time = Kept(now);
+  if (kind == engine::QueueDecision::Kind::kRetry) kept.recipient.next_attempt_time = Kept(std::max(now, not_before));
 }
 
 }  // namespace mailstead::rules

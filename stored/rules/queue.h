@@ -57,6 +57,10 @@ struct QueueEntry {
   absl::Time expire_time = absl::InfiniteFuture();
   absl::Time delay_notice_time = absl::InfiniteFuture();
   bool delay_told = false;
+  // Nothing of it goes out before.
+  absl::Time not_before = absl::InfinitePast();
+  // Of the submission that it is; empty: of none.
+  std::string submission;
 };
 
 // What is kept of a recipient there.
@@ -128,7 +132,7 @@ void Defer(QueueRecipient& kept, const engine::QueueOutcome& outcome, absl::Time
 
 // Whether a decision changes a recipient: those in flight are passed over, and those that are so already.
 bool Changes(engine::QueueDecision::Kind kind, const engine::QueuedRecipient& recipient);
-// A decision that changes it and does not end it.
-void Apply(engine::QueueDecision::Kind kind, QueueRecipient& kept, absl::Time now);
+// A decision that changes it and does not end it. `not_before`: of its message.
+void Apply(engine::QueueDecision::Kind kind, QueueRecipient& kept, absl::Time not_before, absl::Time now);
 
 }  // namespace mailstead::rules

@@ -122,6 +122,8 @@ struct Method {
   bool batched = false;
   // Bytes that one call holds beside its request: its answer, what it reads. Counted against the budget of a stream.
   size_t cost_bytes = 512;
+  // Of one request; 0: what the door takes.
+  size_t max_request_bytes = 0;
   // Whether it changes something: such calls are audited.
   bool audited = false;
   // Told in metrics and the traffic's log; a probe is not.

@@ -10,13 +10,13 @@
 #include "absl/strings/string_view.h"
 #include "common/mail/field_remover.h"
 #include "common/mail/header_reader.h"
+#include "common/mail/hops.h"
+#include "common/mail/originators.h"
 #include "common/mail/trace.h"
 #include "common/text/dot_codec.h"
 #include "common/text/line_check.h"
 #include "common/text/line_length.h"
 #include "smtpd/inbound/pipeline/chunk_decoder.h"
-#include "smtpd/inbound/pipeline/hops.h"
-#include "smtpd/inbound/pipeline/originators.h"
 #include "smtpd/limits.h"
 #include "smtpd/session/action.h"
 
@@ -76,7 +76,7 @@ class MessageIntake {
   HopCounter hops_;
   SubmissionFields submission_fields_;
   Originators originators_;
-  FieldRemover blind_copies_{"Bcc", "Resent-Bcc"};
+  FieldRemover blind_copies_ = BlindCopyRemover();
   HeaderReader header_{&hops_, &submission_fields_, &originators_};
   std::string waiting_;
   // What was sent, and what of it is content.

@@ -26,6 +26,7 @@ class MemoryEngine final : public Engine {
         srs_(shared_),
         sending_(shared_),
         changes_(shared_),
+        submissions_(shared_),
         upkeep_(shared_) {}
 
   DirectoryEngine& directory() override { return directory_; }
@@ -40,6 +41,7 @@ class MemoryEngine final : public Engine {
   SrsEngine& srs() override { return srs_; }
   SendingEngine& sending() override { return sending_; }
   ChangeEngine& changes() override { return changes_; }
+  SubmissionEngine& submissions() override { return submissions_; }
   UpkeepEngine& upkeep() override { return upkeep_; }
   BackupEngine& backups() override { return backups_; }
 
@@ -57,6 +59,7 @@ class MemoryEngine final : public Engine {
   MemorySrs srs_;
   MemorySending sending_;
   MemoryChanges changes_;
+  MemorySubmissions submissions_;
   MemoryUpkeep upkeep_;
   MemoryBackups backups_;
 };

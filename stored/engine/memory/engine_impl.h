@@ -21,6 +21,7 @@
 #include "stored/engine/memory/memory_engine.h"
 #include "stored/engine/sending.h"
 #include "stored/engine/srs.h"
+#include "stored/engine/submission.h"
 #include "stored/rules/destination.h"
 #include "stored/rules/directory.h"
 #include "stored/rules/lease.h"
@@ -82,6 +83,14 @@ struct KeptQueue {
   int64_t next_grant = 1;
 };
 
+// A submission, and what has become of what it has in the queue.
+struct KeptSubmission {
+  Submission submission;
+  std::map<int32_t, SubmissionOutcome> outcomes;
+  // InfiniteFuture: it has something in the queue.
+  absl::Time end_time = absl::InfiniteFuture();
+};
+
 struct ReceiptAt {
   rules::KeptReceipt receipt;
   absl::Time time;
@@ -117,6 +126,8 @@ struct MemoryStore::State {
   std::map<int64_t, SrsSecret> srs_secrets ABSL_GUARDED_BY(mutex);
   // By day and name.
   std::map<std::pair<int64_t, std::string>, std::string> srs_senders ABSL_GUARDED_BY(mutex);
+  // By id.
+  std::map<std::string, KeptSubmission> submissions ABSL_GUARDED_BY(mutex);
   // By scope and delivery id.
   std::map<std::pair<std::string, std::string>, ReceiptAt> receipts ABSL_GUARDED_BY(mutex);
   std::map<std::string, rules::Lease> leases ABSL_GUARDED_BY(mutex);
@@ -192,8 +203,8 @@ int64_t RemoveMessages(MemoryShared& shared, KeptAccount& account, const std::ve
 
 // A message into its mailboxes and the queue. Under the state's mutex.
 absl::StatusOr<Receipt> Store(MemoryShared& shared, const NewMessage& message, std::string content);
-// Into the queue alone. `entries`: of the copies that wait.
-void Enqueue(MemoryShared& shared, const NewMessage& message, std::shared_ptr<const KeptBody> body,
+// Into the queue alone. `entries`: of the copies that wait. Gives its id there.
+QueueId Enqueue(MemoryShared& shared, const NewMessage& message, std::shared_ptr<const KeptBody> body,
              const std::vector<rules::Waiting>& waiting, std::vector<rules::Entry> entries);
 
 std::unique_ptr<MessageReader> NewMemoryReader(MemoryShared& shared, const KeptMessage& message);
@@ -360,6 +371,25 @@ class MemoryChanges final : public ChangeEngine {
   Task<absl::Status> AckConsumer(std::string name, int64_t fence, ChangeCursor cursor, absl::Time now) override;
   Task<absl::StatusOr<FeedConsumer>> ResetConsumer(std::string name, ChangeCursor cursor,
                                                    std::string incarnation) override;
+
+ private:
+  MemoryShared& shared_;
+};
+
+// Of a recipient that leaves the queue: kept where its message is a submission. Under the state's mutex.
+void RecordOutcome(MemoryShared& shared, const rules::QueueEntry& entry, int32_t number, SubmissionOutcome outcome);
+// The message of a submission has left the queue.
+void RecordEnd(MemoryShared& shared, const rules::QueueEntry& entry);
+// Makes room for one more of its account. The errors of NewSubmission::most_kept.
+absl::Status MakeRoom(MemoryShared& shared, const NewSubmission& submission);
+
+class MemorySubmissions final : public SubmissionEngine {
+ public:
+  explicit MemorySubmissions(MemoryShared& shared) : shared_(shared) {}
+  Task<absl::StatusOr<Submission>> Find(std::string id) override;
+  Task<absl::StatusOr<std::vector<Submission>>> List(AccountId account, SubmissionPlace after, size_t limit) override;
+  Task<absl::StatusOr<size_t>> NoteReport(SubmissionReport report) override;
+  Task<absl::StatusOr<size_t>> Forget(absl::Time ended_before, size_t limit) override;
 
  private:
   MemoryShared& shared_;

@@ -8,6 +8,7 @@
 #include "common/base/status.h"
 #include "stored/engine/memory/engine_impl.h"
 #include "stored/rules/search.h"
+#include "stored/rules/submission.h"
 
 namespace mailstead::engine {
 namespace {
@@ -123,6 +124,10 @@ absl::StatusOr<Receipt> Store(MemoryShared& shared, const NewMessage& message, s
   if (it != state.receipts.end()) before = it->second.receipt;
   ASSIGN_OR_RETURN(const std::optional<Receipt> repeated, rules::DecideRepeat(before, message));
   if (repeated.has_value()) return *repeated;
+  if (message.submission != nullptr) {
+    const auto kept = state.submissions.find(message.envelope.delivery_id);
+    if (kept != state.submissions.end()) return rules::DecideRepeat(kept->second.submission, message);
+  }
   RETURN_IF_ERROR(message.refusal);
 
   const int64_t content_bytes = static_cast<int64_t>(content.size());
@@ -140,6 +145,11 @@ absl::StatusOr<Receipt> Store(MemoryShared& shared, const NewMessage& message, s
     }
   }
   RETURN_IF_ERROR(rules::CheckWaiting(message, waiting));
+  if (message.submission != nullptr) {
+    // Before anything is changed.
+    RETURN_IF_ERROR(rules::SubmissionOf(message, waiting, QueueId{0}, shared.Now()).status());
+    RETURN_IF_ERROR(MakeRoom(shared, *message.submission));
+  }
   const auto body = std::make_shared<const KeptBody>(KeptBody{std::move(content), message.trace});
   const rules::KeptReceipt kept_receipt = rules::ReceiptOf(message);
   Receipt receipt{false, kept_receipt.sha256, kept_receipt.deliver_time, {}, {}};
@@ -160,8 +170,15 @@ absl::StatusOr<Receipt> Store(MemoryShared& shared, const NewMessage& message, s
     change.message = ids[i];
     shared.Note(std::move(change));
   }
+  QueueId queue_id;
   if (!message.queued.recipients.empty() || !waiting.empty()) {
-    Enqueue(shared, message, body, waiting, std::move(waiting_entries));
+    queue_id = Enqueue(shared, message, body, waiting, std::move(waiting_entries));
+  }
+  if (message.submission != nullptr) {
+    KeptSubmission kept;
+    ASSIGN_OR_RETURN(kept.submission, rules::SubmissionOf(message, waiting, queue_id, shared.Now()));
+    if (queue_id.value == 0) kept.end_time = kept.submission.submit_time;
+    state.submissions[message.envelope.delivery_id] = std::move(kept);
   }
   state.receipts[key] = {kept_receipt, shared.Now()};
   return receipt;

@@ -8,6 +8,7 @@
 #include "absl/functional/function_ref.h"
 #include "common/base/status.h"
 #include "stored/engine/memory/engine_impl.h"
+#include "stored/rules/submission.h"
 #include "stored/rules/times.h"
 
 namespace mailstead::engine {
@@ -55,7 +56,7 @@ class Step {
   }
   // Destinations of a site for which something waits, the one that has waited longest first.
   std::vector<std::pair<absl::Time, std::string>> PlacesOf(const std::string& site) const;
-  void EndRecipient(QueueId message, int32_t number, QueueChange& change);
+  void EndRecipient(QueueId message, int32_t number, SubmissionOutcome outcome, QueueChange& change);
   absl::StatusOr<DeliveredHere> TryHere(QueueId id, int32_t number);
 
   MemoryShared& shared_;
@@ -249,14 +250,16 @@ void Step::Forget() {
   }
 }
 
-void Step::EndRecipient(QueueId message, int32_t number, QueueChange& change) {
+void Step::EndRecipient(QueueId message, int32_t number, SubmissionOutcome outcome, QueueChange& change) {
   const auto it = queue_.messages.find(message);
+  RecordOutcome(shared_, it->second.entry, number, std::move(outcome));
   const QueuedRecipient& recipient = it->second.recipients.at(number).recipient;
   if (!rules::WaitsHere(recipient)) --queue_.destinations.at(recipient.destination).recipient_count;
   it->second.recipients.erase(number);
   it->second.copies.erase(number);
   change.ended.push_back(number);
   if (!it->second.recipients.empty()) return;
+  RecordEnd(shared_, it->second.entry);
   queue_.messages.erase(it);
   change.message_ended = true;
 }
@@ -276,7 +279,7 @@ QueueChange Step::Report(const QueueReport& report, bool& tell) {
         if (!all_failed_count) continue;
         [[fallthrough]];
       case QueueOutcome::Kind::kDelivered:
-        EndRecipient(report.message, outcome.number, change);
+        EndRecipient(report.message, outcome.number, rules::OutcomeOf(kept->recipient, outcome), change);
         break;
       case QueueOutcome::Kind::kDeferred:
         rules::Defer(*kept, outcome, now_);
@@ -318,11 +321,12 @@ QueueChange Step::Decide(const QueueDecision& decision, bool has_notices, bool& 
   tell = true;
   for (const int32_t number : changed) {
     if (decision.kind == QueueDecision::Kind::kEnd) {
-      EndRecipient(decision.message, number, change);
+      EndRecipient(decision.message, number,
+                   rules::OutcomeOf(Find(decision.message, number)->recipient, decision, now_), change);
       continue;
     }
     rules::QueueRecipient& kept = *Find(decision.message, number);
-    rules::Apply(decision.kind, kept, now_);
+    rules::Apply(decision.kind, kept, message.entry.not_before, now_);
     if (decision.kind == QueueDecision::Kind::kHold) change.deferred.push_back(number);
     if (rules::WaitsHere(kept.recipient)) continue;
     if (decision.kind == QueueDecision::Kind::kRetry) AskAnew(kept.recipient.destination);
@@ -398,7 +402,7 @@ absl::StatusOr<DeliveredHere> Step::TryHere(QueueId id, int32_t number) {
   shared_.Note(std::move(delivered));
   result.message.recipients.push_back(kept.recipient);
   QueueChange change;
-  EndRecipient(id, number, change);
+  EndRecipient(id, number, rules::DeliveredOutcome(result.message.recipients.front(), now_), change);
   return result;
 }
 
@@ -432,11 +436,16 @@ void Step::Finish() {
 class Savepoint {
  public:
   explicit Savepoint(State& state)
-      : state_(state), queue_(state.queue), accounts_(state.accounts), receipts_(state.receipts) {}
+      : state_(state),
+        queue_(state.queue),
+        accounts_(state.accounts),
+        receipts_(state.receipts),
+        submissions_(state.submissions) {}
   void Restore() {
     state_.queue = std::move(queue_);
     state_.accounts = std::move(accounts_);
     state_.receipts = std::move(receipts_);
+    state_.submissions = std::move(submissions_);
   }
 
  private:
@@ -444,6 +453,7 @@ class Savepoint {
   KeptQueue queue_;
   std::map<AccountId, KeptAccount> accounts_;
   std::map<std::pair<std::string, std::string>, ReceiptAt> receipts_;
+  std::map<std::string, KeptSubmission> submissions_;
 };
 
 // `change` and the notices of it, or nothing. Under the state's mutex.
@@ -476,12 +486,13 @@ QueuedMessage Show(QueueId id, const KeptQueued& message, int32_t first, size_t 
 
 }  // namespace
 
-void Enqueue(MemoryShared& shared, const NewMessage& message, std::shared_ptr<const KeptBody> body,
+QueueId Enqueue(MemoryShared& shared, const NewMessage& message, std::shared_ptr<const KeptBody> body,
              const std::vector<rules::Waiting>& waiting, std::vector<rules::Entry> entries) {
   State& state = shared.state();
   KeptQueue& queue = state.queue;
   const absl::Time now = shared.Now();
-  KeptQueued& queued = queue.messages[QueueId{queue.next_message++}];
+  const QueueId id{queue.next_message++};
+  KeptQueued& queued = queue.messages[id];
   queued.entry = rules::QueueEntryOf(message, static_cast<int64_t>(body->content.size()), now);
   queued.body = std::move(body);
   const auto add = [&](rules::QueueRecipient kept) {
@@ -506,6 +517,7 @@ void Enqueue(MemoryShared& shared, const NewMessage& message, std::shared_ptr<co
     queued.copies[number] = std::move(entries[i]);
   }
   ++state.queue_version;
+  return id;
 }
 
 Task<absl::StatusOr<std::vector<QueueAttempt>>> MemoryQueue::Lease(QueueLeaseRequest request) {

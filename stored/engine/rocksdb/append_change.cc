@@ -7,7 +7,9 @@
 #include "common/base/status.h"
 #include "stored/engine/rocksdb/keys.h"
 #include "stored/engine/rocksdb/queue_step.h"
+#include "stored/engine/rocksdb/submission_records.h"
 #include "stored/rules/new_message.h"
+#include "stored/rules/submission.h"
 
 namespace mailstead::engine {
 namespace {
@@ -79,6 +81,7 @@ size_t AppendChange::record_count() const {
   for (const Notice& notice : notices_) {
     if (notice.change != nullptr) count += notice.change->record_count();
   }
+  if (message_.submission != nullptr) count += kRecordsOfSubmission;
   return count;
 }
 
@@ -100,6 +103,13 @@ absl::Status AppendChange::Apply(Batch& batch) {
     receipt_ = *repeated;
     return absl::OkStatus();
   }
+  if (message_.submission != nullptr) {
+    ASSIGN_OR_RETURN(const auto kept, FindRecord<Submission>(batch, Family::kQueue, SubmissionKey(delivery_id)));
+    if (kept.has_value()) {
+      ASSIGN_OR_RETURN(receipt_, rules::DecideRepeat(*kept, message_));
+      return absl::OkStatus();
+    }
+  }
   RETURN_IF_ERROR(message_.refusal);
   waiting_.clear();
   std::vector<std::optional<rules::Mailbox>> mailboxes;
@@ -107,7 +117,12 @@ absl::Status AppendChange::Apply(Batch& batch) {
   RETURN_IF_ERROR(FindMailboxes(batch, mailboxes, ids));
   ASSIGN_OR_RETURN(const int64_t body, PutBody(batch));
   PutEntries(batch, body, mailboxes, ids);
-  RETURN_IF_ERROR(PutQueued(batch, body));
+  ASSIGN_OR_RETURN(const QueueId queue_id, PutQueued(batch, body));
+  if (message_.submission != nullptr) {
+    ASSIGN_OR_RETURN(const Submission submission,
+                     rules::SubmissionOf(message_, waiting_, queue_id, shared_.clock().Now()));
+    RETURN_IF_ERROR(PutSubmission(batch, submission, message_.submission->most_kept));
+  }
   const rules::KeptReceipt receipt = rules::ReceiptOf(message_);
   PutReceipt(shared_, batch, scope, delivery_id, receipt);
   receipt_ = {false, receipt.sha256, receipt.deliver_time, {}, {}};
@@ -177,16 +192,17 @@ void AppendChange::PutEntries(Batch& batch, int64_t body,
   }
 }
 
-absl::Status AppendChange::PutQueued(Batch& batch, int64_t body) {
-  if (message_.queued.recipients.empty() && waiting_.empty()) return absl::OkStatus();
+absl::StatusOr<QueueId> AppendChange::PutQueued(Batch& batch, int64_t body) {
+  if (message_.queued.recipients.empty() && waiting_.empty()) return QueueId{0};
   std::vector<QueueStep::WaitingCopy> copies;
   for (const rules::Waiting& waits : waiting_) {
     copies.push_back({waits, rules::EntryOf(message_, message_.copies[waits.copy], content_bytes_,
                                             unique_ids_[waits.copy])});
   }
   QueueStep step(shared_, batch);
-  RETURN_IF_ERROR(step.Enqueue(message_, body, content_bytes_, copies));
-  return step.Finish();
+  ASSIGN_OR_RETURN(const QueueId id, step.Enqueue(message_, body, content_bytes_, copies));
+  RETURN_IF_ERROR(step.Finish());
+  return id;
 }
 
 absl::Status AppendChange::PutNotices(Batch& batch) {

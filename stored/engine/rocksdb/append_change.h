@@ -52,7 +52,8 @@ class AppendChange final : public Change {
   absl::StatusOr<int64_t> PutBody(Batch& batch);
   void PutEntries(Batch& batch, int64_t body, std::vector<std::optional<rules::Mailbox>>& mailboxes,
                   const std::vector<MessageId>& ids);
-  absl::Status PutQueued(Batch& batch, int64_t body);
+  // Gives its id there; 0: nothing waits.
+  absl::StatusOr<QueueId> PutQueued(Batch& batch, int64_t body);
   absl::Status PutNotices(Batch& batch);
 
   RocksDbShared& shared_;

@@ -36,6 +36,7 @@ class RocksDbEngine final : public Engine {
         srs_(shared_),
         sending_(shared_),
         changes_(shared_),
+        submissions_(shared_),
         upkeep_(shared_, leases_),
         backups_(shared_) {}
   ~RocksDbEngine() override {
@@ -63,6 +64,7 @@ class RocksDbEngine final : public Engine {
   SrsEngine& srs() override { return srs_; }
   SendingEngine& sending() override { return sending_; }
   ChangeEngine& changes() override { return changes_; }
+  SubmissionEngine& submissions() override { return submissions_; }
   UpkeepEngine& upkeep() override { return upkeep_; }
   BackupEngine& backups() override { return backups_; }
 
@@ -80,6 +82,7 @@ class RocksDbEngine final : public Engine {
   RocksDbSrs srs_;
   RocksDbSending sending_;
   RocksDbChanges changes_;
+  RocksDbSubmissions submissions_;
   RocksDbUpkeep upkeep_;
   RocksDbBackups backups_;
 };

@@ -25,6 +25,7 @@
 #include "stored/engine/rocksdb/writer.h"
 #include "stored/engine/sending.h"
 #include "stored/engine/srs.h"
+#include "stored/engine/submission.h"
 #include "stored/rules/lock.h"
 
 namespace mailstead::engine {
@@ -323,6 +324,18 @@ class RocksDbChanges final : public ChangeEngine {
   template <typename Change>
   Task<absl::StatusOr<FeedConsumer>> Move(std::string name, Change change);
 
+  RocksDbShared& shared_;
+};
+
+class RocksDbSubmissions final : public SubmissionEngine {
+ public:
+  explicit RocksDbSubmissions(RocksDbShared& shared) : shared_(shared) {}
+  Task<absl::StatusOr<Submission>> Find(std::string id) override;
+  Task<absl::StatusOr<std::vector<Submission>>> List(AccountId account, SubmissionPlace after, size_t limit) override;
+  Task<absl::StatusOr<size_t>> NoteReport(SubmissionReport report) override;
+  Task<absl::StatusOr<size_t>> Forget(absl::Time ended_before, size_t limit) override;
+
+ private:
   RocksDbShared& shared_;
 };
 

@@ -1,5 +1,7 @@
 #include "stored/engine/rocksdb/keys.h"
 
+#include <openssl/sha.h>
+
 #include <algorithm>
 
 #include "absl/strings/ascii.h"
@@ -416,6 +418,49 @@ int64_t DeletionOfToldKey(absl::string_view key) { return NumberAt(key, 1); }
 std::string ConsumerKey(absl::string_view name) {
   return absl::StrCat(absl::string_view(&kConsumerKind, 1), name);
 }
+
+std::string SubmissionKey(absl::string_view id) { return absl::StrCat("S", id); }
+
+std::string SubmissionOutcomePrefix(absl::string_view id) { return absl::StrCat("O", id, kNul); }
+
+std::string SubmissionOutcomeKey(absl::string_view id, int32_t number) {
+  std::string key = SubmissionOutcomePrefix(id);
+  AppendShort(key, number);
+  return key;
+}
+
+int32_t NumberOfOutcomeKey(absl::string_view key) { return ShortAt(key, FromEnd(key, 4)); }
+
+std::string SubmissionTimeKey(char kind, absl::Time time, absl::string_view id) {
+  std::string key(1, kind);
+  AppendTime(key, time);
+  return absl::StrCat(key, id);
+}
+
+std::string SubmissionOfTimeKey(absl::string_view key) { return std::string(key.substr(9)); }
+
+absl::Time TimeOfSubmissionKey(absl::string_view key) { return absl::FromUnixMicros(NumberAt(key, 1)); }
+
+std::string AccountSubmissionPrefix(AccountId account) { return KindKey('A', account.value); }
+
+std::string AccountSubmissionKey(AccountId account, absl::Time time, absl::string_view id) {
+  std::string key = AccountSubmissionPrefix(account);
+  AppendTime(key, time);
+  return absl::StrCat(key, id);
+}
+
+std::string SubmissionOfAccountKey(absl::string_view key) { return std::string(key.substr(17)); }
+
+std::string SubmissionMessageKey(AccountId account, absl::string_view message_id) {
+  constexpr size_t kDigestBytes = 16;
+  unsigned char digest[SHA256_DIGEST_LENGTH];
+  SHA256(reinterpret_cast<const unsigned char*>(message_id.data()), message_id.size(), digest);
+  std::string key = KindKey('I', account.value);
+  key.append(reinterpret_cast<const char*>(digest), kDigestBytes);
+  return key;
+}
+
+std::string SubmissionCountKey(AccountId account) { return KindKey('C', account.value); }
 
 std::string PrefixEnd(absl::string_view prefix) {
   std::string end(prefix);

@@ -23,6 +23,11 @@
 //
 // kind is 's', 'u' or 'k'. account, message, body, removal_count, deletion, secret, position, days, seconds and micros (since 1970), queued, lane, grant and lease have 8
 // bytes, chunk, number and turn have 4. In 'a' and 'l' the domain
+//              | 'S' submission | 'O' submission NUL number | 'L' micros submission | 'A' account micros submission
+//              | 'E' micros submission | 'I' account digest | 'C' account
+//
+// kind is 's', 'u' or 'k'. account, message, body, removal_count, deletion, secret, days, seconds and micros (since 1970), queued, lane, grant and lease have 8
+// bytes, digest (of a Message-ID) 16, chunk, number and turn have 4. In 'a' and 'l' the domain
 // comes first, so that an ordered walk gives addresses by domain, and those of one domain are together; the local part of
 // a catch-all is empty. A store of schema version 1 or 2 has left receipts without a scope, until they are old enough to
 // be forgotten:
@@ -241,6 +246,24 @@ std::string ToldDeletionKey(int64_t deletion);
 int64_t DeletionOfToldKey(absl::string_view key);
 inline constexpr char kConsumerKind = 'k';
 std::string ConsumerKey(absl::string_view name);
+// Submissions, by their ids, which hold no NUL. What became of a recipient in the queue.
+std::string SubmissionKey(absl::string_view id);
+std::string SubmissionOutcomeKey(absl::string_view id, int32_t number);
+std::string SubmissionOutcomePrefix(absl::string_view id);
+int32_t NumberOfOutcomeKey(absl::string_view key);
+// By the time when they came, all and of one account; and by the time when they ended.
+inline constexpr char kSubmissionOrderKind = 'L';
+inline constexpr char kSubmissionEndKind = 'E';
+std::string SubmissionTimeKey(char kind, absl::Time time, absl::string_view id);
+std::string SubmissionOfTimeKey(absl::string_view key);
+absl::Time TimeOfSubmissionKey(absl::string_view key);
+std::string AccountSubmissionKey(AccountId account, absl::Time time, absl::string_view id);
+std::string AccountSubmissionPrefix(AccountId account);
+std::string SubmissionOfAccountKey(absl::string_view key);
+// By a digest of its Message-ID.
+std::string SubmissionMessageKey(AccountId account, absl::string_view message_id);
+// How many an account has.
+std::string SubmissionCountKey(AccountId account);
 
 // The first key after all that start with `prefix`; empty when there is none.
 std::string PrefixEnd(absl::string_view prefix);

@@ -10,8 +10,10 @@
 #include "common/obs/log.h"
 #include "stored/engine/rocksdb/bodies.h"
 #include "stored/engine/rocksdb/keys.h"
+#include "stored/engine/rocksdb/submission_records.h"
 #include "stored/rules/destination.h"
 #include "stored/rules/queue.h"
+#include "stored/rules/submission.h"
 #include "stored/rules/times.h"
 
 namespace mailstead::engine {
@@ -278,7 +280,7 @@ absl::Status QueueStep::AddRecipient(QueueId id, Message& message, const rules::
   return absl::OkStatus();
 }
 
-absl::Status QueueStep::Enqueue(const NewMessage& message, int64_t body, int64_t content_bytes,
+absl::StatusOr<QueueId> QueueStep::Enqueue(const NewMessage& message, int64_t body, int64_t content_bytes,
                                 const std::vector<WaitingCopy>& copies) {
   const QueueId id{batch_.counters().next_queued++};
   Message& kept = messages_.emplace(id, Message()).first->second.value();
@@ -299,7 +301,7 @@ absl::Status QueueStep::Enqueue(const NewMessage& message, int64_t body, int64_t
   ++batch_.counters().queued_count;
   batch_.counters().queued_recipient_count += kept.record.recipient_count;
   batch_.NoteQueue();
-  return absl::OkStatus();
+  return id;
 }
 
 absl::StatusOr<std::string> QueueStep::FirstDue() {
@@ -620,8 +622,9 @@ absl::Status QueueStep::AskStaleAnew(const std::string& site) {
 }
 
 absl::Status QueueStep::EndRecipient(QueueId id, Message& message, const rules::QueueRecipient& kept,
-                                     QueueChange& change) {
+                                     const SubmissionOutcome& outcome, QueueChange& change) {
   const QueuedRecipient& recipient = kept.recipient;
+  RecordOutcome(batch_, message.record.entry, recipient.number, outcome);
   if (rules::IsFree(recipient)) RETURN_IF_ERROR(RemoveFree(id, message, recipient));
   if (recipient.in_flight) --batch_.counters().in_flight_count;
   if (recipient.held) --batch_.counters().held_count;
@@ -641,6 +644,7 @@ absl::Status QueueStep::EndRecipient(QueueId id, Message& message, const rules::
   if (!left.ok()) obs::LogError("queue_body_damaged", {{"error", left.status().ToString()}});
   leaves_work_ = leaves_work_ || (left.ok() && *left);
   --batch_.counters().queued_count;
+  RecordEnd(batch_, message.record.entry, now_);
   message.ended = true;
   change.message_ended = true;
   return absl::OkStatus();
@@ -663,7 +667,8 @@ absl::StatusOr<QueueChange> QueueStep::Report(const QueueReport& report, bool& t
     if (message == nullptr) return Damaged("a message");
     if (outcome.kind == QueueOutcome::Kind::kFailed && !all_failed_count) continue;
     if (outcome.kind != QueueOutcome::Kind::kDeferred) {
-      RETURN_IF_ERROR(EndRecipient(id, *message, *kept, change));
+      RETURN_IF_ERROR(
+          EndRecipient(id, *message, *kept, rules::OutcomeOf(kept->recipient, outcome), change));
       continue;
     }
     if (rules::IsFree(kept->recipient)) RETURN_IF_ERROR(RemoveFree(id, *message, kept->recipient));
@@ -716,12 +721,13 @@ absl::StatusOr<QueueChange> QueueStep::Decide(const QueueDecision& decision, boo
   tell = true;
   for (rules::QueueRecipient& kept : changed) {
     if (decision.kind == QueueDecision::Kind::kEnd) {
-      RETURN_IF_ERROR(EndRecipient(id, *message, kept, change));
+      RETURN_IF_ERROR(
+          EndRecipient(id, *message, kept, rules::OutcomeOf(kept.recipient, decision, now_), change));
       continue;
     }
     if (rules::IsFree(kept.recipient)) RETURN_IF_ERROR(RemoveFree(id, *message, kept.recipient));
     if (kept.recipient.held) --batch_.counters().held_count;
-    rules::Apply(decision.kind, kept, now_);
+    rules::Apply(decision.kind, kept, message->record.entry.not_before, now_);
     if (kept.recipient.held) ++batch_.counters().held_count;
     if (rules::IsFree(kept.recipient)) RETURN_IF_ERROR(AddFree(id, *message, kept.recipient));
     PutRecipient(id, kept);
@@ -854,7 +860,8 @@ absl::StatusOr<DeliveredHere> QueueStep::TryHere(QueueId id, int32_t number) {
   ++batch_.counters().message_count;
   batch_.counters().message_bytes += size_bytes;
   QueueChange change;
-  RETURN_IF_ERROR(EndRecipient(id, *message, *kept, change));
+  RETURN_IF_ERROR(
+      EndRecipient(id, *message, *kept, rules::DeliveredOutcome(kept->recipient, now_), change));
   result.message.recipients.push_back(std::move(kept->recipient));
   return result;
 }

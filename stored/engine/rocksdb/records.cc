@@ -72,10 +72,11 @@
 //
 // Of the queue:
 //
-//   queued    = 1 body:number content_bytes:number trace_bytes:number deliver_time:time sha256:string
+//   queued    = 2 body:number content_bytes:number trace_bytes:number deliver_time:time sha256:string
 //                 delivery_id:string reverse_path:string dsn_return:number dsn_envelope_id:string parameters:number
 //                 lane:string queue_time:time expire_time:time delay_notice_time:time delay_told:flag
-//                 recipient_count:number free_count:number
+//                 recipient_count:number free_count:number not_before:time submission:string
+//                                               1 in place of 2: without the last two, as most are
 //   queued_recipient = 1 number:number address:string destination:string notify:number original_recipient:string
 //                 forwarded_for:string attempt_count:number next_attempt_time:time held:flag in_flight:flag
 //                 reply_code:number reply_status:string reply_text:string reply_host:string reply_time:time
@@ -96,6 +97,18 @@
 //   tls_report_count = 1 report_count:number
 //   sts_policy = 1 domain:string policy_id:string file:string fetch_time:time failure_time:time
 //   sts_count = 1 count:number
+//   submission = 1 id:string account:number request_id:string fingerprint:string sha256:string reverse_path:string
+//                  recipient_count:number recipient* dsn_return:number dsn_envelope_id:string parameters:number
+//                  message_id:string submit_time:time send_time:time queued:number target_count:number target*
+//                                               queued: 0 for none
+//   target    = recipient:number address:string state:number reason:string reply_text:string
+//                                               state: 1 queued, 3 delivered, 8 refused
+//   submission_outcome = 1 kind:number attempt_count:number reply_code:number reply_status:string reply_text:string
+//                  reply_host:string reply_time:time bounce_count:number bounce*
+//                                               kind: 0 delivered here, 1 relayed, 2 failed, 3 cancelled
+//   bounce    = action:number status:string text:string reporting_host:string time:time
+//                                               action: 0 failed, 1 delayed
+//   submission_count = 1 count:number
 //
 // Of the change feed:
 //
@@ -1112,8 +1125,10 @@ absl::Status Decode(absl::string_view bytes, rules::Lock& lock) {
 std::string Encode(const QueuedRecord& queued) {
   const rules::QueueEntry& entry = queued.entry;
   const Envelope& envelope = entry.entry.envelope;
-  return Encoder(1)
-      .Number(queued.body)
+  // Mail that was not submitted by a call is kept as ever.
+  const bool is_plain = entry.submission.empty() && entry.not_before == absl::InfinitePast();
+  Encoder encoder(is_plain ? 1 : 2);
+  encoder.Number(queued.body)
       .Number(entry.entry.content_bytes)
       .Number(entry.entry.trace_bytes)
       .Time(entry.entry.deliver_time)
@@ -1129,14 +1144,15 @@ std::string Encode(const QueuedRecord& queued) {
       .Time(entry.delay_notice_time)
       .Flag(entry.delay_told)
       .Number(queued.recipient_count)
-      .Number(queued.free_count)
-      .Take();
+      .Number(queued.free_count);
+  if (!is_plain) encoder.Time(entry.not_before).String(entry.submission);
+  return encoder.Take();
 }
 
 absl::Status Decode(absl::string_view bytes, QueuedRecord& queued) {
   rules::QueueEntry& entry = queued.entry;
   Envelope& envelope = entry.entry.envelope;
-  Decoder decoder("queued", bytes, 1);
+  Decoder decoder("queued", bytes, 2);
   decoder.Number(queued.body)
       .Number(entry.entry.content_bytes, kMostBytes)
       .Number(entry.entry.trace_bytes, kMostBytes)
@@ -1145,14 +1161,17 @@ absl::Status Decode(absl::string_view bytes, QueuedRecord& queued) {
       .String(envelope.delivery_id)
       .String(envelope.reverse_path);
   DecodeParameters(decoder, envelope);
-  return decoder.String(entry.lane)
+  decoder.String(entry.lane)
       .Time(entry.queue_time)
       .Time(entry.expire_time)
       .Time(entry.delay_notice_time)
       .Flag(entry.delay_told)
       .Number(queued.recipient_count)
-      .Number(queued.free_count)
-      .Finish();
+      .Number(queued.free_count);
+  entry.not_before = absl::InfinitePast();
+  entry.submission.clear();
+  if (decoder.version() >= 2) decoder.Time(entry.not_before).String(entry.submission);
+  return decoder.Finish();
 }
 
 std::string Encode(const rules::QueueRecipient& kept) {
@@ -1380,6 +1399,128 @@ absl::Status Decode(absl::string_view bytes, AttemptRecord& attempt) {
   attempt.recipients.clear();
   for (size_t i = 0; i < count && !decoder.failed(); ++i) decoder.Small(attempt.recipients.emplace_back());
   return decoder.Finish();
+}
+
+namespace {
+
+void EncodeReply(Encoder& encoder, const QueueReply& reply) {
+  encoder.Number(reply.code).String(reply.status).String(reply.text).String(reply.host).Time(reply.time);
+}
+
+void DecodeReply(Decoder& decoder, QueueReply& reply) {
+  decoder.Small(reply.code).String(reply.status).String(reply.text).String(reply.host).Time(reply.time);
+}
+
+}  // namespace
+
+std::string Encode(const Submission& submission) {
+  const Envelope& envelope = submission.envelope;
+  Encoder encoder(1);
+  encoder.String(submission.id)
+      .Number(submission.account.value)
+      .String(submission.request_id)
+      .String(submission.fingerprint)
+      .String(submission.sha256)
+      .String(envelope.reverse_path)
+      .Number(static_cast<int64_t>(envelope.recipients.size()));
+  for (const EnvelopeRecipient& recipient : envelope.recipients) {
+    encoder.String(recipient.address)
+        .Number(NotifyBits(recipient.notify))
+        .String(recipient.original_recipient)
+        .Flag(recipient.remote);
+  }
+  encoder.Number(static_cast<int64_t>(envelope.dsn_return))
+      .String(envelope.dsn_envelope_id)
+      .Number(ParameterBits(envelope))
+      .String(submission.message_id)
+      .Time(submission.submit_time)
+      .Time(submission.send_time)
+      .Number(submission.queue_id.value)
+      .Number(static_cast<int64_t>(submission.targets.size()));
+  for (const SubmissionTarget& target : submission.targets) {
+    encoder.Number(target.recipient)
+        .String(target.address)
+        .Number(static_cast<int64_t>(target.state))
+        .String(target.reason)
+        .String(target.reply.text);
+  }
+  return encoder.Take();
+}
+
+absl::Status Decode(absl::string_view bytes, Submission& submission) {
+  Envelope& envelope = submission.envelope;
+  Decoder decoder("submission", bytes, 1);
+  decoder.String(submission.id)
+      .Number(submission.account.value)
+      .String(submission.request_id)
+      .String(submission.fingerprint)
+      .String(submission.sha256)
+      .String(envelope.reverse_path);
+  envelope.recipients.clear();
+  DecodeRecipients(decoder, envelope.recipients);
+  DecodeParameters(decoder, envelope);
+  size_t count;
+  decoder.String(submission.message_id)
+      .Time(submission.submit_time)
+      .Time(submission.send_time)
+      .Number(submission.queue_id.value)
+      .Count(count);
+  submission.targets.clear();
+  for (size_t i = 0; i < count && !decoder.failed(); ++i) {
+    SubmissionTarget& target = submission.targets.emplace_back();
+    int64_t state;
+    decoder.Small(target.recipient)
+        .String(target.address)
+        .Number(state, static_cast<int64_t>(SubmissionTarget::State::kRefused))
+        .String(target.reason)
+        .String(target.reply.text);
+    target.state = static_cast<SubmissionTarget::State>(state);
+    if (static_cast<size_t>(target.recipient) >= envelope.recipients.size()) decoder.Fail("target of no recipient");
+    if (target.state != SubmissionTarget::State::kQueued) target.reply.time = submission.submit_time;
+  }
+  return decoder.Finish();
+}
+
+std::string Encode(const SubmissionOutcome& outcome) {
+  Encoder encoder(1);
+  encoder.Number(static_cast<int64_t>(outcome.kind)).Number(outcome.attempt_count);
+  EncodeReply(encoder, outcome.reply);
+  encoder.Number(outcome.bounce.has_value() ? 1 : 0);
+  if (outcome.bounce.has_value()) {
+    encoder.Number(static_cast<int64_t>(outcome.bounce->action))
+        .String(outcome.bounce->status)
+        .String(outcome.bounce->text)
+        .String(outcome.bounce->reporting_host)
+        .Time(outcome.bounce->time);
+  }
+  return encoder.Take();
+}
+
+absl::Status Decode(absl::string_view bytes, SubmissionOutcome& outcome) {
+  Decoder decoder("submission_outcome", bytes, 1);
+  int64_t kind;
+  bool has_bounce;
+  decoder.Number(kind, static_cast<int64_t>(SubmissionOutcome::Kind::kCancelled)).Small(outcome.attempt_count);
+  outcome.kind = static_cast<SubmissionOutcome::Kind>(kind);
+  DecodeReply(decoder, outcome.reply);
+  decoder.Flag(has_bounce);
+  outcome.bounce.reset();
+  if (has_bounce) {
+    SubmissionBounce& bounce = outcome.bounce.emplace();
+    int64_t action;
+    decoder.Number(action, static_cast<int64_t>(SubmissionBounce::Action::kDelayed))
+        .String(bounce.status)
+        .String(bounce.text)
+        .String(bounce.reporting_host)
+        .Time(bounce.time);
+    bounce.action = static_cast<SubmissionBounce::Action>(action);
+  }
+  return decoder.Finish();
+}
+
+std::string Encode(const SubmissionCount& count) { return Encoder(1).Number(count.count).Take(); }
+absl::Status Decode(absl::string_view bytes, SubmissionCount& count) {
+  return Decoder("submission_count", bytes, 1).Number(count.count).Finish();
 }
 
 }  // namespace mailstead::engine

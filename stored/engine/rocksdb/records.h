@@ -18,6 +18,7 @@
 #include "stored/engine/change.h"
 #include "stored/engine/sending.h"
 #include "stored/engine/srs.h"
+#include "stored/engine/submission.h"
 #include "stored/engine/types.h"
 #include "stored/rules/destination.h"
 #include "stored/rules/lease.h"
@@ -172,6 +173,11 @@ struct GoneAccount {
   int64_t position = 0;
 };
 
+// How many submissions an account has.
+struct SubmissionCount {
+  int64_t count = 0;
+};
+
 std::string Encode(const Domain& domain);
 std::string Encode(const Account& account);  // without its usage
 std::string Encode(const Alias& alias);
@@ -206,6 +212,9 @@ std::string Encode(const FeedRecord& feed);
 std::string Encode(const FeedBegin& begin);
 std::string Encode(const GoneAccount& gone);
 std::string Encode(const FeedConsumer& consumer);  // without its name
+std::string Encode(const Submission& submission);
+std::string Encode(const SubmissionOutcome& outcome);
+std::string Encode(const SubmissionCount& count);
 
 absl::Status Decode(absl::string_view bytes, Domain& domain);
 absl::Status Decode(absl::string_view bytes, Account& account);
@@ -241,6 +250,9 @@ absl::Status Decode(absl::string_view bytes, FeedRecord& feed);
 absl::Status Decode(absl::string_view bytes, FeedBegin& begin);
 absl::Status Decode(absl::string_view bytes, GoneAccount& gone);
 absl::Status Decode(absl::string_view bytes, FeedConsumer& consumer);
+absl::Status Decode(absl::string_view bytes, Submission& submission);
+absl::Status Decode(absl::string_view bytes, SubmissionOutcome& outcome);
+absl::Status Decode(absl::string_view bytes, SubmissionCount& count);
 
 // Of a message that a store before schema version 4 took in: whether its record says nothing of its last line, which then
 // may have no end.

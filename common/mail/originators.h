@@ -8,7 +8,7 @@
 
 #include "common/mail/header_reader.h"
 
-namespace mailstead::smtp {
+namespace mailstead {
 
 // Addresses of From and Sender together. The store is asked about each, so a client must not choose how many there are.
 inline constexpr size_t kMaxOriginators = 10;
@@ -28,4 +28,4 @@ class Originators : public HeaderObserver {
   std::vector<std::string> addresses_;
 };
 
-}  // namespace mailstead::smtp
+}  // namespace mailstead

@@ -5,7 +5,10 @@
 
 #include "common/mail/header_reader.h"
 
-namespace mailstead::smtp {
+namespace mailstead {
+
+// More count as a loop; section 6.3 asks for 100 at least.
+inline constexpr size_t kMaxHops = 100;
 
 class HopCounter : public HeaderObserver {
  public:
@@ -19,4 +22,4 @@ class HopCounter : public HeaderObserver {
   size_t count_ = 0;
 };
 
-}  // namespace mailstead::smtp
+}  // namespace mailstead

@@ -1,4 +1,4 @@
-#include "smtpd/inbound/pipeline/originators.h"
+#include "common/mail/originators.h"
 
 #include <string>
 
@@ -6,7 +6,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
-namespace mailstead::smtp {
+namespace mailstead {
 namespace {
 
 using ::testing::ElementsAre;
@@ -58,4 +58,4 @@ TEST(Originators, HaveABound) {
 }
 
 }  // namespace
-}  // namespace mailstead::smtp
+}  // namespace mailstead

@@ -1,10 +1,10 @@
-#include "smtpd/inbound/pipeline/originators.h"
+#include "common/mail/originators.h"
 
 #include <algorithm>
 
 #include "common/mail/mailboxes.h"
 
-namespace mailstead::smtp {
+namespace mailstead {
 
 void Originators::OnField(const HeaderField& field) {
   if (!field.Is("From") && !field.Is("Sender")) return;
@@ -24,4 +24,4 @@ void Originators::OnField(const HeaderField& field) {
   }
 }
 
-}  // namespace mailstead::smtp
+}  // namespace mailstead
