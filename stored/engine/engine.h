@@ -352,11 +352,8 @@ class BackupEngine {
   virtual Task<absl::Status> Delete(std::string name) = 0;
 };
 
-// In stored/engine/sending.h, stored/engine/srs.h and stored/engine/change.h.
-class SendingEngine;
-class SrsEngine;
+// Each in a header of its name.
 class ChangeEngine;
-// In stored/engine/sending.h, stored/engine/srs.h and stored/engine/submission.h.
 class SendingEngine;
 class SrsEngine;
 class SubmissionEngine;

@@ -19,16 +19,13 @@
 //              | 'x' micros destination | 'h' micros queued number | 'c' queued number
 //              | 'y' micros domain | 'j' micros micros domain | 'z'
 //              | 'k' domain | 'o' micros domain | 'u'
-//   change     'l' position | 'a' account position | 'b' | 'g' account | 'e' deletion | 'k' name
-//
-// kind is 's', 'u' or 'k'. account, message, body, removal_count, deletion, secret, position, days, seconds and micros (since 1970), queued, lane, grant and lease have 8
-// bytes, chunk, number and turn have 4. In 'a' and 'l' the domain
 //              | 'S' submission | 'O' submission NUL number | 'L' micros submission | 'A' account micros submission
 //              | 'E' micros submission | 'I' account digest | 'C' account
+//   change     'l' position | 'a' account position | 'b' | 'g' account | 'e' deletion | 'k' name
 //
-// kind is 's', 'u' or 'k'. account, message, body, removal_count, deletion, secret, days, seconds and micros (since 1970), queued, lane, grant and lease have 8
-// bytes, digest (of a Message-ID) 16, chunk, number and turn have 4. In 'a' and 'l' the domain
-// comes first, so that an ordered walk gives addresses by domain, and those of one domain are together; the local part of
+// kind is 's', 'u' or 'k'. account, message, body, removal_count, deletion, secret, position, days, seconds and micros (since
+// 1970), queued, lane, grant and lease have 8 bytes, digest (of a Message-ID) 16, chunk, number and turn have 4. In 'a' and 'l'
+// of the directory the domain comes first, so that an ordered walk gives addresses by domain, and those of one domain are together; the local part of
 // a catch-all is empty. A store of schema version 1 or 2 has left receipts without a scope, until they are old enough to
 // be forgotten:
 //
