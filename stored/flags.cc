@@ -118,6 +118,10 @@ void CheckTogether(Flags& flags, config::Checker& check) {
   check.That(!flags.data_dir.empty(), "data_dir", "must not be empty");
   check.OneOf("engine", flags.engine, {"rocksdb"});
   check.Ok("listen", CheckListen(flags.listen));
+  if (!flags.tls_listen.empty()) {
+    check.Ok("tls_listen", CheckListen(flags.tls_listen));
+    check.That(!flags.tls_cert_file.empty(), "tls_listen", "needs --tls_cert");
+  }
   check.That(!flags.operator_token_file.empty() || !flags.tls_client_ca_file.empty(), "operator_token_file",
              "is needed, or --tls_client_ca: else nobody may call");
   check.That(flags.tls_cert_file.empty() == flags.tls_key_file.empty(), "tls_key",
@@ -177,6 +181,9 @@ config::Options OptionsOf(Flags& flags) {
       Flag("backup_dir", flags.backup_dir,
            "folder, which must exist, for the backups that mailctl backup makes; empty: none"),
       Flag("listen", flags.listen, "address of the API, host:port or unix:/path"),
+      Flag("tls_listen", flags.tls_listen,
+           "second address of the API, for callers on other hosts, host:port: TLS is spoken there, and plaintext at --listen; "
+           "empty: none, and --tls_cert is for --listen"),
       Flag("address_file", flags.address_file,
            "file that gets the bound address, host:port, after the start; empty: none"),
       Flag("admin_listen", flags.admin_listen, CheckAdminListen,

@@ -22,6 +22,8 @@ struct Flags {
   std::string backup_dir;
   // "127.0.0.1:7070", "[::]:7070", port 0 for any free one, "unix:/path".
   std::string listen = "127.0.0.1:7070";
+  // Empty: none, and a certificate is for `listen`.
+  std::string tls_listen;
   std::string address_file;
   std::string admin_listen = "127.0.0.1:9170";
 

@@ -13,7 +13,9 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/check.h"
 #include "common/base/clock.h"
 #include "common/config/config.h"
 #include "common/config/version.h"
@@ -136,6 +138,7 @@ std::vector<TokenFile> TokenFilesOf(const Flags& flags) {
 ServerOptions ServerOptionsOf(const Flags& flags) {
   ServerOptions options;
   options.listen = flags.listen;
+  options.tls_listen = flags.tls_listen;
   options.tls_cert_file = flags.tls_cert_file;
   options.tls_key_file = flags.tls_key_file;
   options.tls_client_ca_file = flags.tls_client_ca_file;
@@ -143,12 +146,14 @@ ServerOptions ServerOptionsOf(const Flags& flags) {
   return options;
 }
 
-void LogListening(const StoreServer& server) {
-  const std::string address = server.address();
+void LogListening(absl::string_view listener, const std::string& address) {
+  const size_t colon = address.rfind(':');
   const bool is_path = absl::StartsWith(address, "unix:");
-  obs::LogInfo("listening", {{"listener", "store"},
-                             {"address", is_path ? address : address.substr(0, address.rfind(':'))},
-                             {"port", is_path ? 0 : server.port()}});
+  int port = 0;
+  if (!is_path) CHECK(absl::SimpleAtoi(address.substr(colon + 1), &port));
+  obs::LogInfo("listening", {{"listener", listener},
+                             {"address", is_path ? address : address.substr(0, colon)},
+                             {"port", port}});
 }
 
 }  // namespace
@@ -211,7 +216,8 @@ void Stored::Parts::Open() {
   AddMethods(*environment, methods);
   server = OrExit("listen", StoreServer::Start(ServerOptionsOf(flags), std::move(methods), admission,
                                                Clock::System(), loop));
-  LogListening(*server);
+  LogListening("store", server->address());
+  if (!flags.tls_listen.empty()) LogListening("store_tls", server->tls_address());
   housekeeping.emplace(
       *engine, *core, loop, metrics, *registry, tokens, *server,
       Housekeeping::Options{.receipt_age = flags.receipt_age, .tls_cert_file = flags.tls_cert_file});

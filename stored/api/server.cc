@@ -5,6 +5,7 @@
 #include <grpcpp/security/tls_certificate_provider.h>
 #include <grpcpp/security/tls_credentials_options.h>
 
+#include <deque>
 #include <fstream>
 #include <sstream>
 #include <utility>
@@ -111,8 +112,43 @@ struct StoreServer::Impl {
     reflection.AddTo(methods);
   }
 
-  std::string listen;
-  uint16_t port = 0;
+  // What an address is served by. `listen` as it was asked for.
+  struct Listener {
+    std::string listen;
+    std::unique_ptr<Acceptor> acceptor;
+    // Where connections that were accepted go.
+    std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> connections;
+
+    std::string address() const {
+      if (absl::StartsWith(listen, "unix:")) return listen;
+      return absl::StrCat(listen.substr(0, listen.rfind(':')), ":", acceptor->port());
+    }
+    void Start() {
+      acceptor->Start([this](int descriptor) {
+        grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
+        connection.fd = descriptor;
+        connections->HandleNewConnection(&connection);
+      });
+    }
+  };
+
+  // Binds the address; connections are taken once it is started.
+  absl::Status Listen(grpc::ServerBuilder& builder, const std::string& listen,
+                      std::shared_ptr<grpc::ServerCredentials> credentials) {
+    Listener& listener = listeners.emplace_back();
+    listener.listen = listen;
+    ASSIGN_OR_RETURN(listener.acceptor, Acceptor::Listen(listen));
+    using External = grpc::ServerBuilder::experimental_type::ExternalConnectionType;
+    listener.connections =
+        builder.experimental().AddExternalConnectionAcceptor(External::FROM_FD, std::move(credentials));
+    return absl::OkStatus();
+  }
+
+  // No connection is taken when it returns.
+  void StopListening() {
+    for (Listener& listener : listeners) listener.acceptor->Stop();
+  }
+
   rpc::MethodTable methods;
   const rpc::Service service;
   rpc::Draining draining;
@@ -120,16 +156,15 @@ struct StoreServer::Impl {
   Reflection reflection;
   rpc::BatchDoor batches;
   rpc::GrpcDoor door;
-  // Where connections that were accepted go.
-  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> connections;
+  // Stay where they are. They outlive the server, which hands over nothing after StopListening.
+  std::deque<Listener> listeners;
   std::unique_ptr<grpc::Server> server;
-  std::unique_ptr<Acceptor> acceptor;
 };
 
 StoreServer::StoreServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 StoreServer::~StoreServer() {
-  impl_->acceptor->Stop();
+  impl_->StopListening();
   impl_->server->Shutdown(std::chrono::system_clock::now());
   impl_->door.Stop();
 }
@@ -139,31 +174,25 @@ absl::StatusOr<std::unique_ptr<StoreServer>> StoreServer::Start(const ServerOpti
                                                                 rpc::Admission& admission, const Clock& clock,
                                                                 rpc::Loop& loop) {
   ASSIGN_OR_RETURN(const std::shared_ptr<grpc::ServerCredentials> credentials, MakeCredentials(options));
-  ASSIGN_OR_RETURN(std::unique_ptr<Acceptor> acceptor, Acceptor::Listen(options.listen));
   auto impl = std::make_unique<Impl>(std::move(methods), admission, clock, loop);
-  impl->listen = options.listen;
-  impl->port = acceptor->port();
-  impl->acceptor = std::move(acceptor);
   grpc::ServerBuilder& builder = loop.builder();
   SetLimits(builder, options);
-  using External = grpc::ServerBuilder::experimental_type::ExternalConnectionType;
-  impl->connections = builder.experimental().AddExternalConnectionAcceptor(External::FROM_FD, credentials);
+  const bool apart = !options.tls_listen.empty();
+  RETURN_IF_ERROR(impl->Listen(builder, options.listen, apart ? grpc::InsecureServerCredentials() : credentials));
+  if (apart) RETURN_IF_ERROR(impl->Listen(builder, options.tls_listen, credentials));
   impl->server = builder.BuildAndStart();
   if (impl->server == nullptr) return absl::UnavailableError("the gRPC server does not start");
   impl->door.Open();
-  impl->acceptor->Start([&connections = *impl->connections](int descriptor) {
-    grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
-    connection.fd = descriptor;
-    connections.HandleNewConnection(&connection);
-  });
+  for (Impl::Listener& listener : impl->listeners) listener.Start();
   return std::unique_ptr<StoreServer>(new StoreServer(std::move(impl)));
 }
 
-uint16_t StoreServer::port() const { return impl_->port; }
+uint16_t StoreServer::port() const { return impl_->listeners.front().acceptor->port(); }
 
-std::string StoreServer::address() const {
-  if (absl::StartsWith(impl_->listen, "unix:")) return impl_->listen;
-  return absl::StrCat(impl_->listen.substr(0, impl_->listen.rfind(':')), ":", impl_->port);
+std::string StoreServer::address() const { return impl_->listeners.front().address(); }
+
+std::string StoreServer::tls_address() const {
+  return impl_->listeners.size() > 1 ? impl_->listeners.back().address() : std::string();
 }
 
 void StoreServer::SetServing(bool serving) { impl_->health.SetServing(serving); }
@@ -171,7 +200,7 @@ void StoreServer::SetServing(bool serving) { impl_->health.SetServing(serving); 
 void StoreServer::Drain(absl::Duration timeout) {
   impl_->door.Drain(timeout);
   absl::SleepFor(kFarewell);
-  impl_->acceptor->Stop();
+  impl_->StopListening();
   impl_->server->Shutdown(std::chrono::system_clock::now());
 }
 

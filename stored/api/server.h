@@ -18,6 +18,9 @@ namespace mailstead::stored {
 struct ServerOptions {
   // "127.0.0.1:7070", "[::]:7070", port 0 for any free one, "unix:/path".
   std::string listen;
+  // A second address, for callers on other hosts: TLS is spoken there and plaintext at `listen`. Empty: there is none, and TLS is
+  // spoken at `listen` where there is a certificate.
+  std::string tls_listen;
   // PEM files. All empty: plaintext, for loopback, Unix sockets and private networks.
   std::string tls_cert_file;
   std::string tls_key_file;
@@ -46,6 +49,8 @@ class StoreServer {
   // "127.0.0.1:43217", with the bound port; "unix:/path".
   std::string address() const;
   uint16_t port() const;
+  // Of the second address; empty: there is none.
+  std::string tls_address() const;
 
   // What the health service answers, for all services ("" and each by its name).
   void SetServing(bool serving);

@@ -158,6 +158,33 @@ class MutualTlsTest(StackCase):
         red = stack.add_smtpd(ready=False)
         red.wait_not_ready()
 
+    def test_tls_at_a_second_address(self):
+        stack = self.new_stack()
+        authority = stack.authority
+        cert, key = authority.issue("store")
+        stack.add_stored(tls_cert=cert, tls_key=key, tls_listen="127.0.0.1:0")
+        apart = f"127.0.0.1:{stack.stored.ports['store_tls']}"
+        self.assertNotEqual(stack.stored.address, apart)
+        # The programs of this host go on in the clear.
+        stack.add_accounts("user")
+        stack.add_smtpd()
+        stack.send("user@example.test", MAIL)
+
+        def ctl(*options):
+            done = stack.ctl.raw("message", "list", "user@example.test", *options)
+            return done.returncode, done.stderr.decode()
+        self.assertEqual(0, ctl("--store", apart, "--tls_ca", authority.cert)[0])
+        code, said = ctl("--store", apart)
+        self.assertEqual(5, code)
+        self.assertIn("it speaks TLS", said)
+        code, said = ctl("--store", stack.stored.address, "--tls_ca", authority.cert)
+        self.assertEqual(5, code)
+        self.assertIn("does not speak TLS", said)
+        # Both are closed at the end, and the same ones are open again behind it.
+        self.assertEqual(0, stack.stored.terminate())
+        stack.stored.restart()
+        self.assertEqual(0, ctl("--store", stack.stored.address)[0])
+
     def test_what_keeps_mailctl_out_is_said(self):
         stack = self.new_stack()
         authority = stack.authority

@@ -92,7 +92,7 @@ class Server:
 
 class Stored(Server):
     program = "stored"
-    listen_flags = {"listen": "store", "admin_listen": "admin"}
+    listen_flags = {"listen": "store", "tls_listen": "store_tls", "admin_listen": "admin"}
 
     @property
     def address(self):
