@@ -11,7 +11,7 @@ WRONG = {
         ("no_such_flag", "1"), ("listen", "nonsense"), ("listen", "127.0.0.1:99999"), ("admin_listen", "nowhere:x"),
         ("log_format", "xml"), ("log_level", "loud"), ("drain_timeout", "soon"), ("threads", "-1"),
         ("ticket_key_period", "0s"), ("ticket_key_period", "169h"), ("scram_iterations", "4095"), ("scram_iterations", "many"),
-        ("credential_cache_ttl", "-1s"),
+        ("credential_cache_ttl", "-1s"), ("tls_listen", "nonsense"), ("tls_listen", "127.0.0.1:0"),
         ("max_message_bytes", "-5"), ("engine", "paper"), ("tls_cert", "/no/such/file"), ("data_dir", ""),
         ("secrets_key_file", "/no/such/folder/key"), ("secrets_key_file", "/dev/null"),
         ("srs_domain", "-x"), ("srs_domain", "[192.0.2.1]"), ("srs_domain", "srs.test"), ("srs_lifetime", "23h"),
