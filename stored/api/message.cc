@@ -34,7 +34,7 @@ size_t SizeOf(const engine::MessageSummary& message) {
   return size;
 }
 
-absl::StatusOr<Piece> PieceOf(v1::DeliverMessageRequest& request) {
+absl::StatusOr<Piece> PieceOf(v1::DeliverMessageStreamRequest& request) {
   Piece piece;
   if (request.has_envelope()) {
     ASSIGN_OR_RETURN(piece.envelope, store::FromProto(request.envelope()));
@@ -42,6 +42,14 @@ absl::StatusOr<Piece> PieceOf(v1::DeliverMessageRequest& request) {
   piece.content = std::move(*request.mutable_content());
   piece.last = request.last();
   return piece;
+}
+
+void Answer(const Taken& taken, v1::DeliverMessageResponse& response) {
+  response.set_delivery_id(taken.delivery_id);
+  response.set_outcome(OutcomeOf(taken.receipt));
+  response.set_sha256(taken.receipt.sha256);
+  ToProto(taken.receipt.deliver_time, *response.mutable_deliver_time());
+  response.set_mailbox_count(taken.mailbox_count);
 }
 
 std::string FirstRecipients(const Envelope& envelope) {
@@ -77,6 +85,10 @@ void LogTaken(Environment& environment, const rpc::Call& call, const Intake& int
                                        {"from", ShownReversePath(intake.envelope())},
                                        {"error", taken.notice_dropped.ToString()}});
   }
+  if (!taken.report_dropped.ok()) {
+    obs::LogWarning("report_dropped", {{"delivery", intake.envelope().delivery_id},
+                                       {"error", taken.report_dropped.ToString()}});
+  }
   for (const Taken::PassedOverBy& by : taken.passed_over) {
     const PassedOver& targets = by.targets;
     environment.counter.CountPassedOver(targets.unknown_count, targets.disabled_count);
@@ -110,14 +122,27 @@ void LogQueuedDamage(QueueId message, const absl::Status& status) {
 }
 
 Task<absl::Status> DeliverMessage(Environment& environment, rpc::Call& call,
-                                  rpc::Reader<v1::DeliverMessageRequest>& pieces,
+                                  const v1::DeliverMessageRequest& request,
                                   v1::DeliverMessageResponse& response) {
-  CO_ASSIGN_OR_RETURN(const Taken taken, co_await Receive(environment, call, pieces, PieceOf, DeliveryScope(call), Promise::kNone, Relay::kAllowed));
-  response.set_delivery_id(taken.delivery_id);
-  response.set_outcome(OutcomeOf(taken.receipt));
-  response.set_sha256(taken.receipt.sha256);
-  ToProto(taken.receipt.deliver_time, *response.mutable_deliver_time());
-  response.set_mailbox_count(taken.mailbox_count);
+  Piece piece;
+  if (request.has_envelope()) {
+    CO_ASSIGN_OR_RETURN(piece.envelope, store::FromProto(request.envelope()));
+  }
+  piece.content = request.content();
+  WholePiece<Piece> whole(std::move(piece));
+  CO_ASSIGN_OR_RETURN(const Taken taken, co_await Receive(environment, call, whole, DeliveryScope(call),
+                                                          Promise::kNone, Relay::kAllowed));
+  Answer(taken, response);
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> DeliverMessageStream(Environment& environment, rpc::Call& call,
+                                        rpc::Reader<v1::DeliverMessageStreamRequest>& pieces,
+                                        v1::DeliverMessageResponse& response) {
+  PieceStream<v1::DeliverMessageStreamRequest, Piece> stream(call, pieces, PieceOf);
+  CO_ASSIGN_OR_RETURN(const Taken taken, co_await Receive(environment, call, stream, DeliveryScope(call),
+                                                          Promise::kNone, Relay::kAllowed));
+  Answer(taken, response);
   co_return absl::OkStatus();
 }
 

@@ -84,4 +84,11 @@ inline constexpr size_t kMaxKeyRecords = 10;
 
 inline constexpr size_t kMaxDeleteMessages = 10'000;
 
+// proto: SubmitMessageRequest. As many recipients as port 587 takes of one message, by default.
+inline constexpr size_t kMaxSubmissionRecipients = 1000;
+// Longer ahead the account may be another's, and the mail out of date.
+inline constexpr absl::Duration kMaxSendDelay = absl::Hours(24 * 30);
+// Of a message in one request: what clients of gRPC send and take by default.
+inline constexpr size_t kMaxUnaryContentBytes = 4 << 20;
+
 }  // namespace mailstead::stored
