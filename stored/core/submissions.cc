@@ -158,7 +158,8 @@ Task<absl::Status> SubmissionIntake::TakeRecipients() {
 Task<absl::Status> SubmissionIntake::CheckSender(std::string sender, absl::string_view field) {
   const std::string account = request_.account.address;
   CO_ASSIGN_OR_RETURN(const bool allowed, co_await submissions_.recipients_.MaySendAs(account, sender));
-  co_return allowed ? absl::OkStatus() : NotAllowed(account, sender, field);
+  if (!allowed) co_return NotAllowed(account, sender, field);
+  co_return absl::OkStatus();
 }
 
 Task<absl::Status> SubmissionIntake::Append(std::string bytes) {
@@ -220,10 +221,10 @@ std::string SubmissionIntake::Fingerprint() {
   return Sha256(text);
 }
 
-Task<absl::StatusOr<Submitted>> SubmissionIntake::Repeat(bool already_taken, std::optional<Taken> taken) {
+Task<absl::StatusOr<Submitted>> SubmissionIntake::Answer(std::optional<Taken> taken) {
   Submitted submitted;
   CO_ASSIGN_OR_RETURN(submitted.submission, co_await submissions_.Find(id_));
-  submitted.already_taken = already_taken;
+  submitted.already_taken = !taken.has_value();
   submitted.taken = std::move(taken);
   co_return submitted;
 }
@@ -232,7 +233,8 @@ Task<absl::StatusOr<Submitted>> SubmissionIntake::Finish() {
   std::string fingerprint = Fingerprint();
   if (before_.has_value()) {
     if (before_->fingerprint != fingerprint) co_return RequestIdReused();
-    co_return co_await Repeat(/*already_taken=*/true, std::nullopt);
+    std::optional<Taken> before;
+    co_return co_await Answer(std::move(before));
   }
   lines_.Finish();
   CO_RETURN_IF_ERROR(CheckLines(lines_));
@@ -260,8 +262,9 @@ Task<absl::StatusOr<Submitted>> SubmissionIntake::Finish() {
     if (reason == kReasonLineTooLong) co_return LineTooLong(line_lengths_.long_line());
     co_return taken.status();
   }
-  const bool already_taken = taken->receipt.already_stored;
-  co_return co_await Repeat(already_taken, already_taken ? std::nullopt : std::optional<Taken>(*std::move(taken)));
+  std::optional<Taken> newly;
+  if (!taken->receipt.already_stored) newly = *std::move(taken);
+  co_return co_await Answer(std::move(newly));
 }
 
 }  // namespace mailstead::stored

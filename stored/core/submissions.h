@@ -131,7 +131,8 @@ class SubmissionIntake {
   Task<absl::Status> GiveOn(std::string bytes);
   TraceInfo MakeTrace() const;
   std::string Fingerprint();
-  Task<absl::StatusOr<Submitted>> Repeat(bool already_taken, std::optional<Taken> taken);
+  // `taken`: by this; absent: by an earlier call.
+  Task<absl::StatusOr<Submitted>> Answer(std::optional<Taken> taken);
 
   Submissions& submissions_;
   SubmissionRequest request_;

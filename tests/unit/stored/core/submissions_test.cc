@@ -236,7 +236,9 @@ TEST_F(SubmissionsTest, ContentIsHeldToWhatMailCanCarry) {
         Submit(To({row.address}, absl::StrCat("request-id-", 100000 + bounces_++)), row.content, 500).status();
     EXPECT_EQ(ReasonOf(status), row.reason) << row.content.substr(0, 60) << status;
     // With what was taken out: as the caller counts.
-    if (row.reason == kReasonLineTooLong) EXPECT_THAT(std::string(status.message()), HasSubstr("line 4 "));
+    if (row.reason == kReasonLineTooLong) {
+      EXPECT_THAT(std::string(status.message()), HasSubstr("line 4 "));
+    }
   }
 }
 
