@@ -15,7 +15,7 @@ namespace mailstead::dsn {
 
 // The beginning of a report that is looked at. What it says of recipients stands in front of the mail that it returns; of
 // that only the header is needed, which few make longer.
-inline constexpr size_t kMaxReportBytes = 128 << 10;
+inline constexpr size_t kMaxReportBytes = 64 << 10;
 // Of one report.
 inline constexpr size_t kMaxReportedRecipients = 20;
 // Of each text in it.

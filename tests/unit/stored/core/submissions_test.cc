@@ -159,8 +159,8 @@ TEST_F(SubmissionsTest, WhatIsMissingIsAddedAndBccIsTakenOut) {
   const std::string& id = submitted->submission.id;
   EXPECT_EQ(Newest(bob_.id),
             absl::StrCat("Return-Path: <ann@example.test>\r\nDelivered-To: bob@example.test\r\n"
-                         "Received: from [192.0.2.7]\r\n\tby mail.example.test (by a call)\r\n\tid ",
-                         id, "; Tue, 14 Nov 2023 22:13:20 +0000\r\nDate: Tue, 14 Nov 2023 22:13:20 +0000\r\n"
+                         "Received: from [192.0.2.7] ([192.0.2.7])\r\n\tby mail.example.test\r\n\tid ",
+                         id, " (by a call); Tue, 14 Nov 2023 22:13:20 +0000\r\nDate: Tue, 14 Nov 2023 22:13:20 +0000\r\n"
                          "Message-ID: <", id, "@mail.example.test>\r\n"
                          "From: ann@example.test\r\nSubject: x\r\n\r\nbody\r\n"));
   EXPECT_EQ(submitted->submission.message_id, absl::StrCat(id, "@mail.example.test"));
