@@ -7,7 +7,7 @@ namespace mailstead::ctl {
 const std::vector<Command>& AllCommands() {
   static const std::vector<Command> commands = [] {
     std::vector<Command> all;
-    for (auto* part : {DomainCommands, AccountCommands, AliasCommands, DkimCommands, RouteCommands, QueueCommands, SrsCommands, MessageCommands, DeliverCommands,
+    for (auto* part : {DomainCommands, AccountCommands, AliasCommands, DkimCommands, RouteCommands, QueueCommands, SrsCommands, MessageCommands, DeliverCommands, SubmissionCommands,
                        FetchCommands, ResolveCommands, SessionCommands, LockoutCommands, DoctorCommands, StatusCommands,
                        VerifyCommands, BackupCommands, ProgramCommands}) {
       for (Command& command : part()) all.push_back(command);
@@ -31,6 +31,7 @@ const std::vector<Noun>& AllNouns() {
       if (command.noun == "queue") summary = "Mail that waits for other hosts.";
       if (command.noun == "srs") summary = "The secrets and addresses of mail that is sent on to other hosts.";
       if (command.noun == "message") summary = "Messages in a mailbox.";
+      if (command.noun == "submission") summary = "Mail that was submitted, and what has become of it.";
       if (command.noun == "session") summary = "POP3 sessions that hold a mailbox.";
       if (command.noun == "lockout") summary = "Accounts and networks locked out after wrong passwords.";
       if (command.noun == "backup") summary = "Backups, which the store makes of itself while it serves.";

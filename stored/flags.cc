@@ -214,6 +214,8 @@ config::Options OptionsOf(Flags& flags) {
            "mail is refused when the file system has less free space than this"),
       Flag("receipt_age", flags.receipt_age, Between(absl::Minutes(10), absl::Hours(24 * 365)),
            "how long a delivery is remembered, so that a repeat of it stores nothing"),
+      Flag("submission_age", flags.submission_age, Between(absl::Seconds(1), absl::Hours(24 * 365)),
+           "how long what became of mail that was submitted by calls is kept after its end"),
       Flag("postmaster", flags.postmaster, CheckPostmaster,
            "address that takes mail for the postmaster of domains without one; empty: a domain's first "
            "account"),

@@ -42,6 +42,7 @@ struct Flags {
   uint64_t max_message_bytes = uint64_t{51} << 20;
   uint64_t min_free_bytes = uint64_t{128} << 20;
   absl::Duration receipt_age = absl::Hours(72);
+  absl::Duration submission_age = absl::Hours(24 * 30);
   std::string postmaster;
 
   // Empty: mail that is sent on keeps its sender.

@@ -56,6 +56,15 @@ Task<absl::Status> Prepare(Srs& srs, Executor& executor, const std::atomic<bool>
   co_return absl::OkStatus();
 }
 
+Task<absl::Status> ForgetOld(Submissions& submissions, Executor& executor, absl::Time ended_before,
+                             const std::atomic<bool>& stopping) {
+  co_await ResumeOn(executor);
+  for (bool more = true; more && !stopping;) {
+    CO_ASSIGN_OR_RETURN(more, co_await submissions.Forget(ended_before));
+  }
+  co_return absl::OkStatus();
+}
+
 Task<int64_t> CountRelays(OutboundQueue& queue, Executor& executor) {
   co_await ResumeOn(executor);
   co_return queue.CountRelays();
@@ -132,8 +141,15 @@ void Housekeeping::PrepareSrs() {
   if (!ready.ok()) obs::LogError("srs_not_ready", {{"error", ready.ToString()}});
 }
 
+void Housekeeping::ForgetSubmissions() {
+  const absl::Time before = core_.clock.Now() - options_.submission_age;
+  const absl::Status forgotten = Wait(ForgetOld(core_.submissions, executor_, before, stopping_));
+  if (!forgotten.ok()) obs::LogWarning("sweep_failed", {{"error", forgotten.ToString()}});
+}
+
 void Housekeeping::Sweep() {
   PrepareSrs();
+  ForgetSubmissions();
   const absl::Status swept = Wait(engine_.upkeep().Sweep(options_.receipt_age));
   // Cancelled: the store is about to end, and a sweep goes on where it was.
   if (swept.ok() || absl::IsCancelled(swept)) return;

@@ -40,6 +40,8 @@ class Housekeeping {
   struct Options {
     // Receipts older than this are forgotten.
     absl::Duration receipt_age;
+    // Submissions that ended longer ago are forgotten.
+    absl::Duration submission_age;
     // The certificate of the API, whose end is a metric; empty: there is none.
     std::string tls_cert_file;
   };
@@ -58,6 +60,7 @@ class Housekeeping {
   // The first secret of SRS is there, and what nothing refers to any more is not.
   void PrepareSrs();
   void Sweep();
+  void ForgetSubmissions();
   void WorkOnQueue();
 
   engine::Engine& engine_;

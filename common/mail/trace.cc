@@ -65,10 +65,12 @@ std::string WithProtocol(const TraceInfo& info) {
 
 std::string ReceivedField(const TraceInfo& info) {
   if (info.by_call) {
+    // Extended-Domain: a literal comes with the address in parentheses, too.
+    const std::string literal = AddressLiteral(info.client_address);
     const std::string from =
-        info.client_address.empty() ? info.hostname : AddressLiteral(info.client_address);
-    return absl::StrCat("Received: from ", from, "\r\n\tby ", info.hostname, " (by a call)\r\n\tid ",
-                        info.delivery_id, "; ", DateTime(info.time), "\r\n");
+        info.client_address.empty() ? info.hostname : absl::StrCat(literal, " (", literal, ")");
+    return absl::StrCat("Received: from ", from, "\r\n\tby ", info.hostname, "\r\n\tid ", info.delivery_id,
+                        " (by a call); ", DateTime(info.time), "\r\n");
   }
   std::string field =
       absl::StrCat("Received: from ", From(info), "\r\n\tby ", info.hostname, " with ", WithProtocol(info));

@@ -11,6 +11,7 @@
 #include "mailstead/store/v1/route.pb.h"
 #include "mailstead/store/v1/sending.pb.h"
 #include "mailstead/store/v1/srs.pb.h"
+#include "mailstead/store/v1/submission.pb.h"
 
 namespace mailstead::store {
 
@@ -65,6 +66,8 @@ inline constexpr Method<v1::GetMessageRequest, v1::Message> kGetMessage{
     "mailstead.store.v1.MessageService/GetMessage"};
 inline constexpr Method<v1::BatchGetMessagesRequest, v1::BatchGetMessagesResponse> kBatchGetMessages{
     "mailstead.store.v1.MessageService/BatchGetMessages"};
+inline constexpr Method<v1::DeliverMessageStreamRequest, v1::DeliverMessageResponse> kDeliverMessageStream{
+    "mailstead.store.v1.MessageService/DeliverMessageStream"};
 inline constexpr Method<v1::ListMessagesRequest, v1::ListMessagesResponse> kListMessages{
     "mailstead.store.v1.MessageService/ListMessages"};
 // Several responses.
@@ -147,6 +150,18 @@ inline constexpr Method<v1::PauseSendingRequest, v1::Sending> kPauseSending{
     "mailstead.store.v1.SendingService/PauseSending"};
 inline constexpr Method<v1::ResumeSendingRequest, v1::Sending> kResumeSending{
     "mailstead.store.v1.SendingService/ResumeSending"};
+
+// ---- SubmissionService
+
+// Several requests.
+inline constexpr Method<v1::SubmitMessageStreamRequest, v1::SubmitMessageResponse> kSubmitMessageStream{
+    "mailstead.store.v1.SubmissionService/SubmitMessageStream"};
+inline constexpr Method<v1::GetSubmissionRequest, v1::Submission> kGetSubmission{
+    "mailstead.store.v1.SubmissionService/GetSubmission"};
+inline constexpr Method<v1::ListSubmissionsRequest, v1::ListSubmissionsResponse> kListSubmissions{
+    "mailstead.store.v1.SubmissionService/ListSubmissions"};
+inline constexpr Method<v1::CancelSubmissionRequest, v1::CancelSubmissionResponse> kCancelSubmission{
+    "mailstead.store.v1.SubmissionService/CancelSubmission"};
 
 // ---- SrsService
 

@@ -16,6 +16,7 @@ std::vector<Command> QueueCommands();
 std::vector<Command> SrsCommands();
 std::vector<Command> MessageCommands();
 std::vector<Command> DeliverCommands();
+std::vector<Command> SubmissionCommands();
 std::vector<Command> FetchCommands();
 std::vector<Command> ResolveCommands();
 std::vector<Command> SessionCommands();

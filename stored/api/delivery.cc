@@ -49,8 +49,9 @@ Task<absl::Status> ResolveRecipient(Environment& environment, rpc::Call&,
 
 Task<absl::Status> Deliver(Environment& environment, rpc::Call& call, rpc::Reader<v1::DeliverRequest>& pieces,
                            v1::DeliverResponse& response) {
-  CO_ASSIGN_OR_RETURN(const Taken taken, co_await Receive(environment, call, pieces, PieceOf, kScope, Promise::kGiven,
-                                                          Relay::kWithLogin));
+  PieceStream<v1::DeliverRequest, Piece> stream(call, pieces, PieceOf);
+  CO_ASSIGN_OR_RETURN(const Taken taken,
+                      co_await Receive(environment, call, stream, kScope, Promise::kGiven, Relay::kWithLogin));
   response.set_outcome(OutcomeOf(taken.receipt));
   ToProto(taken.receipt.deliver_time, *response.mutable_deliver_time());
   co_return absl::OkStatus();

@@ -33,6 +33,33 @@ absl::StatusOr<Piece> PieceOf(v1::DeliverMessageRequest& request) {
   return piece;
 }
 
+// What a summary holds, beside some numbers and times.
+size_t SizeOf(const engine::MessageSummary& message) {
+  size_t size = sizeof(message) + message.reverse_path.size();
+  for (const EnvelopeRecipient& recipient : message.recipients) {
+    size += sizeof(recipient) + recipient.address.size() + recipient.original_recipient.size();
+  }
+  return size;
+}
+
+absl::StatusOr<Piece> PieceOf(v1::DeliverMessageStreamRequest& request) {
+  Piece piece;
+  if (request.has_envelope()) {
+    ASSIGN_OR_RETURN(piece.envelope, store::FromProto(request.envelope()));
+  }
+  piece.content = std::move(*request.mutable_content());
+  piece.last = request.last();
+  return piece;
+}
+
+void Answer(const Taken& taken, v1::DeliverMessageResponse& response) {
+  response.set_delivery_id(taken.delivery_id);
+  response.set_outcome(OutcomeOf(taken.receipt));
+  response.set_sha256(taken.receipt.sha256);
+  ToProto(taken.receipt.deliver_time, *response.mutable_deliver_time());
+  response.set_mailbox_count(taken.mailbox_count);
+}
+
 std::string FirstRecipients(const Envelope& envelope) {
   constexpr size_t kMaxLogged = 10;
   const auto& recipients = envelope.recipients;
@@ -65,6 +92,10 @@ void LogTaken(Environment& environment, const rpc::Call& call, const Intake& int
     obs::LogWarning("notice_dropped", {{"delivery", intake.envelope().delivery_id},
                                        {"from", ShownReversePath(intake.envelope())},
                                        {"error", taken.notice_dropped.ToString()}});
+  }
+  if (!taken.report_dropped.ok()) {
+    obs::LogWarning("report_dropped", {{"delivery", intake.envelope().delivery_id},
+                                       {"error", taken.report_dropped.ToString()}});
   }
   for (const Taken::PassedOverBy& by : taken.passed_over) {
     const PassedOver& targets = by.targets;
@@ -99,14 +130,27 @@ void LogQueuedDamage(QueueId message, const absl::Status& status) {
 }
 
 Task<absl::Status> DeliverMessage(Environment& environment, rpc::Call& call,
-                                  rpc::Reader<v1::DeliverMessageRequest>& pieces,
+                                  const v1::DeliverMessageRequest& request,
                                   v1::DeliverMessageResponse& response) {
-  CO_ASSIGN_OR_RETURN(const Taken taken, co_await Receive(environment, call, pieces, PieceOf, DeliveryScope(call), Promise::kNone, Relay::kAllowed));
-  response.set_delivery_id(taken.delivery_id);
-  response.set_outcome(OutcomeOf(taken.receipt));
-  response.set_sha256(taken.receipt.sha256);
-  ToProto(taken.receipt.deliver_time, *response.mutable_deliver_time());
-  response.set_mailbox_count(taken.mailbox_count);
+  Piece piece;
+  if (request.has_envelope()) {
+    CO_ASSIGN_OR_RETURN(piece.envelope, store::FromProto(request.envelope()));
+  }
+  piece.content = request.content();
+  WholePiece<Piece> whole(std::move(piece));
+  CO_ASSIGN_OR_RETURN(const Taken taken, co_await Receive(environment, call, whole, DeliveryScope(call),
+                                                          Promise::kNone, Relay::kAllowed));
+  Answer(taken, response);
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> DeliverMessageStream(Environment& environment, rpc::Call& call,
+                                        rpc::Reader<v1::DeliverMessageStreamRequest>& pieces,
+                                        v1::DeliverMessageResponse& response) {
+  PieceStream<v1::DeliverMessageStreamRequest, Piece> stream(call, pieces, PieceOf);
+  CO_ASSIGN_OR_RETURN(const Taken taken, co_await Receive(environment, call, stream, DeliveryScope(call),
+                                                          Promise::kNone, Relay::kAllowed));
+  Answer(taken, response);
   co_return absl::OkStatus();
 }
 

@@ -10,13 +10,16 @@
 namespace mailstead::stored {
 
 Task<absl::Status> DeliverMessage(Environment& environment, rpc::Call& call,
-                                  rpc::Reader<store::v1::DeliverMessageRequest>& pieces,
+                                  const store::v1::DeliverMessageRequest& request,
                                   store::v1::DeliverMessageResponse& response);
 Task<absl::Status> GetMessage(Environment& environment, rpc::Call& call,
                               const store::v1::GetMessageRequest& request, store::v1::Message& response);
 Task<absl::Status> BatchGetMessages(Environment& environment, rpc::Call& call,
                                     const store::v1::BatchGetMessagesRequest& request,
                                     store::v1::BatchGetMessagesResponse& response);
+Task<absl::Status> DeliverMessageStream(Environment& environment, rpc::Call& call,
+                                        rpc::Reader<store::v1::DeliverMessageStreamRequest>& pieces,
+                                        store::v1::DeliverMessageResponse& response);
 Task<absl::Status> ListMessages(Environment& environment, rpc::Call& call,
                                 const store::v1::ListMessagesRequest& request,
                                 store::v1::ListMessagesResponse& response);

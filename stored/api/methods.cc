@@ -23,14 +23,18 @@
 #include "stored/api/sending.h"
 #include "stored/api/srs.h"
 #include "stored/api/sts.h"
+#include "stored/api/submission.h"
 #include "stored/api/tls.h"
 #include "stored/api/tls_reports.h"
+#include "stored/core/limits.h"
 
 namespace mailstead::stored {
 namespace {
 
 constexpr size_t kSmallCost = 512;
 constexpr size_t kMessageCost = store::kPieceBytes + kSmallCost;
+// One piece of it at a time, beside the request.
+constexpr size_t kWholeCost = store::kMaxPieceBytes + kMaxUnaryContentBytes;
 // An entry is about 80 bytes, in the engine and in the answer.
 constexpr size_t kListingCost = store::kMaildropPageEntries * 160;
 
@@ -76,6 +80,12 @@ void AddMethods(Environment& environment, rpc::MethodTable& table) {
     table.Add(rpc::Bind(Row(absl::StrCat("mailstead.store.v1.", name), kOperator | scope, cost_bytes, traits),
                         environment, function));
   };
+  // The same, with a whole message in its request.
+  const auto whole = [&](absl::string_view name, Scope scope, unsigned traits, auto function) {
+    rpc::Method row = Row(absl::StrCat("mailstead.store.v1.", name), kOperator | scope, kWholeCost, traits);
+    row.max_request_bytes = kMaxUnaryContentBytes + store::kMaxEnvelopeBytes;
+    table.Add(rpc::Bind(std::move(row), environment, function));
+  };
   // Service/Method of mailstead.frontend.v1.
   const auto frontend = [&](absl::string_view name, unsigned roles, unsigned traits, size_t cost_bytes,
                             auto function) {
@@ -104,6 +114,8 @@ void AddMethods(Environment& environment, rpc::MethodTable& table) {
   store("MessageService/DeliverMessage", kMailDeliver, kAudited, kMessageCost, DeliverMessage);
   store("MessageService/GetMessage", kMailRead, kPlain, kListingCost, GetMessage);
   store("MessageService/BatchGetMessages", kMailRead, kPlain, kListingCost, BatchGetMessages);
+  whole("MessageService/DeliverMessage", kMailDeliver, kAudited, DeliverMessage);
+  store("MessageService/DeliverMessageStream", kMailDeliver, kAudited, kMessageCost, DeliverMessageStream);
   store("MessageService/ListMessages", kMailRead, kPlain, kListingCost, ListMessages);
   store("MessageService/FetchMessage", kMailRead, kPlain, kMessageCost, FetchMessage);
   store("MessageService/DeleteMessages", kMailDelete, kAudited, kSmallCost, DeleteMessages);
@@ -130,6 +142,11 @@ void AddMethods(Environment& environment, rpc::MethodTable& table) {
   store("SendingService/SetSendingLimits", kAdminWrite, kAudited, kSmallCost, SetSendingLimits);
   store("SendingService/PauseSending", kAdminWrite, kAudited, kSmallCost, PauseSending);
   store("SendingService/ResumeSending", kAdminWrite, kAudited, kListingCost, ResumeSending);
+  whole("SubmissionService/SubmitMessage", kMailSubmit, kAudited, SubmitMessage);
+  store("SubmissionService/SubmitMessageStream", kMailSubmit, kAudited, kMessageCost, SubmitMessageStream);
+  store("SubmissionService/GetSubmission", kMailSubmit, kPlain, kListingCost, GetSubmission);
+  store("SubmissionService/ListSubmissions", kMailSubmit, kPlain, kListingCost, ListSubmissions);
+  store("SubmissionService/CancelSubmission", kMailSubmit, kAudited, kListingCost, CancelSubmission);
   store("SrsService/RotateSrsSecret", kAdminWrite, kAudited, kSmallCost, RotateSrsSecret);
   store("SrsService/ListSrsSecrets", kAdminRead, kPlain, kSmallCost, ListSrsSecrets);
   store("SrsService/DecodeSrsAddress", kAdminRead, kPlain, kSmallCost, DecodeSrsAddress);

@@ -1,5 +1,5 @@
-// Takes a message in, whoever brings it: DeliverMessage and Deliver differ in their messages only. For .cc
-// files of this folder.
+// Takes a message in, whoever brings it: DeliverMessage, DeliverMessageStream and Deliver differ in their messages only. For
+// .cc files of this folder.
 #pragma once
 
 #include <optional>
@@ -16,8 +16,9 @@
 #include "common/store/limits.h"
 #include "stored/api/auth.h"
 #include "stored/api/environment.h"
+#include "stored/core/counted_intake.h"
 #include "stored/core/intake.h"
-#include "stored/core/sending.h"
+#include "stored/core/limits.h"
 #include "stored/rules/lane.h"
 
 namespace mailstead::stored {
@@ -39,49 +40,79 @@ void LogTaken(Environment& environment, const rpc::Call& call, const Intake& int
               const std::string& client_address, const Taken& taken);
 void LogNotTaken(const rpc::Call& call, const Intake& intake, const absl::Status& status);
 
-// Makes a Piece of a request, whose content it moves out. FieldError.
-template <typename Request>
-using TakePiece = absl::StatusOr<Piece> (*)(Request& request);
+// The pieces of a stream of requests. `take` makes a piece of a request, whose content it moves out; FieldError.
+template <typename Request, typename PieceType>
+class PieceStream {
+ public:
+  using Take = absl::StatusOr<PieceType> (*)(Request& request);
+  PieceStream(rpc::Call& call, rpc::Reader<Request>& requests, Take take)
+      : call_(call), requests_(requests), take_(take) {}
 
-// A message that an account submits, within what it may send. One that was stored before has been counted then.
-inline Task<absl::StatusOr<Taken>> FinishCounted(Environment& environment, AccountId account, Intake& intake,
-                                                 std::string trace) {
-  AccountSending& sending = environment.core.sending;
-  absl::StatusOr<AccountSending::Counted> counted = co_await sending.Count(account, intake.Elsewhere());
-  if (!counted.ok()) intake.Refuse(counted.status());
-  absl::StatusOr<Taken> taken = co_await intake.Finish(std::move(trace));
-  // Where it is not known what became of it, it may have been stored: it counts.
-  const bool gives_back = taken.ok() ? taken->receipt.already_stored
-                                     : !absl::IsUnavailable(taken.status()) && !absl::IsInternal(taken.status());
-  if (counted.ok() && gives_back) co_await sending.TakeBack(*std::move(counted));
-  co_return taken;
-}
-
-// Begins with the first piece, and appends each: at most one is in memory, and a slow disk slows the sender
-// down.
-template <typename Request>
-Task<absl::StatusOr<Taken>> TakePieces(Environment& environment, rpc::Call& call,
-                                       rpc::Reader<Request>& pieces, TakePiece<Request> take, Intake& intake,
-                                       std::string& client_address) {
-  std::string grant;
-  // That submits it; 0: none.
-  AccountId account;
-  for (bool first = true;; first = false) {
+  // InvalidArgument with kReasonIncompleteStream: there is none.
+  Task<absl::StatusOr<PieceType>> Next() {
     Request request;
-    CO_ASSIGN_OR_RETURN(const bool more, co_await pieces.Read(request));
+    CO_ASSIGN_OR_RETURN(const bool more, co_await requests_.Read(request));
     if (!more) {
       co_return WithReason(
           absl::InvalidArgumentError("the stream ended before its last message; nothing is stored"),
           kReasonIncompleteStream);
     }
-    CO_RETURN_IF_ERROR(call.StillWanted());
-    CO_ASSIGN_OR_RETURN(Piece piece, take(request));
+    CO_RETURN_IF_ERROR(call_.StillWanted());
+    CO_ASSIGN_OR_RETURN(PieceType piece, take_(request));
     if (piece.content.size() > store::kMaxPieceBytes)
       co_return FieldError("content", "must have at most 1 MiB");
-    if (piece.envelope.has_value() != first) {
+    if (piece.envelope.has_value() != is_first_) {
       co_return FieldError("envelope",
-                           first ? "must be in the first message" : "must be in the first message only");
+                           is_first_ ? "must be in the first message" : "must be in the first message only");
     }
+    is_first_ = false;
+    co_return piece;
+  }
+
+ private:
+  rpc::Call& call_;
+  rpc::Reader<Request>& requests_;
+  const Take take_;
+  bool is_first_ = true;
+};
+
+// The pieces of a message that came in one: so that no step takes long.
+template <typename PieceType>
+class WholePiece {
+ public:
+  // `piece` has all of the content.
+  explicit WholePiece(PieceType piece) : content_(std::move(piece.content)), piece_(std::move(piece)) {}
+
+  Task<absl::StatusOr<PieceType>> Next() {
+    if (!piece_.envelope.has_value() && offset_ == 0) co_return FieldError("envelope", "must be set");
+    if (content_.size() > kMaxUnaryContentBytes) {
+      co_return WithReason(
+          absl::ResourceExhaustedError("a message in one request may have 4 MiB; a larger one comes as a stream"),
+          kReasonTooLarge);
+    }
+    PieceType piece = std::exchange(piece_, PieceType());
+    piece.content = content_.substr(offset_, store::kMaxPieceBytes);
+    offset_ += piece.content.size();
+    piece.last = offset_ == content_.size();
+    co_return piece;
+  }
+
+ private:
+  const std::string content_;
+  PieceType piece_;
+  size_t offset_ = 0;
+};
+
+// Begins with the first piece, and appends each: at most one is in memory, and a slow disk slows the sender
+// down. `pieces`: one of the two above.
+template <typename Pieces>
+Task<absl::StatusOr<Taken>> TakePieces(Environment& environment, rpc::Call& call, Pieces& pieces,
+                                       Intake& intake, std::string& client_address) {
+  std::string grant;
+  // That submits it; 0: none.
+  AccountId account;
+  for (bool first = true;; first = false) {
+    CO_ASSIGN_OR_RETURN(Piece piece, co_await pieces.Next());
     if (first) {
       client_address = std::move(piece.client_address);
       grant = std::move(piece.grant);
@@ -104,17 +135,16 @@ Task<absl::StatusOr<Taken>> TakePieces(Environment& environment, rpc::Call& call
       if (!still_good.ok()) co_return still_good.status();
     }
     if (account.value == 0) co_return co_await intake.Finish(std::move(piece.trace));
-    co_return co_await FinishCounted(environment, account, intake, std::move(piece.trace));
+    co_return co_await FinishCounted(environment.core.sending, account, intake, std::move(piece.trace));
   }
 }
 
 // `scope`: delivery ids of different scopes never meet. `relay`: whoever calls may send to other hosts, also without a
 // submission's login.
 enum class Relay { kWithLogin, kAllowed };
-template <typename Request>
-Task<absl::StatusOr<Taken>> Receive(Environment& environment, rpc::Call& call, rpc::Reader<Request>& pieces,
-                                    TakePiece<Request> take, std::string scope, Promise promise,
-                                    Relay relay) {
+template <typename Pieces>
+Task<absl::StatusOr<Taken>> Receive(Environment& environment, rpc::Call& call, Pieces& pieces, std::string scope,
+                                    Promise promise, Relay relay) {
   Intake intake(environment.core.intake, std::move(scope), promise);
   if (relay == Relay::kAllowed) {
     intake.SetOperatorLane();
@@ -122,7 +152,7 @@ Task<absl::StatusOr<Taken>> Receive(Environment& environment, rpc::Call& call, r
     intake.LimitLines();
   }
   std::string client_address;
-  absl::StatusOr<Taken> taken = co_await TakePieces(environment, call, pieces, take, intake, client_address);
+  absl::StatusOr<Taken> taken = co_await TakePieces(environment, call, pieces, intake, client_address);
   call.SetTarget(absl::StrCat("message ", intake.envelope().delivery_id));
   if (taken.ok()) {
     LogTaken(environment, call, intake, client_address, *taken);

@@ -25,6 +25,7 @@
 #include "stored/api/health.h"
 #include "stored/api/reflection.h"
 #include "stored/api/roles.h"
+#include "stored/core/limits.h"
 
 namespace mailstead::stored {
 namespace {
@@ -33,9 +34,10 @@ namespace {
 // connections are cut off. gRPC's own farewell answers calls that come during it with Cancelled, which is nobody's word for
 // a store that is away.
 constexpr absl::Duration kFarewell = absl::Milliseconds(200);
-// A request of more than kMaxReceivedBytes hears TOO_LARGE up to here; gRPC itself refuses what is larger still, with words
-// of its own and no reason.
-constexpr int kMaxTransportBytes = 4 << 20;
+// A request of more than its method takes hears TOO_LARGE up to here; gRPC itself refuses what is larger still, with words
+// of its own and no reason. Whole messages come with their envelopes, and what encoding adds.
+constexpr int kMaxTransportBytes =
+    static_cast<int>(kMaxUnaryContentBytes + 2 * store::kMaxEnvelopeBytes);
 // How long a peer may take for the handshakes of TLS and HTTP/2, and stay without a call.
 constexpr int kHandshakeMs = 10'000;
 constexpr int kMaxIdleMs = 300'000;

@@ -51,13 +51,20 @@ Core::Core(engine::Engine& engine, Executor& executor, const Clock& clock, CoreO
       ticket_keys(Clock::Steady(), options.ticket_key_period),
       removal_wait(options.removal_wait),
       intake{engine.messages(), recipients, &routes, hash_pool, executor, clock, options.max_message_bytes,
-             options.queue_lifetime, options.delay_notice_after, &notices},
+             options.queue_lifetime, options.delay_notice_after, &notices, &engine.submissions()},
       notices(intake, engine.queue(), options.host_name),
       dkim_keys(engine.dkim(), engine.directory(), clock, options.secrets_key, hash_pool, executor),
       dkim_signer(dkim_keys, engine.dkim(), engine.directory(), engine.queue(), clock, sign_pool, executor),
       queue(engine.queue(), routes, intake, notices, clock, Clock::Steady(), timers, executor),
       tls_reports(engine.tls_reports(), intake, clock, options.host_name, std::move(options.tls_reports)),
       mail_reader(std::max(1u, std::thread::hardware_concurrency()), executor, kReadingBytes) {
+  recipients.UseSrs(srs);
+  queue.UseSrs(srs);
+  queue.UseSending(sending);
+}
+
+      submissions(engine.submissions(), intake, recipients, sending, queue, clock, options.host_name),
+      tls_reports(engine.tls_reports(), intake, clock, options.host_name, std::move(options.tls_reports)) {
   recipients.UseSrs(srs);
   queue.UseSrs(srs);
   queue.UseSending(sending);

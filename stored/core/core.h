@@ -25,6 +25,7 @@
 #include "stored/core/sending.h"
 #include "stored/core/srs.h"
 #include "stored/core/sts_policies.h"
+#include "stored/core/submissions.h"
 #include "stored/core/throttle.h"
 #include "stored/core/ticket_keys.h"
 #include "stored/core/timer_queue.h"
@@ -100,6 +101,7 @@ struct Core {
   DkimKeys dkim_keys;
   DkimSigner dkim_signer;
   OutboundQueue queue;
+  Submissions submissions;
   TlsReports tls_reports;
   MailReader mail_reader;
 };

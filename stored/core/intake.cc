@@ -1,6 +1,7 @@
 #include "stored/core/intake.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "absl/algorithm/container.h"
@@ -13,6 +14,7 @@
 #include "common/base/reason.h"
 #include "common/base/status.h"
 #include "common/mail/dsn/notice.h"
+#include "common/mail/dsn/report.h"
 #include "common/mail/trace.h"
 #include "common/store/limits.h"
 #include "common/text/utf8.h"
@@ -21,7 +23,9 @@
 #include "stored/core/notices.h"
 #include "stored/core/offload.h"
 #include "stored/rules/lane.h"
+#include "stored/rules/new_message.h"
 #include "stored/rules/queue.h"
+#include "stored/rules/submission.h"
 
 namespace mailstead::stored {
 namespace {
@@ -73,41 +77,24 @@ absl::Status BareLineEnd() {
                     kReasonBareLineEnd);
 }
 
-absl::Status LineTooLong(uint64_t line) {
-  return WithReason(
-      FieldError("content", absl::StrCat("line ", line, " is longer than ", kMaxMessageLineBytes, " octets")),
-      kReasonLineTooLong);
-}
-
 absl::Status RecipientError(absl::Status status, absl::string_view reason, size_t index) {
   return WithField(WithReason(std::move(status), reason), absl::StrCat(RecipientField(index), ".address"));
 }
 
-// Whether mail for an address goes somewhere here: FailedPrecondition or NotFound.
-absl::Status CheckDestination(const Resolution& resolution, Promise promise, bool may_relay,
-                              const std::string& address, size_t index) {
+// Whether mail for an address goes somewhere: RefusalOf, but that the engine judges quotas.
+absl::Status CheckDestination(const Resolution& resolution, Promise promise, bool may_relay, const std::string& address) {
   switch (resolution.outcome) {
-    case Resolution::Outcome::kAccount:
-    case Resolution::Outcome::kAlias:
     case Resolution::Outcome::kOverQuota:
     case Resolution::Outcome::kQuotaTooSmall:
       return absl::OkStatus();
-    case Resolution::Outcome::kRemote:
-      if (may_relay) return absl::OkStatus();
-      return RecipientError(absl::FailedPreconditionError(absl::StrCat(address, " is not of a domain here")),
-                            kReasonRecipientRemote, index);
-    case Resolution::Outcome::kSrsForged:
-    case Resolution::Outcome::kSrsExpired:
-    case Resolution::Outcome::kUnknown:
-      return RecipientError(absl::NotFoundError(absl::StrCat("there is no mailbox ", address)),
-                            kReasonRecipientUnknown, index);
     case Resolution::Outcome::kDisabled:
       // It was not when the sender was told that its mail is taken.
       if (promise == Promise::kGiven) return absl::OkStatus();
-      return RecipientError(absl::NotFoundError(absl::StrCat("the mailbox ", address, " is disabled")),
-                            kReasonRecipientDisabled, index);
+      break;
+    default:
+      break;
   }
-  CHECK(false);
+  return RefusalOf(resolution, address, may_relay);
 }
 
 bool HasAsciiAddresses(const Envelope& envelope) {
@@ -176,6 +163,61 @@ std::string DomainOf(absl::string_view address) {
   return DestinationOf(*parsed).value_or("");
 }
 
+absl::Status RefusalOf(const Resolution& resolution, absl::string_view address, bool may_relay) {
+  switch (resolution.outcome) {
+    case Resolution::Outcome::kAccount:
+    case Resolution::Outcome::kAlias:
+      return absl::OkStatus();
+    case Resolution::Outcome::kRemote:
+      if (may_relay) return absl::OkStatus();
+      return WithReason(absl::FailedPreconditionError(absl::StrCat(address, " is not of a domain here")),
+                        kReasonRecipientRemote);
+    case Resolution::Outcome::kSrsForged:
+    case Resolution::Outcome::kSrsExpired:
+    case Resolution::Outcome::kUnknown:
+      return WithReason(absl::NotFoundError(absl::StrCat("there is no mailbox ", address)), kReasonRecipientUnknown);
+    case Resolution::Outcome::kDisabled:
+      return WithReason(absl::NotFoundError(absl::StrCat("the mailbox ", address, " is disabled")),
+                        kReasonRecipientDisabled);
+    case Resolution::Outcome::kOverQuota:
+      return rules::NoRoom(address);
+    case Resolution::Outcome::kQuotaTooSmall:
+      return WithReason(absl::ResourceExhaustedError(
+                            absl::StrCat("the message is larger than the whole quota of the mailbox of ", address)),
+                        kReasonQuotaTooSmall);
+  }
+  CHECK(false);
+}
+
+void RecipientErrors::Add(size_t index, absl::Status refusal) {
+  violations_.push_back({absl::StrCat(RecipientField(index), ".address"), std::string(refusal.message()),
+                         ReasonOf(refusal)});
+  if (first_.ok()) first_ = std::move(refusal);
+}
+
+absl::Status RecipientErrors::Result() const {
+  if (violations_.empty()) return absl::OkStatus();
+  absl::Status result = first_;
+  if (violations_.size() > 1) {
+    result = WithReason(
+        absl::Status(first_.code(), absl::StrCat(first_.message(), " (and ", violations_.size() - 1, " more)")),
+        ReasonOf(first_));
+  }
+  return WithViolations(std::move(result), violations_);
+}
+
+absl::Status CheckLines(const LineCheck& lines) {
+  if (lines.saw_bare_line_end()) return BareLineEnd();
+  if (lines.saw_nul()) return WithReason(FieldError("content", "must not have a NUL character"), kReasonNul);
+  return absl::OkStatus();
+}
+
+absl::Status LineTooLong(uint64_t line) {
+  return WithReason(
+      FieldError("content", absl::StrCat("line ", line, " is longer than ", kMaxMessageLineBytes, " octets")),
+      kReasonLineTooLong);
+}
+
 absl::Status CheckEnvelope(const Envelope& envelope) {
   RETURN_IF_ERROR(CheckIdentifier("envelope.delivery_id", envelope.delivery_id));
   // SECURITY: the reverse-path becomes a header line. An address that parses has no CR or LF.
@@ -186,9 +228,11 @@ absl::Status CheckEnvelope(const Envelope& envelope) {
   if (envelope.recipients.empty() || envelope.recipients.size() > store::kMaxEnvelopeRecipients) {
     return FieldError("envelope.recipients", "must be 1 to 10000");
   }
+  Violations violations;
   for (size_t i = 0; i < envelope.recipients.size(); ++i) {
-    RETURN_IF_ERROR(CheckRecipient(envelope.recipients[i], RecipientField(i)));
+    violations.Add(CheckRecipient(envelope.recipients[i], RecipientField(i)));
   }
+  RETURN_IF_ERROR(violations.Result());
   if (!IsEnvelopeId(envelope.dsn_envelope_id)) {
     return FieldError("envelope.dsn_envelope_id", "must be at most 100 printable ASCII characters");
   }
@@ -287,6 +331,8 @@ Task<absl::Status> Intake::NoteSuccess(const Resolution& resolution, AccountId k
   if (context_.notices == nullptr || !named.notify.success || envelope_.reverse_path.empty()) {
     co_return absl::OkStatus();
   }
+  // Nothing has happened yet that could be told.
+  if (not_before_ != absl::InfinitePast()) co_return absl::OkStatus();
   if (IsExpanded(resolution)) {
     successes_.push_back({recipient, AccountId{0}, named.address});
     co_return absl::OkStatus();
@@ -310,9 +356,9 @@ Task<absl::Status> Intake::ResolveOne(size_t index) {
   const int32_t number = static_cast<int32_t>(index);
   CO_ASSIGN_OR_RETURN(Resolution resolution,
                       co_await context_.recipients.ResolveDestinations(recipient.address));
-  absl::Status there = CheckDestination(resolution, promise_, may_relay_, recipient.address, index);
+  absl::Status there = CheckDestination(resolution, promise_, may_relay_, recipient.address);
   if (promise_ == Promise::kGiven && absl::IsNotFound(there)) {
-    if (gone_.empty()) why_gone_ = std::move(there);
+    if (gone_.empty()) why_gone_ = WithField(std::move(there), absl::StrCat(RecipientField(index), ".address"));
     gone_.push_back(number);
     co_return absl::OkStatus();
   }
@@ -336,7 +382,17 @@ Task<absl::Status> Intake::ResolveOne(size_t index) {
 }
 
 Task<absl::Status> Intake::Resolve() {
-  for (size_t i = 0; i < envelope_.recipients.size(); ++i) CO_RETURN_IF_ERROR(co_await ResolveOne(i));
+  RecipientErrors refused;
+  for (size_t i = 0; i < envelope_.recipients.size(); ++i) {
+    absl::Status resolved = co_await ResolveOne(i);
+    const bool is_refusal = absl::IsNotFound(resolved) || absl::IsFailedPrecondition(resolved);
+    if (is_refusal) {
+      refused.Add(i, std::move(resolved));
+    } else if (!resolved.ok()) {
+      co_return resolved;
+    }
+  }
+  if (!refused.empty()) co_return refused.Result();
   if (gone_.empty()) co_return absl::OkStatus();
   // Nobody is left who takes it: the sender can still be told so.
   if (destinations_.empty() && queued_.empty()) co_return why_gone_;
@@ -358,10 +414,7 @@ std::vector<std::string> Intake::Elsewhere() const {
 absl::Status Intake::CheckContent(absl::string_view bytes) {
   lines_.Feed(bytes);
   if (limits_lines_ && !queued_.empty()) line_lengths_.Feed(bytes);
-  if (lines_.saw_bare_line_end()) return BareLineEnd();
-  if (lines_.saw_nul()) {
-    return WithReason(FieldError("content", "must not have a NUL character"), kReasonNul);
-  }
+  RETURN_IF_ERROR(CheckLines(lines_));
   if (!first_line_ended_) {
     const size_t line_end = bytes.find('\n');
     first_line_ended_ = line_end != absl::string_view::npos;
@@ -392,9 +445,8 @@ Task<absl::Status> Intake::Append(std::string bytes) {
   CO_RETURN_IF_ERROR(CheckContent(bytes));
   CO_RETURN_IF_ERROR(co_await Hash(bytes));
   size_bytes_ += size;
-  if (!successes_.empty() && beginning_bytes_.size() < dsn::kMaxReturnedBytes) {
-    beginning_bytes_.append(bytes, 0, dsn::kMaxReturnedBytes - beginning_bytes_.size());
-  }
+  const size_t kept_bytes = !successes_.empty() ? dsn::kMaxReturnedBytes : MayReport() ? dsn::kMaxReportBytes : 0;
+  if (beginning_bytes_.size() < kept_bytes) beginning_bytes_.append(bytes, 0, kept_bytes - beginning_bytes_.size());
   const bool is_small = size_bytes_ <= static_cast<int64_t>(store::kWholeMessageBytes);
   if (content_.staged == nullptr && (is_small || keep_whole_)) {
     if (content_.whole.empty()) {
@@ -498,7 +550,8 @@ Task<absl::StatusOr<engine::NewMessage>> Intake::MakeMessage(std::string trace) 
   message.searched = digest_.Finish(trace);
   message.trace = std::move(trace);
   message.sha256 = sha256_.Finish();
-  message.fingerprint = DeliveryFingerprint(message.sha256, envelope_);
+  message.fingerprint = submission_ == nullptr ? DeliveryFingerprint(message.sha256, envelope_) : fingerprint_;
+  message.submission = submission_;
   message.deliver_time = context_.clock.Now();
   message.room_promised = promise_ == Promise::kGiven;
   message.refusal = refusal_;
@@ -508,8 +561,10 @@ Task<absl::StatusOr<engine::NewMessage>> Intake::MakeMessage(std::string trace) 
   message.queued.recipients = std::move(queued_);
   message.queued.lane = lane_.empty() ? DomainOf(envelope_.reverse_path) : lane_;
   if (by_operator_) message.queued.lane = rules::OperatorLane(message.queued.lane);
-  message.queued.expire_time = message.deliver_time + context_.queue_lifetime;
-  message.queued.delay_notice_time = message.deliver_time + context_.delay_notice_after;
+  message.queued.not_before = not_before_;
+  const absl::Time begin_time = std::max(message.deliver_time, not_before_);
+  message.queued.expire_time = begin_time + context_.queue_lifetime;
+  message.queued.delay_notice_time = begin_time + context_.delay_notice_after;
   co_return message;
 }
 
@@ -521,6 +576,42 @@ Task<absl::StatusOr<engine::NewNotice>> Intake::Prepare() {
   CO_ASSIGN_OR_RETURN(notice.message, co_await MakeMessage(std::move(trace)));
   notice.content = std::move(content_.whole);
   co_return notice;
+}
+
+bool Intake::MayReport() const {
+  // A notification goes to who sent the mail: one mailbox, rarely more.
+  constexpr size_t kMostMailboxes = 4;
+  return context_.submissions != nullptr && envelope_.reverse_path.empty() && !keep_whole_ &&
+         !destinations_.empty() && destinations_.size() <= kMostMailboxes;
+}
+
+Task<absl::Status> Intake::NoteReport() {
+  const std::optional<dsn::Report> report = dsn::ParseReport(beginning_bytes_);
+  if (!report.has_value()) co_return absl::OkStatus();
+  engine::SubmissionReport said;
+  said.id = report->envelope_id;
+  said.message_id = report->message_id;
+  for (const dsn::ReportedRecipient& recipient : report->recipients) {
+    if (recipient.action == dsn::ReportedRecipient::Action::kOther) continue;
+    engine::SubmissionBounce bounce;
+    bounce.action = recipient.action == dsn::ReportedRecipient::Action::kFailed
+                        ? engine::SubmissionBounce::Action::kFailed
+                        : engine::SubmissionBounce::Action::kDelayed;
+    bounce.status = recipient.status;
+    bounce.text = recipient.diagnostic;
+    bounce.reporting_host = report->reporting_mta;
+    bounce.time = context_.clock.Now();
+    for (const std::string& address : {recipient.final_recipient, recipient.original_recipient}) {
+      if (!address.empty()) said.recipients.push_back({rules::ReportedName(address), bounce});
+    }
+  }
+  if (said.recipients.empty()) co_return absl::OkStatus();
+  for (const Destination& destination : destinations_) {
+    engine::SubmissionReport of_mailbox = said;
+    of_mailbox.account = destination.account;
+    CO_RETURN_IF_ERROR((co_await context_.submissions->NoteReport(std::move(of_mailbox))).status());
+  }
+  co_return absl::OkStatus();
 }
 
 Task<absl::StatusOr<Taken>> Intake::Finish(std::string trace) {
@@ -548,6 +639,8 @@ Task<absl::StatusOr<Taken>> Intake::Finish(std::string trace) {
   const int64_t waiting_count = static_cast<int64_t>(taken.receipt.waiting.size());
   taken.mailbox_count -= waiting_count;
   taken.queued_count += waiting_count;
+  // Also of a repeat: the first may have got no further than to store it.
+  if (MayReport()) taken.report_dropped = co_await NoteReport();
   if (taken.receipt.already_stored) co_return taken;
   taken.passed_over = std::move(passed_over_);
   if (!taken.receipt.notices_left_out.empty()) {

@@ -31,6 +31,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "common/base/clock.h"
+#include "common/base/details.h"
 #include "common/base/executor.h"
 #include "common/base/task.h"
 #include "common/base/worker_pool.h"
@@ -43,6 +44,7 @@
 #include "stored/core/recipients.h"
 #include "stored/core/routes.h"
 #include "stored/engine/engine.h"
+#include "stored/engine/submission.h"
 
 namespace mailstead::stored {
 
@@ -59,6 +61,27 @@ std::string DeliveryFingerprint(absl::string_view sha256, const Envelope& envelo
 // Under what mail for an address waits for its host: its domain in lower case and A-labels, or its literal. Empty for the
 // null reverse-path, and for what is no address.
 std::string DomainOf(absl::string_view address);
+
+// Why mail for an address is not taken; OK: it is. NotFound with kReasonRecipientUnknown or kReasonRecipientDisabled,
+// FailedPrecondition with kReasonRecipientRemote, ResourceExhausted with kReasonOverQuota or kReasonQuotaTooSmall.
+absl::Status RefusalOf(const Resolution& resolution, absl::string_view address, bool may_relay);
+// All that is wrong with recipients as one error: it has code and reason of the first, and names each as
+// "envelope.recipients[i].address" with its own reason.
+class RecipientErrors {
+ public:
+  void Add(size_t index, absl::Status refusal);
+  bool empty() const { return violations_.empty(); }
+  absl::Status Result() const;
+
+ private:
+  absl::Status first_;
+  std::vector<FieldViolation> violations_;
+};
+
+// What no content may have: InvalidArgument with kReasonBareLineEnd or kReasonNul.
+absl::Status CheckLines(const LineCheck& lines);
+// InvalidArgument with kReasonLineTooLong.
+absl::Status LineTooLong(uint64_t line);
 
 class Notices;
 
@@ -77,6 +100,8 @@ struct IntakeContext {
   absl::Duration delay_notice_after = absl::Hours(4);
   // Null: nobody is told of success.
   Notices* notices = nullptr;
+  // Told of notifications that come back; null: nobody is.
+  engine::SubmissionEngine* submissions = nullptr;
 };
 
 // Whether the sender was told of each recipient that its mail is taken (RCPT). Then a mailbox that is full by now takes it
@@ -97,6 +122,8 @@ struct Taken {
   std::vector<PassedOverBy> passed_over;
   // Why the sender will not hear of success, which it asked for.
   absl::Status notice_dropped;
+  // It was a notification, and what it says could not be kept with the submission that it may be about: why.
+  absl::Status report_dropped;
 };
 
 // One message on its way in: Begin, Append for each piece, Finish. An error ends it. One Task at a time,
@@ -124,6 +151,14 @@ class Intake {
   // An operator, or an application, brings it: as others do, and as mail that was made here.
   void SetOperatorLane() { by_operator_ = true; }
 
+  // Nothing is delivered before this time, also not here.
+  void SetNotBefore(absl::Time time) { not_before_ = time; }
+  // Before Finish: it is kept as this, and its fingerprint is this one in the place of that of a delivery.
+  void SetSubmission(std::shared_ptr<const engine::NewSubmission> submission, std::string fingerprint) {
+    submission_ = std::move(submission);
+    fingerprint_ = std::move(fingerprint);
+  }
+
   // The content stays in memory, whatever its size: it is the store's own.
   void KeepWhole() { keep_whole_ = true; }
 
@@ -148,6 +183,7 @@ class Intake {
   const Envelope& envelope() const { return envelope_; }
 
  private:
+  // Of all recipients that cannot be taken.
   Task<absl::Status> Resolve();
   Task<absl::Status> ResolveOne(size_t index);
   // The first of those that are at other hosts and kept in a mailbox here; 0: none is.
@@ -166,6 +202,9 @@ class Intake {
   // What the engine has left out is made anew without what was not so.
   Task<absl::Status> TellAnew(std::string trace, Taken& taken);
   Task<absl::Status> Hash(const std::string& bytes);
+  // Whether it may be a notification to one whose submission it is about (engine/submission.h).
+  bool MayReport() const;
+  Task<absl::Status> NoteReport();
 
   // A mailbox that the message goes to.
   struct Destination {
@@ -203,8 +242,11 @@ class Intake {
   // What the recipients take up in the mailboxes that they lead to.
   int64_t kept_bytes_ = 0;
   std::vector<Success> successes_;
-  // With those: as much of the content as a notice can return.
+  // With those, as much of the content as a notice can return; of what may be a notification, as much as is looked at.
   std::string beginning_bytes_;
+  absl::Time not_before_ = absl::InfinitePast();
+  std::shared_ptr<const engine::NewSubmission> submission_;
+  std::string fingerprint_;
   // Why it cannot be stored, unless it has been.
   absl::Status refusal_;
   // Of the first destination whose account is not there any more; -1: none.

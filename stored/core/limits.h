@@ -94,5 +94,11 @@ inline constexpr size_t kSearchStepMessages = 1000;
 inline constexpr size_t kMaxSearchedMessages = 20'000;
 // Of messages whose header is not kept: what one call reads of them, and some more at the end.
 inline constexpr int64_t kMaxSearchedBytes = 8 << 20;
+// proto: SubmitMessageRequest. As many recipients as port 587 takes of one message, by default.
+inline constexpr size_t kMaxSubmissionRecipients = 1000;
+// Longer ahead the account may be another's, and the mail out of date.
+inline constexpr absl::Duration kMaxSendDelay = absl::Hours(24 * 30);
+// Of a message in one request: what clients of gRPC send and take by default.
+inline constexpr size_t kMaxUnaryContentBytes = 4 << 20;
 
 }  // namespace mailstead::stored

@@ -375,6 +375,7 @@ Task<absl::Status> OutboundQueue::EndExpired(QueuedMessage message) {
     decision.recipients.push_back(recipient.number);
     notice.recipients.push_back({&recipient, Expired(recipient, now)});
   }
+  decision.reply.status = Expired(message.recipients.front(), now).status;
   CO_ASSIGN_OR_RETURN(const engine::QueueChange change,
                       co_await Decide(std::move(decision), message, std::move(notice)));
   for (const QueuedRecipient& recipient : message.recipients) {
@@ -427,6 +428,7 @@ Task<absl::Status> OutboundQueue::EndFailed(QueuedMessage message) {
     decision.recipients.push_back(recipient.number);
     notice.recipients.push_back({&recipient, recipient.last_reply});
   }
+  decision.reply = message.recipients.front().last_reply;
   CO_ASSIGN_OR_RETURN(const engine::QueueChange change,
                       co_await Decide(std::move(decision), message, std::move(notice)));
   for (const QueuedRecipient& recipient : message.recipients) {
@@ -494,13 +496,15 @@ Task<absl::StatusOr<OutboundQueue::Changed>> OutboundQueue::Change(QueueAction a
       if (action == QueueAction::kHold) decision.kind = engine::QueueDecision::Kind::kHold;
       if (action == QueueAction::kRelease) decision.kind = engine::QueueDecision::Kind::kRelease;
       if (action == QueueAction::kRetry) decision.kind = engine::QueueDecision::Kind::kRetry;
+      decision.cancelled = action == QueueAction::kCancel;
+      // RFC 3463 section 3.4: a mail system's own decision.
+      const QueueReply returned = OwnReply("5.3.0", "returned by the administrator", clock_.Now());
+      if (action == QueueAction::kBounce) decision.reply = returned;
       Notice notice{dsn::NoticeKind::kFailed, NoticeId("returned", id.value, message.recipients.front().number), {}};
       for (const QueuedRecipient& recipient : message.recipients) {
         decision.recipients.push_back(recipient.number);
         if (action != QueueAction::kBounce) continue;
-        // RFC 3463 section 3.4: a mail system's own decision.
-        notice.recipients.push_back(
-            {&recipient, OwnReply("5.3.0", "returned by the administrator", clock_.Now())});
+        notice.recipients.push_back({&recipient, returned});
       }
       const bool ends = decision.kind == engine::QueueDecision::Kind::kEnd;
       absl::StatusOr<engine::QueueChange> change =

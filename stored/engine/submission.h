@@ -90,6 +90,8 @@ struct SubmissionTarget {
   std::string address;
   // As it is now, where that is known; as it was in the beginning else: kQueued, kDelivered or kRefused.
   State state = State::kQueued;
+  // It went into the queue, whatever has become of it.
+  bool was_queued = false;
   int32_t attempt_count = 0;
   absl::Time next_attempt_time = absl::InfinitePast();
   QueueReply reply;

@@ -33,6 +33,7 @@ SubmissionTarget TargetOf(const engine::NewMessage& message, int32_t recipient, 
   const EnvelopeRecipient& named = message.submission->envelope.recipients[static_cast<size_t>(target.recipient)];
   if (address != named.address) target.address = address;
   target.state = state;
+  target.was_queued = state == State::kQueued;
   return target;
 }
 

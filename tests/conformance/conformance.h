@@ -26,6 +26,7 @@
 #include "stored/engine/engine.h"
 #include "stored/engine/sending.h"
 #include "stored/engine/srs.h"
+#include "stored/engine/submission.h"
 #include "stored/rules/queue.h"
 #include "tests/support/block_on.h"
 #include "tests/support/sync_engine.h"
@@ -283,11 +284,32 @@ class QueueConformance : public EngineConformance {
   int delivery_count_ = 0;
 };
 
+class SubmissionConformance : public QueueConformance {
+ protected:
+  // To recipients at the hosts that their addresses name, and to mailboxes; a submission of the account.
+  NewMessage NewSubmitted(absl::string_view id, AccountId account, const std::vector<std::string>& addresses,
+                          const std::vector<AccountId>& mailboxes = {});
+  // As it is now; the test fails where there is none.
+  Submission FindSubmission(const std::string& id);
+  bool IsKept(const std::string& id) { return BlockOn(facets().submissions().Find(id)).ok(); }
+  // One state a target, in their order: "queued relayed".
+  std::string States(const std::string& id);
+  // Ids.
+  std::vector<std::string> ListSubmissions(AccountId account, SubmissionPlace after = {}, size_t limit = 1000);
+  size_t NoteReport(SubmissionReport report) {
+    return BlockOn(facets().submissions().NoteReport(std::move(report))).value();
+  }
+  size_t Forget(absl::Time before, size_t limit = 1000) {
+    return BlockOn(facets().submissions().Forget(before, limit)).value();
+  }
+};
+
 #define INSTANTIATE_ENGINE_CONFORMANCE(name, kind)                                             \
   INSTANTIATE_TEST_SUITE_P(name, DirectoryConformance, testing::Values(kind), EngineKindName); \
   INSTANTIATE_TEST_SUITE_P(name, DeliveryConformance, testing::Values(kind), EngineKindName);  \
   INSTANTIATE_TEST_SUITE_P(name, MaildropConformance, testing::Values(kind), EngineKindName);  \
   INSTANTIATE_TEST_SUITE_P(name, QueueConformance, testing::Values(kind), EngineKindName);     \
+  INSTANTIATE_TEST_SUITE_P(name, SubmissionConformance, testing::Values(kind), EngineKindName); \
   INSTANTIATE_TEST_SUITE_P(name, ReadingConformance, testing::Values(kind), EngineKindName);   \
   INSTANTIATE_TEST_SUITE_P(name, RouteConformance, testing::Values(kind), EngineKindName);     \
   INSTANTIATE_TEST_SUITE_P(name, TlsReportConformance, testing::Values(kind), EngineKindName); \

@@ -65,6 +65,9 @@ void Run(absl::string_view input) {
   Check<engine::TlsReportCount>(input);
   Check<engine::StsPolicy>(input);
   Check<engine::StsCount>(input);
+  Check<engine::Submission>(input);
+  Check<engine::SubmissionOutcome>(input);
+  Check<engine::SubmissionCount>(input);
   CheckListed(input);
 }
 

@@ -31,11 +31,11 @@ class Desk:
                                         recipients=[message_pb2.EnvelopeRecipient(address=recipient)])
 
         def pieces():
-            yield message_pb2.DeliverMessageRequest(envelope=envelope)
+            yield message_pb2.DeliverMessageStreamRequest(envelope=envelope)
             for at in range(0, len(content), PIECE):
-                yield message_pb2.DeliverMessageRequest(content=content[at:at + PIECE])
-            yield message_pb2.DeliverMessageRequest(last=True)
-        return self.messages.DeliverMessage(pieces(), timeout=DEADLINE, metadata=self.credential)
+                yield message_pb2.DeliverMessageStreamRequest(content=content[at:at + PIECE])
+            yield message_pb2.DeliverMessageStreamRequest(last=True)
+        return self.messages.DeliverMessageStream(pieces(), timeout=DEADLINE, metadata=self.credential)
 
     def list(self, account):
         page_token = ""

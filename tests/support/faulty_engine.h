@@ -27,6 +27,7 @@
 #include "common/base/task.h"
 #include "stored/engine/engine.h"
 #include "stored/engine/sending.h"
+#include "stored/engine/submission.h"
 #include "stored/engine/srs.h"
 
 namespace mailstead {
@@ -170,6 +171,7 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
         dkim_(*this, behind),
         srs_(*this, behind),
         sending_(*this, behind),
+        submissions_(*this, behind),
         upkeep_(*this, behind),
         backups_(behind.backups()) {}
 
@@ -184,6 +186,7 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
   engine::DkimEngine& dkim() override { return dkim_; }
   engine::SrsEngine& srs() override { return srs_; }
   engine::SendingEngine& sending() override { return sending_; }
+  engine::SubmissionEngine& submissions() override { return submissions_; }
   engine::UpkeepEngine& upkeep() override { return upkeep_; }
   engine::BackupEngine& backups() override { return backups_; }
 
@@ -499,6 +502,27 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
     engine::SrsEngine& behind_;
   };
 
+  class Submissions final : public engine::SubmissionEngine {
+   public:
+    Submissions(EngineFaults& faults, engine::Engine& behind) : faults_(faults), behind_(behind.submissions()) {}
+    Result<engine::Submission> Find(std::string id) override {
+      return faults_.Run("Submissions.Find", behind_.Find(std::move(id)));
+    }
+    Result<std::vector<engine::Submission>> List(AccountId account, engine::SubmissionPlace after,
+                                                 size_t limit) override {
+      return faults_.Run("Submissions.List", behind_.List(account, std::move(after), limit));
+    }
+    Result<size_t> NoteReport(engine::SubmissionReport report) override {
+      return faults_.Run("Submissions.NoteReport", behind_.NoteReport(std::move(report)));
+    }
+    Result<size_t> Forget(absl::Time ended_before, size_t limit) override {
+      return faults_.Run("Submissions.Forget", behind_.Forget(ended_before, limit));
+    }
+
+   private:
+    EngineFaults& faults_;
+    engine::SubmissionEngine& behind_;
+  };
   class Sending final : public engine::SendingEngine {
    public:
     Sending(EngineFaults& faults, engine::Engine& behind) : faults_(faults), behind_(behind.sending()) {}
@@ -556,6 +580,7 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
   Dkim dkim_;
   Srs srs_;
   Sending sending_;
+  Submissions submissions_;
   Upkeep upkeep_;
   engine::BackupEngine& backups_;
 };

@@ -5,6 +5,7 @@
 #include <grpcpp/support/proto_buffer_reader.h>
 #include <grpcpp/support/proto_buffer_writer.h>
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -92,6 +93,7 @@ class GrpcDoor::GrpcCall final : public RequestSource, public ResponseSink {
     } else if (method == nullptr) {
       status = absl::UnimplementedError(absl::StrCat("there is no method ", context_.method()));
     } else {
+      max_request_bytes_ = method->max_request_bytes;
       Identity identity(CredentialsOf(context_));
       ServedCall call(door_.service_, *method, identity, FactsOf(context_));
       call_ = &call;
@@ -128,7 +130,7 @@ class GrpcDoor::GrpcCall final : public RequestSource, public ResponseSink {
       no_more_requests_ = true;
       co_return false;
     }
-    if (incoming_.Length() > door_.options_.max_request_bytes) {
+    if (incoming_.Length() > std::max(door_.options_.max_request_bytes, max_request_bytes_)) {
       co_return WithReason(absl::ResourceExhaustedError("the request is too large"), kReasonTooLarge);
     }
     const grpc::Status parsed =
@@ -202,6 +204,8 @@ class GrpcDoor::GrpcCall final : public RequestSource, public ResponseSink {
   // While its method runs.
   ServedCall* call_ = nullptr;
   // Set at half-close, and when the method wants no more.
+  // Of the method; 0: no more than the door takes.
+  size_t max_request_bytes_ = 0;
   bool no_more_requests_ = false;
   // Set when the status goes to gRPC: nothing may be written any more.
   bool finishing_ = false;

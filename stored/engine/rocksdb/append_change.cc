@@ -115,14 +115,10 @@ absl::Status AppendChange::Apply(Batch& batch) {
   std::vector<std::optional<rules::Mailbox>> mailboxes;
   std::vector<MessageId> ids;
   RETURN_IF_ERROR(FindMailboxes(batch, mailboxes, ids));
+  if (message_.submission != nullptr) RETURN_IF_ERROR(PutSubmitted(batch));
   ASSIGN_OR_RETURN(const int64_t body, PutBody(batch));
   PutEntries(batch, body, mailboxes, ids);
-  ASSIGN_OR_RETURN(const QueueId queue_id, PutQueued(batch, body));
-  if (message_.submission != nullptr) {
-    ASSIGN_OR_RETURN(const Submission submission,
-                     rules::SubmissionOf(message_, waiting_, queue_id, shared_.clock().Now()));
-    RETURN_IF_ERROR(PutSubmission(batch, submission, message_.submission->most_kept));
-  }
+  RETURN_IF_ERROR(PutQueued(batch, body));
   const rules::KeptReceipt receipt = rules::ReceiptOf(message_);
   PutReceipt(shared_, batch, scope, delivery_id, receipt);
   receipt_ = {false, receipt.sha256, receipt.deliver_time, {}, {}};
@@ -192,17 +188,25 @@ void AppendChange::PutEntries(Batch& batch, int64_t body,
   }
 }
 
-absl::StatusOr<QueueId> AppendChange::PutQueued(Batch& batch, int64_t body) {
-  if (message_.queued.recipients.empty() && waiting_.empty()) return QueueId{0};
+absl::Status AppendChange::PutSubmitted(Batch& batch) {
+  const bool is_queued = !message_.queued.recipients.empty() || !waiting_.empty();
+  // The next one is its own.
+  const QueueId queue_id{is_queued ? batch.counters().next_queued : 0};
+  ASSIGN_OR_RETURN(const Submission submission,
+                   rules::SubmissionOf(message_, waiting_, queue_id, shared_.clock().Now()));
+  return PutSubmission(batch, submission, message_.submission->most_kept);
+}
+
+absl::Status AppendChange::PutQueued(Batch& batch, int64_t body) {
+  if (message_.queued.recipients.empty() && waiting_.empty()) return absl::OkStatus();
   std::vector<QueueStep::WaitingCopy> copies;
   for (const rules::Waiting& waits : waiting_) {
     copies.push_back({waits, rules::EntryOf(message_, message_.copies[waits.copy], content_bytes_,
                                             unique_ids_[waits.copy])});
   }
   QueueStep step(shared_, batch);
-  ASSIGN_OR_RETURN(const QueueId id, step.Enqueue(message_, body, content_bytes_, copies));
-  RETURN_IF_ERROR(step.Finish());
-  return id;
+  RETURN_IF_ERROR(step.Enqueue(message_, body, content_bytes_, copies));
+  return step.Finish();
 }
 
 absl::Status AppendChange::PutNotices(Batch& batch) {

@@ -52,8 +52,9 @@ class AppendChange final : public Change {
   absl::StatusOr<int64_t> PutBody(Batch& batch);
   void PutEntries(Batch& batch, int64_t body, std::vector<std::optional<rules::Mailbox>>& mailboxes,
                   const std::vector<MessageId>& ids);
-  // Gives its id there; 0: nothing waits.
-  absl::StatusOr<QueueId> PutQueued(Batch& batch, int64_t body);
+  // What is kept of a submission, before anything else: it may be refused.
+  absl::Status PutSubmitted(Batch& batch);
+  absl::Status PutQueued(Batch& batch, int64_t body);
   absl::Status PutNotices(Batch& batch);
 
   RocksDbShared& shared_;

@@ -280,7 +280,7 @@ absl::Status QueueStep::AddRecipient(QueueId id, Message& message, const rules::
   return absl::OkStatus();
 }
 
-absl::StatusOr<QueueId> QueueStep::Enqueue(const NewMessage& message, int64_t body, int64_t content_bytes,
+absl::Status QueueStep::Enqueue(const NewMessage& message, int64_t body, int64_t content_bytes,
                                 const std::vector<WaitingCopy>& copies) {
   const QueueId id{batch_.counters().next_queued++};
   Message& kept = messages_.emplace(id, Message()).first->second.value();
@@ -301,7 +301,7 @@ absl::StatusOr<QueueId> QueueStep::Enqueue(const NewMessage& message, int64_t bo
   ++batch_.counters().queued_count;
   batch_.counters().queued_recipient_count += kept.record.recipient_count;
   batch_.NoteQueue();
-  return id;
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::string> QueueStep::FirstDue() {
@@ -622,9 +622,10 @@ absl::Status QueueStep::AskStaleAnew(const std::string& site) {
 }
 
 absl::Status QueueStep::EndRecipient(QueueId id, Message& message, const rules::QueueRecipient& kept,
-                                     const SubmissionOutcome& outcome, QueueChange& change) {
+                                     absl::FunctionRef<SubmissionOutcome()> outcome, QueueChange& change) {
   const QueuedRecipient& recipient = kept.recipient;
-  RecordOutcome(batch_, message.record.entry, recipient.number, outcome);
+  const std::string& submission = message.record.entry.submission;
+  if (!submission.empty()) RecordOutcome(batch_, submission, recipient.number, outcome());
   if (rules::IsFree(recipient)) RETURN_IF_ERROR(RemoveFree(id, message, recipient));
   if (recipient.in_flight) --batch_.counters().in_flight_count;
   if (recipient.held) --batch_.counters().held_count;
@@ -644,7 +645,7 @@ absl::Status QueueStep::EndRecipient(QueueId id, Message& message, const rules::
   if (!left.ok()) obs::LogError("queue_body_damaged", {{"error", left.status().ToString()}});
   leaves_work_ = leaves_work_ || (left.ok() && *left);
   --batch_.counters().queued_count;
-  RecordEnd(batch_, message.record.entry, now_);
+  if (!submission.empty()) RecordEnd(batch_, submission, now_);
   message.ended = true;
   change.message_ended = true;
   return absl::OkStatus();
@@ -668,7 +669,7 @@ absl::StatusOr<QueueChange> QueueStep::Report(const QueueReport& report, bool& t
     if (outcome.kind == QueueOutcome::Kind::kFailed && !all_failed_count) continue;
     if (outcome.kind != QueueOutcome::Kind::kDeferred) {
       RETURN_IF_ERROR(
-          EndRecipient(id, *message, *kept, rules::OutcomeOf(kept->recipient, outcome), change));
+          EndRecipient(id, *message, *kept, [&] { return rules::OutcomeOf(kept->recipient, outcome); }, change));
       continue;
     }
     if (rules::IsFree(kept->recipient)) RETURN_IF_ERROR(RemoveFree(id, *message, kept->recipient));
@@ -722,7 +723,7 @@ absl::StatusOr<QueueChange> QueueStep::Decide(const QueueDecision& decision, boo
   for (rules::QueueRecipient& kept : changed) {
     if (decision.kind == QueueDecision::Kind::kEnd) {
       RETURN_IF_ERROR(
-          EndRecipient(id, *message, kept, rules::OutcomeOf(kept.recipient, decision, now_), change));
+          EndRecipient(id, *message, kept, [&] { return rules::OutcomeOf(kept.recipient, decision, now_); }, change));
       continue;
     }
     if (rules::IsFree(kept.recipient)) RETURN_IF_ERROR(RemoveFree(id, *message, kept.recipient));
@@ -861,7 +862,7 @@ absl::StatusOr<DeliveredHere> QueueStep::TryHere(QueueId id, int32_t number) {
   batch_.counters().message_bytes += size_bytes;
   QueueChange change;
   RETURN_IF_ERROR(
-      EndRecipient(id, *message, *kept, rules::DeliveredOutcome(kept->recipient, now_), change));
+      EndRecipient(id, *message, *kept, [&] { return rules::DeliveredOutcome(kept->recipient, now_); }, change));
   result.message.recipients.push_back(std::move(kept->recipient));
   return result;
 }

@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -37,8 +38,8 @@ class QueueStep {
     rules::Waiting waits;
     rules::Entry entry;
   };
-  // Gives its id.
-  absl::StatusOr<QueueId> Enqueue(const NewMessage& message, int64_t body, int64_t content_bytes,
+  // Its id is the one that the counters say comes next.
+  absl::Status Enqueue(const NewMessage& message, int64_t body, int64_t content_bytes,
                        const std::vector<WaitingCopy>& copies);
   // `more`: it had done as much as one commit may, and there may be more.
   absl::StatusOr<std::vector<QueueAttempt>> Lease(const QueueLeaseRequest& request, int64_t lease_number,
@@ -101,9 +102,9 @@ class QueueStep {
   // It waits from now on, or does not wait any more.
   absl::Status AddFree(QueueId id, Message& message, const QueuedRecipient& recipient);
   absl::Status RemoveFree(QueueId id, Message& message, const QueuedRecipient& recipient);
-  // `outcome`: what is kept of it where its message is a submission.
+  // `outcome`: what is kept of it where its message is a submission; of other mail nobody asks.
   absl::Status EndRecipient(QueueId id, Message& message, const rules::QueueRecipient& kept,
-                            const SubmissionOutcome& outcome, QueueChange& change);
+                            absl::FunctionRef<SubmissionOutcome()> outcome, QueueChange& change);
   absl::Status PutBack(const AttemptRecord& attempt, size_t count);
   // `seen`: what its report says; null: its lease has ended.
   absl::Status EndAttempt(QueueGrant grant, const AttemptRecord& attempt, const QueueReport* seen);

@@ -1475,6 +1475,7 @@ absl::Status Decode(absl::string_view bytes, Submission& submission) {
         .String(target.reason)
         .String(target.reply.text);
     target.state = static_cast<SubmissionTarget::State>(state);
+    target.was_queued = target.state == SubmissionTarget::State::kQueued;
     if (static_cast<size_t>(target.recipient) >= envelope.recipients.size()) decoder.Fail("target of no recipient");
     if (target.state != SubmissionTarget::State::kQueued) target.reply.time = submission.submit_time;
   }

@@ -5,10 +5,10 @@
 #include <cstdint>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "stored/engine/rocksdb/writer.h"
 #include "stored/engine/submission.h"
-#include "stored/rules/queue.h"
 
 namespace mailstead::engine {
 
@@ -20,9 +20,9 @@ absl::Status PutSubmission(Batch& batch, const Submission& submission, int64_t m
 // All of it, with up to kMaxSubmissionTargets outcomes.
 absl::Status DeleteSubmission(Batch& batch, const Submission& submission);
 
-// Of a recipient that leaves the queue: kept where its message is a submission. The one place where an outcome is written.
-void RecordOutcome(Batch& batch, const rules::QueueEntry& entry, int32_t number, const SubmissionOutcome& outcome);
-// The message of a submission has left the queue.
-void RecordEnd(Batch& batch, const rules::QueueEntry& entry, absl::Time now);
+// Of a recipient of a submission that leaves the queue. The one place where an outcome is written first.
+void RecordOutcome(Batch& batch, absl::string_view submission, int32_t number, const SubmissionOutcome& outcome);
+// Its message has left the queue.
+void RecordEnd(Batch& batch, absl::string_view submission, absl::Time now);
 
 }  // namespace mailstead::engine

@@ -155,14 +155,12 @@ absl::Status DeleteSubmission(Batch& batch, const Submission& submission) {
   return CountSubmissions(batch, submission.account, -1, count);
 }
 
-void RecordOutcome(Batch& batch, const rules::QueueEntry& entry, int32_t number, const SubmissionOutcome& outcome) {
-  if (entry.submission.empty()) return;
-  batch.Put(kFamily, SubmissionOutcomeKey(entry.submission, number), Encode(outcome));
+void RecordOutcome(Batch& batch, absl::string_view submission, int32_t number, const SubmissionOutcome& outcome) {
+  batch.Put(kFamily, SubmissionOutcomeKey(submission, number), Encode(outcome));
 }
 
-void RecordEnd(Batch& batch, const rules::QueueEntry& entry, absl::Time now) {
-  if (entry.submission.empty()) return;
-  batch.Put(kFamily, SubmissionTimeKey(kSubmissionEndKind, now, entry.submission), "");
+void RecordEnd(Batch& batch, absl::string_view submission, absl::Time now) {
+  batch.Put(kFamily, SubmissionTimeKey(kSubmissionEndKind, now, submission), "");
 }
 
 Task<absl::StatusOr<Submission>> RocksDbSubmissions::Find(std::string id) {

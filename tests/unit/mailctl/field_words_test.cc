@@ -13,7 +13,7 @@ namespace {
 namespace v1 = ::mailstead::store::v1;
 
 TEST(FieldWordsTest, ATextIsWhatWasTyped) {
-  v1::DeliverMessageRequest request;
+  v1::DeliverMessageStreamRequest request;
   request.mutable_envelope()->add_recipients()->set_address("a@example.test");
   request.mutable_envelope()->add_recipients()->set_address("b@@example.test");
   request.mutable_envelope()->set_reverse_path("me");
@@ -49,7 +49,7 @@ TEST(FieldWordsTest, APasswordIsNeverShown) {
 }
 
 TEST(FieldWordsTest, APathThatIsNotThereStaysAsItIs) {
-  v1::DeliverMessageRequest request;
+  v1::DeliverMessageStreamRequest request;
   for (const char* field :
        {"envelope.recipients[0].address", "envelope.recipients[x].address", "nothing", "envelope.",
         "envelope.recipients.address", "content.x", "[", "envelope.delivery_id.x"}) {

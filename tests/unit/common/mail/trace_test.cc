@@ -34,6 +34,33 @@ TEST(ReceivedField, HasTheFormOfRfc5321) {
       "ECDHE-RSA-AES256-GCM-SHA384)\r\n\tid abc\r\n\tfor <a@b.test>; Tue, 14 Nov 2023 22:13:20 +0000\r\n");
 }
 
+// No protocol that "with" may name is a call of an API.
+TEST(ReceivedField, OfACallNamesNoProtocol) {
+  TraceInfo info = Info();
+  info.by_call = true;
+  EXPECT_EQ(ReceivedField(info),
+            "Received: from [192.0.2.1] ([192.0.2.1])\r\n\tby mx.example.test\r\n\tid abc (by a call); "
+            "Tue, 14 Nov 2023 22:13:20 +0000\r\n");
+  // Over a Unix socket.
+  info.client_address = "";
+  EXPECT_EQ(ReceivedField(info).substr(0, 41), "Received: from mx.example.test\r\n\tby mx.ex");
+}
+
+TEST(SubmissionFields, TellTheMessageIdThatIsThereOrThatIsMade) {
+  const auto id_of = [](const std::string& header) {
+    SubmissionFields fields;
+    HeaderReader reader({&fields});
+    reader.Feed(header);
+    reader.Finish();
+    return fields.MessageId(Info());
+  };
+  EXPECT_EQ(id_of("Subject: x\r\n\r\n"), "abc@mx.example.test");
+  EXPECT_EQ(id_of("Message-ID: <a@b.test>\r\n\r\n"), "a@b.test");
+  EXPECT_EQ(id_of("message-id:\r\n (x) <a@b.test> (y)\r\nMessage-ID: <c@d>\r\n\r\n"), "a@b.test");
+  EXPECT_EQ(id_of("Message-ID: none at all\r\n\r\n"), "none at all");
+  EXPECT_EQ(id_of("Message-ID: <" + std::string(2000, 'x') + ">\r\n\r\n").size(), kMaxMessageIdBytes);
+}
+
 std::string FromClient(const TraceInfo& info) {
   const std::string field = ReceivedField(info);
   return field.substr(0, field.find("\r\n\tby "));

@@ -6,6 +6,7 @@
 #include "common/base/reason.h"
 #include "common/store/limits.h"
 #include "stored/core/digest.h"
+#include "stored/core/limits.h"
 #include "tests/unit/stored/api/api_fixture.h"
 
 namespace mailstead::stored {
@@ -15,7 +16,7 @@ namespace v1 = store::v1;
 
 constexpr char kId[] = "0123456789abcdef";
 constexpr char kDeliver[] = "mailstead.frontend.v1.DeliveryService/Deliver";
-constexpr char kDeliverMessage[] = "mailstead.store.v1.MessageService/DeliverMessage";
+constexpr char kDeliverMessage[] = "mailstead.store.v1.MessageService/DeliverMessageStream";
 constexpr char kOurs[] = "Return-Path: <sender@elsewhere.test>\r\nDelivered-To: a@example.test\r\n";
 
 // A message as a test delivers it.
@@ -69,7 +70,6 @@ class MessageApiTest : public ApiTest {
     v1::DeliverMessageRequest request;
     *request.mutable_envelope() = EnvelopeOf(sent);
     request.set_content(sent.content);
-    request.set_last(true);
     return AsOperator<v1::DeliverMessageResponse>("MessageService/DeliverMessage", request);
   }
 
@@ -117,6 +117,48 @@ TEST_P(MessageApiTest, AnOperatorDeliversTheSameWay) {
   EXPECT_EQ(delivered->sha256(), Sha256("Subject: x\r\n\r\nhello\r\n"));
   EXPECT_EQ(delivered->mailbox_count(), 1);
   EXPECT_EQ(*Fetch(1), absl::StrCat(kOurs, "Subject: x\r\n\r\nhello\r\n"));
+}
+
+TEST_P(MessageApiTest, AStreamOfAnOperatorAndOneRequestAreTheSame) {
+  v1::DeliverMessageStreamRequest piece;
+  *piece.mutable_envelope() = EnvelopeOf({});
+  piece.set_content("Subject: x\r\n\r\nhello\r\n");
+  piece.set_last(true);
+  const auto streamed = AsOperator<v1::DeliverMessageResponse>("MessageService/DeliverMessageStream", piece);
+  ASSERT_TRUE(streamed.ok()) << streamed.status();
+  EXPECT_EQ(streamed->outcome(), v1::DELIVER_OUTCOME_STORED);
+  const auto whole = DeliverAsOperator({.content = "Subject: x\r\n\r\nhello\r\n"});
+  ASSERT_TRUE(whole.ok()) << whole.status();
+  EXPECT_EQ(whole->outcome(), v1::DELIVER_OUTCOME_ALREADY_STORED);
+  EXPECT_EQ(FieldOf(AsOperator<v1::DeliverMessageResponse>("MessageService/DeliverMessage", v1::DeliverMessageRequest())
+                        .status()),
+            "envelope");
+}
+
+TEST_P(MessageApiTest, OneRequestTakesFourMebibytesOfContent) {
+  const std::string line = std::string(1022, 'x') + "\r\n";
+  std::string content = "Subject: x\r\n\r\n";
+  while (content.size() + line.size() <= kMaxUnaryContentBytes) content += line;
+  content += std::string(kMaxUnaryContentBytes - content.size() - 2, 'x') + "\r\n";
+  ASSERT_EQ(content.size(), kMaxUnaryContentBytes);
+  const auto taken = DeliverAsOperator({.content = content});
+  ASSERT_TRUE(taken.ok()) << taken.status();
+  EXPECT_EQ(taken->sha256(), Sha256(content));
+  EXPECT_EQ(ReasonOf(DeliverAsOperator({.id = "another-delivery-id", .content = content + "x\r\n"}).status()), kReasonTooLarge);
+}
+
+TEST_P(MessageApiTest, AllRecipientsThatCannotBeTakenAreNamedAtOnce) {
+  v1::DeliverMessageRequest request;
+  *request.mutable_envelope() = EnvelopeOf({});
+  request.set_content("Subject: x\r\n");
+  for (const char* address : {"gone@example.test", "a@example.test", "also-gone@example.test"}) {
+    request.mutable_envelope()->add_recipients()->set_address(address);
+  }
+  const absl::Status status = AsOperator<v1::DeliverMessageResponse>("MessageService/DeliverMessage", request).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(ReasonOf(status), kReasonRecipientUnknown);
+  EXPECT_EQ(FieldOf(status), "envelope.recipients[1].address");
+  EXPECT_EQ(status.message(), "there is no mailbox gone@example.test (and 1 more)");
 }
 
 // What only smtpd and mailctl once checked, the store holds every caller to.

@@ -460,7 +460,7 @@ TEST_F(StoreServerTest, IdleStreamsHaveNoThreadAndLittleMemory) {
       {"mailstead.frontend.v1.AuthService/Authenticate", kPopToken},
       {"mailstead.frontend.v1.DeliveryService/Deliver", kSmtpToken},
       {"mailstead.frontend.v1.MaildropService/FetchMessage", kPopToken},
-      {"mailstead.store.v1.MessageService/DeliverMessage", kOperatorToken},
+      {"mailstead.store.v1.MessageService/DeliverMessageStream", kOperatorToken},
       {"mailstead.store.v1.MessageService/FetchMessage", kOperatorToken},
       {"mailstead.store.v1.AdminService/VerifyMessages", kOperatorToken},
       {"no.Such/Method", kOperatorToken},
@@ -677,8 +677,8 @@ TEST_F(StoreServerTest, WhoCallsWhileTheStoreEndsGetsAnAnswerOrUnavailable) {
       while (!stop) {
         store::v1::DeliverMessageResponse response;
         const auto context = AsOperator();
-        const auto writer = stub->DeliverMessage(context.get(), &response);
-        store::v1::DeliverMessageRequest piece;
+        const auto writer = stub->DeliverMessageStream(context.get(), &response);
+        store::v1::DeliverMessageStreamRequest piece;
         piece.mutable_envelope()->set_delivery_id("0123456789abcdef");
         piece.mutable_envelope()->add_recipients()->set_address("nobody@example.test");
         piece.set_content(std::string(1 << 20, 'x'));

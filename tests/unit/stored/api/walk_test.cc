@@ -46,6 +46,7 @@ constexpr Row kTable[] = {
     {"store.v1.DirectoryService/DeleteAlias", kOperator},
     {"store.v1.DirectoryService/ResolveAddress", kOperator},
     {"store.v1.MessageService/DeliverMessage", kOperator},
+    {"store.v1.MessageService/DeliverMessageStream", kOperator},
     {"store.v1.MessageService/ListMessages", kOperator},
     {"store.v1.MessageService/FetchMessage", kOperator},
     {"store.v1.MessageService/DeleteMessages", kOperator},
@@ -72,6 +73,11 @@ constexpr Row kTable[] = {
     {"store.v1.SendingService/SetSendingLimits", kOperator},
     {"store.v1.SendingService/PauseSending", kOperator},
     {"store.v1.SendingService/ResumeSending", kOperator},
+    {"store.v1.SubmissionService/SubmitMessage", kOperator},
+    {"store.v1.SubmissionService/SubmitMessageStream", kOperator},
+    {"store.v1.SubmissionService/GetSubmission", kOperator},
+    {"store.v1.SubmissionService/ListSubmissions", kOperator},
+    {"store.v1.SubmissionService/CancelSubmission", kOperator},
     {"store.v1.SrsService/RotateSrsSecret", kOperator},
     {"store.v1.SrsService/ListSrsSecrets", kOperator},
     {"store.v1.SrsService/DecodeSrsAddress", kOperator},
@@ -166,7 +172,8 @@ TEST_P(WalkTest, EveryMethodOfTheTableIsWalked) {
         absl::StrContains(method->name, "/SetRoute") || absl::StrContains(method->name, "/Rotate") ||
         absl::StrContains(method->name, "/Activate") || absl::StrContains(method->name, "/SetSendingLimits") ||
         absl::StrContains(method->name, "/PauseSending") || absl::StrContains(method->name, "/ResumeSending") ||
-        absl::StrContains(method->name, "/BatchCreate") || absl::EndsWith(method->name, "/DeliverMessage") ||
+        absl::StrContains(method->name, "/BatchCreate") || absl::StrContains(method->name, "/DeliverMessage") ||
+        absl::StrContains(method->name, "/SubmitMessage") || absl::EndsWith(method->name, "/CancelSubmission") ||
         absl::EndsWith(method->name, "/ChangeQueuedMessages") || absl::EndsWith(method->name, "/EndSession") || absl::EndsWith(method->name, "/ClearLockouts");
     EXPECT_EQ(method->audited, changes) << method->name;
     // A readiness probe has a call of its own, since it tests the way too.

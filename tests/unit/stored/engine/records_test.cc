@@ -96,6 +96,45 @@ DkimRecord SampleDkim() {
   return DkimRecord{{key}};
 }
 
+Submission SampleSubmission() {
+  Submission submission;
+  submission.id = "i";
+  submission.account = AccountId{7};
+  submission.request_id = "r";
+  submission.fingerprint = "f";
+  submission.sha256 = "h";
+  submission.envelope.reverse_path = "s@x";
+  submission.envelope.recipients.push_back({"a@y", {true, false, true, false}, "rfc822;o", false});
+  submission.envelope.recipients.push_back({"b@y", {}, "", false});
+  submission.envelope.dsn_return = DsnReturn::kFull;
+  submission.envelope.dsn_envelope_id = "e";
+  submission.envelope.smtputf8 = true;
+  submission.message_id = "m";
+  submission.submit_time = absl::FromUnixMicros(5);
+  submission.send_time = absl::FromUnixMicros(6);
+  submission.queue_id = QueueId{300};
+  SubmissionTarget queued;
+  queued.recipient = 1;
+  queued.address = "c@z";
+  queued.was_queued = true;
+  SubmissionTarget refused;
+  refused.state = SubmissionTarget::State::kRefused;
+  refused.reason = "R";
+  refused.reply.text = "t";
+  refused.reply.time = submission.submit_time;
+  submission.targets = {queued, refused};
+  return submission;
+}
+
+SubmissionOutcome SampleOutcome() {
+  SubmissionOutcome outcome;
+  outcome.kind = SubmissionOutcome::Kind::kRelayed;
+  outcome.attempt_count = 3;
+  outcome.reply = {250, "2.0.0", "ok", "mx", absl::FromUnixMicros(7)};
+  outcome.bounce = SubmissionBounce{SubmissionBounce::Action::kDelayed, "4.4.1", "slow", "far", absl::FromUnixMicros(8)};
+  return outcome;
+}
+
 QueuedRecord SampleQueued() {
   QueuedRecord queued;
   queued.body = 1;
@@ -401,6 +440,15 @@ TEST(Records, GoldenBytes) {
             "06"
             "ffffffffffffffffff01");
   EXPECT_EQ(Hex(Encode(StsCount{300})), "01ac02");
+  EXPECT_EQ(Hex(Encode(SubmissionCount{300})), "01ac02");
+  EXPECT_EQ(Hex(Encode(SampleSubmission())),
+            "010169070172016601680373407802"
+            "0361407905087266633832323b6f00"
+            "03624079000000"
+            "01016502016d0a0cac0202"
+            "0103637a40010000"
+            "00000801520174");
+  EXPECT_EQ(Hex(Encode(SampleOutcome())), "010103fa0105322e302e30026f6b026d780e010105342e342e3104736c6f770366617210");
 }
 
 template <typename Record>
@@ -547,6 +595,28 @@ TEST(Records, ComeBackAsTheyWere) {
   const StsPolicy policy{"d", "i", std::string("\0\xff", 2), absl::FromUnixMicros(3), absl::InfiniteFuture()};
   EXPECT_EQ(Again(policy), policy);
   EXPECT_EQ(Again(StsCount{kMost}).count, kMost);
+  EXPECT_EQ(Again(SubmissionCount{kMost}).count, kMost);
+  const Submission submission = Again(SampleSubmission());
+  EXPECT_EQ(Encode(submission), Encode(SampleSubmission()));
+  EXPECT_EQ(submission.targets, SampleSubmission().targets);
+  EXPECT_EQ(submission.envelope.recipients[0].notify, (DsnNotify{true, false, true, false}));
+  EXPECT_EQ(submission.queue_id, QueueId{300});
+  EXPECT_EQ(submission.send_time, absl::FromUnixMicros(6));
+  EXPECT_EQ(Again(SampleOutcome()), SampleOutcome());
+  EXPECT_EQ(Again(SubmissionOutcome()), SubmissionOutcome());
+  // A target of a recipient that there is none of would be read beyond the envelope.
+  Submission astray = SampleSubmission();
+  astray.targets[0].recipient = 2;
+  EXPECT_EQ(Decode(Encode(astray), astray).code(), absl::StatusCode::kDataLoss);
+  // What is no submission is kept as ever.
+  EXPECT_EQ(Encode(SampleQueued())[0], 1);
+  QueuedRecord submitted = SampleQueued();
+  submitted.entry.submission = "i";
+  submitted.entry.not_before = absl::FromUnixMicros(9);
+  EXPECT_EQ(Encode(submitted)[0], 2);
+  EXPECT_EQ(Again(submitted).entry.submission, "i");
+  EXPECT_EQ(Again(submitted).entry.not_before, absl::FromUnixMicros(9));
+  EXPECT_EQ(Again(SampleQueued()).entry.submission, "");
   const rules::Lock lock{LockToken{9}, "S", "L", 5, absl::FromUnixMicros(1), 7, "2001:db8::1"};
   EXPECT_EQ(Again(lock), lock);
   rules::Lock of_earlier_store{LockToken{1}, "", "", 1, absl::UnixEpoch(), 1, "192.0.2.1"};

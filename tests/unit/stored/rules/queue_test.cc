@@ -279,7 +279,7 @@ TEST(Queue, WhatADecisionChanges) {
     kept.recipient.next_attempt_time = kNow + absl::Hours(1);
     EXPECT_EQ(Changes(c.kind, kept.recipient), c.changes);
     if (!c.changes) continue;
-    Apply(c.kind, kept, kNow);
+    Apply(c.kind, kept, absl::InfinitePast(), kNow);
     EXPECT_EQ(kept.recipient.held, c.kind == Decision::kHold || (c.held && c.kind != Decision::kRelease));
     EXPECT_EQ(kept.recipient.next_attempt_time, c.kind == Decision::kRetry ? kNow : kNow + absl::Hours(1));
   }
