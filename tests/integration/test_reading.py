@@ -161,7 +161,7 @@ class LargeTest(ReadingCase, SharedStackCase):
 
     @classmethod
     def build(cls, stack):
-        stack.add_stored()
+        stack.add_stored(max_message_bytes=64 << 20)
         stack.add_accounts("large")
         cls.api = StoreApi(stack)
 
@@ -211,13 +211,17 @@ class DamageTest(ReadingCase, StackCase):
 
     def test_damaged_bytes_are_told(self):
         self.stack = self.new_stack()
-        stored = self.stack.add_stored()
+        backups = self.stack.folder / "backups"
+        backups.mkdir()
+        stored = self.stack.add_stored(backup_dir=backups)
         self.stack.add_accounts("ann")
         account = "ann@example.test"
         for number in range(3):
             self.deliver(account, b"Subject: %d\r\n\r\n" % number + base64.encodebytes(os.urandom(150_000)))
+        # It writes out what is in memory and in the log, in which damage would be found at the start.
+        self.stack.ctl.run("backup", "create", "a")
         stored.terminate()
-        [blob] = (self.stack.folder / "stored").rglob("*.blob")
+        [blob] = (self.stack.folder / "stored" / "rocksdb" / "db").rglob("*.blob")
         with open(blob, "r+b") as file:
             file.seek(blob.stat().st_size // 2)
             file.write(b"damaged")
