@@ -11,6 +11,7 @@ from .server import start_program
 
 REPO = pathlib.Path(__file__).resolve().parents[2]
 MAILLOAD = REPO / "build" / "bin" / "mailload"
+READ_BENCH = REPO / "build" / "bin" / "read_bench"
 RUN_LIMIT = 600  # seconds; a run that takes longer is void
 
 
@@ -31,6 +32,14 @@ def mailload(mode, port, time_limit=RUN_LIMIT, **flags):
     argv += [f"--{name}={str(value).lower() if isinstance(value, bool) else value}" for name, value in flags.items()]
     done = subprocess.run(argv, check=True, timeout=time_limit, stdout=subprocess.PIPE,
                           start_new_session=True)
+    return json.loads(done.stdout)
+
+
+def mailread(store, token_file, **flags):
+    """What read_bench measured, as a dict: empty_per_second, summary_per_second, parsed_p50_us."""
+    argv = [str(READ_BENCH), f"--store={store}", f"--token_file={token_file}"]
+    argv += [f"--{name}={value}" for name, value in flags.items()]
+    done = subprocess.run(argv, check=True, timeout=RUN_LIMIT, stdout=subprocess.PIPE, start_new_session=True)
     return json.loads(done.stdout)
 
 

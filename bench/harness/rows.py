@@ -1,5 +1,6 @@
 """The rows of the table: each measures one thing on one server and returns one number."""
 
+import base64
 import concurrent.futures
 import dataclasses
 import os
@@ -10,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable
 
-from .loads import RUN_LIMIT, IdleHold, MailSink, SmtpSink, mailload, smtp_source
+from .loads import RUN_LIMIT, IdleHold, MailSink, SmtpSink, mailload, mailread, smtp_source
 from .peer import PASSWORD
 from .slow_uploads import SlowUploads
 
@@ -477,6 +478,32 @@ def fdatasync_us():
     return sorted(times)[len(times) // 2] * 1e6
 
 
+def read_bench(server, scale):
+    """What read_bench says of a message of 1 MB with an attachment in it."""
+    text = b"A line of text that is as long as most are.\r\n" * 2000
+    content = (b"From: Ann <ann@example.org>\r\nSubject: read\r\nDate: Sun, 29 Nov 2026 10:00:00 +0000\r\n"
+               b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n" + text +
+               b"--b\r\nContent-Disposition: attachment; filename=a\r\nContent-Transfer-Encoding: base64\r\n\r\n" +
+               base64.encodebytes(os.urandom(660_000)).replace(b"\n", b"\r\n") + b"--b--\r\n")
+    server.ctl.run("deliver", "-", "--to=demo@example.test", input=content)
+    [message] = server.ctl.json("message", "list", "demo@example.test", "--subject=read")["messages"]
+    return mailread(server.store, server.tokens["operator"], account="demo@example.test",
+                    message_id=message["message_id"], seconds=2 * scale)
+
+
+def read_summary(server, scale):
+    """GetMessage with the view SUMMARY by one connection, 32 at a time, as a share of the rate of an empty unary call."""
+    seen = read_bench(server, scale)
+    server.details |= {"empty unary calls a second": seen["empty_per_second"],
+                       "summaries a second": seen["summary_per_second"]}
+    return seen["summary_per_second"] / seen["empty_per_second"]
+
+
+def read_parsed(server, scale):
+    """Median time of GetMessage with the view PARSED, of a message of 1 MB."""
+    return read_bench(server, scale)["parsed_p50_us"] / 1000
+
+
 def mailbox_names():
     """Every mailbox that a row uses."""
     names = [f"many{i}" for i in range(100)] + [f"empty{i}" for i in range(32)] + ["left0"]
@@ -542,6 +569,8 @@ ROWS = {
     "send_queued": memory_row(send_queued, 200, "MB", has_peer=False),
     "send_new": Row(send_new, "s", (Target(1),), less_is_better=True, has_peer=False),
     "deliver_waiting": Row(deliver_waiting, "×", (Target(0.95),), has_peer=False),
+    "read_summary": Row(read_summary, "×", (Target(0.6),), has_peer=False),
+    "read_parsed": Row(read_parsed, "ms", (Target(5),), less_is_better=True, has_peer=False),
     # No loss, but for what two runs of the same differ by.
     "front_ends_2": Row(front_ends_2, "×", (Target(0.95),), has_peer=False),
     "front_ends_4": Row(front_ends_4, "×", (Target(0.95),), has_peer=False),

@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <memory>
-#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/escaping.h"
@@ -11,7 +11,9 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "mailctl/client.h"
+#include "common/text/utf8.h"
 #include "mailctl/commands/commands.h"
+#include "mailctl/commands/message_filter.h"
 #include "mailctl/exit_code.h"
 #include "mailctl/output.h"
 #include "mailctl/terminal.h"
@@ -24,14 +26,12 @@ constexpr size_t kDeleteAtOnce = 10'000;
 // The most of a header that `message show` prints.
 constexpr int64_t kShownHeaderBytes = 64 * 1024;
 
-absl::Status ForEachMessage(Client& store, const std::string& account,
+absl::Status ForEachMessage(Client& store, v1::ListMessagesRequest request,
                             absl::FunctionRef<void(const v1::MessageSummary&)> take) {
-  v1::ListMessagesRequest request;
-  request.set_account(account);
   const auto take_page = [&](const v1::ListMessagesResponse& page) {
-    for (const v1::MessageSummary& message : page.messages()) take(message);
+    for (const v1::Message& message : page.messages()) take(message.summary());
   };
-  return store.Pages(store::kListMessages, request, take_page);
+  return store.Pages(store::kListMessages, std::move(request), take_page);
 }
 
 std::string ReversePath(const v1::MessageSummary& message) {
@@ -40,15 +40,49 @@ std::string ReversePath(const v1::MessageSummary& message) {
 
 std::string Recipients(const v1::MessageSummary& message) { return absl::StrJoin(message.recipients(), ", "); }
 
+std::string AddressText(const v1::MailAddress& address) {
+  if (address.address().empty()) {
+    return address.display_name().empty() ? absl::StrCat(address.group(), ":;") : address.display_name();
+  }
+  if (address.display_name().empty()) return address.address();
+  return absl::StrCat(address.display_name(), " <", address.address(), ">");
+}
+
+std::string AddressesText(const google::protobuf::RepeatedPtrField<v1::MailAddress>& addresses) {
+  return absl::StrJoin(addresses, ", ", [](std::string* out, const v1::MailAddress& address) {
+    absl::StrAppend(out, AddressText(address));
+  });
+}
+
+// Who wrote it, as far as its header says.
+std::string Author(const v1::MessageSummary& message) {
+  return message.from_addresses().empty() ? ReversePath(message) : AddressText(message.from_addresses(0));
+}
+
+std::string AttachmentText(const v1::MessageSummary& message) {
+  return message.has_has_attachment() ? YesNo(message.has_attachment().value()) : "-";
+}
+
+// As much as fits in a row. What a stranger wrote acts on no terminal.
+std::string Short(absl::string_view text) {
+  constexpr size_t kMaxShownBytes = 72;
+  return PrintableUtf8(text, kMaxShownBytes);
+}
+
 absl::Status List(const Arguments& arguments, Context& context) {
+  v1::ListMessagesRequest request;
+  request.set_account(arguments.positional(0));
+  ASSIGN_OR_RETURN(*request.mutable_filter(), MessageFilterOf(arguments, context.clock().Now()));
+  if (arguments.Has("newest_first")) request.set_order(v1::MESSAGE_ORDER_NEWEST_FIRST);
   ASSIGN_OR_RETURN(Client * store, context.Store());
   JsonList json(context.output(), "messages");
-  Table table({{"ID", true}, {"DELIVERED"}, {"SIZE", true}, {"FROM"}, {"TO"}});
-  RETURN_IF_ERROR(ForEachMessage(*store, arguments.positional(0), [&](const v1::MessageSummary& message) {
+  Table table({{"ID", true}, {"DELIVERED"}, {"SIZE", true}, {"FROM"}, {"TO"}, {"ATTACHMENT"}, {"SUBJECT"}});
+  RETURN_IF_ERROR(ForEachMessage(*store, std::move(request), [&](const v1::MessageSummary& message) {
     json.Add(message);
     if (context.output().json()) return;
     table.Row({absl::StrCat(message.message_id()), FormatTime(message.deliver_time()),
-               FormatBytes(message.size_bytes()), ReversePath(message), Recipients(message)});
+               FormatBytes(message.size_bytes()), Short(Author(message)), Recipients(message),
+               AttachmentText(message), Short(message.subject())});
   }));
   json.Finish();
   if (!context.output().json()) context.output().Raw(table.empty() ? "no messages\n" : table.Text());
@@ -61,41 +95,76 @@ absl::StatusOr<std::string> FetchHeader(Client& store, const std::string& accoun
   request.set_account(account);
   request.set_message_id(message_id);
   request.set_read_limit(kShownHeaderBytes);
+  request.set_section(v1::MESSAGE_SECTION_HEADER);
   std::string text;
   const auto take = [&](const v1::FetchMessageResponse& response) { text.append(response.content()); };
   RETURN_IF_ERROR(store.ReadAll(store::kFetchMessage, request, kCallTimeout, take));
-  const size_t end = text.find("\r\n\r\n");
-  return end == std::string::npos ? text : text.substr(0, end + 2);
+  return std::string(absl::StripSuffix(text, "\r\n\r\n"));
+}
+
+void PrintLines(Output& output, absl::string_view text) {
+  for (absl::string_view line : absl::StrSplit(absl::StripSuffix(text, "\n"), '\n')) {
+    output.Line(Printable(absl::StrReplaceAll(absl::StripSuffix(line, "\r"), {{"\t", "    "}})));
+  }
+}
+
+FieldList SummaryFields(const v1::MessageSummary& message) {
+  FieldList fields;
+  fields.Add("message", absl::StrCat(message.message_id()));
+  fields.Add("unique id", message.unique_id());
+  fields.Add("delivery id", message.delivery_id());
+  fields.Add("delivered", FormatTime(message.deliver_time()));
+  fields.Add("size", absl::StrCat(message.size_bytes(), " bytes"));
+  fields.Add("from", ReversePath(message));
+  fields.Add("to", Recipients(message));
+  fields.Add("SHA-256", absl::BytesToHexString(message.sha256()));
+  fields.Add("author", AddressesText(message.from_addresses()));
+  fields.Add("subject", message.subject());
+  fields.Add("date", FormatTime(message.date()));
+  fields.Add("Message-ID", message.header_message_id());
+  fields.Add("attachment", AttachmentText(message));
+  return fields;
+}
+
+void PrintParsed(Output& output, const v1::Message& message) {
+  FieldList fields;
+  for (const v1::HeaderField& field : message.header().fields()) fields.Add(field.name(), field.value());
+  output.Raw(absl::StrCat(fields.Text(), "\n"));
+  Table table({{"PART"}, {"TYPE"}, {"ENCODING"}, {"SIZE", true}, {"FILE"}, {"DEFECTS"}});
+  for (const v1::Part& part : message.parsed().parts()) {
+    table.Row({part.part_id(), part.media_type(), part.transfer_encoding(), FormatBytes(part.decoded_size_bytes()),
+               Short(part.file_name()), absl::StrJoin(part.defects(), " ")});
+  }
+  output.Raw(table.Text());
+  const std::string& shown = message.parsed().plain_text_part_id().empty() ? message.parsed().html_text_part_id()
+                                                                           : message.parsed().plain_text_part_id();
+  for (const v1::Part& part : message.parsed().parts()) {
+    if (shown.empty() || part.part_id() != shown) continue;
+    output.Raw("\n");
+    PrintLines(output, part.text());
+    if (part.text_truncated()) output.Line("(the text goes on)");
+  }
 }
 
 absl::Status Show(const Arguments& arguments, Context& context) {
-  const std::string account = arguments.positional(0);
+  v1::GetMessageRequest request;
+  request.set_account(arguments.positional(0));
   ASSIGN_OR_RETURN(const uint64_t message_id, ParseId("message", arguments.positional(1)));
+  request.set_message_id(static_cast<int64_t>(message_id));
+  if (arguments.Has("parsed")) request.set_view(v1::MESSAGE_VIEW_PARSED);
   ASSIGN_OR_RETURN(Client * store, context.Store());
-  std::optional<v1::MessageSummary> found;
-  RETURN_IF_ERROR(ForEachMessage(*store, account, [&](const v1::MessageSummary& message) {
-    if (message.message_id() == static_cast<int64_t>(message_id)) found = message;
-  }));
-  if (!found.has_value()) {
-    return absl::NotFoundError(absl::StrCat("no message ", message_id, " in ", account));
+  ASSIGN_OR_RETURN(const v1::Message message, store->Call(store::kGetMessage, request));
+  if (arguments.Has("parsed")) {
+    context.output().Json(message);
+    if (!context.output().json()) PrintParsed(context.output(), message);
+    return absl::OkStatus();
   }
-  context.output().Json(*found);
+  context.output().Json(message.summary());
   if (context.output().json()) return absl::OkStatus();
-
-  FieldList fields;
-  fields.Add("message", absl::StrCat(found->message_id()));
-  fields.Add("unique id", found->unique_id());
-  fields.Add("delivery id", found->delivery_id());
-  fields.Add("delivered", FormatTime(found->deliver_time()));
-  fields.Add("size", absl::StrCat(found->size_bytes(), " bytes"));
-  fields.Add("from", ReversePath(*found));
-  fields.Add("to", Recipients(*found));
-  fields.Add("SHA-256", absl::BytesToHexString(found->sha256()));
-  context.output().Raw(absl::StrCat(fields.Text(), "\n"));
-  ASSIGN_OR_RETURN(const std::string header, FetchHeader(*store, account, found->message_id()));
-  for (absl::string_view line : absl::StrSplit(absl::StripSuffix(header, "\n"), '\n')) {
-    context.output().Line(Printable(absl::StrReplaceAll(absl::StripSuffix(line, "\r"), {{"\t", "    "}})));
-  }
+  context.output().Raw(absl::StrCat(SummaryFields(message.summary()).Text(), "\n"));
+  ASSIGN_OR_RETURN(const std::string header,
+                   FetchHeader(*store, request.account(), message.summary().message_id()));
+  PrintLines(context.output(), header);
   return absl::OkStatus();
 }
 
@@ -106,7 +175,9 @@ absl::StatusOr<std::vector<int64_t>> MessagesToRemove(const Arguments& arguments
     ids.push_back(static_cast<int64_t>(id));
   }
   if (arguments.Has("all")) {
-    RETURN_IF_ERROR(ForEachMessage(store, arguments.positional(0), [&](const v1::MessageSummary& message) {
+    v1::ListMessagesRequest request;
+    request.set_account(arguments.positional(0));
+    RETURN_IF_ERROR(ForEachMessage(store, std::move(request), [&](const v1::MessageSummary& message) {
       ids.push_back(message.message_id());
     }));
   }
@@ -156,21 +227,24 @@ absl::Status Remove(const Arguments& arguments, Context& context) {
 }  // namespace
 
 std::vector<Command> MessageCommands() {
+  std::vector<Option> list_options = MessageFilterOptions();
+  list_options.push_back({"newest_first", "", "The newest one first."});
   return {
       {"message",
        "list",
-       "List the messages of an account.",
+       "List the messages of an account, or those that are wanted.",
        {{"ADDRESS"}},
-       {},
-       "Oldest first.",
-       "mailctl message list demo@example.test",
+       list_options,
+       "Oldest first. Of several options all must be so. Texts are compared without regard to the case of\n"
+       "ASCII letters.",
+       "mailctl message list demo@example.test --since=2h --from=@example.org --attachment=yes",
        List},
       {"message",
        "show",
        "Show what is known of a message, and its header.",
        {{"ADDRESS"}, {"ID"}},
-       {},
-       "With --json the header is left out; mailctl fetch gives the whole message.",
+       {{"parsed", "", "Show its fields decoded, its parts, and its text."}},
+       "With --json and without --parsed the header is left out; mailctl message fetch gives the whole message.",
        "mailctl message show demo@example.test 17",
        Show},
       {"message",

@@ -91,7 +91,11 @@ std::string Describe(const MessageSummary& summary) {
   return absl::StrCat(summary.id.value, " ", summary.unique_id, " ", summary.size_bytes, " ",
                       summary.content_bytes, " ", Describe(summary.deliver_time), " ", summary.delivery_id,
                       " ", summary.reverse_path, " ", Describe(summary.recipients), " ",
-                      absl::BytesToHexString(summary.sha256));
+                      absl::BytesToHexString(summary.sha256), " ", summary.searched.known, " ",
+                      summary.searched.subject, " ", summary.searched.has_attachment);
+}
+std::string Describe(const FoundMessages& found) {
+  return absl::StrCat(Describe(found.messages), " ", found.last.value, " ", found.done);
 }
 std::string Describe(const MaildropEntry& entry) {
   return absl::StrCat(entry.id.value, "/", entry.unique_id, "/", entry.size_bytes);
@@ -469,6 +473,11 @@ class Comparison {
     message.fingerprint = Sha256(absl::StrCat(message.envelope.delivery_id, Below(3)));
     message.deliver_time = clock_.Now();
     message.room_promised = Below(2) == 0;
+    message.searched.known = Below(4) != 0;
+    if (message.searched.known) {
+      message.searched.subject = OneOf<std::string>({"", "a", "ab", "B"});
+      message.searched.has_attachment = Below(2) == 0;
+    }
     if (Below(20) == 0) message.refusal = absl::NotFoundError("refused before");
     std::vector<NewNotice> notices = Notices();
     for (NewNotice& notice : notices) {
@@ -654,8 +663,28 @@ class Comparison {
     const AccountId account = AnAccount();
     const MessageId after{Below(2) == 0 ? Below(20) : 0};
     const size_t limit = static_cast<size_t>(Below(2) == 0 ? Below(5) : 1000);
+    if (Below(2) == 0) return Search();
     return Same(absl::StrCat("List ", account.value),
                 [&](SyncEngine engine) { return engine.ListMessages(account, after, limit); });
+  }
+
+  bool Search() {
+    const AccountId account = AnAccount();
+    MessageSearch search;
+    search.after = MessageId{Below(2) == 0 ? Below(20) : 0};
+    search.before = MessageId{Below(2) == 0 ? Below(40) : 0};
+    search.newest_first = Below(2) == 0;
+    search.limit = static_cast<size_t>(1 + Below(10));
+    search.look_limit = static_cast<size_t>(Below(2) == 0 ? search.limit : 1 + Below(50));
+    if (Below(3) == 0) search.filter.min_size_bytes = Below(1000);
+    if (Below(3) == 0) search.filter.has_attachment = Below(2) == 0;
+    if (Below(3) == 0) search.filter.subject = Below(2) == 0 ? "A" : "b";
+    const auto some = SomeMessages(account);
+    const MessageId one = some.empty() ? MessageId{Below(40)} : some.front();
+    return Same(absl::StrCat("Search ", account.value),
+                [&](SyncEngine engine) { return engine.Search(account, search); }) &&
+           Same(absl::StrCat("Find ", account.value, " ", one.value),
+                [&](SyncEngine engine) { return engine.FindMessage(account, one); });
   }
 
   bool Read() {

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <limits>
 #include <string>
 #include <vector>
@@ -74,6 +75,109 @@ TEST_P(ReadingConformance, MessagesAreListedInPages) {
   // The first of a page need not follow a message that is still there.
   ASSERT_EQ(engine().DeleteMessages(mailbox, {all[2]}).value(), 1);
   EXPECT_EQ((*engine().ListMessages(mailbox, all[2], 1))[0].id, all[3]);
+}
+
+// What a step of a search says.
+std::vector<int64_t> IdsOf(const FoundMessages& found) {
+  std::vector<int64_t> ids;
+  for (const MessageSummary& message : found.messages) ids.push_back(message.id.value);
+  return ids;
+}
+
+TEST_P(ReadingConformance, AMessageIsFound) {
+  const AccountId mailbox = NewMailbox("a@example.test");
+  NewMessage message = NewDelivery("delivery-with-fields", {mailbox});
+  message.searched.known = true;
+  message.searched.subject = "s";
+  message.searched.from = {{"n", "a@x"}};
+  message.searched.message_id = "i@x";
+  message.searched.date = absl::FromUnixSeconds(5);
+  message.searched.has_attachment = true;
+  const SearchedFields fields = message.searched;
+  ASSERT_OK(Append(std::move(message), "x"));
+  Put(mailbox, "y");
+  const std::vector<MessageSummary> listed = List(mailbox);
+  ASSERT_THAT(listed, SizeIs(2));
+  EXPECT_EQ(listed[0].searched, fields);
+  EXPECT_EQ(listed[1].searched, SearchedFields());
+  for (const MessageSummary& summary : listed) {
+    const auto found = engine().FindMessage(mailbox, summary.id);
+    ASSERT_OK(found);
+    EXPECT_EQ(found->delivery_id, summary.delivery_id);
+    EXPECT_EQ(found->searched, summary.searched);
+  }
+  Restart();
+  EXPECT_EQ(engine().FindMessage(mailbox, listed[0].id)->searched, fields);
+  ASSERT_EQ(engine().DeleteMessages(mailbox, {listed[0].id}).value(), 1);
+  EXPECT_THAT(engine().FindMessage(mailbox, listed[0].id).status(), HasCode(StatusCode::kNotFound));
+  EXPECT_THAT(engine().FindMessage(AccountId{999}, listed[1].id).status(), HasCode(StatusCode::kNotFound));
+  EXPECT_THAT(engine().Search(AccountId{999}, {}).status(), HasCode(StatusCode::kNotFound));
+}
+
+// Without those that are deleted, taken away or not, whichever way it goes; in steps of any size.
+TEST_P(ReadingConformance, ASearchGoesBothWaysInSteps) {
+  const AccountId before = NewMailbox("a@example.test");
+  const AccountId mailbox = NewMailbox("b@example.test");
+  const AccountId behind = NewMailbox("c@example.test");
+  for (int i = 0; i < 300; ++i) {
+    if (i % 40 == 0) Put(before, "x");
+    Put(mailbox, std::string(static_cast<size_t>(1 + i % 3), 'x'));
+    if (i % 40 == 0) Put(behind, "x");
+  }
+  const std::vector<MessageId> all = Ids(mailbox);
+  // More than is deleted at once, in runs; the last and the first among them.
+  std::vector<MessageId> gone = {all[0], all[60], all[62]};
+  for (size_t i = 80; i < all.size(); ++i) gone.push_back(all[i]);
+  ASSERT_EQ(engine().DeleteMessages(mailbox, gone).value(), static_cast<int64_t>(gone.size()));
+  const std::vector<MessageId> left = Ids(mailbox);
+
+  constexpr int64_t kFrontBytes = sizeof kPrefix - 1;
+  for (const bool newest_first : {false, true}) {
+    for (const int64_t size : {int64_t{0}, int64_t{2}}) {
+      std::vector<int64_t> expected;
+      for (const MessageSummary& message : List(mailbox)) {
+        if (size == 0 || message.content_bytes == size) expected.push_back(message.id.value);
+      }
+      if (newest_first) std::reverse(expected.begin(), expected.end());
+      for (const size_t limit : {size_t{1}, size_t{7}, size_t{1000}}) {
+        for (const size_t look_limit : {limit, size_t{10}, size_t{1000}}) {
+          MessageSearch search;
+          search.newest_first = newest_first;
+          search.limit = limit;
+          search.look_limit = look_limit;
+          if (size != 0) {
+            search.filter.min_size_bytes = search.filter.max_size_bytes = size + kFrontBytes;
+          }
+          std::vector<int64_t> found;
+          for (int steps = 0; steps < 1000; ++steps) {
+            const auto step = engine().Search(mailbox, search);
+            ASSERT_OK(step);
+            ASSERT_LE(step->messages.size(), limit);
+            const std::vector<int64_t> ids = IdsOf(*step);
+            found.insert(found.end(), ids.begin(), ids.end());
+            if (step->done) break;
+            ASSERT_NE(step->last.value, 0);
+            (newest_first ? search.before : search.after) = step->last;
+          }
+          EXPECT_EQ(found, expected) << newest_first << " " << size << " " << limit << " " << look_limit;
+        }
+      }
+    }
+  }
+
+  MessageSearch between;
+  between.after = left[3];
+  between.before = left[6];
+  between.limit = between.look_limit = 10;
+  EXPECT_THAT(IdsOf(*engine().Search(mailbox, between)), ElementsAre(left[4].value, left[5].value));
+  between.newest_first = true;
+  EXPECT_THAT(IdsOf(*engine().Search(mailbox, between)), ElementsAre(left[5].value, left[4].value));
+  between.before = between.after;
+  EXPECT_TRUE(engine().Search(mailbox, between)->done);
+  EXPECT_THAT(engine().Search(mailbox, between)->messages, IsEmpty());
+  between.before = MessageId{0};
+  between.after = MessageId{std::numeric_limits<int64_t>::max()};
+  EXPECT_TRUE(engine().Search(mailbox, between)->done);
 }
 
 TEST_P(ReadingConformance, AnyRangeCanBeRead) {

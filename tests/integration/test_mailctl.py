@@ -321,7 +321,7 @@ class MailctlTest(StackCase):
                         "account list", "account show", "account set", "account password", "account remove",
                         "account import", "alias add", "alias list", "alias show", "alias set", "alias remove",
                         "route set", "route list", "route show", "route remove",
-                        "message list", "message show", "message remove", "session list", "session end", "lockout list",
+                        "message list", "message show", "message fetch", "message remove", "session list", "session end", "lockout list",
                         "lockout clear", "deliver", "fetch", "status", "verify",
                         "resolve", "completion"):
             text = self.ctl.run("help", *command.split()).decode()

@@ -8,7 +8,7 @@
 The stubs are made by Debian's python3-grpc-tools:
 
     python3 -m grpc_tools.protoc -I proto -I /usr/include --python_out=. --grpc_python_out=. \\
-        mailstead/store/v1/message.proto google/rpc/status.proto
+        mailstead/store/v1/message.proto mailstead/store/v1/parsed_message.proto google/rpc/status.proto
 """
 
 import sys
@@ -42,7 +42,7 @@ class Desk:
         while True:
             page = self.messages.ListMessages(message_pb2.ListMessagesRequest(account=account, page_token=page_token),
                                               timeout=DEADLINE, metadata=self.credential)
-            yield from page.messages
+            yield from (message.summary for message in page.messages)
             page_token = page.next_page_token
             if not page_token:
                 return

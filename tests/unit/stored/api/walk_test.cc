@@ -47,6 +47,8 @@ constexpr Row kTable[] = {
     {"store.v1.DirectoryService/ResolveAddress", kOperator},
     {"store.v1.MessageService/DeliverMessage", kOperator},
     {"store.v1.MessageService/DeliverMessageStream", kOperator},
+    {"store.v1.MessageService/GetMessage", kOperator},
+    {"store.v1.MessageService/BatchGetMessages", kOperator},
     {"store.v1.MessageService/ListMessages", kOperator},
     {"store.v1.MessageService/FetchMessage", kOperator},
     {"store.v1.MessageService/DeleteMessages", kOperator},

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
 
 namespace mailstead::engine {
 namespace {
@@ -46,6 +47,18 @@ MessageRecord SampleMessage() {
   entry.envelope.dsn_envelope_id = "e";
   entry.envelope.eight_bit_mime = true;
   entry.envelope.require_tls = true;
+  return message;
+}
+
+MessageRecord SampleSearchedMessage() {
+  MessageRecord message = SampleMessage();
+  SearchedFields& searched = message.entry.searched;
+  searched.known = true;
+  searched.subject = "s";
+  searched.from = {{"n", "a@x"}, {"", "b@x"}};
+  searched.message_id = "i";
+  searched.date = absl::FromUnixMicros(2);
+  searched.has_attachment = true;
   return message;
 }
 
@@ -336,6 +349,18 @@ TEST(Records, GoldenBytes) {
             "02"
             "0165"
             "05");
+  // A message with what is searched of its header: the same, and behind it these.
+  const std::string plain = Hex(Encode(SampleMessage()));
+  EXPECT_EQ(Hex(Encode(SampleSearchedMessage())), absl::StrCat("04", plain.substr(2),
+                                                               "0173"
+                                                               "02"
+                                                               "016e"
+                                                               "03614078"
+                                                               "00"
+                                                               "03624078"
+                                                               "0169"
+                                                               "04"
+                                                               "01"));
   EXPECT_EQ(Hex(Encode(BodyRef{2, 65536})),
             "01"
             "02"
@@ -537,6 +562,9 @@ TEST(Records, AListingShowsWhatTheRecordHolds) {
   ASSERT_TRUE(Decode(Encode(unfinished), decoded).ok());
   EXPECT_TRUE(decoded.entry.unfinished);
   EXPECT_FALSE(IsOldMessage(Encode(unfinished)));
+  EXPECT_FALSE(IsOldMessage(Encode(SampleSearchedMessage())));
+  ASSERT_TRUE(DecodeListed(Encode(SampleSearchedMessage()), listed).ok());
+  EXPECT_EQ(listed.size_bytes, SampleMessage().entry.size_bytes());
   ASSERT_TRUE(DecodeListed(Encode(SampleMessage()), listed).ok());
   EXPECT_EQ(listed.unique_id, SampleMessage().entry.unique_id);
   EXPECT_EQ(listed.size_bytes, SampleMessage().entry.size_bytes());
@@ -554,6 +582,11 @@ TEST(Records, ComeBackAsTheyWere) {
   const MessageRecord message = Again(SampleMessage());
   EXPECT_EQ(message.body, 0x10000000001);
   EXPECT_EQ(message.entry.prefix, "P\r\n");
+  EXPECT_EQ(message.entry.searched, SearchedFields());
+  EXPECT_EQ(Again(SampleSearchedMessage()).entry.searched, SampleSearchedMessage().entry.searched);
+  MessageRecord without_date = SampleSearchedMessage();
+  without_date.entry.searched.date.reset();
+  EXPECT_EQ(Again(without_date).entry.searched.date, std::nullopt);
   const Envelope& envelope = message.entry.envelope;
   EXPECT_EQ(envelope.dsn_envelope_id, "e");
   EXPECT_EQ(envelope.dsn_return, DsnReturn::kHeaders);
