@@ -40,6 +40,9 @@ class Housekeeping {
   struct Options {
     // Receipts older than this are forgotten.
     absl::Duration receipt_age;
+    // Changes older than this are forgotten, and those that are more.
+    absl::Duration change_age;
+    int64_t change_count = 0;
     // The certificate of the API, whose end is a metric; empty: there is none.
     std::string tls_cert_file;
   };
@@ -59,6 +62,8 @@ class Housekeeping {
   void PrepareSrs();
   void Sweep();
   void WorkOnQueue();
+  void TrimFeed();
+  void SetFeedGauges();
 
   engine::Engine& engine_;
   Core& core_;
@@ -79,6 +84,7 @@ class Housekeeping {
   std::optional<Routine> gauges_;
   std::optional<Routine> sweeps_;
   std::optional<Routine> queue_;
+  std::optional<Routine> feed_;
 };
 
 }  // namespace mailstead::stored

@@ -17,6 +17,7 @@
 #include "stored/api/receive.h"
 #include "stored/api/send_message.h"
 #include "stored/api/visible.h"
+#include "stored/api/watched.h"
 #include "stored/core/limits.h"
 #include "stored/core/paging.h"
 
@@ -126,6 +127,7 @@ Task<absl::Status> ListMessages(Environment& environment, rpc::Call& call, const
   CO_ASSIGN_OR_RETURN(const engine::Account account,
                       co_await FindAccount(environment, call, request.account()));
   CO_ASSIGN_OR_RETURN(const size_t page_size, CheckPageSize(request.page_size()));
+  response.set_cursor(CursorOfAccount(environment, account.id));
   const std::string listing = absl::StrCat("messages/", account.id.value);
   CO_ASSIGN_OR_RETURN(const std::string token, ReadPageToken(listing, request.page_token()));
   MessageId after;

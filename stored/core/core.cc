@@ -54,7 +54,9 @@ Core::Core(engine::Engine& engine, Executor& executor, const Clock& clock, CoreO
       dkim_keys(engine.dkim(), engine.directory(), clock, options.secrets_key, hash_pool, executor),
       dkim_signer(dkim_keys, engine.dkim(), engine.directory(), engine.queue(), clock, sign_pool, executor),
       queue(engine.queue(), routes, intake, notices, clock, Clock::Steady(), timers, executor),
-      tls_reports(engine.tls_reports(), intake, clock, options.host_name, std::move(options.tls_reports)) {
+      tls_reports(engine.tls_reports(), intake, clock, options.host_name, std::move(options.tls_reports)),
+      watches(engine.changes(), timers, executor, options.watches),
+      consumers(Clock::Steady()) {
   recipients.UseSrs(srs);
   queue.UseSrs(srs);
   queue.UseSending(sending);

@@ -65,6 +65,11 @@ void Run(absl::string_view input) {
   Check<engine::TlsReportCount>(input);
   Check<engine::StsPolicy>(input);
   Check<engine::StsCount>(input);
+  Check<engine::ChangeRecord>(input);
+  Check<engine::FeedRecord>(input);
+  Check<engine::FeedBegin>(input);
+  Check<engine::GoneAccount>(input);
+  Check<engine::FeedConsumer>(input);
   CheckListed(input);
 }
 

@@ -171,6 +171,7 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
         srs_(*this, behind),
         sending_(*this, behind),
         upkeep_(*this, behind),
+        changes_(behind.changes()),
         backups_(behind.backups()) {}
 
   engine::DirectoryEngine& directory() override { return directory_; }
@@ -184,6 +185,7 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
   engine::DkimEngine& dkim() override { return dkim_; }
   engine::SrsEngine& srs() override { return srs_; }
   engine::SendingEngine& sending() override { return sending_; }
+  engine::ChangeEngine& changes() override { return changes_; }
   engine::UpkeepEngine& upkeep() override { return upkeep_; }
   engine::BackupEngine& backups() override { return backups_; }
 
@@ -551,6 +553,7 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
   Srs srs_;
   Sending sending_;
   Upkeep upkeep_;
+  engine::ChangeEngine& changes_;
   engine::BackupEngine& backups_;
 };
 
