@@ -12,6 +12,11 @@ const std::vector<Command>& AllCommands() {
                        VerifyCommands, BackupCommands, ProgramCommands}) {
       for (Command& command : part()) all.push_back(command);
     }
+    for (auto* part : {DomainCommands, AccountCommands, AliasCommands, DkimCommands, RouteCommands, QueueCommands, SrsCommands, WatchCommands, ConsumerCommands, MessageCommands, DeliverCommands,
+                       FetchCommands, ResolveCommands, SessionCommands, LockoutCommands, DoctorCommands, StatusCommands,
+                       VerifyCommands, BackupCommands, ProgramCommands}) {
+      for (Command& command : part()) all.push_back(command);
+    }
     return all;
   }();
   return commands;

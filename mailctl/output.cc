@@ -101,6 +101,12 @@ void Output::Raw(absl::string_view bytes) {
   NoteFailure();
 }
 
+void Output::Flush() {
+  errno = 0;
+  out_.flush();
+  NoteFailure();
+}
+
 void Output::Line(absl::string_view text) {
   if (!json_) Raw(absl::StrCat(text, "\n"));
 }

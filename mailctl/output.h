@@ -29,6 +29,8 @@ class Output {
   bool json() const { return json_; }
   // Bytes to standard output as they are: for messages, help texts and completions.
   void Raw(absl::string_view bytes);
+  // What was printed so far is seen now, also behind a pipe.
+  void Flush();
   // A line for a person; nothing with --json.
   void Line(absl::string_view text);
   // The document; nothing without --json. Once at most.

@@ -216,6 +216,12 @@ config::Options OptionsOf(Flags& flags) {
            "how long a delivery is remembered, so that a repeat of it stores nothing"),
       Flag("submission_age", flags.submission_age, Between(absl::Seconds(1), absl::Hours(24 * 365)),
            "how long what became of mail that was submitted by calls is kept after its end"),
+      Flag("change_age", flags.change_age, Between(absl::Seconds(10), absl::Hours(24 * 365)),
+           "how long the change feed keeps what has happened, for programs that watch"),
+      Flag("change_count", flags.change_count, Between(1000, 1'000'000'000),
+           "changes that the feed keeps at most; the oldest of more are forgotten"),
+      Flag("watch_write_timeout", flags.watch_write_timeout, Between(absl::Seconds(1), absl::Minutes(10)),
+           "a stream of Watch ends when its reader takes nothing for so long"),
       Flag("postmaster", flags.postmaster, CheckPostmaster,
            "address that takes mail for the postmaster of domains without one; empty: a domain's first "
            "account"),

@@ -1,7 +1,10 @@
 #include "stored/housekeeping.h"
 
+#include <map>
 #include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "common/base/status.h"
 #include "common/base/task.h"
@@ -14,6 +17,7 @@ namespace {
 constexpr absl::Duration kHealthPeriod = absl::Seconds(1);
 constexpr absl::Duration kStatusPeriod = absl::Seconds(10);
 constexpr absl::Duration kQueuePeriod = absl::Seconds(1);
+constexpr absl::Duration kFeedPeriod = absl::Seconds(10);
 constexpr absl::Duration kSweepPeriod = absl::Hours(1);
 
 template <typename T>
@@ -70,6 +74,23 @@ Task<int64_t> CountRelays(OutboundQueue& queue, Executor& executor) {
   co_return queue.CountRelays();
 }
 
+struct FeedState {
+  int64_t stream_count = 0;
+  std::map<std::string, ConsumerLag> lags;
+};
+
+Task<absl::StatusOr<FeedState>> LookAtFeed(Core& core, Executor& executor) {
+  co_await ResumeOn(executor);
+  FeedState state;
+  state.stream_count = static_cast<int64_t>(core.watches.stream_count());
+  CO_ASSIGN_OR_RETURN(const std::vector<engine::FeedConsumer> consumers,
+                      co_await core.engine.changes().ListConsumers("", engine::kMaxConsumers));
+  for (const engine::FeedConsumer& consumer : consumers) {
+    state.lags[consumer.name] = co_await LagOf(core.engine, core.clock, consumer);
+  }
+  co_return state;
+}
+
 }  // namespace
 
 Routine::Routine(absl::Duration period, std::function<void()> work)
@@ -104,6 +125,10 @@ Housekeeping::Housekeeping(engine::Engine& engine, Core& core, Executor& executo
   });
   sweeps_.emplace(kSweepPeriod, [this] { Sweep(); });
   queue_.emplace(kQueuePeriod, [this] { WorkOnQueue(); });
+  feed_.emplace(kFeedPeriod, [this] {
+    TrimFeed();
+    SetFeedGauges();
+  });
 }
 
 void Housekeeping::WorkOnQueue() {
@@ -112,6 +137,25 @@ void Housekeeping::WorkOnQueue() {
     obs::LogWarning("queue_step_failed", {{"error", worked.ToString()}});
   }
   was_queue_worked_on_ = worked.ok();
+}
+
+void Housekeeping::TrimFeed() {
+  for (bool more = true; more && !stopping_;) {
+    const absl::StatusOr<bool> trimmed =
+        Wait(engine_.changes().Trim(options_.change_age, options_.change_count));
+    if (!trimmed.ok()) {
+      obs::LogWarning("change_trim_failed", {{"error", trimmed.status().ToString()}});
+      return;
+    }
+    more = *trimmed;
+  }
+}
+
+void Housekeeping::SetFeedGauges() {
+  const absl::StatusOr<FeedState> state = Wait(LookAtFeed(core_, executor_));
+  if (!state.ok()) return;
+  metrics_.SetFeed(engine_.changes().Bounds(), state->stream_count);
+  metrics_.SetConsumers(state->lags);
 }
 
 Housekeeping::~Housekeeping() {

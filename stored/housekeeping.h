@@ -42,6 +42,9 @@ class Housekeeping {
     absl::Duration receipt_age;
     // Submissions that ended longer ago are forgotten.
     absl::Duration submission_age;
+    // Changes older than this are forgotten, and those that are more.
+    absl::Duration change_age;
+    int64_t change_count = 0;
     // The certificate of the API, whose end is a metric; empty: there is none.
     std::string tls_cert_file;
   };
@@ -62,6 +65,8 @@ class Housekeeping {
   void Sweep();
   void ForgetSubmissions();
   void WorkOnQueue();
+  void TrimFeed();
+  void SetFeedGauges();
 
   engine::Engine& engine_;
   Core& core_;
@@ -82,6 +87,7 @@ class Housekeeping {
   std::optional<Routine> gauges_;
   std::optional<Routine> sweeps_;
   std::optional<Routine> queue_;
+  std::optional<Routine> feed_;
 };
 
 }  // namespace mailstead::stored

@@ -124,6 +124,7 @@ CoreOptions CoreOptionsOf(const Flags& flags) {
   options.delay_notice_after =
       flags.delay_notice_after == absl::ZeroDuration() ? absl::InfiniteDuration() : flags.delay_notice_after;
   options.max_message_bytes = static_cast<int64_t>(flags.max_message_bytes);
+  options.watches.write_timeout = flags.watch_write_timeout;
   return options;
 }
 
@@ -221,6 +222,7 @@ void Stored::Parts::Open() {
   housekeeping.emplace(
       *engine, *core, loop, metrics, *registry, tokens, *server,
       Housekeeping::Options{.receipt_age = flags.receipt_age, .submission_age = flags.submission_age, .tls_cert_file = flags.tls_cert_file});
+      Housekeeping::Options{.receipt_age = flags.receipt_age, .change_age = flags.change_age, .change_count = flags.change_count, .tls_cert_file = flags.tls_cert_file});
   if (!flags.address_file.empty()) {
     OkOrExit("address_file",
              WriteFileAtOnce(flags.address_file, absl::StrCat(server->address(), "\n"), 0644));
@@ -233,6 +235,8 @@ Stored::~Stored() = default;
 void Stored::Drain() {
   parts_->draining = true;
   parts_->housekeeping.reset();
+  // Its streams would last.
+  parts_->core->watches.Stop();
   parts_->server->Drain(parts_->flags.drain_timeout);
 }
 

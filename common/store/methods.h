@@ -12,6 +12,7 @@
 #include "mailstead/store/v1/sending.pb.h"
 #include "mailstead/store/v1/srs.pb.h"
 #include "mailstead/store/v1/submission.pb.h"
+#include "mailstead/store/v1/watch.pb.h"
 
 namespace mailstead::store {
 
@@ -104,6 +105,21 @@ inline constexpr Method<v1::VerifyBackupRequest, v1::VerifyBackupResponse> kVeri
     "mailstead.store.v1.BackupService/VerifyBackup"};
 inline constexpr Method<v1::DeleteBackupRequest, v1::DeleteBackupResponse> kDeleteBackup{
     "mailstead.store.v1.BackupService/DeleteBackup"};
+
+// ---- WatchService
+
+// Several responses.
+inline constexpr Method<v1::WatchRequest, v1::WatchResponse> kWatch{"mailstead.store.v1.WatchService/Watch"};
+inline constexpr Method<v1::CreateConsumerRequest, v1::Consumer> kCreateConsumer{
+    "mailstead.store.v1.WatchService/CreateConsumer"};
+inline constexpr Method<v1::GetConsumerRequest, v1::Consumer> kGetConsumer{
+    "mailstead.store.v1.WatchService/GetConsumer"};
+inline constexpr Method<v1::ListConsumersRequest, v1::ListConsumersResponse> kListConsumers{
+    "mailstead.store.v1.WatchService/ListConsumers"};
+inline constexpr Method<v1::DeleteConsumerRequest, v1::DeleteConsumerResponse> kDeleteConsumer{
+    "mailstead.store.v1.WatchService/DeleteConsumer"};
+inline constexpr Method<v1::ResetConsumerRequest, v1::Consumer> kResetConsumer{
+    "mailstead.store.v1.WatchService/ResetConsumer"};
 
 // ---- RouteService
 

@@ -25,6 +25,8 @@ std::vector<Command> DoctorCommands();
 std::vector<Command> StatusCommands();
 std::vector<Command> VerifyCommands();
 std::vector<Command> BackupCommands();
+std::vector<Command> WatchCommands();
+std::vector<Command> ConsumerCommands();
 // completion, version, help
 std::vector<Command> ProgramCommands();
 

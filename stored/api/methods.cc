@@ -27,6 +27,7 @@
 #include "stored/api/tls.h"
 #include "stored/api/tls_reports.h"
 #include "stored/core/limits.h"
+#include "stored/api/watch.h"
 
 namespace mailstead::stored {
 namespace {
@@ -156,6 +157,14 @@ void AddMethods(Environment& environment, rpc::MethodTable& table) {
   store("DkimService/RotateDkimKeys", kAdminWrite, kAudited, kSmallCost, RotateDkimKeys);
   store("DkimService/ActivateDkimKey", kAdminWrite, kAudited, kSmallCost, ActivateDkimKey);
   store("DkimService/DeleteDkimKey", kAdminWrite, kAudited, kSmallCost, DeleteDkimKey);
+
+  store("WatchService/Watch", kMailWatch, kPlain, kListingCost, Watch);
+  store("WatchService/CreateConsumer", kMailWatch, kAudited, kSmallCost, CreateConsumer);
+  store("WatchService/GetConsumer", kMailWatch, kPlain, kSmallCost, GetConsumer);
+  store("WatchService/ListConsumers", kMailWatch, kPlain, kListingCost, ListConsumers);
+  store("WatchService/DeleteConsumer", kMailWatch, kAudited, kSmallCost, DeleteConsumer);
+  store("WatchService/AckConsumer", kMailWatch, kPlain, kSmallCost, AckConsumer);
+  store("WatchService/ResetConsumer", kMailWatch, kAudited, kSmallCost, ResetConsumer);
 
   frontend("AuthService/Authenticate", kSmtp | kPop, kBatched, kListingCost, Authenticate);
   frontend("AuthService/CheckSender", kSmtp, kBatched, kSmallCost, CheckSender);

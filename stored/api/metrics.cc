@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <string>
 
 #include "absl/base/thread_annotations.h"
@@ -114,6 +115,20 @@ struct Metrics::Impl {
                          .Help("Sizes of messages stored")
                          .Register(registry)
                          .Add({}, kBytes)),
+        feed_changes(MakeGauge(registry, "mailstead_store_feed_changes", "Changes that the change feed keeps")),
+        watch_streams(MakeGauge(registry, "mailstead_store_watch_streams", "Streams of Watch that are open")),
+        consumer_lag(prometheus::BuildGauge()
+                         .Name("mailstead_store_consumer_lag_changes")
+                         .Help("Changes behind what a consumer has acknowledged")
+                         .Register(registry)),
+        consumer_lag_seconds(prometheus::BuildGauge()
+                                 .Name("mailstead_store_consumer_lag_seconds")
+                                 .Help("Age of the first change that a consumer has not acknowledged")
+                                 .Register(registry)),
+        consumer_expired(prometheus::BuildGauge()
+                             .Name("mailstead_store_consumer_expired")
+                             .Help("1: the consumer has missed changes and is to be reset")
+                             .Register(registry)),
         domains(MakeGauge(registry, "mailstead_store_domains", "Domains")),
         accounts(MakeGauge(registry, "mailstead_store_accounts", "Accounts")),
         aliases(MakeGauge(registry, "mailstead_store_aliases", "Aliases")),
@@ -203,6 +218,17 @@ struct Metrics::Impl {
   Counter& commits;
   Counter& deletions;
   Histogram& message_size;
+  struct Consumer {
+    Gauge* changes = nullptr;
+    Gauge* seconds = nullptr;
+    Gauge* expired = nullptr;
+  };
+  Gauge& feed_changes;
+  Gauge& watch_streams;
+  Family<Gauge>& consumer_lag;
+  Family<Gauge>& consumer_lag_seconds;
+  Family<Gauge>& consumer_expired;
+  std::map<std::string, Consumer> consumers;
   Gauge& domains;
   Gauge& accounts;
   Gauge& aliases;
@@ -334,6 +360,35 @@ void Metrics::SetQueue(const engine::QueueStatus& status, int64_t relay_count, a
   const bool any = status.oldest_time != absl::InfiniteFuture();
   impl_->queue_oldest_seconds.Set(any ? std::max(0.0, absl::ToDoubleSeconds(now - status.oldest_time)) : 0);
   impl_->queue_relays.Set(static_cast<double>(relay_count));
+}
+
+void Metrics::SetFeed(const engine::ChangeBounds& bounds, int64_t stream_count) {
+  impl_->feed_changes.Set(static_cast<double>(bounds.last - bounds.first + 1));
+  impl_->watch_streams.Set(static_cast<double>(stream_count));
+}
+
+void Metrics::SetConsumers(const std::map<std::string, ConsumerLag>& lags) {
+  for (auto it = impl_->consumers.begin(); it != impl_->consumers.end();) {
+    if (lags.contains(it->first)) {
+      ++it;
+      continue;
+    }
+    impl_->consumer_lag.Remove(it->second.changes);
+    impl_->consumer_lag_seconds.Remove(it->second.seconds);
+    impl_->consumer_expired.Remove(it->second.expired);
+    it = impl_->consumers.erase(it);
+  }
+  for (const auto& [name, lag] : lags) {
+    Impl::Consumer& consumer = impl_->consumers[name];
+    if (consumer.changes == nullptr) {
+      const prometheus::Labels labels = {{"consumer", name}};
+      consumer = {&impl_->consumer_lag.Add(labels), &impl_->consumer_lag_seconds.Add(labels),
+                  &impl_->consumer_expired.Add(labels)};
+    }
+    consumer.changes->Set(static_cast<double>(lag.count));
+    consumer.seconds->Set(absl::ToDoubleSeconds(lag.age));
+    consumer.expired->Set(lag.expired ? 1 : 0);
+  }
 }
 
 void Metrics::SetLockouts(const LockoutCounts& counts) {

@@ -2,14 +2,18 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "common/rpc/server/served_call.h"
 #include "stored/api/method_counter.h"
+#include "stored/core/consumers.h"
 #include "stored/core/throttle.h"
+#include "stored/engine/change.h"
 #include "stored/engine/types.h"
 
 namespace prometheus {
@@ -40,6 +44,10 @@ class Metrics final : public MethodCounter {
   void ObserveCommit(absl::Duration took);
   void SetEngine(const engine::EngineStatus& status);
   void SetQueue(const engine::QueueStatus& status, int64_t relay_count, absl::Time now);
+  // Changes that are kept, and streams that watch.
+  void SetFeed(const engine::ChangeBounds& bounds, int64_t stream_count);
+  // By the consumers' names: of those that are not here there is nothing any more. One thread.
+  void SetConsumers(const std::map<std::string, ConsumerLag>& lags);
   void SetLockouts(const LockoutCounts& counts);
   void SetHealthy(bool healthy);
 

@@ -70,4 +70,11 @@ Core::Core(engine::Engine& engine, Executor& executor, const Clock& clock, CoreO
   queue.UseSending(sending);
 }
 
+      watches(engine.changes(), timers, executor, options.watches),
+      consumers(Clock::Steady()) {
+  recipients.UseSrs(srs);
+  queue.UseSrs(srs);
+  queue.UseSending(sending);
+}
+
 }  // namespace mailstead::stored

@@ -9,6 +9,7 @@
 #include "common/base/executor.h"
 #include "common/base/worker_pool.h"
 #include "stored/core/authenticator.h"
+#include "stored/core/consumers.h"
 #include "stored/core/credentials.h"
 #include "stored/core/directory.h"
 #include "stored/core/dkim_keys.h"
@@ -30,6 +31,7 @@
 #include "stored/core/ticket_keys.h"
 #include "stored/core/timer_queue.h"
 #include "stored/core/tls_reports.h"
+#include "stored/core/watches.h"
 #include "stored/engine/engine.h"
 
 namespace mailstead::stored {
@@ -66,6 +68,7 @@ struct CoreOptions {
   absl::Duration ticket_key_period = absl::Hours(12);
   // Reports on TLS to other domains.
   TlsReportOptions tls_reports;
+  WatchOptions watches;
   // Threads that hash; 0: two more than there are cores.
   size_t hash_threads = 0;
 };
@@ -104,6 +107,8 @@ struct Core {
   Submissions submissions;
   TlsReports tls_reports;
   MailReader mail_reader;
+  Watches watches;
+  Consumers consumers;
 };
 
 }  // namespace mailstead::stored

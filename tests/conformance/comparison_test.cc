@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <random>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -20,6 +21,7 @@
 #include "absl/strings/str_join.h"
 #include "common/base/check.h"
 #include "common/base/reason.h"
+#include "stored/engine/change.h"
 #include "stored/engine/memory/memory_engine.h"
 #include "stored/engine/rocksdb/rocksdb_engine.h"
 #include "tests/conformance/conformance.h"
@@ -96,6 +98,18 @@ std::string Describe(const MessageSummary& summary) {
 }
 std::string Describe(const FoundMessages& found) {
   return absl::StrCat(Describe(found.messages), " ", found.last.value, " ", found.done);
+}
+std::string Describe(const FeedChange& change) {
+  std::string text = absl::StrCat(static_cast<int>(change.kind), " ", change.account.value, " ", Describe(change.time), " ",
+                                  change.end.position, "/", change.end.message.value, " ", change.message.value, " ",
+                                  static_cast<int>(change.cause), " ", change.address, " ", change.old_address, " ",
+                                  change.current_address);
+  for (const MessageId message : change.deleted) absl::StrAppend(&text, " ", message.value);
+  if (change.summary.has_value()) absl::StrAppend(&text, " ", change.summary->delivery_id, " ", change.summary->size_bytes);
+  return text;
+}
+std::string Describe(const ChangePage& page) {
+  return absl::StrCat(Describe(page.changes), " ", page.reached.position, "/", page.reached.message.value, " ", page.more);
 }
 std::string Describe(const MaildropEntry& entry) {
   return absl::StrCat(entry.id.value, "/", entry.unique_id, "/", entry.size_bytes);
@@ -248,7 +262,7 @@ class Comparison {
         return Below(3) == 0 ? DeliverHere() : Upkeep();
       default:
         if (Below(5) == 0) OpenBoth();
-        return Below(2) == 0 || Settle();
+        return Below(2) == 0 ? Follow() : Settle();
     }
   }
 
@@ -826,6 +840,78 @@ class Comparison {
            Same("ListLocks", [&](SyncEngine engine) { return engine.ListLocks(after, limit); });
   }
 
+  absl::StatusOr<ChangePage> ReadFeed(Engine& engine, const ChangeQuestion& question) {
+    return BlockOn(engine.changes().Read(question));
+  }
+
+  // Reads on behind what was read, and keeps by it alone what each mailbox has; that must be what List says. Now and then the
+  // feed forgets what is old.
+  bool Follow() {
+    ChangeQuestion question;
+    question.limit = static_cast<size_t>(1 + Below(20));
+    question.summaries = true;
+    for (bool more = true; more;) {
+      question.after = followed_;
+      const auto memory = ReadFeed(*memory_, question);
+      const auto rocksdb = ReadFeed(*rocksdb_, question);
+      if (!Compare("Changes.Read", Describe(memory), Describe(rocksdb)) || !memory.ok()) return false;
+      for (const FeedChange& change : memory->changes) Take(change);
+      followed_ = memory->reached;
+      more = memory->more;
+    }
+    for (int64_t id = 1; id <= last_account_; ++id) {
+      const auto listed = SyncEngine(*rocksdb_).ListMessages(AccountId{id}, MessageId{0}, 1'000'000);
+      std::vector<MessageId> there;
+      if (listed.ok()) {
+        for (const MessageSummary& message : *listed) there.push_back(message.id);
+      }
+      const std::set<MessageId>& known = mailboxes_[AccountId{id}];
+      const std::vector<MessageId> followed(known.begin(), known.end());
+      if (!Compare(absl::StrCat("what was followed of account ", id), Describe(there), Describe(followed))) return false;
+    }
+    return ReadSome() && (Below(4) != 0 || TrimFeed());
+  }
+
+  void Take(const FeedChange& change) {
+    std::set<MessageId>& messages = mailboxes_[change.account];
+    if (change.kind == ChangeKind::kDelivered) messages.insert(change.message);
+    if (change.kind == ChangeKind::kEmptied) messages.clear();
+    for (const MessageId message : change.deleted) messages.erase(message);
+  }
+
+  bool ReadSome() {
+    ChangeQuestion question;
+    question.after = {std::max<int64_t>(0, followed_.position - Below(300)), MessageId{Below(3) == 0 ? Below(5) : 0}};
+    question.limit = static_cast<size_t>(1 + Below(10));
+    if (Below(2) == 0) question.accounts = {AccountId{1 + Below(3)}, AccountId{5 + Below(3)}};
+    if (Below(4) == 0) question.domain = "example.test";
+    if (Below(4) == 0) question.kinds = KindBit(ChangeKind::kDelivered) | KindBit(ChangeKind::kAccountRenamed);
+    const auto memory = ReadFeed(*memory_, question);
+    const auto rocksdb = ReadFeed(*rocksdb_, question);
+    if (memory.ok() != rocksdb.ok() || !memory.ok()) return Compare("Changes.Read", Describe(memory.status()), Describe(rocksdb.status()));
+    // Where a page ends is an engine's own affair; what is in it is not.
+    const size_t count = std::min(memory->changes.size(), rocksdb->changes.size());
+    for (size_t i = 0; i < count; ++i) {
+      if (!Compare("Changes.Read", Describe(memory->changes[i]), Describe(rocksdb->changes[i]))) return false;
+    }
+    return memory->changes.size() == rocksdb->changes.size() || memory->more || rocksdb->more ||
+           Compare("Changes.Read", Describe(memory), Describe(rocksdb));
+  }
+
+  // Changes of one commit go together in one of them: so only what is old goes, which is the same for both.
+  bool TrimFeed() {
+    const absl::Duration age = absl::Seconds(Below(60));
+    for (Engine* engine : {memory_.get(), rocksdb_.get()}) {
+      for (bool more = true; more;) {
+        const auto trimmed = BlockOn(engine->changes().Trim(age, 1'000'000));
+        if (!trimmed.ok()) return Compare("Changes.Trim", "OK", Describe(trimmed.status()));
+        more = *trimmed;
+      }
+    }
+    const auto text = [](const ChangeBounds& bounds) { return absl::StrCat(bounds.first, " ", bounds.last); };
+    return Compare("Changes.Bounds", text(memory_->changes().Bounds()), text(rocksdb_->changes().Bounds()));
+  }
+
   bool Upkeep() {
     if (Below(4) == 0) {
       const absl::Duration age = absl::Seconds(Below(600));
@@ -854,6 +940,9 @@ class Comparison {
   std::vector<Version> versions_;
   // That may be reported.
   std::vector<QueueAttempt> attempts_;
+  // What was read of the feed, and the messages of the mailboxes by it.
+  ChangeCursor followed_;
+  std::map<AccountId, std::set<MessageId>> mailboxes_;
   std::string what_;
 };
 

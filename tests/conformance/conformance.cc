@@ -5,6 +5,7 @@
 #include <random>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/base/check.h"
 #include "common/base/reason.h"
 #include "common/base/status.h"
@@ -148,6 +149,73 @@ std::vector<MessageId> EngineConformance::Ids(AccountId account) {
   std::vector<MessageId> ids;
   for (const MessageSummary& summary : List(account)) ids.push_back(summary.id);
   return ids;
+}
+
+std::vector<FeedChange> ChangeConformance::All(ChangeQuestion question, size_t page_size) {
+  std::vector<FeedChange> all;
+  question.limit = page_size;
+  while (true) {
+    absl::StatusOr<ChangePage> page = Read(question);
+    EXPECT_OK(page.status());
+    if (!page.ok()) return all;
+    for (FeedChange& change : page->changes) {
+      EXPECT_GT(change.end, question.after);
+      question.after = change.end;
+      all.push_back(std::move(change));
+    }
+    EXPECT_GE(page->reached, question.after);
+    question.after = page->reached;
+    if (!page->more) return all;
+  }
+}
+
+std::string ChangeConformance::Text(const FeedChange& change) {
+  const auto number = [](std::string* out, MessageId id) { out->append(absl::StrCat(id.value)); };
+  switch (change.kind) {
+    case ChangeKind::kDelivered:
+      return absl::StrCat("delivered ", change.message.value);
+    case ChangeKind::kDeleted:
+      return absl::StrCat("deleted ", absl::StrJoin(change.deleted, ",", number), " by ", static_cast<int>(change.cause));
+    case ChangeKind::kEmptied:
+      return "emptied";
+    case ChangeKind::kAccountCreated:
+      return "created " + change.address;
+    case ChangeKind::kAccountUpdated:
+      return "updated " + change.address;
+    case ChangeKind::kAccountRenamed:
+      return absl::StrCat("renamed ", change.address, " from ", change.old_address);
+    case ChangeKind::kAccountDisabled:
+      return "disabled " + change.address;
+    case ChangeKind::kAccountEnabled:
+      return "enabled " + change.address;
+    case ChangeKind::kAccountRemoved:
+      return "removed " + change.address;
+    case ChangeKind::kSubmission:
+      return absl::StrCat("submission ", change.submission.submission_id, " ", change.submission.recipient);
+  }
+  return "?";
+}
+
+std::vector<std::string> ChangeConformance::Texts(const std::vector<FeedChange>& changes) {
+  std::vector<std::string> texts;
+  for (const FeedChange& change : changes) texts.push_back(Text(change));
+  return texts;
+}
+
+void ChangeConformance::Trim(absl::Duration age, int64_t max_count) {
+  for (bool more = true; more;) {
+    const auto trimmed = BlockOn(feed().Trim(age, max_count));
+    EXPECT_OK(trimmed.status());
+    more = trimmed.ok() && *trimmed;
+  }
+}
+
+std::vector<std::string> ChangeConformance::Names(std::string after) {
+  const auto consumers = BlockOn(feed().ListConsumers(std::move(after), 100));
+  EXPECT_OK(consumers.status());
+  std::vector<std::string> names;
+  for (const FeedConsumer& consumer : *consumers) names.push_back(consumer.name);
+  return names;
 }
 
 }  // namespace mailstead::engine

@@ -23,6 +23,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "common/base/clock.h"
+#include "stored/engine/change.h"
 #include "stored/engine/engine.h"
 #include "stored/engine/sending.h"
 #include "stored/engine/srs.h"
@@ -240,6 +241,22 @@ class SendingConformance : public EngineConformance {
   }
 };
 
+class ChangeConformance : public EngineConformance {
+ protected:
+  ChangeEngine& feed() { return facets().changes(); }
+  ChangeBounds bounds() { return feed().Bounds(); }
+  absl::StatusOr<ChangePage> Read(ChangeQuestion question) { return BlockOn(feed().Read(std::move(question))); }
+  static ChangeQuestion Everything() { return ChangeQuestion(); }
+  // Page by page.
+  std::vector<FeedChange> All(ChangeQuestion question = ChangeQuestion(), size_t page_size = 100);
+  // "deleted 1,3 by 2": the cause is a number.
+  static std::string Text(const FeedChange& change);
+  static std::vector<std::string> Texts(const std::vector<FeedChange>& changes);
+  // Until nothing is left to do.
+  void Trim(absl::Duration age, int64_t max_count);
+  std::vector<std::string> Names(std::string after);
+};
+
 class QueueConformance : public EngineConformance {
  protected:
   // To recipients at the hosts that their addresses name, with a trace; `lane` is its sender's.
@@ -317,6 +334,7 @@ class SubmissionConformance : public QueueConformance {
   INSTANTIATE_TEST_SUITE_P(name, DkimConformance, testing::Values(kind), EngineKindName);      \
   INSTANTIATE_TEST_SUITE_P(name, SrsConformance, testing::Values(kind), EngineKindName);       \
   INSTANTIATE_TEST_SUITE_P(name, SendingConformance, testing::Values(kind), EngineKindName);   \
+  INSTANTIATE_TEST_SUITE_P(name, ChangeConformance, testing::Values(kind), EngineKindName);    \
   INSTANTIATE_TEST_SUITE_P(name, UpkeepConformance, testing::Values(kind), EngineKindName)
 
 inline std::string EngineKindName(const testing::TestParamInfo<EngineKind>& info) { return info.param.name; }

@@ -68,6 +68,11 @@ void Run(absl::string_view input) {
   Check<engine::Submission>(input);
   Check<engine::SubmissionOutcome>(input);
   Check<engine::SubmissionCount>(input);
+  Check<engine::ChangeRecord>(input);
+  Check<engine::FeedRecord>(input);
+  Check<engine::FeedBegin>(input);
+  Check<engine::GoneAccount>(input);
+  Check<engine::FeedConsumer>(input);
   CheckListed(input);
 }
 

@@ -173,6 +173,7 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
         sending_(*this, behind),
         submissions_(*this, behind),
         upkeep_(*this, behind),
+        changes_(behind.changes()),
         backups_(behind.backups()) {}
 
   engine::DirectoryEngine& directory() override { return directory_; }
@@ -187,6 +188,7 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
   engine::SrsEngine& srs() override { return srs_; }
   engine::SendingEngine& sending() override { return sending_; }
   engine::SubmissionEngine& submissions() override { return submissions_; }
+  engine::ChangeEngine& changes() override { return changes_; }
   engine::UpkeepEngine& upkeep() override { return upkeep_; }
   engine::BackupEngine& backups() override { return backups_; }
 
@@ -582,6 +584,7 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
   Sending sending_;
   Submissions submissions_;
   Upkeep upkeep_;
+  engine::ChangeEngine& changes_;
   engine::BackupEngine& backups_;
 };
 

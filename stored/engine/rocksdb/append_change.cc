@@ -77,7 +77,7 @@ void AppendChange::AddNotice(NewNotice notice) {
 
 // For each mailbox its record is read and written, an entry, and a change.
 size_t AppendChange::record_count() const {
-  size_t count = 8 + 4 * message_.copies.size() + kRecordsOfQueued * message_.queued.recipients.size();
+  size_t count = 9 + 4 * message_.copies.size() + kRecordsOfQueued * message_.queued.recipients.size();
   for (const Notice& notice : notices_) {
     if (notice.change != nullptr) count += notice.change->record_count();
   }

@@ -21,7 +21,7 @@ namespace {
 constexpr Family kFamily = Family::kChange;
 // What one Read looks at, and about how many bytes it gives; and what one Trim deletes.
 constexpr size_t kMaxLookedAt = 20'000;
-constexpr size_t kMaxPageBytes = 256 << 10;
+constexpr size_t kMaxPageBytes = 128 << 10;
 constexpr size_t kMaxTrimmed = 2000;
 // Behind the cursor there is so little that it is read at once on the caller's thread, when it is in memory.
 constexpr int64_t kFewChanges = 64;

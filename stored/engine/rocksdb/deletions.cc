@@ -25,7 +25,7 @@ constexpr int kMaxStagings = 20;
 // Keys that a deletion of one entry reads and writes at most, beside the chunks of a small body.
 constexpr size_t kRecordsOfEntry = 6;
 // And a commit beside its entries.
-constexpr size_t kRecordsOfCommit = 8;
+constexpr size_t kRecordsOfCommit = 11;
 
 constexpr absl::string_view kToldMark = "1";
 

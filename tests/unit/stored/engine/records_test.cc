@@ -476,6 +476,64 @@ TEST(Records, GoldenBytes) {
   EXPECT_EQ(Hex(Encode(SampleOutcome())), "010103fa0105322e302e30026f6b026d780e010105342e342e3104736c6f770366617210");
 }
 
+ChangeRecord ChangeOf(ChangeKind kind) {
+  return {.kind = kind, .account = AccountId{7}, .time = absl::FromUnixMicros(3), .message = MessageId{300}};
+}
+
+TEST(Records, ChangesAreEncodedAsTheGrammarSays) {
+  ChangeRecord change = ChangeOf(ChangeKind::kDelivered);
+  EXPECT_EQ(Hex(Encode(change)), "010601ac02");
+  ChangeRecord emptied = ChangeOf(ChangeKind::kEmptied);
+  emptied.account = AccountId{8};
+  EXPECT_EQ(Hex(Encode(FeedRecord{{change, emptied}})), "0106020701ac020803");
+  change = ChangeOf(ChangeKind::kDeleted);
+  change.cause = DeletionCause::kPop3;
+  change.runs = {{MessageId{3}, MessageId{3}}, {MessageId{5}, MessageId{7}}};
+  EXPECT_EQ(Hex(Encode(change)), "01060202000203000102");
+  change.cause = DeletionCause::kApi;
+  change.runs.clear();
+  change.deletion = 77;
+  EXPECT_EQ(Hex(Encode(change)), "010602014d00");
+  change = ChangeOf(ChangeKind::kAccountRenamed);
+  change.address = "b@d";
+  change.old_address = "a@d";
+  EXPECT_EQ(Hex(Encode(change)), "0106060362406403614064");
+  change = ChangeOf(ChangeKind::kSubmission);
+  change.submission = {"s", "r", SubmissionOutcome::Kind::kFailed, 550, "5.1.1", "no"};
+  EXPECT_EQ(Hex(Encode(change)), "01060a0173017202a60405352e312e31026e6f");
+  EXPECT_EQ(Hex(Encode(FeedBegin{300})), "01ac02");
+  EXPECT_EQ(Hex(Encode(GoneAccount{"a@d", 300})), "0103614064ac02");
+  FeedConsumer consumer;
+  consumer.filter = "f";
+  consumer.create_time = absl::FromUnixMicros(1);
+  consumer.ack_timeout = absl::Microseconds(30);
+  consumer.acked = {5, MessageId{6}};
+  consumer.incarnation = "i";
+  consumer.fence = 9;
+  EXPECT_EQ(Hex(Encode(consumer)), "01016602ffffffffffffffffff013c0506016909");
+}
+
+TEST(Records, ChangesComeBackAsTheyWere) {
+  for (int kind = 1; kind <= 10; ++kind) {
+    ChangeRecord change = ChangeOf(static_cast<ChangeKind>(kind));
+    change.cause = DeletionCause::kRetention;
+    change.runs = {{MessageId{1}, MessageId{std::numeric_limits<int64_t>::max() - 1}}};
+    change.address = "a";
+    change.submission.recipient = "r";
+    const std::string bytes = Encode(FeedRecord{{change, change}});
+    FeedRecord feed;
+    ASSERT_TRUE(Decode(bytes, feed).ok()) << kind;
+    ASSERT_EQ(feed.changes.size(), 2u);
+    EXPECT_EQ(Encode(feed), bytes);
+    EXPECT_EQ(feed.changes[1].account, change.account);
+    EXPECT_EQ(feed.changes[1].time, change.time);
+    for (size_t size = 0; size < bytes.size(); ++size) EXPECT_FALSE(Decode(bytes.substr(0, size), feed).ok());
+  }
+  ChangeRecord change;
+  EXPECT_FALSE(Decode(absl::HexStringToBytes("010600"), change).ok()) << "no kind";
+  EXPECT_FALSE(Decode(absl::HexStringToBytes("01060b"), change).ok()) << "an unknown one";
+}
+
 template <typename Record>
 Record FromHex(absl::string_view hex) {
   Record record;
