@@ -33,7 +33,8 @@ absl::Status AddRecipients(const Arguments& arguments, absl::string_view command
       envelope.add_recipients()->set_address(std::move(address));
     }
   }
-  if (envelope.recipients().empty()) return UsageError(absl::StrCat("mailctl ", command, " needs --to=ADDRESS"));
+  if (envelope.recipients().empty())
+    return UsageError(absl::StrCat("mailctl ", command, " needs --to=ADDRESS"));
   return absl::OkStatus();
 }
 

@@ -22,8 +22,8 @@ absl::Status AddRecipients(const Arguments& arguments, absl::string_view command
 // Streams a message behind its first request, which has all but the content. When the message itself is bad the call is
 // cancelled, and nothing is stored.
 template <typename Request, typename Response>
-absl::StatusOr<Response> SendContent(Client& store, const store::Method<Request, Response>& method, Request request,
-                                     Input& input) {
+absl::StatusOr<Response> SendContent(Client& store, const store::Method<Request, Response>& method,
+                                     Request request, Input& input) {
   auto stream = store.Open(method, kTransferTimeout);
   bool open = stream.Write(request, /*last=*/false);
   LineEnds line_ends;

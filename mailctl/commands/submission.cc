@@ -57,12 +57,14 @@ absl::StatusOr<absl::Time> ParseMoment(absl::string_view option, const std::stri
   absl::Duration wait;
   if (absl::ParseDuration(text, &wait) && wait >= absl::ZeroDuration()) return absl::Now() + wait;
   return UsageError(
-      absl::StrCat("--", option, "=", text, ": must be a time such as 2026-12-24T18:00:00Z, or how long from now, such as 2h"));
+      absl::StrCat("--", option, "=", text,
+                   ": must be a time such as 2026-12-24T18:00:00Z, or how long from now, such as 2h"));
 }
 
 void SetTime(absl::Time time, google::protobuf::Timestamp& proto) {
   proto.set_seconds(absl::ToUnixSeconds(time));
-  proto.set_nanos(static_cast<int32_t>((time - absl::FromUnixSeconds(proto.seconds())) / absl::Nanoseconds(1)));
+  proto.set_nanos(
+      static_cast<int32_t>((time - absl::FromUnixSeconds(proto.seconds())) / absl::Nanoseconds(1)));
 }
 
 std::string ResultText(const v1::RecipientResult& result) {
@@ -81,9 +83,10 @@ std::string ResultText(const v1::RecipientResult& result) {
 // "550 5.1.1 no such user (mx.example.test)".
 std::string ReplyText(const v1::SubmissionRecipient& recipient) {
   if (recipient.has_bounce()) {
-    return absl::StrCat(recipient.bounce().status(), " ", recipient.bounce().text(), " (as ",
-                        recipient.bounce().reporting_host().empty() ? "somebody" : recipient.bounce().reporting_host(),
-                        " told)");
+    return absl::StrCat(
+        recipient.bounce().status(), " ", recipient.bounce().text(), " (as ",
+        recipient.bounce().reporting_host().empty() ? "somebody" : recipient.bounce().reporting_host(),
+        " told)");
   }
   std::string text;
   if (recipient.reply_code() != 0) absl::StrAppend(&text, recipient.reply_code(), " ");
@@ -114,7 +117,8 @@ absl::Status Submit(const Arguments& arguments, Context& context) {
   if (!response.ok()) {
     const absl::Status& status = response.status();
     if (ExitCodeOf(status) != ExitCode::kTemporary) return status;
-    return Reworded(status, absl::StrCat(status.message(), "; it is safe to try again with --request_id=", request_id));
+    return Reworded(
+        status, absl::StrCat(status.message(), "; it is safe to try again with --request_id=", request_id));
   }
   context.output().Json(*response);
   if (context.output().json()) return absl::OkStatus();
@@ -123,7 +127,8 @@ absl::Status Submit(const Arguments& arguments, Context& context) {
       response->submission_id(), response->has_send_time() ? ", goes out " : "",
       response->has_send_time() ? FormatTime(response->send_time()) : "", "\n");
   Table table({{"TO"}, {"RESULT"}});
-  for (const v1::RecipientResult& result : response->results()) table.Row({result.address(), ResultText(result)});
+  for (const v1::RecipientResult& result : response->results())
+    table.Row({result.address(), ResultText(result)});
   context.output().Raw(absl::StrCat(text, table.Text()));
   return absl::OkStatus();
 }
@@ -167,7 +172,8 @@ absl::Status Show(const Arguments& arguments, Context& context) {
   FieldList fields;
   fields.Add("id", submission.submission_id());
   fields.Add("account", absl::StrCat(submission.account_id()));
-  fields.Add("from", submission.envelope().reverse_path().empty() ? "<>" : submission.envelope().reverse_path());
+  fields.Add("from",
+             submission.envelope().reverse_path().empty() ? "<>" : submission.envelope().reverse_path());
   fields.Add("request", submission.request_id());
   fields.Add("message id", submission.message_id());
   fields.Add("submitted", FormatTime(submission.submit_time()));
@@ -190,7 +196,8 @@ absl::Status Cancel(const Arguments& arguments, Context& context) {
   ASSIGN_OR_RETURN(Client * store, context.Store());
   v1::CancelSubmissionRequest request;
   request.set_submission_id(arguments.positional(0));
-  ASSIGN_OR_RETURN(const v1::CancelSubmissionResponse response, store->Call(store::kCancelSubmission, request));
+  ASSIGN_OR_RETURN(const v1::CancelSubmissionResponse response,
+                   store->Call(store::kCancelSubmission, request));
   context.output().Result(
       response,
       absl::StrCat(Plural(static_cast<uint64_t>(response.cancelled_count()), "recipient"), " cancelled",
@@ -211,10 +218,12 @@ std::vector<Command> SubmissionCommands() {
        {{"from", "ADDRESS", "The reverse-path, and the account whose mail it is."},
         {"to", "ADDRESSES", "Who gets it: addresses separated by commas. May be repeated."},
         {"account", "ACCOUNT", "The account, where it sends as another address of its own."},
-        {"send_time", "TIME", "When it goes out: 2026-12-24T18:00:00Z, or 2h from now. At most 30 days ahead."},
+        {"send_time", "TIME",
+         "When it goes out: 2026-12-24T18:00:00Z, or 2h from now. At most 30 days ahead."},
         {"all_or_nothing", "", "Send it to nobody when one recipient is refused."},
         {"request_id", "ID", "16 to 64 of [A-Za-z0-9_-]: a second submission with this id sends nothing."}},
-       "\"-\" reads standard input. As port 587 does, the store checks who it is from, adds Received, Date and\n"
+       "\"-\" reads standard input. As port 587 does, the store checks who it is from, adds Received, Date "
+       "and\n"
        "Message-ID, takes out Bcc, and signs it. What becomes of it: mailctl submission show.",
        "mailctl submit hello.eml --from=ann@example.test --to=bob@example.org\n"
        "mailctl submit - --from=ann@example.test --to=bob@example.org --send_time=2h < hello.eml",
@@ -223,13 +232,20 @@ std::vector<Command> SubmissionCommands() {
        "list",
        "List mail that was submitted, newest first.",
        {{"ACCOUNT", true}},
-       {{"state", "STATE", "Only with a recipient that is scheduled, queued, in_flight, delivered, relayed, failed, "
-                           "bounced, cancelled or refused."}},
+       {{"state", "STATE",
+         "Only with a recipient that is scheduled, queued, in_flight, delivered, relayed, failed, "
+         "bounced, cancelled or refused."}},
        "",
        "mailctl submission list ann@example.test --state failed",
        List},
-      {"submission", "show", "Show what has become of mail that was submitted.", {{"ID"}}, {}, "",
-       "mailctl submission show 5f3c0d2a9b7e41d8a6c05e3f7b1d9c24", Show},
+      {"submission",
+       "show",
+       "Show what has become of mail that was submitted.",
+       {{"ID"}},
+       {},
+       "",
+       "mailctl submission show 5f3c0d2a9b7e41d8a6c05e3f7b1d9c24",
+       Show},
       {"submission",
        "cancel",
        "Cancel what still waits of mail that was submitted.",

@@ -86,9 +86,9 @@ class WholePiece {
   Task<absl::StatusOr<PieceType>> Next() {
     if (!piece_.envelope.has_value() && offset_ == 0) co_return FieldError("envelope", "must be set");
     if (content_.size() > kMaxUnaryContentBytes) {
-      co_return WithReason(
-          absl::ResourceExhaustedError("a message in one request may have 4 MiB; a larger one comes as a stream"),
-          kReasonTooLarge);
+      co_return WithReason(absl::ResourceExhaustedError(
+                               "a message in one request may have 4 MiB; a larger one comes as a stream"),
+                           kReasonTooLarge);
     }
     PieceType piece = std::exchange(piece_, PieceType());
     piece.content = content_.substr(offset_, store::kMaxPieceBytes);
@@ -143,8 +143,8 @@ Task<absl::StatusOr<Taken>> TakePieces(Environment& environment, rpc::Call& call
 // submission's login.
 enum class Relay { kWithLogin, kAllowed };
 template <typename Pieces>
-Task<absl::StatusOr<Taken>> Receive(Environment& environment, rpc::Call& call, Pieces& pieces, std::string scope,
-                                    Promise promise, Relay relay) {
+Task<absl::StatusOr<Taken>> Receive(Environment& environment, rpc::Call& call, Pieces& pieces,
+                                    std::string scope, Promise promise, Relay relay) {
   Intake intake(environment.core.intake, std::move(scope), promise);
   if (relay == Relay::kAllowed) {
     intake.SetOperatorLane();

@@ -121,7 +121,8 @@ Task<absl::Status> Submit(Environment& environment, rpc::Call& call, Pieces& pie
 // Of an account that the caller sees. NotFound with kReasonSubmissionNotFound.
 Task<absl::StatusOr<engine::Submission>> FindVisible(Environment& environment, const rpc::Call& call,
                                                      std::string id) {
-  CO_ASSIGN_OR_RETURN(engine::Submission submission, co_await environment.core.submissions.Find(std::move(id)));
+  CO_ASSIGN_OR_RETURN(engine::Submission submission,
+                      co_await environment.core.submissions.Find(std::move(id)));
   if (SeesAll(call)) co_return submission;
   const absl::StatusOr<engine::Account> account =
       co_await FindAccount(environment, call, absl::StrCat(submission.account.value));
@@ -158,7 +159,8 @@ absl::StatusOr<engine::SubmissionPlace> ReadPosition(const Filter& filter, const
     if (filter.until != absl::InfiniteFuture()) place.submit_time = filter.until;
     return place;
   }
-  const std::pair<absl::string_view, absl::string_view> parts = absl::StrSplit(token, absl::MaxSplits(' ', 1));
+  const std::pair<absl::string_view, absl::string_view> parts =
+      absl::StrSplit(token, absl::MaxSplits(' ', 1));
   int64_t micros = 0;
   if (!absl::SimpleAtoi(parts.first, &micros)) {
     return FieldError("page_token", "must be the next_page_token of the page before");
@@ -185,11 +187,13 @@ size_t SizeOf(const engine::Submission& submission) {
 }  // namespace
 
 Task<absl::Status> SubmitMessage(Environment& environment, rpc::Call& call,
-                                 const v1::SubmitMessageRequest& request, v1::SubmitMessageResponse& response) {
+                                 const v1::SubmitMessageRequest& request,
+                                 v1::SubmitMessageResponse& response) {
   CO_ASSIGN_OR_RETURN(SubmitPiece piece, HeadOf(request));
   piece.content = request.content();
   WholePiece<SubmitPiece> whole(std::move(piece));
-  co_return co_await Submit(environment, call, whole, static_cast<int64_t>(request.content().size()), response);
+  co_return co_await Submit(environment, call, whole, static_cast<int64_t>(request.content().size()),
+                            response);
 }
 
 Task<absl::Status> SubmitMessageStream(Environment& environment, rpc::Call& call,
@@ -212,7 +216,8 @@ Task<absl::Status> ListSubmissions(Environment& environment, rpc::Call& call,
                                    v1::ListSubmissionsResponse& response) {
   Filter filter;
   if (!request.account().empty()) {
-    CO_ASSIGN_OR_RETURN(const engine::Account account, co_await FindAccount(environment, call, request.account()));
+    CO_ASSIGN_OR_RETURN(const engine::Account account,
+                        co_await FindAccount(environment, call, request.account()));
     filter.account = account.id;
   } else if (!SeesAll(call)) {
     co_return FieldError("account", "must be set");

@@ -16,7 +16,8 @@ Task<absl::Status> SubmitMessageStream(Environment& environment, rpc::Call& call
                                        rpc::Reader<store::v1::SubmitMessageStreamRequest>& pieces,
                                        store::v1::SubmitMessageResponse& response);
 Task<absl::Status> GetSubmission(Environment& environment, rpc::Call& call,
-                                 const store::v1::GetSubmissionRequest& request, store::v1::Submission& response);
+                                 const store::v1::GetSubmissionRequest& request,
+                                 store::v1::Submission& response);
 Task<absl::Status> ListSubmissions(Environment& environment, rpc::Call& call,
                                    const store::v1::ListSubmissionsRequest& request,
                                    store::v1::ListSubmissionsResponse& response);

@@ -177,11 +177,11 @@ void Show(const SubmissionOutcome& outcome, SubmissionTarget& target) {
   }
 }
 
-void Show(const engine::QueuedRecipient& recipient, absl::Time send_time, SubmissionTarget& target) {
-  const bool has_begun = recipient.attempt_count > 0 || recipient.next_attempt_time != send_time;
-  target.state = recipient.in_flight                               ? State::kInFlight
-                 : send_time != absl::InfinitePast() && !has_begun ? State::kScheduled
-                                                                   : State::kQueued;
+void Show(const engine::QueuedRecipient& recipient, absl::Time waits_until, SubmissionTarget& target) {
+  const bool has_begun = recipient.attempt_count > 0 || recipient.next_attempt_time != waits_until;
+  target.state = recipient.in_flight                                 ? State::kInFlight
+                 : waits_until != absl::InfinitePast() && !has_begun ? State::kScheduled
+                                                                     : State::kQueued;
   target.attempt_count = recipient.attempt_count;
   target.next_attempt_time = recipient.next_attempt_time;
   target.reply = recipient.last_reply;

@@ -34,9 +34,9 @@ engine::SubmissionOutcome OutcomeOf(const engine::QueuedRecipient& recipient, co
 // That was put into its mailbox here.
 engine::SubmissionOutcome DeliveredOutcome(const engine::QueuedRecipient& recipient, absl::Time now);
 
-// What a target is now: an outcome ends it; else the recipient in the queue says it.
+// What a target is: an outcome ends it; else its recipient says it. `waits_until`: InfinitePast: its time has come.
 void Show(const engine::SubmissionOutcome& outcome, engine::SubmissionTarget& target);
-void Show(const engine::QueuedRecipient& recipient, absl::Time send_time, engine::SubmissionTarget& target);
+void Show(const engine::QueuedRecipient& recipient, absl::Time waits_until, engine::SubmissionTarget& target);
 
 // Names by which a report may call a target, as addresses are compared: where the mail went, and the recipient that led there.
 std::vector<std::string> NamesOf(const engine::Submission& submission, const engine::SubmissionTarget& target);

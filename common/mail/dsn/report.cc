@@ -83,11 +83,13 @@ class StatusReader {
   }
 
   void EndField() {
-    const std::string field = std::exchange(field_, "");
+    std::string taken;
+    taken.swap(field_);
+    const absl::string_view field = taken;
     const size_t colon = field.find(':');
-    if (colon == std::string::npos) return;
-    const absl::string_view name = absl::StripAsciiWhitespace(absl::string_view(field).substr(0, colon));
-    const absl::string_view value = absl::StripAsciiWhitespace(absl::string_view(field).substr(colon + 1));
+    if (colon == absl::string_view::npos) return;
+    const absl::string_view name = absl::StripAsciiWhitespace(field.substr(0, colon));
+    const absl::string_view value = absl::StripAsciiWhitespace(field.substr(colon + 1));
     any_ = true;
     if (absl::EqualsIgnoreCase(name, "Original-Envelope-Id")) report_.envelope_id = Text(value);
     if (absl::EqualsIgnoreCase(name, "Reporting-MTA")) report_.reporting_mta = Typed(value);

@@ -44,8 +44,9 @@ v1::RecipientState StateOf(State state) {
 }
 
 void FillBounce(const engine::SubmissionBounce& bounce, v1::SubmissionBounce& proto) {
-  proto.set_action(bounce.action == engine::SubmissionBounce::Action::kFailed ? v1::SubmissionBounce::ACTION_FAILED
-                                                                             : v1::SubmissionBounce::ACTION_DELAYED);
+  proto.set_action(bounce.action == engine::SubmissionBounce::Action::kFailed
+                       ? v1::SubmissionBounce::ACTION_FAILED
+                       : v1::SubmissionBounce::ACTION_DELAYED);
   proto.set_status(bounce.status);
   proto.set_text(bounce.text);
   proto.set_reporting_host(bounce.reporting_host);

@@ -16,8 +16,9 @@ namespace {
 using State = MemoryStore::State;
 
 // Under the state's mutex.
-Submission Shown(State& state, const KeptSubmission& kept) {
+Submission Shown(State& state, const KeptSubmission& kept, absl::Time now) {
   Submission shown = kept.submission;
+  const absl::Time waits_until = shown.send_time > now ? shown.send_time : absl::InfinitePast();
   const auto message = state.queue.messages.find(shown.queue_id);
   const bool is_there = message != state.queue.messages.end();
   for (size_t i = 0; i < shown.targets.size(); ++i) {
@@ -27,7 +28,7 @@ Submission Shown(State& state, const KeptSubmission& kept) {
     } else if (is_there) {
       const auto recipient = message->second.recipients.find(number);
       if (recipient == message->second.recipients.end()) continue;
-      rules::Show(recipient->second.recipient, shown.send_time, shown.targets[i]);
+      rules::Show(recipient->second.recipient, waits_until, shown.targets[i]);
     }
   }
   if (!is_there) shown.queue_id = QueueId{0};
@@ -78,7 +79,7 @@ Task<absl::StatusOr<Submission>> MemorySubmissions::Find(std::string id) {
   {
     State& state = shared_.state();
     absl::MutexLock lock(&state.mutex);
-    if (const auto it = state.submissions.find(id); it != state.submissions.end()) found = Shown(state, it->second);
+    if (const auto it = state.submissions.find(id); it != state.submissions.end()) found = Shown(state, it->second, shared_.Now());
   }
   co_await shared_.End();
   co_return found;
@@ -94,7 +95,7 @@ Task<absl::StatusOr<std::vector<Submission>>> MemorySubmissions::List(AccountId 
     for (auto it = present.rbegin(); it != present.rend() && page.size() < limit; ++it) {
       const Submission& submission = (*it)->submission;
       if (std::tie(submission.submit_time, submission.id) < std::tie(after.submit_time, after.id)) {
-        page.push_back(Shown(state, **it));
+        page.push_back(Shown(state, **it, shared_.Now()));
       }
     }
   }

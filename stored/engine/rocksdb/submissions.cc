@@ -59,7 +59,8 @@ absl::Status DropOldest(Batch& batch, AccountId account) {
 }
 
 // As it is now. What a recipient in the queue says is read before the outcomes: one that ends in between has one.
-absl::Status ShowNow(const Database::Use& use, Submission& submission) {
+absl::Status ShowNow(const Database::Use& use, absl::Time now, Submission& submission) {
+  const absl::Time waits_until = submission.send_time > now ? submission.send_time : absl::InfinitePast();
   std::vector<std::optional<rules::QueueRecipient>> waiting(submission.targets.size());
   bool is_there = false;
   if (submission.queue_id.value != 0) {
@@ -77,7 +78,7 @@ absl::Status ShowNow(const Database::Use& use, Submission& submission) {
                          }));
   }
   for (size_t i = 0; i < waiting.size(); ++i) {
-    if (waiting[i].has_value()) rules::Show(waiting[i]->recipient, submission.send_time, submission.targets[i]);
+    if (waiting[i].has_value()) rules::Show(waiting[i]->recipient, waits_until, submission.targets[i]);
   }
   const std::string prefix = SubmissionOutcomePrefix(submission.id);
   RETURN_IF_ERROR(Scan(use, kFamily, prefix, PrefixEnd(prefix),
@@ -92,10 +93,10 @@ absl::Status ShowNow(const Database::Use& use, Submission& submission) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Submission> FindNow(const Database::Use& use, const std::string& id) {
+absl::StatusOr<Submission> FindNow(const Database::Use& use, absl::Time now, const std::string& id) {
   ASSIGN_OR_RETURN(auto submission, FindRecord<Submission>(use, kFamily, SubmissionKey(id)));
   if (!submission.has_value()) return NoSubmission();
-  RETURN_IF_ERROR(ShowNow(use, *submission));
+  RETURN_IF_ERROR(ShowNow(use, now, *submission));
   return *std::move(submission);
 }
 
@@ -164,12 +165,14 @@ void RecordEnd(Batch& batch, absl::string_view submission, absl::Time now) {
 }
 
 Task<absl::StatusOr<Submission>> RocksDbSubmissions::Find(std::string id) {
-  const auto read = [&id](const Database::Use& use) { return FindNow(use, id); };
+  const absl::Time now = shared_.clock().Now();
+  const auto read = [&id, now](const Database::Use& use) { return FindNow(use, now, id); };
   co_return co_await shared_.InMemoryFirst(read);
 }
 
 Task<absl::StatusOr<std::vector<Submission>>> RocksDbSubmissions::List(AccountId account, SubmissionPlace after,
                                                                        size_t limit) {
+  const absl::Time now = shared_.clock().Now();
   const auto read = [&](const Database::Use& use) -> absl::StatusOr<std::vector<Submission>> {
     std::vector<Submission> page;
     if (limit == 0) return page;
@@ -182,7 +185,7 @@ Task<absl::StatusOr<std::vector<Submission>>> RocksDbSubmissions::List(AccountId
                                         : AccountSubmissionKey(account, after.submit_time, after.id);
     ASSIGN_OR_RETURN(const std::vector<std::string> keys, KeysBackwards(use, begin, end, limit));
     for (const std::string& key : keys) {
-      absl::StatusOr<Submission> found = FindNow(use, all ? SubmissionOfTimeKey(key) : SubmissionOfAccountKey(key));
+      absl::StatusOr<Submission> found = FindNow(use, now, all ? SubmissionOfTimeKey(key) : SubmissionOfAccountKey(key));
       // Forgotten since the walk.
       if (absl::IsNotFound(found.status())) continue;
       RETURN_IF_ERROR(found.status());

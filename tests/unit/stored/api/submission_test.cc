@@ -25,7 +25,8 @@ class SubmissionApiTest : public ApiTest {
     v1::SubmitMessageRequest request;
     request.set_request_id(absl::StrCat("request-number-", number));
     request.set_account("ann@example.test");
-    for (const std::string& address : addresses) request.mutable_envelope()->add_recipients()->set_address(address);
+    for (const std::string& address : addresses)
+      request.mutable_envelope()->add_recipients()->set_address(address);
     request.set_content(kMail);
     return request;
   }
@@ -46,7 +47,8 @@ class SubmissionApiTest : public ApiTest {
 };
 
 INSTANTIATE_TEST_SUITE_P(EveryDoor, SubmissionApiTest,
-                         testing::Values(TestDoor::kGrpc, TestDoor::kBatch, TestDoor::kInProcess), NameOfDoor);
+                         testing::Values(TestDoor::kGrpc, TestDoor::kBatch, TestDoor::kInProcess),
+                         NameOfDoor);
 
 TEST_P(SubmissionApiTest, AnAnswerForEachRecipient) {
   const v1::SubmitMessageRequest request = To({"bob@example.test", "gone@example.test", "x@elsewhere.test"});
@@ -171,14 +173,17 @@ TEST_P(SubmissionApiTest, WhatWaitsIsCancelled) {
   EXPECT_EQ(taken->results(0).result(), v1::RecipientResult::RESULT_QUEUED);
   v1::CancelSubmissionRequest cancel;
   cancel.set_submission_id(taken->submission_id());
-  const auto cancelled = AsOperator<v1::CancelSubmissionResponse>("SubmissionService/CancelSubmission", cancel);
+  const auto cancelled =
+      AsOperator<v1::CancelSubmissionResponse>("SubmissionService/CancelSubmission", cancel);
   ASSERT_TRUE(cancelled.ok()) << cancelled.status();
   EXPECT_EQ(cancelled->cancelled_count(), 2);
   EXPECT_EQ(cancelled->submission().recipients(0).state(), v1::RECIPIENT_STATE_CANCELLED);
   EXPECT_EQ(cancelled->submission().recipients(1).state(), v1::RECIPIENT_STATE_CANCELLED);
   cancel.set_submission_id("x");
-  EXPECT_EQ(ReasonOf(AsOperator<v1::CancelSubmissionResponse>("SubmissionService/CancelSubmission", cancel).status()),
-            kReasonSubmissionNotFound);
+  EXPECT_EQ(
+      ReasonOf(
+          AsOperator<v1::CancelSubmissionResponse>("SubmissionService/CancelSubmission", cancel).status()),
+      kReasonSubmissionNotFound);
 }
 
 }  // namespace
