@@ -7,14 +7,11 @@ namespace mailstead::ctl {
 const std::vector<Command>& AllCommands() {
   static const std::vector<Command> commands = [] {
     std::vector<Command> all;
-    for (auto* part : {DomainCommands, AccountCommands, AliasCommands, DkimCommands, RouteCommands, QueueCommands, SrsCommands, MessageCommands, DeliverCommands, SubmissionCommands,
-                       FetchCommands, ResolveCommands, SessionCommands, LockoutCommands, DoctorCommands, StatusCommands,
-                       VerifyCommands, BackupCommands, ProgramCommands}) {
-      for (Command& command : part()) all.push_back(command);
-    }
-    for (auto* part : {DomainCommands, AccountCommands, AliasCommands, DkimCommands, RouteCommands, QueueCommands, SrsCommands, WatchCommands, ConsumerCommands, MessageCommands, DeliverCommands,
-                       FetchCommands, ResolveCommands, SessionCommands, LockoutCommands, DoctorCommands, StatusCommands,
-                       VerifyCommands, BackupCommands, ProgramCommands}) {
+    for (auto* part :
+         {DomainCommands, AccountCommands, AliasCommands, DkimCommands, RouteCommands, QueueCommands, SrsCommands,
+          MessageCommands, DeliverCommands, SubmissionCommands, WatchCommands, ConsumerCommands, FetchCommands,
+          ResolveCommands, SessionCommands, LockoutCommands, DoctorCommands, StatusCommands, VerifyCommands,
+          BackupCommands, ProgramCommands}) {
       for (Command& command : part()) all.push_back(command);
     }
     return all;

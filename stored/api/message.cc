@@ -24,16 +24,6 @@ namespace {
 
 namespace v1 = store::v1;
 
-absl::StatusOr<Piece> PieceOf(v1::DeliverMessageRequest& request) {
-  Piece piece;
-  if (request.has_envelope()) {
-    ASSIGN_OR_RETURN(piece.envelope, store::FromProto(request.envelope()));
-  }
-  piece.content = std::move(*request.mutable_content());
-  piece.last = request.last();
-  return piece;
-}
-
 // What a summary holds, beside some numbers and times.
 size_t SizeOf(const engine::MessageSummary& message) {
   size_t size = sizeof(message) + message.reverse_path.size();

@@ -112,7 +112,6 @@ void AddMethods(Environment& environment, rpc::MethodTable& table) {
   store("DirectoryService/UpdateAlias", kDirectoryWrite, kAudited, kSmallCost, UpdateAlias);
   store("DirectoryService/DeleteAlias", kDirectoryWrite, kAudited, kSmallCost, DeleteAlias);
   store("DirectoryService/ResolveAddress", kDirectoryRead, kPlain, kSmallCost, ResolveAddress);
-  store("MessageService/DeliverMessage", kMailDeliver, kAudited, kMessageCost, DeliverMessage);
   store("MessageService/GetMessage", kMailRead, kPlain, kListingCost, GetMessage);
   store("MessageService/BatchGetMessages", kMailRead, kPlain, kListingCost, BatchGetMessages);
   whole("MessageService/DeliverMessage", kMailDeliver, kAudited, DeliverMessage);

@@ -56,20 +56,9 @@ Core::Core(engine::Engine& engine, Executor& executor, const Clock& clock, CoreO
       dkim_keys(engine.dkim(), engine.directory(), clock, options.secrets_key, hash_pool, executor),
       dkim_signer(dkim_keys, engine.dkim(), engine.directory(), engine.queue(), clock, sign_pool, executor),
       queue(engine.queue(), routes, intake, notices, clock, Clock::Steady(), timers, executor),
-      tls_reports(engine.tls_reports(), intake, clock, options.host_name, std::move(options.tls_reports)),
-      mail_reader(std::max(1u, std::thread::hardware_concurrency()), executor, kReadingBytes) {
-  recipients.UseSrs(srs);
-  queue.UseSrs(srs);
-  queue.UseSending(sending);
-}
-
       submissions(engine.submissions(), intake, recipients, sending, queue, clock, options.host_name),
-      tls_reports(engine.tls_reports(), intake, clock, options.host_name, std::move(options.tls_reports)) {
-  recipients.UseSrs(srs);
-  queue.UseSrs(srs);
-  queue.UseSending(sending);
-}
-
+      tls_reports(engine.tls_reports(), intake, clock, options.host_name, std::move(options.tls_reports)),
+      mail_reader(std::max(1u, std::thread::hardware_concurrency()), executor, kReadingBytes),
       watches(engine.changes(), timers, executor, options.watches),
       consumers(Clock::Steady()) {
   recipients.UseSrs(srs);

@@ -42,7 +42,7 @@ inline constexpr uint32_t kAllChangeKinds = ~uint32_t{0};
 enum class DeletionCause : uint8_t { kApi = 1, kPop3 = 2, kRetention = 3 };
 
 // What became of a recipient of a submission (proto: SubmissionEvent).
-struct SubmissionOutcome {
+struct SubmissionNews {
   enum class Kind : uint8_t { kDelivered = 1, kFailed = 2, kDeferred = 3, kCancelled = 4, kBounced = 5 };
   std::string submission_id;
   std::string recipient;
@@ -51,7 +51,7 @@ struct SubmissionOutcome {
   std::string reply_status;
   // At most kMaxQueueReplyBytes.
   std::string reply_text;
-  bool operator==(const SubmissionOutcome&) const = default;
+  bool operator==(const SubmissionNews&) const = default;
 };
 
 // A place in the feed: behind all changes up to `position`, and of the one behind it behind its messages up to `message`.
@@ -82,7 +82,7 @@ struct FeedChange {
   // Of changes of accounts: the address then, and of kAccountRenamed the one before.
   std::string address;
   std::string old_address;
-  SubmissionOutcome submission;
+  SubmissionNews submission;
   // The account's address now, or when it was removed; empty: nobody's.
   std::string current_address;
 };

@@ -44,23 +44,23 @@ v1::WatchAccountChanged::Change ChangeOf(ChangeKind kind) {
   }
 }
 
-v1::SubmissionEvent::Outcome OutcomeOf(engine::SubmissionOutcome::Kind kind) {
+v1::SubmissionEvent::Outcome OutcomeOf(engine::SubmissionNews::Kind kind) {
   switch (kind) {
-    case engine::SubmissionOutcome::Kind::kDelivered:
+    case engine::SubmissionNews::Kind::kDelivered:
       return v1::SubmissionEvent::OUTCOME_DELIVERED;
-    case engine::SubmissionOutcome::Kind::kFailed:
+    case engine::SubmissionNews::Kind::kFailed:
       return v1::SubmissionEvent::OUTCOME_FAILED;
-    case engine::SubmissionOutcome::Kind::kDeferred:
+    case engine::SubmissionNews::Kind::kDeferred:
       return v1::SubmissionEvent::OUTCOME_DEFERRED;
-    case engine::SubmissionOutcome::Kind::kCancelled:
+    case engine::SubmissionNews::Kind::kCancelled:
       return v1::SubmissionEvent::OUTCOME_CANCELLED;
-    case engine::SubmissionOutcome::Kind::kBounced:
+    case engine::SubmissionNews::Kind::kBounced:
       return v1::SubmissionEvent::OUTCOME_BOUNCED;
   }
   return v1::SubmissionEvent::OUTCOME_UNSPECIFIED;
 }
 
-void ToProto(engine::SubmissionOutcome outcome, v1::SubmissionEvent& event) {
+void ToProto(engine::SubmissionNews outcome, v1::SubmissionEvent& event) {
   event.set_submission_id(std::move(outcome.submission_id));
   event.set_recipient(std::move(outcome.recipient));
   event.set_outcome(OutcomeOf(outcome.kind));

@@ -910,7 +910,7 @@ void AddEvent(Encoder& encoder, const ChangeRecord& change) {
     case ChangeKind::kEmptied:
       return;
     case ChangeKind::kSubmission: {
-      const SubmissionOutcome& submission = change.submission;
+      const SubmissionNews& submission = change.submission;
       encoder.String(submission.submission_id)
           .String(submission.recipient)
           .Number(static_cast<int64_t>(submission.kind))
@@ -944,15 +944,15 @@ void TakeEvent(Decoder& decoder, ChangeRecord& change) {
     case ChangeKind::kEmptied:
       return;
     case ChangeKind::kSubmission: {
-      SubmissionOutcome& submission = change.submission;
+      SubmissionNews& submission = change.submission;
       int64_t outcome;
       decoder.String(submission.submission_id)
           .String(submission.recipient)
-          .Number(outcome, static_cast<int64_t>(SubmissionOutcome::Kind::kBounced))
+          .Number(outcome, static_cast<int64_t>(SubmissionNews::Kind::kBounced))
           .Small(submission.reply_code)
           .String(submission.reply_status)
           .String(submission.reply_text);
-      submission.kind = static_cast<SubmissionOutcome::Kind>(outcome);
+      submission.kind = static_cast<SubmissionNews::Kind>(outcome);
       return;
     }
     default:

@@ -154,7 +154,7 @@ struct ChangeRecord {
   DeletionCause cause = DeletionCause::kApi;
   std::string address;
   std::string old_address;
-  SubmissionOutcome submission;
+  SubmissionNews submission;
 };
 
 // What one commit has added to the feed. All have its time.
