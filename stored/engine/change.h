@@ -41,9 +41,9 @@ inline constexpr uint32_t kAllChangeKinds = ~uint32_t{0};
 
 enum class DeletionCause : uint8_t { kApi = 1, kPop3 = 2, kRetention = 3 };
 
-// What became of a recipient of a submission (proto: SubmissionEvent).
+// News of a recipient of a submission (proto: SubmissionEvent).
 struct SubmissionNews {
-  enum class Kind : uint8_t { kDelivered = 1, kFailed = 2, kDeferred = 3, kCancelled = 4, kBounced = 5 };
+  enum class Kind : uint8_t { kDelivered = 1, kFailed = 2, kDeferred = 3, kCancelled = 4, kBounced = 5, kDelayed = 6 };
   std::string submission_id;
   std::string recipient;
   Kind kind = Kind::kDeferred;

@@ -13,6 +13,7 @@ namespace mailstead::rules {
 namespace {
 
 using engine::Submission;
+using engine::SubmissionNews;
 using engine::SubmissionOutcome;
 using engine::SubmissionTarget;
 using State = SubmissionTarget::State;
@@ -35,6 +36,31 @@ SubmissionTarget TargetOf(const engine::NewMessage& message, int32_t recipient, 
   target.state = state;
   target.was_queued = state == State::kQueued;
   return target;
+}
+
+SubmissionNews::Kind NewsKindOf(SubmissionOutcome::Kind kind) {
+  switch (kind) {
+    case SubmissionOutcome::Kind::kDelivered:
+    case SubmissionOutcome::Kind::kRelayed:
+      return SubmissionNews::Kind::kDelivered;
+    case SubmissionOutcome::Kind::kCancelled:
+      return SubmissionNews::Kind::kCancelled;
+    case SubmissionOutcome::Kind::kFailed:
+      break;
+  }
+  return SubmissionNews::Kind::kFailed;
+}
+
+SubmissionNews NewsOf(const std::string& submission, const std::string& recipient, SubmissionNews::Kind kind,
+                      const engine::QueueReply& reply) {
+  SubmissionNews news;
+  news.submission_id = submission;
+  news.recipient = recipient;
+  news.kind = kind;
+  news.reply_code = reply.code;
+  news.reply_status = reply.status;
+  news.reply_text = reply.text;
+  return news;
 }
 
 }  // namespace
@@ -210,6 +236,26 @@ bool Note(const engine::SubmissionBounce& bounce, SubmissionOutcome& outcome) {
   outcome.bounce = bounce;
   outcome.bounce->time = Kept(bounce.time);
   return true;
+}
+
+SubmissionNews NewsOf(const std::string& submission, const engine::QueuedRecipient& recipient,
+                      const SubmissionOutcome& outcome) {
+  return NewsOf(submission, recipient.address, NewsKindOf(outcome.kind), outcome.reply);
+}
+
+SubmissionNews DeferralNews(const std::string& submission, const engine::QueuedRecipient& recipient) {
+  return NewsOf(submission, recipient.address, SubmissionNews::Kind::kDeferred, recipient.last_reply);
+}
+
+SubmissionNews BounceNews(const Submission& submission, const SubmissionTarget& target,
+                          const engine::SubmissionBounce& bounce) {
+  const std::string& named = submission.envelope.recipients[static_cast<size_t>(target.recipient)].address;
+  engine::QueueReply reply;
+  reply.status = bounce.status;
+  reply.text = bounce.text;
+  const bool failed = bounce.action == engine::SubmissionBounce::Action::kFailed;
+  return NewsOf(submission.id, target.address.empty() ? named : target.address,
+                failed ? SubmissionNews::Kind::kBounced : SubmissionNews::Kind::kDelayed, reply);
 }
 
 }  // namespace mailstead::rules

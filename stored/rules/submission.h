@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "stored/engine/change.h"
 #include "stored/engine/submission.h"
 #include "stored/rules/new_message.h"
 #include "stored/rules/queue.h"
@@ -44,5 +45,12 @@ std::vector<std::string> NamesOf(const engine::Submission& submission, const eng
 std::string ReportedName(absl::string_view address);
 // Whether a bounce changes an outcome, and then changes it.
 bool Note(const engine::SubmissionBounce& bounce, engine::SubmissionOutcome& outcome);
+
+// What the change feed tells: a recipient has left the queue; or waits for its next try; or a notification speaks of a target.
+engine::SubmissionNews NewsOf(const std::string& submission, const engine::QueuedRecipient& recipient,
+                              const engine::SubmissionOutcome& outcome);
+engine::SubmissionNews DeferralNews(const std::string& submission, const engine::QueuedRecipient& recipient);
+engine::SubmissionNews BounceNews(const engine::Submission& submission, const engine::SubmissionTarget& target,
+                                  const engine::SubmissionBounce& bounce);
 
 }  // namespace mailstead::rules

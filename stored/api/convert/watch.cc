@@ -56,6 +56,8 @@ v1::SubmissionEvent::Outcome OutcomeOf(engine::SubmissionNews::Kind kind) {
       return v1::SubmissionEvent::OUTCOME_CANCELLED;
     case engine::SubmissionNews::Kind::kBounced:
       return v1::SubmissionEvent::OUTCOME_BOUNCED;
+    case engine::SubmissionNews::Kind::kDelayed:
+      return v1::SubmissionEvent::OUTCOME_DELAYED;
   }
   return v1::SubmissionEvent::OUTCOME_UNSPECIFIED;
 }

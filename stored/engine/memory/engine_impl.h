@@ -378,6 +378,8 @@ class MemoryChanges final : public ChangeEngine {
 
 // Of a recipient that leaves the queue: kept where its message is a submission. Under the state's mutex.
 void RecordOutcome(MemoryShared& shared, const rules::QueueEntry& entry, int32_t number, SubmissionOutcome outcome);
+// For the change feed. Under the state's mutex.
+void NoteNews(MemoryShared& shared, AccountId account, SubmissionNews news);
 // The message of a submission has left the queue.
 void RecordEnd(MemoryShared& shared, const rules::QueueEntry& entry);
 // Makes room for one more of its account. The errors of NewSubmission::most_kept.

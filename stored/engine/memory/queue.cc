@@ -8,6 +8,7 @@
 #include "absl/functional/function_ref.h"
 #include "common/base/status.h"
 #include "stored/engine/memory/engine_impl.h"
+#include "stored/rules/lane.h"
 #include "stored/rules/submission.h"
 #include "stored/rules/times.h"
 
@@ -57,6 +58,10 @@ class Step {
   // Destinations of a site for which something waits, the one that has waited longest first.
   std::vector<std::pair<absl::Time, std::string>> PlacesOf(const std::string& site) const;
   void EndRecipient(QueueId message, int32_t number, SubmissionOutcome outcome, QueueChange& change);
+  // Of a submission's message, for the change feed.
+  void NoteNews(const rules::QueueEntry& entry, SubmissionNews news) {
+    engine::NoteNews(shared_, rules::AccountOfLane(entry.lane).value_or(AccountId()), std::move(news));
+  }
   absl::StatusOr<DeliveredHere> TryHere(QueueId id, int32_t number);
 
   MemoryShared& shared_;
@@ -252,8 +257,10 @@ void Step::Forget() {
 
 void Step::EndRecipient(QueueId message, int32_t number, SubmissionOutcome outcome, QueueChange& change) {
   const auto it = queue_.messages.find(message);
-  RecordOutcome(shared_, it->second.entry, number, std::move(outcome));
   const QueuedRecipient& recipient = it->second.recipients.at(number).recipient;
+  const rules::QueueEntry& entry = it->second.entry;
+  if (!entry.submission.empty()) NoteNews(entry, rules::NewsOf(entry.submission, recipient, outcome));
+  RecordOutcome(shared_, entry, number, std::move(outcome));
   if (!rules::WaitsHere(recipient)) --queue_.destinations.at(recipient.destination).recipient_count;
   it->second.recipients.erase(number);
   it->second.copies.erase(number);
@@ -286,6 +293,9 @@ QueueChange Step::Report(const QueueReport& report, bool& tell) {
         if (rules::IsFree(kept->recipient)) {
           rules::AddWaiting(queue_.destinations.at(kept->recipient.destination),
                             kept->recipient.next_attempt_time);
+        }
+        if (const rules::QueueEntry& entry = queue_.messages.at(report.message).entry; !entry.submission.empty()) {
+          NoteNews(entry, rules::DeferralNews(entry.submission, kept->recipient));
         }
         change.deferred.push_back(outcome.number);
         break;

@@ -55,6 +55,14 @@ void RecordOutcome(MemoryShared& shared, const rules::QueueEntry& entry, int32_t
   if (kept != shared.state().submissions.end()) kept->second.outcomes[number] = std::move(outcome);
 }
 
+void NoteNews(MemoryShared& shared, AccountId account, SubmissionNews news) {
+  FeedChange change;
+  change.kind = ChangeKind::kSubmission;
+  change.account = account;
+  change.submission = std::move(news);
+  shared.Note(std::move(change));
+}
+
 void RecordEnd(MemoryShared& shared, const rules::QueueEntry& entry) {
   if (entry.submission.empty()) return;
   const auto kept = shared.state().submissions.find(entry.submission);
@@ -124,7 +132,9 @@ Task<absl::StatusOr<size_t>> MemorySubmissions::NoteReport(SubmissionReport repo
         const std::vector<std::string> names = rules::NamesOf(found->submission, target);
         for (const SubmissionReport::Recipient& recipient : report.recipients) {
           const bool is_of = std::find(names.begin(), names.end(), recipient.address) != names.end();
-          if (is_of && rules::Note(recipient.bounce, outcome)) ++count;
+          if (!is_of || !rules::Note(recipient.bounce, outcome)) continue;
+          NoteNews(shared_, report.account, rules::BounceNews(found->submission, target, *outcome.bounce));
+          ++count;
         }
       }
     }

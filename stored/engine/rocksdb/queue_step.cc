@@ -13,6 +13,7 @@
 #include "stored/engine/rocksdb/submission_records.h"
 #include "stored/rules/destination.h"
 #include "stored/rules/queue.h"
+#include "stored/rules/lane.h"
 #include "stored/rules/submission.h"
 #include "stored/rules/times.h"
 
@@ -621,11 +622,23 @@ absl::Status QueueStep::AskStaleAnew(const std::string& site) {
   return absl::OkStatus();
 }
 
+void QueueStep::NoteNews(const Message& message, SubmissionNews news) {
+  ChangeRecord change;
+  change.kind = ChangeKind::kSubmission;
+  change.account = rules::AccountOfLane(message.record.entry.lane).value_or(AccountId());
+  change.submission = std::move(news);
+  batch_.Note(std::move(change));
+}
+
 absl::Status QueueStep::EndRecipient(QueueId id, Message& message, const rules::QueueRecipient& kept,
                                      absl::FunctionRef<SubmissionOutcome()> outcome, QueueChange& change) {
   const QueuedRecipient& recipient = kept.recipient;
   const std::string& submission = message.record.entry.submission;
-  if (!submission.empty()) RecordOutcome(batch_, submission, recipient.number, outcome());
+  if (!submission.empty()) {
+    const SubmissionOutcome ended = outcome();
+    RecordOutcome(batch_, submission, recipient.number, ended);
+    NoteNews(message, rules::NewsOf(submission, recipient, ended));
+  }
   if (rules::IsFree(recipient)) RETURN_IF_ERROR(RemoveFree(id, message, recipient));
   if (recipient.in_flight) --batch_.counters().in_flight_count;
   if (recipient.held) --batch_.counters().held_count;
@@ -677,6 +690,8 @@ absl::StatusOr<QueueChange> QueueStep::Report(const QueueReport& report, bool& t
     rules::Defer(*kept, outcome, now_);
     if (rules::IsFree(kept->recipient)) RETURN_IF_ERROR(AddFree(id, *message, kept->recipient));
     PutRecipient(id, *kept);
+    const std::string& submission = message->record.entry.submission;
+    if (!submission.empty()) NoteNews(*message, rules::DeferralNews(submission, kept->recipient));
     change.deferred.push_back(outcome.number);
   }
   ASSIGN_OR_RETURN(const auto attempt, FindRecord<AttemptRecord>(batch_, kFamily, AttemptKey(report.grant)));

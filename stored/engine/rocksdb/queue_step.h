@@ -105,6 +105,8 @@ class QueueStep {
   // `outcome`: what is kept of it where its message is a submission; of other mail nobody asks.
   absl::Status EndRecipient(QueueId id, Message& message, const rules::QueueRecipient& kept,
                             absl::FunctionRef<SubmissionOutcome()> outcome, QueueChange& change);
+  // Of a submission's message, for the change feed.
+  void NoteNews(const Message& message, SubmissionNews news);
   absl::Status PutBack(const AttemptRecord& attempt, size_t count);
   // `seen`: what its report says; null: its lease has ended.
   absl::Status EndAttempt(QueueGrant grant, const AttemptRecord& attempt, const QueueReport* seen);

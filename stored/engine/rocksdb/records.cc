@@ -948,7 +948,7 @@ void TakeEvent(Decoder& decoder, ChangeRecord& change) {
       int64_t outcome;
       decoder.String(submission.submission_id)
           .String(submission.recipient)
-          .Number(outcome, static_cast<int64_t>(SubmissionNews::Kind::kBounced))
+          .Number(outcome, static_cast<int64_t>(SubmissionNews::Kind::kDelayed))
           .Small(submission.reply_code)
           .String(submission.reply_status)
           .String(submission.reply_text);

@@ -219,6 +219,11 @@ Task<absl::StatusOr<size_t>> RocksDbSubmissions::NoteReport(SubmissionReport rep
         ASSIGN_OR_RETURN(auto outcome, FindRecord<SubmissionOutcome>(batch, kFamily, key));
         if (!outcome.has_value() || !rules::Note(recipient.bounce, *outcome)) continue;
         batch.Put(kFamily, key, Encode(*outcome));
+        ChangeRecord change;
+        change.kind = ChangeKind::kSubmission;
+        change.account = submission->account;
+        change.submission = rules::BounceNews(*submission, submission->targets[i], *outcome->bounce);
+        batch.Note(std::move(change));
         ++count;
       }
     }
