@@ -27,7 +27,7 @@ inline constexpr absl::Duration kCallTimeout = absl::Seconds(30);
 inline constexpr absl::Duration kTransferTimeout = absl::Minutes(10);
 // 500 passwords have to be hashed, slowly on purpose.
 inline constexpr absl::Duration kBatchTimeout = absl::Minutes(5);
-// Reads everything there is. The store takes no deadline of 24 hours or more.
+// Reads everything there is. The store ends a streaming call after 24 hours.
 inline constexpr absl::Duration kVerifyTimeout = absl::Hours(23);
 
 // Thread-safe, but for the streams.

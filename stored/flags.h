@@ -74,6 +74,9 @@ struct Flags {
 
   uint32_t scram_iterations = 15'000;
   absl::Duration credential_cache_ttl = absl::Seconds(60);
+  // Of streaming calls: without a deadline, and whatever theirs.
+  absl::Duration stream_time = absl::Hours(1);
+  absl::Duration max_stream_time = absl::Hours(24);
   ThrottleOptions throttle;
 
   size_t block_cache_bytes = size_t{64} << 20;

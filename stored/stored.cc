@@ -165,7 +165,8 @@ struct Stored::Parts {
       : flags(given),
         tokens(TokenFilesOf(flags), callers),
         metrics(*registry),
-        admission(callers, metrics, Clock::System()) {}
+        admission(callers, metrics, Clock::System(),
+                  {.stream_time = flags.stream_time, .max_stream_time = flags.max_stream_time}) {}
 
   void Open();
 

@@ -73,12 +73,19 @@ std::optional<absl::Duration> UsualRetryDelay(absl::StatusCode code, absl::strin
 
 }  // namespace
 
+absl::string_view CutText(absl::string_view text, size_t max_bytes) {
+  if (text.size() <= max_bytes) return text;
+  while (max_bytes > 0 && (static_cast<unsigned char>(text[max_bytes]) & 0xc0) == 0x80) --max_bytes;
+  return text.substr(0, max_bytes);
+}
+
 absl::Status WithMetadata(absl::Status status, absl::string_view key, absl::string_view value) {
   std::vector<std::pair<std::string, std::string>> metadata = MetadataOf(status);
+  key = CutText(key, kMaxMetadataKeyBytes);
   const auto place =
       std::lower_bound(metadata.begin(), metadata.end(), key,
                        [](const auto& entry, absl::string_view wanted) { return entry.first < wanted; });
-  std::string kept(value.substr(0, kMaxMetadataValueBytes));
+  std::string kept(CutText(value, kMaxMetadataValueBytes));
   if (place != metadata.end() && place->first == key) {
     place->second = std::move(kept);
   } else if (metadata.size() < kMaxMetadata) {

@@ -19,12 +19,13 @@ namespace mailstead {
 
 // An error goes through gRPC's trailers, of which a client takes 8 KiB in all.
 inline constexpr size_t kMaxMetadata = 8;
-inline constexpr size_t kMaxMetadataValueBytes = 256;
+inline constexpr size_t kMaxMetadataKeyBytes = 64;
+inline constexpr size_t kMaxMetadataValueBytes = 128;
 // More are counted.
 inline constexpr size_t kMaxViolations = 100;
 
-// A fact about the error: ("scope", "mail.read"). Keys are lower case with underscores. The last value of a key counts;
-// beyond kMaxMetadata keys new ones are left out, and a longer value is cut.
+// A fact about the error: ("scope", "mail.read"). Keys are lower case with underscores, and ours. The last value of a key
+// counts; beyond kMaxMetadata keys new ones are left out, and a longer value is cut. Both are UTF-8.
 absl::Status WithMetadata(absl::Status status, absl::string_view key, absl::string_view value);
 // Sorted by key.
 std::vector<std::pair<std::string, std::string>> MetadataOf(const absl::Status& status);
@@ -36,6 +37,9 @@ std::optional<absl::Duration> RetryDelayOf(const absl::Status& status);
 // The same error; one that has no delay gets the usual one of its reason, where waiting helps whoever called: of a store
 // that is away or busy, a full disk, a maildrop that somebody holds.
 absl::Status WithUsualRetryDelay(absl::Status status);
+
+// At most `max_bytes` of UTF-8 text, cut between characters.
+absl::string_view CutText(absl::string_view text, size_t max_bytes);
 
 // A field that is wrong.
 struct FieldViolation {

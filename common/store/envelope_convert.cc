@@ -3,6 +3,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/details.h"
 #include "common/base/reason.h"
 #include "common/base/status.h"
 
@@ -93,6 +94,7 @@ void ToProto(const Envelope& envelope, v1::Envelope& to) {
 
 absl::StatusOr<Envelope> FromProto(const v1::Envelope& envelope) {
   Envelope result;
+  Violations wrong;
   result.delivery_id = envelope.delivery_id();
   result.reverse_path = envelope.reverse_path();
   result.recipients.reserve(envelope.recipients_size());
@@ -101,11 +103,11 @@ absl::StatusOr<Envelope> FromProto(const v1::Envelope& envelope) {
     entry.address = recipient.address();
     entry.original_recipient = recipient.dsn_original_recipient();
     if (recipient.dsn_notify().empty()) continue;
-    ASSIGN_OR_RETURN(entry.notify,
-                     NotifyOf(recipient, absl::StrCat("envelope.recipients[", result.recipients.size() - 1,
-                                                      "].dsn_notify")));
+    entry.notify = wrong.Take(NotifyOf(
+        recipient, absl::StrCat("envelope.recipients[", result.recipients.size() - 1, "].dsn_notify")));
   }
-  ASSIGN_OR_RETURN(result.dsn_return, FromProto(envelope.dsn_return()));
+  result.dsn_return = wrong.Take(FromProto(envelope.dsn_return()));
+  RETURN_IF_ERROR(wrong.Result());
   result.dsn_envelope_id = envelope.dsn_envelope_id();
   result.eight_bit_mime = envelope.eight_bit_mime();
   result.smtputf8 = envelope.smtputf8();

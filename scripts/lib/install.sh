@@ -7,7 +7,7 @@ packages_build() {
     ccache cmake g++ mold ninja-build pkg-config \
     libabsl-dev libargon2-dev libasio-dev libc-ares-dev libcivetweb-dev libcrypt-dev libcurl4-openssl-dev libgmock-dev \
     libgrpc++-dev libgsasl-dev libgtest-dev libidn2-dev nettle-dev libprotobuf-dev librocksdb-dev libspdlog-dev libssl-dev \
-    libzstd-dev prometheus-cpp-dev protobuf-compiler protobuf-compiler-grpc
+    libzstd-dev prometheus-cpp-dev protobuf-compiler protobuf-compiler-grpc zlib1g-dev
 }
 
 # What scripts/run uses beside them.
@@ -27,6 +27,8 @@ packages_test() {
     python3 python3-dkim python3-grpc-tools python3-grpcio python3-nacl python3-pip python3-protobuf python3-spf
   # Node.js from elsewhere than Debian brings its own npm and does not go together with Debian's.
   command -v npm >/dev/null 2>&1 || echo npm
+  # For grpcurl and its like, which Debian has not.
+  command -v go >/dev/null 2>&1 || echo golang-go
 }
 
 # install_packages NAME...: installs those that are missing, as root or with sudo. Touches nothing when none is.

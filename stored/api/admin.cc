@@ -83,17 +83,16 @@ size_t SizeOf(const engine::LockInfo& lock) {
 // Those that hold a maildrop, behind the page before.
 Task<absl::StatusOr<Gathered<engine::LockInfo>>> GatherSessions(Environment& environment,
                                                                 const v1::ListSessionsRequest& request) {
-  CO_ASSIGN_OR_RETURN(const size_t page_size, CheckPageSize(request.page_size()));
-  CO_ASSIGN_OR_RETURN(const std::string token, ReadPageToken(kSessionsListing, request.page_token()));
+  CO_ASSIGN_OR_RETURN(PageStart start, ReadPage(kSessionsListing, request.page_size(), request.page_token()));
   AccountId after;
-  if (!token.empty() && !absl::SimpleAtoi(token, &after.value)) {
+  if (!start.after.empty() && !absl::SimpleAtoi(start.after, &after.value)) {
     co_return FieldError("page_token", "must be the next_page_token of the page before");
   }
   const auto list = [&environment](AccountId behind, size_t limit) {
     return environment.core.maildrops.ListLocks(behind, limit);
   };
   const auto key = [](const engine::LockInfo& lock) { return lock.account; };
-  co_return co_await Gather<engine::LockInfo>(after, page_size, list, key, SizeOf);
+  co_return co_await Gather<engine::LockInfo>(after, start.size, list, key, SizeOf);
 }
 
 // The one that holds this account's maildrop, if there is one.
@@ -187,13 +186,12 @@ Task<absl::Status> EndSession(Environment& environment, rpc::Call& call, const v
 
 Task<absl::Status> ListLockouts(Environment& environment, rpc::Call&, const v1::ListLockoutsRequest& request,
                                 v1::ListLockoutsResponse& response) {
-  CO_ASSIGN_OR_RETURN(const size_t page_size, CheckPageSize(request.page_size()));
-  CO_ASSIGN_OR_RETURN(const std::string after, ReadPageToken(kLockoutsListing, request.page_token()));
+  CO_ASSIGN_OR_RETURN(PageStart start, ReadPage(kLockoutsListing, request.page_size(), request.page_token()));
   // All of a page at once, and by another thread, since every count is looked at; each item is small.
-  const auto list = [&] { return environment.core.throttle.List(after, page_size + 1); };
+  const auto list = [&] { return environment.core.throttle.List(start.after, start.size + 1); };
   CO_ASSIGN_OR_RETURN(std::vector<Lockout> lockouts,
                       co_await Offload(environment.core.hash_pool, environment.core.executor, list));
-  if (lockouts.size() > page_size) {
+  if (lockouts.size() > start.size) {
     lockouts.pop_back();
     response.set_next_page_token(MakePageToken(kLockoutsListing, KeyOf(lockouts.back())));
   }

@@ -1,6 +1,5 @@
 #include "stored/api/admission.h"
 
-#include <algorithm>
 #include <memory>
 #include <string>
 
@@ -25,7 +24,7 @@ std::shared_ptr<const rpc::Caller> Admission::Identify(const rpc::Credentials& c
 absl::Status Admission::Admit(rpc::ServedCall& call) {
   RETURN_IF_ERROR(CheckCaller(call));
   RETURN_IF_ERROR(TakePlace(call));
-  RETURN_IF_ERROR(CheckDeadline(call));
+  LimitTime(call);
   if (call.revision().empty()) return absl::OkStatus();
   int revision = 0;
   if (!absl::SimpleAtoi(call.revision(), &revision)) {
@@ -73,17 +72,14 @@ absl::Status Admission::TakePlace(const rpc::ServedCall& call) {
   return absl::OkStatus();
 }
 
-absl::Status Admission::CheckDeadline(rpc::ServedCall& call) const {
-  if (call.method().roles == 0) return absl::OkStatus();
+void Admission::LimitTime(rpc::ServedCall& call) const {
   if (call.method().shape == rpc::Shape::kUnary || call.door() == rpc::Door::kBatch) {
-    call.set_deadline(std::min(call.deadline(), call.began() + options_.max_unary_time));
-    return absl::OkStatus();
+    call.LimitTo(call.began() + options_.max_unary_time);
+  } else if (call.deadline() == absl::InfiniteFuture() && !call.method().long_lived) {
+    call.LimitTo(call.began() + options_.stream_time);
+  } else {
+    call.LimitTo(call.began() + options_.max_stream_time);
   }
-  // gRPC rounds what it sends: a day may arrive as ten minutes more.
-  if (call.deadline() > call.began() + options_.max_stream_time + absl::Minutes(30)) {
-    return FieldError("deadline", "a streaming call must have one, at most 24 hours ahead");
-  }
-  return absl::OkStatus();
 }
 
 void Admission::Ended(const rpc::ServedCall& call, const absl::Status& status) {

@@ -5,8 +5,8 @@
 // batch have no place of their own: what they hold is bounded by their stream.
 //
 // A call in a batch or of a unary method has max_unary_time, or less by a deadline of its own: what waited longer is not
-// begun. A streaming call of a known caller must have a deadline, at most max_stream_time ahead (INVALID_ARGUMENT
-// "deadline"), since gRPC ends a stream by its own deadline only.
+// begun. A streaming call has stream_time unless it brings a deadline, and max_stream_time at most; one that is there to
+// stay has the latter without asking.
 //
 // A front-end that says which revision of mailstead.frontend.v1 it speaks must say one that is served.
 #pragma once
@@ -28,6 +28,7 @@ namespace mailstead::stored {
 
 struct AdmissionOptions {
   absl::Duration max_unary_time = absl::Minutes(1);
+  absl::Duration stream_time = absl::Hours(1);
   absl::Duration max_stream_time = absl::Hours(24);
   size_t max_unknown_calls = 256;
   size_t max_unknown_calls_of_connection = 64;
@@ -51,7 +52,7 @@ class Admission final : public rpc::Admission {
   absl::Status CheckCaller(const rpc::ServedCall& call);
   // Counts the call among those under way. ResourceExhausted with kReasonBusy: there are too many.
   absl::Status TakePlace(const rpc::ServedCall& call);
-  absl::Status CheckDeadline(rpc::ServedCall& call) const;
+  void LimitTime(rpc::ServedCall& call) const;
 
   const Callers& callers_;
   Metrics& metrics_;

@@ -97,14 +97,13 @@ Task<absl::Status> CreateBackup(Environment& environment, rpc::Call& call,
 
 Task<absl::Status> ListBackups(Environment& environment, rpc::Call&, const v1::ListBackupsRequest& request,
                                v1::ListBackupsResponse& response) {
-  CO_ASSIGN_OR_RETURN(const size_t page_size, CheckPageSize(request.page_size()));
-  CO_ASSIGN_OR_RETURN(const std::string after, ReadPageToken(kListing, request.page_token()));
+  CO_ASSIGN_OR_RETURN(PageStart start, ReadPage(kListing, request.page_size(), request.page_token()));
   const auto list = [&environment](std::string behind, size_t limit) {
     return environment.core.engine.backups().List(std::move(behind), limit);
   };
   const auto key = [](const engine::Backup& backup) { return backup.name; };
   const absl::StatusOr<Gathered<engine::Backup>> page =
-      co_await Gather<engine::Backup>(after, page_size, list, key, SizeOf);
+      co_await Gather<engine::Backup>(start.after, start.size, list, key, SizeOf);
   if (!page.ok()) co_return Explain(page.status());
   if (page->more) response.set_next_page_token(MakePageToken(kListing, page->items.back().name));
   for (const engine::Backup& backup : page->items) ToProto(backup, *response.add_backups());

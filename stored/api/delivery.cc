@@ -67,7 +67,7 @@ Task<absl::Status> SettleDelivery(Environment& environment, rpc::Call& call,
     response.set_outcome(v1::SettleDeliveryResponse::OUTCOME_STORED);
     ToProto(settlement.receipt->deliver_time, *response.mutable_deliver_time());
   } else {
-    obs::LogInfo("delivery_voided", {{"session", call.session_id()}, {"delivery", request.delivery_id()}});
+    obs::LogInfo("delivery_voided", {{"session", call.session_id()}, {"trace", call.trace_id()}, {"delivery", request.delivery_id()}});
     response.set_outcome(v1::SettleDeliveryResponse::OUTCOME_VOID);
   }
   co_return absl::OkStatus();

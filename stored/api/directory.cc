@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/details.h"
 #include "common/base/reason.h"
 #include "common/base/status.h"
 #include "common/rpc/errors.h"
@@ -57,8 +58,10 @@ absl::Status Changed(rpc::Call& call, const absl::StatusOr<engine::Account>& acc
 Task<absl::Status> CreateDomain(Environment& environment, rpc::Call& call,
                                 const v1::CreateDomainRequest& request, v1::Domain& response) {
   call.SetTarget(absl::StrCat("domain ", request.domain().name()));
-  CO_ASSIGN_OR_RETURN(const bool plus_addressing, FromProto(request.domain().plus_addressing(), true));
-  co_return Give(co_await environment.core.directory.CreateDomain(request.domain().name(), plus_addressing),
+  Violations wrong;
+  const bool plus_addressing = wrong.Take(FromProto(request.domain().plus_addressing(), true));
+  co_return Give(co_await environment.core.directory.CreateDomain(request.domain().name(), plus_addressing,
+                                                                  std::move(wrong)),
                  response);
 }
 
@@ -80,15 +83,16 @@ Task<absl::Status> ListDomains(Environment& environment, rpc::Call&, const v1::L
 Task<absl::Status> UpdateDomain(Environment& environment, rpc::Call& call,
                                 const v1::UpdateDomainRequest& request, v1::Domain& response) {
   call.SetTarget(absl::StrCat("domain ", request.domain().name()));
-  CO_RETURN_IF_ERROR(CheckMask(request.update_mask(), {"plus_addressing"}));
+  Violations wrong;
+  wrong.Add(CheckMask(request.update_mask(), {"plus_addressing"}));
   if (request.domain().plus_addressing() == v1::PLUS_ADDRESSING_UNSPECIFIED) {
-    co_return FieldError("domain.plus_addressing", "must be set");
+    wrong.Add("domain.plus_addressing", "must be set");
   }
-  CO_ASSIGN_OR_RETURN(const bool plus_addressing, FromProto(request.domain().plus_addressing(), true));
-  CO_ASSIGN_OR_RETURN(const int64_t version, ReadEtag(request.domain().etag()));
-  co_return Give(
-      co_await environment.core.directory.UpdateDomain(request.domain().name(), version, plus_addressing),
-      response);
+  const bool plus_addressing = wrong.Take(FromProto(request.domain().plus_addressing(), true));
+  const int64_t version = wrong.Take(ReadEtag(request.domain().etag()));
+  co_return Give(co_await environment.core.directory.UpdateDomain(request.domain().name(), version,
+                                                                  plus_addressing, std::move(wrong)),
+                 response);
 }
 
 Task<absl::Status> DeleteDomain(Environment& environment, rpc::Call& call,
@@ -129,7 +133,7 @@ Task<absl::Status> BatchCreateAccounts(Environment& environment, rpc::Call& call
                         co_await environment.core.directory.CreateAccounts(std::move(accounts)));
     for (size_t i = 0; i < created.size(); ++i) results[places[i]] = created[i].status();
   }
-  for (const absl::Status& result : results) rpc::ToProto(WithAnyReason(result), *response.add_results());
+  for (const absl::Status& result : results) rpc::ToProto(result, *response.add_results());
   co_return absl::OkStatus();
 }
 
@@ -154,7 +158,7 @@ Task<absl::Status> ListAccounts(Environment& environment, rpc::Call&, const v1::
 Task<absl::Status> UpdateAccount(Environment& environment, rpc::Call& call,
                                  const v1::UpdateAccountRequest& request, v1::Account& response) {
   call.SetTarget(absl::StrCat("account ", request.account()));
-  CO_ASSIGN_OR_RETURN(AccountUpdate update, FromProto(request));
+  AccountUpdate update = FromProto(request);
   const auto updated = co_await environment.core.directory.UpdateAccount(std::move(update));
   CO_RETURN_IF_ERROR(Changed(call, updated));
   co_return co_await GiveAccount(environment, *updated, response);
@@ -211,12 +215,13 @@ Task<absl::Status> ListAliases(Environment& environment, rpc::Call&, const v1::L
 Task<absl::Status> UpdateAlias(Environment& environment, rpc::Call& call,
                                const v1::UpdateAliasRequest& request, v1::Alias& response) {
   call.SetTarget(absl::StrCat("alias ", request.alias().address()));
-  CO_RETURN_IF_ERROR(CheckMask(request.update_mask(), {"targets"}));
-  CO_ASSIGN_OR_RETURN(const int64_t version, ReadEtag(request.alias().etag()));
+  Violations wrong;
+  wrong.Add(CheckMask(request.update_mask(), {"targets"}));
+  const int64_t version = wrong.Take(ReadEtag(request.alias().etag()));
   std::vector<std::string> targets = TargetsOf(request.alias());
-  co_return Give(
-      co_await environment.core.directory.UpdateAlias(request.alias().address(), version, std::move(targets)),
-      response);
+  co_return Give(co_await environment.core.directory.UpdateAlias(request.alias().address(), version,
+                                                                 std::move(targets), std::move(wrong)),
+                 response);
 }
 
 Task<absl::Status> DeleteAlias(Environment& environment, rpc::Call& call,

@@ -23,7 +23,8 @@ constexpr size_t kMaxServiceNameBytes = 256;
 void Health::AddTo(rpc::MethodTable& methods) {
   for (const std::string& service : methods.Services()) services_.insert(service);
   methods.Add(rpc::Bind({.name = "grpc.health.v1.Health/Check", .counted = false}, *this, &Health::Check));
-  methods.Add(rpc::Bind({.name = "grpc.health.v1.Health/Watch", .counted = false}, *this, &Health::Watch));
+  methods.Add(rpc::Bind({.name = "grpc.health.v1.Health/Watch", .long_lived = true, .counted = false}, *this,
+                        &Health::Watch));
 }
 
 void Health::SetServing(bool serving) {

@@ -53,10 +53,10 @@ void LogOpen(const rpc::Call& call, AccountId account, const absl::StatusOr<engi
   if (!opened.ok()) {
     obs::LogInfo(
         "maildrop_refused",
-        {{"session", call.session_id()}, {"mailbox", account.value}, {"error", opened.status().ToString()}});
+        {{"session", call.session_id()}, {"trace", call.trace_id()}, {"mailbox", account.value}, {"error", opened.status().ToString()}});
     return;
   }
-  obs::LogInfo("maildrop_opened", {{"session", call.session_id()},
+  obs::LogInfo("maildrop_opened", {{"session", call.session_id()}, {"trace", call.trace_id()},
                                    {"mailbox", account.value},
                                    {"token", opened->token.value},
                                    {"messages", opened->entries.size()},
@@ -75,7 +75,7 @@ void LogCommit(Environment& environment, const rpc::Call& call, AccountId accoun
                const v1::CommitMaildropRequest& request,
                const absl::StatusOr<engine::CommittedMaildrop>& committed) {
   if (!committed.ok()) {
-    obs::LogWarning("maildrop_commit_refused", {{"session", call.session_id()},
+    obs::LogWarning("maildrop_commit_refused", {{"session", call.session_id()}, {"trace", call.trace_id()},
                                                 {"mailbox", account.value},
                                                 {"token", token.value},
                                                 {"error", committed.status().ToString()}});
@@ -83,7 +83,7 @@ void LogCommit(Environment& environment, const rpc::Call& call, AccountId accoun
   }
   environment.counter.CountCommit(committed->deleted_count);
   obs::LogInfo("maildrop_committed",
-               {{"session", call.session_id()},
+               {{"session", call.session_id()}, {"trace", call.trace_id()},
                 {"mailbox", account.value},
                 {"token", token.value},
                 {"deleted", committed->deleted_count},

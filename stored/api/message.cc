@@ -66,7 +66,7 @@ std::string FirstRecipients(const Envelope& envelope) {
 void LogTaken(Environment& environment, const rpc::Call& call, const Intake& intake,
               const std::string& client_address, const Taken& taken) {
   environment.counter.CountDelivery(taken.mailbox_count, intake.size_bytes(), taken.receipt.already_stored);
-  obs::LogInfo("delivered", {{"session", call.session_id()},
+  obs::LogInfo("delivered", {{"session", call.session_id()}, {"trace", call.trace_id()},
                              {"delivery", intake.envelope().delivery_id},
                              {"from", ShownReversePath(intake.envelope())},
                              {"to", FirstRecipients(intake.envelope())},
@@ -92,7 +92,7 @@ void LogTaken(Environment& environment, const rpc::Call& call, const Intake& int
     const PassedOver& targets = by.targets;
     environment.counter.CountPassedOver(targets.unknown_count, targets.disabled_count);
     obs::LogWarning("passed_over",
-                    {{"session", call.session_id()},
+                    {{"session", call.session_id()}, {"trace", call.trace_id()},
                      {"delivery", intake.envelope().delivery_id},
                      {"recipient", by.recipient},
                      {"count", targets.unknown_count + targets.disabled_count},
@@ -101,7 +101,7 @@ void LogTaken(Environment& environment, const rpc::Call& call, const Intake& int
 }
 
 void LogNotTaken(const rpc::Call& call, const Intake& intake, const absl::Status& status) {
-  obs::LogInfo("delivery_refused", {{"session", call.session_id()},
+  obs::LogInfo("delivery_refused", {{"session", call.session_id()}, {"trace", call.trace_id()},
                                     {"delivery", intake.envelope().delivery_id},
                                     {"from", ShownReversePath(intake.envelope())},
                                     {"to", FirstRecipients(intake.envelope())},

@@ -59,6 +59,8 @@ enum Trait : unsigned {
   kAudited = 2,
   // Not counted in metrics.
   kUncounted = 4,
+  // A stream that is there to stay, as a watch (rpc::Method).
+  kLongLived = 8,
 };
 
 rpc::Method Row(std::string name, unsigned roles, size_t cost_bytes, unsigned traits) {
@@ -69,6 +71,7 @@ rpc::Method Row(std::string name, unsigned roles, size_t cost_bytes, unsigned tr
   method.batched = (traits & kBatched) != 0;
   method.audited = (traits & kAudited) != 0;
   method.counted = (traits & kUncounted) == 0;
+  method.long_lived = (traits & kLongLived) != 0;
   return method;
 }
 

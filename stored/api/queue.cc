@@ -157,15 +157,15 @@ Task<absl::Status> ChangeQueuedMessages(Environment& environment, rpc::Call& cal
 
 Task<absl::Status> ListDestinations(Environment& environment, rpc::Call&, const v1::ListDestinationsRequest& request,
                                     v1::ListDestinationsResponse& response) {
-  CO_ASSIGN_OR_RETURN(const size_t page_size, CheckPageSize(request.page_size()));
-  CO_ASSIGN_OR_RETURN(const std::string after, ReadPageToken(kDestinationsListing, request.page_token()));
+  CO_ASSIGN_OR_RETURN(PageStart start,
+                      ReadPage(kDestinationsListing, request.page_size(), request.page_token()));
   const auto list = [&environment](std::string behind, size_t limit) {
     return environment.core.engine.queue().ListDestinations(std::move(behind), limit);
   };
   const auto key = [](const engine::QueueDestination& destination) { return destination.name; };
   const auto size = [](const engine::QueueDestination& destination) { return SizeOf(destination); };
   const absl::StatusOr<Gathered<engine::QueueDestination>> page =
-      co_await Gather<engine::QueueDestination>(after, page_size, list, key, size);
+      co_await Gather<engine::QueueDestination>(start.after, start.size, list, key, size);
   if (!page.ok()) co_return page.status();
   if (page->more) response.set_next_page_token(MakePageToken(kDestinationsListing, page->items.back().name));
   for (const engine::QueueDestination& destination : page->items) ToProto(destination, *response.add_destinations());

@@ -30,11 +30,10 @@ size_t SizeOf(const engine::Alias& alias) {
 // One page of a listing: `list(after, limit)` gives items, `key(item)` what the next page begins after.
 template <typename T, typename List, typename Key>
 Task<absl::StatusOr<Page<T>>> ListPage(std::string listing, PageRequest request, List list, Key key) {
-  CO_ASSIGN_OR_RETURN(const size_t page_size, CheckPageSize(request.page_size));
-  CO_ASSIGN_OR_RETURN(std::string after, ReadPageToken(listing, request.page_token));
+  CO_ASSIGN_OR_RETURN(PageStart start, ReadPage(listing, request.page_size, request.page_token));
   const auto size = [](const T& item) { return SizeOf(item); };
   CO_ASSIGN_OR_RETURN(Gathered<T> gathered,
-                      co_await Gather<T>(std::move(after), page_size, std::move(list), key, size));
+                      co_await Gather<T>(std::move(start.after), start.size, std::move(list), key, size));
   Page<T> page;
   if (gathered.more) page.next_page_token = MakePageToken(listing, key(gathered.items.back()));
   page.items = std::move(gathered.items);
@@ -48,23 +47,21 @@ std::string AddressKey(const T& item) {
   return checked.ok() ? checked->key : item.address;
 }
 
-absl::StatusOr<std::vector<std::string>> CheckTargets(const std::vector<std::string>& targets) {
-  if (targets.empty() || targets.size() > kMaxAliasTargets) {
-    return FieldError("alias.targets", "must be 1 to 1000 addresses");
-  }
+std::vector<std::string> CheckTargets(const std::vector<std::string>& targets, Violations& wrong) {
   std::vector<std::string> checked;
+  if (targets.empty() || targets.size() > kMaxAliasTargets) {
+    wrong.Add("alias.targets", "must be 1 to 1000 addresses");
+    return checked;
+  }
   for (size_t i = 0; i < targets.size(); ++i) {
-    ASSIGN_OR_RETURN(DirectoryAddress target,
-                     CheckAddress(absl::StrCat("alias.targets[", i, "]"), targets[i]));
-    checked.push_back(std::move(target.address));
+    checked.push_back(wrong.Take(CheckAddress(absl::StrCat("alias.targets[", i, "]"), targets[i])).address);
   }
   return checked;
 }
 
-absl::Status CheckQuota(int64_t bytes, int64_t messages, absl::string_view field) {
-  if (bytes < 0) return FieldError(absl::StrCat(field, ".bytes"), "must not be negative");
-  if (messages < 0) return FieldError(absl::StrCat(field, ".messages"), "must not be negative");
-  return absl::OkStatus();
+void CheckQuota(int64_t bytes, int64_t messages, absl::string_view field, Violations& wrong) {
+  if (bytes < 0) wrong.Add(absl::StrCat(field, ".bytes"), "must not be negative");
+  if (messages < 0) wrong.Add(absl::StrCat(field, ".messages"), "must not be negative");
 }
 
 absl::Status NoDomain(absl::string_view name) {
@@ -110,9 +107,11 @@ Task<absl::StatusOr<std::string>> Directory::FindFilter(std::string domain) {
   co_return key;
 }
 
-Task<absl::StatusOr<engine::Domain>> Directory::CreateDomain(std::string name, bool plus_addressing) {
+Task<absl::StatusOr<engine::Domain>> Directory::CreateDomain(std::string name, bool plus_addressing,
+                                                             Violations wrong) {
   engine::Domain domain;
-  CO_ASSIGN_OR_RETURN(domain.name, CheckDomainName("domain.name", name));
+  domain.name = wrong.Take(CheckDomainName("domain.name", name));
+  CO_RETURN_IF_ERROR(wrong.Result());
   domain.plus_addressing = plus_addressing;
   domain.create_time = domain.update_time = clock_.Now();
   std::vector<engine::DirectoryEntry> entries;
@@ -137,9 +136,10 @@ Task<absl::StatusOr<Page<engine::Domain>>> Directory::ListDomains(PageRequest pa
 }
 
 Task<absl::StatusOr<engine::Domain>> Directory::UpdateDomain(std::string name, int64_t expected_version,
-                                                             bool plus_addressing) {
+                                                             bool plus_addressing, Violations wrong) {
   engine::DomainChange change;
-  CO_ASSIGN_OR_RETURN(change.name, CheckDomainName("domain.name", name));
+  change.name = wrong.Take(CheckDomainName("domain.name", name));
+  CO_RETURN_IF_ERROR(wrong.Result());
   change.expected_version = expected_version;
   change.plus_addressing = plus_addressing;
   change.time = clock_.Now();
@@ -156,9 +156,11 @@ Task<absl::Status> Directory::DeleteDomain(std::string name, int64_t expected_ve
 
 // All but the hashing, which is what takes time.
 absl::StatusOr<engine::Account> Directory::Prepare(const NewAccount& account) const {
-  ASSIGN_OR_RETURN(DirectoryAddress address, CheckAddress("account.address", account.address));
-  RETURN_IF_ERROR(CheckQuota(account.quota_bytes, account.quota_messages, "account.quota"));
-  RETURN_IF_ERROR(CheckPassword(account.password));
+  Violations wrong = account.wrong;
+  DirectoryAddress address = wrong.Take(CheckAddress("account.address", account.address));
+  CheckQuota(account.quota_bytes, account.quota_messages, "account.quota", wrong);
+  wrong.Add(CheckPassword(account.password));
+  RETURN_IF_ERROR(wrong.Result());
   engine::Account prepared;
   prepared.address = std::move(address.address);
   prepared.disabled = account.disabled;
@@ -261,12 +263,13 @@ Task<absl::StatusOr<Page<engine::Account>>> Directory::ListAccounts(PageRequest 
 
 Task<absl::StatusOr<engine::Account>> Directory::UpdateAccount(AccountUpdate update) {
   engine::AccountChange change;
+  Violations wrong = std::move(update.wrong);
+  wrong.Add(CheckAccountName("account", update.account).status());
   if (update.address.has_value()) {
-    CO_ASSIGN_OR_RETURN(DirectoryAddress address, CheckAddress("update.address", *update.address));
-    change.address = std::move(address.address);
+    change.address = wrong.Take(CheckAddress("update.address", *update.address)).address;
   }
-  CO_RETURN_IF_ERROR(
-      CheckQuota(update.quota_bytes.value_or(0), update.quota_messages.value_or(0), "update.quota"));
+  CheckQuota(update.quota_bytes.value_or(0), update.quota_messages.value_or(0), "update.quota", wrong);
+  CO_RETURN_IF_ERROR(wrong.Result());
   CO_ASSIGN_OR_RETURN(const engine::Account account, co_await GetAccount(std::move(update.account)));
   change.id = account.id;
   change.expected_version = update.expected_version;
@@ -285,7 +288,10 @@ Task<absl::StatusOr<engine::Account>> Directory::UpdateAccount(AccountUpdate upd
 }
 
 Task<absl::StatusOr<engine::Account>> Directory::SetPassword(std::string account, Password password) {
-  CO_RETURN_IF_ERROR(CheckPassword(password));
+  Violations wrong;
+  wrong.Add(CheckAccountName("account", account).status());
+  wrong.Add(CheckPassword(password));
+  CO_RETURN_IF_ERROR(wrong.Result());
   CO_ASSIGN_OR_RETURN(const engine::Account found, co_await GetAccount(std::move(account)));
   const auto hash = [this, &password] { return MakeCredential(password, scram_iterations_); };
   CO_ASSIGN_OR_RETURN(auto credential, co_await Offload(hash_pool_, executor_, hash));
@@ -311,9 +317,11 @@ Task<absl::Status> Directory::DeleteAccount(AccountId account, int64_t expected_
 
 Task<absl::StatusOr<engine::Alias>> Directory::CreateAlias(std::string address,
                                                            std::vector<std::string> targets) {
-  CO_ASSIGN_OR_RETURN(DirectoryAddress checked, CheckAliasAddress("alias.address", address));
+  Violations wrong;
+  DirectoryAddress checked = wrong.Take(CheckAliasAddress("alias.address", address));
   engine::Alias alias;
-  CO_ASSIGN_OR_RETURN(alias.targets, CheckTargets(targets));
+  alias.targets = CheckTargets(targets, wrong);
+  CO_RETURN_IF_ERROR(wrong.Result());
   alias.address = std::move(checked.address);
   alias.create_time = alias.update_time = clock_.Now();
   std::vector<engine::DirectoryEntry> entries;
@@ -340,10 +348,12 @@ Task<absl::StatusOr<Page<engine::Alias>>> Directory::ListAliases(PageRequest pag
 }
 
 Task<absl::StatusOr<engine::Alias>> Directory::UpdateAlias(std::string address, int64_t expected_version,
-                                                           std::vector<std::string> targets) {
-  CO_ASSIGN_OR_RETURN(DirectoryAddress checked, CheckAliasAddress("alias.address", address));
+                                                           std::vector<std::string> targets,
+                                                           Violations wrong) {
+  DirectoryAddress checked = wrong.Take(CheckAliasAddress("alias.address", address));
   engine::AliasChange change;
-  CO_ASSIGN_OR_RETURN(change.targets, CheckTargets(targets));
+  change.targets = CheckTargets(targets, wrong);
+  CO_RETURN_IF_ERROR(wrong.Result());
   change.address = std::move(checked.key);
   change.expected_version = expected_version;
   change.time = clock_.Now();

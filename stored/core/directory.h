@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/base/clock.h"
+#include "common/base/details.h"
 #include "common/base/executor.h"
 #include "common/base/task.h"
 #include "common/base/worker_pool.h"
@@ -39,6 +40,8 @@ struct NewAccount {
   int64_t quota_bytes = 0;
   int64_t quota_messages = 0;
   Password password;
+  // What whoever read the request has found wrong with it already: told together with the rest.
+  Violations wrong;
 };
 
 // A change of the account that `account` names, by its address or id; an absent member stays as it is.
@@ -50,6 +53,8 @@ struct AccountUpdate {
   std::optional<bool> disabled;
   std::optional<int64_t> quota_bytes;
   std::optional<int64_t> quota_messages;
+  // As of NewAccount.
+  Violations wrong;
 };
 
 class Directory {
@@ -64,11 +69,13 @@ class Directory {
         executor_(executor),
         changes_(changes) {}
 
-  Task<absl::StatusOr<engine::Domain>> CreateDomain(std::string name, bool plus_addressing);
+  // All fields that are wrong are told at once, here and below: with `wrong`, what whoever read the request has found already.
+  Task<absl::StatusOr<engine::Domain>> CreateDomain(std::string name, bool plus_addressing,
+                                                    Violations wrong = {});
   Task<absl::StatusOr<engine::Domain>> GetDomain(std::string name);
   Task<absl::StatusOr<Page<engine::Domain>>> ListDomains(PageRequest page);
   Task<absl::StatusOr<engine::Domain>> UpdateDomain(std::string name, int64_t expected_version,
-                                                    bool plus_addressing);
+                                                    bool plus_addressing, Violations wrong = {});
   Task<absl::Status> DeleteDomain(std::string name, int64_t expected_version);
 
   Task<absl::StatusOr<engine::Account>> CreateAccount(NewAccount account);
@@ -86,7 +93,7 @@ class Directory {
   Task<absl::StatusOr<engine::Alias>> GetAlias(std::string address);
   Task<absl::StatusOr<Page<engine::Alias>>> ListAliases(PageRequest page, std::string domain);
   Task<absl::StatusOr<engine::Alias>> UpdateAlias(std::string address, int64_t expected_version,
-                                                  std::vector<std::string> targets);
+                                                  std::vector<std::string> targets, Violations wrong = {});
   Task<absl::Status> DeleteAlias(std::string address, int64_t expected_version);
 
  private:

@@ -153,15 +153,14 @@ Task<absl::StatusOr<Page<DkimDomain>>> DkimKeys::List(std::string domain, PageRe
     page.items.push_back(std::move(only));
     co_return page;
   }
-  CO_ASSIGN_OR_RETURN(const size_t page_size, CheckPageSize(request.page_size));
-  CO_ASSIGN_OR_RETURN(std::string after, ReadPageToken(kListing, request.page_token));
+  CO_ASSIGN_OR_RETURN(PageStart start, ReadPage(kListing, request.page_size, request.page_token));
   const auto list = [this](std::string from, size_t limit) {
     return engine_.List(std::move(from), limit, /*only_pending=*/false);
   };
   const auto key = [](const DkimDomain& each) { return each.name; };
   const auto size = [](const DkimDomain& each) { return SizeOf(each); };
   CO_ASSIGN_OR_RETURN(Gathered<DkimDomain> gathered,
-                      co_await Gather<DkimDomain>(std::move(after), page_size, list, key, size));
+                      co_await Gather<DkimDomain>(std::move(start.after), start.size, list, key, size));
   if (gathered.more) page.next_page_token = MakePageToken(kListing, gathered.items.back().name);
   page.items = std::move(gathered.items);
   co_return page;

@@ -4,6 +4,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/details.h"
 #include "common/base/reason.h"
 #include "stored/core/digest.h"
 #include "stored/core/limits.h"
@@ -46,6 +47,15 @@ absl::StatusOr<std::string> ReadPageToken(absl::string_view listing, absl::strin
     return FieldError("page_token", "belongs to another listing or filter");
   }
   return after;
+}
+
+absl::StatusOr<PageStart> ReadPage(absl::string_view listing, int32_t page_size, absl::string_view page_token) {
+  Violations wrong;
+  PageStart page;
+  page.size = wrong.Take(CheckPageSize(page_size));
+  page.after = wrong.Take(ReadPageToken(listing, page_token));
+  RETURN_IF_ERROR(wrong.Result());
+  return page;
 }
 
 }  // namespace mailstead::stored

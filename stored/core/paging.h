@@ -27,6 +27,15 @@ std::string MakePageToken(absl::string_view listing, absl::string_view after);
 // make for this listing.
 absl::StatusOr<std::string> ReadPageToken(absl::string_view listing, absl::string_view token);
 
+// Which page is asked for.
+struct PageStart {
+  size_t size = 0;
+  // The key that it comes behind.
+  std::string after;
+};
+// The errors of both, of which it tells all at once.
+absl::StatusOr<PageStart> ReadPage(absl::string_view listing, int32_t page_size, absl::string_view page_token);
+
 // Items of one page.
 template <typename T>
 struct Gathered {

@@ -7,6 +7,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/details.h"
 #include "common/base/reason.h"
 #include "common/base/status.h"
 #include "common/mail/address.h"
@@ -109,19 +110,24 @@ absl::Status CheckMailboxAlone(const engine::Route& route) {
 
 // All but the mailbox and the password.
 absl::StatusOr<engine::Route> Check(engine::Route route) {
-  ASSIGN_OR_RETURN(route.key, CheckKey("route.", route.key));
-  ASSIGN_OR_RETURN(route.hosts, CheckHosts(std::move(route.hosts)));
-  RETURN_IF_ERROR(CheckUser(route));
+  Violations wrong;
+  route.key = wrong.Take(CheckKey("route.", route.key));
+  absl::StatusOr<std::vector<engine::Route::Host>> hosts = CheckHosts(std::move(route.hosts));
+  wrong.Add(hosts.status());
+  if (hosts.ok()) {
+    route.hosts = *std::move(hosts);
+    wrong.Add(CheckUser(route));
+  }
   if (!route.source_address.empty()) {
-    auto address = ParseIpAddress(route.source_address);
-    if (!address.has_value())
-      return FieldError("route.source_address", "must be an address, 192.0.2.1 or 2001:db8::1");
-    route.source_address = *std::move(address);
+    const auto address = ParseIpAddress(route.source_address);
+    if (!address.has_value()) wrong.Add("route.source_address", "must be an address, 192.0.2.1 or 2001:db8::1");
+    route.source_address = address.value_or("");
   }
   // RFC 5321 section 4.1.1.1.
   if (!route.ehlo_name.empty() && !IsDomainOrLiteral(route.ehlo_name)) {
-    return FieldError("route.ehlo_name", "must be a domain name or an address literal");
+    wrong.Add("route.ehlo_name", "must be a domain name or an address literal");
   }
+  RETURN_IF_ERROR(wrong.Result());
   return route;
 }
 

@@ -5,6 +5,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "common/base/details.h"
 #include "common/base/reason.h"
 #include "common/base/status.h"
 #include "common/mail/address.h"
@@ -86,9 +87,10 @@ Task<absl::StatusOr<AccountSending::Counted>> AccountSending::Count(AccountId ac
     const std::string when =
         absl::FormatTime("%Y-%m-%d %H:%M UTC", over->when + absl::Seconds(59), absl::UTCTimeZone());
     co_return Refuse(
-        account, WithReason(absl::ResourceExhaustedError(absl::StrCat("the account may have ", over->limit,
-                                                                      "; this message from ", when)),
-                            kReasonSendingLimit));
+        account, WithRetryDelay(WithReason(absl::ResourceExhaustedError(absl::StrCat(
+                                               "the account may have ", over->limit, "; this message from ", when)),
+                                           kReasonSendingLimit),
+                                over->when - counted.time));
   }
   counted.counts = {.messages = 1, .recipients = recipients};
   bool remembers = false;

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/details.h"
 #include "common/base/reason.h"
 #include "stored/rules/times.h"
 
@@ -45,7 +46,9 @@ absl::StatusOr<OpenDecision> DecideOpen(const OpenQuestion& question) {
   // A date in the future is that of a clock that was wrong: nobody is locked out by it.
   if (mailbox.last_open_session != request.session_id && mailbox.last_open_time <= now &&
       now - mailbox.last_open_time < request.min_interval) {
-    return WithReason(absl::AbortedError("the maildrop was opened too short a time ago"), kReasonLoginDelay);
+    return WithRetryDelay(
+        WithReason(absl::AbortedError("the maildrop was opened too short a time ago"), kReasonLoginDelay),
+        mailbox.last_open_time + request.min_interval - now);
   }
   OpenDecision decision;
   decision.lock = {question.next_token,  request.session_id,    request.lease_id, question.lease_number, now,

@@ -14,7 +14,7 @@ from mailstead.process import Process, run_tool
 
 DOCS = REPOSITORY / "docs"
 SERVERS = ("smtpd", "pop3d", "stored")
-BY_HAND = ("architecture", "mailctl", "metrics", "operations", "protocol-support", "sending", "store-api")
+BY_HAND = ("architecture", "mailctl", "metrics", "operations", "protocol-support", "sending", "store-api", "store-api-errors")
 
 FLAGS_HEAD = """# Flags
 
@@ -66,7 +66,7 @@ class FlagsTest(unittest.TestCase):
         known |= set(re.findall(r"--(\w+)", "".join(mailctl_help())))
         known |= {"flagfile", "help", "version"}
         # Of other programs.
-        known |= {"scale"}
+        known |= {"scale", "cacert", "call", "http2", "insecure", "protocol", "reflect"}
         for path in [REPOSITORY / "README.md", *(DOCS / f"{name}.md" for name in BY_HAND)]:
             for flag in re.findall(r"`--(\w[\w-]*)", path.read_text(encoding="utf-8")):
                 self.assertIn(flag.replace("-", "_"), known, f"{path.name} mentions --{flag}")
@@ -174,6 +174,19 @@ def mailctl_help():
         for verb in re.findall(rf"^  mailctl {noun} (\w+)", text, re.MULTILINE):
             texts.append(run_tool([program("mailctl"), "help", noun, verb]).stdout.decode())
     return texts
+
+
+class ReasonsTest(unittest.TestCase):
+    """That each row happens is tried by tests/integration/test_api_errors.py."""
+
+    def test_every_reason_has_its_row(self):
+        source = (REPOSITORY / "common/base/reason.h").read_text(encoding="utf-8")
+        reasons = re.findall(r'^inline constexpr absl::string_view kReason\w+ =\s+"(\w+)";', source, re.MULTILINE)
+        self.assertGreater(len(reasons), 50)
+        text = (DOCS / "store-api-errors.md").read_text(encoding="utf-8")
+        section = text.partition("\n## Reasons\n")[2].partition("\n## ")[0]
+        rows = re.findall(r"^\| ([A-Z_]+) \|", section, re.MULTILINE)
+        self.assertEqual(sorted(reasons), sorted(rows))
 
 
 class MailctlTest(unittest.TestCase):

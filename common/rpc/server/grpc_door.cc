@@ -1,20 +1,27 @@
 #include "common/rpc/server/grpc_door.h"
 
 #include <google/protobuf/message_lite.h>
+#include <grpc/grpc.h>
 #include <grpcpp/impl/codegen/proto_utils.h>
 #include <grpcpp/support/proto_buffer_reader.h>
 #include <grpcpp/support/proto_buffer_writer.h>
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
 #include "common/base/reason.h"
+#include "common/base/status.h"
+#include "common/base/trace_context.h"
 #include "common/rpc/errors.h"
+#include "common/rpc/server/encoding.h"
 
 namespace mailstead::rpc {
 namespace {
@@ -27,10 +34,19 @@ std::string Metadata(const grpc::ServerContext& context, const char* key) {
   return found == context.client_metadata().end() ? std::string() : Text(found->second);
 }
 
+// Its value when there is one only.
+std::string OnlyMetadata(const grpc::ServerContext& context, const char* key) {
+  return context.client_metadata().count(key) == 1 ? Metadata(context, key) : std::string();
+}
+
 Credentials CredentialsOf(const grpc::ServerContext& context) {
   Credentials credentials;
   const auto [begin, end] = context.client_metadata().equal_range("authorization");
-  for (auto entry = begin; entry != end; ++entry) credentials.authorizations.push_back(Text(entry->second));
+  for (auto entry = begin; entry != end; ++entry) {
+    // What stands around a value is not part of it (RFC 9110 section 5.5): a token out of a file may bring it.
+    const std::string value = Text(entry->second);
+    credentials.authorizations.emplace_back(absl::StripAsciiWhitespace(value));
+  }
   credentials.peer = context.peer();
   // gRPC has checked a certificate against the authority before any call comes.
   const std::shared_ptr<const grpc::AuthContext> peer = context.auth_context();
@@ -55,6 +71,7 @@ absl::Time DeadlineOf(const grpc::ServerContext& context) {
 CallFacts FactsOf(const grpc::ServerContext& context) {
   return {.door = Door::kGrpc,
           .session_id = Metadata(context, "mailstead-session"),
+          .trace_id = TraceIdOf(OnlyMetadata(context, "traceparent")),
           .revision = Metadata(context, "mailstead-revision"),
           .deadline = DeadlineOf(context)};
 }
@@ -95,16 +112,22 @@ class GrpcDoor::GrpcCall final : public RequestSource, public ResponseSink {
     } else {
       max_request_bytes_ = method->max_request_bytes;
       Identity identity(CredentialsOf(context_));
-      ServedCall call(door_.service_, *method, identity, FactsOf(context_));
+      CallFacts facts = FactsOf(context_);
+      facts.admitted = [this] { EndInTime(); };
+      ServedCall call(door_.service_, *method, identity, std::move(facts));
       call_ = &call;
+      const grpc_compression_algorithm encoding = WantedEncoding(context_.c_call());
+      packs_ = encoding != GRPC_COMPRESS_NONE;
+      if (packs_) context_.set_compression_algorithm(encoding);
       if (is_over_) call.Abandon(CallerHasGone());
       status = co_await call.Run(*this, *this);
       call_ = nullptr;
     }
     if (!finishing_) Finish(status);
     co_await finished_;
+    if (deadline_.has_value()) deadline_->Cancel();
     // gRPC is done with the call when nothing of it is to come.
-    while (!is_over_) co_await ended_;
+    while (!is_over_ || deadline_pending_) co_await ended_;
     co_await read_;
     co_await operation_;
   }
@@ -133,6 +156,10 @@ class GrpcDoor::GrpcCall final : public RequestSource, public ResponseSink {
     if (incoming_.Length() > std::max(door_.options_.max_request_bytes, max_request_bytes_)) {
       co_return WithReason(absl::ResourceExhaustedError("the request is too large"), kReasonTooLarge);
     }
+    if (incoming_.Length() > MaxRequestBytes()) {
+      co_return WithReason(absl::ResourceExhaustedError("the request is too large"), kReasonTooLarge);
+    }
+    CO_RETURN_IF_ERROR(Unpack(context_.c_call(), MaxRequestBytes(), incoming_));
     const grpc::Status parsed =
         grpc::GenericDeserialize<grpc::ProtoBufferReader, google::protobuf::MessageLite>(&incoming_,
                                                                                          &request);
@@ -158,10 +185,10 @@ class GrpcDoor::GrpcCall final : public RequestSource, public ResponseSink {
     if (last) {
       call_->End(absl::OkStatus());
       finishing_ = true;
-      stream_.WriteAndFinish(bytes, grpc::WriteOptions(), grpc::Status::OK, finished_.Begin());
+      stream_.WriteAndFinish(bytes, OptionsFor(bytes), grpc::Status::OK, finished_.Begin());
       ok = co_await finished_;
     } else {
-      stream_.Write(bytes, operation_.Begin());
+      stream_.Write(bytes, OptionsFor(bytes), operation_.Begin());
       ok = co_await operation_;
     }
     if (ok) co_return absl::OkStatus();
@@ -177,6 +204,43 @@ class GrpcDoor::GrpcCall final : public RequestSource, public ResponseSink {
     is_over_ = true;
     if (call_ != nullptr && context_.IsCancelled()) call_->Abandon(CallerHasGone());
     ended_.Notify();
+  }
+
+  // Sees to the server's own deadline of a stream: gRPC ends a call by its caller's only. (A unary call is ended by its
+  // method, which asks.)
+  void EndInTime() {
+    if (!call_->is_limited() || call_->method().shape == Shape::kUnary) return;
+    const absl::Duration left = call_->deadline() - door_.service_.clock.Now();
+    deadline_pending_ = true;
+    deadline_.emplace().Set(door_.loop_.queue(), absl::ToChronoTime(absl::Now() + left), &deadline_tag_);
+  }
+
+  void OnDeadline(bool has_come) {
+    deadline_pending_ = false;
+    if (has_come && call_ != nullptr && !finishing_) {
+      const absl::Status why = call_->Overdue();
+      Close(why);
+      // A peer that does not read what was written to it is cut off: it hears the code, without details.
+      if (!finishing_) {
+        const std::string text(why.message());
+        grpc_call_cancel_with_status(context_.c_call(), static_cast<grpc_status_code>(why.code()),
+                                     text.c_str(), nullptr);
+      }
+    }
+    ended_.Notify();
+  }
+
+  size_t MaxRequestBytes() const {
+    const GrpcDoorOptions& options = door_.options_;
+    return call_->caller().roles != 0
+               ? options.max_request_bytes
+               : std::min(options.max_request_bytes, options.max_stranger_request_bytes);
+  }
+
+  grpc::WriteOptions OptionsFor(const grpc::ByteBuffer& response) const {
+    grpc::WriteOptions options;
+    if (packs_ && response.Length() < kMinPackedBytes) options.set_no_compression();
+    return options;
   }
 
   void Finish(const absl::Status& status) {
@@ -200,7 +264,14 @@ class GrpcDoor::GrpcCall final : public RequestSource, public ResponseSink {
   Operation operation_;
   Operation finished_;
   Tag ended_tag_ = MakeTag<&GrpcCall::OnEnded>(this);
+  // The server's own deadline, where it has one.
+  std::optional<grpc::Alarm> deadline_;
+  Tag deadline_tag_ = MakeTag<&GrpcCall::OnDeadline>(this);
+  bool deadline_pending_ = false;
+  // Notified when gRPC says that the call is over, and when the deadline is.
   Signal ended_;
+  // Set when responses go compressed.
+  bool packs_ = false;
   // While its method runs.
   ServedCall* call_ = nullptr;
   // Set at half-close, and when the method wants no more.
@@ -218,6 +289,8 @@ class GrpcDoor::GrpcCall final : public RequestSource, public ResponseSink {
 GrpcDoor::GrpcDoor(const Service& service, Loop& loop, Draining& draining, GrpcDoorOptions options)
     : service_(service), loop_(loop), draining_(draining), options_(options), ended_(loop) {
   loop_.builder().RegisterAsyncGenericService(&generic_);
+  // Requests are unpacked here (encoding.h).
+  loop_.builder().AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
 }
 
 GrpcDoor::~GrpcDoor() = default;

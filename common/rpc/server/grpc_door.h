@@ -2,6 +2,8 @@
 //
 // Calls are admitted before a byte of their requests is read; an unknown method is UNIMPLEMENTED. Requests are read when
 // the method asks for them and responses wait until gRPC has taken the one before: a slow peer holds up its own call only.
+// A stream with a deadline of the server's own (ServedCall::LimitTo) is ended by the door then. Responses go compressed to
+// who compresses requests (encoding.h).
 // When the caller goes, what the method waits for on its way gives Cancelled; other waits hear of it by Call::WhenGone and
 // StillWanted.
 #pragma once
@@ -24,8 +26,10 @@ namespace mailstead::rpc {
 
 struct GrpcDoorOptions {
   // A request of more bytes fails with ResourceExhausted. gRPC has a limit of its own beside it, unless it was built
-  // without.
+  // without. What comes compressed is measured unpacked.
   size_t max_request_bytes = size_t{2} << 20;
+  // The same of callers without a role: they ask for health, in a few words.
+  size_t max_stranger_request_bytes = size_t{64} << 10;
   // Calls for which the server waits at the same time: as many may come at one moment without waiting for the next.
   int slots = 32;
 };

@@ -44,6 +44,8 @@ class Call {
   virtual const Caller& caller() const = 0;
   // Of the caller's session; checked text, may be empty.
   virtual const std::string& session_id() const = 0;
+  // The trace that the caller's work belongs to, for the log (common/base/trace_context.h); empty: none.
+  virtual const std::string& trace_id() const = 0;
   // When it came.
   virtual absl::Time began() const = 0;
   // Cancelled when nobody waits for the call any more, DeadlineExceeded when it waited too long itself. Asked before each
@@ -126,6 +128,8 @@ struct Method {
   size_t max_request_bytes = 0;
   // Whether it changes something: such calls are audited.
   bool audited = false;
+  // A stream that is there to stay, as a watch: when it is ended by its age its caller opens it again.
+  bool long_lived = false;
   // Told in metrics and the traffic's log; a probe is not.
   bool counted = true;
   Handler handler;

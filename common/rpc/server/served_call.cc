@@ -63,6 +63,7 @@ absl::Status ServedCall::Begin() {
 
 Task<absl::Status> ServedCall::Run(RequestSource& requests, ResponseSink& responses) {
   absl::Status status = Begin();
+  if (status.ok() && facts_.admitted) facts_.admitted();
   if (status.ok()) status = co_await method_.handler(*this, requests, responses);
   status = WithAnyReason(std::move(status));
   End(status);
@@ -84,9 +85,20 @@ void ServedCall::Abandon(absl::Status why) {
 absl::Status ServedCall::StillWanted() const {
   if (!gone_.ok()) return gone_;
   if (facts_.deadline != absl::InfiniteFuture() && service_.clock.Now() >= facts_.deadline) {
-    return absl::DeadlineExceededError("the call waited too long");
+    return Overdue();
   }
   return absl::OkStatus();
+}
+
+absl::Status ServedCall::Overdue() const {
+  if (!is_limited_) return absl::DeadlineExceededError("the call waited too long");
+  if (method_.long_lived) {
+    return WithReason(
+        absl::DeadlineExceededError("the stream is as old as it may become: open it again where it stopped"),
+        kReasonStreamAge);
+  }
+  return WithReason(absl::DeadlineExceededError("the call took longer than the store lets such a call take"),
+                    kReasonCallTooLong);
 }
 
 void ServedCall::WhenGone(std::function<void()> then) {

@@ -56,11 +56,15 @@ struct CallFacts {
   Door door = Door::kGrpc;
   // Of its caller's session; empty: none.
   std::string session_id;
+  // Of its caller's work; checked. Empty: none.
+  std::string trace_id;
   // What the caller says that it speaks; empty: it does not.
   std::string revision;
-  // Of the caller; InfiniteFuture for none.
+  // Of the caller; InfiniteFuture for none. Its way ends the call then.
   absl::Time deadline = absl::InfiniteFuture();
   int64_t max_response_bytes = std::numeric_limits<int64_t>::max();
+  // Called when the call has been admitted, before its method begins. May be empty.
+  std::function<void()> admitted;
 };
 
 // Everything happens on the thread of the method.
@@ -83,13 +87,24 @@ class ServedCall final : public Call {
   const std::string& revision() const { return facts_.revision; }
   const std::string& target() const { return target_; }
   absl::Time deadline() const { return facts_.deadline; }
-  void set_deadline(absl::Time deadline) { facts_.deadline = deadline; }
+  // The server's own bound: the call ends then, unless its caller wants it to end earlier.
+  void LimitTo(absl::Time deadline) {
+    if (deadline >= facts_.deadline) return;
+    facts_.deadline = deadline;
+    is_limited_ = true;
+  }
+  // Whether the deadline is the server's own, which no way ends by itself.
+  bool is_limited() const { return is_limited_; }
+  // What a call hears whose deadline is over: DeadlineExceeded; of the server's own bound with kReasonCallTooLong, or
+  // kReasonStreamAge for a stream that is there to stay.
+  absl::Status Overdue() const;
   absl::Duration Took() const { return service_.clock.Now() - began_; }
 
   // ---- Call
 
   const Caller& caller() const override { return *caller_; }
   const std::string& session_id() const override { return facts_.session_id; }
+  const std::string& trace_id() const override { return facts_.trace_id; }
   absl::Time began() const override { return began_; }
   absl::Status StillWanted() const override;
   void WhenGone(std::function<void()> then) override;
@@ -111,6 +126,8 @@ class ServedCall final : public Call {
   absl::Status gone_;
   std::function<void()> when_gone_;
   bool ended_ = false;
+  // Set by LimitTo, where it counts.
+  bool is_limited_ = false;
 };
 
 }  // namespace mailstead::rpc

@@ -65,7 +65,7 @@ void ToProto(const Lockout& lockout, store::v1::Lockout& proto) {
 void ToProto(const engine::VerifyStep::Damage& damage, store::v1::VerifyMessagesResponse::Damage& proto) {
   proto.set_account_id(absl::StrCat(damage.account.value));
   proto.set_message_id(damage.message.value);
-  rpc::ToProto(WithAnyReason(damage.error), *proto.mutable_error());
+  rpc::ToProto(damage.error, *proto.mutable_error());
 }
 
 }  // namespace mailstead::stored

@@ -171,7 +171,7 @@ absl::StatusOr<NewAccount> FromProto(const v1::CreateAccountRequest& request) {
   NewAccount account;
   account.address = request.account().address();
   if (request.account().state() != v1::ACCOUNT_STATE_UNSPECIFIED) {
-    ASSIGN_OR_RETURN(account.disabled, FromProto("account.state", request.account().state()));
+    account.disabled = account.wrong.Take(FromProto("account.state", request.account().state()));
   }
   account.quota_bytes = request.account().quota().bytes();
   account.quota_messages = request.account().quota().messages();
@@ -179,15 +179,15 @@ absl::StatusOr<NewAccount> FromProto(const v1::CreateAccountRequest& request) {
   return account;
 }
 
-absl::StatusOr<AccountUpdate> FromProto(const v1::UpdateAccountRequest& request) {
+AccountUpdate FromProto(const v1::UpdateAccountRequest& request) {
   const google::protobuf::FieldMask& mask = request.update_mask();
-  RETURN_IF_ERROR(CheckMask(mask, {"address", "state", "quota"}));
   AccountUpdate update;
+  update.wrong.Add(CheckMask(mask, {"address", "state", "quota"}));
   update.account = request.account();
-  ASSIGN_OR_RETURN(update.expected_version, ReadEtag(request.update().etag()));
+  update.expected_version = update.wrong.Take(ReadEtag(request.update().etag()));
   if (HasPath(mask, "address")) update.address = request.update().address();
   if (HasPath(mask, "state")) {
-    ASSIGN_OR_RETURN(update.disabled, FromProto("update.state", request.update().state()));
+    update.disabled = update.wrong.Take(FromProto("update.state", request.update().state()));
   }
   if (HasPath(mask, "quota")) {
     update.quota_bytes = request.update().quota().bytes();

@@ -23,6 +23,6 @@ Password FromProto(const store::v1::Password& password);
 // FieldError.
 absl::StatusOr<NewAccount> FromProto(const store::v1::CreateAccountRequest& request);
 // FieldError; Aborted with kReasonEtagMismatch.
-absl::StatusOr<AccountUpdate> FromProto(const store::v1::UpdateAccountRequest& request);
+AccountUpdate FromProto(const store::v1::UpdateAccountRequest& request);
 
 }  // namespace mailstead::stored

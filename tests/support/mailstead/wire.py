@@ -35,6 +35,12 @@ class Wire:
                 return line[:-2]
             self._fill()
 
+    def exactly(self, count) -> bytes:
+        while len(self.buffer) < count:
+            self._fill()
+        taken, self.buffer = self.buffer[:count], self.buffer[count:]
+        return taken
+
     def until(self, end: bytes) -> bytes:
         """Up to and with `end`."""
         parts = []

@@ -296,7 +296,11 @@ TEST_F(BatchStreamTest, SeveralTogetherKeepTheirOrder) {
   const std::vector<Outcome> outcomes = Get(AskAll(std::move(calls)));
   ASSERT_EQ(outcomes.size(), 20u);
   for (int i = 1; i <= 20; ++i) {
-    EXPECT_EQ(Text(outcomes[i - 1]), i % 3 == 0 ? "NOT_FOUND: gone" : absl::StrCat("message of ", i));
+    if (i % 3 == 0) {
+      EXPECT_TRUE(absl::IsNotFound(outcomes[i - 1].status()));
+    } else {
+      EXPECT_EQ(Text(outcomes[i - 1]), absl::StrCat("message of ", i));
+    }
   }
   const auto requests = store_.batch.WaitForCalls(20);
   ASSERT_EQ(requests.size(), 1u);
@@ -363,7 +367,7 @@ TEST_F(BatchStreamTest, AnAnswerInPartsHasOneResponse) {
   for (const int64_t call : {2, 3, 4}) {
     EXPECT_EQ(Get(Ask(Numbered(call))).status().code(), absl::StatusCode::kInternal) << call;
   }
-  EXPECT_EQ(Get(Ask(Numbered(5))).status(), absl::DataLossError("the rest is damaged"));
+  EXPECT_TRUE(absl::IsDataLoss(Get(Ask(Numbered(5))).status()));
   // The stream is none the worse for it.
   EXPECT_EQ(Text(Get(Ask(Numbered(6)))), "message of 6");
   EXPECT_EQ(store_.batch.stream_count(), 1);

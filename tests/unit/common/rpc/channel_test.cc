@@ -30,7 +30,7 @@ TEST(StoreChannel, SendsTheTokenOnceItsFileIsThere) {
   ASSERT_TRUE(CallOnce(*channel).ok());
   EXPECT_EQ(store.admin.authorization, "");
 
-  std::ofstream(path) << "secret\nsecond line\n";
+  std::ofstream(path) << " secret \r\nsecond line\n";
   ASSERT_TRUE(CallOnce(*channel).ok());
   EXPECT_EQ(store.admin.authorization, "Bearer secret");
   std::remove(path.c_str());

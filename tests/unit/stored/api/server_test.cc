@@ -25,6 +25,7 @@
 #include "common/base/reason.h"
 #include "common/store/revision.h"
 #include "grpc/health/v1/health.grpc.pb.h"
+#include "grpc/reflection/v1/reflection.grpc.pb.h"
 #include "grpc/reflection/v1alpha/reflection.grpc.pb.h"
 #include "mailstead/frontend/v1/delivery.grpc.pb.h"
 #include "tests/unit/stored/api/server_fixture.h"
@@ -156,7 +157,7 @@ TEST_F(StoreServerTest, WatchersMayGoWhileTheStateChanges) {
 
 TEST_F(StoreServerTest, ReflectionIsOn) {
   // The request is written by hand, since Debian has no stub for it: host "", list_services "" (field 7).
-  const auto context = As("");
+  const auto context = AsSmtp();
   grpc::GenericStub stub(channel_);
   grpc::CompletionQueue queue;
   const auto call = stub.PrepareCall(
@@ -192,11 +193,24 @@ TEST_F(StoreServerTest, ReflectionIsOn) {
   }
 }
 
+TEST_F(StoreServerTest, ReflectionIsForKnownCallers) {
+  for (const bool v1 : {true, false}) {
+    const auto context = As("");
+    if (v1) {
+      const auto stub = grpc::reflection::v1::ServerReflection::NewStub(channel_);
+      EXPECT_EQ(stub->ServerReflectionInfo(context.get())->Finish().error_code(), grpc::StatusCode::UNAUTHENTICATED);
+    } else {
+      const auto stub = grpc::reflection::v1alpha::ServerReflection::NewStub(channel_);
+      EXPECT_EQ(stub->ServerReflectionInfo(context.get())->Finish().error_code(), grpc::StatusCode::UNAUTHENTICATED);
+    }
+  }
+}
+
 TEST_F(StoreServerTest, ReflectionGivesFilesWithWhatTheyImport) {
-  using grpc::reflection::v1alpha::ServerReflectionRequest;
-  using grpc::reflection::v1alpha::ServerReflectionResponse;
-  const auto stub = grpc::reflection::v1alpha::ServerReflection::NewStub(channel_);
-  const auto context = As("", absl::InfiniteDuration());
+  using grpc::reflection::v1::ServerReflectionRequest;
+  using grpc::reflection::v1::ServerReflectionResponse;
+  const auto stub = grpc::reflection::v1::ServerReflection::NewStub(channel_);
+  const auto context = As(kOperatorToken, absl::InfiniteDuration());
   const auto stream = stub->ServerReflectionInfo(context.get());
   const auto ask = [&](const ServerReflectionRequest& request) {
     ServerReflectionResponse response;
@@ -253,23 +267,43 @@ TEST_F(StoreServerTest, StreamsAreCheckedToo) {
   EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::UNAUTHENTICATED);
 }
 
-TEST_F(StoreServerTest, UnaryCallsMayGoWithoutDeadlineStreamsMayNot) {
+TEST_F(StoreServerTest, CallsMayGoWithoutDeadlineAndWithAnyOther) {
   AddDomain("example.test");
-  EXPECT_TRUE(GetDomain(As(kOperatorToken, absl::InfiniteDuration()).get()).ok());
-  for (const absl::Duration deadline : {absl::InfiniteDuration(), absl::Duration(absl::Hours(25))}) {
+  for (const absl::Duration deadline : {absl::InfiniteDuration(), absl::Duration(absl::Hours(24)),
+                                        absl::Duration(absl::Hours(24 * 365))}) {
+    EXPECT_TRUE(GetDomain(As(kOperatorToken, deadline).get()).ok());
+    const auto context = As(kOperatorToken, deadline);
+    const auto reader = admin_stub_->VerifyMessages(context.get(), {});
+    store::v1::VerifyMessagesResponse response;
+    while (reader->Read(&response)) {
+    }
+    const grpc::Status status = reader->Finish();
+    EXPECT_TRUE(status.ok()) << status.error_message();
+  }
+}
+
+class BriefServerTest : public ServerTest {
+ protected:
+  BriefServerTest()
+      : ServerTest({.stream_time = absl::Milliseconds(200), .max_stream_time = absl::Milliseconds(400)}) {}
+};
+
+TEST_F(BriefServerTest, AStreamIsEndedAfterItsTime) {
+  const std::pair<absl::Duration, absl::Duration> kRows[] = {
+      {absl::InfiniteDuration(), absl::Milliseconds(200)}, {absl::Hours(1), absl::Milliseconds(400)}};
+  for (const auto& [deadline, lasts] : kRows) {
+    const absl::Time begin = absl::Now();
     const auto context = As(kSmtpToken, deadline);
-    const auto stream = auth_stub_->Authenticate(context.get());
-    const absl::Status status = Read(stream->Finish());
-    EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
-    EXPECT_EQ(FieldOf(status), "deadline");
+    const absl::Status status = Read(auth_stub_->Authenticate(context.get())->Finish());
+    EXPECT_TRUE(absl::IsDeadlineExceeded(status)) << status;
+    EXPECT_EQ(ReasonOf(status), kReasonCallTooLong);
+    EXPECT_GE(absl::Now() - begin, lasts);
   }
-  const auto context = As(kOperatorToken, absl::Hours(24));
-  const auto reader = admin_stub_->VerifyMessages(context.get(), {});
-  store::v1::VerifyMessagesResponse response;
-  while (reader->Read(&response)) {
-  }
-  const grpc::Status status = reader->Finish();
-  EXPECT_TRUE(status.ok()) << status.error_message();
+  // A caller's own deadline comes first.
+  const auto context = As(kSmtpToken, absl::Milliseconds(50));
+  const absl::Status status = Read(auth_stub_->Authenticate(context.get())->Finish());
+  EXPECT_TRUE(absl::IsDeadlineExceeded(status)) << status;
+  EXPECT_NE(ReasonOf(status), kReasonCallTooLong);
 }
 
 // What waits for it may outlive the test's body.

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/details.h"
 #include "common/base/reason.h"
 #include "stored/core/credentials.h"
 #include "tests/unit/stored/core/store_fixture.h"
@@ -95,6 +96,32 @@ TEST_F(DirectoryTest, ABatchAnswersForEach) {
       EXPECT_EQ((*results)[i]->credential.kind, engine::Credential::Kind::kScramSha256);
     }
   }
+}
+
+// Whatever is wrong, it is told at once.
+TEST_F(DirectoryTest, AllThatIsWrongIsTold) {
+  const auto fields = [](const absl::Status& status) {
+    std::vector<std::string> names;
+    for (const FieldViolation& violation : ViolationsOf(status)) names.push_back(violation.field);
+    return names;
+  };
+  NewAccount account = Named("nobody", "\x01");
+  account.quota_bytes = account.quota_messages = -1;
+  account.wrong.Add("account.state", "must be a state");
+  EXPECT_THAT(fields(directory_.CreateAccount(account).status()),
+              testing::ElementsAre("account.state", "account.address", "account.quota.bytes",
+                                   "account.quota.messages", "password.plain"));
+  AccountUpdate update{"x"};
+  update.address = "y";
+  update.quota_bytes = -1;
+  EXPECT_THAT(fields(directory_.UpdateAccount(update).status()),
+              testing::ElementsAre("account", "update.address", "update.quota.bytes"));
+  EXPECT_THAT(fields(directory_.CreateAlias("x", {"a@example.test", "y", "z"}).status()),
+              testing::ElementsAre("alias.address", "alias.targets[1]", "alias.targets[2]"));
+  PageRequest page;
+  page.page_size = -1;
+  page.page_token = "?";
+  EXPECT_THAT(fields(directory_.ListDomains(page).status()), testing::ElementsAre("page_size", "page_token"));
 }
 
 TEST_F(DirectoryTest, ABatchIsBounded) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "common/base/details.h"
 #include "common/base/reason.h"
 #include "common/base/task.h"
 #include "stored/core/limits.h"
@@ -12,6 +13,17 @@
 
 namespace mailstead::stored {
 namespace {
+
+TEST(Paging, ReadPageTellsAllThatIsWrong) {
+  const absl::StatusOr<PageStart> page = ReadPage("x", 7, MakePageToken("x", "key"));
+  ASSERT_TRUE(page.ok());
+  EXPECT_EQ(page->size, 7u);
+  EXPECT_EQ(page->after, "key");
+  const std::vector<FieldViolation> wrong = ViolationsOf(ReadPage("x", -1, "?").status());
+  ASSERT_EQ(wrong.size(), 2u);
+  EXPECT_EQ(wrong[0].field, "page_size");
+  EXPECT_EQ(wrong[1].field, "page_token");
+}
 
 TEST(Paging, Sizes) {
   EXPECT_EQ(*CheckPageSize(0), kDefaultPageSize);

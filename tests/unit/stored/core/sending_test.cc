@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/details.h"
 #include "common/base/reason.h"
 #include "tests/support/faulty_engine.h"
 #include "tests/unit/stored/core/store_fixture.h"
@@ -101,6 +102,7 @@ TEST_F(SendingTest, ARefusalSaysWhenItMayGoOn) {
   EXPECT_EQ(
       refused.message(),
       "the account may have 3 recipients at other hosts in an hour; this message from 2023-11-14 23:14 UTC");
+  EXPECT_EQ(RetryDelayOf(refused), absl::Minutes(60) + absl::Seconds(40));
   clock_.Advance(absl::Minutes(60));
   EXPECT_EQ(Refusal(1), kReasonSendingLimit);
   clock_.Advance(absl::Seconds(40));

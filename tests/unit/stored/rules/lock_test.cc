@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "common/base/details.h"
 #include "common/base/reason.h"
 
 namespace mailstead::rules {
@@ -106,6 +107,16 @@ TEST(Lock, FollowsItsSessionToAnotherLease) {
   expected.lease_id = "new lease";
   expected.lease_number = 4;
   EXPECT_EQ(decision->lock, expected);
+}
+
+TEST(Lock, TheLoginDelaySaysHowLong) {
+  Mailbox mailbox;
+  mailbox.last_open_time = kNow - absl::Seconds(10);
+  mailbox.last_open_session = "other";
+  const engine::OpenRequest request = Request("mine");
+  const LockState state = Free();
+  const auto decision = DecideOpen({request, &mailbox, state, 4, kNow, engine::LockToken{6}});
+  EXPECT_EQ(RetryDelayOf(decision.status()), absl::Seconds(20));
 }
 
 TEST(Lock, TheLoginDelay) {

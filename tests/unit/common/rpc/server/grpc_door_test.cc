@@ -60,6 +60,90 @@ TEST_F(GrpcDoorTest, ARequestThatIsTooLargeIsRefused) {
   EXPECT_EQ(ReasonOf(status), kReasonTooLarge);
 }
 
+// What is wrong with a request that comes compressed: its size is that of what is in it.
+TEST_F(GrpcDoorTest, RequestsMayComeCompressed) {
+  for (const grpc_compression_algorithm encoding : {GRPC_COMPRESS_GZIP, GRPC_COMPRESS_DEFLATE}) {
+    const auto echo = [&](const std::string& text, std::string& answer) {
+      GrpcCaller caller(server_.channel(), "toy.Toy/Echo", "1", absl::Seconds(30), "", encoding);
+      caller.Write(MakeText(text), /*last=*/true);
+      Text response;
+      if (caller.Read(response)) answer = response.value();
+      return caller.End();
+    };
+    std::string answer;
+    // What is small does not get smaller, and comes as it is.
+    for (const size_t size : {size_t{0}, size_t{1}, size_t{1000}, size_t{32 << 10}, size_t{100'000 - 4}}) {
+      const std::string text(size, 'x');
+      EXPECT_TRUE(echo(text, answer).ok()) << size;
+      EXPECT_EQ(answer, text);
+    }
+    // A bomb: some kilobytes on their way.
+    for (const size_t size : {size_t{100'000 - 3}, size_t{3'000'000}}) {
+      const absl::Status status = echo(std::string(size, 'x'), answer);
+      EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
+      EXPECT_EQ(ReasonOf(status), kReasonTooLarge);
+    }
+  }
+}
+
+TEST_F(GrpcDoorTest, AStreamMayComeCompressed) {
+  GrpcCaller caller(server_.channel(), "toy.Toy/Join", "1", absl::Seconds(30), "", GRPC_COMPRESS_GZIP);
+  const std::string piece(50'000, 'x');
+  ASSERT_TRUE(caller.Write(MakeText(piece)));
+  ASSERT_TRUE(caller.Write(MakeText("between")));
+  ASSERT_TRUE(caller.Write(MakeText(piece), /*last=*/true));
+  Text joined;
+  ASSERT_TRUE(caller.Read(joined));
+  EXPECT_EQ(joined.value(), piece + "between" + piece);
+  EXPECT_TRUE(caller.End().ok());
+}
+
+TEST_F(GrpcDoorTest, WhoIsNotKnownMaySendLess) {
+  const auto open = [this](const std::string& token, size_t size) {
+    GrpcCaller caller(server_.channel(), "toy.Toy/Open", token);
+    caller.Write(MakeText(std::string(size, 'x')), /*last=*/true);
+    return caller.End();
+  };
+  EXPECT_TRUE(open("", (64 << 10) - 4).ok());
+  EXPECT_EQ(ReasonOf(open("", (64 << 10) - 3)), kReasonTooLarge);
+  EXPECT_TRUE(open("1", (64 << 10) - 3).ok());
+}
+
+TEST_F(GrpcDoorTest, TheServerEndsStreamsByItsOwnClock) {
+  server_.admission().set_max_stream_time(absl::Milliseconds(200));
+  const std::pair<const char*, absl::string_view> kRows[] = {{"toy.Toy/Talk", kReasonCallTooLong},
+                                                             {"toy.Toy/Watch", kReasonStreamAge}};
+  for (const auto& [method, reason] : kRows) {
+    GrpcCaller caller(server_.channel(), method, "1", absl::InfiniteDuration());
+    Text answer;
+    ASSERT_TRUE(caller.Write(MakeText("hello")));
+    ASSERT_TRUE(caller.Read(answer));
+    const absl::Status status = caller.End();
+    EXPECT_TRUE(absl::IsDeadlineExceeded(status)) << status;
+    EXPECT_EQ(ReasonOf(status), reason);
+  }
+}
+
+TEST_F(GrpcDoorTest, WhoDoesNotReadIsCutOffByTheServersClock) {
+  server_.admission().set_max_stream_time(absl::Milliseconds(200));
+  GrpcCaller caller(server_.channel(), "toy.Toy/Flood", "1", absl::InfiniteDuration());
+  ASSERT_TRUE(caller.Write(MakeText("100000"), /*last=*/true));
+  ASSERT_TRUE(Eventually([&] {
+    return server_.admission().ended("toy.Toy/Flood", Door::kGrpc, absl::StatusCode::kDeadlineExceeded) == 1;
+  }));
+  EXPECT_LT(seen_.written, 100'000);
+  EXPECT_TRUE(absl::IsDeadlineExceeded(caller.End()));
+}
+
+TEST_F(GrpcDoorTest, AStreamThatEndsInTimeIsNotHeldByItsDeadline) {
+  for (int i = 0; i < 20; ++i) {
+    GrpcCaller caller(server_.channel(), "toy.Toy/Talk", "1", absl::InfiniteDuration());
+    ASSERT_TRUE(caller.Write(MakeText("hello"), /*last=*/true));
+    EXPECT_TRUE(caller.End().ok());
+  }
+  server_.Drain(absl::Minutes(2));
+}
+
 TEST_F(GrpcDoorTest, WhatARefusedCallerSendsIsNotRead) {
   GrpcCaller caller(server_.channel(), "toy.Toy/Join", "2");
   Text request = MakeText(std::string(50'000, 'x'));

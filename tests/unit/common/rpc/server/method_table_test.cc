@@ -24,7 +24,7 @@ TEST(MethodTable, FindsByName) {
   for (const char* none : {"", "Echo", "/toy.Toy/Echo", "toy.Toy/", "toy.Toy/Echo2"}) {
     EXPECT_EQ(methods.Find(none), nullptr) << none;
   }
-  EXPECT_EQ(methods.All().size(), 9u);
+  EXPECT_EQ(methods.All().size(), 10u);
   EXPECT_EQ(methods.All().front()->name, "toy.Toy/Echo");
   EXPECT_THAT(methods.Services(), testing::ElementsAre("toy.Toy"));
 }

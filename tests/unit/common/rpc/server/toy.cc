@@ -50,13 +50,19 @@ absl::Status ToyAdmission::Admit(ServedCall& call) {
   if (call.method().roles == 0) return absl::OkStatus();
   if (call.caller().roles == 0) return absl::UnauthenticatedError("who are you?");
   if ((call.caller().roles & call.method().roles) == 0) return absl::PermissionDeniedError("not you");
-  call.set_deadline(std::min(call.deadline(), call.began() + absl::Minutes(1)));
+  absl::MutexLock lock(&mutex_);
+  call.LimitTo(call.began() + (call.method().shape == Shape::kUnary ? absl::Minutes(1) : max_stream_time_));
   return absl::OkStatus();
 }
 
 void ToyAdmission::Ended(const ServedCall& call, const absl::Status& status) {
   absl::MutexLock lock(&mutex_);
   ++ended_[Key(call.method().name, call.door(), status.code())];
+}
+
+void ToyAdmission::set_max_stream_time(absl::Duration time) {
+  absl::MutexLock lock(&mutex_);
+  max_stream_time_ = time;
 }
 
 void ToyAdmission::Withdraw(const std::string& token) {
@@ -80,6 +86,7 @@ void Toy::AddTo(MethodTable& methods) {
   methods.Add(Bind({.name = "toy.Toy/Join", .roles = 1, .batched = true}, *this, &Toy::Join));
   methods.Add(Bind({.name = "toy.Toy/Split", .roles = 1, .batched = true}, *this, &Toy::Split));
   methods.Add(Bind({.name = "toy.Toy/Talk", .roles = 1, .batched = true}, *this, &Toy::Talk));
+  methods.Add(Bind({.name = "toy.Toy/Watch", .roles = 1, .long_lived = true}, *this, &Toy::Talk));
   methods.Add(Bind({.name = "toy.Toy/Hold", .roles = 1, .batched = true}, *this, &Toy::Hold));
   methods.Add(Bind({.name = "toy.Toy/Large", .roles = 1, .batched = true}, *this, &Toy::Large));
   methods.Add(Bind({.name = "toy.Toy/Flood", .roles = 1, .batched = true}, *this, &Toy::Flood));
@@ -181,7 +188,9 @@ Task<absl::Status> Toy::Flood(Call&, const Text& request, Writer<Text>& response
 // ---- GrpcCaller
 
 GrpcCaller::GrpcCaller(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
-                       const std::string& token, absl::Duration timeout, const std::string& session) {
+                       const std::string& token, absl::Duration timeout, const std::string& session,
+                       grpc_compression_algorithm encoding) {
+  context_.set_compression_algorithm(encoding);
   if (!token.empty()) context_.AddMetadata("authorization", absl::StrCat("Bearer ", token));
   if (!session.empty()) context_.AddMetadata("mailstead-session", session);
   if (timeout != absl::InfiniteDuration()) {

@@ -54,6 +54,8 @@ class ToyAdmission final : public Admission {
   absl::Status Admit(ServedCall& call) override;
   void Ended(const ServedCall& call, const absl::Status& status) override;
 
+  // How long a stream may last.
+  void set_max_stream_time(absl::Duration time);
   // The token is nobody's from now on.
   void Withdraw(const std::string& token);
   // Calls of a method that have ended, with this code and by this door.
@@ -63,6 +65,7 @@ class ToyAdmission final : public Admission {
 
  private:
   mutable absl::Mutex mutex_;
+  absl::Duration max_stream_time_ ABSL_GUARDED_BY(mutex_) = absl::Minutes(1);
   std::string withdrawn_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, int> ended_ ABSL_GUARDED_BY(mutex_);
   std::atomic<int64_t> generation_ = 1;
@@ -86,6 +89,7 @@ struct Seen {
 //   toy.Toy/Join    requests joined into one response
 //   toy.Toy/Split   a response for each character; "" gives none
 //   toy.Toy/Talk    an answer "<request>!" to each request
+//   toy.Toy/Watch   the same, as one that is there to stay
 //   toy.Toy/Hold    unary: waits for Release, or until nobody waits for it
 //   toy.Toy/Large   unary: as many bytes as the text says
 //   toy.Toy/Flood   responses of 64 KiB, as many as the text says
@@ -122,7 +126,7 @@ class GrpcCaller {
  public:
   GrpcCaller(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
              const std::string& token = "1", absl::Duration timeout = absl::Seconds(30),
-             const std::string& session = "");
+             const std::string& session = "", grpc_compression_algorithm encoding = GRPC_COMPRESS_NONE);
   ~GrpcCaller();
 
   bool Write(const google::protobuf::MessageLite& request, bool last = false);
