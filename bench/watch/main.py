@@ -53,7 +53,7 @@ class Streams:
                 if event.HasField("started"):
                     self.started += 1
                 if event.HasField("delivered"):
-                    self.told[event.delivered.message.delivery_id] = time.monotonic()
+                    self.told[event.delivered.message.summary.delivery_id] = time.monotonic()
 
     async def run(self, stored, deliveries):
         channels = [grpc.aio.insecure_channel(self.address, [("grpc.use_local_subchannel_pool", 1)])

@@ -68,7 +68,7 @@ std::string SubmissionText(const v1::SubmissionEvent& event) {
 
 std::string DeliveredText(const v1::WatchDelivered& delivered) {
   if (!delivered.has_message()) return absl::StrCat("delivered ", delivered.message_id(), ", which is gone already");
-  const v1::MessageSummary& message = delivered.message();
+  const v1::MessageSummary& message = delivered.message().summary();
   const std::string from = message.reverse_path().empty() ? "<>" : message.reverse_path();
   return absl::StrCat("delivered ", delivered.message_id(), " from ", from, ", ",
                       FormatBytes(static_cast<uint64_t>(message.size_bytes())));

@@ -16,6 +16,7 @@
 #include "common/base/status.h"
 #include "stored/api/convert/values.h"
 #include "stored/api/convert/watch.h"
+#include "stored/api/message_view.h"
 #include "stored/api/visible.h"
 #include "stored/api/watched.h"
 #include "stored/core/consumers.h"
@@ -43,6 +44,8 @@ constexpr absl::Duration kMaxAckTimeout = absl::Hours(1);
 constexpr size_t kFewEvents = 64;
 constexpr size_t kManyEvents = 500;
 constexpr int64_t kFarBehind = 1000;
+// A response with messages is sent when it has so much.
+constexpr size_t kEnoughBytes = 128 << 10;
 // How often a worker that waits looks at the one that is active, and a stream for which there is no memory at that.
 constexpr absl::Duration kLook = absl::Seconds(1);
 constexpr absl::Duration kMemoryLook = absl::Milliseconds(20);
@@ -116,6 +119,7 @@ class Stream {
 
   Task<absl::Status> Run() {
     CO_RETURN_IF_ERROR(core_.watches.CheckRoom());
+    CO_ASSIGN_OR_RETURN(view_, ViewOf(request_));
     CO_ASSIGN_OR_RETURN(heartbeat_, DurationOf("heartbeat_interval", request_.has_heartbeat_interval(),
                                                request_.heartbeat_interval(), kDefaultHeartbeat, kMinHeartbeat,
                                                kMaxHeartbeat));
@@ -223,11 +227,25 @@ class Stream {
     CO_ASSIGN_OR_RETURN(engine::ChangePage page, co_await core_.engine.changes().Read(question_));
     at_ = page.reached;
     v1::WatchResponse response;
+    size_t size_bytes = 0;
     absl::Status ended;
     for (engine::FeedChange& change : page.changes) {
       core_.watches.Learn(change.account, change.current_address, account_changes);
+      const bool with_content = change.summary.has_value() && view_.view > v1::MESSAGE_VIEW_SUMMARY;
+      const AccountId account = change.account;
+      std::optional<engine::MessageSummary> summary;
+      if (with_content) summary = change.summary;
+      const int count = response.events_size();
       ended = AddEvent(std::move(change), response);
       if (!ended.ok()) break;
+      if (response.events_size() == count || !with_content) continue;
+      v1::WatchEvent& event = *response.mutable_events(count);
+      CO_RETURN_IF_ERROR(co_await AddContent(account, *std::move(summary), *event.mutable_delivered()));
+      size_bytes += event.ByteSizeLong();
+      if (size_bytes < kEnoughBytes) continue;
+      CO_RETURN_IF_ERROR(co_await Send(response));
+      response.Clear();
+      size_bytes = 0;
     }
     if (is_consumer()) worker_->Moved(at_);
     if (response.events_size() > 0) CO_RETURN_IF_ERROR(co_await Send(response));
@@ -252,6 +270,25 @@ class Stream {
     if (!removed || is_consumer() || watched_.accounts.empty()) return absl::OkStatus();
     present_.erase(account);
     return present_.empty() ? NothingLeft() : absl::OkStatus();
+  }
+
+  // As much of the message as was asked for.
+  Task<absl::Status> AddContent(AccountId account, engine::MessageSummary summary, v1::WatchDelivered& delivered) {
+    while (true) {
+      absl::StatusOr<v1::Message> message = co_await ReadListedView(environment_, account, summary, view_);
+      if (message.ok()) {
+        *delivered.mutable_message() = *std::move(message);
+        co_return absl::OkStatus();
+      }
+      if (absl::IsNotFound(message.status())) {
+        delivered.clear_message();
+        co_return absl::OkStatus();
+      }
+      if (ReasonOf(message.status()) != kReasonBusy) co_return message.status();
+      // Others read much at this moment.
+      co_await waker_.Wait(kMemoryLook);
+      CO_RETURN_IF_ERROR(co_await Check());
+    }
   }
 
   absl::Status NothingLeft() const {
@@ -343,6 +380,7 @@ class Stream {
   engine::ChangeQuestion question_;
   // Of the accounts that are named, those that are there.
   absl::flat_hash_set<AccountId> present_;
+  MessageViewOptions view_;
   size_t max_unacknowledged_ = std::numeric_limits<size_t>::max();
   absl::Duration heartbeat_;
   // By the steady clock.

@@ -216,13 +216,13 @@ class Desk {
     v1::WatchRequest request;
     request.set_consumer(kConsumer);
     const auto stream = watch_->Watch(&context, request);
-    for (v1::WatchResponse event; stream->Read(&event);) {
+    for (v1::WatchResponse response; stream->Read(&response);) {
       wait.Reset();
-      const grpc::Status status = TakeEvent(event);
+      const grpc::Status status = TakeEvents(response);
       if (status.ok()) continue;
-      // It comes again with the next stream.
+      // They come again with the next stream.
       context.TryCancel();
-      while (stream->Read(&event)) {
+      while (stream->Read(&response)) {
       }
       stream->Finish();
       return status;
@@ -230,18 +230,27 @@ class Desk {
     return stream->Finish();
   }
 
-  grpc::Status TakeEvent(const v1::WatchResponse& event) {
-    if (event.has_started()) {
-      // This desk is the active one. First what is there: from before the consumer was made, or left by another desk.
-      incarnation_ = event.started().incarnation();
-      return TakeAll();
+  grpc::Status TakeEvents(const v1::WatchResponse& response) {
+    for (const v1::WatchEvent& event : response.events()) {
+      grpc::Status taken;
+      if (event.has_started()) {
+        // This desk is the active one. First what is there: from before the consumer was made, or left by another desk.
+        incarnation_ = event.started().incarnation();
+        taken = TakeAll();
+      } else if (event.has_delivered()) {
+        taken = Take(event.delivered().message_id());
+      }
+      if (!taken.ok()) return taken;
     }
-    if (!event.has_delivered()) return grpc::Status::OK;
-    const grpc::Status taken = Take(event.delivered().message_id());
-    if (!taken.ok()) return taken;
+    const std::string& cursor = response.events(response.events_size() - 1).cursor();
+    // None while another desk is at work.
+    return cursor.empty() ? grpc::Status::OK : Acknowledge(cursor);
+  }
+
+  grpc::Status Acknowledge(const std::string& cursor) {
     v1::AckConsumerRequest ack;
     ack.set_name(kConsumer);
-    ack.set_cursor(event.cursor());
+    ack.set_cursor(cursor);
     try {
       Do<v1::AckConsumerResponse>(*watch_, &v1::WatchService::Stub::AckConsumer, ack);
     } catch (const Failed& failed) {

@@ -105,9 +105,9 @@ class Desk {
       const stream = this.watch.Watch({ consumer: CONSUMER }, this.key);
       try {
         // One at a time: gRPC stops reading when much is unread.
-        for await (const event of stream) {
+        for await (const { events } of stream) {
           wait = 200;
-          await this.takeEvent(event);
+          await this.takeEvents(events);
         }
       } catch (error) {
         if (error.code === undefined || typeof error.code === 'string') throw error;
@@ -138,15 +138,19 @@ class Desk {
     }
   }
 
-  async takeEvent(event) {
-    if (event.event === 'started') {
-      // This desk is the active one. First what is there: from before the consumer was made, or left by another desk.
-      this.incarnation = event.started.incarnation;
-      await this.takeAll();
-    } else if (event.event === 'delivered') {
-      await this.take(event.delivered.message_id);
-      await this.call(this.watch, 'AckConsumer', { name: CONSUMER, cursor: event.cursor });
+  async takeEvents(events) {
+    for (const event of events) {
+      if (event.event === 'started') {
+        // This desk is the active one. First what is there: from before the consumer was made, or left by another desk.
+        this.incarnation = event.started.incarnation;
+        await this.takeAll();
+      } else if (event.event === 'delivered') {
+        await this.take(event.delivered.message_id);
+      }
     }
+    const { cursor } = events.at(-1);
+    // None while another desk is at work.
+    if (cursor.length > 0) await this.call(this.watch, 'AckConsumer', { name: CONSUMER, cursor });
   }
 
   async takeAll() {

@@ -82,9 +82,10 @@ class Desk:
         wait = 0.2
         while True:
             try:
-                for event in self.watch.Watch(watch_pb2.WatchRequest(consumer=CONSUMER), metadata=self.key):
+                request = watch_pb2.WatchRequest(consumer=CONSUMER)
+                for response in self.watch.Watch(request, metadata=self.key):
                     wait = 0.2
-                    self.take_event(event)
+                    self.take_events(response.events)
                 asked = None
             except grpc.RpcError as error:
                 reason, asked = details_of(error)
@@ -107,14 +108,19 @@ class Desk:
             if error.code() != grpc.StatusCode.ALREADY_EXISTS:
                 raise
 
-    def take_event(self, event):
-        if event.HasField("started"):
-            # This desk is the active one. First what is there: from before the consumer was made, or left by another desk.
-            self.incarnation = event.started.incarnation
-            self.take_all()
-        elif event.HasField("delivered"):
-            self.take(event.delivered.message_id)
-            self.call(self.watch.AckConsumer, watch_pb2.AckConsumerRequest(name=CONSUMER, cursor=event.cursor))
+    def take_events(self, events):
+        for event in events:
+            if event.HasField("started"):
+                # This desk is the active one. First what is there: from before the consumer was made, or left by another
+                # desk.
+                self.incarnation = event.started.incarnation
+                self.take_all()
+            elif event.HasField("delivered"):
+                self.take(event.delivered.message_id)
+        # None while another desk is at work.
+        if events[-1].cursor:
+            self.call(self.watch.AckConsumer,
+                      watch_pb2.AckConsumerRequest(name=CONSUMER, cursor=events[-1].cursor))
 
     def take_all(self):
         request = message_pb2.ListMessagesRequest(account=self.account)

@@ -167,9 +167,32 @@ TEST_P(WatchTest, TellsWhatComesFromNowOn) {
   EXPECT_EQ(watching.Next(), "delivered 2");
   EXPECT_EQ(watching.last().account_id(), absl::StrCat(a_));
   EXPECT_EQ(watching.last().address(), "a@example.test");
-  EXPECT_EQ(watching.last().delivered().message().unique_id(), List(a_).messages(1).unique_id());
+  EXPECT_EQ(watching.last().delivered().message().summary().unique_id(),
+            List(a_).messages(1).summary().unique_id());
   Delete(a_, {1, 2});
   EXPECT_EQ(watching.Next(), "deleted 1,2 API");
+}
+
+TEST_P(WatchTest, TellsAsMuchOfAMessageAsIsAskedFor) {
+  v1::WatchRequest request = Of({a_});
+  request.set_start(v1::WATCH_START_OLDEST);
+  Put(a_);
+  for (const v1::MessageView view : {v1::MESSAGE_VIEW_UNSPECIFIED, v1::MESSAGE_VIEW_SUMMARY, v1::MESSAGE_VIEW_HEADERS,
+                                     v1::MESSAGE_VIEW_PARSED, v1::MESSAGE_VIEW_RAW}) {
+    SCOPED_TRACE(v1::MessageView_Name(view));
+    request.set_view(view);
+    Watching watching = Watch(request);
+    EXPECT_EQ(watching.UpTo("delivered 1").back(), "delivered 1");
+    const v1::Message& message = watching.last().delivered().message();
+    EXPECT_FALSE(message.summary().unique_id().empty());
+    EXPECT_EQ(message.has_header(), view == v1::MESSAGE_VIEW_HEADERS || view == v1::MESSAGE_VIEW_PARSED);
+    EXPECT_EQ(message.has_parsed(), view == v1::MESSAGE_VIEW_PARSED);
+    EXPECT_EQ(message.raw().empty(), view != v1::MESSAGE_VIEW_RAW);
+  }
+  request.set_view(static_cast<v1::MessageView>(99));
+  Watching refused = Watch(request);
+  EXPECT_EQ(refused.Next(), "");
+  EXPECT_TRUE(absl::IsInvalidArgument(refused.Finish()));
 }
 
 TEST_P(WatchTest, ListThenWatchHasNoGap) {
