@@ -287,6 +287,8 @@ absl::Status StagedDeletion::StageStep(AccountId account, const std::vector<Mess
     ++message_count_;
     message_bytes_ += entry.size_bytes;
     if (removal_.messages.size() <= rules::kMaxRemovedMessages) removal_.messages.push_back(message);
+    // Not over what is gone already: the change feed tells the runs.
+    if (run_.has_value() && run_->last.value + 1 != message.value) RETURN_IF_ERROR(EndRun(use));
     if (!run_.has_value()) run_ = MessageRun{message, message};
     run_->last = message;
     ++next;

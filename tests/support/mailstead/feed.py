@@ -43,10 +43,10 @@ def load_stubs(folder):
 class Feed:
     """One connection."""
 
-    def __init__(self, stubs, address, token_file):
+    def __init__(self, stubs, address, token_file, options=()):
         self.message, self.watch = load_stubs(stubs)
         # Connections of others are not shared.
-        self.channel = grpc.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1),
+        self.channel = grpc.insecure_channel(address, [*options, ("grpc.use_local_subchannel_pool", 1),
                                                        ("grpc.initial_reconnect_backoff_ms", 100),
                                                        ("grpc.max_reconnect_backoff_ms", 500)])
         self.metadata = [("authorization", "Bearer " + pathlib.Path(token_file).read_text(encoding="ascii").strip())]
