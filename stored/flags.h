@@ -43,9 +43,11 @@ struct Flags {
   uint64_t min_free_bytes = uint64_t{128} << 20;
   absl::Duration receipt_age = absl::Hours(72);
   absl::Duration submission_age = absl::Hours(24 * 30);
+  int64_t account_submissions = 100'000;
   absl::Duration change_age = absl::Hours(7 * 24);
   int64_t change_count = 10'000'000;
   absl::Duration watch_write_timeout = absl::Seconds(30);
+  size_t max_watches = 20'000;
   std::string postmaster;
 
   // Empty: mail that is sent on keeps its sender.

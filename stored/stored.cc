@@ -125,6 +125,8 @@ CoreOptions CoreOptionsOf(const Flags& flags) {
       flags.delay_notice_after == absl::ZeroDuration() ? absl::InfiniteDuration() : flags.delay_notice_after;
   options.max_message_bytes = static_cast<int64_t>(flags.max_message_bytes);
   options.watches.write_timeout = flags.watch_write_timeout;
+  options.watches.max_streams = flags.max_watches;
+  options.account_submissions = flags.account_submissions;
   return options;
 }
 

@@ -160,7 +160,7 @@ void AddMethods(Environment& environment, rpc::MethodTable& table) {
   store("DkimService/ActivateDkimKey", kAdminWrite, kAudited, kSmallCost, ActivateDkimKey);
   store("DkimService/DeleteDkimKey", kAdminWrite, kAudited, kSmallCost, DeleteDkimKey);
 
-  store("WatchService/Watch", kMailWatch, kPlain, kListingCost, Watch);
+  store("WatchService/Watch", kMailWatch, kLongLived, kListingCost, Watch);
   store("WatchService/CreateConsumer", kMailWatch, kAudited, kSmallCost, CreateConsumer);
   store("WatchService/GetConsumer", kMailWatch, kPlain, kSmallCost, GetConsumer);
   store("WatchService/ListConsumers", kMailWatch, kPlain, kListingCost, ListConsumers);

@@ -197,10 +197,6 @@ class Stream {
       co_return WithReason(absl::UnavailableError("the store is shutting down: go on from the last cursor"),
                            kReasonWatchEnded);
     }
-    if (core_.clock.Now() - call_.began() > core_.watches.options().max_stream_time) {
-      co_return WithReason(absl::UnavailableError("the stream has lasted a day: go on from the last cursor"),
-                           kReasonWatchEnded);
-    }
     if (is_consumer() && worker_->fenced()) {
       const absl::StatusOr<engine::FeedConsumer> there =
           co_await core_.engine.changes().FindConsumer(request_.consumer());

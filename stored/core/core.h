@@ -68,6 +68,8 @@ struct CoreOptions {
   absl::Duration ticket_key_period = absl::Hours(12);
   // Reports on TLS to other domains.
   TlsReportOptions tls_reports;
+  // How many submissions are kept of one account.
+  int64_t account_submissions = 100'000;
   WatchOptions watches;
   // Threads that hash; 0: two more than there are cores.
   size_t hash_threads = 0;

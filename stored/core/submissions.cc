@@ -137,6 +137,7 @@ Task<absl::Status> SubmissionIntake::Begin() {
 
 Task<absl::Status> SubmissionIntake::TakeRecipients() {
   kept_ = std::make_shared<engine::NewSubmission>();
+  kept_->most_kept = submissions_.most_of_account_;
   RecipientErrors refused;
   const std::vector<EnvelopeRecipient>& recipients = request_.envelope.recipients;
   for (size_t i = 0; i < recipients.size(); ++i) {

@@ -62,14 +62,16 @@ class Submissions {
  public:
   // All of them outlive it.
   Submissions(engine::SubmissionEngine& engine, const IntakeContext& intake, RecipientResolver& recipients,
-              AccountSending& sending, OutboundQueue& queue, const Clock& clock, std::string host_name)
+              AccountSending& sending, OutboundQueue& queue, const Clock& clock, std::string host_name,
+              int64_t most_of_account)
       : engine_(engine),
         intake_(intake),
         recipients_(recipients),
         sending_(sending),
         queue_(queue),
         clock_(clock),
-        host_name_(std::move(host_name)) {}
+        host_name_(std::move(host_name)),
+        most_of_account_(most_of_account) {}
 
   // NotFound with kReasonSubmissionNotFound.
   Task<absl::StatusOr<engine::Submission>> Find(std::string id);
@@ -97,6 +99,8 @@ class Submissions {
   OutboundQueue& queue_;
   const Clock& clock_;
   const std::string host_name_;
+  // How many are kept of one account.
+  const int64_t most_of_account_;
 };
 
 // One submission on its way in: Begin, Append for each piece, Finish. An error ends it. One Task at a time, which it outlives;

@@ -32,7 +32,6 @@ struct WatchOptions {
   // What all streams hold of what they are about to send; while it is full none reads on.
   size_t max_bytes = size_t{64} << 20;
   // A stream ends then, and goes on as a new one.
-  absl::Duration max_stream_time = absl::Hours(24);
 };
 
 // Used on the executor's thread, but for Committed and Stop.

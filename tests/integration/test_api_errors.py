@@ -88,9 +88,8 @@ class World:
                     recipients=[dict(address=address) for address in recipients])
 
     def deliver(self, *recipients, content=MAIL, delivery_id=None):
-        return self.operator.call("MessageService/DeliverMessage",
-                                  dict(envelope=self.envelope(*recipients, delivery_id=delivery_id)),
-                                  dict(content=content, last=True))
+        return self.operator.call("MessageService/DeliverMessage", content=content,
+                                  envelope=self.envelope(*recipients, delivery_id=delivery_id))
 
     def not_delivered(self, *recipients, **options):
         return failure_of(lambda: self.deliver(*recipients, **options))
@@ -134,7 +133,7 @@ def invalid_field(world):
 
 @happens("INCOMPLETE_STREAM")
 def incomplete_stream(world):
-    return world.operator.failure("MessageService/DeliverMessage", dict(envelope=world.envelope(ANN)), dict(content=MAIL))
+    return world.operator.failure("MessageService/DeliverMessageStream", dict(envelope=world.envelope(ANN)), dict(content=MAIL))
 
 
 @happens("BARE_LINE_END")
@@ -187,6 +186,49 @@ def sending_paused(world):
     return failure_of(world.submit(grant, session, "a@far.test").result)
 
 
+def not_submitted(client, account=ANN, content=b"From: ann@example.test\r\n" + MAIL, request_id="request-0123456789", **fields):
+    recipients = dict(recipients=[dict(address="a@far.test")])
+    return client.failure("SubmissionService/SubmitMessage", request_id=request_id, account=account, content=content,
+                          **{"envelope": recipients, **fields})
+
+
+@happens("REQUEST_ID_REUSED")
+def request_id_reused(world):
+    world.operator.call("SubmissionService/SubmitMessage", request_id="used-0123456789abcdef", account=ANN,
+                        content=b"From: ann@example.test\r\n" + MAIL, envelope=dict(recipients=[dict(address=ANN)]))
+    return not_submitted(world.operator, request_id="used-0123456789abcdef")
+
+
+@happens("SENDER_NOT_ALLOWED")
+def sender_not_allowed(world):
+    return not_submitted(world.operator, content=b"From: somebody@far.test\r\n" + MAIL)
+
+
+@happens("FROM_UNREADABLE")
+def from_unreadable(world):
+    return not_submitted(world.operator, content=b"From: nobody\r\n" + MAIL)
+
+
+@happens("TOO_MANY_HOPS")
+def too_many_hops(world):
+    return not_submitted(world.operator, content=b"Received: from x\r\n" * 101 + b"From: ann@example.test\r\n" + MAIL)
+
+
+@happens("ACCOUNT_DISABLED")
+def account_disabled(world):
+    return not_submitted(world.operator, account=world.account("retired", state=2))
+
+
+@happens("TOO_MANY_SUBMISSIONS")
+def too_many_submissions(world):
+    world.bare.call("DirectoryService/CreateDomain", domain=dict(name="example.test"))
+    world.bare.call("DirectoryService/CreateAccount", account=dict(address=ANN), password=dict(plain=PASSWORD))
+    later = dict(seconds=int(time.time()) + 3600)
+    world.bare.call("SubmissionService/SubmitMessage", request_id=world.id("request"), account=ANN, send_time=later,
+                    content=b"From: ann@example.test\r\n" + MAIL, envelope=dict(recipients=[dict(address=ANN)]))
+    return not_submitted(world.bare, request_id=world.id("request"))
+
+
 @happens("DOMAIN_NOT_FOUND")
 def domain_not_found(world):
     return world.operator.failure("DirectoryService/GetDomain", name="none.test")
@@ -205,6 +247,23 @@ def alias_not_found(world):
 @happens("MESSAGE_NOT_FOUND")
 def message_not_found(world):
     return world.operator.failure("MessageService/FetchMessage", account=ANN, message_id=4444)
+
+
+@happens("PART_NOT_FOUND")
+def part_not_found(world):
+    address = world.account("parts")
+    world.deliver(address)
+    return world.operator.failure("MessageService/FetchMessage", account=address, message_id=1, part_id="1.7")
+
+
+@happens("SUBMISSION_NOT_FOUND")
+def submission_not_found(world):
+    return world.operator.failure("SubmissionService/GetSubmission", submission_id="none")
+
+
+@happens("CONSUMER_NOT_FOUND")
+def consumer_not_found(world):
+    return world.operator.failure("WatchService/GetConsumer", name="none")
 
 
 @happens("SESSION_NOT_FOUND")
@@ -484,6 +543,73 @@ def stream_age(world):
     return failure_of(lambda: list(world.bare.start("grpc.health.v1.Health/Watch", timeout=None)))
 
 
+def watch(client, **fields):
+    """The stream, begun."""
+    events = client.start("WatchService/Watch", **{"filter": dict(all=True), "timeout": 60, **fields})
+    return events, next(events).events[0].cursor
+
+
+@happens("CURSOR_EXPIRED")
+def cursor_expired(world):
+    # Of another store, as of one before it was restored.
+    events, cursor = watch(world.full)
+    events.cancel()
+    return world.operator.failure("WatchService/Watch", filter=dict(all=True), cursor=cursor)
+
+
+@happens("SLOW_READER")
+def slow_reader(world):
+    world.slow_store.add_accounts("ann")
+    world.slow.call("MessageService/DeliverMessage", content=MAIL + b"x" * 70 * KIBIBYTE + b"\r\n", envelope=dict(
+        delivery_id="slowly-0123456789", recipients=[dict(address=ANN)]))
+    for number in range(20):
+        world.slow.call("MessageService/DeliverMessage", content=MAIL + b"x" * 200 * KIBIBYTE + b"\r\n", envelope=dict(
+            delivery_id=f"slowly-{number:016}", recipients=[dict(address=ANN)]))
+    events, _ = watch(world.slow, start=2, view=4)
+    time.sleep(1.5)  # Behind the limit, and before it is cut off.
+    return failure_of(lambda: list(events))
+
+
+@happens("TOO_MANY_WATCHES")
+def too_many_watches(world):
+    events, _ = watch(world.slow)
+    found = world.slow.failure("WatchService/Watch", filter=dict(all=True))
+    events.cancel()
+    return found
+
+
+@happens("WATCH_ENDED")
+def watch_ended(world):
+    events, _ = watch(world.leaving)
+    world.end_leaving()
+    return failure_of(lambda: list(events))
+
+
+@happens("CONSUMER_EXISTS")
+def consumer_exists(world):
+    world.operator.call("WatchService/CreateConsumer", name="twice", filter=dict(all=True))
+    return world.operator.failure("WatchService/CreateConsumer", name="twice", filter=dict(all=True))
+
+
+@happens("TOO_MANY_CONSUMERS")
+def too_many_consumers(world):
+    def create(number):
+        return world.full_of_consumers.start("WatchService/CreateConsumer", name=f"c{number}", filter=dict(all=True))
+    for call in [create(number) for number in range(1000)]:
+        call.result()
+    return failure_of(create(1000).result)
+
+
+@happens("CONSUMER_FENCED")
+def consumer_fenced(world):
+    world.operator.call("WatchService/CreateConsumer", name="taken", filter=dict(all=True))
+    events, cursor = watch(world.operator, filter=None, consumer="taken")
+    world.operator.call("WatchService/ResetConsumer", name="taken")
+    found = world.operator.failure("WatchService/AckConsumer", name="taken", cursor=cursor)
+    events.cancel()
+    return found
+
+
 @happens("NO_CREDENTIAL")
 def no_credential(world):
     return world.stranger.failure("DirectoryService/ListDomains")
@@ -519,7 +645,7 @@ def out_of_range(world):
     address = world.account("short")
     world.deliver(address)
     [found] = world.operator.call("MessageService/ListMessages", account=address).messages
-    return world.operator.failure("MessageService/FetchMessage", account=address, message_id=found.message_id,
+    return world.operator.failure("MessageService/FetchMessage", account=address, message_id=found.summary.message_id,
                                   read_offset=MEBIBYTE)
 
 
@@ -569,8 +695,20 @@ class ErrorsTest(StackCase):
         cls.addClassCleanup(world.close)
         # One without secrets, backups and SRS, whose streams end soon.
         bare = new_stack()
-        bare.add_stored(stream_time="1s", max_stream_time="2s")
+        bare.add_stored(stream_time="1s", max_stream_time="2s", account_submissions=1)
         world.bare = StoreClient(bare.stored.address, bare.token("operator"))
+        # One whose watchers have little time, and which has room for one of them.
+        world.slow_store = slow = new_stack()
+        slow.add_stored(watch_write_timeout="1s", max_watches=1)
+        world.slow = StoreClient(slow.stored.address, slow.token("operator"),
+                                 options=[("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 65536)])
+        consumers = new_stack()
+        consumers.add_stored()
+        world.full_of_consumers = StoreClient(consumers.stored.address, consumers.token("operator"))
+        leaving = new_stack()
+        leaving.add_stored()
+        world.leaving = StoreClient(leaving.stored.address, leaving.token("operator"))
+        world.end_leaving = leaving.stored.terminate
         # One that keeps more free than there is.
         full = new_stack()
         full.add_stored(ready=False, min_free_bytes=1 << 50)
@@ -580,7 +718,7 @@ class ErrorsTest(StackCase):
         ending.add_stored()
         world.ending = StoreClient(ending.stored.address)
         world.end_it = ending.stored.terminate
-        for client in (world.bare, world.full, world.ending):
+        for client in (world.bare, world.full, world.ending, world.slow, world.full_of_consumers, world.leaving):
             cls.addClassCleanup(client.close)
         damaged = new_stack()
         world.damaged_message = lambda: cls.damage(damaged)
@@ -593,8 +731,8 @@ class ErrorsTest(StackCase):
         client = StoreClient(stack.stored.address, stack.token("operator"))
         # Does not compress, and so lies in a blob.
         content = b"Subject: large\r\n\r\n" + b"\r\n".join(os.urandom(35).hex().encode() for _ in range(4000)) + b"\r\n"
-        client.call("MessageService/DeliverMessage", dict(envelope=dict(
-            delivery_id="damaged-0123456789", reverse_path="", recipients=[dict(address=ANN)])), dict(content=content, last=True))
+        client.call("MessageService/DeliverMessage", content=content, envelope=dict(
+            delivery_id="damaged-0123456789", reverse_path="", recipients=[dict(address=ANN)]))
         # What was in memory is on disk with it.
         client.call("BackupService/CreateBackup", name="flushed")
         stack.stored.terminate()

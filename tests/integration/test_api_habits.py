@@ -133,11 +133,11 @@ class CompressionTest(HabitsCase):
             self.addCleanup(client.close)
             delivery_id = f"packed-{compression.name}-0123456789"
             content = MAIL + b"the same again\r\n" * 50_000
-            client.call("MessageService/DeliverMessage",
+            client.call("MessageService/DeliverMessageStream",
                         dict(envelope=dict(delivery_id=delivery_id, recipients=[dict(address=ANN)])), dict(content=content),
                         dict(last=True))
             listed = client.call("MessageService/ListMessages", account=ANN).messages
-            pieces = client.call("MessageService/FetchMessage", account=ANN, message_id=listed[-1].message_id)
+            pieces = client.call("MessageService/FetchMessage", account=ANN, message_id=listed[-1].summary.message_id)
             self.assertTrue(b"".join(piece.content for piece in pieces).endswith(content))
 
 
@@ -147,9 +147,8 @@ class TraceTest(HabitsCase):
     GOOD = f"00-{TRACE}-00f067aa0ba902b7-01"
 
     def deliver(self, delivery_id, *metadata):
-        self.operator.call("MessageService/DeliverMessage",
-                           dict(envelope=dict(delivery_id=delivery_id, recipients=[dict(address=ANN)])),
-                           dict(content=MAIL, last=True), metadata=metadata)
+        self.operator.call("MessageService/DeliverMessage", content=MAIL, metadata=metadata,
+                           envelope=dict(delivery_id=delivery_id, recipients=[dict(address=ANN)]))
         return self.stack.stored.process.wait_for_event("delivered", delivery=delivery_id)
 
     def test_trace_and_session_stand_in_the_log(self):

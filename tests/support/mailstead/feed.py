@@ -20,7 +20,7 @@ from .process import run_tool
 
 PROTO = REPOSITORY / "proto"
 SERVICE = "/mailstead.store.v1."
-FILES = ("directory", "message", "watch")
+FILES = ("parsed_message", "message", "watch")
 
 
 def make_stubs(folder):
@@ -85,15 +85,10 @@ class Feed:
                              self.message.ListMessagesRequest(account=account, page_size=50, page_token=token),
                              self.message.ListMessagesResponse)
             cursor = cursor or page.cursor
-            ids |= {self.id_of(message) for message in page.messages}
+            ids |= {message.summary.message_id for message in page.messages}
             token = page.next_page_token
             if not token:
                 return ids, cursor
-
-    @staticmethod
-    def id_of(message):
-        """Of a summary, or of what has one."""
-        return message.message_id if hasattr(message, "message_id") else message.summary.message_id
 
     def delete(self, account, ids):
         self.call("MessageService/DeleteMessages",
