@@ -133,7 +133,7 @@ TEST_F(MigrationTest, TheDirectoryIsThere) {
   EXPECT_THAT(engine().GetAlias("@example.test")->targets, ElementsAre("bob@example.test"));
   const auto status = engine().Status();
   ASSERT_TRUE(status.ok());
-  EXPECT_EQ(status->schema_version, 5);
+  EXPECT_EQ(status->schema_version, 6);
   EXPECT_FALSE(status->incarnation.empty());
   EXPECT_EQ(status->domain_count, 2);
   EXPECT_EQ(status->account_count, 3);
@@ -176,6 +176,8 @@ TEST_F(MigrationTest, EveryMessageIsWhole) {
   EXPECT_EQ(summary.size_bytes, static_cast<int64_t>(front.size() + large.size()));
   EXPECT_EQ(summary.content_bytes, static_cast<int64_t>(large.size()));
   EXPECT_EQ(summary.sha256, Sha256(large));
+  // Whoever wants its subject has the message read.
+  EXPECT_FALSE(summary.searched.known);
   EXPECT_EQ(summary.delivery_id, "delivery-of-operator-2");
   EXPECT_EQ(summary.reverse_path, "sender@example.org");
   ASSERT_THAT(summary.recipients, SizeIs(1));
@@ -243,7 +245,7 @@ TEST_F(MigrationTest, WhatHasNoEndOfItsLastLineIsListedWithIt) {
     std::ifstream schema(path_ + "/rocksdb/schema");
     std::string line;
     std::getline(schema, line);
-    EXPECT_EQ(line, "5") << "looked through";
+    EXPECT_EQ(line, "6") << "looked through";
     OpenEngine();
   }
   EXPECT_TRUE(Fetch(kCarol, MessageId{2}).ends_with("7 line 0 of 1\r\nno end"));
@@ -316,7 +318,7 @@ TEST_F(MigrationTest, WhatIsChangedIsKeptInTheNewForm) {
 // One line, and nothing is touched.
 TEST_F(MigrationTest, AVersionThatCannotBeTakenIsRefused) {
   engine_.reset();
-  std::ofstream(path_ + "/rocksdb/schema") << "6\n";
+  std::ofstream(path_ + "/rocksdb/schema") << "7\n";
   RocksDbOptions options;
   options.path = path_ + "/rocksdb";
   options.executor = &executor_;
@@ -324,7 +326,7 @@ TEST_F(MigrationTest, AVersionThatCannotBeTakenIsRefused) {
   EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(std::string(refused.message()),
             absl::StrCat("the store in ", path_,
-                         "/rocksdb has schema version 6; this program reads and writes version 5"));
+                         "/rocksdb has schema version 7; this program reads and writes version 6"));
 }
 
 }  // namespace
