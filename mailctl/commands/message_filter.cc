@@ -46,7 +46,8 @@ absl::Status SetTime(const Arguments& arguments, absl::string_view option, absl:
 std::vector<Option> MessageFilterOptions() {
   return {
       {"after", "ID", "Those behind this one."},
-      {"since", "TIME", "Stored at this time or later: 2026-11-29T10:00:00Z, 2026-11-29 (UTC), or 2h for so long ago."},
+      {"since", "TIME",
+       "Stored at this time or later: 2026-11-29T10:00:00Z, 2026-11-29 (UTC), or 2h for so long ago."},
       {"until", "TIME", "Stored before this time."},
       {"min_size", "SIZE", "Of at least so many bytes: 1000000, 500K, 2M."},
       {"max_size", "SIZE", "Of at most so many bytes."},
