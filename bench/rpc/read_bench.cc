@@ -69,9 +69,11 @@ asio::awaitable<void> CallAgainAndAgain(rpc::Transport& way, const char* method,
 
 // The time of each call, `in_flight` at a time.
 template <typename Response, typename Request>
-std::vector<absl::Duration> Measure(rpc::Transport& way, const char* method, const Request& request, int in_flight) {
+std::vector<absl::Duration> Measure(rpc::Transport& way, const char* method, const Request& request,
+                                    int in_flight) {
   asio::io_context io{1};
-  Load load{.end = absl::Now() + absl::Seconds(absl::GetFlag(FLAGS_seconds)), .running = in_flight, .times = {}};
+  Load load{
+      .end = absl::Now() + absl::Seconds(absl::GetFlag(FLAGS_seconds)), .running = in_flight, .times = {}};
   for (int i = 0; i < in_flight; ++i) {
     asio::co_spawn(io, CallAgainAndAgain(way, method, request, load, Response()), asio::detached);
   }
@@ -94,7 +96,8 @@ void Run() {
   for (int turn = 0; turn < kTurns; ++turn) {
     const grpc::health::v1::HealthCheckRequest check;
     empty += Measure<grpc::health::v1::HealthCheckResponse>(transport, kCheck, check, in_flight).size();
-    summaries += Measure<v1::Message>(transport, kGetMessage, Wanted(v1::MESSAGE_VIEW_SUMMARY), in_flight).size();
+    summaries +=
+        Measure<v1::Message>(transport, kGetMessage, Wanted(v1::MESSAGE_VIEW_SUMMARY), in_flight).size();
   }
   std::vector<absl::Duration> parsed =
       Measure<v1::Message>(transport, kGetMessage, Wanted(v1::MESSAGE_VIEW_PARSED), 1);

@@ -46,7 +46,8 @@ absl::Status SetTime(const Arguments& arguments, absl::string_view option, absl:
 std::vector<Option> MessageFilterOptions() {
   return {
       {"after", "ID", "Those behind this one."},
-      {"since", "TIME", "Stored at this time or later: 2026-11-29T10:00:00Z, 2026-11-29 (UTC), or 2h for so long ago."},
+      {"since", "TIME",
+       "Stored at this time or later: 2026-11-29T10:00:00Z, 2026-11-29 (UTC), or 2h for so long ago."},
       {"until", "TIME", "Stored before this time."},
       {"min_size", "SIZE", "Of at least so many bytes: 1000000, 500K, 2M."},
       {"max_size", "SIZE", "Of at most so many bytes."},
@@ -71,10 +72,7 @@ absl::StatusOr<v1::MessageFilter> MessageFilterOf(const Arguments& arguments, ab
   ASSIGN_OR_RETURN(const std::optional<uint64_t> max_size, arguments.GetBytes("max_size"));
   filter.set_min_size_bytes(static_cast<int64_t>(min_size.value_or(0)));
   filter.set_max_size_bytes(static_cast<int64_t>(max_size.value_or(0)));
-  if (arguments.Has("sender")) {
-    const std::string sender = arguments.Get("sender");
-    filter.mutable_reverse_path()->set_value(sender == "<>" ? "" : sender);
-  }
+  if (arguments.Has("sender")) filter.mutable_reverse_path()->set_value(arguments.Get("sender"));
   filter.set_recipient(arguments.Get("recipient"));
   filter.set_from_contains(arguments.Get("from"));
   filter.set_subject_contains(arguments.Get("subject"));

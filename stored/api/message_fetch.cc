@@ -44,9 +44,9 @@ absl::StatusOr<Range> Narrow(Range range, const v1::FetchMessageRequest& request
 // Sends a part as it comes out of a decoder: holds one piece of it at a time, whatever its size.
 class DecodedPart {
  public:
-  DecodedPart(Environment& environment, rpc::Call& call, engine::MessageReader& reader, const mime::Part& part,
-              mime::PartDecoder::TextAs text_as, const v1::FetchMessageRequest& request,
-              v1::FetchMessageResponse first, Pieces& pieces)
+  DecodedPart(Environment& environment, rpc::Call& call, engine::MessageReader& reader,
+              const mime::Part& part, mime::PartDecoder::TextAs text_as,
+              const v1::FetchMessageRequest& request, v1::FetchMessageResponse first, Pieces& pieces)
       : environment_(environment),
         call_(call),
         reader_(reader),
@@ -155,7 +155,8 @@ Task<absl::Status> SendPart(Environment& environment, rpc::Call& call, engine::M
   if (as_it_is || (!is_encoded && !as_text)) {
     const Range body{static_cast<int64_t>(part.body_begin), static_cast<int64_t>(part.end)};
     CO_ASSIGN_OR_RETURN(const Range range, Narrow(body, request));
-    co_return co_await SendPieces(environment, call, reader, range.begin, range.end, std::move(first), pieces);
+    co_return co_await SendPieces(environment, call, reader, range.begin, range.end, std::move(first),
+                                  pieces);
   }
   // What a text has as UTF-8 only its decoder knows.
   if (!as_text && request.read_offset() > static_cast<int64_t>(part.decoded_bytes)) co_return PastTheEnd();
@@ -174,8 +175,9 @@ Task<absl::Status> SendSection(Environment& environment, rpc::Call& call, Accoun
                         co_await environment.core.mail_reader.Parse(reader, MailReader::Extent::kHeader));
     section.end = static_cast<int64_t>(message.parts.front().body_begin);
   } else if (request.section() == v1::MESSAGE_SECTION_CONTENT) {
-    CO_ASSIGN_OR_RETURN(const engine::MessageSummary summary, co_await environment.core.engine.messages().Find(
-                                                                  account, MessageId{request.message_id()}));
+    CO_ASSIGN_OR_RETURN(
+        const engine::MessageSummary summary,
+        co_await environment.core.engine.messages().Find(account, MessageId{request.message_id()}));
     section.begin = section.end - summary.content_bytes;
   }
   CO_ASSIGN_OR_RETURN(const Range range, Narrow(section, request));

@@ -28,8 +28,7 @@ namespace v1 = store::v1;
 std::string ListingOf(Environment& environment, AccountId account, const v1::ListMessagesRequest& request,
                       bool newest_first) {
   return absl::StrCat("messages/", environment.core.engine.upkeep().Incarnation(), "/", account.value, "/",
-                      newest_first ? "newest" : "oldest", "/",
-                      Sha256(request.filter().SerializeAsString()));
+                      newest_first ? "newest" : "oldest", "/", Sha256(request.filter().SerializeAsString()));
 }
 
 // Gathers one page.
@@ -101,7 +100,8 @@ class PageReader {
       full_ = true;
       co_return absl::OkStatus();
     }
-    absl::StatusOr<v1::Message> told = co_await ReadListedView(environment_, account_, std::move(message), view_);
+    absl::StatusOr<v1::Message> told =
+        co_await ReadListedView(environment_, account_, std::move(message), view_);
     if (absl::IsNotFound(told.status())) {
       GoBehind(id);
       co_return absl::OkStatus();
@@ -203,8 +203,8 @@ Task<absl::Status> BatchGetMessages(Environment& environment, rpc::Call& call,
   co_return absl::OkStatus();
 }
 
-Task<absl::Status> ListMessages(Environment& environment, rpc::Call& call, const v1::ListMessagesRequest& request,
-                                v1::ListMessagesResponse& response) {
+Task<absl::Status> ListMessages(Environment& environment, rpc::Call& call,
+                                const v1::ListMessagesRequest& request, v1::ListMessagesResponse& response) {
   CO_ASSIGN_OR_RETURN(const size_t page_size, CheckPageSize(request.page_size()));
   CO_ASSIGN_OR_RETURN(const MessageViewOptions view, ViewOf(request));
   if (!v1::MessageOrder_IsValid(request.order())) {

@@ -29,8 +29,10 @@ constexpr size_t kParsedBytes = 6 << 20;
 constexpr size_t kSmallestHold = 64 << 10;
 
 absl::Status TooLargeForView() {
-  return WithReason(FieldError("view", "the message is too large for RAW, which gives 4 MiB at most: FetchMessage gives it"),
-                    kReasonTooLarge);
+  return WithReason(
+      FieldError("view",
+                 "the message is too large for RAW, which gives 4 MiB at most: FetchMessage gives it"),
+      kReasonTooLarge);
 }
 
 Task<absl::Status> ReadRaw(engine::MessageReader& reader, v1::Message& told) {
@@ -97,7 +99,8 @@ Task<absl::StatusOr<int64_t>> ReadSearchedFields(Environment& environment, Accou
   while (read < reader->size_bytes() && !digest.has_seen_enough()) {
     const absl::StatusOr<std::string> bytes = co_await reader->Read(read, store::kPieceBytes);
     if (absl::IsDataLoss(bytes.status()) || (bytes.ok() && bytes->empty())) {
-      LogDamage(account, summary.id, absl::DataLossError(bytes.ok() ? "cut short" : bytes.status().message()));
+      LogDamage(account, summary.id,
+                absl::DataLossError(bytes.ok() ? "cut short" : bytes.status().message()));
       co_return read;
     }
     if (!bytes.ok()) co_return bytes.status();
@@ -167,7 +170,8 @@ Task<absl::StatusOr<v1::Message>> ReadView(Environment& environment, AccountId a
     case v1::OMITTED_CONTENT_TOO_LARGE:
       co_return TooLargeForView();
     case v1::OMITTED_CONTENT_DAMAGED:
-      co_return absl::DataLossError(absl::StrCat("message ", message.value, " is damaged on the store's disk"));
+      co_return absl::DataLossError(
+          absl::StrCat("message ", message.value, " is damaged on the store's disk"));
     default:
       co_return told;
   }

@@ -38,8 +38,8 @@ absl::StatusOr<MessageViewOptions> ViewOf(const Request& request) {
 
 // NotFound with kReasonMessageNotFound; DataLoss, which is logged; InvalidArgument with the field "view" and kReasonTooLarge;
 // ResourceExhausted with kReasonBusy. Asks nobody whether the caller may see the account.
-Task<absl::StatusOr<store::v1::Message>> ReadView(Environment& environment, AccountId account, MessageId message,
-                                                  MessageViewOptions options);
+Task<absl::StatusOr<store::v1::Message>> ReadView(Environment& environment, AccountId account,
+                                                  MessageId message, MessageViewOptions options);
 
 // With its SearchedFields, wherever they are. NotFound with kReasonMessageNotFound.
 Task<absl::StatusOr<engine::MessageSummary>> FindSummary(Environment& environment, AccountId account,

@@ -26,9 +26,9 @@ Task<absl::StatusOr<std::string>> ReadPiece(engine::MessageReader& reader, int64
                                             size_t max_bytes) {
   std::string bytes;
   while (bytes.size() < max_bytes && offset < end) {
-    const size_t wanted = static_cast<size_t>(
-        std::min<int64_t>({end - offset, static_cast<int64_t>(max_bytes - bytes.size()),
-                           static_cast<int64_t>(store::kPieceBytes)}));
+    const size_t wanted =
+        static_cast<size_t>(std::min<int64_t>({end - offset, static_cast<int64_t>(max_bytes - bytes.size()),
+                                               static_cast<int64_t>(store::kPieceBytes)}));
     CO_ASSIGN_OR_RETURN(std::string piece, co_await reader.Read(offset, wanted));
     if (piece.empty()) co_return absl::DataLossError("the message is shorter than its index says");
     offset += static_cast<int64_t>(piece.size());

@@ -56,7 +56,8 @@ std::vector<engine::SearchedAddress> Addresses(absl::string_view value, const mi
 }
 
 // Those fields that `message` has.
-void TakeFields(const mime::Message& message, const mime::Charsets& charsets, engine::SearchedFields& fields) {
+void TakeFields(const mime::Message& message, const mime::Charsets& charsets,
+                engine::SearchedFields& fields) {
   if (message.FindField("Subject") != nullptr) {
     fields.subject =
         Kept(mime::DecodeText(ValueOf(message, "Subject"), charsets), engine::kMaxKeptSubjectBytes);

@@ -31,7 +31,8 @@ bool Matches(const engine::MessageFilter& filter, const Entry& entry) {
   if (entry.deliver_time < filter.since || entry.deliver_time >= filter.until) return false;
   if (entry.size_bytes() < filter.min_size_bytes || entry.size_bytes() > filter.max_size_bytes) return false;
   const Envelope& envelope = entry.envelope;
-  if (filter.reverse_path.has_value() && !absl::EqualsIgnoreCase(*filter.reverse_path, envelope.reverse_path)) {
+  if (filter.reverse_path.has_value() &&
+      !absl::EqualsIgnoreCase(*filter.reverse_path, envelope.reverse_path)) {
     return false;
   }
   const auto is_recipient = [&](const EnvelopeRecipient& recipient) {

@@ -19,6 +19,14 @@ absl::Status CheckText(absl::string_view field, absl::string_view text) {
   return FieldError(absl::StrCat("filter.", field), "must have at most 998 bytes");
 }
 
+// As headers and logs have them: "<a@b>".
+std::string WithoutBrackets(absl::string_view text) {
+  absl::string_view inner = text;
+  const bool has_both = absl::ConsumePrefix(&inner, "<") && absl::ConsumeSuffix(&inner, ">");
+  if (!has_both) inner = text;
+  return std::string(inner.data(), inner.size());
+}
+
 absl::StatusOr<absl::Time> TimeOf(absl::string_view field, const google::protobuf::Timestamp& proto) {
   if (proto.nanos() < 0 || proto.nanos() > 999'999'999 || proto.seconds() < -62'135'596'800 ||
       proto.seconds() > 253'402'300'799) {
@@ -47,14 +55,13 @@ absl::StatusOr<engine::MessageFilter> FromProto(const store::v1::MessageFilter& 
   RETURN_IF_ERROR(CheckText("from_contains", proto.from_contains()));
   RETURN_IF_ERROR(CheckText("subject_contains", proto.subject_contains()));
   RETURN_IF_ERROR(CheckText("header_message_id", proto.header_message_id()));
-  if (proto.has_reverse_path()) filter.reverse_path = proto.reverse_path().value();
+  if (proto.has_reverse_path()) filter.reverse_path = WithoutBrackets(proto.reverse_path().value());
   filter.recipient = proto.recipient();
   filter.from = proto.from_contains();
   filter.subject = proto.subject_contains();
-  filter.message_id = proto.header_message_id();
-  if (!filter.message_id.empty() && filter.message_id.front() == '<' && filter.message_id.back() == '>') {
-    filter.message_id = filter.message_id.substr(1, filter.message_id.size() - 2);
-    if (filter.message_id.empty()) return FieldError("filter.header_message_id", "must not be empty");
+  filter.message_id = WithoutBrackets(proto.header_message_id());
+  if (filter.message_id.empty() && !proto.header_message_id().empty()) {
+    return FieldError("filter.header_message_id", "must not be empty");
   }
   if (proto.has_has_attachment()) filter.has_attachment = proto.has_attachment().value();
   return filter;

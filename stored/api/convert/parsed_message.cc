@@ -192,8 +192,10 @@ void ToProto(const mime::Message& message, std::vector<PartText>& texts, const m
     if (told.is_attachment()) {
       proto.add_attachment_part_ids(part.id);
     } else if (!part.has_parts && !IsOfInnerMessage(message, part)) {
-      if (part.media_type == "text/plain" && proto.plain_text_part_id().empty()) proto.set_plain_text_part_id(part.id);
-      if (part.media_type == "text/html" && proto.html_text_part_id().empty()) proto.set_html_text_part_id(part.id);
+      if (part.media_type == "text/plain" && proto.plain_text_part_id().empty())
+        proto.set_plain_text_part_id(part.id);
+      if (part.media_type == "text/html" && proto.html_text_part_id().empty())
+        proto.set_html_text_part_id(part.id);
     }
     *proto.add_parts() = std::move(told);
   }

@@ -1,4 +1,6 @@
 // GetMessage, BatchGetMessages and FetchMessage: what they give of a message, whatever it is.
+#include "stored/api/message_view.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -9,7 +11,6 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/reason.h"
-#include "stored/api/message_view.h"
 #include "stored/core/digest.h"
 #include "stored/core/message_digest.h"
 #include "tests/unit/stored/api/api_fixture.h"
@@ -88,7 +89,8 @@ class MessageViewTest : public ApiTest {
     return AsOperator<v1::Message>("MessageService/GetMessage", request);
   }
 
-  absl::StatusOr<v1::BatchGetMessagesResponse> GetBatch(const std::vector<int64_t>& messages, v1::MessageView view) {
+  absl::StatusOr<v1::BatchGetMessagesResponse> GetBatch(const std::vector<int64_t>& messages,
+                                                        v1::MessageView view) {
     v1::BatchGetMessagesRequest request;
     request.set_account("a@example.test");
     for (const int64_t message : messages) request.add_message_ids(message);
@@ -139,7 +141,9 @@ TEST_P(MessageViewTest, EachViewGivesMore) {
   const auto summary = Get(id, v1::MESSAGE_VIEW_UNSPECIFIED);
   ASSERT_TRUE(summary.ok()) << summary.status();
   EXPECT_EQ(summary->summary().message_id(), id);
-  EXPECT_EQ(summary->summary().subject(), "Gr\xc3\xbc\xc3\x9f" "e");
+  EXPECT_EQ(summary->summary().subject(),
+            "Gr\xc3\xbc\xc3\x9f"
+            "e");
   ASSERT_EQ(summary->summary().from_addresses_size(), 1);
   EXPECT_EQ(summary->summary().from_addresses(0).display_name(), "J\xc3\xb6rg");
   EXPECT_EQ(summary->summary().from_addresses(0).address(), "joerg@example.org");
@@ -176,7 +180,9 @@ TEST_P(MessageViewTest, EachViewGivesMore) {
   EXPECT_EQ(parsed->parsed().html_text_part_id(), "");
   EXPECT_THAT(parsed->parsed().attachment_part_ids(), ElementsAre("1.2"));
   const v1::Part& text = parsed->parsed().parts(1);
-  EXPECT_EQ(text.text(), "Gr\xc3\xbc\xc3\x9f" "e");
+  EXPECT_EQ(text.text(),
+            "Gr\xc3\xbc\xc3\x9f"
+            "e");
   EXPECT_EQ(text.charset(), "iso-8859-1");
   EXPECT_EQ(text.parent_part_id(), "1");
   const v1::Part& file = parsed->parsed().parts(2);
@@ -189,8 +195,9 @@ TEST_P(MessageViewTest, EachViewGivesMore) {
   const auto raw = Get(id, v1::MESSAGE_VIEW_RAW);
   ASSERT_TRUE(raw.ok()) << raw.status();
   EXPECT_EQ(raw->raw(), *Fetch(SectionOf(id, v1::MESSAGE_SECTION_WHOLE)));
-  EXPECT_EQ(raw->raw().substr(static_cast<size_t>(file.body_offset()), static_cast<size_t>(file.size_bytes())),
-            "AAECAwQFBgcICQ==");
+  EXPECT_EQ(
+      raw->raw().substr(static_cast<size_t>(file.body_offset()), static_cast<size_t>(file.size_bytes())),
+      "AAECAwQFBgcICQ==");
   EXPECT_FALSE(raw->has_header());
 }
 
@@ -206,7 +213,8 @@ TEST_P(MessageViewTest, WhatIsAskedWronglyIsNamed) {
   EXPECT_EQ(FieldOf(GetBatch({}, v1::MESSAGE_VIEW_SUMMARY).status()), "message_ids");
   EXPECT_EQ(FieldOf(GetBatch({1, 0}, v1::MESSAGE_VIEW_SUMMARY).status()), "message_ids[1]");
   EXPECT_EQ(FieldOf(GetBatch({1, 1}, v1::MESSAGE_VIEW_SUMMARY).status()), "message_ids");
-  EXPECT_EQ(FieldOf(GetBatch(std::vector<int64_t>(101, 1), v1::MESSAGE_VIEW_SUMMARY).status()), "message_ids");
+  EXPECT_EQ(FieldOf(GetBatch(std::vector<int64_t>(101, 1), v1::MESSAGE_VIEW_SUMMARY).status()),
+            "message_ids");
 
   EXPECT_EQ(ReasonOf(Fetch(PartOf(1, "1.3")).status()), kReasonPartNotFound);
   EXPECT_EQ(ReasonOf(Fetch(PartOf(2, "1")).status()), kReasonMessageNotFound);
@@ -249,8 +257,12 @@ TEST_P(MessageViewTest, APartComesInEachForm) {
   EXPECT_EQ(*Fetch(PartOf(id, "1.2", v1::PART_FORM_ENCODED)), "AAECAwQFBgcICQ==");
   EXPECT_EQ(*Fetch(PartOf(id, "1.2", v1::PART_FORM_TEXT)), std::string("\0\1\2\3\4\5\6\7\x8\x9", 10));
   EXPECT_EQ(*Fetch(PartOf(id, "1.1", v1::PART_FORM_ENCODED)), "Gr=FC=DFe");
-  EXPECT_EQ(*Fetch(PartOf(id, "1.1", v1::PART_FORM_DECODED)), "Gr\xfc\xdf" "e");
-  EXPECT_EQ(*Fetch(PartOf(id, "1.1", v1::PART_FORM_TEXT)), "Gr\xc3\xbc\xc3\x9f" "e");
+  EXPECT_EQ(*Fetch(PartOf(id, "1.1", v1::PART_FORM_DECODED)),
+            "Gr\xfc\xdf"
+            "e");
+  EXPECT_EQ(*Fetch(PartOf(id, "1.1", v1::PART_FORM_TEXT)),
+            "Gr\xc3\xbc\xc3\x9f"
+            "e");
   // What holds others is given as it stands.
   const std::string body = std::string(kMail).substr(std::string(kMail).find("\r\n\r\n") + 4);
   for (const auto form : {v1::PART_FORM_DECODED, v1::PART_FORM_TEXT, v1::PART_FORM_ENCODED}) {
@@ -264,7 +276,8 @@ TEST_P(MessageViewTest, AnyRangeOfAPart) {
   for (size_t i = 0; i < file.size(); ++i) file[i] = static_cast<char>(i * i >> 5);
   const std::string encoded = absl::Base64Escape(file);
   std::string content = "Content-Transfer-Encoding: base64\r\nContent-Type: application/octet-stream\r\n\r\n";
-  for (size_t at = 0; at < encoded.size(); at += 76) absl::StrAppend(&content, encoded.substr(at, 76), "\r\n");
+  for (size_t at = 0; at < encoded.size(); at += 76)
+    absl::StrAppend(&content, encoded.substr(at, 76), "\r\n");
   const int64_t id = Put(content);
   std::string text = "Content-Type: text/plain; charset=iso-8859-1\r\n\r\n";
   std::string as_text;
@@ -277,9 +290,10 @@ TEST_P(MessageViewTest, AnyRangeOfAPart) {
     v1::FetchMessageRequest request;
     std::string whole;
   };
-  const Form forms[] = {{PartOf(id, "1"), file},
-                        {PartOf(text_id, "1", v1::PART_FORM_TEXT), as_text},
-                        {PartOf(text_id, "1", v1::PART_FORM_DECODED), text.substr(text.find("\r\n\r\n") + 4)}};
+  const Form forms[] = {
+      {PartOf(id, "1"), file},
+      {PartOf(text_id, "1", v1::PART_FORM_TEXT), as_text},
+      {PartOf(text_id, "1", v1::PART_FORM_DECODED), text.substr(text.find("\r\n\r\n") + 4)}};
   for (const Form& form : forms) {
     EXPECT_EQ(*Fetch(form.request), form.whole);
     const int64_t size = static_cast<int64_t>(form.whole.size());
@@ -314,7 +328,8 @@ TEST_P(MessageViewTest, RawEndsAtWhatAnAnswerMayHave) {
   EXPECT_TRUE(absl::IsInvalidArgument(refused));
   EXPECT_EQ(ReasonOf(refused), kReasonTooLarge);
   EXPECT_THAT(std::string(refused.message()), testing::HasSubstr("FetchMessage"));
-  EXPECT_EQ(Get(large, v1::MESSAGE_VIEW_PARSED, 1 << 20)->parsed().parts(0).text(), std::string(1 << 20, 'x'));
+  EXPECT_EQ(Get(large, v1::MESSAGE_VIEW_PARSED, 1 << 20)->parsed().parts(0).text(),
+            std::string(1 << 20, 'x'));
   // One of many keeps no other from being read.
   const auto batch = GetBatch({large, small}, v1::MESSAGE_VIEW_RAW);
   ASSERT_TRUE(batch.ok()) << batch.status();
@@ -323,7 +338,8 @@ TEST_P(MessageViewTest, RawEndsAtWhatAnAnswerMayHave) {
 }
 
 TEST_P(MessageViewTest, ABatchKeepsItsOrderAndItsBound) {
-  for (int i = 0; i < 6; ++i) Put(absl::StrCat("Subject: ", i, "\r\n\r\n", std::string(1 << 20, 'x'), "\r\n"));
+  for (int i = 0; i < 6; ++i)
+    Put(absl::StrCat("Subject: ", i, "\r\n\r\n", std::string(1 << 20, 'x'), "\r\n"));
   const auto summaries = GetBatch({5, 99, 1, 98, 3}, v1::MESSAGE_VIEW_SUMMARY);
   ASSERT_TRUE(summaries.ok()) << summaries.status();
   std::vector<int64_t> ids;
@@ -350,13 +366,14 @@ TEST_P(MessageViewTest, HostileMessagesAreReadWithinBounds) {
   mails.push_back(deep);
   std::string many = "Content-Type: multipart/mixed; boundary=b\r\n\r\n";
   for (int i = 0; i < 3000; ++i) {
-    absl::StrAppend(&many, "--b\r\nContent-Type: text/plain; charset=iso-2022-jp; name=\"", std::string(300, 'n'),
-                    "\"\r\nContent-Disposition: attachment; filename=\"", std::string(300, 'n'),
-                    "\"\r\nContent-Transfer-Encoding: x-none\r\n\r\n=\x80\r\n");
+    absl::StrAppend(&many, "--b\r\nContent-Type: text/plain; charset=iso-2022-jp; name=\"",
+                    std::string(300, 'n'), "\"\r\nContent-Disposition: attachment; filename=\"",
+                    std::string(300, 'n'), "\"\r\nContent-Transfer-Encoding: x-none\r\n\r\n=\x80\r\n");
   }
   mails.push_back(many);
   std::string fields;
-  for (int i = 0; i < 5000; ++i) absl::StrAppend(&fields, "X-", i, ": \xff\xff\xff\xff ", std::string(100, '\xff'), "\r\n");
+  for (int i = 0; i < 5000; ++i)
+    absl::StrAppend(&fields, "X-", i, ": \xff\xff\xff\xff ", std::string(100, '\xff'), "\r\n");
   mails.push_back(fields + "\r\n");
   std::string addresses;
   for (const char* name : {"From", "To", "Cc", "Bcc", "Reply-To", "Sender"}) {
@@ -368,8 +385,9 @@ TEST_P(MessageViewTest, HostileMessagesAreReadWithinBounds) {
   std::string words = "Subject: ";
   for (int i = 0; i < 1500; ++i) absl::StrAppend(&words, "=?iso-2022-kr?q?=0E?=\r\n =?big5?q?=A4=40?=\r\n ");
   mails.push_back(words + "\r\n\r\n");
-  mails.push_back(absl::StrCat("Content-Type: text/plain; charset=utf-7\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n",
-                               std::string(500'000, '='), "\r\n"));
+  mails.push_back(absl::StrCat(
+      "Content-Type: text/plain; charset=utf-7\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n",
+      std::string(500'000, '='), "\r\n"));
   for (const std::string& mail : mails) {
     const int64_t id = Put(mail);
     for (const auto view : {v1::MESSAGE_VIEW_SUMMARY, v1::MESSAGE_VIEW_HEADERS, v1::MESSAGE_VIEW_PARSED}) {
@@ -389,7 +407,9 @@ TEST_P(MessageViewTest, MessagesOfEarlierStoresAreRead) {
   Append("delivery-of-old", kMail, engine::SearchedFields());
   const auto read = Get(1, v1::MESSAGE_VIEW_SUMMARY);
   ASSERT_TRUE(read.ok()) << read.status();
-  EXPECT_EQ(read->summary().subject(), "Gr\xc3\xbc\xc3\x9f" "e");
+  EXPECT_EQ(read->summary().subject(),
+            "Gr\xc3\xbc\xc3\x9f"
+            "e");
   EXPECT_TRUE(read->summary().has_attachment().value());
   EXPECT_EQ(GetBatch({1}, v1::MESSAGE_VIEW_SUMMARY)->messages(0).summary().SerializeAsString(),
             read->summary().SerializeAsString());

@@ -87,7 +87,8 @@ TEST_F(MailReaderTest, TextsAreBoundedTogether) {
       "Content-Type: multipart/mixed; boundary=b\r\n\r\n"
       "--b\r\n\r\none\r\n"
       "--b\r\nContent-Type: application/pdf\r\n\r\nnot this\r\n"
-      "--b\r\nContent-Type: text/html; charset=windows-1252\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+      "--b\r\nContent-Type: text/html; charset=windows-1252\r\nContent-Transfer-Encoding: "
+      "quoted-printable\r\n\r\n"
       "=80=80\r\n"
       "--b\r\nContent-Type: text/plain\r\n\r\n\r\n"
       "--b\r\n\r\nlast\r\n--b--\r\n";

@@ -20,8 +20,8 @@ SearchedFields Digest(absl::string_view content, absl::string_view trace = "", s
 }
 
 std::string Multipart(absl::string_view second_part, absl::string_view type = "mixed") {
-  return absl::StrCat("Subject: s\r\nContent-Type: multipart/", type, "; boundary=b\r\n\r\n--b\r\n\r\ntext\r\n--b\r\n",
-                      second_part, "\r\n--b--\r\n");
+  return absl::StrCat("Subject: s\r\nContent-Type: multipart/", type,
+                      "; boundary=b\r\n\r\n--b\r\n\r\ntext\r\n--b\r\n", second_part, "\r\n--b--\r\n");
 }
 
 TEST(MessageDigest, KeepsWhatTheHeaderSays) {
@@ -36,7 +36,9 @@ TEST(MessageDigest, KeepsWhatTheHeaderSays) {
   for (const size_t piece : {1, 7, 1 << 20}) {
     const SearchedFields fields = Digest(content, "Received: by us\r\n", static_cast<size_t>(piece));
     EXPECT_TRUE(fields.known);
-    EXPECT_EQ(fields.subject, "Gr\xc3\xbc\xc3\x9f" "e from Ulm");
+    EXPECT_EQ(fields.subject,
+              "Gr\xc3\xbc\xc3\x9f"
+              "e from Ulm");
     ASSERT_EQ(fields.from.size(), 3u);
     EXPECT_EQ(fields.from[0], (engine::SearchedAddress{"J\xc3\xb6rg", "joerg@example.org"}));
     EXPECT_EQ(fields.from[1], (engine::SearchedAddress{"B, C", "c@example.org"}));
@@ -58,8 +60,8 @@ TEST(MessageDigest, WhatIsNotThereIsEmpty) {
 // What submission adds stands in front, and the first field counts.
 TEST(MessageDigest, TheTraceCounts) {
   const std::string content = "Subject: s\r\nDate: Sun, 29 Nov 2026 10:00:00 +0000\r\n\r\n";
-  const SearchedFields fields =
-      Digest(content, "Received: here\r\nMessage-ID: <ours@host>\r\nDate: Sun, 29 Nov 2026 11:00:00 +0000\r\n");
+  const SearchedFields fields = Digest(
+      content, "Received: here\r\nMessage-ID: <ours@host>\r\nDate: Sun, 29 Nov 2026 11:00:00 +0000\r\n");
   EXPECT_EQ(fields.subject, "s");
   EXPECT_EQ(fields.message_id, "ours@host");
   EXPECT_EQ(fields.date, absl::FromUnixSeconds(1'795'950'000));
@@ -88,12 +90,15 @@ TEST(MessageDigest, SeesAttachments) {
       {Multipart("\r\nmore text"), false},
       {Multipart("Content-Disposition: attachment; filename=a\r\n\r\nx"), true},
       {Multipart("Content-Disposition: inline; filename=a.pdf\r\n\r\nx"), true},
-      {Multipart("Content-Type: image/png; name=a.png\r\nContent-ID: <i@x>\r\nContent-Disposition: inline\r\n\r\nx",
-                 "related"),
+      {Multipart(
+           "Content-Type: image/png; name=a.png\r\nContent-ID: <i@x>\r\nContent-Disposition: inline\r\n\r\nx",
+           "related"),
        false},
-      {Multipart("Content-Type: image/png; name=a.png\r\nContent-Disposition: attachment\r\nContent-ID: <i@x>\r\n\r\nx"),
+      {Multipart("Content-Type: image/png; name=a.png\r\nContent-Disposition: attachment\r\nContent-ID: "
+                 "<i@x>\r\n\r\nx"),
        true},
-      {Multipart("Content-Type: multipart/mixed; boundary=c\r\nContent-Disposition: attachment\r\n\r\n--c\r\n\r\n--c--"),
+      {Multipart("Content-Type: multipart/mixed; boundary=c\r\nContent-Disposition: "
+                 "attachment\r\n\r\n--c\r\n\r\n--c--"),
        false},
       {Multipart("Content-Type: message/rfc822\r\n\r\nContent-Type: text/plain; name=x\r\n\r\nx"), true},
       {Multipart(absl::StrCat("\r\n", std::string(300'000, 'x'))), false},
@@ -127,7 +132,8 @@ TEST(MessageDigest, WhatIsKeptIsBounded) {
   EXPECT_EQ(Digest(absl::StrCat("Subject: ", word, "\r\n\r\n")).subject, word.substr(0, 998));
   // Not within a character.
   EXPECT_EQ(Digest(absl::StrCat("Subject: ", umlauts, "\r\n\r\n")).subject, umlauts.substr(0, 997));
-  EXPECT_EQ(Digest(absl::StrCat("Message-ID: <", word.substr(0, 998), ">\r\n\r\n")).message_id, word.substr(0, 998));
+  EXPECT_EQ(Digest(absl::StrCat("Message-ID: <", word.substr(0, 998), ">\r\n\r\n")).message_id,
+            word.substr(0, 998));
   EXPECT_EQ(Digest(absl::StrCat("Message-ID: <", word.substr(0, 999), ">\r\n\r\n")).message_id, "");
   const std::string address = "a@example.org";
   std::string from = absl::StrCat("From: ", word, " <", address, ">");

@@ -176,6 +176,8 @@ TEST_F(MigrationTest, EveryMessageIsWhole) {
   EXPECT_EQ(summary.size_bytes, static_cast<int64_t>(front.size() + large.size()));
   EXPECT_EQ(summary.content_bytes, static_cast<int64_t>(large.size()));
   EXPECT_EQ(summary.sha256, Sha256(large));
+  // Whoever wants its subject has the message read.
+  EXPECT_FALSE(summary.searched.known);
   EXPECT_EQ(summary.delivery_id, "delivery-of-operator-2");
   EXPECT_EQ(summary.reverse_path, "sender@example.org");
   ASSERT_THAT(summary.recipients, SizeIs(1));

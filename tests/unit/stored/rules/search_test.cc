@@ -26,7 +26,9 @@ Entry Sample() {
     entry.envelope.recipients.emplace_back().address = address;
   }
   entry.searched.known = true;
-  entry.searched.subject = "Re: Gr\xc3\xbc\xc3\x9f" "e aus Ulm";
+  entry.searched.subject =
+      "Re: Gr\xc3\xbc\xc3\x9f"
+      "e aus Ulm";
   entry.searched.from = {{"Ann Example", "ann@example.org"}, {"", "bob@example.org"}};
   entry.searched.message_id = "Id@Host";
   entry.searched.has_attachment = true;
@@ -44,7 +46,8 @@ const std::vector<Case>& Cases() {
   static const auto* const cases = new std::vector<Case>{
       {"nothing", [](MessageFilter&) {}, true},
       {"since its time", [](MessageFilter& f) { f.since = absl::FromUnixSeconds(kSeconds); }, true},
-      {"since later", [](MessageFilter& f) { f.since = absl::FromUnixNanos(kSeconds * 1'000'000'000 + 1); }, false},
+      {"since later", [](MessageFilter& f) { f.since = absl::FromUnixNanos(kSeconds * 1'000'000'000 + 1); },
+       false},
       {"until its time", [](MessageFilter& f) { f.until = absl::FromUnixSeconds(kSeconds); }, false},
       {"until later", [](MessageFilter& f) { f.until = absl::FromUnixSeconds(kSeconds + 1); }, true},
       {"at least its size", [](MessageFilter& f) { f.min_size_bytes = 100; }, true},
@@ -63,7 +66,13 @@ const std::vector<Case>& Cases() {
       {"over name and address", [](MessageFilter& f) { f.from = "Example ann"; }, false},
       {"the subject's beginning", [](MessageFilter& f) { f.subject = "re: GR"; }, true},
       {"the subject's end", [](MessageFilter& f) { f.subject = "ULM"; }, true},
-      {"other letters as they are", [](MessageFilter& f) { f.subject = "gr\xc3\xbc\xc3\x9f" "E"; }, true},
+      {"other letters as they are",
+       [](MessageFilter& f) {
+         f.subject =
+             "gr\xc3\xbc\xc3\x9f"
+             "E";
+       },
+       true},
       {"other letters in capitals", [](MessageFilter& f) { f.subject = "GR\xc3\x9c"; }, false},
       {"more than the subject", [](MessageFilter& f) { f.subject = "aus Ulm!"; }, false},
       {"its id", [](MessageFilter& f) { f.message_id = "Id@Host"; }, true},
