@@ -204,6 +204,16 @@ class FollowTest(WatchCase):
         self.assertLess(statistics.median(late), 1)
 
 
+    def test_streams_are_told_when_the_store_ends(self):
+        self.start(["user"], drain_timeout="60s")
+        events = self.feed.events(accounts=self.users)
+        next(events)
+        begun = time.monotonic()
+        self.assertEqual(0, self.stack.stored.terminate())
+        self.assertLess(time.monotonic() - begun, 30, "nothing waits for a stream that lasts")
+        self.assert_code(grpc.StatusCode.UNAVAILABLE, "WATCH_ENDED", events)
+
+
 class CursorTest(WatchCase):
 
     def test_a_cursor_expires_with_the_changes_behind_it(self):

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -28,19 +29,25 @@ constexpr int64_t kFewChanges = 64;
 // An account's own changes are sought where a walk over all would look at so many more.
 constexpr int64_t kWalkedForOneSought = 32;
 
+struct KnownAddress {
+  std::string address;
+  // It was not removed.
+  bool exists = false;
+};
+
 // The address of an account as it is now, or was when it was removed; empty where neither is known.
-absl::StatusOr<std::string> FindAddress(const Source& source, AccountId account) {
-  if (account.value == 0) return std::string();
+absl::StatusOr<KnownAddress> FindAddress(const Source& source, AccountId account) {
+  if (account.value == 0) return KnownAddress();
   // A rename may come in between the two reads.
   for (int tries = 0; tries < 2; ++tries) {
     std::string key;
     ASSIGN_OR_RETURN(const bool exists, source.Find(Family::kDirectory, AccountIdKey(account), key));
     if (!exists) break;
     ASSIGN_OR_RETURN(auto found, FindRecord<Account>(source, Family::kDirectory, key));
-    if (found.has_value() && found->id == account) return std::move(found->address);
+    if (found.has_value() && found->id == account) return KnownAddress{std::move(found->address), true};
   }
   ASSIGN_OR_RETURN(auto gone, FindRecord<GoneAccount>(source, kFamily, GoneAccountKey(account)));
-  return gone.has_value() ? std::move(gone->address) : std::string();
+  return KnownAddress{gone.has_value() ? std::move(gone->address) : std::string(), false};
 }
 
 // Makes a page of the changes that it is shown, in order.
@@ -72,19 +79,19 @@ class Page {
  private:
   bool IsFull() const { return page_.changes.size() >= question_.limit || bytes_ >= kMaxPageBytes; }
 
-  absl::StatusOr<std::string> AddressOf(AccountId account) {
+  absl::StatusOr<KnownAddress> AddressOf(AccountId account) {
     const auto known = addresses_.find(account);
     if (known != addresses_.end()) return known->second;
-    ASSIGN_OR_RETURN(std::string address, FindAddress(use_, account));
-    addresses_.emplace(account, address);
-    return address;
+    ASSIGN_OR_RETURN(KnownAddress found, FindAddress(use_, account));
+    addresses_.emplace(account, found);
+    return found;
   }
 
   absl::StatusOr<bool> IsWanted(const ChangeRecord& record) {
     if (!rules::Wants(question_, record.kind, record.account)) return false;
     if (question_.domain.empty()) return true;
-    ASSIGN_OR_RETURN(const std::string address, AddressOf(record.account));
-    return rules::IsOfDomain(question_.domain, address, record.kind, record.address, record.old_address);
+    ASSIGN_OR_RETURN(const KnownAddress known, AddressOf(record.account));
+    return rules::IsOfDomain(question_.domain, known.address, record.kind, record.address, record.old_address);
   }
 
   absl::StatusOr<FeedChange> Begin(const ChangeRecord& record) {
@@ -94,7 +101,12 @@ class Page {
     change.time = record.time;
     change.message = record.message;
     change.cause = record.cause;
-    ASSIGN_OR_RETURN(change.current_address, AddressOf(record.account));
+    ASSIGN_OR_RETURN(KnownAddress known, AddressOf(record.account));
+    change.current_address = std::move(known.address);
+    // Of an account that was removed entries are left for a while.
+    if (record.kind == ChangeKind::kDelivered && question_.summaries && known.exists) {
+      ASSIGN_OR_RETURN(change.summary, FindSummary(record.account, record.message));
+    }
     return change;
   }
 
@@ -117,9 +129,6 @@ class Page {
     for (const MessageRun& run : record.runs) {
       for (int64_t id = run.first.value; id <= run.last.value; ++id) change.deleted.push_back(MessageId{id});
     }
-    if (record.kind == ChangeKind::kDelivered && question_.summaries) {
-      ASSIGN_OR_RETURN(change.summary, FindSummary(record.account, record.message));
-    }
     Give(std::move(change));
     return absl::OkStatus();
   }
@@ -130,10 +139,6 @@ class Page {
     if (!kept.has_value()) return std::optional<MessageSummary>();
     ASSIGN_OR_RETURN(const bool hidden, IsHidden(use_, account, message));
     if (hidden) return std::optional<MessageSummary>();
-    // Of an account that was removed entries are left for a while.
-    std::string mailbox;
-    ASSIGN_OR_RETURN(const bool exists, use_.Find(Family::kMailbox, MailboxKey(account), mailbox));
-    if (!exists) return std::optional<MessageSummary>();
     return std::optional<MessageSummary>(rules::SummaryOf(message, kept->entry));
   }
 
@@ -182,7 +187,7 @@ class Page {
   const ChangeQuestion& question_;
   ChangePage page_;
   size_t bytes_ = 0;
-  std::map<AccountId, std::string> addresses_;
+  std::map<AccountId, KnownAddress> addresses_;
 };
 
 // Over all changes.
