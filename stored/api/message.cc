@@ -14,6 +14,7 @@
 #include "common/store/envelope_convert.h"
 #include "stored/api/convert/message.h"
 #include "stored/api/convert/values.h"
+#include "stored/api/key_record.h"
 #include "stored/api/receive.h"
 #include "stored/api/send_message.h"
 #include "stored/api/visible.h"
@@ -112,7 +113,8 @@ void LogQueuedDamage(QueueId message, const absl::Status& status) {
 Task<absl::Status> DeliverMessage(Environment& environment, rpc::Call& call,
                                   rpc::Reader<v1::DeliverMessageRequest>& pieces,
                                   v1::DeliverMessageResponse& response) {
-  CO_ASSIGN_OR_RETURN(const Taken taken, co_await Receive(environment, call, pieces, PieceOf, DeliveryScope(call), Promise::kNone, Relay::kAllowed));
+  CO_ASSIGN_OR_RETURN(const Taken taken, co_await Receive(environment, call, pieces, PieceOf, DeliveryScope(call), Promise::kNone,
+                                                                  KeyOf(call.caller()) == nullptr ? Relay::kAllowed : Relay::kWithLogin));
   response.set_delivery_id(taken.delivery_id);
   response.set_outcome(OutcomeOf(taken.receipt));
   response.set_sha256(taken.receipt.sha256);

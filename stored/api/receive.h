@@ -16,6 +16,7 @@
 #include "common/store/limits.h"
 #include "stored/api/auth.h"
 #include "stored/api/environment.h"
+#include "stored/api/visible.h"
 #include "stored/core/intake.h"
 #include "stored/core/sending.h"
 #include "stored/rules/lane.h"
@@ -94,6 +95,7 @@ Task<absl::StatusOr<Taken>> TakePieces(Environment& environment, rpc::Call& call
         CO_RETURN_IF_ERROR(co_await environment.core.sending.Check(sender));
         account = sender;
       }
+      CO_RETURN_IF_ERROR(co_await CheckRecipients(environment, call, *piece.envelope));
       CO_RETURN_IF_ERROR(co_await intake.Begin(*std::move(piece.envelope)));
     }
     CO_RETURN_IF_ERROR(co_await intake.Append(std::move(piece.content)));

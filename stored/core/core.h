@@ -8,6 +8,7 @@
 #include "common/base/clock.h"
 #include "common/base/executor.h"
 #include "common/base/worker_pool.h"
+#include "stored/core/audit_trail.h"
 #include "stored/core/authenticator.h"
 #include "stored/core/credentials.h"
 #include "stored/core/directory.h"
@@ -15,6 +16,7 @@
 #include "stored/core/dkim_signer.h"
 #include "stored/core/grant.h"
 #include "stored/core/intake.h"
+#include "stored/core/keys.h"
 #include "stored/core/login_changes.h"
 #include "stored/core/maildrops.h"
 #include "stored/core/notices.h"
@@ -64,6 +66,7 @@ struct CoreOptions {
   absl::Duration ticket_key_period = absl::Hours(12);
   // Reports on TLS to other domains.
   TlsReportOptions tls_reports;
+  AuditOptions audit;
   // Threads that hash; 0: two more than there are cores.
   size_t hash_threads = 0;
 };
@@ -81,6 +84,8 @@ struct Core {
   WorkerPool sign_pool;
   LoginChanges login_changes;
   Directory directory;
+  Keys keys;
+  AuditTrail audit;
   Srs srs;
   AccountSending sending;
   RecipientResolver recipients;

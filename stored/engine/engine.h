@@ -347,9 +347,11 @@ class BackupEngine {
   virtual Task<absl::Status> Delete(std::string name) = 0;
 };
 
-// In stored/engine/sending.h and stored/engine/srs.h.
+// In stored/engine/sending.h, srs.h, key.h and audit.h.
 class SendingEngine;
 class SrsEngine;
+class KeyEngine;
+class AuditEngine;
 
 // The facets of one engine, which live as long as it. All Tasks have ended, and all that the engine gave out (body
 // writers, message readers, work on backups) is destroyed, before the engine.
@@ -367,6 +369,8 @@ class Engine {
   virtual DkimEngine& dkim() = 0;
   virtual SrsEngine& srs() = 0;
   virtual SendingEngine& sending() = 0;
+  virtual KeyEngine& keys() = 0;
+  virtual AuditEngine& audit() = 0;
   virtual UpkeepEngine& upkeep() = 0;
   virtual BackupEngine& backups() = 0;
 };

@@ -25,7 +25,9 @@
 #include "absl/synchronization/mutex.h"
 #include "common/base/executor.h"
 #include "common/base/task.h"
+#include "stored/engine/audit.h"
 #include "stored/engine/engine.h"
+#include "stored/engine/key.h"
 #include "stored/engine/sending.h"
 #include "stored/engine/srs.h"
 
@@ -170,6 +172,8 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
         dkim_(*this, behind),
         srs_(*this, behind),
         sending_(*this, behind),
+        keys_(behind.keys()),
+        audit_(behind.audit()),
         upkeep_(*this, behind),
         backups_(behind.backups()) {}
 
@@ -184,6 +188,8 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
   engine::DkimEngine& dkim() override { return dkim_; }
   engine::SrsEngine& srs() override { return srs_; }
   engine::SendingEngine& sending() override { return sending_; }
+  engine::KeyEngine& keys() override { return keys_; }
+  engine::AuditEngine& audit() override { return audit_; }
   engine::UpkeepEngine& upkeep() override { return upkeep_; }
   engine::BackupEngine& backups() override { return backups_; }
 
@@ -550,6 +556,8 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
   Dkim dkim_;
   Srs srs_;
   Sending sending_;
+  engine::KeyEngine& keys_;
+  engine::AuditEngine& audit_;
   Upkeep upkeep_;
   engine::BackupEngine& backups_;
 };

@@ -31,6 +31,7 @@ Credentials CredentialsOf(const grpc::ServerContext& context) {
   const auto [begin, end] = context.client_metadata().equal_range("authorization");
   for (auto entry = begin; entry != end; ++entry) credentials.authorizations.push_back(Text(entry->second));
   credentials.peer = context.peer();
+  credentials.client_address = Metadata(context, "mailstead-client-address");
   // gRPC has checked a certificate against the authority before any call comes.
   const std::shared_ptr<const grpc::AuthContext> peer = context.auth_context();
   if (peer == nullptr || !peer->IsPeerAuthenticated()) return credentials;
@@ -95,6 +96,7 @@ class GrpcDoor::GrpcCall final : public RequestSource, public ResponseSink {
       Identity identity(CredentialsOf(context_));
       ServedCall call(door_.service_, *method, identity, FactsOf(context_));
       call_ = &call;
+      call.SetCut([this](const absl::Status& why) { Close(why); });
       if (is_over_) call.Abandon(CallerHasGone());
       status = co_await call.Run(*this, *this);
       call_ = nullptr;

@@ -25,6 +25,8 @@ class MemoryEngine final : public Engine {
         dkim_(shared_),
         srs_(shared_),
         sending_(shared_),
+        keys_(shared_),
+        audit_(shared_),
         upkeep_(shared_) {}
 
   DirectoryEngine& directory() override { return directory_; }
@@ -38,6 +40,8 @@ class MemoryEngine final : public Engine {
   DkimEngine& dkim() override { return dkim_; }
   SrsEngine& srs() override { return srs_; }
   SendingEngine& sending() override { return sending_; }
+  KeyEngine& keys() override { return keys_; }
+  AuditEngine& audit() override { return audit_; }
   UpkeepEngine& upkeep() override { return upkeep_; }
   BackupEngine& backups() override { return backups_; }
 
@@ -54,6 +58,8 @@ class MemoryEngine final : public Engine {
   MemoryDkim dkim_;
   MemorySrs srs_;
   MemorySending sending_;
+  MemoryKeys keys_;
+  MemoryAudit audit_;
   MemoryUpkeep upkeep_;
   MemoryBackups backups_;
 };

@@ -35,6 +35,8 @@ class RocksDbEngine final : public Engine {
         dkim_(shared_),
         srs_(shared_),
         sending_(shared_),
+        keys_(shared_),
+        audit_(shared_),
         upkeep_(shared_, leases_),
         backups_(shared_) {}
   ~RocksDbEngine() override {
@@ -61,6 +63,8 @@ class RocksDbEngine final : public Engine {
   DkimEngine& dkim() override { return dkim_; }
   SrsEngine& srs() override { return srs_; }
   SendingEngine& sending() override { return sending_; }
+  KeyEngine& keys() override { return keys_; }
+  AuditEngine& audit() override { return audit_; }
   UpkeepEngine& upkeep() override { return upkeep_; }
   BackupEngine& backups() override { return backups_; }
 
@@ -77,6 +81,8 @@ class RocksDbEngine final : public Engine {
   RocksDbDkim dkim_;
   RocksDbSrs srs_;
   RocksDbSending sending_;
+  RocksDbKeys keys_;
+  RocksDbAudit audit_;
   RocksDbUpkeep upkeep_;
   RocksDbBackups backups_;
 };
