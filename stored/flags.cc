@@ -206,7 +206,8 @@ config::Options OptionsOf(Flags& flags) {
       Flag("tls_key", flags.tls_key_file, "PEM file with its key"),
       Flag("tls_client_ca", flags.tls_client_ca_file,
            "PEM file of the authority that signs callers' certificates, whose subject CN or DNS name is "
-           "smtp, pop, relay or operator; a caller without a certificate needs a token"),
+           "smtp, pop, relay or operator, or one that an API key names; a caller without a certificate needs a token or "
+           "key"),
 
       Flag("max_message_bytes", flags.max_message_bytes, Between(64 << 10, int64_t{4} << 30),
            "largest message, trace header included"),
@@ -262,6 +263,12 @@ config::Options OptionsOf(Flags& flags) {
       Flag("tls_report_organization", flags.tls_report_organization, "who the reports say they are from; empty: --hostname"),
       Flag("tls_report_period", flags.tls_report_period, Between(absl::Seconds(1), absl::Hours(7 * 24)),
            "what one report is about, in whole stretches since 1970 in UTC; receivers expect a day; for tests"),
+
+      Flag("audit_age", flags.audit.age, Between(absl::Hours(1), absl::Hours(24 * 3650)),
+           "how long entries of the audit are kept in the store"),
+      Flag("audit_entries", flags.audit.entries, Between(int64_t{100}, int64_t{100'000'000}),
+           "most entries of the audit that are kept: so many of changes of mail, so many of all other changes, and a tenth of "
+           "refusals; about 300 bytes each"),
 
       Flag("scram_iterations", flags.scram_iterations, Between(kMinScramIterations, kMaxScramIterations),
            "PBKDF2 iterations of new passwords"),

@@ -9,6 +9,7 @@
 #include "common/config/log_flags.h"
 #include "common/config/option.h"
 #include "common/mailauth/srs.h"
+#include "stored/core/audit_trail.h"
 #include "stored/core/throttle.h"
 #include "stored/rules/queue.h"
 #include "stored/rules/sending.h"
@@ -73,6 +74,8 @@ struct Flags {
   std::string tls_report_contact;
   std::string tls_report_organization;
   absl::Duration tls_report_period = absl::Hours(24);
+
+  AuditOptions audit;
 
   uint32_t scram_iterations = 15'000;
   absl::Duration credential_cache_ttl = absl::Seconds(60);

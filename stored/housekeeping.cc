@@ -10,6 +10,7 @@
 #include "common/base/task.h"
 #include "common/net/pem_file.h"
 #include "common/obs/log.h"
+#include "stored/wait.h"
 
 namespace mailstead::stored {
 namespace {
@@ -18,22 +19,10 @@ constexpr absl::Duration kHealthPeriod = absl::Seconds(1);
 constexpr absl::Duration kStatusPeriod = absl::Seconds(10);
 constexpr absl::Duration kQueuePeriod = absl::Seconds(1);
 constexpr absl::Duration kFeedPeriod = absl::Seconds(10);
+// A stream whose key has expired has ended then.
+constexpr absl::Duration kCallersPeriod = absl::Milliseconds(500);
+constexpr absl::Duration kUsesPeriod = absl::Minutes(1);
 constexpr absl::Duration kSweepPeriod = absl::Hours(1);
-
-template <typename T>
-Task<void> Keep(Task<T> task, std::optional<T>& result) {
-  result.emplace(co_await task);
-}
-
-// Waits, on a thread that may, for what goes on on another one.
-template <typename T>
-T Wait(Task<T> task) {
-  std::optional<T> result;
-  absl::Notification ended;
-  Start(Keep(std::move(task), result), [&ended] { ended.Notify(); });
-  ended.WaitForNotification();
-  return *std::move(result);
-}
 
 // All that is due, in steps between which calls go on.
 Task<absl::Status> WorkOff(OutboundQueue& queue, Executor& executor, const std::atomic<bool>& stopping) {
@@ -69,6 +58,24 @@ Task<absl::Status> ForgetOld(Submissions& submissions, Executor& executor, absl:
   co_return absl::OkStatus();
 }
 
+// Streams end whose keys have expired, and the audit's entries are written.
+Task<absl::Status> LookAtCallers(Core& core, Admission& admission, Executor& executor) {
+  co_await ResumeOn(executor);
+  admission.Recheck();
+  co_return co_await core.audit.Write(/*even_young=*/false);
+}
+
+Task<absl::Status> KeepKeys(Core& core, Executor& executor) {
+  co_await ResumeOn(executor);
+  CO_RETURN_IF_ERROR(co_await core.keys.Keep());
+  co_return co_await core.audit.Forget();
+}
+
+Task<int64_t> CountLeftOut(Core& core, Executor& executor) {
+  co_await ResumeOn(executor);
+  co_return core.audit.left_out();
+}
+
 Task<int64_t> CountRelays(OutboundQueue& queue, Executor& executor) {
   co_await ResumeOn(executor);
   co_return queue.CountRelays();
@@ -93,6 +100,12 @@ Task<absl::StatusOr<FeedState>> LookAtFeed(Core& core, Executor& executor) {
 
 }  // namespace
 
+Task<absl::Status> KeepAll(Core& core, Executor& executor) {
+  co_await ResumeOn(executor);
+  CO_RETURN_IF_ERROR(co_await core.keys.Keep());
+  co_return co_await core.audit.Write(/*even_young=*/true);
+}
+
 Routine::Routine(absl::Duration period, std::function<void()> work)
     : thread_([this, period, work = std::move(work)] {
         do {
@@ -106,12 +119,14 @@ Routine::~Routine() {
 }
 
 Housekeeping::Housekeeping(engine::Engine& engine, Core& core, Executor& executor, Metrics& metrics,
-                           prometheus::Registry& registry, TokenFiles& tokens, StoreServer& server, Options options)
+                           prometheus::Registry& registry, TokenFiles& tokens, Admission& admission,
+                           StoreServer& server, Options options)
     : engine_(engine),
       core_(core),
       executor_(executor),
       metrics_(metrics),
       tokens_(tokens),
+      admission_(admission),
       server_(server),
       options_(std::move(options)) {
   if (!options_.tls_cert_file.empty()) certificate_.emplace(registry);
@@ -129,6 +144,8 @@ Housekeeping::Housekeeping(engine::Engine& engine, Core& core, Executor& executo
     TrimFeed();
     SetFeedGauges();
   });
+  callers_.emplace(kCallersPeriod, [this] { WatchCallers(); });
+  uses_.emplace(kUsesPeriod, [this] { KeepUses(); });
 }
 
 void Housekeeping::WorkOnQueue() {
@@ -169,6 +186,22 @@ void Housekeeping::SetGauges() {
   const absl::StatusOr<engine::QueueStatus> queue = Wait(engine_.queue().Status());
   if (queue.ok()) metrics_.SetQueue(*queue, Wait(CountRelays(core_.queue, executor_)), core_.clock.Now());
   metrics_.SetLockouts(core_.throttle.CountLockouts());
+  metrics_.SetKeys(core_.keys.count());
+  metrics_.SetAuditLeftOut(Wait(CountLeftOut(core_, executor_)));
+}
+
+void Housekeeping::WatchCallers() {
+  const absl::Status looked = Wait(LookAtCallers(core_, admission_, executor_));
+  if (looked.ok() != was_audit_written_ && !looked.ok()) {
+    obs::LogWarning("audit_not_written", {{"error", looked.ToString()}});
+  }
+  was_audit_written_ = looked.ok();
+}
+
+void Housekeeping::KeepUses() {
+  const absl::Status kept = Wait(KeepKeys(core_, executor_));
+  if (kept.ok() != were_uses_kept_ && !kept.ok()) obs::LogWarning("keys_not_kept", {{"error", kept.ToString()}});
+  were_uses_kept_ = kept.ok();
 }
 
 void Housekeeping::SetCertificateEnd() {

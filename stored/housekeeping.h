@@ -1,4 +1,4 @@
-// What the store does beside its calls: health, metrics, sweeping, what time brings to the queue, and the callers' token files. Each has a thread of its
+// What the store does beside its calls: health, metrics, sweeping, what time brings to the queue, the callers' token files, keys that expire, and the audit. Each has a thread of its
 // own, so that none waits for another.
 #pragma once
 
@@ -12,6 +12,7 @@
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "common/obs/certificate_metric.h"
+#include "stored/api/admission.h"
 #include "stored/api/callers.h"
 #include "stored/api/metrics.h"
 #include "stored/api/server.h"
@@ -34,6 +35,9 @@ class Routine {
   std::thread thread_;
 };
 
+// Writes when keys were used last, and what the audit has gathered.
+Task<absl::Status> KeepAll(Core& core, Executor& executor);
+
 // Until it is destroyed.
 class Housekeeping {
  public:
@@ -51,7 +55,7 @@ class Housekeeping {
 
   // All that is given by reference outlives it.
   Housekeeping(engine::Engine& engine, Core& core, Executor& executor, Metrics& metrics, prometheus::Registry& registry,
-               TokenFiles& tokens, StoreServer& server, Options options);
+               TokenFiles& tokens, Admission& admission, StoreServer& server, Options options);
   // Stops the engine's upkeep, so that no sweep is waited for longer than one step of it.
   ~Housekeeping();
 
@@ -67,12 +71,15 @@ class Housekeeping {
   void WorkOnQueue();
   void TrimFeed();
   void SetFeedGauges();
+  void WatchCallers();
+  void KeepUses();
 
   engine::Engine& engine_;
   Core& core_;
   Executor& executor_;
   Metrics& metrics_;
   TokenFiles& tokens_;
+  Admission& admission_;
   StoreServer& server_;
   const Options options_;
   // Where TLS is served.
@@ -82,12 +89,16 @@ class Housekeeping {
   bool was_healthy_ = true;
   bool were_tokens_read_ = true;
   bool was_queue_worked_on_ = true;
+  bool was_audit_written_ = true;
+  bool were_uses_kept_ = true;
   // Behind all that they use.
   std::optional<Routine> watch_;
   std::optional<Routine> gauges_;
   std::optional<Routine> sweeps_;
   std::optional<Routine> queue_;
   std::optional<Routine> feed_;
+  std::optional<Routine> callers_;
+  std::optional<Routine> uses_;
 };
 
 }  // namespace mailstead::stored

@@ -36,6 +36,7 @@
 #include "stored/core/core.h"
 #include "stored/engine/rocksdb/rocksdb_engine.h"
 #include "stored/housekeeping.h"
+#include "stored/wait.h"
 
 namespace mailstead::stored {
 namespace {
@@ -120,6 +121,7 @@ CoreOptions CoreOptionsOf(const Flags& flags) {
   options.srs.hash_characters = flags.srs_hash_length;
   options.ticket_key_period = flags.ticket_key_period;
   options.host_name = flags.hostname;
+  options.audit = flags.audit;
   options.queue_lifetime = flags.queue_lifetime;
   options.delay_notice_after =
       flags.delay_notice_after == absl::ZeroDuration() ? absl::InfiniteDuration() : flags.delay_notice_after;
@@ -198,6 +200,12 @@ void Stored::Parts::Open() {
   CoreOptions core_options = CoreOptionsOf(flags);
   engine = OpenEngine(flags, loop, metrics);
   core.emplace(*engine, loop, Clock::System(), std::move(core_options));
+  // Before anybody calls: who has a key is known.
+  OkOrExit("data_dir", Wait(core->keys.Load()));
+  callers.UseKeys(core->keys);
+  admission.UseKeys(core->keys);
+  admission.UseTrail(core->audit);
+  core->keys.OnChange([this] { admission.Recheck(); });
   queue_journal.emplace(metrics);
   core->queue.SetObserver(&*queue_journal);
   dkim_journal.emplace(metrics);
@@ -229,6 +237,8 @@ void Stored::Parts::Open() {
                             .change_age = flags.change_age,
                             .change_count = flags.change_count,
                             .tls_cert_file = flags.tls_cert_file});
+      *engine, *core, loop, metrics, *registry, tokens, admission, *server,
+      Housekeeping::Options{.receipt_age = flags.receipt_age, .tls_cert_file = flags.tls_cert_file});
   if (!flags.address_file.empty()) {
     OkOrExit("address_file",
              WriteFileAtOnce(flags.address_file, absl::StrCat(server->address(), "\n"), 0644));
@@ -244,6 +254,9 @@ void Stored::Drain() {
   // Its streams would last.
   parts_->core->watches.Stop();
   parts_->server->Drain(parts_->flags.drain_timeout);
+  // What the last calls have left.
+  const absl::Status kept = Wait(KeepAll(*parts_->core, parts_->loop));
+  if (!kept.ok()) obs::LogWarning("keys_not_kept", {{"error", kept.ToString()}});
 }
 
 }  // namespace mailstead::stored

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <optional>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -109,7 +110,8 @@ absl::StatusOr<std::string> ReadSecretFile(const std::string& path) {
         absl::StrCat(path, ": the first line is longer than ", kMaxSecretBytes, " bytes"));
   }
   if (end != std::string::npos) text.resize(end);
-  if (!text.empty() && text.back() == '\r') text.pop_back();
+  // Editors and other systems leave something behind it.
+  while (!text.empty() && absl::ascii_isspace(static_cast<unsigned char>(text.back()))) text.pop_back();
   if (text.empty()) return absl::InvalidArgumentError(absl::StrCat(path, ": the first line is empty"));
   return text;
 }

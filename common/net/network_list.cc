@@ -1,5 +1,6 @@
 #include "common/net/network_list.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <system_error>
 
@@ -75,6 +76,19 @@ bool NetworkList::Contains(const asio::ip::address& address) const {
     if (SamePrefix(network.base.to_bytes(), wanted.to_bytes(), network.prefix_bits)) return true;
   }
   return false;
+}
+
+bool NetworkList::Covers(const NetworkList& other) const {
+  const auto covers = [](const Network& outer, const Network& inner) {
+    const auto is_v4 = [](const Network& network) {
+      return network.prefix_bits >= kMappedBits && network.base.is_v4_mapped();
+    };
+    return is_v4(outer) == is_v4(inner) && outer.prefix_bits <= inner.prefix_bits &&
+           SamePrefix(outer.base.to_bytes(), inner.base.to_bytes(), outer.prefix_bits);
+  };
+  return std::all_of(other.networks_.begin(), other.networks_.end(), [&](const Network& inner) {
+    return std::any_of(networks_.begin(), networks_.end(), [&](const Network& outer) { return covers(outer, inner); });
+  });
 }
 
 }  // namespace mailstead::net

@@ -17,6 +17,8 @@ class NetworkList {
   static absl::StatusOr<NetworkList> Parse(absl::string_view text);
   // Whether the address is in one of the networks. An IPv4-mapped IPv6 address counts as IPv4.
   bool Contains(const asio::ip::address& address) const;
+  // Whether every address of `other` is in one network of ours.
+  bool Covers(const NetworkList& other) const;
   bool empty() const { return networks_.empty(); }
 
  private:

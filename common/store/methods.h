@@ -4,8 +4,10 @@
 #include "common/store/store_api.h"
 #include "mailstead/store/v1/admin.pb.h"
 #include "mailstead/store/v1/backup.pb.h"
+#include "mailstead/store/v1/audit.pb.h"
 #include "mailstead/store/v1/directory.pb.h"
 #include "mailstead/store/v1/dkim.pb.h"
+#include "mailstead/store/v1/key.pb.h"
 #include "mailstead/store/v1/message.pb.h"
 #include "mailstead/store/v1/queue.pb.h"
 #include "mailstead/store/v1/route.pb.h"
@@ -178,6 +180,22 @@ inline constexpr Method<v1::ListSubmissionsRequest, v1::ListSubmissionsResponse>
     "mailstead.store.v1.SubmissionService/ListSubmissions"};
 inline constexpr Method<v1::CancelSubmissionRequest, v1::CancelSubmissionResponse> kCancelSubmission{
     "mailstead.store.v1.SubmissionService/CancelSubmission"};
+// ---- KeyService
+
+inline constexpr Method<v1::CreateKeyRequest, v1::CreateKeyResponse> kCreateKey{
+    "mailstead.store.v1.KeyService/CreateKey"};
+inline constexpr Method<v1::GetKeyRequest, v1::Key> kGetKey{"mailstead.store.v1.KeyService/GetKey"};
+inline constexpr Method<v1::ListKeysRequest, v1::ListKeysResponse> kListKeys{
+    "mailstead.store.v1.KeyService/ListKeys"};
+inline constexpr Method<v1::UpdateKeyRequest, v1::Key> kUpdateKey{"mailstead.store.v1.KeyService/UpdateKey"};
+inline constexpr Method<v1::RotateKeyRequest, v1::RotateKeyResponse> kRotateKey{
+    "mailstead.store.v1.KeyService/RotateKey"};
+inline constexpr Method<v1::RevokeKeyRequest, v1::Key> kRevokeKey{"mailstead.store.v1.KeyService/RevokeKey"};
+
+// ---- AuditService
+
+inline constexpr Method<v1::ListAuditEntriesRequest, v1::ListAuditEntriesResponse> kListAuditEntries{
+    "mailstead.store.v1.AuditService/ListAuditEntries"};
 
 // ---- SrsService
 

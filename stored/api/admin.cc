@@ -13,6 +13,7 @@
 #include "common/obs/log.h"
 #include "stored/api/convert/admin.h"
 #include "stored/api/convert/values.h"
+#include "stored/api/visible.h"
 #include "stored/core/limits.h"
 #include "stored/core/names.h"
 #include "stored/core/offload.h"
@@ -80,25 +81,44 @@ size_t SizeOf(const engine::LockInfo& lock) {
          kMaxPathBytes + kMaxLogTextBytes;
 }
 
+// Of those that hold a maildrop, the ones that the caller sees: all are looked at until there are enough.
+Task<absl::StatusOr<std::vector<engine::LockInfo>>> ListSeenLocks(Environment& environment, const rpc::Call& call,
+                                                                  AccountId behind, size_t limit) {
+  std::vector<engine::LockInfo> seen;
+  while (true) {
+    CO_RETURN_IF_ERROR(call.StillWanted());
+    CO_ASSIGN_OR_RETURN(std::vector<engine::LockInfo> locks,
+                        co_await environment.core.maildrops.ListLocks(behind, kPageStepItems));
+    for (engine::LockInfo& lock : locks) {
+      behind = lock.account;
+      CO_ASSIGN_OR_RETURN(const bool sees, co_await SeesAccountOf(environment, call, lock.account));
+      if (sees) seen.push_back(std::move(lock));
+      if (seen.size() == limit) co_return seen;
+    }
+    if (locks.size() < kPageStepItems) co_return seen;
+  }
+}
+
 // Those that hold a maildrop, behind the page before.
-Task<absl::StatusOr<Gathered<engine::LockInfo>>> GatherSessions(Environment& environment,
+Task<absl::StatusOr<Gathered<engine::LockInfo>>> GatherSessions(Environment& environment, const rpc::Call& call,
                                                                 const v1::ListSessionsRequest& request) {
   CO_ASSIGN_OR_RETURN(PageStart start, ReadPage(kSessionsListing, request.page_size(), request.page_token()));
   AccountId after;
   if (!start.after.empty() && !absl::SimpleAtoi(start.after, &after.value)) {
     co_return FieldError("page_token", "must be the next_page_token of the page before");
   }
-  const auto list = [&environment](AccountId behind, size_t limit) {
-    return environment.core.maildrops.ListLocks(behind, limit);
+  const auto list = [&environment, &call](AccountId behind, size_t limit) {
+    return SeesAll(call) ? environment.core.maildrops.ListLocks(behind, limit)
+                         : ListSeenLocks(environment, call, behind, limit);
   };
   const auto key = [](const engine::LockInfo& lock) { return lock.account; };
   co_return co_await Gather<engine::LockInfo>(after, start.size, list, key, SizeOf);
 }
 
 // The one that holds this account's maildrop, if there is one.
-Task<absl::StatusOr<Gathered<engine::LockInfo>>> FindSession(Environment& environment,
+Task<absl::StatusOr<Gathered<engine::LockInfo>>> FindSession(Environment& environment, const rpc::Call& call,
                                                              const std::string& account) {
-  CO_ASSIGN_OR_RETURN(const engine::Account found, co_await environment.core.directory.GetAccount(account));
+  CO_ASSIGN_OR_RETURN(const engine::Account found, co_await FindAccount(environment, call, account));
   absl::StatusOr<engine::LockInfo> lock = co_await environment.core.maildrops.FindLock(found.id);
   Gathered<engine::LockInfo> page;
   if (absl::IsNotFound(lock.status())) co_return page;
@@ -127,9 +147,10 @@ Task<absl::Status> VerifyMessages(Environment& environment, rpc::Call& call,
                                   rpc::Writer<v1::VerifyMessagesResponse>& findings) {
   AccountId account;
   if (!request.account().empty()) {
-    CO_ASSIGN_OR_RETURN(const engine::Account found,
-                        co_await environment.core.directory.GetAccount(request.account()));
+    CO_ASSIGN_OR_RETURN(const engine::Account found, co_await FindAccount(environment, call, request.account()));
     account = found.id;
+  } else {
+    CO_RETURN_IF_ERROR(CheckSeesAll(call, "messages of all accounts"));
   }
   if (environment.verifications >= kMaxVerifications) {
     co_return WithReason(absl::ResourceExhaustedError("other verifications are running"), kReasonBusy);
@@ -140,13 +161,13 @@ Task<absl::Status> VerifyMessages(Environment& environment, rpc::Call& call,
   co_return co_await findings.WriteLast(last);
 }
 
-Task<absl::Status> ListSessions(Environment& environment, rpc::Call&, const v1::ListSessionsRequest& request,
+Task<absl::Status> ListSessions(Environment& environment, rpc::Call& call, const v1::ListSessionsRequest& request,
                                 v1::ListSessionsResponse& response) {
   absl::StatusOr<Gathered<engine::LockInfo>> page;
   if (request.account().empty()) {
-    page = co_await GatherSessions(environment, request);
+    page = co_await GatherSessions(environment, call, request);
   } else {
-    page = co_await FindSession(environment, request.account());
+    page = co_await FindSession(environment, call, request.account());
   }
   if (!page.ok()) co_return std::move(page).status();
   for (const engine::LockInfo& lock : page->items) {
@@ -171,7 +192,7 @@ Task<absl::Status> EndSession(Environment& environment, rpc::Call& call, const v
   call.SetTarget(absl::StrCat("session of account ", request.account()));
   CO_RETURN_IF_ERROR(CheckLogText("session_id", request.session_id()));
   CO_ASSIGN_OR_RETURN(const engine::Account account,
-                      co_await environment.core.directory.GetAccount(request.account()));
+                      co_await FindAccount(environment, call, request.account()));
   call.SetTarget(absl::StrCat("session of account ", account.id.value, " ", account.address));
   CO_ASSIGN_OR_RETURN(const engine::LockInfo ended,
                       co_await environment.core.maildrops.End(account.id, request.session_id()));

@@ -8,6 +8,11 @@
 // begun. A streaming call has stream_time unless it brings a deadline, and max_stream_time at most; one that is there to
 // stay has the latter without asking.
 //
+// A caller with a key has the limits of its key: on the rate of its calls and on how many are under way, streams included.
+//
+// A stream of a caller whose key or token does not count any more, or may do something else than when it began, ends within a
+// second: at once when a key was changed (Recheck, after each change), and by the next look when time has passed.
+//
 // A front-end that says which revision of mailstead.frontend.v1 it speaks must say one that is served.
 #pragma once
 
@@ -23,6 +28,8 @@
 #include "stored/api/audit.h"
 #include "stored/api/callers.h"
 #include "stored/api/metrics.h"
+#include "stored/core/audit_trail.h"
+#include "stored/core/keys.h"
 
 namespace mailstead::stored {
 
@@ -43,6 +50,13 @@ class Admission final : public rpc::Admission {
   Admission(const Callers& callers, Metrics& metrics, const Clock& clock, AdmissionOptions options = {})
       : callers_(callers), metrics_(metrics), clock_(clock), audit_(clock), options_(options) {}
 
+  // Before the first call. They outlive it.
+  void UseKeys(Keys& keys) { keys_ = &keys; }
+  void UseTrail(AuditTrail& trail) { audit_.UseTrail(trail); }
+
+  // Ends the streams under way whose callers may not go on.
+  void Recheck();
+
   std::shared_ptr<const rpc::Caller> Identify(const rpc::Credentials& credentials) override;
   int64_t Generation() const override { return callers_.generation(); }
   absl::Status Admit(rpc::ServedCall& call) override;
@@ -50,17 +64,27 @@ class Admission final : public rpc::Admission {
 
  private:
   absl::Status CheckCaller(const rpc::ServedCall& call);
+  absl::Status RefusalOf(const rpc::ServedCall& call) const;
+  // Counts the call for its key.
+  absl::Status TakeTurn(const rpc::ServedCall& call);
   // Counts the call among those under way. ResourceExhausted with kReasonBusy: there are too many.
   absl::Status TakePlace(const rpc::ServedCall& call);
   void LimitTime(rpc::ServedCall& call) const;
+  absl::Status TakePlace(rpc::ServedCall& call);
+  absl::Status CheckDeadline(rpc::ServedCall& call) const;
 
   const Callers& callers_;
+  Keys* keys_ = nullptr;
   Metrics& metrics_;
   const Clock& clock_;
   Audit audit_;
   const AdmissionOptions options_;
   // Under way, but for those in batches.
   absl::flat_hash_set<const rpc::ServedCall*> known_calls_;
+  // Of them, those with a key, or with an operator's token, that are streams.
+  absl::flat_hash_map<const rpc::ServedCall*, rpc::ServedCall*> streams_;
+  // Counted for their keys.
+  absl::flat_hash_map<const rpc::ServedCall*, std::string> key_of_;
   absl::flat_hash_set<const rpc::ServedCall*> unknown_calls_;
   // Of the latter, how many of each connection.
   absl::flat_hash_map<std::string, size_t> unknown_calls_of_;

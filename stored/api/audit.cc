@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/reason.h"
 #include "common/obs/log.h"
+#include "stored/api/roles.h"
 
 namespace mailstead::stored {
 namespace {
@@ -23,9 +24,27 @@ absl::string_view CallerName(const rpc::ServedCall& call) {
   return call.caller().name.empty() ? absl::string_view("nobody") : absl::string_view(call.caller().name);
 }
 
+constexpr size_t kMaxTargetBytes = 512;
+
+// Mail has as many changes as there is mail: they have a place of their own.
+engine::AuditEntry EntryOf(const rpc::ServedCall& call, const absl::Status& status, absl::Time now) {
+  engine::AuditEntry entry;
+  entry.kind =
+      (call.method().roles & kMailScopes) != 0 ? engine::AuditKind::kMail : engine::AuditKind::kChange;
+  entry.time = now;
+  entry.actor = std::string(CallerName(call));
+  entry.peer = call.caller().peer;
+  entry.action = call.method().name;
+  entry.target = call.target().substr(0, kMaxTargetBytes);
+  entry.result = Result(status);
+  entry.session_id = call.session_id();
+  return entry;
+}
+
 }  // namespace
 
 void Audit::Ended(const rpc::ServedCall& call, const absl::Status& status) {
+  if (trail_ != nullptr) trail_->Note(EntryOf(call, status, clock_.Now()));
   obs::LogInfo("audit", {{"caller", CallerName(call)},
                          {"peer", call.caller().peer},
                          {"action", call.method().name},
@@ -36,6 +55,9 @@ void Audit::Ended(const rpc::ServedCall& call, const absl::Status& status) {
 
 void Audit::Refused(const rpc::ServedCall& call, const absl::Status& status) {
   const absl::Time now = clock_.Now();
+  if (trail_ != nullptr) {
+    trail_->NoteRefusal(EntryOf(call, status, now), call.caller().roles != 0 || !call.caller().name.empty());
+  }
   if (now - second_began_ >= absl::Seconds(1) || now < second_began_) {
     second_began_ = now;
     in_this_second_ = 0;

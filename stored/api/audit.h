@@ -1,4 +1,5 @@
-// The audit: one line event=audit for each call that changes something, and for each that was refused for its caller.
+// The audit: one line event=audit for each call that changes something, and for each that was refused for its caller; and an
+// entry in the store (stored/core/audit_trail.h).
 #pragma once
 
 #include <cstdint>
@@ -7,6 +8,7 @@
 #include "absl/time/time.h"
 #include "common/base/clock.h"
 #include "common/rpc/server/served_call.h"
+#include "stored/core/audit_trail.h"
 
 namespace mailstead::stored {
 
@@ -14,6 +16,8 @@ namespace mailstead::stored {
 class Audit {
  public:
   explicit Audit(const Clock& clock) : clock_(clock) {}
+  // Without it there is the log alone. It outlives this.
+  void UseTrail(AuditTrail& trail) { trail_ = &trail; }
 
   // A call of an audited method has ended.
   void Ended(const rpc::ServedCall& call, const absl::Status& status);
@@ -24,6 +28,7 @@ class Audit {
 
  private:
   const Clock& clock_;
+  AuditTrail* trail_ = nullptr;
   absl::Time second_began_ = absl::InfinitePast();
   int in_this_second_ = 0;
   int64_t left_out_ = 0;

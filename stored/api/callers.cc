@@ -2,10 +2,15 @@
 
 #include <sys/stat.h>
 
+#include <system_error>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "asio/ip/address.hpp"
+#include "common/base/reason.h"
 #include "common/base/status.h"
 #include "stored/api/secret_file.h"
 #include "stored/core/digest.h"
@@ -27,6 +32,45 @@ unsigned RoleOfCertificate(absl::string_view name) {
     if (role.role != kRelay && role.name == name) return role.role;
   }
   return 0;
+}
+
+// What stands behind the scheme; empty: it is another scheme.
+absl::string_view TokenOf(absl::string_view value) {
+  // The scheme's name has no case (RFC 9110 section 11.1).
+  if (!absl::StartsWithIgnoreCase(value, kScheme)) return "";
+  return absl::StripTrailingAsciiWhitespace(value.substr(kScheme.size()));
+}
+
+constexpr unsigned kFrontends = kSmtp | kPop | kRelay;
+
+// Of what gRPC calls a peer: "ipv4:192.0.2.1:5000", "ipv6:[2001:db8::1]:5000", "ipv6:%5B2001:db8::1%5D:5000".
+std::string HostOfPeer(absl::string_view peer) {
+  if (!absl::StartsWith(peer, "ip")) return std::string(peer);
+  const std::string text =
+      absl::StrReplaceAll(peer.substr(peer.find(':') + 1, peer.rfind(':') - peer.find(':') - 1),
+                          {{"%5B", ""}, {"%5D", ""}, {"[", ""}, {"]", ""}, {"%25", "%"}});
+  return text;
+}
+
+absl::Status NotFromHere(absl::string_view address) {
+  constexpr size_t kMaxShown = 64;
+  return WithReason(absl::PermissionDeniedError(
+                        absl::StrCat("this key may not be used from ", address.substr(0, kMaxShown))),
+                    kReasonAddressNotAllowed);
+}
+
+// Whether the key may be used from there. What a front-end vouches for is an address.
+absl::Status CheckAddress(const LiveKey& key, const std::string& address, bool vouched_for) {
+  if (key.addresses.empty() && !vouched_for) return absl::OkStatus();
+  std::error_code error;
+  const asio::ip::address parsed = asio::ip::make_address(address, error);
+  if (error) return NotFromHere(address);
+  return key.addresses.empty() || key.addresses.Contains(parsed) ? absl::OkStatus() : NotFromHere(address);
+}
+
+absl::Status Several(absl::string_view what) {
+  return WithReason(absl::UnauthenticatedError(absl::StrCat("the call shows ", what, ": one says who calls")),
+                    kReasonNoCredential);
 }
 
 // Infinitely long ago when there is no such file.
@@ -60,9 +104,12 @@ void Callers::SetToken(Role role, absl::string_view token) {
 }
 
 unsigned Callers::RolesOfAuthorization(absl::string_view value) const {
-  // The scheme's name has no case (RFC 9110 section 11.1).
-  if (!absl::StartsWithIgnoreCase(value, kScheme)) return 0;
-  const std::string digest = Sha256(value.substr(kScheme.size()));
+  const absl::string_view token = TokenOf(value);
+  return token.empty() ? 0 : RolesOfToken(token);
+}
+
+unsigned Callers::RolesOfToken(absl::string_view token) const {
+  const std::string digest = Sha256(token);
   unsigned roles = 0;
   absl::MutexLock lock(&mutex_);
   // SECURITY: all are compared, whichever it is. That of no token is empty and equal to none.
@@ -72,12 +119,58 @@ unsigned Callers::RolesOfAuthorization(absl::string_view value) const {
   return roles;
 }
 
+Keys::Found Callers::FindKey(const rpc::Credentials& credentials) const {
+  Keys::Found found;
+  if (keys_ == nullptr) return found;
+  const bool by_certificate = credentials.authorizations.empty();
+  int count = 0;
+  for (const std::string& value : credentials.authorizations) {
+    const absl::string_view token = TokenOf(value);
+    if (!LooksLikeKeySecret(token)) continue;
+    ++count;
+    found = keys_->FindBySecret(token);
+  }
+  for (const std::string& name : credentials.certificate_names) {
+    if (!by_certificate) break;
+    Keys::Found named = keys_->FindByCertificate(name);
+    if (named.key == nullptr || (found.key != nullptr && named.key->key.id == found.key->key.id)) continue;
+    ++count;
+    found = std::move(named);
+  }
+  if (count > 1) {
+    found = Keys::Found();
+    found.refusal = Several(by_certificate ? "a certificate of several keys" : "several keys");
+  }
+  return found;
+}
+
 rpc::Caller Callers::Identify(const rpc::Credentials& credentials) const {
   rpc::Caller caller;
-  for (const std::string& value : credentials.authorizations) caller.roles |= RolesOfAuthorization(value);
-  for (const std::string& name : credentials.certificate_names) caller.roles |= RoleOfCertificate(name);
-  caller.name = RoleNames(caller.roles);
   caller.peer = credentials.peer;
+  unsigned by_token = 0;
+  for (const std::string& value : credentials.authorizations) by_token |= RolesOfAuthorization(value);
+  unsigned by_certificate = 0;
+  for (const std::string& name : credentials.certificate_names) by_certificate |= RoleOfCertificate(name);
+  const unsigned roles = credentials.authorizations.empty() ? by_certificate : by_token;
+  Keys::Found key = FindKey(credentials);
+  const bool shows_key = key.key != nullptr || !key.refusal.ok();
+  // A certificate of a role is that role's, whatever else it is called.
+  if (!shows_key || (credentials.authorizations.empty() && roles != 0)) {
+    caller.roles = roles;
+    caller.name = RoleNames(roles);
+    return caller;
+  }
+  if (key.key != nullptr) caller.name = absl::StrCat("key:", key.key->key.name);
+  caller.refusal = key.refusal;
+  if (caller.refusal.ok() && (by_token & kOperator) != 0)
+    caller.refusal = Several("a key and an operator's token");
+  if (!caller.refusal.ok()) return caller;
+  const bool vouches = ((by_token | by_certificate) & kFrontends) != 0 && !credentials.client_address.empty();
+  key.address = vouches ? credentials.client_address : HostOfPeer(credentials.peer);
+  caller.refusal = CheckAddress(*key.key, key.address, vouches);
+  if (!caller.refusal.ok()) return caller;
+  caller.roles = static_cast<unsigned>(key.key->key.scopes) & kAllScopes;
+  caller.record = std::make_shared<const KeyRecord>(std::move(key));
   return caller;
 }
 

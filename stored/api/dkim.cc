@@ -10,6 +10,7 @@
 #include "common/base/status.h"
 #include "common/mailauth/tag_list.h"
 #include "stored/api/convert/dkim.h"
+#include "stored/api/visible.h"
 #include "stored/core/limits.h"
 #include "stored/core/names.h"
 
@@ -44,6 +45,7 @@ absl::Status CheckRecords(const fv1::KeyRecords& seen) {
 Task<absl::Status> CreateDkimKey(Environment& environment, rpc::Call& call,
                                  const v1::CreateDkimKeyRequest& request, v1::DkimKey& response) {
   SetTarget(call, request.domain(), request.selector());
+  CO_RETURN_IF_ERROR(CheckDomain(call, "domain", request.domain()));
   CO_ASSIGN_OR_RETURN(NewDkimKey wanted, FromProto(request));
   CO_ASSIGN_OR_RETURN(const DkimKeys::Named made,
                       co_await environment.core.dkim_keys.Create(std::move(wanted)));
@@ -52,11 +54,12 @@ Task<absl::Status> CreateDkimKey(Environment& environment, rpc::Call& call,
   co_return absl::OkStatus();
 }
 
-Task<absl::Status> ListDkimKeys(Environment& environment, rpc::Call&, const v1::ListDkimKeysRequest& request,
+Task<absl::Status> ListDkimKeys(Environment& environment, rpc::Call& call, const v1::ListDkimKeysRequest& request,
                                 v1::ListDkimKeysResponse& response) {
   PageRequest page_request{request.page_size(), request.page_token()};
   CO_ASSIGN_OR_RETURN(const Page<engine::DkimDomain> page,
-                      co_await environment.core.dkim_keys.List(request.domain(), std::move(page_request)));
+                      co_await environment.core.dkim_keys.List(request.domain(), std::move(page_request),
+                                                                SightOf(call)));
   for (const engine::DkimDomain& domain : page.items) {
     for (const engine::DkimKey& key : domain.keys) Give(environment, domain.name, key, *response.add_keys());
   }
@@ -68,6 +71,7 @@ Task<absl::Status> RotateDkimKeys(Environment& environment, rpc::Call& call,
                                   const v1::RotateDkimKeysRequest& request,
                                   v1::RotateDkimKeysResponse& response) {
   SetTarget(call, request.domain(), "");
+  CO_RETURN_IF_ERROR(CheckDomain(call, "domain", request.domain()));
   CO_ASSIGN_OR_RETURN(const std::vector<DkimKeys::Named> rotated,
                       co_await environment.core.dkim_keys.Rotate(request.domain()));
   for (const DkimKeys::Named& named : rotated)
@@ -78,6 +82,7 @@ Task<absl::Status> RotateDkimKeys(Environment& environment, rpc::Call& call,
 Task<absl::Status> ActivateDkimKey(Environment& environment, rpc::Call& call,
                                    const v1::ActivateDkimKeyRequest& request, v1::DkimKey& response) {
   SetTarget(call, request.domain(), request.selector());
+  CO_RETURN_IF_ERROR(CheckDomain(call, "domain", request.domain()));
   CO_ASSIGN_OR_RETURN(const DkimKeys::Named named,
                       co_await environment.core.dkim_keys.Activate(request.domain(), request.selector()));
   Give(environment, named.domain, named.key, response);
@@ -87,6 +92,7 @@ Task<absl::Status> ActivateDkimKey(Environment& environment, rpc::Call& call,
 Task<absl::Status> DeleteDkimKey(Environment& environment, rpc::Call& call,
                                  const v1::DeleteDkimKeyRequest& request, v1::DeleteDkimKeyResponse&) {
   SetTarget(call, request.domain(), request.selector());
+  CO_RETURN_IF_ERROR(CheckDomain(call, "domain", request.domain()));
   co_return co_await environment.core.dkim_keys.Delete(request.domain(), request.selector(),
                                                        request.even_active());
 }

@@ -13,6 +13,7 @@
 #include "common/store/envelope_convert.h"
 #include "stored/api/convert/message.h"
 #include "stored/api/convert/values.h"
+#include "stored/api/key_record.h"
 #include "stored/api/receive.h"
 #include "stored/api/send_message.h"
 #include "stored/api/visible.h"
@@ -142,6 +143,13 @@ Task<absl::Status> DeliverMessageStream(Environment& environment, rpc::Call& cal
   CO_ASSIGN_OR_RETURN(const Taken taken, co_await Receive(environment, call, stream, DeliveryScope(call),
                                                           Promise::kNone, Relay::kAllowed));
   Answer(taken, response);
+  CO_ASSIGN_OR_RETURN(const Taken taken, co_await Receive(environment, call, pieces, PieceOf, DeliveryScope(call), Promise::kNone,
+                                                                  KeyOf(call.caller()) == nullptr ? Relay::kAllowed : Relay::kWithLogin));
+  response.set_delivery_id(taken.delivery_id);
+  response.set_outcome(OutcomeOf(taken.receipt));
+  response.set_sha256(taken.receipt.sha256);
+  ToProto(taken.receipt.deliver_time, *response.mutable_deliver_time());
+  response.set_mailbox_count(taken.mailbox_count);
   co_return absl::OkStatus();
 }
 

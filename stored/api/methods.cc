@@ -7,11 +7,13 @@
 #include "common/rpc/server/bind.h"
 #include "common/store/limits.h"
 #include "stored/api/admin.h"
+#include "stored/api/audit_entries.h"
 #include "stored/api/auth.h"
 #include "stored/api/backup.h"
 #include "stored/api/delivery.h"
 #include "stored/api/directory.h"
 #include "stored/api/dkim.h"
+#include "stored/api/keys.h"
 #include "stored/api/lease.h"
 #include "stored/api/maildrop.h"
 #include "stored/api/message.h"
@@ -90,6 +92,14 @@ void AddMethods(Environment& environment, rpc::MethodTable& table) {
     row.max_request_bytes = kMaxUnaryContentBytes + store::kMaxEnvelopeBytes;
     table.Add(rpc::Bind(std::move(row), environment, function));
   };
+
+  // The same, of what is about the whole store: not for keys of some mailboxes or domains.
+  const auto whole = [&](absl::string_view name, Scope scope, unsigned traits, size_t cost_bytes,
+                         auto function) {
+    table.Add(rpc::Bind(
+        Row(absl::StrCat("mailstead.store.v1.", name), kOperator | scope | kWholeStore, cost_bytes, traits),
+        environment, function));
+  };
   // Service/Method of mailstead.frontend.v1.
   const auto frontend = [&](absl::string_view name, unsigned roles, unsigned traits, size_t cost_bytes,
                             auto function) {
@@ -122,25 +132,25 @@ void AddMethods(Environment& environment, rpc::MethodTable& table) {
   store("MessageService/ListMessages", kMailRead, kPlain, kListingCost, ListMessages);
   store("MessageService/FetchMessage", kMailRead, kPlain, kMessageCost, FetchMessage);
   store("MessageService/DeleteMessages", kMailDelete, kAudited, kSmallCost, DeleteMessages);
-  store("AdminService/GetStatus", kAdminRead, kPlain, kSmallCost, GetStatus);
+  whole("AdminService/GetStatus", kAdminRead, kPlain, kSmallCost, GetStatus);
   store("AdminService/VerifyMessages", kAdminRead, kPlain, kSmallCost, VerifyMessages);
   store("AdminService/ListSessions", kAdminRead, kPlain, kListingCost, ListSessions);
   store("AdminService/EndSession", kAdminWrite, kAudited, kSmallCost, EndSession);
-  store("AdminService/ListLockouts", kAdminRead, kPlain, kListingCost, ListLockouts);
-  store("AdminService/ClearLockouts", kAdminWrite, kAudited, kSmallCost, ClearLockouts);
-  store("BackupService/CreateBackup", kAdminWrite, kAudited, kSmallCost, CreateBackup);
-  store("BackupService/ListBackups", kAdminRead, kPlain, kListingCost, ListBackups);
-  store("BackupService/VerifyBackup", kAdminRead, kPlain, kSmallCost, VerifyBackup);
-  store("BackupService/DeleteBackup", kAdminWrite, kAudited, kSmallCost, DeleteBackup);
+  whole("AdminService/ListLockouts", kAdminRead, kPlain, kListingCost, ListLockouts);
+  whole("AdminService/ClearLockouts", kAdminWrite, kAudited, kSmallCost, ClearLockouts);
+  whole("BackupService/CreateBackup", kAdminWrite, kAudited, kSmallCost, CreateBackup);
+  whole("BackupService/ListBackups", kAdminRead, kPlain, kListingCost, ListBackups);
+  whole("BackupService/VerifyBackup", kAdminRead, kPlain, kSmallCost, VerifyBackup);
+  whole("BackupService/DeleteBackup", kAdminWrite, kAudited, kSmallCost, DeleteBackup);
   store("QueueService/ListQueuedMessages", kQueueRead, kPlain, kListingCost, ListQueuedMessages);
   store("QueueService/GetQueuedMessage", kQueueRead, kPlain, kListingCost, GetQueuedMessage);
   store("QueueService/ChangeQueuedMessages", kQueueWrite, kAudited, kListingCost, ChangeQueuedMessages);
-  store("QueueService/ListDestinations", kQueueRead, kPlain, kListingCost, ListDestinations);
-  store("QueueService/GetQueueStatus", kQueueRead, kPlain, kSmallCost, GetQueueStatus);
-  store("RouteService/SetRoute", kAdminWrite, kAudited, kSmallCost, SetRoute);
-  store("RouteService/GetRoute", kAdminRead, kPlain, kSmallCost, GetRoute);
-  store("RouteService/ListRoutes", kAdminRead, kPlain, kListingCost, ListRoutes);
-  store("RouteService/DeleteRoute", kAdminWrite, kAudited, kSmallCost, DeleteRoute);
+  whole("QueueService/ListDestinations", kQueueRead, kPlain, kListingCost, ListDestinations);
+  whole("QueueService/GetQueueStatus", kQueueRead, kPlain, kSmallCost, GetQueueStatus);
+  whole("RouteService/SetRoute", kAdminWrite, kAudited, kSmallCost, SetRoute);
+  whole("RouteService/GetRoute", kAdminRead, kPlain, kSmallCost, GetRoute);
+  whole("RouteService/ListRoutes", kAdminRead, kPlain, kListingCost, ListRoutes);
+  whole("RouteService/DeleteRoute", kAdminWrite, kAudited, kSmallCost, DeleteRoute);
   store("SendingService/GetSending", kAdminRead, kPlain, kSmallCost, GetSending);
   store("SendingService/SetSendingLimits", kAdminWrite, kAudited, kSmallCost, SetSendingLimits);
   store("SendingService/PauseSending", kAdminWrite, kAudited, kSmallCost, PauseSending);
@@ -153,6 +163,9 @@ void AddMethods(Environment& environment, rpc::MethodTable& table) {
   store("SrsService/RotateSrsSecret", kAdminWrite, kAudited, kSmallCost, RotateSrsSecret);
   store("SrsService/ListSrsSecrets", kAdminRead, kPlain, kSmallCost, ListSrsSecrets);
   store("SrsService/DecodeSrsAddress", kAdminRead, kPlain, kSmallCost, DecodeSrsAddress);
+  whole("SrsService/RotateSrsSecret", kAdminWrite, kAudited, kSmallCost, RotateSrsSecret);
+  whole("SrsService/ListSrsSecrets", kAdminRead, kPlain, kSmallCost, ListSrsSecrets);
+  whole("SrsService/DecodeSrsAddress", kAdminRead, kPlain, kSmallCost, DecodeSrsAddress);
 
   store("DkimService/CreateDkimKey", kAdminWrite, kAudited, kSmallCost, CreateDkimKey);
   store("DkimService/ListDkimKeys", kAdminRead, kPlain, kListingCost, ListDkimKeys);
@@ -167,6 +180,13 @@ void AddMethods(Environment& environment, rpc::MethodTable& table) {
   store("WatchService/DeleteConsumer", kMailWatch, kAudited, kSmallCost, DeleteConsumer);
   store("WatchService/AckConsumer", kMailWatch, kPlain, kSmallCost, AckConsumer);
   store("WatchService/ResetConsumer", kMailWatch, kAudited, kSmallCost, ResetConsumer);
+  whole("KeyService/CreateKey", kAdminWrite, kAudited, kSmallCost, CreateKey);
+  whole("KeyService/GetKey", kAdminRead, kPlain, kSmallCost, GetKey);
+  whole("KeyService/ListKeys", kAdminRead, kPlain, kListingCost, ListKeys);
+  whole("KeyService/UpdateKey", kAdminWrite, kAudited, kSmallCost, UpdateKey);
+  whole("KeyService/RotateKey", kAdminWrite, kAudited, kSmallCost, RotateKey);
+  whole("KeyService/RevokeKey", kAdminWrite, kAudited, kSmallCost, RevokeKey);
+  whole("AuditService/ListAuditEntries", kAdminRead, kPlain, kListingCost, ListAuditEntries);
 
   frontend("AuthService/Authenticate", kSmtp | kPop, kBatched, kListingCost, Authenticate);
   frontend("AuthService/CheckSender", kSmtp, kBatched, kSmallCost, CheckSender);

@@ -88,6 +88,17 @@ struct Metrics::Impl {
                          .Name("mailstead_store_call_seconds")
                          .Help("How long calls took, by method")
                          .Register(registry)),
+        caller_calls(prometheus::BuildCounter()
+                         .Name("mailstead_store_caller_calls_total")
+                         .Help("Calls that have ended, by who called: roles, and keys by their names")
+                         .Register(registry)),
+        refusals(prometheus::BuildCounter()
+                     .Name("mailstead_store_refusals_total")
+                     .Help("Calls refused for what their callers showed, or for what they may not, by reason")
+                     .Register(registry)),
+        keys(MakeGauge(registry, "mailstead_store_keys", "API keys that are not revoked")),
+        audit_left_out(MakeCounter(registry, "mailstead_store_audit_left_out_total",
+                                   "Entries of the audit that could not be kept; they stand in the log")),
         logins(prometheus::BuildCounter()
                    .Name("mailstead_store_logins_total")
                    .Help("SASL exchanges that have ended, by result")
@@ -206,6 +217,10 @@ struct Metrics::Impl {
 
   Family<Counter>& calls;
   Family<Histogram>& call_seconds;
+  Family<Counter>& caller_calls;
+  Family<Counter>& refusals;
+  Gauge& keys;
+  Counter& audit_left_out;
   Family<Counter>& logins;
   Counter& deliveries;
   Counter& repeated_deliveries;
@@ -261,6 +276,7 @@ struct Metrics::Impl {
 
   absl::Mutex mutex;
   absl::flat_hash_map<std::string, Method> methods ABSL_GUARDED_BY(mutex);
+  absl::flat_hash_map<std::string, Counter*> callers ABSL_GUARDED_BY(mutex);
 };
 
 Metrics::Metrics(Registry& registry) : impl_(std::make_unique<Impl>(registry)) {}
@@ -289,6 +305,34 @@ void Metrics::CountCall(absl::string_view method, rpc::Door door, absl::StatusCo
   calls->Increment();
   seconds->Observe(absl::ToDoubleSeconds(took));
 }
+
+void Metrics::CountCaller(absl::string_view name) {
+  constexpr size_t kMaxNamedCallers = 100;
+  constexpr absl::string_view kOthers = "key:other";
+  Counter* calls = nullptr;
+  {
+    absl::MutexLock lock(&impl_->mutex);
+    const auto known = impl_->callers.find(name);
+    if (known != impl_->callers.end()) {
+      calls = known->second;
+    } else {
+      // Roles are few. What nobody can call a key stands for the rest.
+      const bool is_named = !absl::StartsWith(name, "key:") || impl_->callers.size() < kMaxNamedCallers;
+      const std::string label(name.empty() ? "nobody" : is_named ? name : kOthers);
+      calls = &impl_->caller_calls.Add({{"caller", label}});
+      if (is_named) impl_->callers.emplace(name, calls);
+    }
+  }
+  calls->Increment();
+}
+
+void Metrics::CountRefusal(absl::string_view reason) {
+  impl_->refusals.Add({{"reason", std::string(reason)}}).Increment();
+}
+
+void Metrics::SetKeys(int64_t count) { impl_->keys.Set(static_cast<double>(count)); }
+
+void Metrics::SetAuditLeftOut(int64_t count) { RaiseTo(impl_->audit_left_out, static_cast<double>(count)); }
 
 void Metrics::CountDelivery(int64_t mailbox_count, int64_t size_bytes, bool already_stored) {
   if (already_stored) {

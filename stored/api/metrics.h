@@ -30,6 +30,13 @@ class Metrics final : public MethodCounter {
 
   // A call has ended. `method` is the name of a method of the table: a bounded number of names.
   void CountCall(absl::string_view method, rpc::Door door, absl::StatusCode code, absl::Duration took);
+  // Whose call it was: at most 100 keys by their names, the others as "key:other".
+  void CountCaller(absl::string_view name);
+  // A call was refused for what its caller showed, or for what it may not.
+  void CountRefusal(absl::string_view reason);
+  void SetKeys(int64_t count);
+  // Entries of the audit that could not be kept.
+  void SetAuditLeftOut(int64_t count);
   void CountDelivery(int64_t mailbox_count, int64_t size_bytes, bool already_stored) override;
   void CountPassedOver(size_t unknown_count, size_t disabled_count) override;
   void CountLogin(LoginResult result) override;

@@ -1,6 +1,7 @@
 #include "stored/api/queue.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,8 +11,10 @@
 #include "common/base/reason.h"
 #include "common/base/status.h"
 #include "stored/api/convert/queue.h"
+#include "stored/api/visible.h"
 #include "stored/core/limits.h"
 #include "stored/core/paging.h"
+#include "stored/rules/lane.h"
 
 namespace mailstead::stored {
 namespace {
@@ -63,12 +66,26 @@ absl::StatusOr<QueueId> ReadPosition(absl::string_view listing, const std::strin
   return after;
 }
 
+// Who sees everything sees all of it; a key for a part what the accounts that it sees have sent. What an alias sends on tells of
+// its sender and its targets, who are not the key's.
+Task<absl::StatusOr<bool>> SeesMessage(Environment& environment, const rpc::Call& call, const std::string& lane) {
+  if (SeesAll(call)) co_return true;
+  const std::optional<AccountId> account = rules::AccountOfLane(lane);
+  if (!account.has_value()) co_return false;
+  co_return co_await SeesAccountOf(environment, call, *account);
+}
+
+absl::Status NoMessage(int64_t queue_id) {
+  return WithReason(absl::NotFoundError(absl::StrCat("there is no message ", queue_id, " in the queue")),
+                    kReasonMessageNotFound);
+}
+
 // How many recipients of a message are read to find those of a filter.
 size_t RecipientsToRead(const QueueFilter& filter) { return AsksForRecipients(filter) ? kLookedAt : kListedRecipients; }
 
 }  // namespace
 
-Task<absl::Status> ListQueuedMessages(Environment& environment, rpc::Call&,
+Task<absl::Status> ListQueuedMessages(Environment& environment, rpc::Call& call,
                                       const v1::ListQueuedMessagesRequest& request,
                                       v1::ListQueuedMessagesResponse& response) {
   CO_ASSIGN_OR_RETURN(const QueueFilter filter, FromProto(request.filter()));
@@ -83,7 +100,8 @@ Task<absl::Status> ListQueuedMessages(Environment& environment, rpc::Call&,
     for (engine::QueuedMessage& message : messages) {
       const QueueId id = message.id;
       if (filter.message.value != 0 && id != filter.message) co_return absl::OkStatus();
-      if (Narrow(filter, message)) {
+      CO_ASSIGN_OR_RETURN(const bool sees, co_await SeesMessage(environment, call, message.lane));
+      if (sees && Narrow(filter, message)) {
         if (message.recipients.size() > kListedRecipients) message.recipients.resize(kListedRecipients);
         bytes += SizeOf(message);
         const bool full = static_cast<size_t>(response.messages_size()) == page_size ||
@@ -103,7 +121,7 @@ Task<absl::Status> ListQueuedMessages(Environment& environment, rpc::Call&,
   co_return absl::OkStatus();
 }
 
-Task<absl::Status> GetQueuedMessage(Environment& environment, rpc::Call&, const v1::GetQueuedMessageRequest& request,
+Task<absl::Status> GetQueuedMessage(Environment& environment, rpc::Call& call, const v1::GetQueuedMessageRequest& request,
                                     v1::QueuedMessage& response) {
   if (request.queue_id() < 1) co_return FieldError("queue_id", "must be set");
   if (request.first_recipient() < 0) co_return FieldError("first_recipient", "must not be negative");
@@ -113,11 +131,10 @@ Task<absl::Status> GetQueuedMessage(Environment& environment, rpc::Call&, const 
                            : std::min(static_cast<size_t>(request.recipient_limit()), kMaxPageSize);
   const absl::StatusOr<engine::QueuedMessage> message =
       co_await environment.core.engine.queue().Find(QueueId{request.queue_id()}, request.first_recipient(), limit);
-  if (absl::IsNotFound(message.status())) {
-    co_return WithReason(absl::NotFoundError(absl::StrCat("there is no message ", request.queue_id(), " in the queue")),
-                         kReasonMessageNotFound);
-  }
+  if (absl::IsNotFound(message.status())) co_return NoMessage(request.queue_id());
   if (!message.ok()) co_return message.status();
+  CO_ASSIGN_OR_RETURN(const bool sees, co_await SeesMessage(environment, call, message->lane));
+  if (!sees) co_return NoMessage(request.queue_id());
   ToProto(*message, response);
   co_return absl::OkStatus();
 }
@@ -138,6 +155,8 @@ Task<absl::Status> ChangeQueuedMessages(Environment& environment, rpc::Call& cal
       after = message.id;
       if (filter.message.value != 0 && message.id != filter.message) co_return absl::OkStatus();
       if (!filter.TakesMessage(message)) continue;
+      CO_ASSIGN_OR_RETURN(const bool sees, co_await SeesMessage(environment, call, message.lane));
+      if (!sees) continue;
       const absl::StatusOr<OutboundQueue::Changed> changed =
           co_await environment.core.queue.Change(action, filter, message.id, request.dry_run());
       // It has ended meanwhile.

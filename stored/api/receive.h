@@ -17,6 +17,7 @@
 #include "stored/api/auth.h"
 #include "stored/api/environment.h"
 #include "stored/core/counted_intake.h"
+#include "stored/api/visible.h"
 #include "stored/core/intake.h"
 #include "stored/core/limits.h"
 #include "stored/rules/lane.h"
@@ -125,6 +126,7 @@ Task<absl::StatusOr<Taken>> TakePieces(Environment& environment, rpc::Call& call
         CO_RETURN_IF_ERROR(co_await environment.core.sending.Check(sender));
         account = sender;
       }
+      CO_RETURN_IF_ERROR(co_await CheckRecipients(environment, call, *piece.envelope));
       CO_RETURN_IF_ERROR(co_await intake.Begin(*std::move(piece.envelope)));
     }
     CO_RETURN_IF_ERROR(co_await intake.Append(std::move(piece.content)));

@@ -1,6 +1,10 @@
 // Who callers are.
 #pragma once
 
+#include <cstdint>
+
+#include "absl/strings/string_view.h"
+
 namespace mailstead::stored {
 
 // Bits of a set: of what a method's callers may be, and of what a caller is.
@@ -24,6 +28,24 @@ enum Scope : unsigned {
   kQueueWrite = 1 << 12,
   kAdminRead = 1 << 13,
   kAdminWrite = 1 << 14,
+};
+inline constexpr unsigned kAllScopes = kMailRead | kMailDelete | kMailDeliver | kMailSubmit | kMailWatch | kDirectoryRead |
+                                       kDirectoryWrite | kQueueRead | kQueueWrite | kAdminRead | kAdminWrite;
+// Of them: what is done with mail.
+inline constexpr unsigned kMailScopes = kMailRead | kMailDelete | kMailDeliver | kMailSubmit | kMailWatch;
+
+// Of a method: it is about the whole store, and a key that sees a part of it may not call it.
+inline constexpr unsigned kWholeStore = 1 << 15;
+
+struct ScopeName {
+  Scope scope;
+  absl::string_view name;
+};
+inline constexpr ScopeName kScopeNames[] = {
+    {kMailRead, "mail.read"},           {kMailDelete, "mail.delete"},         {kMailDeliver, "mail.deliver"},
+    {kMailSubmit, "mail.submit"},       {kMailWatch, "mail.watch"},           {kDirectoryRead, "directory.read"},
+    {kDirectoryWrite, "directory.write"}, {kQueueRead, "queue.read"},         {kQueueWrite, "queue.write"},
+    {kAdminRead, "admin.read"},         {kAdminWrite, "admin.write"},
 };
 
 }  // namespace mailstead::stored

@@ -36,6 +36,8 @@ Core::Core(engine::Engine& engine, Executor& executor, const Clock& clock, CoreO
       hash_pool(HashThreads(options.hash_threads), kMaxQueuedHashes),
       sign_pool(std::max(1u, std::thread::hardware_concurrency()), kMaxQueuedSignatures),
       directory(engine.directory(), clock, options.scram_iterations, hash_pool, executor, &login_changes),
+      keys(engine.keys(), directory, clock, executor),
+      audit(engine.audit(), clock, options.audit),
       srs(engine.srs(), engine.directory(), clock, options.secrets_key, std::move(options.srs)),
       sending(engine.sending(), clock, options.sending),
       recipients(engine.directory(), std::move(options.postmaster)),

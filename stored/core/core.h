@@ -8,6 +8,7 @@
 #include "common/base/clock.h"
 #include "common/base/executor.h"
 #include "common/base/worker_pool.h"
+#include "stored/core/audit_trail.h"
 #include "stored/core/authenticator.h"
 #include "stored/core/consumers.h"
 #include "stored/core/credentials.h"
@@ -16,6 +17,7 @@
 #include "stored/core/dkim_signer.h"
 #include "stored/core/grant.h"
 #include "stored/core/intake.h"
+#include "stored/core/keys.h"
 #include "stored/core/login_changes.h"
 #include "stored/core/mail_reader.h"
 #include "stored/core/maildrops.h"
@@ -71,6 +73,7 @@ struct CoreOptions {
   // How many submissions are kept of one account.
   int64_t account_submissions = 100'000;
   WatchOptions watches;
+  AuditOptions audit;
   // Threads that hash; 0: two more than there are cores.
   size_t hash_threads = 0;
 };
@@ -88,6 +91,8 @@ struct Core {
   WorkerPool sign_pool;
   LoginChanges login_changes;
   Directory directory;
+  Keys keys;
+  AuditTrail audit;
   Srs srs;
   AccountSending sending;
   RecipientResolver recipients;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <coroutine>
+#include <iterator>
 #include <thread>
 #include <utility>
 #include <variant>
@@ -14,6 +15,7 @@
 #include "stored/core/names.h"
 #include "stored/core/offload.h"
 #include "stored/core/paging.h"
+#include "stored/rules/directory.h"
 
 namespace mailstead::stored {
 namespace {
@@ -65,12 +67,11 @@ void CheckQuota(int64_t bytes, int64_t messages, absl::string_view field, Violat
 }
 
 absl::Status NoDomain(absl::string_view name) {
-  return WithReason(absl::NotFoundError(absl::StrCat("there is no domain ", name)), kReasonDomainNotFound);
+  return WithReason(rules::NoDomain(name), kReasonDomainNotFound);
 }
 
 absl::Status NoAccount(absl::string_view account) {
-  return WithReason(absl::NotFoundError(absl::StrCat("there is no account ", account)),
-                    kReasonAccountNotFound);
+  return WithReason(rules::NoAccount(account), kReasonAccountNotFound);
 }
 
 // The engine's error with a reason: `not_found` says what was not found.
@@ -79,6 +80,41 @@ absl::Status Explain(absl::Status status, absl::string_view not_found) {
   if (absl::IsNotFound(status)) return WithReason(std::move(status), not_found);
   if (absl::IsAlreadyExists(status)) return WithReason(std::move(status), kReasonAddressTaken);
   return status;
+}
+
+// As an engine lists them.
+Task<absl::StatusOr<std::vector<engine::Domain>>> PageOfSeen(const std::vector<engine::Domain>& seen,
+                                                             std::string after, size_t limit) {
+  std::vector<engine::Domain> items;
+  for (const engine::Domain& domain : seen) {
+    if (domain.name > after && items.size() < limit) items.push_back(domain);
+  }
+  co_return items;
+}
+
+// What is seen behind `after`, sorted by domain, then local part: all of the domains that are seen, each by
+// `list(domain, after, limit)`, and between them `single`, which is sorted alike.
+template <typename T, typename List>
+Task<absl::StatusOr<std::vector<T>>> ListSeen(const std::vector<std::string>& domains, const std::vector<T>& single,
+                                              std::string after, size_t limit, List list) {
+  const rules::AddressParts behind = rules::Split(after);
+  const auto is_behind = [&](const T& item) { return behind < rules::Split(item.address); };
+  auto next = std::find_if(single.begin(), single.end(), is_behind);
+  auto domain = std::lower_bound(domains.begin(), domains.end(), behind.domain);
+  std::vector<T> items;
+  while (items.size() < limit && (next != single.end() || domain != domains.end())) {
+    const bool is_single =
+        next != single.end() && (domain == domains.end() || rules::Split(next->address).domain < *domain);
+    if (is_single) {
+      items.push_back(*next++);
+      continue;
+    }
+    std::string from = *domain == behind.domain ? after : std::string();
+    CO_ASSIGN_OR_RETURN(std::vector<T> page, co_await list(*domain, std::move(from), limit - items.size()));
+    std::move(page.begin(), page.end(), std::back_inserter(items));
+    ++domain;
+  }
+  co_return items;
 }
 
 // The entry of the kind that was asked for.
@@ -99,9 +135,10 @@ Task<absl::StatusOr<engine::Place>> Directory::LookUp(std::string key) {
   co_return std::move(places.front());
 }
 
-Task<absl::StatusOr<std::string>> Directory::FindFilter(std::string domain) {
+Task<absl::StatusOr<std::string>> Directory::FindFilter(std::string domain, const rules::Sight& sight) {
   if (domain.empty()) co_return std::string();
   CO_ASSIGN_OR_RETURN(std::string key, CheckDomainName("domain", domain));
+  if (!sight.SeesDomain(key)) co_return NoDomain(key);
   CO_ASSIGN_OR_RETURN(const engine::Place place, co_await LookUp(absl::StrCat("@", key)));
   if (!place.domain.has_value()) co_return NoDomain(key);
   co_return key;
@@ -127,7 +164,22 @@ Task<absl::StatusOr<engine::Domain>> Directory::GetDomain(std::string name) {
   co_return *std::move(place.domain);
 }
 
-Task<absl::StatusOr<Page<engine::Domain>>> Directory::ListDomains(PageRequest page) {
+Task<absl::StatusOr<Page<engine::Domain>>> Directory::ListDomains(PageRequest page, const rules::Sight& sight) {
+  if (!sight.all) {
+    // At most kMaxKeyDomains.
+    std::vector<std::string> names;
+    for (const std::string& name : sight.domains) names.push_back(absl::StrCat("@", name));
+    CO_ASSIGN_OR_RETURN(const std::vector<engine::Place> places, co_await engine_.LookUp(std::move(names)));
+    std::vector<engine::Domain> seen;
+    for (const engine::Place& place : places) {
+      if (place.domain.has_value()) seen.push_back(*place.domain);
+    }
+    const auto list_seen = [&seen](std::string after, size_t limit) {
+      return PageOfSeen(seen, std::move(after), limit);
+    };
+    const auto name = [](const engine::Domain& domain) { return domain.name; };
+    co_return co_await ListPage<engine::Domain>("domains", std::move(page), list_seen, name);
+  }
   const auto list = [this](std::string after, size_t limit) {
     return engine_.ListDomains(std::move(after), limit);
   };
@@ -252,8 +304,33 @@ Task<absl::StatusOr<engine::Account>> Directory::GetAccount(std::string account)
   co_return *std::move(place.account);
 }
 
-Task<absl::StatusOr<Page<engine::Account>>> Directory::ListAccounts(PageRequest page, std::string domain) {
-  CO_ASSIGN_OR_RETURN(const std::string filter, co_await FindFilter(std::move(domain)));
+Task<absl::StatusOr<std::vector<engine::Account>>> Directory::FindSingle(const rules::Sight& sight) {
+  std::vector<engine::Account> single;
+  for (const AccountId id : sight.accounts) {
+    absl::StatusOr<engine::Account> account = co_await engine_.FindAccount(id);
+    if (absl::IsNotFound(account.status())) continue;
+    if (!account.ok()) co_return std::move(account).status();
+    if (!sight.SeesDomain(rules::Split(account->address).domain)) single.push_back(*std::move(account));
+  }
+  std::sort(single.begin(), single.end(), [](const engine::Account& a, const engine::Account& b) {
+    return rules::Split(a.address) < rules::Split(b.address);
+  });
+  co_return single;
+}
+
+Task<absl::StatusOr<Page<engine::Account>>> Directory::ListAccounts(PageRequest page, std::string domain,
+                                                                   const rules::Sight& sight) {
+  CO_ASSIGN_OR_RETURN(const std::string filter, co_await FindFilter(std::move(domain), sight));
+  if (!sight.all && filter.empty()) {
+    CO_ASSIGN_OR_RETURN(const std::vector<engine::Account> single, co_await FindSingle(sight));
+    const auto list_domain = [this](std::string of, std::string after, size_t limit) {
+      return engine_.ListAccounts(std::move(of), std::move(after), limit);
+    };
+    const auto list_seen = [&](std::string after, size_t limit) {
+      return ListSeen(sight.domains, single, std::move(after), limit, list_domain);
+    };
+    co_return co_await ListPage<engine::Account>("accounts/", std::move(page), list_seen, AddressKey<engine::Account>);
+  }
   const auto list = [this, &filter](std::string after, size_t limit) {
     return engine_.ListAccounts(filter, std::move(after), limit);
   };
@@ -332,14 +409,24 @@ Task<absl::StatusOr<engine::Alias>> Directory::CreateAlias(std::string address,
 
 Task<absl::StatusOr<engine::Alias>> Directory::GetAlias(std::string address) {
   CO_ASSIGN_OR_RETURN(DirectoryAddress checked, CheckAliasAddress("address", address));
-  CO_ASSIGN_OR_RETURN(engine::Place place, co_await LookUp(std::move(checked.key)));
+  CO_ASSIGN_OR_RETURN(engine::Place place, co_await LookUp(checked.key));
   if (place.alias.has_value()) co_return *std::move(place.alias);
-  co_return WithReason(absl::NotFoundError(absl::StrCat("there is no alias ", address)),
-                       kReasonAliasNotFound);
+  co_return WithReason(rules::NoAlias(checked.key), kReasonAliasNotFound);
 }
 
-Task<absl::StatusOr<Page<engine::Alias>>> Directory::ListAliases(PageRequest page, std::string domain) {
-  CO_ASSIGN_OR_RETURN(const std::string filter, co_await FindFilter(std::move(domain)));
+Task<absl::StatusOr<Page<engine::Alias>>> Directory::ListAliases(PageRequest page, std::string domain,
+                                                                const rules::Sight& sight) {
+  CO_ASSIGN_OR_RETURN(const std::string filter, co_await FindFilter(std::move(domain), sight));
+  if (!sight.all && filter.empty()) {
+    const std::vector<engine::Alias> none;
+    const auto list_domain = [this](std::string of, std::string after, size_t limit) {
+      return engine_.ListAliases(std::move(of), std::move(after), limit);
+    };
+    const auto list_seen = [&](std::string after, size_t limit) {
+      return ListSeen(sight.domains, none, std::move(after), limit, list_domain);
+    };
+    co_return co_await ListPage<engine::Alias>("aliases/", std::move(page), list_seen, AddressKey<engine::Alias>);
+  }
   const auto list = [this, &filter](std::string after, size_t limit) {
     return engine_.ListAliases(filter, std::move(after), limit);
   };

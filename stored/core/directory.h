@@ -19,6 +19,7 @@
 #include "stored/core/login_changes.h"
 #include "stored/core/password.h"
 #include "stored/engine/engine.h"
+#include "stored/rules/sight.h"
 
 namespace mailstead::stored {
 
@@ -73,7 +74,9 @@ class Directory {
   Task<absl::StatusOr<engine::Domain>> CreateDomain(std::string name, bool plus_addressing,
                                                     Violations wrong = {});
   Task<absl::StatusOr<engine::Domain>> GetDomain(std::string name);
-  Task<absl::StatusOr<Page<engine::Domain>>> ListDomains(PageRequest page);
+  // Lists give what is in `sight`, which outlives the Task; a domain as the filter that is not in it is not found.
+  Task<absl::StatusOr<Page<engine::Domain>>> ListDomains(PageRequest page,
+                                                         const rules::Sight& sight = rules::WholeSight());
   Task<absl::StatusOr<engine::Domain>> UpdateDomain(std::string name, int64_t expected_version,
                                                     bool plus_addressing, Violations wrong = {});
   Task<absl::Status> DeleteDomain(std::string name, int64_t expected_version);
@@ -84,14 +87,16 @@ class Directory {
       std::vector<NewAccount> accounts);
   // `account` is an address or an id, here and below; the errors name the field "account".
   Task<absl::StatusOr<engine::Account>> GetAccount(std::string account);
-  Task<absl::StatusOr<Page<engine::Account>>> ListAccounts(PageRequest page, std::string domain);
+  Task<absl::StatusOr<Page<engine::Account>>> ListAccounts(PageRequest page, std::string domain,
+                                                           const rules::Sight& sight = rules::WholeSight());
   Task<absl::StatusOr<engine::Account>> UpdateAccount(AccountUpdate update);
   Task<absl::StatusOr<engine::Account>> SetPassword(std::string account, Password password);
   Task<absl::Status> DeleteAccount(AccountId account, int64_t expected_version);
 
   Task<absl::StatusOr<engine::Alias>> CreateAlias(std::string address, std::vector<std::string> targets);
   Task<absl::StatusOr<engine::Alias>> GetAlias(std::string address);
-  Task<absl::StatusOr<Page<engine::Alias>>> ListAliases(PageRequest page, std::string domain);
+  Task<absl::StatusOr<Page<engine::Alias>>> ListAliases(PageRequest page, std::string domain,
+                                                        const rules::Sight& sight = rules::WholeSight());
   Task<absl::StatusOr<engine::Alias>> UpdateAlias(std::string address, int64_t expected_version,
                                                   std::vector<std::string> targets, Violations wrong = {});
   Task<absl::Status> DeleteAlias(std::string address, int64_t expected_version);
@@ -102,7 +107,9 @@ class Directory {
                                    std::vector<absl::StatusOr<engine::Account>>& results);
   Task<absl::StatusOr<engine::Place>> LookUp(std::string key);
   // The domain of a list's filter in the form of a key; empty for none. NotFound.
-  Task<absl::StatusOr<std::string>> FindFilter(std::string domain);
+  Task<absl::StatusOr<std::string>> FindFilter(std::string domain, const rules::Sight& sight);
+  // The accounts that are seen by themselves and not by their domain, sorted by address.
+  Task<absl::StatusOr<std::vector<engine::Account>>> FindSingle(const rules::Sight& sight);
   void NoteLoginChange(AccountId account) {
     if (changes_ != nullptr) changes_->Note(account);
   }

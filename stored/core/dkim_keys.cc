@@ -139,11 +139,24 @@ Task<absl::StatusOr<DkimKeys::Named>> DkimKeys::Create(NewDkimKey wanted) {
   co_return made;
 }
 
-Task<absl::StatusOr<Page<DkimDomain>>> DkimKeys::List(std::string domain, PageRequest request) {
+Task<absl::StatusOr<std::vector<DkimDomain>>> DkimKeys::ListSeen(const rules::Sight& sight, std::string after,
+                                                                size_t limit) {
+  std::vector<DkimDomain> domains;
+  for (const std::string& name : sight.domains) {
+    if (name <= after || domains.size() == limit) continue;
+    CO_ASSIGN_OR_RETURN(std::vector<DkimKey> keys, co_await engine_.Find(name));
+    if (!keys.empty()) domains.push_back({name, std::move(keys)});
+  }
+  co_return domains;
+}
+
+Task<absl::StatusOr<Page<DkimDomain>>> DkimKeys::List(std::string domain, PageRequest request,
+                                                      const rules::Sight& sight) {
   Page<DkimDomain> page;
   if (!domain.empty()) {
     DkimDomain only;
     CO_ASSIGN_OR_RETURN(only.name, CheckDomainName("domain", domain));
+    if (!sight.SeesDomain(only.name)) co_return rules::NoDkimDomain(only.name);
     std::vector<std::string> places;
     places.push_back(absl::StrCat("@", only.name));
     CO_ASSIGN_OR_RETURN(const std::vector<engine::Place> found,
@@ -156,6 +169,13 @@ Task<absl::StatusOr<Page<DkimDomain>>> DkimKeys::List(std::string domain, PageRe
   CO_ASSIGN_OR_RETURN(PageStart start, ReadPage(kListing, request.page_size, request.page_token));
   const auto list = [this](std::string from, size_t limit) {
     return engine_.List(std::move(from), limit, /*only_pending=*/false);
+  };
+
+  CO_ASSIGN_OR_RETURN(const size_t page_size, CheckPageSize(request.page_size));
+  CO_ASSIGN_OR_RETURN(std::string after, ReadPageToken(kListing, request.page_token));
+  const auto list = [this, &sight](std::string from, size_t limit) {
+    return sight.all ? engine_.List(std::move(from), limit, /*only_pending=*/false)
+                     : ListSeen(sight, std::move(from), limit);
   };
   const auto key = [](const DkimDomain& each) { return each.name; };
   const auto size = [](const DkimDomain& each) { return SizeOf(each); };

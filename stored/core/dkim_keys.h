@@ -24,6 +24,7 @@
 #include "stored/core/lru_map.h"
 #include "stored/core/secret_box.h"
 #include "stored/engine/engine.h"
+#include "stored/rules/sight.h"
 
 namespace mailstead::stored {
 
@@ -73,8 +74,9 @@ class DkimKeys {
   };
   // Those of the engine; FieldError; FailedPrecondition with kReasonNoSecretsKey.
   Task<absl::StatusOr<Named>> Create(NewDkimKey wanted);
-  // Of one domain (NotFound with kReasonDomainNotFound), or of all.
-  Task<absl::StatusOr<Page<engine::DkimDomain>>> List(std::string domain, PageRequest page);
+  // Of one domain (NotFound with kReasonDomainNotFound), or of all that are in `sight`, which outlives the Task.
+  Task<absl::StatusOr<Page<engine::DkimDomain>>> List(std::string domain, PageRequest page,
+                                                       const rules::Sight& sight = rules::WholeSight());
   // New keys for those that are active; what is pending of their type already is given instead. FailedPrecondition with
   // kReasonNoDkimKey.
   Task<absl::StatusOr<std::vector<Named>>> Rotate(std::string domain);
@@ -103,6 +105,8 @@ class DkimKeys {
     absl::Time next_time = absl::InfinitePast();
   };
 
+  Task<absl::StatusOr<std::vector<engine::DkimDomain>>> ListSeen(const rules::Sight& sight, std::string after,
+                                                                 size_t limit);
   Task<absl::StatusOr<engine::DkimKey>> FindKey(std::string domain, std::string selector);
   Look& LookOf(const std::string& domain, const std::string& selector);
 

@@ -357,6 +357,11 @@ class ChangeEngine;
 class SendingEngine;
 class SrsEngine;
 class SubmissionEngine;
+// In stored/engine/sending.h, srs.h, key.h and audit.h.
+class SendingEngine;
+class SrsEngine;
+class KeyEngine;
+class AuditEngine;
 
 // The facets of one engine, which live as long as it. All Tasks have ended, and all that the engine gave out (body
 // writers, message readers, work on backups) is destroyed, before the engine.
@@ -376,6 +381,8 @@ class Engine {
   virtual SendingEngine& sending() = 0;
   virtual ChangeEngine& changes() = 0;
   virtual SubmissionEngine& submissions() = 0;
+  virtual KeyEngine& keys() = 0;
+  virtual AuditEngine& audit() = 0;
   virtual UpkeepEngine& upkeep() = 0;
   virtual BackupEngine& backups() = 0;
 };

@@ -26,6 +26,8 @@
 #include "stored/engine/change.h"
 #include "stored/engine/engine.h"
 #include "stored/engine/sending.h"
+#include "stored/engine/audit.h"
+#include "stored/engine/key.h"
 #include "stored/engine/srs.h"
 #include "stored/engine/submission.h"
 #include "stored/rules/queue.h"
@@ -231,6 +233,46 @@ class SrsConformance : public EngineConformance {
   }
 };
 
+class KeyConformance : public EngineConformance {
+ protected:
+  KeyEngine& keys() { return facets().keys(); }
+  std::vector<Key> Keys(std::string after = "", size_t limit = 1000) {
+    const auto page = BlockOn(keys().List(std::move(after), limit));
+    EXPECT_OK(page.status());
+    return page.ok() ? *page : std::vector<Key>();
+  }
+  std::vector<KeyUse> Uses(std::string after = "", size_t limit = 1000) {
+    const auto page = BlockOn(keys().ListUses(std::move(after), limit));
+    EXPECT_OK(page.status());
+    return page.ok() ? *page : std::vector<KeyUse>();
+  }
+};
+
+class AuditConformance : public EngineConformance {
+ protected:
+  AuditEngine& audit() { return facets().audit(); }
+  // One entry of this kind, at this second.
+  void Append(AuditKind kind, int64_t second, const std::string& target = "") {
+    AuditEntry entry;
+    entry.kind = kind;
+    entry.time = absl::FromUnixSeconds(second);
+    entry.target = target;
+    ASSERT_OK(BlockOn(audit().Append({entry})));
+  }
+  // Their numbers.
+  std::vector<int64_t> Numbers(AuditKind kind, int64_t before = kNewestAudit, size_t limit = 1000) {
+    const auto page = BlockOn(audit().List(kind, before, limit));
+    EXPECT_OK(page.status());
+    std::vector<int64_t> numbers;
+    if (!page.ok()) return numbers;
+    for (const AuditEntry& entry : *page) {
+      EXPECT_EQ(entry.kind, kind);
+      numbers.push_back(entry.number);
+    }
+    return numbers;
+  }
+};
+
 class SendingConformance : public EngineConformance {
  protected:
   SendingEngine& sending() { return facets().sending(); }
@@ -333,6 +375,8 @@ class SubmissionConformance : public QueueConformance {
   INSTANTIATE_TEST_SUITE_P(name, StsConformance, testing::Values(kind), EngineKindName);       \
   INSTANTIATE_TEST_SUITE_P(name, DkimConformance, testing::Values(kind), EngineKindName);      \
   INSTANTIATE_TEST_SUITE_P(name, SrsConformance, testing::Values(kind), EngineKindName);       \
+  INSTANTIATE_TEST_SUITE_P(name, KeyConformance, testing::Values(kind), EngineKindName);       \
+  INSTANTIATE_TEST_SUITE_P(name, AuditConformance, testing::Values(kind), EngineKindName);     \
   INSTANTIATE_TEST_SUITE_P(name, SendingConformance, testing::Values(kind), EngineKindName);   \
   INSTANTIATE_TEST_SUITE_P(name, ChangeConformance, testing::Values(kind), EngineKindName);    \
   INSTANTIATE_TEST_SUITE_P(name, UpkeepConformance, testing::Values(kind), EngineKindName)

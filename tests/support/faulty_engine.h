@@ -25,7 +25,9 @@
 #include "absl/synchronization/mutex.h"
 #include "common/base/executor.h"
 #include "common/base/task.h"
+#include "stored/engine/audit.h"
 #include "stored/engine/engine.h"
+#include "stored/engine/key.h"
 #include "stored/engine/sending.h"
 #include "stored/engine/submission.h"
 #include "stored/engine/srs.h"
@@ -172,6 +174,8 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
         srs_(*this, behind),
         sending_(*this, behind),
         submissions_(*this, behind),
+        keys_(behind.keys()),
+        audit_(behind.audit()),
         upkeep_(*this, behind),
         changes_(behind.changes()),
         backups_(behind.backups()) {}
@@ -189,6 +193,8 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
   engine::SendingEngine& sending() override { return sending_; }
   engine::SubmissionEngine& submissions() override { return submissions_; }
   engine::ChangeEngine& changes() override { return changes_; }
+  engine::KeyEngine& keys() override { return keys_; }
+  engine::AuditEngine& audit() override { return audit_; }
   engine::UpkeepEngine& upkeep() override { return upkeep_; }
   engine::BackupEngine& backups() override { return backups_; }
 
@@ -583,6 +589,8 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
   Srs srs_;
   Sending sending_;
   Submissions submissions_;
+  engine::KeyEngine& keys_;
+  engine::AuditEngine& audit_;
   Upkeep upkeep_;
   engine::ChangeEngine& changes_;
   engine::BackupEngine& backups_;

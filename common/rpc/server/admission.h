@@ -22,6 +22,8 @@ struct Credentials {
   std::vector<std::string> certificate_names;
   // The address that the call came from, in text.
   std::string peer;
+  // The metadata "mailstead-client-address": whom the caller says that it calls for. Nobody need believe it.
+  std::string client_address;
 };
 
 // Any thread that serves calls.

@@ -48,6 +48,7 @@ Credentials CredentialsOf(const grpc::ServerContext& context) {
     credentials.authorizations.emplace_back(absl::StripAsciiWhitespace(value));
   }
   credentials.peer = context.peer();
+  credentials.client_address = Metadata(context, "mailstead-client-address");
   // gRPC has checked a certificate against the authority before any call comes.
   const std::shared_ptr<const grpc::AuthContext> peer = context.auth_context();
   if (peer == nullptr || !peer->IsPeerAuthenticated()) return credentials;
@@ -119,6 +120,7 @@ class GrpcDoor::GrpcCall final : public RequestSource, public ResponseSink {
       const grpc_compression_algorithm encoding = WantedEncoding(context_.c_call());
       packs_ = encoding != GRPC_COMPRESS_NONE;
       if (packs_) context_.set_compression_algorithm(encoding);
+      call.SetCut([this](const absl::Status& why) { Close(why); });
       if (is_over_) call.Abandon(CallerHasGone());
       status = co_await call.Run(*this, *this);
       call_ = nullptr;

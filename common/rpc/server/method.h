@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -27,14 +28,23 @@ class MessageLite;
 
 namespace mailstead::rpc {
 
+// What the program that serves keeps of a caller; the type is its own.
+struct CallerRecord {
+  virtual ~CallerRecord() = default;
+};
+
 // Who calls.
 struct Caller {
   // Bits of a set; what they mean is the program's. 0: nobody that is known.
   unsigned roles = 0;
-  // For audit and log: the role's name, later a key's.
+  // For audit and log: the role's name, or a key's.
   std::string name;
   // The address that the call came from, in text.
   std::string peer;
+  // Why it has no role, where there is more to say than that nobody knows it; OK: there is not.
+  absl::Status refusal;
+  // Null: nothing is kept.
+  std::shared_ptr<const CallerRecord> record;
 };
 
 // One call under way, whatever its door. Lives as long as its method runs.

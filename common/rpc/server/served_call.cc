@@ -82,6 +82,13 @@ void ServedCall::Abandon(absl::Status why) {
   if (const auto then = std::exchange(when_gone_, nullptr)) then();
 }
 
+void ServedCall::Cut(absl::Status why) {
+  if (cut_ == nullptr) return Abandon(std::move(why));
+  // The call may go while its door ends it.
+  const std::function<void(const absl::Status&)> cut = cut_;
+  cut(why);
+}
+
 absl::Status ServedCall::StillWanted() const {
   if (!gone_.ok()) return gone_;
   if (facts_.deadline != absl::InfiniteFuture() && service_.clock.Now() >= facts_.deadline) {

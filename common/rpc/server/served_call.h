@@ -80,6 +80,11 @@ class ServedCall final : public Call {
   void End(const absl::Status& status);
   // Nobody waits for the call any more, and why: Cancelled, or Unavailable when it is the server that ends.
   void Abandon(absl::Status why);
+  // Ends the call for `why` whatever its method does, at once where its door can, and else as by Abandon. It may be destroyed
+  // when this returns.
+  void Cut(absl::Status why);
+  // How its door does that.
+  void SetCut(std::function<void(const absl::Status&)> cut) { cut_ = std::move(cut); }
 
   const Method& method() const { return method_; }
   Door door() const { return facts_.door; }
@@ -125,6 +130,7 @@ class ServedCall final : public Call {
   // Not OK: nobody waits any more.
   absl::Status gone_;
   std::function<void()> when_gone_;
+  std::function<void(const absl::Status&)> cut_;
   bool ended_ = false;
   // Set by LimitTo, where it counts.
   bool is_limited_ = false;

@@ -27,6 +27,8 @@ class MemoryEngine final : public Engine {
         sending_(shared_),
         changes_(shared_),
         submissions_(shared_),
+        keys_(shared_),
+        audit_(shared_),
         upkeep_(shared_) {}
 
   DirectoryEngine& directory() override { return directory_; }
@@ -42,6 +44,8 @@ class MemoryEngine final : public Engine {
   SendingEngine& sending() override { return sending_; }
   ChangeEngine& changes() override { return changes_; }
   SubmissionEngine& submissions() override { return submissions_; }
+  KeyEngine& keys() override { return keys_; }
+  AuditEngine& audit() override { return audit_; }
   UpkeepEngine& upkeep() override { return upkeep_; }
   BackupEngine& backups() override { return backups_; }
 
@@ -60,6 +64,8 @@ class MemoryEngine final : public Engine {
   MemorySending sending_;
   MemoryChanges changes_;
   MemorySubmissions submissions_;
+  MemoryKeys keys_;
+  MemoryAudit audit_;
   MemoryUpkeep upkeep_;
   MemoryBackups backups_;
 };

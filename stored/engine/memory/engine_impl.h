@@ -17,7 +17,9 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "stored/engine/change.h"
+#include "stored/engine/audit.h"
 #include "stored/engine/engine.h"
+#include "stored/engine/key.h"
 #include "stored/engine/memory/memory_engine.h"
 #include "stored/engine/sending.h"
 #include "stored/engine/srs.h"
@@ -128,6 +130,11 @@ struct MemoryStore::State {
   std::map<std::pair<int64_t, std::string>, std::string> srs_senders ABSL_GUARDED_BY(mutex);
   // By id.
   std::map<std::string, KeptSubmission> submissions ABSL_GUARDED_BY(mutex);
+  std::map<std::string, Key> keys ABSL_GUARDED_BY(mutex);
+  std::map<std::string, KeyUse> key_uses ABSL_GUARDED_BY(mutex);
+  // By number; with the number of the newest there ever was.
+  std::map<AuditKind, std::map<int64_t, AuditEntry>> audit ABSL_GUARDED_BY(mutex);
+  std::map<AuditKind, int64_t> newest_audit ABSL_GUARDED_BY(mutex);
   // By scope and delivery id.
   std::map<std::pair<std::string, std::string>, ReceiptAt> receipts ABSL_GUARDED_BY(mutex);
   std::map<std::string, rules::Lease> leases ABSL_GUARDED_BY(mutex);
@@ -328,6 +335,30 @@ class MemorySrs final : public SrsEngine {
   Task<absl::Status> KeepSender(SrsSender sender) override;
   Task<absl::StatusOr<SrsSender>> FindSender(int64_t day, std::string name) override;
   Task<absl::StatusOr<size_t>> ForgetSenders(int64_t day, size_t limit) override;
+
+ private:
+  MemoryShared& shared_;
+};
+
+class MemoryKeys final : public KeyEngine {
+ public:
+  explicit MemoryKeys(MemoryShared& shared) : shared_(shared) {}
+  Task<absl::StatusOr<std::vector<Key>>> List(std::string after, size_t limit) override;
+  Task<absl::StatusOr<std::vector<KeyUse>>> ListUses(std::string after, size_t limit) override;
+  Task<absl::Status> Put(Key key) override;
+  Task<absl::Status> Delete(std::string id) override;
+  Task<absl::Status> NoteUses(std::vector<KeyUse> uses) override;
+
+ private:
+  MemoryShared& shared_;
+};
+
+class MemoryAudit final : public AuditEngine {
+ public:
+  explicit MemoryAudit(MemoryShared& shared) : shared_(shared) {}
+  Task<absl::Status> Append(std::vector<AuditEntry> entries) override;
+  Task<absl::StatusOr<std::vector<AuditEntry>>> List(AuditKind kind, int64_t before, size_t limit) override;
+  Task<absl::StatusOr<size_t>> Forget(AuditKind kind, absl::Time time, int64_t count, size_t limit) override;
 
  private:
   MemoryShared& shared_;

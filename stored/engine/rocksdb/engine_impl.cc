@@ -37,6 +37,8 @@ class RocksDbEngine final : public Engine {
         sending_(shared_),
         changes_(shared_),
         submissions_(shared_),
+        keys_(shared_),
+        audit_(shared_),
         upkeep_(shared_, leases_),
         backups_(shared_) {}
   ~RocksDbEngine() override {
@@ -65,6 +67,8 @@ class RocksDbEngine final : public Engine {
   SendingEngine& sending() override { return sending_; }
   ChangeEngine& changes() override { return changes_; }
   SubmissionEngine& submissions() override { return submissions_; }
+  KeyEngine& keys() override { return keys_; }
+  AuditEngine& audit() override { return audit_; }
   UpkeepEngine& upkeep() override { return upkeep_; }
   BackupEngine& backups() override { return backups_; }
 
@@ -83,6 +87,8 @@ class RocksDbEngine final : public Engine {
   RocksDbSending sending_;
   RocksDbChanges changes_;
   RocksDbSubmissions submissions_;
+  RocksDbKeys keys_;
+  RocksDbAudit audit_;
   RocksDbUpkeep upkeep_;
   RocksDbBackups backups_;
 };

@@ -15,7 +15,9 @@
 #include "absl/synchronization/mutex.h"
 #include "common/base/clock.h"
 #include "stored/engine/change.h"
+#include "stored/engine/audit.h"
 #include "stored/engine/engine.h"
+#include "stored/engine/key.h"
 #include "stored/engine/rocksdb/bodies.h"
 #include "stored/engine/rocksdb/database.h"
 #include "stored/engine/rocksdb/health.h"
@@ -263,6 +265,30 @@ class RocksDbSrs final : public SrsEngine {
   Task<absl::Status> KeepSender(SrsSender sender) override;
   Task<absl::StatusOr<SrsSender>> FindSender(int64_t day, std::string name) override;
   Task<absl::StatusOr<size_t>> ForgetSenders(int64_t day, size_t limit) override;
+
+ private:
+  RocksDbShared& shared_;
+};
+
+class RocksDbKeys final : public KeyEngine {
+ public:
+  explicit RocksDbKeys(RocksDbShared& shared) : shared_(shared) {}
+  Task<absl::StatusOr<std::vector<Key>>> List(std::string after, size_t limit) override;
+  Task<absl::StatusOr<std::vector<KeyUse>>> ListUses(std::string after, size_t limit) override;
+  Task<absl::Status> Put(Key key) override;
+  Task<absl::Status> Delete(std::string id) override;
+  Task<absl::Status> NoteUses(std::vector<KeyUse> uses) override;
+
+ private:
+  RocksDbShared& shared_;
+};
+
+class RocksDbAudit final : public AuditEngine {
+ public:
+  explicit RocksDbAudit(RocksDbShared& shared) : shared_(shared) {}
+  Task<absl::Status> Append(std::vector<AuditEntry> entries) override;
+  Task<absl::StatusOr<std::vector<AuditEntry>>> List(AuditKind kind, int64_t before, size_t limit) override;
+  Task<absl::StatusOr<size_t>> Forget(AuditKind kind, absl::Time time, int64_t count, size_t limit) override;
 
  private:
   RocksDbShared& shared_;

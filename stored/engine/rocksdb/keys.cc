@@ -101,6 +101,35 @@ std::string DoomedKey(AccountId account) {
   return key;
 }
 
+std::string ApiKeyKey(absl::string_view prefix, absl::string_view id) { return absl::StrCat(prefix, id); }
+
+namespace {
+char LetterOf(AuditKind kind) {
+  switch (kind) {
+    case AuditKind::kChange:
+      return 'c';
+    case AuditKind::kMail:
+      return 'm';
+    case AuditKind::kRefusal:
+      return 'r';
+  }
+  CHECK(false);
+}
+}  // namespace
+
+std::string AuditKey(AuditKind kind, int64_t number) {
+  std::string key = "audit/";
+  key.push_back(LetterOf(kind));
+  AppendNumber(key, number);
+  return key;
+}
+
+std::string AuditEndKey(AuditKind kind) {
+  std::string key = "audit_end/";
+  key.push_back(LetterOf(kind));
+  return key;
+}
+
 std::string SendingKey(char kind, AccountId account) {
   std::string key = absl::StrCat("sending/", absl::string_view(&kind, 1));
   AppendNumber(key, account.value);

@@ -1,7 +1,8 @@
 // Grammar of the keys of each column family; numbers are big-endian, so that byte order is number order:
 //
 //   default    "counters" | "epoch" | "incarnation" | "doomed/" account | "srs/secret/" secret
-//              | "srs/sender/" days name | "sending/" kind account
+//              | "srs/sender/" days name | "sending/" kind account | "key/" key | "key_use/" key
+//              | "audit/" audit_kind entry | "audit_end/" audit_kind
 //   directory  'd' domain | 'a' domain NUL local-part | 'l' domain NUL local-part | 'm' account |
 //              'r' destination NUL sender_domain | 'k' domain | 'p' domain
 //   mailbox    account | account removal_count
@@ -26,6 +27,9 @@
 // kind is 's', 'u' or 'k'. account, message, body, removal_count, deletion, secret, position, days, seconds and micros (since
 // 1970), queued, lane, grant and lease have 8 bytes, digest (of a Message-ID) 16, chunk, number and turn have 4. In 'a' and 'l'
 // of the directory the domain comes first, so that an ordered walk gives addresses by domain, and those of one domain are together; the local part of
+// kind is 's', 'u' or 'k', audit_kind 'c', 'm' or 'r'. account, message, body, removal_count, deletion, secret, entry, days, seconds and micros (since 1970), queued, lane, grant and lease have 8
+// bytes, chunk, number and turn have 4. In 'a' and 'l' the domain
+// comes first, so that an ordered walk gives addresses by domain, and those of one domain are together; the local part of
 // a catch-all is empty. A store of schema version 1 or 2 has left receipts without a scope, until they are old enough to
 // be forgotten:
 //
@@ -40,6 +44,7 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "stored/engine/audit.h"
 #include "stored/engine/tls_report.h"
 #include "stored/engine/types.h"
 
@@ -71,7 +76,14 @@ inline constexpr absl::string_view kDoomedPrefix = "doomed/";
 
 inline constexpr absl::string_view kSrsSecretPrefix = "srs/secret/";
 
+inline constexpr absl::string_view kApiKeyPrefix = "key/";
+inline constexpr absl::string_view kApiKeyUsePrefix = "key_use/";
+
 std::string DoomedKey(AccountId account);
+// Of an API key, or of its last use.
+std::string ApiKeyKey(absl::string_view prefix, absl::string_view id);
+std::string AuditKey(AuditKind kind, int64_t number);
+std::string AuditEndKey(AuditKind kind);
 inline constexpr char kSendingSettingsKind = 's';
 inline constexpr char kSendingUseKind = 'u';
 inline constexpr char kSendingKnownKind = 'k';

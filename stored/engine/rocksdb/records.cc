@@ -34,6 +34,18 @@
 //   slot      = number:number messages:number recipients:number new_recipients:number delivered:number refused:number
 //   srs_secret = 1 number:number sealed:string create_time:time
 //   srs_sender = 1 days:number name:string address:string
+//   key       = 1 id:string name:string scopes:number sees_all:flag account_count:number account:number*
+//                 domain_count:number domain:string* ip_range_count:number ip_range:string*
+//                 certificate_count:number certificate_name:string* calls_per_second:number burst:number
+//                 concurrent_calls:number secret_count:number key_secret* create_time:time update_time:time
+//                 expire_time:time revoke_time:time request_id:string request_fingerprint:string version:number
+//                                               scopes: the bits of stored/api/roles.h, added up
+//   key_secret = digest:string create_time:time expire_time:time
+//   key_use   = 1 id:string time:time address:string
+//   audit     = 1 number:number time:time actor:string peer:string action:string target:string result:string
+//                 session_id:string call_count:number kind:number
+//                                               kind: 0 change, 1 mail, 2 refusal
+//   audit_end = 1 number:number
 //   credential = kind:number iterations:number salt:string stored_key:string server_key:string crypt_hash:string
 //                credential_version:number      kind: 0 none, 1 SCRAM-SHA-256, 2 crypt
 //   counters  = 2 next_account:number domain_count:number account_count:number alias_count:number
@@ -697,6 +709,120 @@ std::string Encode(const SrsSender& sender) {
 absl::Status Decode(absl::string_view bytes, SrsSender& sender) {
   Decoder decoder("srs_sender", bytes, 1);
   decoder.Number(sender.day).String(sender.name).String(sender.address);
+  return decoder.Finish();
+}
+
+namespace {
+
+void EncodeStrings(Encoder& encoder, const std::vector<std::string>& strings) {
+  encoder.Number(static_cast<int64_t>(strings.size()));
+  for (const std::string& string : strings) encoder.String(string);
+}
+
+void DecodeStrings(Decoder& decoder, std::vector<std::string>& strings) {
+  size_t count;
+  decoder.Count(count);
+  strings.clear();
+  for (size_t i = 0; i < count && !decoder.failed(); ++i) decoder.String(strings.emplace_back());
+}
+
+}  // namespace
+
+std::string Encode(const Key& key) {
+  Encoder encoder(1);
+  encoder.String(key.id).String(key.name).Number(key.scopes).Flag(key.sight.all);
+  encoder.Number(static_cast<int64_t>(key.sight.accounts.size()));
+  for (const AccountId account : key.sight.accounts) encoder.Number(account.value);
+  EncodeStrings(encoder, key.sight.domains);
+  EncodeStrings(encoder, key.ip_ranges);
+  EncodeStrings(encoder, key.certificate_names);
+  encoder.Number(key.limits.calls_per_second).Number(key.limits.burst).Number(key.limits.concurrent_calls);
+  encoder.Number(static_cast<int64_t>(key.secrets.size()));
+  for (const KeySecret& secret : key.secrets) {
+    encoder.String(secret.digest).Time(secret.create_time).Time(secret.expire_time);
+  }
+  return encoder.Time(key.create_time)
+      .Time(key.update_time)
+      .Time(key.expire_time)
+      .Time(key.revoke_time)
+      .String(key.request_id)
+      .String(key.request_fingerprint)
+      .Number(key.version)
+      .Take();
+}
+
+absl::Status Decode(absl::string_view bytes, Key& key) {
+  Decoder decoder("key", bytes, 1);
+  decoder.String(key.id).String(key.name).Number(key.scopes).Flag(key.sight.all);
+  size_t count;
+  decoder.Count(count);
+  key.sight.accounts.clear();
+  for (size_t i = 0; i < count && !decoder.failed(); ++i) decoder.Number(key.sight.accounts.emplace_back().value);
+  DecodeStrings(decoder, key.sight.domains);
+  DecodeStrings(decoder, key.ip_ranges);
+  DecodeStrings(decoder, key.certificate_names);
+  decoder.Number(key.limits.calls_per_second).Number(key.limits.burst).Number(key.limits.concurrent_calls);
+  decoder.Count(count);
+  key.secrets.clear();
+  for (size_t i = 0; i < count && !decoder.failed(); ++i) {
+    KeySecret& secret = key.secrets.emplace_back();
+    decoder.String(secret.digest).Time(secret.create_time).Time(secret.expire_time);
+  }
+  decoder.Time(key.create_time)
+      .Time(key.update_time)
+      .Time(key.expire_time)
+      .Time(key.revoke_time)
+      .String(key.request_id)
+      .String(key.request_fingerprint)
+      .Number(key.version);
+  return decoder.Finish();
+}
+
+std::string Encode(const KeyUse& use) { return Encoder(1).String(use.id).Time(use.time).String(use.address).Take(); }
+
+absl::Status Decode(absl::string_view bytes, KeyUse& use) {
+  Decoder decoder("key_use", bytes, 1);
+  decoder.String(use.id).Time(use.time).String(use.address);
+  return decoder.Finish();
+}
+
+std::string Encode(const AuditEntry& entry) {
+  return Encoder(1)
+      .Number(entry.number)
+      .Time(entry.time)
+      .String(entry.actor)
+      .String(entry.peer)
+      .String(entry.action)
+      .String(entry.target)
+      .String(entry.result)
+      .String(entry.session_id)
+      .Number(entry.call_count)
+      .Number(static_cast<int64_t>(entry.kind))
+      .Take();
+}
+
+absl::Status Decode(absl::string_view bytes, AuditEntry& entry) {
+  Decoder decoder("audit", bytes, 1);
+  int64_t kind;
+  decoder.Number(entry.number)
+      .Time(entry.time)
+      .String(entry.actor)
+      .String(entry.peer)
+      .String(entry.action)
+      .String(entry.target)
+      .String(entry.result)
+      .String(entry.session_id)
+      .Number(entry.call_count)
+      .Number(kind, static_cast<int64_t>(AuditKind::kRefusal));
+  entry.kind = static_cast<AuditKind>(kind);
+  return decoder.Finish();
+}
+
+std::string Encode(const AuditEnd& end) { return Encoder(1).Number(end.newest).Take(); }
+
+absl::Status Decode(absl::string_view bytes, AuditEnd& end) {
+  Decoder decoder("audit_end", bytes, 1);
+  decoder.Number(end.newest);
   return decoder.Finish();
 }
 

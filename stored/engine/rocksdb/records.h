@@ -17,6 +17,8 @@
 #include "stored/engine/dkim.h"
 #include "stored/engine/change.h"
 #include "stored/engine/sending.h"
+#include "stored/engine/audit.h"
+#include "stored/engine/key.h"
 #include "stored/engine/srs.h"
 #include "stored/engine/submission.h"
 #include "stored/engine/types.h"
@@ -178,6 +180,12 @@ struct SubmissionCount {
   int64_t count = 0;
 };
 
+// The number of the newest entry that a kind of audit entries ever had.
+struct AuditEnd {
+  int64_t newest = 0;
+  bool operator==(const AuditEnd&) const = default;
+};
+
 std::string Encode(const Domain& domain);
 std::string Encode(const Account& account);  // without its usage
 std::string Encode(const Alias& alias);
@@ -187,6 +195,10 @@ std::string Encode(const SendingSettings& settings);
 std::string Encode(const SendingUse& use);
 std::string Encode(const SrsSecret& secret);
 std::string Encode(const SrsSender& sender);
+std::string Encode(const Key& key);
+std::string Encode(const KeyUse& use);
+std::string Encode(const AuditEntry& entry);
+std::string Encode(const AuditEnd& end);
 std::string Encode(const Counters& counters);
 std::string Encode(const rules::Mailbox& mailbox);
 std::string Encode(const Removal& removal);
@@ -225,6 +237,10 @@ absl::Status Decode(absl::string_view bytes, SendingSettings& settings);
 absl::Status Decode(absl::string_view bytes, SendingUse& use);
 absl::Status Decode(absl::string_view bytes, SrsSecret& secret);
 absl::Status Decode(absl::string_view bytes, SrsSender& sender);
+absl::Status Decode(absl::string_view bytes, Key& key);
+absl::Status Decode(absl::string_view bytes, KeyUse& use);
+absl::Status Decode(absl::string_view bytes, AuditEntry& entry);
+absl::Status Decode(absl::string_view bytes, AuditEnd& end);
 absl::Status Decode(absl::string_view bytes, Counters& counters);
 absl::Status Decode(absl::string_view bytes, rules::Mailbox& mailbox);
 absl::Status Decode(absl::string_view bytes, Removal& removal);

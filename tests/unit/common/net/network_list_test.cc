@@ -65,6 +65,22 @@ TEST(NetworkListTest, TakesSeveralWithSpaces) {
   EXPECT_FALSE(Contains(both, "172.16.0.1"));
 }
 
+TEST(NetworkListTest, CoversWhatIsWithinOneOfItsNetworks) {
+  const auto covers = [](const char* outer, const char* inner) {
+    return NetworkList::Parse(outer)->Covers(*NetworkList::Parse(inner));
+  };
+  EXPECT_TRUE(covers("10.0.0.0/8", "10.1.0.0/16"));
+  EXPECT_TRUE(covers("10.0.0.0/8", "10.0.0.0/8"));
+  EXPECT_TRUE(covers("10.0.0.0/8", "::ffff:10.0.0.1"));
+  EXPECT_TRUE(covers("10.0.0.0/8,2001:db8::/32", "10.0.0.1,2001:db8:1::/48"));
+  EXPECT_FALSE(covers("10.0.0.0/8", "10.0.0.0/7"));
+  EXPECT_FALSE(covers("10.0.0.0/8", "10.0.0.1,11.0.0.1"));
+  EXPECT_FALSE(covers("::/0", "10.0.0.1")) << "every IPv6 address is no IPv4 address";
+  EXPECT_FALSE(covers("0.0.0.0/0", "2001:db8::1"));
+  EXPECT_TRUE(covers("10.0.0.0/8", ""));
+  EXPECT_FALSE(covers("", "10.0.0.1"));
+}
+
 TEST(NetworkListTest, NamesTheBadItem) {
   for (const char* bad :
        {"10.0.0.0/33", "2001:db8::/129", "10.0.0.0/", "10.0.0.0/-1", "10.0.0.0/+8", "10.0.0.0/8x", "10.0.0/8",

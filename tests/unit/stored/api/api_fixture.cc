@@ -151,6 +151,12 @@ struct ApiTest::Server {
                                          .lease_clock = &Clock::Steady(),
                                          .executor = &loop})),
         core(*engine, loop, clock, TestCoreOptions(in_use_wait)) {
+    // As stored does, before anybody calls.
+    EXPECT_TRUE(BlockOn(core.keys.Load()).ok());
+    callers.UseKeys(core.keys);
+    admission.UseKeys(core.keys);
+    admission.UseTrail(core.audit);
+    core.keys.OnChange([this] { admission.Recheck(); });
     for (const unsigned role : kTokenRoles) callers.SetToken(static_cast<Role>(role), Token(role));
     AddMethods(environment, in_process_methods);
     rpc::MethodTable methods;
@@ -209,6 +215,14 @@ void ApiTest::Restart() {
   StartServer();
 }
 
+Task<bool> ApiTest::RecheckOnLoop() {
+  co_await ResumeOn(server_->loop);
+  server_->admission.Recheck();
+  co_return true;
+}
+
+void ApiTest::Recheck() { EXPECT_TRUE(BlockOn(RecheckOnLoop())); }
+
 engine::Engine& ApiTest::engine() { return *server_->engine; }
 
 std::string ApiTest::MetricsText() {
@@ -220,6 +234,7 @@ std::string ApiTest::MetricsText() {
 std::unique_ptr<grpc::ClientContext> ApiTest::ContextOf(const CallAs& as) const {
   auto context = std::make_unique<grpc::ClientContext>();
   if (as.role != 0) context->AddMetadata("authorization", absl::StrCat("Bearer ", Token(as.role)));
+  if (!as.key.empty()) context->AddMetadata("authorization", absl::StrCat("Bearer ", as.key));
   if (!as.session_id.empty()) context->AddMetadata("mailstead-session", as.session_id);
   context->set_deadline(absl::ToChronoTime(absl::Now() + as.timeout));
   return context;
@@ -228,6 +243,7 @@ std::unique_ptr<grpc::ClientContext> ApiTest::ContextOf(const CallAs& as) const 
 std::unique_ptr<rpc::CallStream> ApiTest::OpenInProcess(const std::string& method, const CallAs& as) {
   rpc::InProcessOptions options;
   if (as.role != 0) options.credentials.authorizations = {absl::StrCat("Bearer ", Token(as.role))};
+  if (!as.key.empty()) options.credentials.authorizations.push_back(absl::StrCat("Bearer ", as.key));
   options.credentials.peer = "in-process";
   rpc::InProcessTransport transport(server_->service, server_->loop, options);
   return transport.Open(method, {.timeout = as.timeout, .session_id = as.session_id});
@@ -256,7 +272,7 @@ absl::Status ApiTest::CallInBatch(const std::string& method, const CallAs& as, c
   call.set_request(request);
   call.set_timeout_ms(static_cast<int32_t>(absl::ToInt64Milliseconds(as.timeout)));
   call.set_session_id(as.session_id);
-  const auto context = ContextOf({.role = as.role, .timeout = as.timeout});
+  const auto context = ContextOf({.role = as.role, .key = as.key, .timeout = as.timeout});
   const auto stub = frontend::v1::BatchService::NewStub(channel_);
   const auto stream = stub->Calls(context.get());
   stream->Write(calls);

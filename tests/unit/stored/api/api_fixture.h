@@ -21,6 +21,7 @@
 #include "asio/io_context.hpp"
 #include "common/base/clock.h"
 #include "common/base/status.h"
+#include "common/base/task.h"
 #include "common/rpc/errors.h"
 #include "common/rpc/transport.h"
 #include "google/rpc/status.pb.h"
@@ -48,6 +49,8 @@ enum class TestDoor { kGrpc, kBatch, kInProcess };
 struct CallAs {
   // 0: nobody that is known.
   unsigned role = kOperator;
+  // The secret of a key, beside the role's token; with role 0 alone.
+  std::string key = "";
   std::string session_id = "";
   absl::Duration timeout = absl::Seconds(30);
 };
@@ -126,6 +129,9 @@ class ApiTest : public testing::TestWithParam<TestDoor> {
   frontend::v1::Verdict LogIn(const std::string& user, const std::string& password,
                               const std::string& session, const std::string& lease = "");
 
+  // As stored does twice a second: streams end whose callers may not go on.
+  void Recheck();
+
   // Restarts all but the engine.
   void Restart();
 
@@ -143,6 +149,7 @@ class ApiTest : public testing::TestWithParam<TestDoor> {
   class InProcessDialog;
 
   void StartServer();
+  Task<bool> RecheckOnLoop();
   using TakeResponse = absl::FunctionRef<void(const std::string& bytes)>;
   absl::Status CallForBytes(const std::string& method, const CallAs& as,
                             const google::protobuf::MessageLite& request, TakeResponse take);

@@ -6,6 +6,18 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/base/clock.h"
+#include "common/base/reason.h"
+#include "common/base/worker_pool.h"
+#include "stored/core/directory.h"
+#include "stored/core/keys.h"
+#include "stored/engine/memory/memory_engine.h"
+#include "tests/support/block_on.h"
 
 namespace mailstead::stored {
 namespace {
@@ -63,6 +75,114 @@ TEST(Callers, ATokenIsReplaced) {
   EXPECT_NE(callers.generation(), before);
   EXPECT_EQ(callers.RolesOfAuthorization("Bearer old"), 0u);
   EXPECT_EQ(callers.RolesOfAuthorization("Bearer new"), kSmtp);
+}
+
+TEST(Callers, WhatStandsBehindATokenIsNoMatter) {
+  Callers callers;
+  callers.SetToken(kOperator, "boss");
+  for (const char* end : {" ", "\r\n", "\n", "\t \r\n"}) {
+    EXPECT_EQ(callers.RolesOfAuthorization(std::string("Bearer boss") + end), kOperator);
+  }
+  EXPECT_EQ(callers.RolesOfAuthorization("Bearer bo ss"), 0u);
+}
+
+TEST(Callers, ATokenThatIsShownDecidesAndNotTheCertificate) {
+  Callers callers;
+  callers.SetToken(kSmtp, "front");
+  EXPECT_EQ(callers.Identify({.authorizations = {"Bearer front"}, .certificate_names = {"operator"}}).roles, kSmtp);
+  EXPECT_EQ(callers.Identify({.authorizations = {"Bearer wrong"}, .certificate_names = {"operator"}}).roles, 0u)
+      << "what does not count any more becomes nobody else";
+  EXPECT_EQ(callers.Identify({.certificate_names = {"operator"}}).roles, kOperator);
+}
+
+class KeyCallersTest : public testing::Test {
+ protected:
+  KeyCallersTest() {
+    callers_.UseKeys(keys_);
+    callers_.SetToken(kOperator, "boss");
+    callers_.SetToken(kSmtp, "front");
+  }
+  // Its secret.
+  std::string Make(const std::string& name, std::vector<std::string> ranges = {}, std::vector<std::string> certificates = {}) {
+    KeyChange wanted;
+    wanted.name = name;
+    wanted.scopes = kMailRead;
+    wanted.ip_ranges = std::move(ranges);
+    wanted.certificate_names = std::move(certificates);
+    auto made = BlockOn(keys_.Create(nullptr, std::move(wanted), ""));
+    EXPECT_TRUE(made.ok()) << made.status();
+    return made.ok() ? made->secret : "";
+  }
+  // The caller's name, or why it is nobody.
+  std::string Who(const rpc::Credentials& credentials) {
+    const rpc::Caller caller = callers_.Identify(credentials);
+    EXPECT_EQ(KeyOf(caller) != nullptr, caller.roles == kMailRead);
+    if (!caller.refusal.ok()) return ReasonOf(caller.refusal);
+    return caller.roles == 0 ? "nobody" : caller.name;
+  }
+
+  FakeClock clock_;
+  ThreadExecutor executor_;
+  WorkerPool pool_{1, 10};
+  std::unique_ptr<engine::Engine> engine_ = engine::OpenMemoryEngine({.clock = &clock_});
+  Directory directory_{engine_->directory(), clock_, 4096, pool_, executor_};
+  Keys keys_{engine_->keys(), directory_, clock_, executor_};
+  Callers callers_;
+};
+
+TEST_F(KeyCallersTest, OneThingSaysWhoCalls) {
+  const std::string desk = "Bearer " + Make("desk", {}, {"desk.test"});
+  const std::string intake = "Bearer " + Make("intake", {}, {"intake.test"});
+  EXPECT_EQ(Who({.authorizations = {desk}}), "key:desk");
+  EXPECT_EQ(Who({.authorizations = {desk}, .certificate_names = {"intake.test"}}), "key:desk");
+  EXPECT_EQ(Who({.authorizations = {desk}, .certificate_names = {"operator"}}), "key:desk");
+  EXPECT_EQ(Who({.certificate_names = {"desk.test"}}), "key:desk");
+  EXPECT_EQ(Who({.certificate_names = {"desk.test", "desk.test"}}), "key:desk") << "common name and DNS name";
+  EXPECT_EQ(Who({.certificate_names = {"operator", "desk.test"}}), "operator");
+  EXPECT_EQ(Who({.authorizations = {desk, intake}}), kReasonNoCredential);
+  EXPECT_EQ(Who({.authorizations = {desk, "Bearer boss"}}), kReasonNoCredential);
+  EXPECT_EQ(Who({.certificate_names = {"desk.test", "intake.test"}}), kReasonNoCredential);
+  EXPECT_EQ(Who({.authorizations = {"Bearer msk_x"}, .certificate_names = {"desk.test"}}), kReasonKeyMalformed);
+  EXPECT_EQ(Who({.authorizations = {"Basic x"}, .certificate_names = {"desk.test"}}), "nobody");
+  const int64_t before = callers_.generation();
+  ASSERT_TRUE(BlockOn(keys_.Revoke(nullptr, "desk", 0)).ok());
+  EXPECT_NE(callers_.generation(), before);
+  EXPECT_EQ(Who({.authorizations = {desk}}), kReasonKeyRevoked);
+  EXPECT_EQ(Who({.certificate_names = {"desk.test"}}), "nobody");
+}
+
+TEST_F(KeyCallersTest, AddressesAreThoseOfThePeer) {
+  const std::string four = "Bearer " + Make("four", {"192.0.2.0/24"});
+  const std::string six = "Bearer " + Make("six", {"2001:db8::/32", "::ffff:198.51.100.7"});
+  const auto from = [&](const std::string& token, const std::string& peer) {
+    return Who({.authorizations = {token}, .peer = peer});
+  };
+  EXPECT_EQ(from(four, "ipv4:192.0.2.255:5000"), "key:four");
+  EXPECT_EQ(from(four, "ipv6:[::ffff:192.0.2.1]:5000"), "key:four");
+  EXPECT_EQ(from(four, "ipv6:%5B::ffff:192.0.2.1%5D:5000"), "key:four");
+  EXPECT_EQ(from(four, "ipv4:192.0.3.0:5000"), kReasonAddressNotAllowed);
+  EXPECT_EQ(from(six, "ipv6:[2001:db8::1]:5000"), "key:six");
+  EXPECT_EQ(from(six, "ipv4:198.51.100.7:1"), "key:six");
+  EXPECT_EQ(from(six, "ipv6:[2001:db9::1]:5000"), kReasonAddressNotAllowed);
+  EXPECT_EQ(from(six, "unix:"), kReasonAddressNotAllowed);
+}
+
+TEST_F(KeyCallersTest, OnlyAFrontendVouchesForAnAddress) {
+  const std::string desk = "Bearer " + Make("desk", {"192.0.2.0/24"});
+  rpc::Credentials credentials = {.authorizations = {desk}, .peer = "ipv4:10.0.0.1:1", .client_address = "192.0.2.1"};
+  EXPECT_EQ(Who(credentials), kReasonAddressNotAllowed) << "nobody is believed about itself";
+  credentials.certificate_names = {"smtp"};
+  EXPECT_EQ(Who(credentials), "key:desk");
+  credentials.certificate_names = {"operator"};
+  EXPECT_EQ(Who(credentials), kReasonAddressNotAllowed);
+  credentials.certificate_names.clear();
+  credentials.authorizations.push_back("Bearer front");
+  EXPECT_EQ(Who(credentials), "key:desk");
+  EXPECT_EQ(KeyOf(callers_.Identify(credentials))->address, "192.0.2.1");
+  credentials.client_address = "10.9.9.9";
+  EXPECT_EQ(Who(credentials), kReasonAddressNotAllowed);
+  credentials.client_address = "no address";
+  EXPECT_EQ(Who(credentials), kReasonAddressNotAllowed);
 }
 
 class TokenFilesTest : public testing::Test {

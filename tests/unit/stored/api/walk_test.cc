@@ -1,4 +1,7 @@
 // Every method by every caller, on the caller's own mailbox and on another's, against one table.
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/field_mask.pb.h>
+#include <google/protobuf/message.h>
 #include <gtest/gtest.h>
 #include <prometheus/registry.h>
 
@@ -7,8 +10,10 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "common/base/reason.h"
 #include "common/rpc/server/method_table.h"
+#include "mailstead/store/v1/key.pb.h"
 #include "stored/api/environment.h"
 #include "stored/api/methods.h"
 #include "stored/api/metrics.h"
@@ -20,7 +25,7 @@ namespace {
 struct Row {
   // "frontend.v1.MaildropService/FetchMessage"
   const char* method;
-  // The roles that may call it.
+  // The roles that may call it; of keys those with the scope, and with kWholeStore only those that see everything.
   unsigned roles;
   // Whether it needs a grant, which decides whose mailbox it is.
   bool needs_grant = false;
@@ -95,6 +100,66 @@ constexpr Row kTable[] = {
     {"store.v1.WatchService/DeleteConsumer", kOperator},
     {"store.v1.WatchService/AckConsumer", kOperator},
     {"store.v1.WatchService/ResetConsumer", kOperator},
+    {"store.v1.DirectoryService/CreateDomain", kOperator | kDirectoryWrite},
+    {"store.v1.DirectoryService/GetDomain", kOperator | kDirectoryRead},
+    {"store.v1.DirectoryService/ListDomains", kOperator | kDirectoryRead},
+    {"store.v1.DirectoryService/UpdateDomain", kOperator | kDirectoryWrite},
+    {"store.v1.DirectoryService/DeleteDomain", kOperator | kDirectoryWrite},
+    {"store.v1.DirectoryService/CreateAccount", kOperator | kDirectoryWrite},
+    {"store.v1.DirectoryService/BatchCreateAccounts", kOperator | kDirectoryWrite},
+    {"store.v1.DirectoryService/GetAccount", kOperator | kDirectoryRead},
+    {"store.v1.DirectoryService/ListAccounts", kOperator | kDirectoryRead},
+    {"store.v1.DirectoryService/UpdateAccount", kOperator | kDirectoryWrite},
+    {"store.v1.DirectoryService/SetPassword", kOperator | kDirectoryWrite},
+    {"store.v1.DirectoryService/DeleteAccount", kOperator | kDirectoryWrite},
+    {"store.v1.DirectoryService/CreateAlias", kOperator | kDirectoryWrite},
+    {"store.v1.DirectoryService/GetAlias", kOperator | kDirectoryRead},
+    {"store.v1.DirectoryService/ListAliases", kOperator | kDirectoryRead},
+    {"store.v1.DirectoryService/UpdateAlias", kOperator | kDirectoryWrite},
+    {"store.v1.DirectoryService/DeleteAlias", kOperator | kDirectoryWrite},
+    {"store.v1.DirectoryService/ResolveAddress", kOperator | kDirectoryRead},
+    {"store.v1.MessageService/DeliverMessage", kOperator | kMailDeliver},
+    {"store.v1.MessageService/ListMessages", kOperator | kMailRead},
+    {"store.v1.MessageService/FetchMessage", kOperator | kMailRead},
+    {"store.v1.MessageService/DeleteMessages", kOperator | kMailDelete},
+    {"store.v1.AdminService/GetStatus", kOperator | kAdminRead | kWholeStore},
+    {"store.v1.AdminService/VerifyMessages", kOperator | kAdminRead},
+    {"store.v1.AdminService/ListSessions", kOperator | kAdminRead},
+    {"store.v1.AdminService/EndSession", kOperator | kAdminWrite},
+    {"store.v1.AdminService/ListLockouts", kOperator | kAdminRead | kWholeStore},
+    {"store.v1.AdminService/ClearLockouts", kOperator | kAdminWrite | kWholeStore},
+    {"store.v1.BackupService/CreateBackup", kOperator | kAdminWrite | kWholeStore},
+    {"store.v1.BackupService/ListBackups", kOperator | kAdminRead | kWholeStore},
+    {"store.v1.BackupService/VerifyBackup", kOperator | kAdminRead | kWholeStore},
+    {"store.v1.BackupService/DeleteBackup", kOperator | kAdminWrite | kWholeStore},
+    {"store.v1.RouteService/SetRoute", kOperator | kAdminWrite | kWholeStore},
+    {"store.v1.RouteService/GetRoute", kOperator | kAdminRead | kWholeStore},
+    {"store.v1.RouteService/ListRoutes", kOperator | kAdminRead | kWholeStore},
+    {"store.v1.RouteService/DeleteRoute", kOperator | kAdminWrite | kWholeStore},
+    {"store.v1.DkimService/CreateDkimKey", kOperator | kAdminWrite},
+    {"store.v1.DkimService/ListDkimKeys", kOperator | kAdminRead},
+    {"store.v1.DkimService/RotateDkimKeys", kOperator | kAdminWrite},
+    {"store.v1.DkimService/ActivateDkimKey", kOperator | kAdminWrite},
+    {"store.v1.DkimService/DeleteDkimKey", kOperator | kAdminWrite},
+    {"store.v1.SendingService/GetSending", kOperator | kAdminRead},
+    {"store.v1.SendingService/SetSendingLimits", kOperator | kAdminWrite},
+    {"store.v1.SendingService/PauseSending", kOperator | kAdminWrite},
+    {"store.v1.SendingService/ResumeSending", kOperator | kAdminWrite},
+    {"store.v1.SrsService/RotateSrsSecret", kOperator | kAdminWrite | kWholeStore},
+    {"store.v1.SrsService/ListSrsSecrets", kOperator | kAdminRead | kWholeStore},
+    {"store.v1.SrsService/DecodeSrsAddress", kOperator | kAdminRead | kWholeStore},
+    {"store.v1.QueueService/ListQueuedMessages", kOperator | kQueueRead},
+    {"store.v1.QueueService/GetQueuedMessage", kOperator | kQueueRead},
+    {"store.v1.QueueService/ChangeQueuedMessages", kOperator | kQueueWrite},
+    {"store.v1.QueueService/ListDestinations", kOperator | kQueueRead | kWholeStore},
+    {"store.v1.QueueService/GetQueueStatus", kOperator | kQueueRead | kWholeStore},
+    {"store.v1.KeyService/CreateKey", kOperator | kAdminWrite | kWholeStore},
+    {"store.v1.KeyService/GetKey", kOperator | kAdminRead | kWholeStore},
+    {"store.v1.KeyService/ListKeys", kOperator | kAdminRead | kWholeStore},
+    {"store.v1.KeyService/UpdateKey", kOperator | kAdminWrite | kWholeStore},
+    {"store.v1.KeyService/RotateKey", kOperator | kAdminWrite | kWholeStore},
+    {"store.v1.KeyService/RevokeKey", kOperator | kAdminWrite | kWholeStore},
+    {"store.v1.AuditService/ListAuditEntries", kOperator | kAdminRead | kWholeStore},
     {"frontend.v1.AuthService/Authenticate", kSmtp | kPop},
     {"frontend.v1.AuthService/CheckSender", kSmtp},
     {"frontend.v1.AuthService/ListLoginChanges", kSmtp | kPop},
@@ -130,6 +195,78 @@ class WalkTest : public ApiTest {
  protected:
   // What a call with an empty request ends with: nothing is behind the door that would succeed, so that what
   // is refused for who calls and what is refused for what it says are told apart by the reason.
+  // The secret of a new key.
+  std::string MakeKey(const std::string& name, unsigned scopes, const std::string& domain,
+                      const std::string& account = "") {
+    store::v1::CreateKeyRequest request;
+    request.mutable_key()->set_name(name);
+    int value = 1;
+    for (const ScopeName& scope : kScopeNames) {
+      if ((scopes & scope.scope) != 0) request.mutable_key()->add_scopes(static_cast<store::v1::KeyScope>(value));
+      ++value;
+    }
+    if (!domain.empty()) request.mutable_key()->add_domains(domain);
+    if (!account.empty()) request.mutable_key()->add_accounts(account);
+    const auto made = AsOperator<store::v1::CreateKeyResponse>("KeyService/CreateKey", request);
+    EXPECT_TRUE(made.ok()) << made.status();
+    return made.ok() ? made->secret() : "";
+  }
+
+  // Calls a method with a request that is about this account and domain: every field that may name one does.
+  absl::Status CallAbout(const std::string& method, const std::string& secret, const std::string& account,
+                         const std::string& domain) {
+    const std::string name = absl::StrReplaceAll(absl::StrCat("mailstead.", method), {{"/", "."}});
+    const auto* const descriptor = google::protobuf::DescriptorPool::generated_pool()->FindMethodByName(name);
+    EXPECT_NE(descriptor, nullptr) << name;
+    if (descriptor == nullptr) return absl::OkStatus();
+    const std::unique_ptr<google::protobuf::Message> request(
+        google::protobuf::MessageFactory::generated_factory()->GetPrototype(descriptor->input_type())->New());
+    Fill(*request, account, domain, /*depth=*/0);
+    std::vector<store::v1::GetStatusRequest> responses;
+    return CallMany(absl::StrCat("mailstead.", method), {.role = 0, .key = secret}, *request, responses);
+  }
+
+  static void Fill(google::protobuf::Message& message, const std::string& account, const std::string& domain, int depth) {
+    using Field = google::protobuf::FieldDescriptor;
+    const auto& reflection = *message.GetReflection();
+    for (int i = 0; i < message.GetDescriptor()->field_count(); ++i) {
+      const Field& field = *message.GetDescriptor()->field(i);
+      const std::string& name = field.name();
+      if (name == "etag" || name == "page_token" || field.real_containing_oneof() != nullptr) continue;
+      const bool is_mask = field.message_type() != nullptr && field.message_type()->name() == "FieldMask";
+      if (is_mask) {
+        auto& mask = static_cast<google::protobuf::FieldMask&>(*reflection.MutableMessage(&message, &field));
+        const std::string& of = message.GetDescriptor()->name();
+        mask.add_paths(of == "UpdateDomainRequest" ? "plus_addressing" : of == "UpdateAliasRequest" ? "targets" : "state");
+      } else if (field.cpp_type() == Field::CPPTYPE_STRING && field.type() == Field::TYPE_STRING) {
+        const bool is_domain = name == "domain" || name == "name" || name == "destination";
+        std::string value = is_domain ? domain : name == "delivery_id" ? "delivery-of-the-walk" : account;
+        if (name == "targets") value = "own@example.test";
+        if (name == "selector" || name == "session_id") value = "s1";
+        if (field.is_repeated()) {
+          reflection.AddString(&message, &field, value);
+        } else {
+          reflection.SetString(&message, &field, value);
+        }
+      } else if (field.cpp_type() == Field::CPPTYPE_INT64) {
+        if (field.is_repeated()) {
+          reflection.AddInt64(&message, &field, 1);
+        } else {
+          reflection.SetInt64(&message, &field, name == "read_limit" || name == "read_offset" ? 0 : 1);
+        }
+      } else if (field.cpp_type() == Field::CPPTYPE_BOOL && name == "last") {
+        reflection.SetBool(&message, &field, true);
+      } else if (field.cpp_type() == Field::CPPTYPE_ENUM && !field.is_repeated()) {
+        reflection.SetEnumValue(&message, &field, 1);
+      } else if (field.type() == Field::TYPE_BYTES && !field.is_repeated()) {
+        reflection.SetString(&message, &field, "Subject: walk\r\n\r\nhello\r\n");
+      } else if (field.cpp_type() == Field::CPPTYPE_MESSAGE && depth < 3) {
+        Fill(field.is_repeated() ? *reflection.AddMessage(&message, &field) : *reflection.MutableMessage(&message, &field),
+             account, domain, depth + 1);
+      }
+    }
+  }
+
   absl::Status Walk(const std::string& method, unsigned role) {
     std::vector<store::v1::GetStatusRequest> responses;  // read as what has no fields
     return CallMany(absl::StrCat("mailstead.", method), {.role = role, .session_id = "s"},
@@ -178,7 +315,7 @@ TEST_P(WalkTest, EveryMethodOfTheTableIsWalked) {
     const bool changes =
         absl::StrContains(method->name, "/Create") || absl::StrContains(method->name, "/Update") ||
         absl::StrContains(method->name, "/Delete") || absl::StrContains(method->name, "/SetPassword") ||
-        absl::StrContains(method->name, "/SetRoute") || absl::StrContains(method->name, "/Rotate") ||
+        absl::StrContains(method->name, "/SetRoute") || absl::StrContains(method->name, "/Revoke") || absl::StrContains(method->name, "/Rotate") ||
         absl::StrContains(method->name, "/Activate") || absl::StrContains(method->name, "/SetSendingLimits") ||
         absl::StrContains(method->name, "/PauseSending") || absl::StrContains(method->name, "/ResumeSending") ||
         absl::StrContains(method->name, "/BatchCreate") || absl::StrContains(method->name, "/DeliverMessage") ||
@@ -191,6 +328,93 @@ TEST_P(WalkTest, EveryMethodOfTheTableIsWalked) {
     EXPECT_EQ(method->batched, batched) << method->name;
   }
   EXPECT_EQ(methods.All().size(), std::size(kTable));
+}
+
+// Keys with one scope and with all but one, for everything and for a domain: each opens what its scopes are for.
+TEST_P(WalkTest, AKeyOpensWhatItsScopesAreFor) {
+  struct Walked {
+    unsigned scopes;
+    bool all;
+    std::string secret;
+  };
+  std::vector<Walked> keys;
+  for (const ScopeName& scope : kScopeNames) {
+    for (const unsigned scopes : {unsigned{scope.scope}, kAllScopes & ~unsigned{scope.scope}}) {
+      for (const bool all : {true, false}) {
+        keys.push_back({scopes, all, MakeKey(absl::StrCat("walk", keys.size()), scopes, all ? "" : "example.test")});
+      }
+    }
+  }
+  for (const Row& row : kTable) {
+    for (const Walked& key : keys) {
+      std::vector<store::v1::GetStatusRequest> responses;
+      const absl::Status status =
+          CallMany(absl::StrCat("mailstead.", row.method), {.role = 0, .key = key.secret, .session_id = "s"},
+                   store::v1::GetStatusRequest(), responses);
+      const std::string reason = ReasonOf(status);
+      const std::string what = absl::StrCat(row.method, " with ", key.scopes, key.all ? " for all: " : " for a domain: ", reason);
+      if ((row.roles & kAllScopes) == 0) {
+        EXPECT_EQ(reason, kReasonWrongRole) << what;
+      } else if ((row.roles & key.scopes) == 0) {
+        EXPECT_EQ(reason, kReasonScopeMissing) << what;
+      } else if ((row.roles & kWholeStore) != 0 && !key.all) {
+        EXPECT_EQ(reason, kReasonKeyRestricted) << what;
+      } else {
+        for (const absl::string_view refusal : {kReasonNoCredential, kReasonWrongRole, kReasonScopeMissing}) {
+          EXPECT_NE(reason, refusal) << what;
+        }
+      }
+    }
+  }
+}
+
+// What a key may not see it hears of in the very words of what is not there.
+TEST_P(WalkTest, WhatAKeyMayNotSeeIsToldLikeWhatIsNotThere) {
+  store::v1::CreateDomainRequest domain;
+  domain.mutable_domain()->set_name("foreign.test");
+  ASSERT_TRUE(AsOperator<store::v1::Domain>("DirectoryService/CreateDomain", domain).ok());
+  const int64_t own = AddAccount("own@example.test", "secret");
+  const int64_t foreign = AddAccount("box@foreign.test", "secret");
+  Deliver(own, "delivery-to-own-box", "mine");
+  Deliver(foreign, "delivery-to-foreign-1", "theirs");
+  store::v1::CreateAliasRequest alias;
+  alias.mutable_alias()->set_address("list@foreign.test");
+  alias.mutable_alias()->add_targets("box@foreign.test");
+  ASSERT_TRUE(AsOperator<store::v1::Alias>("DirectoryService/CreateAlias", alias).ok());
+
+  const std::string of_domain = MakeKey("of-domain", kAllScopes, "example.test");
+  const std::string of_account = MakeKey("of-account", kAllScopes, "", "own@example.test");
+  int told = 0;
+  for (const Row& row : kTable) {
+    if ((row.roles & kAllScopes) == 0 || (row.roles & kWholeStore) != 0) continue;
+    for (const std::string& secret : {of_domain, of_account}) {
+      for (const char* const local_part : {"box", "list"}) {
+        const auto call = [&](const std::string& name) {
+          const absl::Status status = CallAbout(row.method, secret, absl::StrCat(local_part, "@", name), name);
+          return absl::StrCat(absl::StatusCodeToString(status.code()), " ", ReasonOf(status), " ", FieldOf(status), " ",
+                              absl::StrReplaceAll(status.message(), {{name, "NAME"}}));
+        };
+        const std::string hidden = call("foreign.test");
+        EXPECT_EQ(hidden, call("missing.test")) << row.method;
+        if (absl::StartsWith(hidden, "NOT_FOUND")) ++told;
+        // By its id as well.
+        if (std::string(local_part) == "list") continue;
+        const auto by_id = [&](int64_t id) {
+          const absl::Status status = CallAbout(row.method, secret, absl::StrCat(id), "missing.test");
+          return absl::StrCat(absl::StatusCodeToString(status.code()), " ", ReasonOf(status), " ",
+                              absl::StrReplaceAll(status.message(), {{absl::StrCat(id), "ID"}}));
+        };
+        EXPECT_EQ(by_id(foreign), by_id(987654)) << row.method;
+      }
+    }
+  }
+  EXPECT_GE(told, 60) << "most methods came as far as that";
+  // And it is all as it was.
+  store::v1::GetAccountRequest get;
+  get.set_account("box@foreign.test");
+  const auto account = AsOperator<store::v1::Account>("DirectoryService/GetAccount", get);
+  ASSERT_TRUE(account.ok()) << account.status();
+  EXPECT_EQ(account->usage().messages(), 1);
 }
 
 // A pop caller sees the mailbox of its grant, and with no grant, a forged one or that of another account none

@@ -148,6 +148,29 @@ SubmissionOutcome SampleOutcome() {
   return outcome;
 }
 
+Key SampleKey() {
+  Key key;
+  key.id = "k";
+  key.name = "n";
+  key.scopes = 300;
+  key.sight = {false, {AccountId{1}, AccountId{300}}, {"d"}};
+  key.ip_ranges = {"i"};
+  key.certificate_names = {"c"};
+  key.limits = {1, 2, 3};
+  key.secrets = {{std::string("\0s", 2), absl::FromUnixMicros(1), absl::FromUnixMicros(2)}};
+  key.create_time = absl::FromUnixMicros(3);
+  key.update_time = absl::FromUnixMicros(4);
+  key.revoke_time = absl::FromUnixMicros(5);
+  key.request_id = "r";
+  key.request_fingerprint = "f";
+  key.version = 6;
+  return key;
+}
+
+AuditEntry SampleAudit() {
+  return {AuditKind::kRefusal, 300, absl::FromUnixMicros(1), "a", "p", "m", "t", "r", "s", 2};
+}
+
 QueuedRecord SampleQueued() {
   QueuedRecord queued;
   queued.body = 1;
@@ -251,6 +274,11 @@ TEST(Records, GoldenBytes) {
             "03624079"
             "02"
             "01");
+  EXPECT_EQ(Hex(Encode(SampleKey())),
+            "01016b016eac02000201ac020101640101690101630102030102007302040608feffffffffffffffff010a0172016606");
+  EXPECT_EQ(Hex(Encode(KeyUse{"k", absl::FromUnixMicros(64), "i"})), "01016b80010169");
+  EXPECT_EQ(Hex(Encode(SampleAudit())), "01ac020201610170016d0174017201730202");
+  EXPECT_EQ(Hex(Encode(AuditEnd{300})), "01ac02");
   EXPECT_EQ(Hex(Encode(SampleDkim())),
             "01"
             "01"
