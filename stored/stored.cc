@@ -231,14 +231,12 @@ void Stored::Parts::Open() {
   LogListening("store", server->address());
   if (!flags.tls_listen.empty()) LogListening("store_tls", server->tls_address());
   housekeeping.emplace(
-      *engine, *core, loop, metrics, *registry, tokens, *server,
+      *engine, *core, loop, metrics, *registry, tokens, admission, *server,
       Housekeeping::Options{.receipt_age = flags.receipt_age,
                             .submission_age = flags.submission_age,
                             .change_age = flags.change_age,
                             .change_count = flags.change_count,
                             .tls_cert_file = flags.tls_cert_file});
-      *engine, *core, loop, metrics, *registry, tokens, admission, *server,
-      Housekeeping::Options{.receipt_age = flags.receipt_age, .tls_cert_file = flags.tls_cert_file});
   if (!flags.address_file.empty()) {
     OkOrExit("address_file",
              WriteFileAtOnce(flags.address_file, absl::StrCat(server->address(), "\n"), 0644));

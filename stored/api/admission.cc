@@ -36,9 +36,8 @@ std::shared_ptr<const rpc::Caller> Admission::Identify(const rpc::Credentials& c
 absl::Status Admission::Admit(rpc::ServedCall& call) {
   RETURN_IF_ERROR(CheckCaller(call));
   RETURN_IF_ERROR(TakePlace(call));
-  LimitTime(call);
   RETURN_IF_ERROR(TakeTurn(call));
-  RETURN_IF_ERROR(CheckDeadline(call));
+  LimitTime(call);
   if (call.revision().empty()) return absl::OkStatus();
   int revision = 0;
   if (!absl::SimpleAtoi(call.revision(), &revision)) {

@@ -68,10 +68,8 @@ class Admission final : public rpc::Admission {
   // Counts the call for its key.
   absl::Status TakeTurn(const rpc::ServedCall& call);
   // Counts the call among those under way. ResourceExhausted with kReasonBusy: there are too many.
-  absl::Status TakePlace(const rpc::ServedCall& call);
-  void LimitTime(rpc::ServedCall& call) const;
   absl::Status TakePlace(rpc::ServedCall& call);
-  absl::Status CheckDeadline(rpc::ServedCall& call) const;
+  void LimitTime(rpc::ServedCall& call) const;
 
   const Callers& callers_;
   Keys* keys_ = nullptr;

@@ -109,13 +109,11 @@ absl::Status Changed(rpc::Call& call, const absl::StatusOr<engine::Account>& acc
 Task<absl::Status> CreateDomain(Environment& environment, rpc::Call& call,
                                 const v1::CreateDomainRequest& request, v1::Domain& response) {
   call.SetTarget(absl::StrCat("domain ", request.domain().name()));
+  if (!SeesAll(call)) CO_RETURN_IF_ERROR(CheckDomain(call, "domain.name", request.domain().name()));
   Violations wrong;
   const bool plus_addressing = wrong.Take(FromProto(request.domain().plus_addressing(), true));
   co_return Give(co_await environment.core.directory.CreateDomain(request.domain().name(), plus_addressing,
                                                                   std::move(wrong)),
-  CO_RETURN_IF_ERROR(CheckDomain(call, "domain.name", request.domain().name()));
-  CO_ASSIGN_OR_RETURN(const bool plus_addressing, FromProto(request.domain().plus_addressing(), true));
-  co_return Give(co_await environment.core.directory.CreateDomain(request.domain().name(), plus_addressing),
                  response);
 }
 
@@ -138,10 +136,9 @@ Task<absl::Status> ListDomains(Environment& environment, rpc::Call& call,
 Task<absl::Status> UpdateDomain(Environment& environment, rpc::Call& call,
                                 const v1::UpdateDomainRequest& request, v1::Domain& response) {
   call.SetTarget(absl::StrCat("domain ", request.domain().name()));
+  CO_RETURN_IF_ERROR(CheckDomain(call, "domain.name", request.domain().name()));
   Violations wrong;
   wrong.Add(CheckMask(request.update_mask(), {"plus_addressing"}));
-  CO_RETURN_IF_ERROR(CheckDomain(call, "domain.name", request.domain().name()));
-  CO_RETURN_IF_ERROR(CheckMask(request.update_mask(), {"plus_addressing"}));
   if (request.domain().plus_addressing() == v1::PLUS_ADDRESSING_UNSPECIFIED) {
     wrong.Add("domain.plus_addressing", "must be set");
   }
@@ -221,9 +218,8 @@ Task<absl::Status> ListAccounts(Environment& environment, rpc::Call& call,
 Task<absl::Status> UpdateAccount(Environment& environment, rpc::Call& call,
                                  const v1::UpdateAccountRequest& request, v1::Account& response) {
   call.SetTarget(absl::StrCat("account ", request.account()));
-  AccountUpdate update = FromProto(request);
   CO_ASSIGN_OR_RETURN(const engine::Account seen, co_await FindAccount(environment, call, request.account()));
-  CO_ASSIGN_OR_RETURN(AccountUpdate update, FromProto(request));
+  AccountUpdate update = FromProto(request);
   // By its id: another account may take the address meanwhile.
   update.account = absl::StrCat(seen.id.value);
   if (update.address.has_value()) {
@@ -291,21 +287,15 @@ Task<absl::Status> ListAliases(Environment& environment, rpc::Call& call,
 Task<absl::Status> UpdateAlias(Environment& environment, rpc::Call& call,
                                const v1::UpdateAliasRequest& request, v1::Alias& response) {
   call.SetTarget(absl::StrCat("alias ", request.alias().address()));
+  CO_RETURN_IF_ERROR(CheckAlias(call, "alias.address", request.alias().address()));
   Violations wrong;
   wrong.Add(CheckMask(request.update_mask(), {"targets"}));
   const int64_t version = wrong.Take(ReadEtag(request.alias().etag()));
   std::vector<std::string> targets = TargetsOf(request.alias());
+  CO_RETURN_IF_ERROR(co_await CheckTargets(environment, call, targets));
   co_return Give(co_await environment.core.directory.UpdateAlias(request.alias().address(), version,
                                                                  std::move(targets), std::move(wrong)),
                  response);
-  CO_RETURN_IF_ERROR(CheckAlias(call, "alias.address", request.alias().address()));
-  CO_RETURN_IF_ERROR(CheckMask(request.update_mask(), {"targets"}));
-  CO_ASSIGN_OR_RETURN(const int64_t version, ReadEtag(request.alias().etag()));
-  std::vector<std::string> targets = TargetsOf(request.alias());
-  CO_RETURN_IF_ERROR(co_await CheckTargets(environment, call, targets));
-  co_return Give(
-      co_await environment.core.directory.UpdateAlias(request.alias().address(), version, std::move(targets)),
-      response);
 }
 
 Task<absl::Status> DeleteAlias(Environment& environment, rpc::Call& call,

@@ -167,12 +167,6 @@ Task<absl::StatusOr<Page<DkimDomain>>> DkimKeys::List(std::string domain, PageRe
     co_return page;
   }
   CO_ASSIGN_OR_RETURN(PageStart start, ReadPage(kListing, request.page_size, request.page_token));
-  const auto list = [this](std::string from, size_t limit) {
-    return engine_.List(std::move(from), limit, /*only_pending=*/false);
-  };
-
-  CO_ASSIGN_OR_RETURN(const size_t page_size, CheckPageSize(request.page_size));
-  CO_ASSIGN_OR_RETURN(std::string after, ReadPageToken(kListing, request.page_token));
   const auto list = [this, &sight](std::string from, size_t limit) {
     return sight.all ? engine_.List(std::move(from), limit, /*only_pending=*/false)
                      : ListSeen(sight, std::move(from), limit);
