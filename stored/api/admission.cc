@@ -142,7 +142,8 @@ absl::Status Admission::TakePlace(rpc::ServedCall& call) {
 
 void Admission::LimitTime(rpc::ServedCall& call) const {
   if (call.method().shape == rpc::Shape::kUnary || call.door() == rpc::Door::kBatch) {
-    call.LimitTo(call.began() + options_.max_unary_time);
+    // What is open to all waits for nothing.
+    if (call.method().roles != 0) call.LimitTo(call.began() + options_.max_unary_time);
   } else if (call.deadline() == absl::InfiniteFuture() && !call.method().long_lived) {
     call.LimitTo(call.began() + options_.stream_time);
   } else {

@@ -4,9 +4,9 @@
 // together and by one connection; these bounds are apart from that of known callers, whom no stranger can keep out. Calls in a
 // batch have no place of their own: what they hold is bounded by their stream.
 //
-// A call in a batch or of a unary method has max_unary_time, or less by a deadline of its own: what waited longer is not
-// begun. A streaming call has stream_time unless it brings a deadline, and max_stream_time at most; one that is there to
-// stay has the latter without asking.
+// A call in a batch, or of a unary method that is not open to all, has max_unary_time, or less by a deadline of its own: what
+// waited longer is not begun. A streaming call has stream_time unless it brings a deadline, and max_stream_time at most; one
+// that is there to stay has the latter without asking.
 //
 // A caller with a key has the limits of its key: on the rate of its calls and on how many are under way, streams included.
 //

@@ -1,5 +1,5 @@
-"""What tests use of npm's, PyPI's and Debian's registries, kept in a folder, so that only the first run needs the network.
-Of npm and PyPI the versions are locked; Debian's are those of the release."""
+"""What tests use of npm's, PyPI's, Go's and Debian's registries, kept in a folder, so that only the first run needs the network.
+Of npm, PyPI and Go the versions are locked; Debian's are those of the release."""
 
 import os
 import pathlib
@@ -27,6 +27,20 @@ def pip_download(requirements, folder):
                          "--only-binary=:all:", "--require-hashes", "-r", requirements, "-d", folder], timeout=300)
     _once(folder, requirements.read_bytes(), fetch, "pip download")
     return sorted(folder.glob("*.whl"))
+
+
+def go_install(modules, folder):
+    """Builds programs of Go, "path@version" each, into `folder`, unless they are there. With the Go that is installed: the
+    versions are ones that Debian's builds."""
+    def fetch():
+        environment = {**os.environ, "GOBIN": str(folder), "GOTOOLCHAIN": "local", "GOFLAGS": "-buildvcs=false",
+                       "CGO_ENABLED": "0"}
+        for module in modules:
+            done = run_tool([tool("go"), "install", module], cwd=folder, timeout=900, environment=environment)
+            if done.returncode != 0:
+                break
+        return done
+    _once(folder, "\n".join(modules).encode(), fetch, "go install")
 
 
 def debian_unpack(packages, folder):
