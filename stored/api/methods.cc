@@ -87,7 +87,7 @@ void AddMethods(Environment& environment, rpc::MethodTable& table) {
                         environment, function));
   };
   // The same, with a whole message in its request.
-  const auto whole = [&](absl::string_view name, Scope scope, unsigned traits, auto function) {
+  const auto with_message = [&](absl::string_view name, Scope scope, unsigned traits, auto function) {
     rpc::Method row = Row(absl::StrCat("mailstead.store.v1.", name), kOperator | scope, kWholeCost, traits);
     row.max_request_bytes = kMaxUnaryContentBytes + store::kMaxEnvelopeBytes;
     table.Add(rpc::Bind(std::move(row), environment, function));
@@ -127,7 +127,7 @@ void AddMethods(Environment& environment, rpc::MethodTable& table) {
   store("DirectoryService/ResolveAddress", kDirectoryRead, kPlain, kSmallCost, ResolveAddress);
   store("MessageService/GetMessage", kMailRead, kPlain, kListingCost, GetMessage);
   store("MessageService/BatchGetMessages", kMailRead, kPlain, kListingCost, BatchGetMessages);
-  whole("MessageService/DeliverMessage", kMailDeliver, kAudited, DeliverMessage);
+  with_message("MessageService/DeliverMessage", kMailDeliver, kAudited, DeliverMessage);
   store("MessageService/DeliverMessageStream", kMailDeliver, kAudited, kMessageCost, DeliverMessageStream);
   store("MessageService/ListMessages", kMailRead, kPlain, kListingCost, ListMessages);
   store("MessageService/FetchMessage", kMailRead, kPlain, kMessageCost, FetchMessage);
@@ -155,14 +155,11 @@ void AddMethods(Environment& environment, rpc::MethodTable& table) {
   store("SendingService/SetSendingLimits", kAdminWrite, kAudited, kSmallCost, SetSendingLimits);
   store("SendingService/PauseSending", kAdminWrite, kAudited, kSmallCost, PauseSending);
   store("SendingService/ResumeSending", kAdminWrite, kAudited, kListingCost, ResumeSending);
-  whole("SubmissionService/SubmitMessage", kMailSubmit, kAudited, SubmitMessage);
+  with_message("SubmissionService/SubmitMessage", kMailSubmit, kAudited, SubmitMessage);
   store("SubmissionService/SubmitMessageStream", kMailSubmit, kAudited, kMessageCost, SubmitMessageStream);
   store("SubmissionService/GetSubmission", kMailSubmit, kPlain, kListingCost, GetSubmission);
   store("SubmissionService/ListSubmissions", kMailSubmit, kPlain, kListingCost, ListSubmissions);
   store("SubmissionService/CancelSubmission", kMailSubmit, kAudited, kListingCost, CancelSubmission);
-  store("SrsService/RotateSrsSecret", kAdminWrite, kAudited, kSmallCost, RotateSrsSecret);
-  store("SrsService/ListSrsSecrets", kAdminRead, kPlain, kSmallCost, ListSrsSecrets);
-  store("SrsService/DecodeSrsAddress", kAdminRead, kPlain, kSmallCost, DecodeSrsAddress);
   whole("SrsService/RotateSrsSecret", kAdminWrite, kAudited, kSmallCost, RotateSrsSecret);
   whole("SrsService/ListSrsSecrets", kAdminRead, kPlain, kSmallCost, ListSrsSecrets);
   whole("SrsService/DecodeSrsAddress", kAdminRead, kPlain, kSmallCost, DecodeSrsAddress);
