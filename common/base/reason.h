@@ -80,7 +80,6 @@ inline constexpr absl::string_view kReasonNoDkimKey = "NO_DKIM_KEY";
 inline constexpr absl::string_view kReasonSendingLimit = "SENDING_LIMIT";
 inline constexpr absl::string_view kReasonSendingPaused = "SENDING_PAUSED";
 inline constexpr absl::string_view kReasonTooManyRecipients = "TOO_MANY_RECIPIENTS";
-inline constexpr absl::string_view kReasonRequestIdReused = "REQUEST_ID_REUSED";
 inline constexpr absl::string_view kReasonSenderNotAllowed = "SENDER_NOT_ALLOWED";
 inline constexpr absl::string_view kReasonFromUnreadable = "FROM_UNREADABLE";
 inline constexpr absl::string_view kReasonTooManyHops = "TOO_MANY_HOPS";

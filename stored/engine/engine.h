@@ -353,15 +353,12 @@ class BackupEngine {
 };
 
 // Each in a header of its name.
+class AuditEngine;
 class ChangeEngine;
+class KeyEngine;
 class SendingEngine;
 class SrsEngine;
 class SubmissionEngine;
-// In stored/engine/sending.h, srs.h, key.h and audit.h.
-class SendingEngine;
-class SrsEngine;
-class KeyEngine;
-class AuditEngine;
 
 // The facets of one engine, which live as long as it. All Tasks have ended, and all that the engine gave out (body
 // writers, message readers, work on backups) is destroyed, before the engine.

@@ -24,12 +24,10 @@
 //              | 'E' micros submission | 'I' account digest | 'C' account
 //   change     'l' position | 'a' account position | 'b' | 'g' account | 'e' deletion | 'k' name
 //
-// kind is 's', 'u' or 'k'. account, message, body, removal_count, deletion, secret, position, days, seconds and micros (since
-// 1970), queued, lane, grant and lease have 8 bytes, digest (of a Message-ID) 16, chunk, number and turn have 4. In 'a' and 'l'
-// of the directory the domain comes first, so that an ordered walk gives addresses by domain, and those of one domain are together; the local part of
-// kind is 's', 'u' or 'k', audit_kind 'c', 'm' or 'r'. account, message, body, removal_count, deletion, secret, entry, days, seconds and micros (since 1970), queued, lane, grant and lease have 8
-// bytes, chunk, number and turn have 4. In 'a' and 'l' the domain
-// comes first, so that an ordered walk gives addresses by domain, and those of one domain are together; the local part of
+// kind is 's', 'u' or 'k', audit_kind 'c', 'm' or 'r'. account, message, body, removal_count, deletion, secret, entry, position,
+// days, seconds and micros (since 1970), queued, lane, grant and lease have 8 bytes, digest (of a Message-ID) 16, chunk, number
+// and turn have 4. In 'a' and 'l' of the directory the domain comes first, so that an ordered walk gives addresses by domain, and
+// those of one domain are together; the local part of
 // a catch-all is empty. A store of schema version 1 or 2 has left receipts without a scope, until they are old enough to
 // be forgotten:
 //
