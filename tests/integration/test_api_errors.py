@@ -610,6 +610,121 @@ def consumer_fenced(world):
     return found
 
 
+def make_key(world, *scopes, name=None, **fields):
+    """A caller with a new key, whose name it is."""
+    name = name or world.id("key")
+    made = world.operator.call("KeyService/CreateKey", key=dict(name=name, scopes=[f"KEY_SCOPE_{scope}" for scope in scopes],
+                                                                **fields))
+    client = StoreClient(world.address)
+    client.metadata = [("authorization", f"Bearer {made.secret}")]
+    client.name, client.secret = name, made.secret
+    return client
+
+
+@happens("KEY_MALFORMED")
+def key_malformed(world):
+    client = make_key(world, "MAIL_READ")
+    client.metadata = [("authorization", f"Bearer {client.secret[:-1]}")]
+    return client.failure("MessageService/ListMessages", account=ANN)
+
+
+@happens("KEY_EXPIRED")
+def key_expired(world):
+    client = make_key(world, "MAIL_READ", expire_time=dict(seconds=int(time.time()) + 2))
+    while True:
+        try:
+            client.call("MessageService/ListMessages", account=ANN)
+        except grpc.RpcError as error:
+            return failure_of(lambda error=error: raise_it(error))
+        time.sleep(0.1)
+
+
+def raise_it(error):
+    raise error
+
+
+@happens("KEY_REVOKED")
+def key_revoked(world):
+    client = make_key(world, "MAIL_READ")
+    world.operator.call("KeyService/RevokeKey", key=client.name)
+    return client.failure("MessageService/ListMessages", account=ANN)
+
+
+@happens("KEY_CHANGED")
+def key_changed(world):
+    client = make_key(world, "MAIL_WATCH")
+    events, _ = watch(client)
+    world.operator.call("KeyService/UpdateKey", update_mask=dict(paths=["ip_ranges"]),
+                        key=dict(name=client.name, ip_ranges=["127.0.0.0/8"]))
+    return failure_of(lambda: list(events))
+
+
+@happens("SCOPE_MISSING")
+def scope_missing(world):
+    found = make_key(world, "MAIL_READ").failure("MessageService/DeleteMessages", account=ANN, message_ids=[1])
+    assert found.metadata["scope"] == "mail.delete", found
+    return found
+
+
+@happens("ADDRESS_NOT_ALLOWED")
+def address_not_allowed(world):
+    return make_key(world, "MAIL_READ", ip_ranges=["192.0.2.0/24"]).failure("MessageService/ListMessages", account=ANN)
+
+
+@happens("KEY_RESTRICTED")
+def key_restricted(world):
+    return make_key(world, "ADMIN_READ", accounts=[ANN]).failure("AdminService/GetStatus")
+
+
+@happens("KEY_EXCEEDED")
+def key_exceeded(world):
+    client = make_key(world, "ADMIN_WRITE", ip_ranges=["127.0.0.0/8"])
+    return client.failure("KeyService/CreateKey", key=dict(name=world.id("key"), scopes=["KEY_SCOPE_ADMIN_WRITE"]))
+
+
+@happens("KEY_NOT_FOUND")
+def key_not_found(world):
+    return world.operator.failure("KeyService/GetKey", key="none")
+
+
+@happens("KEY_EXISTS")
+def key_exists(world):
+    make_key(world, "MAIL_READ", name="twice")
+    return failure_of(lambda: make_key(world, "MAIL_READ", name="twice"))
+
+
+@happens("CERTIFICATE_TAKEN")
+def certificate_taken(world):
+    make_key(world, "MAIL_READ", certificate_names=["desk.example.test"])
+    return failure_of(lambda: make_key(world, "MAIL_READ", certificate_names=["desk.example.test"]))
+
+
+@happens("RATE_LIMIT")
+def rate_limit(world):
+    client = make_key(world, "MAIL_READ", limits=dict(calls_per_second=1))
+    client.call("MessageService/ListMessages", account=ANN)
+    return failure_of(lambda: [client.call("MessageService/ListMessages", account=ANN) for _ in range(5)])
+
+
+@happens("CONCURRENCY_LIMIT")
+def concurrency_limit(world):
+    client = make_key(world, "MAIL_WATCH", limits=dict(concurrent_calls=1))
+    events, _ = watch(client)
+    found = client.failure("WatchService/ListConsumers")
+    events.cancel()
+    return found
+
+
+@happens("TOO_MANY_KEYS")
+def too_many_keys(world):
+    def create(number):
+        return world.full_of_consumers.start("KeyService/CreateKey", key=dict(name=f"k{number}", scopes=[1]), timeout=120)
+    for first in range(0, 10_000, 500):
+        for call in [create(number) for number in range(first, first + 500)]:
+            call.result()
+    return failure_of(create(10_000).result)
+
+
 @happens("NO_CREDENTIAL")
 def no_credential(world):
     return world.stranger.failure("DirectoryService/ListDomains")
