@@ -12,6 +12,7 @@
 #include "mailctl/commands/commands.h"
 #include "mailctl/commands/outgoing.h"
 #include "mailctl/exit_code.h"
+#include "mailctl/field_words.h"
 #include "mailctl/input.h"
 #include "mailctl/output.h"
 #include "mailctl/terminal.h"
