@@ -137,9 +137,10 @@ def main():
         users = stack.add_accounts(*[f"user{number}" for number in range(max(count, WIDE))])
         (stack.folder / "stubs").mkdir()
         feed = Feed(make_stubs(stack.folder / "stubs"), stack.stored.address, stack.token("operator"))
+        # First: calls that block do not go well with an event loop of gRPC that was there before.
+        catch_up(feed, users[:WIDE], max(50_000, int(EVENTS * scale)))
         asyncio.run(Streams(feed, stack.stored.address, users[:count]).run(
             stack.stored, max(500, int(RATE * SECONDS * scale))))
-        catch_up(feed, users[:WIDE], max(50_000, int(EVENTS * scale)))
     finally:
         stack.close()
 

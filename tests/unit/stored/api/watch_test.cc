@@ -242,12 +242,13 @@ TEST_P(WatchTest, OfADomainAndOfAll) {
   EXPECT_EQ(all.Next(), "delivered 1");
   // Both domains hear of a move, and the new one of what comes then.
   v1::UpdateAccountRequest move;
-  move.mutable_account()->set_account_id(absl::StrCat(c));
-  move.mutable_account()->set_address("c@example.test");
+  move.set_account(absl::StrCat(c));
+  move.mutable_update()->set_address("c@example.test");
   move.mutable_update_mask()->add_paths("address");
   ASSERT_TRUE(AsOperator<v1::Account>("DirectoryService/UpdateAccount", move).ok());
   EXPECT_EQ(domain.Next(), "RENAMED c@example.test");
   EXPECT_EQ(domain.last().account_changed().old_address(), "c@other.test");
+  addresses_[c] = "c@example.test";
   Put(c);
   EXPECT_EQ(domain.Next(), "delivered 2");
 }
