@@ -18,7 +18,7 @@ using engine::SubmissionTarget;
 using State = SubmissionTarget::State;
 using testing::ElementsAre;
 
-constexpr absl::Time kNow = absl::UnixEpoch() + absl::Hours(1000);
+const absl::Time kNow = absl::UnixEpoch() + absl::Hours(1000);
 
 TEST(Submission, WhatAReportSaysThatHasLittle) {
   engine::QueuedRecipient recipient;
