@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/algorithm/container.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
@@ -47,8 +49,11 @@ class TokenFile {
     const absl::Time changed = absl::TimeFromTimespec(info.st_mtim);
     if (changed == changed_ && !authorization_.empty()) return authorization_;
     std::ifstream file(path_);
-    std::string token;
-    if (std::getline(file, token) && !token.empty()) {
+    std::string line;
+    std::getline(file, line);
+    // Editors end a line with CRLF, too. gRPC ends a program that gives it a value which no header can have.
+    const absl::string_view token = absl::StripAsciiWhitespace(line);
+    if (!token.empty() && absl::c_all_of(token, [](char c) { return c >= ' ' && c <= '~'; })) {
       authorization_ = absl::StrCat("Bearer ", token);
       changed_ = changed;
     }
