@@ -14,6 +14,11 @@ const std::vector<Command>& AllCommands() {
           BackupCommands, ProgramCommands}) {
       for (Command& command : part()) all.push_back(command);
     }
+    for (auto* part : {DomainCommands, AccountCommands, AliasCommands, DkimCommands, RouteCommands, QueueCommands, SrsCommands, KeyCommands, AuditCommands, MessageCommands, DeliverCommands,
+                       FetchCommands, ResolveCommands, SessionCommands, LockoutCommands, DoctorCommands, StatusCommands,
+                       VerifyCommands, BackupCommands, ProgramCommands}) {
+      for (Command& command : part()) all.push_back(command);
+    }
     return all;
   }();
   return commands;
@@ -32,6 +37,7 @@ const std::vector<Noun>& AllNouns() {
       if (command.noun == "dkim") summary = "Keys that sign mail for other hosts.";
       if (command.noun == "queue") summary = "Mail that waits for other hosts.";
       if (command.noun == "srs") summary = "The secrets and addresses of mail that is sent on to other hosts.";
+      if (command.noun == "key") summary = "Keys of programs that call the store.";
       if (command.noun == "message") summary = "Messages in a mailbox.";
       if (command.noun == "submission") summary = "Mail that was submitted, and what has become of it.";
       if (command.noun == "session") summary = "POP3 sessions that hold a mailbox.";
@@ -47,7 +53,7 @@ const std::vector<Noun>& AllNouns() {
 const std::vector<Option>& GlobalOptions() {
   static const std::vector<Option> options = {
       {"store", "ADDRESS", "Where the store is: host:port or unix:/path."},
-      {"token_file", "FILE", "File with the operator's token."},
+      {"token_file", "FILE", "File with the operator's token, or a key."},
       {"tls_ca", "FILE", "CA of the store's certificate (PEM); turns on TLS."},
       {"tls_cert", "FILE", "Own certificate for mutual TLS (PEM)."},
       {"tls_key", "FILE", "Key of --tls_cert (PEM)."},

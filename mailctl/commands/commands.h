@@ -14,6 +14,8 @@ std::vector<Command> RouteCommands();
 std::vector<Command> DkimCommands();
 std::vector<Command> QueueCommands();
 std::vector<Command> SrsCommands();
+std::vector<Command> KeyCommands();
+std::vector<Command> AuditCommands();
 std::vector<Command> MessageCommands();
 std::vector<Command> DeliverCommands();
 std::vector<Command> SubmissionCommands();

@@ -83,7 +83,7 @@ void AddMethods(Environment& environment, rpc::MethodTable& table) {
   // `name` is Service/Method of mailstead.store.v1, for operators, and for applications whose key has the scope.
   const auto store = [&](absl::string_view name, Scope scope, unsigned traits, size_t cost_bytes,
                          auto function) {
-    table.Add(rpc::Bind(Row(absl::StrCat("mailstead.store.v1.", name), kOperator | scope, cost_bytes, traits),
+    table.Add(rpc::Bind(Row(absl::StrCat("mailstead.store.v1.", name), unsigned{kOperator} | scope, cost_bytes, traits),
                         environment, function));
   };
   // The same, with a whole message in its request.
@@ -97,7 +97,7 @@ void AddMethods(Environment& environment, rpc::MethodTable& table) {
   const auto whole = [&](absl::string_view name, Scope scope, unsigned traits, size_t cost_bytes,
                          auto function) {
     table.Add(rpc::Bind(
-        Row(absl::StrCat("mailstead.store.v1.", name), kOperator | scope | kWholeStore, cost_bytes, traits),
+        Row(absl::StrCat("mailstead.store.v1.", name), unsigned{kOperator} | scope | kWholeStore, cost_bytes, traits),
         environment, function));
   };
   // Service/Method of mailstead.frontend.v1.
