@@ -8,15 +8,11 @@ const std::vector<Command>& AllCommands() {
   static const std::vector<Command> commands = [] {
     std::vector<Command> all;
     for (auto* part :
-         {DomainCommands, AccountCommands, AliasCommands, DkimCommands, RouteCommands, QueueCommands, SrsCommands,
-          MessageCommands, DeliverCommands, SubmissionCommands, WatchCommands, ConsumerCommands, FetchCommands,
-          ResolveCommands, SessionCommands, LockoutCommands, DoctorCommands, StatusCommands, VerifyCommands,
-          BackupCommands, ProgramCommands}) {
-      for (Command& command : part()) all.push_back(command);
-    }
-    for (auto* part : {DomainCommands, AccountCommands, AliasCommands, DkimCommands, RouteCommands, QueueCommands, SrsCommands, KeyCommands, AuditCommands, MessageCommands, DeliverCommands,
-                       FetchCommands, ResolveCommands, SessionCommands, LockoutCommands, DoctorCommands, StatusCommands,
-                       VerifyCommands, BackupCommands, ProgramCommands}) {
+         {DomainCommands,  AccountCommands,    AliasCommands,   DkimCommands,     RouteCommands,
+          QueueCommands,   SrsCommands,        KeyCommands,     AuditCommands,    MessageCommands,
+          DeliverCommands, SubmissionCommands, WatchCommands,   ConsumerCommands, FetchCommands,
+          ResolveCommands, SessionCommands,    LockoutCommands, DoctorCommands,   StatusCommands,
+          VerifyCommands,  BackupCommands,     ProgramCommands}) {
       for (Command& command : part()) all.push_back(command);
     }
     return all;
@@ -36,7 +32,8 @@ const std::vector<Noun>& AllNouns() {
       if (command.noun == "route") summary = "Which way mail for other hosts takes.";
       if (command.noun == "dkim") summary = "Keys that sign mail for other hosts.";
       if (command.noun == "queue") summary = "Mail that waits for other hosts.";
-      if (command.noun == "srs") summary = "The secrets and addresses of mail that is sent on to other hosts.";
+      if (command.noun == "srs")
+        summary = "The secrets and addresses of mail that is sent on to other hosts.";
       if (command.noun == "key") summary = "Keys of programs that call the store.";
       if (command.noun == "message") summary = "Messages in a mailbox.";
       if (command.noun == "submission") summary = "Mail that was submitted, and what has become of it.";

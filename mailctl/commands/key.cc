@@ -176,11 +176,18 @@ absl::StatusOr<std::vector<std::string>> ReadKey(const Arguments& arguments, v1:
   return fields;
 }
 
+// As a file: nothing but the secret goes there.
+constexpr absl::string_view kStandardOutput = "-";
+
 // The secret once: in its file, or on standard output.
 template <typename Response>
 absl::Status ShowSecret(Output& output, SecretFile& file, const std::string& path, Response response,
                         absl::string_view line) {
   const std::string secret = response.secret();
+  if (path == kStandardOutput && !secret.empty()) {
+    output.Raw(absl::StrCat(secret, "\n"));
+    return absl::OkStatus();
+  }
   if (path.empty()) {
     output.Json(response);
     output.Line(line);
@@ -211,7 +218,7 @@ absl::Status Create(const Arguments& arguments, Context& context) {
   if (request.key().scopes().empty()) return UsageError("--scope is needed: what the key may do");
   const std::string path = arguments.Get("out");
   SecretFile file;
-  if (!path.empty()) RETURN_IF_ERROR(file.Begin(path));
+  if (!path.empty() && path != kStandardOutput) RETURN_IF_ERROR(file.Begin(path));
   ASSIGN_OR_RETURN(Client * store, context.Store());
   ASSIGN_OR_RETURN(v1::CreateKeyResponse response, store->Call(store::kCreateKey, request));
   const std::string line =
@@ -280,7 +287,7 @@ absl::Status Rotate(const Arguments& arguments, Context& context) {
   }
   const std::string path = arguments.Get("out");
   SecretFile file;
-  if (!path.empty()) RETURN_IF_ERROR(file.Begin(path));
+  if (!path.empty() && path != kStandardOutput) RETURN_IF_ERROR(file.Begin(path));
   ASSIGN_OR_RETURN(Client * store, context.Store());
   ASSIGN_OR_RETURN(v1::RotateKeyResponse response, store->Call(store::kRotateKey, request));
   std::string until = "the old one does not count any more";
@@ -358,7 +365,7 @@ constexpr absl::string_view kCreateDetails =
 }  // namespace
 
 std::vector<Command> KeyCommands() {
-  const Option out = {"out", "FILE", "Write the secret to this file, mode 0600, and print it nowhere."};
+  const Option out = {"out", "FILE", "Write the secret to this file, mode 0600, and print it nowhere; -: print nothing else."};
   return {
       {"key",
        "create",
