@@ -17,22 +17,12 @@
 #include "stored/api/receive.h"
 #include "stored/api/send_message.h"
 #include "stored/api/visible.h"
-#include "stored/api/watched.h"
 #include "stored/core/limits.h"
 
 namespace mailstead::stored {
 namespace {
 
 namespace v1 = store::v1;
-
-// What a summary holds, beside some numbers and times.
-size_t SizeOf(const engine::MessageSummary& message) {
-  size_t size = sizeof(message) + message.reverse_path.size();
-  for (const EnvelopeRecipient& recipient : message.recipients) {
-    size += sizeof(recipient) + recipient.address.size() + recipient.original_recipient.size();
-  }
-  return size;
-}
 
 absl::StatusOr<Piece> PieceOf(v1::DeliverMessageStreamRequest& request) {
   Piece piece;
@@ -148,31 +138,6 @@ Task<absl::Status> DeliverMessageStream(Environment& environment, rpc::Call& cal
   CO_ASSIGN_OR_RETURN(const Taken taken, co_await Receive(environment, call, stream, DeliveryScope(call),
                                                           Promise::kNone, RelayOf(call)));
   Answer(taken, response);
-  co_return absl::OkStatus();
-}
-
-Task<absl::Status> ListMessages(Environment& environment, rpc::Call& call, const v1::ListMessagesRequest& request,
-                                v1::ListMessagesResponse& response) {
-  CO_ASSIGN_OR_RETURN(const engine::Account account,
-                      co_await FindAccount(environment, call, request.account()));
-  CO_ASSIGN_OR_RETURN(const size_t page_size, CheckPageSize(request.page_size()));
-  response.set_cursor(CursorOfAccount(environment, account.id));
-  const std::string listing = absl::StrCat("messages/", account.id.value);
-  CO_ASSIGN_OR_RETURN(const std::string token, ReadPageToken(listing, request.page_token()));
-  MessageId after;
-  if (!token.empty() && !absl::SimpleAtoi(token, &after.value)) {
-    co_return FieldError("page_token", "must be the next_page_token of the page before");
-  }
-  const auto list = [&environment, &account](MessageId behind, size_t limit) {
-    return environment.core.engine.messages().List(account.id, behind, limit);
-  };
-  const auto key = [](const engine::MessageSummary& message) { return message.id; };
-  CO_ASSIGN_OR_RETURN(const Gathered<engine::MessageSummary> page,
-                      co_await Gather<engine::MessageSummary>(after, page_size, list, key, SizeOf));
-  if (page.more) {
-    response.set_next_page_token(MakePageToken(listing, absl::StrCat(page.items.back().id.value)));
-  }
-  for (const engine::MessageSummary& message : page.items) ToProto(message, *response.add_messages());
   co_return absl::OkStatus();
 }
 

@@ -14,6 +14,7 @@
 #include "stored/api/message.h"
 #include "stored/api/message_view.h"
 #include "stored/api/visible.h"
+#include "stored/api/watched.h"
 #include "stored/core/digest.h"
 #include "stored/core/limits.h"
 #include "stored/core/paging.h"
@@ -216,6 +217,8 @@ Task<absl::Status> ListMessages(Environment& environment, rpc::Call& call,
   search.newest_first = request.order() == v1::MESSAGE_ORDER_NEWEST_FIRST;
   CO_ASSIGN_OR_RETURN(const engine::Account account,
                       co_await FindAccount(environment, call, request.account()));
+  // Before anything is read.
+  response.set_cursor(CursorOfAccount(environment, account.id));
   const std::string listing = ListingOf(environment, account.id, request, search.newest_first);
   CO_ASSIGN_OR_RETURN(const std::string token, ReadPageToken(listing, request.page_token()));
   if (!token.empty()) {
