@@ -43,7 +43,7 @@ std::vector<std::string> BashOffers(const std::string& line) {
 
 TEST(CompletionTest, BashOffersNounsAndVerbs) {
   EXPECT_THAT(BashOffers("mailctl "), IsSupersetOf({"domain", "account", "status", "help"}));
-  EXPECT_THAT(BashOffers("mailctl a"), ElementsAre("account", "alias"));
+  EXPECT_THAT(BashOffers("mailctl a"), ElementsAre("account", "alias", "audit"));
   EXPECT_THAT(BashOffers("mailctl account im"), ElementsAre("import"));
   EXPECT_THAT(BashOffers("mailctl --json alias r"), ElementsAre("remove"));
   EXPECT_THAT(BashOffers("mailctl completion z"), ElementsAre("zsh"));
