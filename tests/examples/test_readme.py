@@ -1,6 +1,5 @@
 """The program in README, as it stands there, started by the commands in front of it."""
 
-import os
 import pathlib
 import re
 import shlex
@@ -40,7 +39,7 @@ class ReadmeTest(StackCase):
         for number in range(2):
             if desks:
                 desks[-1].kill()
-            desks.append(Process(f"desk-{number}", ["/usr/bin/python3", "desk.py"], dict(os.environ), cwd=folder))
+            desks.append(Process(f"desk-{number}", ["/usr/bin/python3", "desk.py"], {"PYTHONPATH": ""}, cwd=folder))
             self.addCleanup(desks[-1].kill)
             stack.send([DEMO], f"From: {CUSTOMER}\r\nSubject: question {number}\r\n\r\nWhy?\r\n".encode(), sender=CUSTOMER)
             wait_until(lambda number=number: len(stack.ctl.json("message", "list", CUSTOMER)["messages"]) == number + 1,

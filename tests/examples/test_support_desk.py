@@ -62,7 +62,8 @@ class DeskCase:
                 *(word for scope in SCOPES for word in ("--scope", scope)))
 
     def desk(self, stack, **settings):
-        environment = {**self.environment, "DESK_STORE": stack.stored.address, "DESK_KEY_FILE": str(self.key),
+        # The modules of the tests have the same name as those of the API.
+        environment = {"PYTHONPATH": "", **self.environment, "DESK_STORE": stack.stored.address, "DESK_KEY_FILE": str(self.key),
                        "DESK_ACCOUNT": SUPPORT, "DESK_FOLDER": str(self.tickets), **settings}
         desk = Process(f"desk-{len(self.desks)}", self.argv, environment)
         self.desks.append(desk)
@@ -84,7 +85,7 @@ class DeskCase:
     def answers(self, stack):
         """Those that the customer has got, parsed."""
         listed = stack.ctl.json("message", "list", CUSTOMER)["messages"]
-        texts = [stack.ctl.run("message", "show", CUSTOMER, message["message_id"], text=False).stdout for message in listed]
+        texts = [stack.ctl.run("message", "fetch", CUSTOMER, message["summary"]["message_id"]) for message in listed]
         return [email.message_from_bytes(text, policy=email.policy.default) for text in texts]
 
     def test_a_ticket_and_an_answer_for_each_message(self):
@@ -141,7 +142,7 @@ class DeskCase:
         mailctl("domain", "add", "example.test")
         mailctl("account", "add", SUPPORT, "--no_password")
         self.make_key(mailctl)
-        mailctl("deliver", "--from", "somebody@elsewhere.test", "--to", SUPPORT, input=mail(1))
+        mailctl("deliver", "-", "--from", "somebody@elsewhere.test", "--to", SUPPORT, input=mail(1))
         self.desk(stack, DESK_STORE=store, DESK_CA_FILE=str(stack.authority.cert))
         self.wait_for_tickets(1)
 

@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import grpc from '@grpc/grpc-js';
 import loader from '@grpc/proto-loader';
+import protobuf from 'protobufjs';
 
 const CONSUMER = 'support-desk';
 // What a call may take, in milliseconds. A Watch has no end of its own.
@@ -19,23 +20,25 @@ const AGAIN = new Set([grpc.status.UNAVAILABLE, grpc.status.DEADLINE_EXCEEDED, g
 
 const protos = process.env.DESK_PROTO ??
   path.join(path.dirname(fileURLToPath(import.meta.url)), '../../../proto');
-const root = loader.loadSync(
-  ['message', 'submission', 'watch'].map((name) => `mailstead/store/v1/${name}.proto`).concat('google/rpc/status.proto',
-    'google/rpc/error_details.proto'),
+const { mailstead: { store: { v1 } } } = grpc.loadPackageDefinition(loader.loadSync(
+  ['message', 'submission', 'watch'].map((name) => `mailstead/store/v1/${name}.proto`),
   // int64 as text: a number of JavaScript ends at 2^53.
-  { includeDirs: [protos], longs: String, enums: String, defaults: true, oneofs: true });
-const { mailstead: { store: { v1 } } } = grpc.loadPackageDefinition(root);
+  { includeDirs: [protos], keepCase: true, longs: String, enums: String, defaults: true, oneofs: true }));
+// What the details of errors are.
+const rpc = new protobuf.Root();
+rpc.resolvePath = (_, target) => (target.startsWith('google/protobuf/') ? target : path.resolve(protos, target));
+rpc.loadSync(['google/rpc/status.proto', 'google/rpc/error_details.proto']);
 
 // { reason, wait } of an error of the store; `wait` in milliseconds, or undefined.
 function detailsOf(error) {
   const found = { reason: '', wait: undefined };
   const [bytes] = error.metadata?.get('grpc-status-details-bin') ?? [];
   if (!bytes) return found;
-  for (const detail of root['google.rpc.Status'].deserialize(bytes).details) {
-    const type = detail.type_url.split('/').pop();
-    if (type === 'google.rpc.ErrorInfo') found.reason = root[type].deserialize(detail.value).reason;
+  for (const { type_url: url, value } of rpc.lookupType('google.rpc.Status').decode(bytes).details) {
+    const type = url.split('/').pop();
+    if (type === 'google.rpc.ErrorInfo') found.reason = rpc.lookupType(type).decode(value).reason;
     if (type === 'google.rpc.RetryInfo') {
-      const { retry_delay: delay } = root[type].deserialize(detail.value);
+      const { retryDelay: delay } = rpc.lookupType(type).decode(value);
       found.wait = Number(delay?.seconds ?? 0) * 1000 + (delay?.nanos ?? 0) / 1e6;
     }
   }

@@ -88,7 +88,7 @@ TEST_P(KeysApiTest, AStreamEndsWithItsKey) {
     const v1::CreateKeyResponse made = Create(wanted);
     const auto dialog =
         Open("mailstead.store.v1.MessageService/DeliverMessage", {.role = 0, .key = made.secret()});
-    v1::DeliverMessageRequest piece;
+    v1::DeliverMessageStreamRequest piece;
     piece.mutable_envelope()->set_delivery_id(absl::StrCat("delivery-", reason));
     piece.mutable_envelope()->add_recipients()->set_address("ann@example.test");
     piece.set_content("Subject: half\r\n");
@@ -266,13 +266,13 @@ TEST_P(KeysApiTest, MailGoesWhereTheKeySees) {
   const std::string part = Create(wanted).secret();
   const std::string all = Create(Wanted("all", {v1::KEY_SCOPE_MAIL_DELIVER})).secret();
   const auto deliver = [&](const std::string& secret, const std::string& to) {
-    v1::DeliverMessageRequest piece;
+    v1::DeliverMessageStreamRequest piece;
     // Of each key for itself: ids of different keys never meet.
     piece.mutable_envelope()->set_delivery_id("delivery-of-the-test");
     piece.mutable_envelope()->add_recipients()->set_address(to);
     piece.set_content("Subject: x\r\n\r\nhello\r\n");
     piece.set_last(true);
-    return WithKey<v1::DeliverMessageResponse>(secret, "MessageService/DeliverMessage", piece);
+    return WithKey<v1::DeliverMessageResponse>(secret, "MessageService/DeliverMessageStream", piece);
   };
   EXPECT_EQ(ReasonOf(deliver(part, "bob@other.test").status()), kReasonRecipientUnknown);
   EXPECT_EQ(ReasonOf(deliver(part, "nobody@example.test").status()), kReasonRecipientUnknown);
@@ -288,13 +288,13 @@ TEST_P(KeysApiTest, MailGoesWhereTheKeySees) {
   const auto other = deliver(all, "bob@other.test");
   ASSERT_TRUE(other.ok()) << other.status();
   // To bring mail into mailboxes is not to send it to other hosts.
-  v1::DeliverMessageRequest elsewhere;
+  v1::DeliverMessageStreamRequest elsewhere;
   elsewhere.mutable_envelope()->set_delivery_id("delivery-to-elsewhere");
   elsewhere.mutable_envelope()->add_recipients()->set_address("x@elsewhere.invalid");
   elsewhere.set_content("Subject: x\r\n\r\nhello\r\n");
   elsewhere.set_last(true);
   EXPECT_EQ(
-      ReasonOf(WithKey<v1::DeliverMessageResponse>(all, "MessageService/DeliverMessage", elsewhere).status()),
+      ReasonOf(WithKey<v1::DeliverMessageResponse>(all, "MessageService/DeliverMessageStream", elsewhere).status()),
       kReasonRecipientRemote);
 }
 

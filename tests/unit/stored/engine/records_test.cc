@@ -527,7 +527,7 @@ TEST(Records, ChangesAreEncodedAsTheGrammarSays) {
   change.old_address = "a@d";
   EXPECT_EQ(Hex(Encode(change)), "0106060362406403614064");
   change = ChangeOf(ChangeKind::kSubmission);
-  change.submission = {"s", "r", SubmissionOutcome::Kind::kFailed, 550, "5.1.1", "no"};
+  change.submission = {"s", "r", SubmissionNews::Kind::kFailed, 550, "5.1.1", "no"};
   EXPECT_EQ(Hex(Encode(change)), "01060a0173017202a60405352e312e31026e6f");
   EXPECT_EQ(Hex(Encode(FeedBegin{300})), "01ac02");
   EXPECT_EQ(Hex(Encode(GoneAccount{"a@d", 300})), "0103614064ac02");
