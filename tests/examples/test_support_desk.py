@@ -85,7 +85,7 @@ class DeskCase:
     def answers(self, stack):
         """Those that the customer has got, parsed."""
         listed = stack.ctl.json("message", "list", CUSTOMER)["messages"]
-        texts = [stack.ctl.run("message", "fetch", CUSTOMER, message["summary"]["message_id"]) for message in listed]
+        texts = [stack.ctl.run("message", "fetch", CUSTOMER, message["message_id"]) for message in listed]
         return [email.message_from_bytes(text, policy=email.policy.default) for text in texts]
 
     def test_a_ticket_and_an_answer_for_each_message(self):
