@@ -206,6 +206,15 @@ Leavings FindLeavings(const Database::Use& use, std::string& problems) {
                              leavings.mailboxes.insert(AccountOfKey(key.substr(kDoomedPrefix.size())));
                              return true;
                            });
+  // Their runs stay when their messages are gone.
+  std::set<int64_t> told;
+  const char told_kind[] = {kToldDeletionKind};
+  const absl::string_view told_prefix(told_kind, 1);
+  read.Update(Scan(use, Family::kChange, told_prefix, PrefixEnd(told_prefix),
+                   [&](absl::string_view key, absl::string_view) -> absl::StatusOr<bool> {
+                     told.insert(DeletionOfToldKey(key));
+                     return true;
+                   }));
   // Deletions come before their runs.
   read.Update(Scan(use, Family::kReclaim, "", "",
                    [&](absl::string_view key, absl::string_view value) -> absl::StatusOr<bool> {
@@ -217,7 +226,10 @@ Leavings FindLeavings(const Database::Use& use, std::string& problems) {
                        Runs runs;
                        RETURN_IF_ERROR(Decode(value, runs));
                        const auto account = accounts.find(DeletionOfRunsKey(key));
-                       if (account == accounts.end()) return absl::DataLossError("runs of no deletion");
+                       if (account == accounts.end()) {
+                         if (told.contains(DeletionOfRunsKey(key))) return true;
+                         return absl::DataLossError("runs of no deletion");
+                       }
                        std::vector<MessageRun>& all = leavings.runs[account->second];
                        all.insert(all.end(), runs.runs.begin(), runs.runs.end());
                      } else {
