@@ -47,8 +47,8 @@ class Checker {
   std::vector<std::string> errors_;
 };
 
-// The first line of a file that holds a secret, without the line end and blanks in front of it. NotFound; InvalidArgument when empty.
-// The message names the file, never its content.
+// The first line of a file that holds a secret, without the line end and blanks in front of it. NotFound; InvalidArgument when
+// empty. The message names the file, never its content.
 absl::StatusOr<std::string> ReadSecretFile(const std::string& path);
 
 }  // namespace mailstead::config

@@ -234,8 +234,7 @@ std::vector<Command> SubmissionCommands() {
        "List mail that was submitted, newest first.",
        {{"ACCOUNT", true}},
        {{"state", "STATE",
-         "Only with a recipient that is scheduled, queued, in_flight, delivered, relayed, failed, "
-         "bounced, cancelled or refused."}},
+         "Only with a recipient in this state, as scheduled, queued, relayed, failed or bounced."}},
        "",
        "mailctl submission list ann@example.test --state failed",
        List},

@@ -111,7 +111,6 @@ class GrpcDoor::GrpcCall final : public RequestSource, public ResponseSink {
     } else if (method == nullptr) {
       status = absl::UnimplementedError(absl::StrCat("there is no method ", context_.method()));
     } else {
-      max_request_bytes_ = method->max_request_bytes;
       Identity identity(CredentialsOf(context_));
       CallFacts facts = FactsOf(context_);
       facts.admitted = [this] { EndInTime(); };
@@ -154,9 +153,6 @@ class GrpcDoor::GrpcCall final : public RequestSource, public ResponseSink {
     if (!ok) {
       no_more_requests_ = true;
       co_return false;
-    }
-    if (incoming_.Length() > std::max(door_.options_.max_request_bytes, max_request_bytes_)) {
-      co_return WithReason(absl::ResourceExhaustedError("the request is too large"), kReasonTooLarge);
     }
     if (incoming_.Length() > MaxRequestBytes()) {
       co_return WithReason(absl::ResourceExhaustedError("the request is too large"), kReasonTooLarge);
@@ -233,10 +229,8 @@ class GrpcDoor::GrpcCall final : public RequestSource, public ResponseSink {
   }
 
   size_t MaxRequestBytes() const {
-    const GrpcDoorOptions& options = door_.options_;
-    return call_->caller().roles != 0
-               ? options.max_request_bytes
-               : std::min(options.max_request_bytes, options.max_stranger_request_bytes);
+    const size_t most = std::max(door_.options_.max_request_bytes, call_->method().max_request_bytes);
+    return call_->caller().roles != 0 ? most : std::min(most, door_.options_.max_stranger_request_bytes);
   }
 
   grpc::WriteOptions OptionsFor(const grpc::ByteBuffer& response) const {
@@ -277,8 +271,6 @@ class GrpcDoor::GrpcCall final : public RequestSource, public ResponseSink {
   // While its method runs.
   ServedCall* call_ = nullptr;
   // Set at half-close, and when the method wants no more.
-  // Of the method; 0: no more than the door takes.
-  size_t max_request_bytes_ = 0;
   bool no_more_requests_ = false;
   // Set when the status goes to gRPC: nothing may be written any more.
   bool finishing_ = false;

@@ -320,7 +320,7 @@ TEST_F(SecretFileTest, IsTheFirstLine) {
   EXPECT_EQ(*Read("s3cret"), "s3cret");
   EXPECT_EQ(*Read("s3cret\n"), "s3cret");
   EXPECT_EQ(*Read("s3cret\r\nmore\n"), "s3cret");
-  EXPECT_EQ(*Read(" with spaces \n"), " with spaces ");
+  EXPECT_EQ(*Read(" with spaces \t\n"), " with spaces");
 }
 
 TEST_F(SecretFileTest, ErrorsNameTheFileAndNothingOfItsContent) {

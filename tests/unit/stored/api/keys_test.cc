@@ -87,7 +87,7 @@ TEST_P(KeysApiTest, AStreamEndsWithItsKey) {
         absl::ToUnixSeconds(clock_.Now() + absl::Hours(1)));
     const v1::CreateKeyResponse made = Create(wanted);
     const auto dialog =
-        Open("mailstead.store.v1.MessageService/DeliverMessage", {.role = 0, .key = made.secret()});
+        Open("mailstead.store.v1.MessageService/DeliverMessageStream", {.role = 0, .key = made.secret()});
     v1::DeliverMessageStreamRequest piece;
     piece.mutable_envelope()->set_delivery_id(absl::StrCat("delivery-", reason));
     piece.mutable_envelope()->add_recipients()->set_address("ann@example.test");
