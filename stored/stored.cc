@@ -151,7 +151,7 @@ ServerOptions ServerOptionsOf(const Flags& flags) {
   return options;
 }
 
-void LogListening(absl::string_view listener, const std::string& address) {
+void Announce(absl::string_view listener, const std::string& address) {
   const size_t colon = address.rfind(':');
   const bool is_path = absl::StartsWith(address, "unix:");
   int port = 0;
@@ -228,8 +228,8 @@ void Stored::Parts::Open() {
   AddMethods(*environment, methods);
   server = OrExit("listen", StoreServer::Start(ServerOptionsOf(flags), std::move(methods), admission,
                                                Clock::System(), loop));
-  LogListening("store", server->address());
-  if (!flags.tls_listen.empty()) LogListening("store_tls", server->tls_address());
+  Announce("store", server->address());
+  if (!flags.tls_listen.empty()) Announce("store_tls", server->tls_address());
   housekeeping.emplace(
       *engine, *core, loop, metrics, *registry, tokens, admission, *server,
       Housekeeping::Options{.receipt_age = flags.receipt_age,
