@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """A support desk on Mailstead: makes a ticket of each message in a mailbox, answers it and deletes it."""
 
-import email.message
+import email.header
+import email.mime.text
 import email.policy
 import hashlib
 import json
@@ -182,14 +183,14 @@ class Desk:
         if (not sender or fields.get("auto-submitted", "no") != "no" or "list-id" in fields
                 or fields.get("precedence") in ("bulk", "junk", "list")):
             return
-        content = email.message.EmailMessage(policy=email.policy.SMTP)
+        content = email.mime.text.MIMEText(f"We have got your message. Its number is {ticket[:8]}.\n", "plain", "utf-8",
+                                           policy=email.policy.compat32.clone(linesep="\r\n"))
         content["From"] = self.account
         content["To"] = sender
-        content["Subject"] = f"[{ticket[:8]}] {message.header.subject}"
+        content["Subject"] = email.header.Header(f"[{ticket[:8]}] {message.header.subject}", "utf-8")
         content["Auto-Submitted"] = "auto-replied"
         if message.header.header_message_id:
             content["In-Reply-To"] = content["References"] = f"<{message.header.header_message_id}>"
-        content.set_content(f"We have got your message. Its number is {ticket[:8]}.\n")
         envelope = message_pb2.Envelope(recipients=[message_pb2.EnvelopeRecipient(address=sender)])
         try:
             self.call(self.submissions.SubmitMessage, submission_pb2.SubmitMessageRequest(

@@ -268,7 +268,7 @@ TEST_P(WalkTest, EveryMethodOfTheTableIsWalked) {
         absl::StrContains(method->name, "/SetRoute") || absl::StrContains(method->name, "/Revoke") || absl::StrContains(method->name, "/Rotate") ||
         absl::StrContains(method->name, "/Activate") || absl::StrContains(method->name, "/SetSendingLimits") ||
         absl::StrContains(method->name, "/PauseSending") || absl::StrContains(method->name, "/ResumeSending") ||
-        absl::StrContains(method->name, "/BatchCreate") || absl::StrContains(method->name, "/DeliverMessage") ||
+        absl::StrContains(method->name, "/BatchCreate") || absl::StrContains(method->name, "/Reset") || absl::StrContains(method->name, "/DeliverMessage") ||
         absl::StrContains(method->name, "/SubmitMessage") || absl::EndsWith(method->name, "/CancelSubmission") ||
         absl::EndsWith(method->name, "/ChangeQueuedMessages") || absl::EndsWith(method->name, "/EndSession") || absl::EndsWith(method->name, "/ClearLockouts");
     EXPECT_EQ(method->audited, changes) << method->name;
