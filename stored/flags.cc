@@ -119,8 +119,9 @@ void CheckTogether(Flags& flags, config::Checker& check) {
   check.OneOf("engine", flags.engine, {"rocksdb"});
   check.Ok("listen", CheckListen(flags.listen));
   if (!flags.tls_listen.empty()) {
-    check.Ok("tls_listen", CheckListen(flags.tls_listen));
-    check.That(!flags.tls_cert_file.empty(), "tls_listen", "needs --tls_cert");
+    const absl::Status listen = CheckListen(flags.tls_listen);
+    check.Ok("tls_listen", listen);
+    check.That(!listen.ok() || !flags.tls_cert_file.empty(), "tls_listen", "needs --tls_cert");
   }
   check.That(!flags.operator_token_file.empty() || !flags.tls_client_ca_file.empty(), "operator_token_file",
              "is needed, or --tls_client_ca: else nobody may call");

@@ -239,7 +239,7 @@ class TransportTest(HabitsCase):
             "nothing listens there": self.nothing_listens,
             "the connection was lost": self.connection_lost,
             "the caller's own deadline": self.own_deadline,
-            "a request of more than 4 MiB": self.huge_request,
+            "a request of more than 6 MiB": self.huge_request,
             "an answer of more than the caller takes": self.large_answer,
             "metadata of more than 8 KiB": self.much_metadata,
         }
@@ -271,7 +271,7 @@ class TransportTest(HabitsCase):
         self.failed(code, lambda: list(self.operator.start("grpc.health.v1.Health/Watch", timeout=0.2)))
 
     def huge_request(self, code):
-        self.failed(code, lambda: self.operator.call("DirectoryService/GetDomain", name="x" * (5 * MEBIBYTE)))
+        self.failed(code, lambda: self.operator.call("DirectoryService/GetDomain", name="x" * (7 * MEBIBYTE)))
 
     def large_answer(self, code):
         client = StoreClient(self.stack.stored.address, self.stack.token("operator"),

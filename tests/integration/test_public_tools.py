@@ -71,9 +71,8 @@ class ToolsCase(SharedStackCase):
 def fill(stack, client):
     client.call("DirectoryService/CreateDomain", domain=dict(name="example.test"))
     client.call("DirectoryService/CreateAccount", account=dict(address="ann@example.test"))
-    client.call("MessageService/DeliverMessage",
-                dict(envelope=dict(delivery_id="tools-0123456789abcdef", recipients=[dict(address="ann@example.test")])),
-                dict(content=b"Subject: hello\r\n\r\nHello\r\n", last=True))
+    client.call("MessageService/DeliverMessage", content=b"Subject: hello\r\n\r\nHello\r\n",
+                envelope=dict(delivery_id="tools-0123456789abcdef", recipients=[dict(address="ann@example.test")]))
     client.close()
 
 
