@@ -24,7 +24,7 @@ SAYS = [
     (r"grpcurl .*/ListAccounts$", r'"address": "ann@example\.test"'),
     (r"grpc-health-probe ", r"status: SERVING"),
     (r"ghz ", r"\[OK\]\s+200 responses"),
-    (r"buf curl ", r'"messages":\s*\[\s*\{\s*"messageId":\s*"1"'),
+    (r"buf curl ", r'"messages":\s*\[\s*\{\s*"summary":\s*\{\s*"messageId":\s*"1"'),
 ]
 
 
