@@ -324,7 +324,8 @@ class FailureTest(ComposeCase):
 
 class ApiTest(ComposeCase):
     def test_a_service_of_another_project_takes_mail_in(self):
-        address = self.new_account()
+        address, asker = self.new_account(), "asker@example.test"
+        composition.add_account(asker, PASSWORD)
         with tempfile.TemporaryDirectory() as folder:
             # As examples/support-desk/compose.yml says.
             key = pathlib.Path(folder) / "desk.key"
@@ -346,10 +347,12 @@ class ApiTest(ComposeCase):
             self.addCleanup(compose, "down", "--volumes", "--timeout", "1")
             compose("up", "--detach", "--no-build")
             with smtp() as session:
-                session.deliver(SENDER, address, message("a question"))
+                session.deliver(asker, address, message("a question"))
             tickets = wait_until(lambda: compose("exec", "-T", "desk", "ls", "/tickets").split(), timeout=60, interval=0.5,
                                  what="a ticket")
             self.assertIn("a question", compose("exec", "-T", "desk", "cat", f"/tickets/{tickets[0]}/ticket.json"))
+            wait_until(lambda: json.loads(composition.mailctl("message", "list", asker, "--json"))["messages"], timeout=60,
+                       interval=0.5, what="an answer")
 
     def test_only_the_store_is_on_the_network_of_the_api(self):
         network = f"{composition.project}_api"
