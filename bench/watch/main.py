@@ -29,7 +29,7 @@ WIDE = 1000
 
 
 def request_of(feed, number, recipients):
-    request = feed.message.DeliverMessageRequest(content=MAIL, last=True)
+    request = feed.message.DeliverMessageRequest(content=MAIL)
     request.envelope.delivery_id = f"bench-of-watch-{number:010}"
     for recipient in recipients:
         request.envelope.recipients.add(address=recipient)
@@ -81,13 +81,13 @@ class Streams:
 
     async def deliver(self, channel, count):
         """RATE a second; when each was answered, by its delivery id."""
-        stub = channel.stream_unary(DELIVER, self.feed.message.DeliverMessageRequest.SerializeToString,
-                                    self.feed.message.DeliverMessageResponse.FromString)
+        stub = channel.unary_unary(DELIVER, self.feed.message.DeliverMessageRequest.SerializeToString,
+                                   self.feed.message.DeliverMessageResponse.FromString)
         answered = {}
 
         async def one(number):
             request = request_of(self.feed, number, [self.users[number % len(self.users)]])
-            await stub(iter([request]), timeout=60, metadata=self.feed.metadata)
+            await stub(request, timeout=60, metadata=self.feed.metadata)
             answered[request.envelope.delivery_id] = time.monotonic()
         begun = time.monotonic()
         tasks = []
@@ -101,13 +101,13 @@ class Streams:
 
 def catch_up(feed, users, count):
     """A consumer that was away: events a second, as bytes that nobody reads."""
-    deliver = feed.channel.stream_unary(DELIVER, feed.message.DeliverMessageRequest.SerializeToString,
-                                        feed.message.DeliverMessageResponse.FromString)
+    deliver = feed.channel.unary_unary(DELIVER, feed.message.DeliverMessageRequest.SerializeToString,
+                                       feed.message.DeliverMessageResponse.FromString)
     feed.call("WatchService/CreateConsumer",
               feed.watch.CreateConsumerRequest(name="away", filter=feed.watch.WatchFilter(all=True)),
               feed.watch.Consumer)
     for number in range(count // len(users)):
-        deliver(iter([request_of(feed, 10**9 + number, users)]), timeout=600, metadata=feed.metadata)
+        deliver(request_of(feed, 10**9 + number, users), timeout=600, metadata=feed.metadata)
     total = count // len(users) * len(users)
     # As the consumer would, but for the acknowledgements, which are few.
     request = feed.watch.WatchRequest(start="WATCH_START_OLDEST", heartbeat_interval={"seconds": 1})

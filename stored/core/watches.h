@@ -31,7 +31,6 @@ struct WatchOptions {
   size_t max_watched_accounts = 1'000'000;
   // What all streams hold of what they are about to send; while it is full none reads on.
   size_t max_bytes = size_t{64} << 20;
-  // A stream ends then, and goes on as a new one.
 };
 
 // Used on the executor's thread, but for Committed and Stop.
