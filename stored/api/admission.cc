@@ -68,11 +68,7 @@ absl::Status Admission::RefusalOf(const rpc::ServedCall& call) const {
   const bool for_keys = key != nullptr && (may & kAllScopes) != 0;
   if ((caller.roles & may) == 0 && for_keys) {
     for (const ScopeName& scope : kScopeNames) {
-      if ((may & scope.scope) == 0) continue;
-      return WithMetadata(
-          WithReason(absl::PermissionDeniedError(absl::StrCat("this key has not the scope ", scope.name)),
-                     kReasonScopeMissing),
-          "scope", scope.name);
+      if ((may & scope.scope) != 0) return ScopeMissing(scope.scope);
     }
   }
   if ((caller.roles & may) == 0) {

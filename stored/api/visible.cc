@@ -47,6 +47,11 @@ absl::Status CheckSeesAll(const rpc::Call& call, absl::string_view what) {
       kReasonKeyRestricted);
 }
 
+absl::Status CheckScope(const rpc::Call& call, Scope scope) {
+  if (KeyOf(call.caller()) == nullptr || (call.caller().roles & scope) != 0) return absl::OkStatus();
+  return ScopeMissing(scope);
+}
+
 bool SeesDomain(const rpc::Call& call, absl::string_view domain) { return SightOf(call).SeesDomain(domain); }
 
 bool SeesAccount(const rpc::Call& call, const engine::Account& account) {

@@ -12,6 +12,7 @@
 #include "common/mail/envelope.h"
 #include "common/rpc/server/method.h"
 #include "stored/api/environment.h"
+#include "stored/api/roles.h"
 #include "stored/engine/types.h"
 #include "stored/rules/sight.h"
 
@@ -30,6 +31,8 @@ Task<absl::StatusOr<bool>> SeesAccountOf(Environment& environment, const rpc::Ca
 bool SeesAll(const rpc::Call& call);
 // PermissionDenied with kReasonKeyRestricted, where it does not: `what` is about everything.
 absl::Status CheckSeesAll(const rpc::Call& call, absl::string_view what);
+// Whether the caller, if it is a key, has a scope beside that of its method: PermissionDenied with kReasonScopeMissing.
+absl::Status CheckScope(const rpc::Call& call, Scope scope);
 // By its name, normalized.
 bool SeesDomain(const rpc::Call& call, absl::string_view domain);
 bool SeesAccount(const rpc::Call& call, const engine::Account& account);

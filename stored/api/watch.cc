@@ -120,6 +120,8 @@ class Stream {
   Task<absl::Status> Run() {
     CO_RETURN_IF_ERROR(core_.watches.CheckRoom());
     CO_ASSIGN_OR_RETURN(view_, ViewOf(request_));
+    // What is in a message is read by those who may read messages, also here.
+    if (view_.view > v1::MESSAGE_VIEW_SUMMARY) CO_RETURN_IF_ERROR(CheckScope(call_, kMailRead));
     CO_ASSIGN_OR_RETURN(heartbeat_, DurationOf("heartbeat_interval", request_.has_heartbeat_interval(),
                                                request_.heartbeat_interval(), kDefaultHeartbeat, kMinHeartbeat,
                                                kMaxHeartbeat));

@@ -8,6 +8,7 @@
 #include "common/base/reason.h"
 #include "mailstead/store/v1/audit.pb.h"
 #include "mailstead/store/v1/key.pb.h"
+#include "mailstead/store/v1/watch.pb.h"
 #include "tests/unit/stored/api/api_fixture.h"
 
 namespace mailstead::stored {
@@ -76,6 +77,30 @@ TEST_P(KeysApiTest, AKeyLivesFromItsMakingToItsEnd) {
   EXPECT_TRUE(absl::IsUnauthenticated(refused)) << refused;
   EXPECT_EQ(ReasonOf(refused), kReasonKeyRevoked);
   EXPECT_EQ(ReasonOf(ListAs(made.secret().substr(0, 30))), kReasonKeyMalformed);
+}
+
+TEST_P(KeysApiTest, AWatchGivesContentToThoseWhoMayReadIt) {
+  AddAccount("ann@example.test");
+  const std::string watches = Create(Wanted("watches", {v1::KEY_SCOPE_MAIL_WATCH})).secret();
+  const std::string reads =
+      Create(Wanted("reads", {v1::KEY_SCOPE_MAIL_WATCH, v1::KEY_SCOPE_MAIL_READ})).secret();
+  const auto watch = [&](const std::string& secret, v1::MessageView view) {
+    v1::WatchRequest request;
+    request.mutable_filter()->set_all(true);
+    request.set_view(view);
+    const auto dialog = Open("mailstead.store.v1.WatchService/Watch", {.role = 0, .key = secret});
+    EXPECT_TRUE(dialog->Write(request, /*last=*/true));
+    v1::WatchResponse started;
+    if (!dialog->Read(started)) return ReasonOf(dialog->Finish());
+    dialog->Cancel();
+    return std::string();
+  };
+  for (const v1::MessageView view : {v1::MESSAGE_VIEW_HEADERS, v1::MESSAGE_VIEW_PARSED, v1::MESSAGE_VIEW_RAW}) {
+    EXPECT_EQ(watch(watches, view), kReasonScopeMissing) << view;
+    EXPECT_EQ(watch(reads, view), "") << view;
+  }
+  EXPECT_EQ(watch(watches, v1::MESSAGE_VIEW_UNSPECIFIED), "");
+  EXPECT_EQ(watch(watches, v1::MESSAGE_VIEW_SUMMARY), "");
 }
 
 TEST_P(KeysApiTest, AStreamEndsWithItsKey) {
