@@ -7,11 +7,11 @@ namespace mailstead::ctl {
 const std::vector<Command>& AllCommands() {
   static const std::vector<Command> commands = [] {
     std::vector<Command> all;
-    for (auto* part :
-         {DomainCommands, AccountCommands, AliasCommands, DkimCommands, RouteCommands, QueueCommands, SrsCommands,
-          KeyCommands, AuditCommands, MessageCommands, FetchCommands, DeliverCommands, SubmissionCommands, WatchCommands,
-          ConsumerCommands, ResolveCommands, SessionCommands, LockoutCommands, DoctorCommands, StatusCommands,
-          VerifyCommands, BackupCommands, ProgramCommands}) {
+    for (auto* part : {DomainCommands,  AccountCommands, AliasCommands,      DkimCommands,   RouteCommands,
+                       QueueCommands,   SrsCommands,     KeyCommands,        AuditCommands,  MessageCommands,
+                       FetchCommands,   DeliverCommands, SubmissionCommands, WatchCommands,  ConsumerCommands,
+                       ResolveCommands, SessionCommands, LockoutCommands,    DoctorCommands, StatusCommands,
+                       VerifyCommands,  BackupCommands,  ProgramCommands}) {
       for (Command& command : part()) all.push_back(command);
     }
     return all;

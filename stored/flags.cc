@@ -55,8 +55,10 @@ constexpr absl::Duration kSrsBounceTime = absl::Hours(7 * 24);
 
 absl::Status CheckSrsDomain(const std::string& domain) {
   const absl::StatusOr<std::string> name = CheckDomainName("srs_domain", domain);
-  if (!name.ok()) return absl::Status(name.status().code(), absl::StripPrefix(name.status().message(), "srs_domain: "));
-  if (name->size() > kMaxSrsDomainBytes) return absl::InvalidArgumentError("must have at most 189 characters");
+  if (!name.ok())
+    return absl::Status(name.status().code(), absl::StripPrefix(name.status().message(), "srs_domain: "));
+  if (name->size() > kMaxSrsDomainBytes)
+    return absl::InvalidArgumentError("must have at most 189 characters");
   return absl::OkStatus();
 }
 
@@ -113,7 +115,8 @@ void CheckTogether(Flags& flags, config::Checker& check) {
   if (!flags.srs_domain.empty() && CheckSrsDomain(flags.srs_domain).ok()) {
     check.That(!flags.secrets_key_file.empty(), "srs_domain", "needs --secrets_key_file, for its secrets");
     check.That(flags.srs_lifetime >= flags.queue_lifetime + kSrsBounceTime, "srs_lifetime",
-               "must be 168h more than --queue_lifetime at least, for what comes back to mail that was sent on late");
+               "must be 168h more than --queue_lifetime at least, for what comes back to mail that was sent "
+               "on late");
   }
   check.That(!flags.data_dir.empty(), "data_dir", "must not be empty");
   check.OneOf("engine", flags.engine, {"rocksdb"});
@@ -164,12 +167,14 @@ config::Options SendingRows(Flags& flags) {
            "most recipients at other hosts of one account in an hour, over all front-ends; 0: no limit"),
       Flag("account_daily_recipients", bounds.daily_recipients, kCount, "the same in a day"),
       Flag("pause_new_recipients", thresholds.new_recipients, kCount,
-           "an account that writes to so many in an hour whom it has never written to is paused, as its password may be "
+           "an account that writes to so many in an hour whom it has never written to is paused, as its "
+           "password may be "
            "stolen; 0: never"),
       Flag("pause_refusals", thresholds.refusals, kCount,
            "an account of which other hosts refuse so many recipients in a day is paused, where these are "
            "--pause_refusal_percent of all; 0: never"),
-      Flag("pause_refusal_percent", thresholds.refusal_percent, Between(int64_t{0}, int64_t{100}), "see --pause_refusals"),
+      Flag("pause_refusal_percent", thresholds.refusal_percent, Between(int64_t{0}, int64_t{100}),
+           "see --pause_refusals"),
   };
 }
 
@@ -183,7 +188,8 @@ config::Options OptionsOf(Flags& flags) {
            "folder, which must exist, for the backups that mailctl backup makes; empty: none"),
       Flag("listen", flags.listen, "address of the API, host:port or unix:/path"),
       Flag("tls_listen", flags.tls_listen,
-           "second address of the API, for callers on other hosts, host:port: TLS is spoken there, and plaintext at --listen; "
+           "second address of the API, for callers on other hosts, host:port: TLS is spoken there, and "
+           "plaintext at --listen; "
            "empty: none, and --tls_cert is for --listen"),
       Flag("address_file", flags.address_file,
            "file that gets the bound address, host:port, after the start; empty: none"),
@@ -195,11 +201,13 @@ config::Options OptionsOf(Flags& flags) {
       Flag("pop_token_file", flags.pop_token_file,
            "file with the token of pop3d; made when it is missing; empty: no such token"),
       Flag("relay_token_file", flags.relay_token_file,
-           "file with the token of what brings mail to other hosts; made when it is missing; empty: no such token"),
+           "file with the token of what brings mail to other hosts; made when it is missing; empty: no such "
+           "token"),
       Flag("operator_token_file", flags.operator_token_file,
            "file with the token of operators; made when it is missing; empty: no such token"),
       Flag("secrets_key_file", flags.secrets_key_file,
-           "file with the key that passwords of routes, keys of DKIM and secrets of SRS are sealed under; made when it is "
+           "file with the key that passwords of routes, keys of DKIM and secrets of SRS are sealed under; "
+           "made when it is "
            "missing; belongs outside the data folder and its backups; empty: there are none of these"),
       Flag("tls_cert", flags.tls_cert_file,
            "PEM file with the API's certificate chain, leaf first, read again when it changes; empty: no "
@@ -207,7 +215,8 @@ config::Options OptionsOf(Flags& flags) {
       Flag("tls_key", flags.tls_key_file, "PEM file with its key"),
       Flag("tls_client_ca", flags.tls_client_ca_file,
            "PEM file of the authority that signs callers' certificates, whose subject CN or DNS name is "
-           "smtp, pop, relay or operator, or one that an API key names; a caller without a certificate needs a token or "
+           "smtp, pop, relay or operator, or one that an API key names; a caller without a certificate needs "
+           "a token or "
            "key"),
 
       Flag("max_message_bytes", flags.max_message_bytes, Between(64 << 10, int64_t{4} << 30),
@@ -232,43 +241,52 @@ config::Options OptionsOf(Flags& flags) {
            "address that takes mail for the postmaster of domains without one; empty: a domain's first "
            "account"),
       Flag("srs_domain", flags.srs_domain, CheckSrsDomain,
-           "domain of the senders under which mail that aliases lead to other hosts goes out (SRS), and at which what comes "
+           "domain of the senders under which mail that aliases lead to other hosts goes out (SRS), and at "
+           "which what comes "
            "back for it is taken; its MX records lead here; empty: such mail keeps its sender"),
       // The stamp counts 1024 days.
       Flag("srs_lifetime", flags.srs_lifetime, Between(absl::Hours(24), absl::Hours(1000 * 24)),
            "how long after mail was sent on what comes back for it is taken"),
-      Flag("srs_hash_length", flags.srs_hash_length, Between(srs::kMinHashCharacters, srs::kMaxHashCharacters),
+      Flag("srs_hash_length", flags.srs_hash_length,
+           Between(srs::kMinHashCharacters, srs::kMaxHashCharacters),
            "characters of the signature in such a sender; what was signed with fewer is refused"),
       Flag("hostname", flags.hostname,
            "our name in notices to senders, which come from MAILER-DAEMON there; empty: the machine's"),
       Flag("retry_schedule", flags.retry_schedule_text,
-           "how long after its first, second, ... try mail for another host is tried again, comma separated; the last "
+           "how long after its first, second, ... try mail for another host is tried again, comma separated; "
+           "the last "
            "repeats"),
       Flag("delivery_sessions", flags.queue_policy.max_window, Between(1, kMaxSessions),
            "most sessions at a time with the hosts of a domain, of all relays together; domains with the "
            "same hosts share them"),
-      Flag("delivery_initial_sessions", flags.queue_policy.initial_window, Between(1, kMaxSessions),
-           "sessions at a time with hosts of which nothing is known yet; never more than --delivery_sessions"),
+      Flag(
+          "delivery_initial_sessions", flags.queue_policy.initial_window, Between(1, kMaxSessions),
+          "sessions at a time with hosts of which nothing is known yet; never more than --delivery_sessions"),
       Flag("delivery_rate", flags.delivery_rate_text,
            "most attempts to bring mail to the hosts of a domain, of all relays together, evenly spaced: a "
            "number a minute, as 100, or in a time, as 1000/1h; 0: no limit"),
       // RFC 5321 section 4.5.4.1: at least 4 to 5 days.
       Flag("queue_lifetime", flags.queue_lifetime, Between(absl::Seconds(1), absl::Hours(24 * 365)),
            "how long mail for another host is tried before it is returned to its sender"),
-      Flag("delay_notice_after", flags.delay_notice_after, Between(absl::ZeroDuration(), absl::Hours(24 * 365)),
+      Flag("delay_notice_after", flags.delay_notice_after,
+           Between(absl::ZeroDuration(), absl::Hours(24 * 365)),
            "how long mail waits before its sender is told that it does; 0s: never"),
 
       Flag("tls_report_contact", flags.tls_report_contact, CheckContact,
-           "address that reports on TLS (RFC 8460) to the domains that mail goes to come from, and where their receivers "
+           "address that reports on TLS (RFC 8460) to the domains that mail goes to come from, and where "
+           "their receivers "
            "may ask; empty: there are none"),
-      Flag("tls_report_organization", flags.tls_report_organization, "who the reports say they are from; empty: --hostname"),
+      Flag("tls_report_organization", flags.tls_report_organization,
+           "who the reports say they are from; empty: --hostname"),
       Flag("tls_report_period", flags.tls_report_period, Between(absl::Seconds(1), absl::Hours(7 * 24)),
-           "what one report is about, in whole stretches since 1970 in UTC; receivers expect a day; for tests"),
+           "what one report is about, in whole stretches since 1970 in UTC; receivers expect a day; for "
+           "tests"),
 
       Flag("audit_age", flags.audit.age, Between(absl::Hours(1), absl::Hours(24 * 3650)),
            "how long entries of the audit are kept in the store"),
       Flag("audit_entries", flags.audit.entries, Between(int64_t{100}, int64_t{100'000'000}),
-           "most entries of the audit that are kept: so many of changes of mail, so many of all other changes, and a tenth of "
+           "most entries of the audit that are kept: so many of changes of mail, so many of all other "
+           "changes, and a tenth of "
            "refusals; about 300 bytes each"),
 
       Flag("scram_iterations", flags.scram_iterations, Between(kMinScramIterations, kMaxScramIterations),

@@ -200,7 +200,8 @@ void Housekeeping::WatchCallers() {
 
 void Housekeeping::KeepUses() {
   const absl::Status kept = Wait(KeepKeys(core_, executor_));
-  if (kept.ok() != were_uses_kept_ && !kept.ok()) obs::LogWarning("keys_not_kept", {{"error", kept.ToString()}});
+  if (kept.ok() != were_uses_kept_ && !kept.ok())
+    obs::LogWarning("keys_not_kept", {{"error", kept.ToString()}});
   were_uses_kept_ = kept.ok();
 }
 

@@ -54,8 +54,9 @@ class Housekeeping {
   };
 
   // All that is given by reference outlives it.
-  Housekeeping(engine::Engine& engine, Core& core, Executor& executor, Metrics& metrics, prometheus::Registry& registry,
-               TokenFiles& tokens, Admission& admission, StoreServer& server, Options options);
+  Housekeeping(engine::Engine& engine, Core& core, Executor& executor, Metrics& metrics,
+               prometheus::Registry& registry, TokenFiles& tokens, Admission& admission, StoreServer& server,
+               Options options);
   // Stops the engine's upkeep, so that no sweep is waited for longer than one step of it.
   ~Housekeeping();
 

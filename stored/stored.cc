@@ -25,10 +25,10 @@
 #include "common/rpc/server/loop.h"
 #include "stored/api/admission.h"
 #include "stored/api/callers.h"
+#include "stored/api/dkim_journal.h"
 #include "stored/api/environment.h"
 #include "stored/api/methods.h"
 #include "stored/api/metrics.h"
-#include "stored/api/dkim_journal.h"
 #include "stored/api/queue_journal.h"
 #include "stored/api/secret_file.h"
 #include "stored/api/sending_journal.h"
@@ -93,10 +93,9 @@ std::string OwnSecret(const Flags& flags, absl::string_view name) {
 
 // All files with secrets that the store uses.
 std::vector<std::string> SecretFilesOf(const Flags& flags) {
-  std::vector<std::string> files = {PathOfOwn(flags, kDecoyKey), PathOfOwn(flags, kGrantKey),
-                                    flags.smtp_token_file,       flags.pop_token_file,
-                                    flags.relay_token_file,      flags.operator_token_file,
-                                    flags.secrets_key_file,      flags.tls_key_file};
+  std::vector<std::string> files = {
+      PathOfOwn(flags, kDecoyKey), PathOfOwn(flags, kGrantKey), flags.smtp_token_file,  flags.pop_token_file,
+      flags.relay_token_file,      flags.operator_token_file,   flags.secrets_key_file, flags.tls_key_file};
   std::erase(files, "");
   return files;
 }
@@ -113,8 +112,9 @@ CoreOptions CoreOptionsOf(const Flags& flags) {
   if (!flags.secrets_key_file.empty()) {
     options.secrets_key = OrExit("secrets_key_file", ReadOrMakeSecretFile(flags.secrets_key_file));
   }
-  options.tls_reports = {flags.tls_report_organization.empty() ? flags.hostname : flags.tls_report_organization,
-                         flags.tls_report_contact, flags.tls_report_period};
+  options.tls_reports = {
+      flags.tls_report_organization.empty() ? flags.hostname : flags.tls_report_organization,
+      flags.tls_report_contact, flags.tls_report_period};
   if (!flags.srs_domain.empty()) options.srs.domain = OrExit("srs_domain", NormalizeDomain(flags.srs_domain));
   options.sending = {flags.sending_bounds, flags.pause_thresholds};
   options.srs.lifetime = flags.srs_lifetime;
@@ -133,11 +133,10 @@ CoreOptions CoreOptionsOf(const Flags& flags) {
 }
 
 std::vector<TokenFile> TokenFilesOf(const Flags& flags) {
-  return {
-      {kSmtp, flags.smtp_token_file},
-      {kPop, flags.pop_token_file},
-      {kRelay, flags.relay_token_file},
-      {kOperator, flags.operator_token_file}};
+  return {{kSmtp, flags.smtp_token_file},
+          {kPop, flags.pop_token_file},
+          {kRelay, flags.relay_token_file},
+          {kOperator, flags.operator_token_file}};
 }
 
 ServerOptions ServerOptionsOf(const Flags& flags) {
@@ -156,9 +155,9 @@ void Announce(absl::string_view listener, const std::string& address) {
   const bool is_path = absl::StartsWith(address, "unix:");
   int port = 0;
   if (!is_path) CHECK(absl::SimpleAtoi(address.substr(colon + 1), &port));
-  obs::LogInfo("listening", {{"listener", listener},
-                             {"address", is_path ? address : address.substr(0, colon)},
-                             {"port", port}});
+  obs::LogInfo(
+      "listening",
+      {{"listener", listener}, {"address", is_path ? address : address.substr(0, colon)}, {"port", port}});
 }
 
 }  // namespace
@@ -230,13 +229,12 @@ void Stored::Parts::Open() {
                                                Clock::System(), loop));
   Announce("store", server->address());
   if (!flags.tls_listen.empty()) Announce("store_tls", server->tls_address());
-  housekeeping.emplace(
-      *engine, *core, loop, metrics, *registry, tokens, admission, *server,
-      Housekeeping::Options{.receipt_age = flags.receipt_age,
-                            .submission_age = flags.submission_age,
-                            .change_age = flags.change_age,
-                            .change_count = flags.change_count,
-                            .tls_cert_file = flags.tls_cert_file});
+  housekeeping.emplace(*engine, *core, loop, metrics, *registry, tokens, admission, *server,
+                       Housekeeping::Options{.receipt_age = flags.receipt_age,
+                                             .submission_age = flags.submission_age,
+                                             .change_age = flags.change_age,
+                                             .change_count = flags.change_count,
+                                             .tls_cert_file = flags.tls_cert_file});
   if (!flags.address_file.empty()) {
     OkOrExit("address_file",
              WriteFileAtOnce(flags.address_file, absl::StrCat(server->address(), "\n"), 0644));

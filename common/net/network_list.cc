@@ -87,7 +87,8 @@ bool NetworkList::Covers(const NetworkList& other) const {
            SamePrefix(outer.base.to_bytes(), inner.base.to_bytes(), outer.prefix_bits);
   };
   return std::all_of(other.networks_.begin(), other.networks_.end(), [&](const Network& inner) {
-    return std::any_of(networks_.begin(), networks_.end(), [&](const Network& outer) { return covers(outer, inner); });
+    return std::any_of(networks_.begin(), networks_.end(),
+                       [&](const Network& outer) { return covers(outer, inner); });
   });
 }
 

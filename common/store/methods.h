@@ -3,8 +3,8 @@
 
 #include "common/store/store_api.h"
 #include "mailstead/store/v1/admin.pb.h"
-#include "mailstead/store/v1/backup.pb.h"
 #include "mailstead/store/v1/audit.pb.h"
+#include "mailstead/store/v1/backup.pb.h"
 #include "mailstead/store/v1/directory.pb.h"
 #include "mailstead/store/v1/dkim.pb.h"
 #include "mailstead/store/v1/key.pb.h"
@@ -152,8 +152,8 @@ inline constexpr Method<v1::ListQueuedMessagesRequest, v1::ListQueuedMessagesRes
 inline constexpr Method<v1::GetQueuedMessageRequest, v1::QueuedMessage> kGetQueuedMessage{
     "mailstead.store.v1.QueueService/GetQueuedMessage"};
 // Several responses.
-inline constexpr Method<v1::ChangeQueuedMessagesRequest, v1::ChangeQueuedMessagesResponse> kChangeQueuedMessages{
-    "mailstead.store.v1.QueueService/ChangeQueuedMessages"};
+inline constexpr Method<v1::ChangeQueuedMessagesRequest, v1::ChangeQueuedMessagesResponse>
+    kChangeQueuedMessages{"mailstead.store.v1.QueueService/ChangeQueuedMessages"};
 inline constexpr Method<v1::ListDestinationsRequest, v1::ListDestinationsResponse> kListDestinations{
     "mailstead.store.v1.QueueService/ListDestinations"};
 inline constexpr Method<v1::GetQueueStatusRequest, v1::GetQueueStatusResponse> kGetQueueStatus{
@@ -161,7 +161,8 @@ inline constexpr Method<v1::GetQueueStatusRequest, v1::GetQueueStatusResponse> k
 
 // ---- SendingService
 
-inline constexpr Method<v1::GetSendingRequest, v1::Sending> kGetSending{"mailstead.store.v1.SendingService/GetSending"};
+inline constexpr Method<v1::GetSendingRequest, v1::Sending> kGetSending{
+    "mailstead.store.v1.SendingService/GetSending"};
 inline constexpr Method<v1::SetSendingLimitsRequest, v1::Sending> kSetSendingLimits{
     "mailstead.store.v1.SendingService/SetSendingLimits"};
 inline constexpr Method<v1::PauseSendingRequest, v1::Sending> kPauseSending{

@@ -111,12 +111,14 @@ std::vector<Command> FetchCommands() {
        "Its header; or its content as it was delivered, of which the SHA-256 is.", "whole|header|content"},
       {"part", "PART", "One part, such as 1.2: mailctl message show --parsed has them."},
       {"form", "decoded|text|encoded",
-       "The part without its transfer encoding, as UTF-8 in addition, or as it stands.", "decoded|text|encoded"},
+       "The part without its transfer encoding, as UTF-8 in addition, or as it stands.",
+       "decoded|text|encoded"},
   };
   constexpr absl::string_view details =
       "The bytes are those that POP3 gives: the fields that Mailstead put in front, then the message. The "
       "message stays\n"
-      "in the mailbox, and no lock is taken. mailctl message list shows the ids. A part comes without its transfer\n"
+      "in the mailbox, and no lock is taken. mailctl message list shows the ids. A part comes without its "
+      "transfer\n"
       "encoding: the file that was sent. Its name is the sender's; give one of your own with -o.";
   return {
       {"message",

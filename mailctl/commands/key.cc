@@ -365,7 +365,9 @@ constexpr absl::string_view kCreateDetails =
 }  // namespace
 
 std::vector<Command> KeyCommands() {
-  const Option out = {"out", "FILE", "Write the secret to this file, mode 0600, and print it nowhere; -: print nothing else."};
+  const Option out = {
+      "out", "FILE",
+      "Write the secret to this file, mode 0600, and print it nowhere; -: print nothing else."};
   return {
       {"key",
        "create",

@@ -10,8 +10,8 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
-#include "mailctl/client.h"
 #include "common/text/utf8.h"
+#include "mailctl/client.h"
 #include "mailctl/commands/commands.h"
 #include "mailctl/commands/message_filter.h"
 #include "mailctl/exit_code.h"
@@ -38,7 +38,9 @@ std::string ReversePath(const v1::MessageSummary& message) {
   return absl::StrCat("<", message.reverse_path(), ">");
 }
 
-std::string Recipients(const v1::MessageSummary& message) { return absl::StrJoin(message.recipients(), ", "); }
+std::string Recipients(const v1::MessageSummary& message) {
+  return absl::StrJoin(message.recipients(), ", ");
+}
 
 std::string AddressText(const v1::MailAddress& address) {
   if (address.address().empty()) {
@@ -132,12 +134,14 @@ void PrintParsed(Output& output, const v1::Message& message) {
   output.Raw(absl::StrCat(fields.Text(), "\n"));
   Table table({{"PART"}, {"TYPE"}, {"ENCODING"}, {"SIZE", true}, {"FILE"}, {"DEFECTS"}});
   for (const v1::Part& part : message.parsed().parts()) {
-    table.Row({part.part_id(), part.media_type(), part.transfer_encoding(), FormatBytes(part.decoded_size_bytes()),
-               Short(part.file_name()), absl::StrJoin(part.defects(), " ")});
+    table.Row({part.part_id(), part.media_type(), part.transfer_encoding(),
+               FormatBytes(part.decoded_size_bytes()), Short(part.file_name()),
+               absl::StrJoin(part.defects(), " ")});
   }
   output.Raw(table.Text());
-  const std::string& shown = message.parsed().plain_text_part_id().empty() ? message.parsed().html_text_part_id()
-                                                                           : message.parsed().plain_text_part_id();
+  const std::string& shown = message.parsed().plain_text_part_id().empty()
+                                 ? message.parsed().html_text_part_id()
+                                 : message.parsed().plain_text_part_id();
   for (const v1::Part& part : message.parsed().parts()) {
     if (shown.empty() || part.part_id() != shown) continue;
     output.Raw("\n");
@@ -212,8 +216,7 @@ absl::Status Remove(const Arguments& arguments, Context& context) {
     request.set_account(arguments.positional(0));
     for (size_t i = first; i < std::min(ids.size(), first + kDeleteAtOnce); ++i)
       request.add_message_ids(ids[i]);
-    ASSIGN_OR_RETURN(const v1::DeleteMessagesResponse response,
-                     store->Call(store::kDeleteMessages, request));
+    ASSIGN_OR_RETURN(const v1::DeleteMessagesResponse response, store->Call(store::kDeleteMessages, request));
     total.set_deleted_count(total.deleted_count() + response.deleted_count());
     // With --all they were there a moment ago, and somebody else has deleted them.
     if (has_ids) total.mutable_missing_message_ids()->MergeFrom(response.missing_message_ids());
@@ -244,7 +247,8 @@ std::vector<Command> MessageCommands() {
        "Show what is known of a message, and its header.",
        {{"ADDRESS"}, {"ID"}},
        {{"parsed", "", "Show its fields decoded, its parts, and its text."}},
-       "With --json and without --parsed the header is left out; mailctl message fetch gives the whole message.",
+       "With --json and without --parsed the header is left out; mailctl message fetch gives the whole "
+       "message.",
        "mailctl message show demo@example.test 17",
        Show},
       {"message",

@@ -67,7 +67,8 @@ std::string SubmissionText(const v1::SubmissionEvent& event) {
 }
 
 std::string DeliveredText(const v1::WatchDelivered& delivered) {
-  if (!delivered.has_message()) return absl::StrCat("delivered ", delivered.message_id(), ", which is gone already");
+  if (!delivered.has_message())
+    return absl::StrCat("delivered ", delivered.message_id(), ", which is gone already");
   const v1::MessageSummary& message = delivered.message().summary();
   const std::string from = message.reverse_path().empty() ? "<>" : message.reverse_path();
   return absl::StrCat("delivered ", delivered.message_id(), " from ", from, ", ",
@@ -95,7 +96,8 @@ void Show(Output& output, const v1::WatchEvent& event) {
   if (output.json()) {
     output.Raw(absl::StrCat(JsonOf(event), "\n"));
   } else if (const std::string text = Text(event); !text.empty()) {
-    output.Line(absl::StrCat(FormatTime(event.time()), " ", Printable(event.address()), " ", Printable(text)));
+    output.Line(
+        absl::StrCat(FormatTime(event.time()), " ", Printable(event.address()), " ", Printable(text)));
   } else if (event.has_started()) {
     output.Line(absl::StrCat("from cursor ", absl::WebSafeBase64Escape(event.cursor())));
   }
@@ -109,7 +111,8 @@ absl::Status ReadFrom(const Arguments& arguments, v1::WatchStart& start, std::st
     start = from == "now" ? v1::WATCH_START_NOW : v1::WATCH_START_OLDEST;
     return absl::OkStatus();
   }
-  if (absl::WebSafeBase64Unescape(from, &cursor) || absl::Base64Unescape(from, &cursor)) return absl::OkStatus();
+  if (absl::WebSafeBase64Unescape(from, &cursor) || absl::Base64Unescape(from, &cursor))
+    return absl::OkStatus();
   return UsageError(absl::StrCat("--from=", from, ": must be now, start or a cursor"));
 }
 
@@ -118,7 +121,8 @@ absl::StatusOr<v1::WatchFilter> FilterOf(const Arguments& arguments) {
   for (const std::string& account : arguments.GetAll("account")) filter.add_accounts(account);
   filter.set_domain(arguments.Get("domain"));
   filter.set_all(arguments.Has("all"));
-  const int named = (filter.accounts().empty() ? 0 : 1) + (filter.domain().empty() ? 0 : 1) + (filter.all() ? 1 : 0);
+  const int named =
+      (filter.accounts().empty() ? 0 : 1) + (filter.domain().empty() ? 0 : 1) + (filter.all() ? 1 : 0);
   if (named != 1) return UsageError("exactly one of --account, --domain and --all must be given");
   return filter;
 }
@@ -235,7 +239,8 @@ absl::Status Reset(const Arguments& arguments, Context& context) {
   request.set_start(start);
   ASSIGN_OR_RETURN(Client * store, context.Store());
   ASSIGN_OR_RETURN(const v1::Consumer consumer, store->Call(store::kResetConsumer, request));
-  context.output().Result(consumer, absl::StrCat("consumer ", consumer.name(), " reset: ", LagText(consumer), " behind"));
+  context.output().Result(
+      consumer, absl::StrCat("consumer ", consumer.name(), " reset: ", LagText(consumer), " behind"));
   return absl::OkStatus();
 }
 
@@ -248,7 +253,8 @@ std::vector<Command> WatchCommands() {
        "Show what happens to mailboxes and accounts, as it happens.",
        {},
        FilterOptions(),
-       "Runs until Ctrl-C, a day at most. With --json each event is a line of its own, heartbeats included; its\n"
+       "Runs until Ctrl-C, a day at most. With --json each event is a line of its own, heartbeats included; "
+       "its\n"
        "cursor, given to --from, goes on behind it.",
        "mailctl watch --all\n"
        "mailctl watch --account help@example.test --from start --json",
@@ -263,11 +269,19 @@ std::vector<Command> ConsumerCommands() {
        "Keep a place in the change feed for the workers of a program.",
        {{"NAME"}},
        FilterOptions(),
-       "Of the workers that watch as it one is active at a time. It holds nothing back: what is older than stored\n"
+       "Of the workers that watch as it one is active at a time. It holds nothing back: what is older than "
+       "stored\n"
        "--change_age goes, acknowledged or not.",
        "mailctl consumer create desk --account help@example.test",
        Create},
-      {"consumer", "list", "List consumers, and how far behind they are.", {}, {}, "", "mailctl consumer list", List},
+      {"consumer",
+       "list",
+       "List consumers, and how far behind they are.",
+       {},
+       {},
+       "",
+       "mailctl consumer list",
+       List},
       {"consumer",
        "show",
        "Show a consumer.",
@@ -276,7 +290,13 @@ std::vector<Command> ConsumerCommands() {
        "BEHIND counts all changes of the store, those included that are not for it.",
        "mailctl consumer show desk",
        ShowOne},
-      {"consumer", "remove", "Remove a consumer, and end its streams.", {{"NAME"}}, {}, "", "mailctl consumer remove desk",
+      {"consumer",
+       "remove",
+       "Remove a consumer, and end its streams.",
+       {{"NAME"}},
+       {},
+       "",
+       "mailctl consumer remove desk",
        Remove},
       {"consumer",
        "reset",

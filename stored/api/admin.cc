@@ -82,8 +82,9 @@ size_t SizeOf(const engine::LockInfo& lock) {
 }
 
 // Of those that hold a maildrop, the ones that the caller sees: all are looked at until there are enough.
-Task<absl::StatusOr<std::vector<engine::LockInfo>>> ListSeenLocks(Environment& environment, const rpc::Call& call,
-                                                                  AccountId behind, size_t limit) {
+Task<absl::StatusOr<std::vector<engine::LockInfo>>> ListSeenLocks(Environment& environment,
+                                                                  const rpc::Call& call, AccountId behind,
+                                                                  size_t limit) {
   std::vector<engine::LockInfo> seen;
   while (true) {
     CO_RETURN_IF_ERROR(call.StillWanted());
@@ -100,7 +101,8 @@ Task<absl::StatusOr<std::vector<engine::LockInfo>>> ListSeenLocks(Environment& e
 }
 
 // Those that hold a maildrop, behind the page before.
-Task<absl::StatusOr<Gathered<engine::LockInfo>>> GatherSessions(Environment& environment, const rpc::Call& call,
+Task<absl::StatusOr<Gathered<engine::LockInfo>>> GatherSessions(Environment& environment,
+                                                                const rpc::Call& call,
                                                                 const v1::ListSessionsRequest& request) {
   CO_ASSIGN_OR_RETURN(PageStart start, ReadPage(kSessionsListing, request.page_size(), request.page_token()));
   AccountId after;
@@ -147,7 +149,8 @@ Task<absl::Status> VerifyMessages(Environment& environment, rpc::Call& call,
                                   rpc::Writer<v1::VerifyMessagesResponse>& findings) {
   AccountId account;
   if (!request.account().empty()) {
-    CO_ASSIGN_OR_RETURN(const engine::Account found, co_await FindAccount(environment, call, request.account()));
+    CO_ASSIGN_OR_RETURN(const engine::Account found,
+                        co_await FindAccount(environment, call, request.account()));
     account = found.id;
   } else {
     CO_RETURN_IF_ERROR(CheckSeesAll(call, "messages of all accounts"));
@@ -161,8 +164,8 @@ Task<absl::Status> VerifyMessages(Environment& environment, rpc::Call& call,
   co_return co_await findings.WriteLast(last);
 }
 
-Task<absl::Status> ListSessions(Environment& environment, rpc::Call& call, const v1::ListSessionsRequest& request,
-                                v1::ListSessionsResponse& response) {
+Task<absl::Status> ListSessions(Environment& environment, rpc::Call& call,
+                                const v1::ListSessionsRequest& request, v1::ListSessionsResponse& response) {
   absl::StatusOr<Gathered<engine::LockInfo>> page;
   if (request.account().empty()) {
     page = co_await GatherSessions(environment, call, request);

@@ -50,7 +50,8 @@ void Audit::Ended(const rpc::ServedCall& call, const absl::Status& status) {
                          {"action", call.method().name},
                          {"target", call.target()},
                          {"result", Result(status)},
-                         {"session", call.session_id()}, {"trace", call.trace_id()}});
+                         {"session", call.session_id()},
+                         {"trace", call.trace_id()}});
 }
 
 void Audit::Refused(const rpc::ServedCall& call, const absl::Status& status) {

@@ -28,7 +28,8 @@ constexpr size_t kMaxLoggedMechanismBytes = 20;
 void LogLogin(Environment& environment, const rpc::Call& call, const AuthExchange& exchange,
               LoginResult result) {
   environment.counter.CountLogin(result);
-  obs::LogInfo("login", {{"session", call.session_id()}, {"trace", call.trace_id()},
+  obs::LogInfo("login", {{"session", call.session_id()},
+                         {"trace", call.trace_id()},
                          {"result", NameOf(result)},
                          {"account", exchange.claimed_account()},
                          {"client", exchange.start().client_address},
@@ -37,7 +38,8 @@ void LogLogin(Environment& environment, const rpc::Call& call, const AuthExchang
 }
 
 void LogLoginFailure(const rpc::Call& call, const AuthExchange& exchange, const absl::Status& status) {
-  obs::LogWarning("login_failed", {{"session", call.session_id()}, {"trace", call.trace_id()},
+  obs::LogWarning("login_failed", {{"session", call.session_id()},
+                                   {"trace", call.trace_id()},
                                    {"account", exchange.claimed_account()},
                                    {"error", status.ToString()}});
 }

@@ -50,8 +50,8 @@ Task<absl::Status> ResolveRecipient(Environment& environment, rpc::Call&,
 Task<absl::Status> Deliver(Environment& environment, rpc::Call& call, rpc::Reader<v1::DeliverRequest>& pieces,
                            v1::DeliverResponse& response) {
   PieceStream<v1::DeliverRequest, Piece> stream(call, pieces, PieceOf);
-  CO_ASSIGN_OR_RETURN(const Taken taken,
-                      co_await Receive(environment, call, stream, kScope, Promise::kGiven, Relay::kWithLogin));
+  CO_ASSIGN_OR_RETURN(const Taken taken, co_await Receive(environment, call, stream, kScope, Promise::kGiven,
+                                                          Relay::kWithLogin));
   response.set_outcome(OutcomeOf(taken.receipt));
   ToProto(taken.receipt.deliver_time, *response.mutable_deliver_time());
   co_return absl::OkStatus();
@@ -67,7 +67,9 @@ Task<absl::Status> SettleDelivery(Environment& environment, rpc::Call& call,
     response.set_outcome(v1::SettleDeliveryResponse::OUTCOME_STORED);
     ToProto(settlement.receipt->deliver_time, *response.mutable_deliver_time());
   } else {
-    obs::LogInfo("delivery_voided", {{"session", call.session_id()}, {"trace", call.trace_id()}, {"delivery", request.delivery_id()}});
+    obs::LogInfo(
+        "delivery_voided",
+        {{"session", call.session_id()}, {"trace", call.trace_id()}, {"delivery", request.delivery_id()}});
     response.set_outcome(v1::SettleDeliveryResponse::OUTCOME_VOID);
   }
   co_return absl::OkStatus();

@@ -54,12 +54,12 @@ Task<absl::Status> CreateDkimKey(Environment& environment, rpc::Call& call,
   co_return absl::OkStatus();
 }
 
-Task<absl::Status> ListDkimKeys(Environment& environment, rpc::Call& call, const v1::ListDkimKeysRequest& request,
-                                v1::ListDkimKeysResponse& response) {
+Task<absl::Status> ListDkimKeys(Environment& environment, rpc::Call& call,
+                                const v1::ListDkimKeysRequest& request, v1::ListDkimKeysResponse& response) {
   PageRequest page_request{request.page_size(), request.page_token()};
-  CO_ASSIGN_OR_RETURN(const Page<engine::DkimDomain> page,
-                      co_await environment.core.dkim_keys.List(request.domain(), std::move(page_request),
-                                                                SightOf(call)));
+  CO_ASSIGN_OR_RETURN(
+      const Page<engine::DkimDomain> page,
+      co_await environment.core.dkim_keys.List(request.domain(), std::move(page_request), SightOf(call)));
   for (const engine::DkimDomain& domain : page.items) {
     for (const engine::DkimKey& key : domain.keys) Give(environment, domain.name, key, *response.add_keys());
   }

@@ -33,7 +33,8 @@ inline absl::Status ScopeMissing(Scope scope) {
     if (each.scope == scope) name = each.name;
   }
   return WithMetadata(
-      WithReason(absl::PermissionDeniedError(absl::StrCat("this key has not the scope ", name)), kReasonScopeMissing),
+      WithReason(absl::PermissionDeniedError(absl::StrCat("this key has not the scope ", name)),
+                 kReasonScopeMissing),
       "scope", name);
 }
 

@@ -51,12 +51,14 @@ absl::StatusOr<size_t> PageSizeOf(const v1::ListMaildropRequest& request) {
 
 void LogOpen(const rpc::Call& call, AccountId account, const absl::StatusOr<engine::OpenedMaildrop>& opened) {
   if (!opened.ok()) {
-    obs::LogInfo(
-        "maildrop_refused",
-        {{"session", call.session_id()}, {"trace", call.trace_id()}, {"mailbox", account.value}, {"error", opened.status().ToString()}});
+    obs::LogInfo("maildrop_refused", {{"session", call.session_id()},
+                                      {"trace", call.trace_id()},
+                                      {"mailbox", account.value},
+                                      {"error", opened.status().ToString()}});
     return;
   }
-  obs::LogInfo("maildrop_opened", {{"session", call.session_id()}, {"trace", call.trace_id()},
+  obs::LogInfo("maildrop_opened", {{"session", call.session_id()},
+                                   {"trace", call.trace_id()},
                                    {"mailbox", account.value},
                                    {"token", opened->token.value},
                                    {"messages", opened->entries.size()},
@@ -75,7 +77,8 @@ void LogCommit(Environment& environment, const rpc::Call& call, AccountId accoun
                const v1::CommitMaildropRequest& request,
                const absl::StatusOr<engine::CommittedMaildrop>& committed) {
   if (!committed.ok()) {
-    obs::LogWarning("maildrop_commit_refused", {{"session", call.session_id()}, {"trace", call.trace_id()},
+    obs::LogWarning("maildrop_commit_refused", {{"session", call.session_id()},
+                                                {"trace", call.trace_id()},
                                                 {"mailbox", account.value},
                                                 {"token", token.value},
                                                 {"error", committed.status().ToString()}});
@@ -83,7 +86,8 @@ void LogCommit(Environment& environment, const rpc::Call& call, AccountId accoun
   }
   environment.counter.CountCommit(committed->deleted_count);
   obs::LogInfo("maildrop_committed",
-               {{"session", call.session_id()}, {"trace", call.trace_id()},
+               {{"session", call.session_id()},
+                {"trace", call.trace_id()},
                 {"mailbox", account.value},
                 {"token", token.value},
                 {"deleted", committed->deleted_count},

@@ -62,18 +62,20 @@ std::string FirstRecipients(const Envelope& envelope) {
 void LogTaken(Environment& environment, const rpc::Call& call, const Intake& intake,
               const std::string& client_address, const Taken& taken) {
   environment.counter.CountDelivery(taken.mailbox_count, intake.size_bytes(), taken.receipt.already_stored);
-  obs::LogInfo("delivered", {{"session", call.session_id()}, {"trace", call.trace_id()},
-                             {"delivery", intake.envelope().delivery_id},
-                             {"from", ShownReversePath(intake.envelope())},
-                             {"to", FirstRecipients(intake.envelope())},
-                             {"recipients", intake.envelope().recipients.size()},
-                             {"mailboxes", taken.mailbox_count},
-                             {"queued", taken.queued_count},
-                             {"bytes", intake.size_bytes()},
-                             {"already_stored", taken.receipt.already_stored},
-                             {"caller", call.caller().name},
-                             {"client", client_address},
-                             {"duration_ms", obs::Milliseconds(environment.core.clock.Now() - call.began())}});
+  obs::LogInfo("delivered",
+               {{"session", call.session_id()},
+                {"trace", call.trace_id()},
+                {"delivery", intake.envelope().delivery_id},
+                {"from", ShownReversePath(intake.envelope())},
+                {"to", FirstRecipients(intake.envelope())},
+                {"recipients", intake.envelope().recipients.size()},
+                {"mailboxes", taken.mailbox_count},
+                {"queued", taken.queued_count},
+                {"bytes", intake.size_bytes()},
+                {"already_stored", taken.receipt.already_stored},
+                {"caller", call.caller().name},
+                {"client", client_address},
+                {"duration_ms", obs::Milliseconds(environment.core.clock.Now() - call.began())}});
   if (!taken.notice_dropped.ok()) {
     environment.counter.CountDroppedNotice();
     obs::LogWarning("notice_dropped", {{"delivery", intake.envelope().delivery_id},
@@ -87,17 +89,18 @@ void LogTaken(Environment& environment, const rpc::Call& call, const Intake& int
   for (const Taken::PassedOverBy& by : taken.passed_over) {
     const PassedOver& targets = by.targets;
     environment.counter.CountPassedOver(targets.unknown_count, targets.disabled_count);
-    obs::LogWarning("passed_over",
-                    {{"session", call.session_id()}, {"trace", call.trace_id()},
-                     {"delivery", intake.envelope().delivery_id},
-                     {"recipient", by.recipient},
-                     {"count", targets.unknown_count + targets.disabled_count},
-                     {"targets", absl::StrJoin(targets.named, ", ")}});
+    obs::LogWarning("passed_over", {{"session", call.session_id()},
+                                    {"trace", call.trace_id()},
+                                    {"delivery", intake.envelope().delivery_id},
+                                    {"recipient", by.recipient},
+                                    {"count", targets.unknown_count + targets.disabled_count},
+                                    {"targets", absl::StrJoin(targets.named, ", ")}});
   }
 }
 
 void LogNotTaken(const rpc::Call& call, const Intake& intake, const absl::Status& status) {
-  obs::LogInfo("delivery_refused", {{"session", call.session_id()}, {"trace", call.trace_id()},
+  obs::LogInfo("delivery_refused", {{"session", call.session_id()},
+                                    {"trace", call.trace_id()},
                                     {"delivery", intake.envelope().delivery_id},
                                     {"from", ShownReversePath(intake.envelope())},
                                     {"to", FirstRecipients(intake.envelope())},

@@ -28,8 +28,8 @@
 #include "stored/api/submission.h"
 #include "stored/api/tls.h"
 #include "stored/api/tls_reports.h"
-#include "stored/core/limits.h"
 #include "stored/api/watch.h"
+#include "stored/core/limits.h"
 
 namespace mailstead::stored {
 namespace {
@@ -83,8 +83,9 @@ void AddMethods(Environment& environment, rpc::MethodTable& table) {
   // `name` is Service/Method of mailstead.store.v1, for operators, and for applications whose key has the scope.
   const auto store = [&](absl::string_view name, Scope scope, unsigned traits, size_t cost_bytes,
                          auto function) {
-    table.Add(rpc::Bind(Row(absl::StrCat("mailstead.store.v1.", name), unsigned{kOperator} | scope, cost_bytes, traits),
-                        environment, function));
+    table.Add(rpc::Bind(
+        Row(absl::StrCat("mailstead.store.v1.", name), unsigned{kOperator} | scope, cost_bytes, traits),
+        environment, function));
   };
   // The same, with a whole message in its request.
   const auto with_message = [&](absl::string_view name, Scope scope, unsigned traits, auto function) {
@@ -96,9 +97,9 @@ void AddMethods(Environment& environment, rpc::MethodTable& table) {
   // The same, of what is about the whole store: not for keys of some mailboxes or domains.
   const auto whole = [&](absl::string_view name, Scope scope, unsigned traits, size_t cost_bytes,
                          auto function) {
-    table.Add(rpc::Bind(
-        Row(absl::StrCat("mailstead.store.v1.", name), unsigned{kOperator} | scope | kWholeStore, cost_bytes, traits),
-        environment, function));
+    table.Add(rpc::Bind(Row(absl::StrCat("mailstead.store.v1.", name),
+                            unsigned{kOperator} | scope | kWholeStore, cost_bytes, traits),
+                        environment, function));
   };
   // Service/Method of mailstead.frontend.v1.
   const auto frontend = [&](absl::string_view name, unsigned roles, unsigned traits, size_t cost_bytes,

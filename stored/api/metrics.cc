@@ -126,7 +126,8 @@ struct Metrics::Impl {
                          .Help("Sizes of messages stored")
                          .Register(registry)
                          .Add({}, kBytes)),
-        feed_changes(MakeGauge(registry, "mailstead_store_feed_changes", "Changes that the change feed keeps")),
+        feed_changes(
+            MakeGauge(registry, "mailstead_store_feed_changes", "Changes that the change feed keeps")),
         watch_streams(MakeGauge(registry, "mailstead_store_watch_streams", "Streams of Watch that are open")),
         consumer_lag(prometheus::BuildGauge()
                          .Name("mailstead_store_consumer_lag_changes")
@@ -190,14 +191,17 @@ struct Metrics::Impl {
                           .Name("mailstead_store_dkim_messages_total")
                           .Help("Messages that were to be signed, by what came of it")
                           .Register(registry)),
-        queue_messages(MakeGauge(registry, "mailstead_store_queue_messages", "Messages in the queue for other hosts")),
+        queue_messages(
+            MakeGauge(registry, "mailstead_store_queue_messages", "Messages in the queue for other hosts")),
         queue_recipients(MakeGauge(registry, "mailstead_store_queue_recipients", "Their recipients")),
-        queue_in_flight(
-            MakeGauge(registry, "mailstead_store_queue_in_flight", "Recipients in the queue that a front-end is at")),
-        queue_held(MakeGauge(registry, "mailstead_store_queue_held", "Recipients in the queue that an operator holds")),
+        queue_in_flight(MakeGauge(registry, "mailstead_store_queue_in_flight",
+                                  "Recipients in the queue that a front-end is at")),
+        queue_held(MakeGauge(registry, "mailstead_store_queue_held",
+                             "Recipients in the queue that an operator holds")),
         queue_oldest_seconds(MakeGauge(registry, "mailstead_store_queue_oldest_seconds",
                                        "How long the oldest message in the queue has waited")),
-        queue_relays(MakeGauge(registry, "mailstead_store_queue_relays", "Front-ends that work the queue off")) {
+        queue_relays(
+            MakeGauge(registry, "mailstead_store_queue_relays", "Front-ends that work the queue off")) {
     // So that a rate is 0 before it first happens, not absent.
     for (int result = 0; result <= static_cast<int>(kLastLoginResult); ++result)
       LoginCounter(static_cast<LoginResult>(result));

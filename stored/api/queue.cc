@@ -30,11 +30,13 @@ constexpr size_t kLookedAt = 1000;
 // A message of the queue is listed by its number: the filter is a part of the listing's name, so that a page of one filter
 // does not go on with another.
 std::string ListingOf(const v1::QueueFilter& filter) {
-  return absl::StrCat("queue/", filter.queue_id(), "/", filter.sender(), "/", filter.recipient(), "/", filter.destination());
+  return absl::StrCat("queue/", filter.queue_id(), "/", filter.sender(), "/", filter.recipient(), "/",
+                      filter.destination());
 }
 
 size_t SizeOf(const engine::QueuedMessage& message) {
-  size_t size = sizeof(message) + message.envelope.reverse_path.size() + message.envelope.dsn_envelope_id.size();
+  size_t size =
+      sizeof(message) + message.envelope.reverse_path.size() + message.envelope.dsn_envelope_id.size();
   for (const engine::QueuedRecipient& recipient : message.recipients) {
     size += sizeof(recipient) + 2 * recipient.address.size() + recipient.original_recipient.size() +
             recipient.last_reply.text.size() + recipient.last_reply.host.size();
@@ -46,7 +48,9 @@ size_t SizeOf(const engine::QueueDestination& destination) {
   return sizeof(destination) + destination.name.size() + destination.site.size();
 }
 
-bool AsksForRecipients(const QueueFilter& filter) { return !filter.recipient.empty() || !filter.destination.empty(); }
+bool AsksForRecipients(const QueueFilter& filter) {
+  return !filter.recipient.empty() || !filter.destination.empty();
+}
 
 // Leaves the recipients that fit the filter. False: none does.
 bool Narrow(const QueueFilter& filter, engine::QueuedMessage& message) {
@@ -68,7 +72,8 @@ absl::StatusOr<QueueId> ReadPosition(absl::string_view listing, const std::strin
 
 // Who sees everything sees all of it; a key for a part what the accounts that it sees have sent. What an alias sends on tells of
 // its sender and its targets, who are not the key's.
-Task<absl::StatusOr<bool>> SeesMessage(Environment& environment, const rpc::Call& call, const std::string& lane) {
+Task<absl::StatusOr<bool>> SeesMessage(Environment& environment, const rpc::Call& call,
+                                       const std::string& lane) {
   if (SeesAll(call)) co_return true;
   const std::optional<AccountId> account = rules::AccountOfLane(lane);
   if (!account.has_value()) co_return false;
@@ -81,7 +86,9 @@ absl::Status NoMessage(int64_t queue_id) {
 }
 
 // How many recipients of a message are read to find those of a filter.
-size_t RecipientsToRead(const QueueFilter& filter) { return AsksForRecipients(filter) ? kLookedAt : kListedRecipients; }
+size_t RecipientsToRead(const QueueFilter& filter) {
+  return AsksForRecipients(filter) ? kLookedAt : kListedRecipients;
+}
 
 }  // namespace
 
@@ -95,8 +102,9 @@ Task<absl::Status> ListQueuedMessages(Environment& environment, rpc::Call& call,
   if (filter.message.value > after.value) after.value = filter.message.value - 1;
   size_t bytes = 0;
   for (size_t looked_at = 0; looked_at < kLookedAt;) {
-    CO_ASSIGN_OR_RETURN(std::vector<engine::QueuedMessage> messages,
-                        co_await environment.core.engine.queue().List(after, kPageStepItems, RecipientsToRead(filter)));
+    CO_ASSIGN_OR_RETURN(
+        std::vector<engine::QueuedMessage> messages,
+        co_await environment.core.engine.queue().List(after, kPageStepItems, RecipientsToRead(filter)));
     for (engine::QueuedMessage& message : messages) {
       const QueueId id = message.id;
       if (filter.message.value != 0 && id != filter.message) co_return absl::OkStatus();
@@ -121,16 +129,16 @@ Task<absl::Status> ListQueuedMessages(Environment& environment, rpc::Call& call,
   co_return absl::OkStatus();
 }
 
-Task<absl::Status> GetQueuedMessage(Environment& environment, rpc::Call& call, const v1::GetQueuedMessageRequest& request,
-                                    v1::QueuedMessage& response) {
+Task<absl::Status> GetQueuedMessage(Environment& environment, rpc::Call& call,
+                                    const v1::GetQueuedMessageRequest& request, v1::QueuedMessage& response) {
   if (request.queue_id() < 1) co_return FieldError("queue_id", "must be set");
   if (request.first_recipient() < 0) co_return FieldError("first_recipient", "must not be negative");
   if (request.recipient_limit() < 0) co_return FieldError("recipient_limit", "must not be negative");
   const size_t limit = request.recipient_limit() == 0
                            ? kDefaultPageSize
                            : std::min(static_cast<size_t>(request.recipient_limit()), kMaxPageSize);
-  const absl::StatusOr<engine::QueuedMessage> message =
-      co_await environment.core.engine.queue().Find(QueueId{request.queue_id()}, request.first_recipient(), limit);
+  const absl::StatusOr<engine::QueuedMessage> message = co_await environment.core.engine.queue().Find(
+      QueueId{request.queue_id()}, request.first_recipient(), limit);
   if (absl::IsNotFound(message.status())) co_return NoMessage(request.queue_id());
   if (!message.ok()) co_return message.status();
   CO_ASSIGN_OR_RETURN(const bool sees, co_await SeesMessage(environment, call, message->lane));
@@ -174,7 +182,8 @@ Task<absl::Status> ChangeQueuedMessages(Environment& environment, rpc::Call& cal
   }
 }
 
-Task<absl::Status> ListDestinations(Environment& environment, rpc::Call&, const v1::ListDestinationsRequest& request,
+Task<absl::Status> ListDestinations(Environment& environment, rpc::Call&,
+                                    const v1::ListDestinationsRequest& request,
                                     v1::ListDestinationsResponse& response) {
   CO_ASSIGN_OR_RETURN(PageStart start,
                       ReadPage(kDestinationsListing, request.page_size(), request.page_token()));
@@ -187,7 +196,8 @@ Task<absl::Status> ListDestinations(Environment& environment, rpc::Call&, const 
       co_await Gather<engine::QueueDestination>(start.after, start.size, list, key, size);
   if (!page.ok()) co_return page.status();
   if (page->more) response.set_next_page_token(MakePageToken(kDestinationsListing, page->items.back().name));
-  for (const engine::QueueDestination& destination : page->items) ToProto(destination, *response.add_destinations());
+  for (const engine::QueueDestination& destination : page->items)
+    ToProto(destination, *response.add_destinations());
   co_return absl::OkStatus();
 }
 

@@ -29,8 +29,9 @@ enum Scope : unsigned {
   kAdminRead = 1 << 13,
   kAdminWrite = 1 << 14,
 };
-inline constexpr unsigned kAllScopes = kMailRead | kMailDelete | kMailDeliver | kMailSubmit | kMailWatch | kDirectoryRead |
-                                       kDirectoryWrite | kQueueRead | kQueueWrite | kAdminRead | kAdminWrite;
+inline constexpr unsigned kAllScopes = kMailRead | kMailDelete | kMailDeliver | kMailSubmit | kMailWatch |
+                                       kDirectoryRead | kDirectoryWrite | kQueueRead | kQueueWrite |
+                                       kAdminRead | kAdminWrite;
 // Of them: what is done with mail.
 inline constexpr unsigned kMailScopes = kMailRead | kMailDelete | kMailDeliver | kMailSubmit | kMailWatch;
 
@@ -42,10 +43,17 @@ struct ScopeName {
   absl::string_view name;
 };
 inline constexpr ScopeName kScopeNames[] = {
-    {kMailRead, "mail.read"},           {kMailDelete, "mail.delete"},         {kMailDeliver, "mail.deliver"},
-    {kMailSubmit, "mail.submit"},       {kMailWatch, "mail.watch"},           {kDirectoryRead, "directory.read"},
-    {kDirectoryWrite, "directory.write"}, {kQueueRead, "queue.read"},         {kQueueWrite, "queue.write"},
-    {kAdminRead, "admin.read"},         {kAdminWrite, "admin.write"},
+    {kMailRead, "mail.read"},
+    {kMailDelete, "mail.delete"},
+    {kMailDeliver, "mail.deliver"},
+    {kMailSubmit, "mail.submit"},
+    {kMailWatch, "mail.watch"},
+    {kDirectoryRead, "directory.read"},
+    {kDirectoryWrite, "directory.write"},
+    {kQueueRead, "queue.read"},
+    {kQueueWrite, "queue.write"},
+    {kAdminRead, "admin.read"},
+    {kAdminWrite, "admin.write"},
 };
 
 }  // namespace mailstead::stored

@@ -29,7 +29,8 @@ inline absl::Status CheckFits(const rpc::Call& call, int64_t size_bytes) {
   const bool bounded = call.max_response_bytes() < std::numeric_limits<int64_t>::max();
   if (!bounded || size_bytes <= static_cast<int64_t>(store::kWholeMessageBytes)) return absl::OkStatus();
   return WithReason(
-      absl::InvalidArgumentError("the message is too large for a batch: it needs a call of its own"), kReasonTooLarge);
+      absl::InvalidArgumentError("the message is too large for a batch: it needs a call of its own"),
+      kReasonTooLarge);
 }
 
 // Reads a piece, writes it, reads the next: a slow reader holds one piece and no thread. `response` is the first

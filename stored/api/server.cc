@@ -36,8 +36,7 @@ namespace {
 constexpr absl::Duration kFarewell = absl::Milliseconds(200);
 // A request of more than its method takes hears TOO_LARGE up to here; gRPC itself refuses what is larger still, with words
 // of its own and no reason. Whole messages come with their envelopes, and what encoding adds.
-constexpr int kMaxTransportBytes =
-    static_cast<int>(kMaxUnaryContentBytes + 2 * store::kMaxEnvelopeBytes);
+constexpr int kMaxTransportBytes = static_cast<int>(kMaxUnaryContentBytes + 2 * store::kMaxEnvelopeBytes);
 // How long a peer may take for the handshakes of TLS and HTTP/2, and stay without a call.
 constexpr int kHandshakeMs = 10'000;
 constexpr int kMaxIdleMs = 300'000;
@@ -180,7 +179,8 @@ absl::StatusOr<std::unique_ptr<StoreServer>> StoreServer::Start(const ServerOpti
   grpc::ServerBuilder& builder = loop.builder();
   SetLimits(builder, options);
   const bool apart = !options.tls_listen.empty();
-  RETURN_IF_ERROR(impl->Listen(builder, options.listen, apart ? grpc::InsecureServerCredentials() : credentials));
+  RETURN_IF_ERROR(
+      impl->Listen(builder, options.listen, apart ? grpc::InsecureServerCredentials() : credentials));
   if (apart) RETURN_IF_ERROR(impl->Listen(builder, options.tls_listen, credentials));
   impl->server = builder.BuildAndStart();
   if (impl->server == nullptr) return absl::UnavailableError("the gRPC server does not start");

@@ -52,17 +52,20 @@ constexpr absl::Duration kMemoryLook = absl::Milliseconds(20);
 constexpr size_t kMaxConsumerNameBytes = 64;
 constexpr absl::string_view kConsumersListing = "consumers";
 
-absl::StatusOr<absl::Duration> DurationOf(absl::string_view field, bool is_set, const google::protobuf::Duration& proto,
-                                          absl::Duration otherwise, absl::Duration least, absl::Duration most) {
+absl::StatusOr<absl::Duration> DurationOf(absl::string_view field, bool is_set,
+                                          const google::protobuf::Duration& proto, absl::Duration otherwise,
+                                          absl::Duration least, absl::Duration most) {
   if (!is_set) return otherwise;
   ASSIGN_OR_RETURN(const absl::Duration duration, FromProto(field, proto));
   if (duration >= least && duration <= most) return duration;
-  return FieldError(field, absl::StrCat("must be ", absl::FormatDuration(least), " to ", absl::FormatDuration(most)));
+  return FieldError(
+      field, absl::StrCat("must be ", absl::FormatDuration(least), " to ", absl::FormatDuration(most)));
 }
 
 absl::Status CheckConsumerName(absl::string_view field, absl::string_view name) {
   const auto is_sign = [](char c) {
-    return absl::ascii_islower(static_cast<unsigned char>(c)) || absl::ascii_isdigit(static_cast<unsigned char>(c));
+    return absl::ascii_islower(static_cast<unsigned char>(c)) ||
+           absl::ascii_isdigit(static_cast<unsigned char>(c));
   };
   const auto is_allowed = [&](char c) { return is_sign(c) || c == '.' || c == '_' || c == '-'; };
   if (!name.empty() && name.size() <= kMaxConsumerNameBytes && is_sign(name.front()) &&
@@ -78,7 +81,8 @@ struct SeenConsumer {
   Watched watched;
 };
 
-Task<absl::StatusOr<SeenConsumer>> FindSeen(Environment& environment, const rpc::Call& call, std::string name) {
+Task<absl::StatusOr<SeenConsumer>> FindSeen(Environment& environment, const rpc::Call& call,
+                                            std::string name) {
   SeenConsumer seen;
   CO_ASSIGN_OR_RETURN(seen.consumer, co_await environment.core.engine.changes().FindConsumer(name));
   CO_ASSIGN_OR_RETURN(seen.watched, ReadKeptFilter(seen.consumer.filter));
@@ -123,8 +127,8 @@ class Stream {
     // What is in a message is read by those who may read messages, also here.
     if (view_.view > v1::MESSAGE_VIEW_SUMMARY) CO_RETURN_IF_ERROR(CheckScope(call_, kMailRead));
     CO_ASSIGN_OR_RETURN(heartbeat_, DurationOf("heartbeat_interval", request_.has_heartbeat_interval(),
-                                               request_.heartbeat_interval(), kDefaultHeartbeat, kMinHeartbeat,
-                                               kMaxHeartbeat));
+                                               request_.heartbeat_interval(), kDefaultHeartbeat,
+                                               kMinHeartbeat, kMaxHeartbeat));
     next_heartbeat_ = Now() + heartbeat_;
     if (request_.consumer().empty()) {
       CO_RETURN_IF_ERROR(co_await Begin());
@@ -154,10 +158,13 @@ class Stream {
 
   Task<absl::Status> BeginAsConsumer() {
     if (request_.has_filter()) co_return FieldError("filter", "must not be set with a consumer");
-    if (request_.start() != v1::WATCH_START_UNSPECIFIED) co_return FieldError("start", "must not be set with a consumer");
+    if (request_.start() != v1::WATCH_START_UNSPECIFIED)
+      co_return FieldError("start", "must not be set with a consumer");
     if (!request_.cursor().empty()) co_return FieldError("cursor", "must not be set with a consumer");
-    const int32_t most = request_.max_unacknowledged() == 0 ? kDefaultUnacknowledged : request_.max_unacknowledged();
-    if (most < 1 || most > kMaxUnacknowledged) co_return FieldError("max_unacknowledged", "must be 1 to 10000");
+    const int32_t most =
+        request_.max_unacknowledged() == 0 ? kDefaultUnacknowledged : request_.max_unacknowledged();
+    if (most < 1 || most > kMaxUnacknowledged)
+      co_return FieldError("max_unacknowledged", "must be 1 to 10000");
     max_unacknowledged_ = static_cast<size_t>(most);
     CO_RETURN_IF_ERROR(CheckConsumerName("consumer", request_.consumer()));
     CO_ASSIGN_OR_RETURN(SeenConsumer seen, co_await FindSeen(environment_, call_, request_.consumer()));
@@ -209,7 +216,8 @@ class Stream {
 
   // Reads and sends what there is, or waits for it.
   Task<absl::Status> Step() {
-    if (is_consumer() && worker_->unacknowledged_count() >= max_unacknowledged_) co_return co_await Wait(true);
+    if (is_consumer() && worker_->unacknowledged_count() >= max_unacknowledged_)
+      co_return co_await Wait(true);
     if (core_.watches.budget().full()) {
       co_await waker_.Wait(kMemoryLook);
       co_return absl::OkStatus();
@@ -271,7 +279,8 @@ class Stream {
   }
 
   // As much of the message as was asked for.
-  Task<absl::Status> AddContent(AccountId account, engine::MessageSummary summary, v1::WatchDelivered& delivered) {
+  Task<absl::Status> AddContent(AccountId account, engine::MessageSummary summary,
+                                v1::WatchDelivered& delivered) {
     while (true) {
       absl::StatusOr<v1::Message> message = co_await ReadListedView(environment_, account, summary, view_);
       if (message.ok()) {
@@ -298,7 +307,8 @@ class Stream {
   // For news, the next heartbeat, or an acknowledgement.
   Task<absl::Status> Wait(bool for_ack) {
     while (Now() < next_heartbeat_) {
-      if (for_ack ? worker_->unacknowledged_count() < max_unacknowledged_ : member_.HasNews(at_.position)) break;
+      if (for_ack ? worker_->unacknowledged_count() < max_unacknowledged_ : member_.HasNews(at_.position))
+        break;
       const bool woken = co_await waker_.Wait(next_heartbeat_ - Now());
       if (!woken) break;
       CO_RETURN_IF_ERROR(co_await Check());
@@ -358,9 +368,9 @@ class Stream {
     next_heartbeat_ = Now() + heartbeat_;
     if (Now() - began <= timeout) co_return written;
     co_return WithReason(
-        absl::ResourceExhaustedError(absl::StrCat(
-            "the reader took nothing for too long: go on from cursor ",
-            absl::WebSafeBase64Escape(response.events(response.events_size() - 1).cursor()))),
+        absl::ResourceExhaustedError(
+            absl::StrCat("the reader took nothing for too long: go on from cursor ",
+                         absl::WebSafeBase64Escape(response.events(response.events_size() - 1).cursor()))),
         kReasonSlowReader);
   }
 
@@ -414,9 +424,10 @@ Task<absl::Status> Watch(Environment& environment, rpc::Call& call, const v1::Wa
   co_return co_await stream.Run();
 }
 
-Task<absl::Status> CreateConsumer(Environment& environment, rpc::Call& call, const v1::CreateConsumerRequest& request,
-                                  v1::Consumer& response) {
-  call.SetTarget(absl::StrCat("consumer ", absl::CHexEscape(request.name().substr(0, kMaxConsumerNameBytes))));
+Task<absl::Status> CreateConsumer(Environment& environment, rpc::Call& call,
+                                  const v1::CreateConsumerRequest& request, v1::Consumer& response) {
+  call.SetTarget(
+      absl::StrCat("consumer ", absl::CHexEscape(request.name().substr(0, kMaxConsumerNameBytes))));
   CO_RETURN_IF_ERROR(CheckConsumerName("name", request.name()));
   SeenConsumer seen;
   CO_ASSIGN_OR_RETURN(seen.watched, co_await Resolve(environment, call, request.filter()));
@@ -428,8 +439,9 @@ Task<absl::Status> CreateConsumer(Environment& environment, rpc::Call& call, con
   consumer.name = request.name();
   consumer.filter = KeptFilter(seen.watched);
   consumer.create_time = environment.core.clock.Now();
-  CO_ASSIGN_OR_RETURN(consumer.ack_timeout, DurationOf("ack_timeout", request.has_ack_timeout(), request.ack_timeout(),
-                                                       kDefaultAckTimeout, kMinAckTimeout, kMaxAckTimeout));
+  CO_ASSIGN_OR_RETURN(consumer.ack_timeout,
+                      DurationOf("ack_timeout", request.has_ack_timeout(), request.ack_timeout(),
+                                 kDefaultAckTimeout, kMinAckTimeout, kMaxAckTimeout));
   CO_ASSIGN_OR_RETURN(consumer.acked, StartOf(environment, seen.watched, request.start(), request.cursor()));
   consumer.incarnation = environment.core.engine.upkeep().Incarnation();
   CO_RETURN_IF_ERROR(co_await environment.core.engine.changes().CreateConsumer(consumer));
@@ -437,15 +449,16 @@ Task<absl::Status> CreateConsumer(Environment& environment, rpc::Call& call, con
   co_return absl::OkStatus();
 }
 
-Task<absl::Status> GetConsumer(Environment& environment, rpc::Call& call, const v1::GetConsumerRequest& request,
-                               v1::Consumer& response) {
+Task<absl::Status> GetConsumer(Environment& environment, rpc::Call& call,
+                               const v1::GetConsumerRequest& request, v1::Consumer& response) {
   CO_RETURN_IF_ERROR(CheckConsumerName("name", request.name()));
   CO_ASSIGN_OR_RETURN(SeenConsumer seen, co_await FindSeen(environment, call, request.name()));
   CO_ASSIGN_OR_RETURN(response, co_await Describe(environment, std::move(seen)));
   co_return absl::OkStatus();
 }
 
-Task<absl::Status> ListConsumers(Environment& environment, rpc::Call& call, const v1::ListConsumersRequest& request,
+Task<absl::Status> ListConsumers(Environment& environment, rpc::Call& call,
+                                 const v1::ListConsumersRequest& request,
                                  v1::ListConsumersResponse& response) {
   CO_ASSIGN_OR_RETURN(const size_t page_size, CheckPageSize(request.page_size()));
   CO_ASSIGN_OR_RETURN(const std::string after, ReadPageToken(kConsumersListing, request.page_token()));
@@ -453,7 +466,9 @@ Task<absl::Status> ListConsumers(Environment& environment, rpc::Call& call, cons
     return environment.core.engine.changes().ListConsumers(std::move(behind), limit);
   };
   const auto key = [](const engine::FeedConsumer& consumer) { return consumer.name; };
-  const auto size = [](const engine::FeedConsumer& consumer) { return sizeof(consumer) + consumer.filter.size(); };
+  const auto size = [](const engine::FeedConsumer& consumer) {
+    return sizeof(consumer) + consumer.filter.size();
+  };
   CO_ASSIGN_OR_RETURN(Gathered<engine::FeedConsumer> page,
                       co_await Gather<engine::FeedConsumer>(after, page_size, list, key, size));
   if (page.more) response.set_next_page_token(MakePageToken(kConsumersListing, page.items.back().name));
@@ -468,8 +483,8 @@ Task<absl::Status> ListConsumers(Environment& environment, rpc::Call& call, cons
   co_return absl::OkStatus();
 }
 
-Task<absl::Status> DeleteConsumer(Environment& environment, rpc::Call& call, const v1::DeleteConsumerRequest& request,
-                                  v1::DeleteConsumerResponse&) {
+Task<absl::Status> DeleteConsumer(Environment& environment, rpc::Call& call,
+                                  const v1::DeleteConsumerRequest& request, v1::DeleteConsumerResponse&) {
   CO_RETURN_IF_ERROR(CheckConsumerName("name", request.name()));
   call.SetTarget(absl::StrCat("consumer ", request.name()));
   CO_RETURN_IF_ERROR((co_await FindSeen(environment, call, request.name())).status());
@@ -478,8 +493,8 @@ Task<absl::Status> DeleteConsumer(Environment& environment, rpc::Call& call, con
   co_return absl::OkStatus();
 }
 
-Task<absl::Status> AckConsumer(Environment& environment, rpc::Call& call, const v1::AckConsumerRequest& request,
-                               v1::AckConsumerResponse&) {
+Task<absl::Status> AckConsumer(Environment& environment, rpc::Call& call,
+                               const v1::AckConsumerRequest& request, v1::AckConsumerResponse&) {
   engine::Engine& engine = environment.core.engine;
   CO_RETURN_IF_ERROR(CheckConsumerName("name", request.name()));
   CO_ASSIGN_OR_RETURN(const SeenConsumer seen, co_await FindSeen(environment, call, request.name()));
@@ -494,12 +509,13 @@ Task<absl::Status> AckConsumer(Environment& environment, rpc::Call& call, const 
   co_return absl::OkStatus();
 }
 
-Task<absl::Status> ResetConsumer(Environment& environment, rpc::Call& call, const v1::ResetConsumerRequest& request,
-                                 v1::Consumer& response) {
+Task<absl::Status> ResetConsumer(Environment& environment, rpc::Call& call,
+                                 const v1::ResetConsumerRequest& request, v1::Consumer& response) {
   CO_RETURN_IF_ERROR(CheckConsumerName("name", request.name()));
   call.SetTarget(absl::StrCat("consumer ", request.name()));
   CO_ASSIGN_OR_RETURN(SeenConsumer seen, co_await FindSeen(environment, call, request.name()));
-  CO_ASSIGN_OR_RETURN(const ChangeCursor to, StartOf(environment, seen.watched, request.start(), request.cursor()));
+  CO_ASSIGN_OR_RETURN(const ChangeCursor to,
+                      StartOf(environment, seen.watched, request.start(), request.cursor()));
   CO_ASSIGN_OR_RETURN(seen.consumer, co_await environment.core.engine.changes().ResetConsumer(
                                          request.name(), to, environment.core.engine.upkeep().Incarnation()));
   environment.core.consumers.FenceActive(request.name());

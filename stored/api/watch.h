@@ -13,18 +13,21 @@ Task<absl::Status> Watch(Environment& environment, rpc::Call& call, const store:
                          rpc::Writer<store::v1::WatchResponse>& events);
 
 Task<absl::Status> CreateConsumer(Environment& environment, rpc::Call& call,
-                                  const store::v1::CreateConsumerRequest& request, store::v1::Consumer& response);
-Task<absl::Status> GetConsumer(Environment& environment, rpc::Call& call, const store::v1::GetConsumerRequest& request,
-                               store::v1::Consumer& response);
+                                  const store::v1::CreateConsumerRequest& request,
+                                  store::v1::Consumer& response);
+Task<absl::Status> GetConsumer(Environment& environment, rpc::Call& call,
+                               const store::v1::GetConsumerRequest& request, store::v1::Consumer& response);
 Task<absl::Status> ListConsumers(Environment& environment, rpc::Call& call,
                                  const store::v1::ListConsumersRequest& request,
                                  store::v1::ListConsumersResponse& response);
 Task<absl::Status> DeleteConsumer(Environment& environment, rpc::Call& call,
                                   const store::v1::DeleteConsumerRequest& request,
                                   store::v1::DeleteConsumerResponse& response);
-Task<absl::Status> AckConsumer(Environment& environment, rpc::Call& call, const store::v1::AckConsumerRequest& request,
+Task<absl::Status> AckConsumer(Environment& environment, rpc::Call& call,
+                               const store::v1::AckConsumerRequest& request,
                                store::v1::AckConsumerResponse& response);
 Task<absl::Status> ResetConsumer(Environment& environment, rpc::Call& call,
-                                 const store::v1::ResetConsumerRequest& request, store::v1::Consumer& response);
+                                 const store::v1::ResetConsumerRequest& request,
+                                 store::v1::Consumer& response);
 
 }  // namespace mailstead::stored

@@ -19,9 +19,10 @@ namespace v1 = store::v1;
 using engine::ChangeKind;
 using engine::KindBit;
 
-constexpr uint32_t kAccountKinds = KindBit(ChangeKind::kAccountCreated) | KindBit(ChangeKind::kAccountUpdated) |
-                                   KindBit(ChangeKind::kAccountRenamed) | KindBit(ChangeKind::kAccountDisabled) |
-                                   KindBit(ChangeKind::kAccountEnabled) | KindBit(ChangeKind::kAccountRemoved);
+constexpr uint32_t kAccountKinds =
+    KindBit(ChangeKind::kAccountCreated) | KindBit(ChangeKind::kAccountUpdated) |
+    KindBit(ChangeKind::kAccountRenamed) | KindBit(ChangeKind::kAccountDisabled) |
+    KindBit(ChangeKind::kAccountEnabled) | KindBit(ChangeKind::kAccountRemoved);
 struct Kinds {
   v1::WatchKind kind;
   uint32_t bits;
@@ -37,7 +38,8 @@ absl::StatusOr<uint32_t> KindsOf(const v1::WatchFilter& filter) {
   if (filter.kinds().empty()) return engine::kAllChangeKinds;
   uint32_t bits = 0;
   for (const int kind : filter.kinds()) {
-    const auto found = std::find_if(std::begin(kKinds), std::end(kKinds), [&](const Kinds& k) { return k.kind == kind; });
+    const auto found =
+        std::find_if(std::begin(kKinds), std::end(kKinds), [&](const Kinds& k) { return k.kind == kind; });
     if (found == std::end(kKinds)) return FieldError("filter.kinds", "must be kinds of events");
     bits |= found->bits;
   }
@@ -45,11 +47,13 @@ absl::StatusOr<uint32_t> KindsOf(const v1::WatchFilter& filter) {
 }
 
 absl::Status NoDomain(absl::string_view domain) {
-  return WithField(WithReason(absl::NotFoundError(absl::StrCat("there is no domain ", domain)), kReasonDomainNotFound),
-                   "filter.domain");
+  return WithField(
+      WithReason(absl::NotFoundError(absl::StrCat("there is no domain ", domain)), kReasonDomainNotFound),
+      "filter.domain");
 }
 
-Task<absl::StatusOr<std::string>> FindDomain(Environment& environment, const rpc::Call& call, std::string text) {
+Task<absl::StatusOr<std::string>> FindDomain(Environment& environment, const rpc::Call& call,
+                                             std::string text) {
   CO_ASSIGN_OR_RETURN(std::string domain, CheckDomainName("filter.domain", text));
   const absl::StatusOr<engine::Domain> found = co_await environment.core.directory.GetDomain(domain);
   if (absl::IsNotFound(found.status())) co_return NoDomain(domain);
@@ -71,8 +75,10 @@ engine::ChangeQuestion Watched::Question() const {
   return question;
 }
 
-Task<absl::StatusOr<Watched>> Resolve(Environment& environment, const rpc::Call& call, const v1::WatchFilter& filter) {
-  const int named = (filter.accounts().empty() ? 0 : 1) + (filter.domain().empty() ? 0 : 1) + (filter.all() ? 1 : 0);
+Task<absl::StatusOr<Watched>> Resolve(Environment& environment, const rpc::Call& call,
+                                      const v1::WatchFilter& filter) {
+  const int named =
+      (filter.accounts().empty() ? 0 : 1) + (filter.domain().empty() ? 0 : 1) + (filter.all() ? 1 : 0);
   if (named != 1) co_return FieldError("filter", "must have accounts, a domain or all: exactly one of them");
   if (static_cast<size_t>(filter.accounts_size()) > kMaxFilterAccounts) {
     co_return FieldError("filter.accounts", "must be at most 1000");
@@ -88,7 +94,8 @@ Task<absl::StatusOr<Watched>> Resolve(Environment& environment, const rpc::Call&
     watched.accounts.push_back(account->id);
   }
   std::sort(watched.accounts.begin(), watched.accounts.end());
-  watched.accounts.erase(std::unique(watched.accounts.begin(), watched.accounts.end()), watched.accounts.end());
+  watched.accounts.erase(std::unique(watched.accounts.begin(), watched.accounts.end()),
+                         watched.accounts.end());
   co_return watched;
 }
 
@@ -118,7 +125,8 @@ absl::StatusOr<Watched> ReadKeptFilter(absl::string_view bytes) {
   watched.domain = filter.domain();
   for (const std::string& text : filter.accounts()) {
     AccountId account;
-    if (!absl::SimpleAtoi(text, &account.value)) return absl::DataLossError("a consumer's filter has no account id");
+    if (!absl::SimpleAtoi(text, &account.value))
+      return absl::DataLossError("a consumer's filter has no account id");
     watched.accounts.push_back(account);
   }
   return watched;
@@ -130,7 +138,8 @@ Task<bool> SeesWatched(Environment& environment, const rpc::Call& call, const Wa
   if (watched.accounts.empty()) co_return false;
   bool any = false;
   for (const AccountId id : watched.accounts) {
-    const absl::StatusOr<engine::Account> account = co_await environment.core.engine.directory().FindAccount(id);
+    const absl::StatusOr<engine::Account> account =
+        co_await environment.core.engine.directory().FindAccount(id);
     if (absl::IsNotFound(account.status())) continue;
     if (!account.ok() || !SeesAccount(call, *account)) co_return false;
     any = true;
@@ -148,13 +157,14 @@ bool SeesChange(const rpc::Call& call, const Watched& watched, const engine::Fee
   return SeesAccount(call, account);
 }
 
-absl::StatusOr<engine::ChangeCursor> StartOf(Environment& environment, const Watched& watched, v1::WatchStart start,
-                                             absl::string_view cursor) {
+absl::StatusOr<engine::ChangeCursor> StartOf(Environment& environment, const Watched& watched,
+                                             v1::WatchStart start, absl::string_view cursor) {
   engine::Engine& engine = environment.core.engine;
   const engine::ChangeBounds bounds = engine.changes().Bounds();
   if (!cursor.empty()) {
     if (start != v1::WATCH_START_UNSPECIFIED) return FieldError("start", "must not be set with a cursor");
-    ASSIGN_OR_RETURN(const FeedCursor read, ReadFeedCursor(engine.upkeep().Incarnation(), watched.scope(), cursor));
+    ASSIGN_OR_RETURN(const FeedCursor read,
+                     ReadFeedCursor(engine.upkeep().Incarnation(), watched.scope(), cursor));
     RETURN_IF_ERROR(rules::CheckCursor(read.at, bounds));
     return read.at;
   }

@@ -37,9 +37,7 @@ Consumers::Worker::~Worker() {
   if (!fenced_) consumers_.Leave(*this);
 }
 
-bool Consumers::Worker::IsFirst() const {
-  return fenced_ || consumers_.workers_.at(name_).front() == this;
-}
+bool Consumers::Worker::IsFirst() const { return fenced_ || consumers_.workers_.at(name_).front() == this; }
 
 void Consumers::Worker::CheckFirst() {
   if (IsFirst()) return;
@@ -86,7 +84,8 @@ Consumers::Worker* Consumers::ActiveOf(const std::string& name) const {
   return found->second.front();
 }
 
-absl::Status Consumers::CheckSent(const std::string& name, int64_t fence, const engine::ChangeCursor& cursor) const {
+absl::Status Consumers::CheckSent(const std::string& name, int64_t fence,
+                                  const engine::ChangeCursor& cursor) const {
   const Worker* const active = ActiveOf(name);
   if (active == nullptr || active->fence_ != fence || cursor <= active->sent_) return absl::OkStatus();
   return FieldError("cursor", "was not sent yet");

@@ -12,8 +12,9 @@ Task<absl::StatusOr<Taken>> FinishCounted(AccountSending& sending, AccountId acc
   if (!counted.ok()) intake.Refuse(counted.status());
   absl::StatusOr<Taken> taken = co_await intake.Finish(std::move(trace));
   // Where it is not known what became of it, it may have been stored: it counts.
-  const bool gives_back = taken.ok() ? taken->receipt.already_stored
-                                     : !absl::IsUnavailable(taken.status()) && !absl::IsInternal(taken.status());
+  const bool gives_back = taken.ok()
+                              ? taken->receipt.already_stored
+                              : !absl::IsUnavailable(taken.status()) && !absl::IsInternal(taken.status());
   if (counted.ok() && gives_back) co_await sending.TakeBack(*std::move(counted));
   co_return taken;
 }

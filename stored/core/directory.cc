@@ -95,8 +95,9 @@ Task<absl::StatusOr<std::vector<engine::Domain>>> PageOfSeen(const std::vector<e
 // What is seen behind `after`, sorted by domain, then local part: all of the domains that are seen, each by
 // `list(domain, after, limit)`, and between them `single`, which is sorted alike.
 template <typename T, typename List>
-Task<absl::StatusOr<std::vector<T>>> ListSeen(const std::vector<std::string>& domains, const std::vector<T>& single,
-                                              std::string after, size_t limit, List list) {
+Task<absl::StatusOr<std::vector<T>>> ListSeen(const std::vector<std::string>& domains,
+                                              const std::vector<T>& single, std::string after, size_t limit,
+                                              List list) {
   const rules::AddressParts behind = rules::Split(after);
   const auto is_behind = [&](const T& item) { return behind < rules::Split(item.address); };
   auto next = std::find_if(single.begin(), single.end(), is_behind);
@@ -164,7 +165,8 @@ Task<absl::StatusOr<engine::Domain>> Directory::GetDomain(std::string name) {
   co_return *std::move(place.domain);
 }
 
-Task<absl::StatusOr<Page<engine::Domain>>> Directory::ListDomains(PageRequest page, const rules::Sight& sight) {
+Task<absl::StatusOr<Page<engine::Domain>>> Directory::ListDomains(PageRequest page,
+                                                                  const rules::Sight& sight) {
   if (!sight.all) {
     // At most kMaxKeyDomains.
     std::vector<std::string> names;
@@ -319,7 +321,7 @@ Task<absl::StatusOr<std::vector<engine::Account>>> Directory::FindSingle(const r
 }
 
 Task<absl::StatusOr<Page<engine::Account>>> Directory::ListAccounts(PageRequest page, std::string domain,
-                                                                   const rules::Sight& sight) {
+                                                                    const rules::Sight& sight) {
   CO_ASSIGN_OR_RETURN(const std::string filter, co_await FindFilter(std::move(domain), sight));
   if (!sight.all && filter.empty()) {
     CO_ASSIGN_OR_RETURN(const std::vector<engine::Account> single, co_await FindSingle(sight));
@@ -329,7 +331,8 @@ Task<absl::StatusOr<Page<engine::Account>>> Directory::ListAccounts(PageRequest 
     const auto list_seen = [&](std::string after, size_t limit) {
       return ListSeen(sight.domains, single, std::move(after), limit, list_domain);
     };
-    co_return co_await ListPage<engine::Account>("accounts/", std::move(page), list_seen, AddressKey<engine::Account>);
+    co_return co_await ListPage<engine::Account>("accounts/", std::move(page), list_seen,
+                                                 AddressKey<engine::Account>);
   }
   const auto list = [this, &filter](std::string after, size_t limit) {
     return engine_.ListAccounts(filter, std::move(after), limit);
@@ -415,7 +418,7 @@ Task<absl::StatusOr<engine::Alias>> Directory::GetAlias(std::string address) {
 }
 
 Task<absl::StatusOr<Page<engine::Alias>>> Directory::ListAliases(PageRequest page, std::string domain,
-                                                                const rules::Sight& sight) {
+                                                                 const rules::Sight& sight) {
   CO_ASSIGN_OR_RETURN(const std::string filter, co_await FindFilter(std::move(domain), sight));
   if (!sight.all && filter.empty()) {
     const std::vector<engine::Alias> none;
@@ -425,7 +428,8 @@ Task<absl::StatusOr<Page<engine::Alias>>> Directory::ListAliases(PageRequest pag
     const auto list_seen = [&](std::string after, size_t limit) {
       return ListSeen(sight.domains, none, std::move(after), limit, list_domain);
     };
-    co_return co_await ListPage<engine::Alias>("aliases/", std::move(page), list_seen, AddressKey<engine::Alias>);
+    co_return co_await ListPage<engine::Alias>("aliases/", std::move(page), list_seen,
+                                               AddressKey<engine::Alias>);
   }
   const auto list = [this, &filter](std::string after, size_t limit) {
     return engine_.ListAliases(filter, std::move(after), limit);

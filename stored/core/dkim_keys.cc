@@ -140,7 +140,7 @@ Task<absl::StatusOr<DkimKeys::Named>> DkimKeys::Create(NewDkimKey wanted) {
 }
 
 Task<absl::StatusOr<std::vector<DkimDomain>>> DkimKeys::ListSeen(const rules::Sight& sight, std::string after,
-                                                                size_t limit) {
+                                                                 size_t limit) {
   std::vector<DkimDomain> domains;
   for (const std::string& name : sight.domains) {
     if (name <= after || domains.size() == limit) continue;

@@ -76,7 +76,7 @@ class DkimKeys {
   Task<absl::StatusOr<Named>> Create(NewDkimKey wanted);
   // Of one domain (NotFound with kReasonDomainNotFound), or of all that are in `sight`, which outlives the Task.
   Task<absl::StatusOr<Page<engine::DkimDomain>>> List(std::string domain, PageRequest page,
-                                                       const rules::Sight& sight = rules::WholeSight());
+                                                      const rules::Sight& sight = rules::WholeSight());
   // New keys for those that are active; what is pending of their type already is given instead. FailedPrecondition with
   // kReasonNoDkimKey.
   Task<absl::StatusOr<std::vector<Named>>> Rotate(std::string domain);

@@ -23,7 +23,8 @@ std::string Name(absl::string_view text) { return Sha256(text).substr(0, kNameBy
 std::string Check(absl::string_view bytes) { return Sha256(bytes).substr(0, kCheckBytes); }
 
 void Append(std::string& bytes, int64_t number) {
-  for (int shift = 56; shift >= 0; shift -= 8) bytes.push_back(static_cast<char>(static_cast<uint64_t>(number) >> shift));
+  for (int shift = 56; shift >= 0; shift -= 8)
+    bytes.push_back(static_cast<char>(static_cast<uint64_t>(number) >> shift));
 }
 
 int64_t TakeNumber(absl::string_view& bytes) {
@@ -55,7 +56,8 @@ std::string MakeFeedCursor(absl::string_view incarnation, absl::string_view scop
   return bytes;
 }
 
-absl::StatusOr<FeedCursor> ReadFeedCursor(absl::string_view incarnation, absl::string_view scope, absl::string_view bytes) {
+absl::StatusOr<FeedCursor> ReadFeedCursor(absl::string_view incarnation, absl::string_view scope,
+                                          absl::string_view bytes) {
   if (bytes.size() != kBytes || bytes.front() != kVersion) return NoCursor();
   if (bytes.substr(kBytes - kCheckBytes) != Check(bytes.substr(0, kBytes - kCheckBytes))) return NoCursor();
   absl::string_view rest = bytes.substr(1 + 2 * kNameBytes);

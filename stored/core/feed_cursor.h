@@ -29,6 +29,7 @@ std::string WatchScope(const std::vector<AccountId>& accounts, absl::string_view
 std::string MakeFeedCursor(absl::string_view incarnation, absl::string_view scope, const FeedCursor& cursor);
 // FieldError "cursor" for what MakeFeedCursor did not make, or made for another scope; OutOfRange with kReasonCursorExpired
 // for one of another incarnation.
-absl::StatusOr<FeedCursor> ReadFeedCursor(absl::string_view incarnation, absl::string_view scope, absl::string_view bytes);
+absl::StatusOr<FeedCursor> ReadFeedCursor(absl::string_view incarnation, absl::string_view scope,
+                                          absl::string_view bytes);
 
 }  // namespace mailstead::stored

@@ -82,7 +82,8 @@ absl::Status RecipientError(absl::Status status, absl::string_view reason, size_
 }
 
 // Whether mail for an address goes somewhere: RefusalOf, but that the engine judges quotas.
-absl::Status CheckDestination(const Resolution& resolution, Promise promise, bool may_relay, const std::string& address) {
+absl::Status CheckDestination(const Resolution& resolution, Promise promise, bool may_relay,
+                              const std::string& address) {
   switch (resolution.outcome) {
     case Resolution::Outcome::kOverQuota:
     case Resolution::Outcome::kQuotaTooSmall:
@@ -175,23 +176,24 @@ absl::Status RefusalOf(const Resolution& resolution, absl::string_view address, 
     case Resolution::Outcome::kSrsForged:
     case Resolution::Outcome::kSrsExpired:
     case Resolution::Outcome::kUnknown:
-      return WithReason(absl::NotFoundError(absl::StrCat("there is no mailbox ", address)), kReasonRecipientUnknown);
+      return WithReason(absl::NotFoundError(absl::StrCat("there is no mailbox ", address)),
+                        kReasonRecipientUnknown);
     case Resolution::Outcome::kDisabled:
       return WithReason(absl::NotFoundError(absl::StrCat("the mailbox ", address, " is disabled")),
                         kReasonRecipientDisabled);
     case Resolution::Outcome::kOverQuota:
       return rules::NoRoom(address);
     case Resolution::Outcome::kQuotaTooSmall:
-      return WithReason(absl::ResourceExhaustedError(
-                            absl::StrCat("the message is larger than the whole quota of the mailbox of ", address)),
+      return WithReason(absl::ResourceExhaustedError(absl::StrCat(
+                            "the message is larger than the whole quota of the mailbox of ", address)),
                         kReasonQuotaTooSmall);
   }
   CHECK(false);
 }
 
 void RecipientErrors::Add(size_t index, absl::Status refusal) {
-  violations_.push_back({absl::StrCat(RecipientField(index), ".address"), std::string(refusal.message()),
-                         ReasonOf(refusal)});
+  violations_.push_back(
+      {absl::StrCat(RecipientField(index), ".address"), std::string(refusal.message()), ReasonOf(refusal)});
   if (first_.ok()) first_ = std::move(refusal);
 }
 
@@ -199,9 +201,9 @@ absl::Status RecipientErrors::Result() const {
   if (violations_.empty()) return absl::OkStatus();
   absl::Status result = first_;
   if (violations_.size() > 1) {
-    result = WithReason(
-        absl::Status(first_.code(), absl::StrCat(first_.message(), " (and ", violations_.size() - 1, " more)")),
-        ReasonOf(first_));
+    result = WithReason(absl::Status(first_.code(), absl::StrCat(first_.message(), " (and ",
+                                                                 violations_.size() - 1, " more)")),
+                        ReasonOf(first_));
   }
   return WithViolations(std::move(result), violations_);
 }
@@ -358,7 +360,8 @@ Task<absl::Status> Intake::ResolveOne(size_t index) {
                       co_await context_.recipients.ResolveDestinations(recipient.address));
   absl::Status there = CheckDestination(resolution, promise_, may_relay_, recipient.address);
   if (promise_ == Promise::kGiven && absl::IsNotFound(there)) {
-    if (gone_.empty()) why_gone_ = WithField(std::move(there), absl::StrCat(RecipientField(index), ".address"));
+    if (gone_.empty())
+      why_gone_ = WithField(std::move(there), absl::StrCat(RecipientField(index), ".address"));
     gone_.push_back(number);
     co_return absl::OkStatus();
   }
@@ -445,8 +448,11 @@ Task<absl::Status> Intake::Append(std::string bytes) {
   CO_RETURN_IF_ERROR(CheckContent(bytes));
   CO_RETURN_IF_ERROR(co_await Hash(bytes));
   size_bytes_ += size;
-  const size_t kept_bytes = !successes_.empty() ? dsn::kMaxReturnedBytes : MayReport() ? dsn::kMaxReportBytes : 0;
-  if (beginning_bytes_.size() < kept_bytes) beginning_bytes_.append(bytes, 0, kept_bytes - beginning_bytes_.size());
+  const size_t kept_bytes = !successes_.empty() ? dsn::kMaxReturnedBytes
+                            : MayReport()       ? dsn::kMaxReportBytes
+                                                : 0;
+  if (beginning_bytes_.size() < kept_bytes)
+    beginning_bytes_.append(bytes, 0, kept_bytes - beginning_bytes_.size());
   const bool is_small = size_bytes_ <= static_cast<int64_t>(store::kWholeMessageBytes);
   if (content_.staged == nullptr && (is_small || keep_whole_)) {
     if (content_.whole.empty()) {
@@ -550,7 +556,8 @@ Task<absl::StatusOr<engine::NewMessage>> Intake::MakeMessage(std::string trace) 
   message.searched = digest_.Finish(trace);
   message.trace = std::move(trace);
   message.sha256 = sha256_.Finish();
-  message.fingerprint = submission_ == nullptr ? DeliveryFingerprint(message.sha256, envelope_) : fingerprint_;
+  message.fingerprint =
+      submission_ == nullptr ? DeliveryFingerprint(message.sha256, envelope_) : fingerprint_;
   message.submission = submission_;
   message.deliver_time = context_.clock.Now();
   message.room_promised = promise_ == Promise::kGiven;

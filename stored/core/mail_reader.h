@@ -48,8 +48,8 @@ class MailReader {
 
   // The texts of the parts, by their index: of text parts that hold no others, in their order, and at most `limit_bytes` in
   // all. Both references outlive the Task.
-  Task<absl::StatusOr<std::vector<PartText>>> ReadTexts(engine::MessageReader& reader, const mime::Message& message,
-                                                        size_t limit_bytes);
+  Task<absl::StatusOr<std::vector<PartText>>> ReadTexts(engine::MessageReader& reader,
+                                                        const mime::Message& message, size_t limit_bytes);
 
   // What `work` gives, which looks at so many bytes: here when they are few, else on a thread of its own.
   template <typename Work>

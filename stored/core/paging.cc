@@ -49,7 +49,8 @@ absl::StatusOr<std::string> ReadPageToken(absl::string_view listing, absl::strin
   return after;
 }
 
-absl::StatusOr<PageStart> ReadPage(absl::string_view listing, int32_t page_size, absl::string_view page_token) {
+absl::StatusOr<PageStart> ReadPage(absl::string_view listing, int32_t page_size,
+                                   absl::string_view page_token) {
   Violations wrong;
   PageStart page;
   page.size = wrong.Take(CheckPageSize(page_size));

@@ -34,7 +34,8 @@ struct PageStart {
   std::string after;
 };
 // The errors of both, of which it tells all at once.
-absl::StatusOr<PageStart> ReadPage(absl::string_view listing, int32_t page_size, absl::string_view page_token);
+absl::StatusOr<PageStart> ReadPage(absl::string_view listing, int32_t page_size,
+                                   absl::string_view page_token);
 
 // Items of one page.
 template <typename T>

@@ -165,7 +165,8 @@ Task<absl::StatusOr<std::vector<OutboundQueue::Assignment>>> OutboundQueue::Assi
     if (!route.ok()) {
       // A password that cannot be opened: it waits for an operator.
       // Where this cannot be kept either, the attempt ends with its lease.
-      QueueReply why = OwnReply("4.3.5", absl::StrCat("the route cannot be used: ", route.status().message()), clock_.Now());
+      QueueReply why = OwnReply("4.3.5", absl::StrCat("the route cannot be used: ", route.status().message()),
+                                clock_.Now());
       (void)co_await Settle(attempt, QueueOutcome::Kind::kDeferred, std::move(why));
       continue;
     }
@@ -174,7 +175,8 @@ Task<absl::StatusOr<std::vector<OutboundQueue::Assignment>>> OutboundQueue::Assi
         absl::StatusOr<std::string> sender = co_await srs_->SenderFor(attempt.message);
         if (!sender.ok()) {
           QueueReply why =
-              OwnReply("4.3.5", absl::StrCat("the sender cannot be rewritten: ", sender.status().message()), clock_.Now());
+              OwnReply("4.3.5", absl::StrCat("the sender cannot be rewritten: ", sender.status().message()),
+                       clock_.Now());
           (void)co_await Settle(attempt, QueueOutcome::Kind::kDeferred, std::move(why));
           continue;
         }
@@ -202,7 +204,8 @@ Task<bool> OutboundQueue::HeldForPause(const engine::QueueAttempt& attempt) {
   const absl::Status put_back = co_await Settle(attempt, QueueOutcome::Kind::kDeferred, std::move(why));
   if (!put_back.ok()) co_return true;
   engine::QueueDecision decision{engine::QueueDecision::Kind::kHold, attempt.message.id, {}};
-  for (const QueuedRecipient& recipient : attempt.message.recipients) decision.recipients.push_back(recipient.number);
+  for (const QueuedRecipient& recipient : attempt.message.recipients)
+    decision.recipients.push_back(recipient.number);
   std::vector<engine::NewNotice> none;
   // Where that fails it is looked at again at its next time.
   (void)co_await engine_.Decide(std::move(decision), std::move(none));
@@ -210,7 +213,8 @@ Task<bool> OutboundQueue::HeldForPause(const engine::QueueAttempt& attempt) {
 }
 
 Task<absl::Status> OutboundQueue::Keep(const engine::QueueAttempt& attempt) {
-  CO_ASSIGN_OR_RETURN(const std::unique_ptr<engine::MessageReader> reader, co_await engine_.Open(attempt.message.id));
+  CO_ASSIGN_OR_RETURN(const std::unique_ptr<engine::MessageReader> reader,
+                      co_await engine_.Open(attempt.message.id));
   Envelope envelope = attempt.message.envelope;
   // The same for a repeat: the numbers of these recipients are of no other attempt that succeeds.
   envelope.delivery_id =
@@ -253,7 +257,8 @@ int64_t OutboundQueue::CountRelays() {
   return static_cast<int64_t>(relays_.size());
 }
 
-Task<absl::StatusOr<QueuedMessage>> OutboundQueue::FindRecipients(QueueId message, std::vector<int32_t> numbers) {
+Task<absl::StatusOr<QueuedMessage>> OutboundQueue::FindRecipients(QueueId message,
+                                                                  std::vector<int32_t> numbers) {
   absl::c_sort(numbers);
   QueuedMessage found;
   auto wanted = numbers.begin();
@@ -278,8 +283,8 @@ Task<absl::StatusOr<QueuedMessage>> OutboundQueue::FindRecipients(QueueId messag
 void OutboundQueue::Tell(Event kind, const QueuedMessage& message, const QueuedRecipient& recipient,
                          const QueueReply& reply) {
   if (observer_ == nullptr) return;
-  observer_->Happened({kind, message.id, message.envelope.delivery_id, message.envelope.reverse_path, recipient.address,
-                       recipient.attempt_count, message.queue_time, reply});
+  observer_->Happened({kind, message.id, message.envelope.delivery_id, message.envelope.reverse_path,
+                       recipient.address, recipient.attempt_count, message.queue_time, reply});
 }
 
 Task<absl::StatusOr<std::vector<engine::NewNotice>>> OutboundQueue::Make(const QueuedMessage& message,
@@ -287,13 +292,15 @@ Task<absl::StatusOr<std::vector<engine::NewNotice>>> OutboundQueue::Make(const Q
   std::vector<engine::NewNotice> made;
   for (Notice& notice : notices) {
     if (notice.recipients.empty()) continue;
-    absl::StatusOr<std::optional<engine::NewNotice>> ready = co_await notices_.Make(message, std::move(notice));
+    absl::StatusOr<std::optional<engine::NewNotice>> ready =
+        co_await notices_.Make(message, std::move(notice));
     if (ready.ok()) {
       if (ready->has_value()) made.push_back(**std::move(ready));
       continue;
     }
     if (IsTemporary(ready.status())) co_return std::move(ready).status();
-    if (observer_ != nullptr) observer_->NoticeDropped(message.id, message.envelope.reverse_path, ready.status());
+    if (observer_ != nullptr)
+      observer_->NoticeDropped(message.id, message.envelope.reverse_path, ready.status());
   }
   co_return made;
 }
@@ -310,10 +317,12 @@ Task<absl::Status> OutboundQueue::Report(engine::QueueReport report, std::vector
   Notice failed{dsn::NoticeKind::kFailed, NoticeId("failed", message.id.value, grant), {}};
   Notice passed_on{dsn::NoticeKind::kRelayed, NoticeId("relayed", message.id.value, grant), {}};
   for (const QueueOutcome& outcome : report.outcomes) {
-    const auto recipient = absl::c_find_if(
-        message.recipients, [&](const QueuedRecipient& candidate) { return candidate.number == outcome.number; });
+    const auto recipient = absl::c_find_if(message.recipients, [&](const QueuedRecipient& candidate) {
+      return candidate.number == outcome.number;
+    });
     if (recipient == message.recipients.end()) continue;
-    if (outcome.kind == QueueOutcome::Kind::kFailed) failed.recipients.push_back({&*recipient, outcome.reply});
+    if (outcome.kind == QueueOutcome::Kind::kFailed)
+      failed.recipients.push_back({&*recipient, outcome.reply});
     if (outcome.kind == QueueOutcome::Kind::kDelivered && !absl::c_linear_search(relayed, outcome.number)) {
       passed_on.recipients.push_back({&*recipient, outcome.reply});
     }
@@ -326,7 +335,8 @@ Task<absl::Status> OutboundQueue::Report(engine::QueueReport report, std::vector
   absl::StatusOr<engine::QueueChange> change = co_await engine_.Report(report, std::move(notices));
   if (!change.ok() && has_notices && !IsTemporary(change.status())) {
     // The sender's mailbox went meanwhile. That the message has ended stays true.
-    if (observer_ != nullptr) observer_->NoticeDropped(message.id, message.envelope.reverse_path, change.status());
+    if (observer_ != nullptr)
+      observer_->NoticeDropped(message.id, message.envelope.reverse_path, change.status());
     std::vector<engine::NewNotice> no_notices;
     change = co_await engine_.Report(report, std::move(no_notices));
   }
@@ -339,8 +349,10 @@ Task<absl::Status> OutboundQueue::Report(engine::QueueReport report, std::vector
     const auto outcome = absl::c_find_if(
         report.outcomes, [&](const QueueOutcome& candidate) { return candidate.number == recipient.number; });
     const bool delivered = outcome->kind == QueueOutcome::Kind::kDelivered;
-    Tell(!has_ended ? Event::kDeferred : delivered ? Event::kDelivered : Event::kFailed, message, recipient,
-         outcome->reply);
+    Tell(!has_ended  ? Event::kDeferred
+         : delivered ? Event::kDelivered
+                     : Event::kFailed,
+         message, recipient, outcome->reply);
     if (has_ended) ++(delivered ? delivered_count : refused_count);
   }
   const std::optional<AccountId> account = rules::AccountOfLane(message.lane);
@@ -360,7 +372,8 @@ Task<absl::StatusOr<engine::QueueChange>> OutboundQueue::Decide(engine::QueueDec
   const bool has_notices = !notices.empty();
   absl::StatusOr<engine::QueueChange> change = co_await engine_.Decide(decision, std::move(notices));
   if (!change.ok() && has_notices && !absl::IsNotFound(change.status()) && !IsTemporary(change.status())) {
-    if (observer_ != nullptr) observer_->NoticeDropped(message.id, message.envelope.reverse_path, change.status());
+    if (observer_ != nullptr)
+      observer_->NoticeDropped(message.id, message.envelope.reverse_path, change.status());
     std::vector<engine::NewNotice> no_notices;
     change = co_await engine_.Decide(decision, std::move(no_notices));
   }
@@ -370,7 +383,8 @@ Task<absl::StatusOr<engine::QueueChange>> OutboundQueue::Decide(engine::QueueDec
 Task<absl::Status> OutboundQueue::EndExpired(QueuedMessage message) {
   const absl::Time now = clock_.Now();
   engine::QueueDecision decision{engine::QueueDecision::Kind::kEnd, message.id, {}};
-  Notice notice{dsn::NoticeKind::kFailed, NoticeId("expired", message.id.value, message.recipients.front().number), {}};
+  Notice notice{
+      dsn::NoticeKind::kFailed, NoticeId("expired", message.id.value, message.recipients.front().number), {}};
   for (const QueuedRecipient& recipient : message.recipients) {
     decision.recipients.push_back(recipient.number);
     notice.recipients.push_back({&recipient, Expired(recipient, now)});
@@ -417,12 +431,13 @@ Task<absl::StatusOr<bool>> OutboundQueue::Expire() {
     if (!done.ok() && !absl::IsNotFound(done)) co_return done;
     any = true;
   }
-  co_return any && count == kStepMessages;
+  co_return any&& count == kStepMessages;
 }
 
 Task<absl::Status> OutboundQueue::EndFailed(QueuedMessage message) {
   engine::QueueDecision decision{engine::QueueDecision::Kind::kEnd, message.id, {}};
-  Notice notice{dsn::NoticeKind::kFailed, NoticeId("undelivered", message.id.value, message.recipients.front().number),
+  Notice notice{dsn::NoticeKind::kFailed,
+                NoticeId("undelivered", message.id.value, message.recipients.front().number),
                 {}};
   for (const QueuedRecipient& recipient : message.recipients) {
     decision.recipients.push_back(recipient.number);
@@ -446,7 +461,8 @@ Task<absl::StatusOr<bool>> OutboundQueue::DeliverHere() {
   for (engine::DeliveredHere& one : tried) {
     QueuedRecipient& recipient = one.message.recipients.front();
     if (!one.obstacle.has_value()) {
-      Tell(Event::kDelivered, one.message, recipient, OwnReply("2.1.5", "put into the mailbox", clock_.Now()));
+      Tell(Event::kDelivered, one.message, recipient,
+           OwnReply("2.1.5", "put into the mailbox", clock_.Now()));
     } else if (*one.obstacle == engine::Obstacle::kFull) {
       Tell(Event::kDeferred, one.message, recipient, recipient.last_reply);
     } else {
@@ -482,9 +498,10 @@ Task<absl::StatusOr<OutboundQueue::Changed>> OutboundQueue::Change(QueueAction a
     if (message.recipients.empty()) break;
     first = message.recipients.back().number + 1;
     const bool is_last = message.recipients.size() < kRecipientPage;
-    std::erase_if(message.recipients, [&](const QueuedRecipient& recipient) { return !filter.TakesRecipient(recipient); });
-    changed.in_flight_count +=
-        absl::c_count_if(message.recipients, [](const QueuedRecipient& recipient) { return recipient.in_flight; });
+    std::erase_if(message.recipients,
+                  [&](const QueuedRecipient& recipient) { return !filter.TakesRecipient(recipient); });
+    changed.in_flight_count += absl::c_count_if(
+        message.recipients, [](const QueuedRecipient& recipient) { return recipient.in_flight; });
     std::erase_if(message.recipients, [&](const QueuedRecipient& recipient) {
       return recipient.in_flight || (action == QueueAction::kHold && recipient.held) ||
              (action == QueueAction::kRelease && !recipient.held);
@@ -500,7 +517,8 @@ Task<absl::StatusOr<OutboundQueue::Changed>> OutboundQueue::Change(QueueAction a
       // RFC 3463 section 3.4: a mail system's own decision.
       const QueueReply returned = OwnReply("5.3.0", "returned by the administrator", clock_.Now());
       if (action == QueueAction::kBounce) decision.reply = returned;
-      Notice notice{dsn::NoticeKind::kFailed, NoticeId("returned", id.value, message.recipients.front().number), {}};
+      Notice notice{
+          dsn::NoticeKind::kFailed, NoticeId("returned", id.value, message.recipients.front().number), {}};
       for (const QueuedRecipient& recipient : message.recipients) {
         decision.recipients.push_back(recipient.number);
         if (action != QueueAction::kBounce) continue;
@@ -520,7 +538,9 @@ Task<absl::StatusOr<OutboundQueue::Changed>> OutboundQueue::Change(QueueAction a
           continue;
         }
         ++changed.changed_count;
-        if (ends) Tell(action == QueueAction::kBounce ? Event::kFailed : Event::kCancelled, message, recipient, recipient.last_reply);
+        if (ends)
+          Tell(action == QueueAction::kBounce ? Event::kFailed : Event::kCancelled, message, recipient,
+               recipient.last_reply);
       }
     }
     if (is_last) break;

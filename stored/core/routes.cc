@@ -120,7 +120,8 @@ absl::StatusOr<engine::Route> Check(engine::Route route) {
   }
   if (!route.source_address.empty()) {
     const auto address = ParseIpAddress(route.source_address);
-    if (!address.has_value()) wrong.Add("route.source_address", "must be an address, 192.0.2.1 or 2001:db8::1");
+    if (!address.has_value())
+      wrong.Add("route.source_address", "must be an address, 192.0.2.1 or 2001:db8::1");
     route.source_address = address.value_or("");
   }
   // RFC 5321 section 4.1.1.1.

@@ -16,7 +16,6 @@ namespace {
 
 using Why = engine::SendingPause::Why;
 
-
 absl::Status Paused() {
   return WithReason(
       absl::PermissionDeniedError("the account's sending is paused, as its password may be known to others"),
@@ -87,10 +86,11 @@ Task<absl::StatusOr<AccountSending::Counted>> AccountSending::Count(AccountId ac
     const std::string when =
         absl::FormatTime("%Y-%m-%d %H:%M UTC", over->when + absl::Seconds(59), absl::UTCTimeZone());
     co_return Refuse(
-        account, WithRetryDelay(WithReason(absl::ResourceExhaustedError(absl::StrCat(
-                                               "the account may have ", over->limit, "; this message from ", when)),
-                                           kReasonSendingLimit),
-                                over->when - counted.time));
+        account,
+        WithRetryDelay(WithReason(absl::ResourceExhaustedError(absl::StrCat(
+                                      "the account may have ", over->limit, "; this message from ", when)),
+                                  kReasonSendingLimit),
+                       over->when - counted.time));
   }
   counted.counts = {.messages = 1, .recipients = recipients};
   bool remembers = false;

@@ -25,7 +25,8 @@ constexpr size_t kForgottenAtOnce = 100;
 
 // The same for a repeat, and nobody else can choose it.
 std::string IdOf(absl::string_view scope, absl::string_view request_id) {
-  return absl::BytesToHexString(Sha256(absl::StrCat("submission\n", scope, "\n", request_id)).substr(0, kIdBytes));
+  return absl::BytesToHexString(
+      Sha256(absl::StrCat("submission\n", scope, "\n", request_id)).substr(0, kIdBytes));
 }
 
 absl::Status NoSubmission() {
@@ -33,14 +34,14 @@ absl::Status NoSubmission() {
 }
 
 absl::Status RequestIdReused() {
-  return WithReason(absl::AlreadyExistsError("the request id stands for another submission"), kReasonRequestIdReused);
+  return WithReason(absl::AlreadyExistsError("the request id stands for another submission"),
+                    kReasonRequestIdReused);
 }
 
 absl::Status NotAllowed(absl::string_view account, absl::string_view sender, absl::string_view field) {
-  return WithField(
-      WithReason(absl::PermissionDeniedError(absl::StrCat(account, " may not send as ", sender)),
-                 kReasonSenderNotAllowed),
-      field);
+  return WithField(WithReason(absl::PermissionDeniedError(absl::StrCat(account, " may not send as ", sender)),
+                              kReasonSenderNotAllowed),
+                   field);
 }
 
 // What of a text is its length as well: texts that follow one another are told apart.
@@ -55,7 +56,8 @@ Task<absl::StatusOr<engine::Submission>> Submissions::Find(std::string id) {
 }
 
 Task<absl::StatusOr<std::vector<engine::Submission>>> Submissions::List(AccountId account,
-                                                                        engine::SubmissionPlace after, size_t limit) {
+                                                                        engine::SubmissionPlace after,
+                                                                        size_t limit) {
   return engine_.List(account, std::move(after), limit);
 }
 
@@ -64,8 +66,8 @@ Task<absl::StatusOr<Submissions::Cancelled>> Submissions::Cancel(std::string id)
   CO_ASSIGN_OR_RETURN(cancelled.submission, co_await Find(id));
   if (cancelled.submission.queue_id.value == 0) co_return cancelled;
   QueueFilter all;
-  const absl::StatusOr<OutboundQueue::Changed> changed =
-      co_await queue_.Change(QueueAction::kCancel, std::move(all), cancelled.submission.queue_id, /*dry_run=*/false);
+  const absl::StatusOr<OutboundQueue::Changed> changed = co_await queue_.Change(
+      QueueAction::kCancel, std::move(all), cancelled.submission.queue_id, /*dry_run=*/false);
   // NotFound: the last of it ended meanwhile.
   if (!changed.ok() && !absl::IsNotFound(changed.status())) co_return changed.status();
   if (changed.ok()) {
@@ -141,8 +143,8 @@ Task<absl::Status> SubmissionIntake::TakeRecipients() {
   RecipientErrors refused;
   const std::vector<EnvelopeRecipient>& recipients = request_.envelope.recipients;
   for (size_t i = 0; i < recipients.size(); ++i) {
-    CO_ASSIGN_OR_RETURN(const Resolution resolution,
-                        co_await submissions_.recipients_.Resolve(recipients[i].address, request_.size_bytes));
+    CO_ASSIGN_OR_RETURN(const Resolution resolution, co_await submissions_.recipients_.Resolve(
+                                                         recipients[i].address, request_.size_bytes));
     absl::Status refusal = RefusalOf(resolution, recipients[i].address, /*may_relay=*/true);
     if (refusal.ok()) {
       kept_->taken.push_back(static_cast<int32_t>(i));
@@ -190,7 +192,8 @@ Task<absl::Status> SubmissionIntake::CheckHeader() {
                          kReasonFromUnreadable);
   }
   for (const std::string& address : originators_.addresses()) {
-    if (address != request_.envelope.reverse_path) CO_RETURN_IF_ERROR(co_await CheckSender(address, "content"));
+    if (address != request_.envelope.reverse_path)
+      CO_RETURN_IF_ERROR(co_await CheckSender(address, "content"));
   }
   co_return absl::OkStatus();
 }
@@ -206,9 +209,10 @@ TraceInfo SubmissionIntake::MakeTrace() const {
 }
 
 std::string SubmissionIntake::Fingerprint() {
-  std::string text = absl::StrCat(request_.account.id.value, " ", absl::ToUnixMicros(request_.send_time), " ",
-                                  request_.all_or_nothing ? 1 : 0, " ", static_cast<int>(given_.dsn_return), " ",
-                                  given_.eight_bit_mime ? 1 : 0, given_.smtputf8 ? 1 : 0, given_.require_tls ? 1 : 0);
+  std::string text =
+      absl::StrCat(request_.account.id.value, " ", absl::ToUnixMicros(request_.send_time), " ",
+                   request_.all_or_nothing ? 1 : 0, " ", static_cast<int>(given_.dsn_return), " ",
+                   given_.eight_bit_mime ? 1 : 0, given_.smtputf8 ? 1 : 0, given_.require_tls ? 1 : 0);
   AddText(given_.reverse_path, text);
   AddText(given_.dsn_envelope_id, text);
   for (const EnvelopeRecipient& recipient : given_.recipients) {

@@ -47,10 +47,12 @@ class AuditEngine {
   // In their order, behind those of their kinds; their numbers are not looked at. One commit, not synced. At most 1,000.
   virtual Task<absl::Status> Append(std::vector<AuditEntry> entries) = 0;
   // Of a kind, those with numbers below `before`, the newest first, at most `limit`.
-  virtual Task<absl::StatusOr<std::vector<AuditEntry>>> List(AuditKind kind, int64_t before, size_t limit) = 0;
+  virtual Task<absl::StatusOr<std::vector<AuditEntry>>> List(AuditKind kind, int64_t before,
+                                                             size_t limit) = 0;
   // Of a kind, forgets the oldest while they are from before `time`, or there are more than `count`; at most `limit`, and says
   // how many. Not synced.
-  virtual Task<absl::StatusOr<size_t>> Forget(AuditKind kind, absl::Time time, int64_t count, size_t limit) = 0;
+  virtual Task<absl::StatusOr<size_t>> Forget(AuditKind kind, absl::Time time, int64_t count,
+                                              size_t limit) = 0;
 };
 
 // Behind the newest.

@@ -43,7 +43,14 @@ enum class DeletionCause : uint8_t { kApi = 1, kPop3 = 2, kRetention = 3 };
 
 // News of a recipient of a submission (proto: SubmissionEvent).
 struct SubmissionNews {
-  enum class Kind : uint8_t { kDelivered = 1, kFailed = 2, kDeferred = 3, kCancelled = 4, kBounced = 5, kDelayed = 6 };
+  enum class Kind : uint8_t {
+    kDelivered = 1,
+    kFailed = 2,
+    kDeferred = 3,
+    kCancelled = 4,
+    kBounced = 5,
+    kDelayed = 6
+  };
   std::string submission_id;
   std::string recipient;
   Kind kind = Kind::kDeferred;
@@ -180,7 +187,8 @@ class ChangeEngine {
   // Another worker is active from now on: gives the consumer with a new fence. NotFound.
   virtual Task<absl::StatusOr<FeedConsumer>> ActivateConsumer(std::string name) = 0;
   // rules::DecideAck. NotFound; Aborted with kReasonConsumerFenced. Without a change where it is not ahead.
-  virtual Task<absl::Status> AckConsumer(std::string name, int64_t fence, ChangeCursor cursor, absl::Time now) = 0;
+  virtual Task<absl::Status> AckConsumer(std::string name, int64_t fence, ChangeCursor cursor,
+                                         absl::Time now) = 0;
   // Elsewhere from now on, in this incarnation; whoever was active is not any more. NotFound.
   virtual Task<absl::StatusOr<FeedConsumer>> ResetConsumer(std::string name, ChangeCursor cursor,
                                                            std::string incarnation) = 0;

@@ -29,10 +29,10 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "common/base/task.h"
-#include "stored/engine/tls_report.h"
-#include "stored/engine/sts.h"
 #include "stored/engine/dkim.h"
 #include "stored/engine/search.h"
+#include "stored/engine/sts.h"
+#include "stored/engine/tls_report.h"
 #include "stored/engine/types.h"
 
 namespace mailstead::engine {
@@ -210,7 +210,8 @@ class QueueEngine {
   // already; but with notices, which must be true, nothing is changed then, and none is stored: so a repeat changes nothing.
   // `deferred` are those that it holds. NotFound: no such message (any more). InvalidArgument, with the field: see
   // rules::Check.
-  virtual Task<absl::StatusOr<QueueChange>> Decide(QueueDecision decision, std::vector<NewNotice> notices) = 0;
+  virtual Task<absl::StatusOr<QueueChange>> Decide(QueueDecision decision,
+                                                   std::vector<NewNotice> notices) = 0;
   // Of attempts whose lease has ended, or is overdue: puts at most `limit` recipients back, due when their attempt said.
   // How many there were; fewer than `limit`: that was all. Also drops some of the destinations that are kept for their hosts
   // alone, when it is time.
@@ -224,7 +225,8 @@ class QueueEngine {
   // time first; with recipients that are neither in flight nor held, at least one and at most `recipient_limit` of each.
   virtual Task<absl::StatusOr<std::vector<QueuedMessage>>> Due(size_t limit, size_t recipient_limit) = 0;
   // NotFound. Recipients with numbers from `first` on.
-  virtual Task<absl::StatusOr<QueuedMessage>> Find(QueueId message, int32_t first, size_t recipient_limit) = 0;
+  virtual Task<absl::StatusOr<QueuedMessage>> Find(QueueId message, int32_t first,
+                                                   size_t recipient_limit) = 0;
   // In the order of their ids, those after `after`, with up to `recipient_limit` recipients each.
   virtual Task<absl::StatusOr<std::vector<QueuedMessage>>> List(QueueId after, size_t limit,
                                                                 size_t recipient_limit) = 0;
@@ -291,7 +293,8 @@ class DkimEngine {
   // Empty: it has none, or is no domain.
   virtual Task<absl::StatusOr<std::vector<DkimKey>>> Find(std::string domain) = 0;
   // Domains that have keys, or keys that are pending: sorted by name, those after `after`, at most `limit`, with all keys.
-  virtual Task<absl::StatusOr<std::vector<DkimDomain>>> List(std::string after, size_t limit, bool only_pending) = 0;
+  virtual Task<absl::StatusOr<std::vector<DkimDomain>>> List(std::string after, size_t limit,
+                                                             bool only_pending) = 0;
   // A new key, pending or active (rules::AddDkimKey). NotFound with kReasonDomainNotFound; AlreadyExists with
   // kReasonDkimKeyExists; ResourceExhausted with kReasonTooManyDkimKeys.
   virtual Task<absl::Status> Create(std::string domain, DkimKey key) = 0;

@@ -11,12 +11,15 @@ namespace mailstead::rules {
 using engine::ChangeKind;
 
 absl::Status CursorExpired(absl::string_view why) {
-  return WithReason(absl::OutOfRangeError(absl::StrCat(why, ": list anew, and go on from now")), kReasonCursorExpired);
+  return WithReason(absl::OutOfRangeError(absl::StrCat(why, ": list anew, and go on from now")),
+                    kReasonCursorExpired);
 }
 
 absl::Status CheckCursor(const engine::ChangeCursor& cursor, const engine::ChangeBounds& bounds) {
-  if (cursor.position < bounds.least_cursor()) return CursorExpired("what came behind the cursor is not kept any more");
-  const bool ahead = cursor.position > bounds.last || (cursor.position == bounds.last && cursor.message.value != 0);
+  if (cursor.position < bounds.least_cursor())
+    return CursorExpired("what came behind the cursor is not kept any more");
+  const bool ahead =
+      cursor.position > bounds.last || (cursor.position == bounds.last && cursor.message.value != 0);
   if (ahead) return CursorExpired("the cursor is of changes that this store does not know");
   return absl::OkStatus();
 }
@@ -44,21 +47,25 @@ bool IsOfDomain(absl::string_view domain, absl::string_view current_address, Cha
   return Split(address).domain == domain || Split(old_address).domain == domain;
 }
 
-bool IsToBeForgotten(absl::Time time, absl::Time now, absl::Duration age, int64_t kept_count, int64_t max_count) {
+bool IsToBeForgotten(absl::Time time, absl::Time now, absl::Duration age, int64_t kept_count,
+                     int64_t max_count) {
   return time < now - age || kept_count > max_count;
 }
 
 absl::Status NoConsumer(absl::string_view name) {
-  return WithReason(absl::NotFoundError(absl::StrCat("there is no consumer ", name)), kReasonConsumerNotFound);
+  return WithReason(absl::NotFoundError(absl::StrCat("there is no consumer ", name)),
+                    kReasonConsumerNotFound);
 }
 
 absl::Status ConsumerExists(absl::string_view name) {
-  return WithReason(absl::AlreadyExistsError(absl::StrCat("consumer ", name, " exists")), kReasonConsumerExists);
+  return WithReason(absl::AlreadyExistsError(absl::StrCat("consumer ", name, " exists")),
+                    kReasonConsumerExists);
 }
 
 absl::Status TooManyConsumers() {
-  return WithReason(absl::ResourceExhaustedError(absl::StrCat("there are ", engine::kMaxConsumers, " consumers already")),
-                    kReasonTooManyConsumers);
+  return WithReason(
+      absl::ResourceExhaustedError(absl::StrCat("there are ", engine::kMaxConsumers, " consumers already")),
+      kReasonTooManyConsumers);
 }
 
 absl::Status ConsumerFenced(absl::string_view name) {
@@ -66,8 +73,8 @@ absl::Status ConsumerFenced(absl::string_view name) {
                     kReasonConsumerFenced);
 }
 
-absl::StatusOr<bool> DecideAck(engine::FeedConsumer& consumer, int64_t fence, const engine::ChangeCursor& cursor,
-                               absl::Time now) {
+absl::StatusOr<bool> DecideAck(engine::FeedConsumer& consumer, int64_t fence,
+                               const engine::ChangeCursor& cursor, absl::Time now) {
   if (fence == 0 || fence != consumer.fence) return ConsumerFenced(consumer.name);
   if (cursor <= consumer.acked) return false;
   consumer.acked = cursor;

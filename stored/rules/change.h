@@ -28,15 +28,16 @@ bool IsOfDomain(absl::string_view domain, absl::string_view current_address, eng
                 absl::string_view address, absl::string_view old_address);
 
 // Whether the oldest changes, of that age and as many in all, are to go.
-bool IsToBeForgotten(absl::Time time, absl::Time now, absl::Duration age, int64_t kept_count, int64_t max_count);
+bool IsToBeForgotten(absl::Time time, absl::Time now, absl::Duration age, int64_t kept_count,
+                     int64_t max_count);
 
-absl::Status NoConsumer(absl::string_view name);        // NotFound with kReasonConsumerNotFound
-absl::Status ConsumerExists(absl::string_view name);    // AlreadyExists with kReasonConsumerExists
-absl::Status TooManyConsumers();                        // ResourceExhausted with kReasonTooManyConsumers
-absl::Status ConsumerFenced(absl::string_view name);    // Aborted with kReasonConsumerFenced
+absl::Status NoConsumer(absl::string_view name);      // NotFound with kReasonConsumerNotFound
+absl::Status ConsumerExists(absl::string_view name);  // AlreadyExists with kReasonConsumerExists
+absl::Status TooManyConsumers();                      // ResourceExhausted with kReasonTooManyConsumers
+absl::Status ConsumerFenced(absl::string_view name);  // Aborted with kReasonConsumerFenced
 
 // Moves the consumer, unless it is there or ahead already: false. Aborted with kReasonConsumerFenced.
-absl::StatusOr<bool> DecideAck(engine::FeedConsumer& consumer, int64_t fence, const engine::ChangeCursor& cursor,
-                               absl::Time now);
+absl::StatusOr<bool> DecideAck(engine::FeedConsumer& consumer, int64_t fence,
+                               const engine::ChangeCursor& cursor, absl::Time now);
 
 }  // namespace mailstead::rules

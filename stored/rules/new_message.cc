@@ -134,10 +134,9 @@ absl::Status CheckWaiting(const engine::NewMessage& message, const std::vector<W
   if (absl::c_all_of(waiting, is_scheduled)) return absl::OkStatus();
   const std::vector<bool> served = Served(message, waiting);
   if (message.room_promised) {
-    const bool waits_for_room =
-        absl::c_any_of(waiting, [&](const Waiting& copy) {
-          return copy.obstacle == engine::Obstacle::kFull || is_scheduled(copy);
-        });
+    const bool waits_for_room = absl::c_any_of(waiting, [&](const Waiting& copy) {
+      return copy.obstacle == engine::Obstacle::kFull || is_scheduled(copy);
+    });
     if (waits_for_room || absl::c_linear_search(served, true)) return absl::OkStatus();
     return Refuse(waiting.front().obstacle, AddressOf(message, message.copies[waiting.front().copy]));
   }

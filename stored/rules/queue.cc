@@ -198,7 +198,8 @@ bool Changes(engine::QueueDecision::Kind kind, const engine::QueuedRecipient& re
 void Apply(engine::QueueDecision::Kind kind, QueueRecipient& kept, absl::Time not_before, absl::Time now) {
   if (kind == engine::QueueDecision::Kind::kHold) kept.recipient.held = true;
   if (kind == engine::QueueDecision::Kind::kRelease) kept.recipient.held = false;
-  if (kind == engine::QueueDecision::Kind::kRetry) kept.recipient.next_attempt_time = Kept(std::max(now, not_before));
+  if (kind == engine::QueueDecision::Kind::kRetry)
+    kept.recipient.next_attempt_time = Kept(std::max(now, not_before));
 }
 
 }  // namespace mailstead::rules

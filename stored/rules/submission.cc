@@ -28,10 +28,12 @@ int32_t InSubmission(const engine::NewMessage& message, int32_t recipient) {
   return message.submission->taken[static_cast<size_t>(recipient)];
 }
 
-SubmissionTarget TargetOf(const engine::NewMessage& message, int32_t recipient, const std::string& address, State state) {
+SubmissionTarget TargetOf(const engine::NewMessage& message, int32_t recipient, const std::string& address,
+                          State state) {
   SubmissionTarget target;
   target.recipient = InSubmission(message, recipient);
-  const EnvelopeRecipient& named = message.submission->envelope.recipients[static_cast<size_t>(target.recipient)];
+  const EnvelopeRecipient& named =
+      message.submission->envelope.recipients[static_cast<size_t>(target.recipient)];
   if (address != named.address) target.address = address;
   target.state = state;
   target.was_queued = state == State::kQueued;
@@ -73,7 +75,8 @@ absl::Status Check(const engine::NewMessage& message, const engine::NewSubmissio
     return FieldError("submission.taken", "must name each recipient of the message");
   }
   for (const int32_t recipient : submission.taken) {
-    if (!is_recipient(recipient)) return FieldError("submission.taken", "must name recipients of the envelope");
+    if (!is_recipient(recipient))
+      return FieldError("submission.taken", "must name recipients of the envelope");
   }
   for (const engine::RefusedRecipient& refused : submission.refused) {
     if (!is_recipient(refused.recipient)) {
@@ -83,8 +86,9 @@ absl::Status Check(const engine::NewMessage& message, const engine::NewSubmissio
   return absl::OkStatus();
 }
 
-absl::StatusOr<Submission> SubmissionOf(const engine::NewMessage& message, const std::vector<Waiting>& waiting,
-                                        QueueId queue_id, absl::Time now) {
+absl::StatusOr<Submission> SubmissionOf(const engine::NewMessage& message,
+                                        const std::vector<Waiting>& waiting, QueueId queue_id,
+                                        absl::Time now) {
   const engine::NewSubmission& given = *message.submission;
   Submission submission;
   submission.id = message.envelope.delivery_id;
@@ -104,7 +108,8 @@ absl::StatusOr<Submission> SubmissionOf(const engine::NewMessage& message, const
   for (const Waiting& waits : waiting) {
     const engine::NewCopy& copy = message.copies[waits.copy];
     targets.push_back(TargetOf(message, copy.recipients.front(),
-                               copy.address.empty() ? AddressOf(message, copy) : copy.address, State::kQueued));
+                               copy.address.empty() ? AddressOf(message, copy) : copy.address,
+                               State::kQueued));
   }
   // What is in mailboxes: one for each recipient, whatever it led to.
   std::vector<bool> delivered(message.envelope.recipients.size());
@@ -114,7 +119,8 @@ absl::StatusOr<Submission> SubmissionOf(const engine::NewMessage& message, const
       ++next;
       continue;
     }
-    for (const int32_t recipient : message.copies[i].recipients) delivered[static_cast<size_t>(recipient)] = true;
+    for (const int32_t recipient : message.copies[i].recipients)
+      delivered[static_cast<size_t>(recipient)] = true;
   }
   for (size_t i = 0; i < delivered.size(); ++i) {
     if (!delivered[i]) continue;
@@ -137,7 +143,8 @@ absl::StatusOr<Submission> SubmissionOf(const engine::NewMessage& message, const
 
 absl::StatusOr<engine::Receipt> DecideRepeat(const Submission& before, const engine::NewMessage& message) {
   if (before.fingerprint != message.fingerprint) {
-    return WithReason(absl::AlreadyExistsError("the id was used for another submission"), kReasonDeliveryIdReused);
+    return WithReason(absl::AlreadyExistsError("the id was used for another submission"),
+                      kReasonDeliveryIdReused);
   }
   engine::Receipt receipt;
   receipt.already_stored = true;
@@ -230,7 +237,8 @@ std::vector<std::string> NamesOf(const Submission& submission, const SubmissionT
 
 bool Note(const engine::SubmissionBounce& bounce, SubmissionOutcome& outcome) {
   if (outcome.kind != SubmissionOutcome::Kind::kRelayed) return false;
-  if (outcome.bounce.has_value() && outcome.bounce->action == engine::SubmissionBounce::Action::kFailed) return false;
+  if (outcome.bounce.has_value() && outcome.bounce->action == engine::SubmissionBounce::Action::kFailed)
+    return false;
   // A repeat of the same notification.
   if (outcome.bounce.has_value() && bounce.action == engine::SubmissionBounce::Action::kDelayed) return false;
   outcome.bounce = bounce;

@@ -36,8 +36,8 @@ TEST_P(ChangeConformance, WhatHappensToAMailboxIsToldInOrder) {
   ASSERT_OK(Commit(a, opened->token, MessagesOf({2})));
 
   const auto changes = All();
-  EXPECT_THAT(Texts(changes), ElementsAre("created a@example.test", "delivered 1", "delivered 2", "delivered 3",
-                                          "deleted 1,3 by 1", "deleted 2 by 2"));
+  EXPECT_THAT(Texts(changes), ElementsAre("created a@example.test", "delivered 1", "delivered 2",
+                                          "delivered 3", "deleted 1,3 by 1", "deleted 2 by 2"));
   for (const FeedChange& change : changes) {
     EXPECT_EQ(change.account, a);
     EXPECT_EQ(change.current_address, "a@example.test");
@@ -75,9 +75,9 @@ TEST_P(ChangeConformance, AccountsChangeByKinds) {
   change.disabled = false;
   ASSERT_OK(engine().UpdateAccount(change));
   ASSERT_OK(engine().DeleteAccount("b@other.test"));
-  EXPECT_THAT(Texts(All()),
-              ElementsAre("created a@example.test", "updated a@example.test", "renamed b@other.test from a@example.test",
-                          "disabled b@other.test", "enabled b@other.test", "removed b@other.test"));
+  EXPECT_THAT(Texts(All()), ElementsAre("created a@example.test", "updated a@example.test",
+                                        "renamed b@other.test from a@example.test", "disabled b@other.test",
+                                        "enabled b@other.test", "removed b@other.test"));
   for (const FeedChange& one : All()) EXPECT_EQ(one.current_address, "b@other.test");
 }
 
@@ -88,7 +88,8 @@ TEST_P(ChangeConformance, ARemovedAccountTakesItsMessagesWithIt) {
   ChangeQuestion question = Everything();
   question.summaries = true;
   const auto changes = All(question);
-  EXPECT_THAT(Texts(changes), ElementsAre("created a@example.test", "delivered 1", "emptied", "removed a@example.test"));
+  EXPECT_THAT(Texts(changes),
+              ElementsAre("created a@example.test", "delivered 1", "emptied", "removed a@example.test"));
   EXPECT_FALSE(changes[1].summary.has_value());
 }
 
@@ -120,8 +121,8 @@ TEST_P(ChangeConformance, QuestionsAreOfAccountsDomainsAndKinds) {
   question.accounts = {b};
   EXPECT_THAT(Texts(All(question)), ElementsAre("created b@example.test", "delivered 1"));
   question.accounts = {a, c};
-  EXPECT_THAT(Texts(All(question)), ElementsAre("created a@example.test", "created c@other.test", "delivered 1",
-                                                "delivered 1", "delivered 2"));
+  EXPECT_THAT(Texts(All(question)), ElementsAre("created a@example.test", "created c@other.test",
+                                                "delivered 1", "delivered 1", "delivered 2"));
   question.kinds = KindBit(ChangeKind::kDelivered);
   EXPECT_THAT(Texts(All(question)), ElementsAre("delivered 1", "delivered 1", "delivered 2"));
   question = Everything();
@@ -134,8 +135,8 @@ TEST_P(ChangeConformance, QuestionsAreOfAccountsDomainsAndKinds) {
   change.address = "d@other.test";
   ASSERT_OK(engine().UpdateAccount(change));
   EXPECT_THAT(Texts(All(question)),
-              ElementsAre("created a@example.test", "created c@other.test", "delivered 1", "delivered 1", "delivered 2",
-                          "renamed d@other.test from a@example.test"));
+              ElementsAre("created a@example.test", "created c@other.test", "delivered 1", "delivered 1",
+                          "delivered 2", "renamed d@other.test from a@example.test"));
   question.domain = "example.test";
   EXPECT_THAT(Texts(All(question)), ElementsAre("created b@example.test", "delivered 1",
                                                 "renamed d@other.test from a@example.test"));
@@ -337,7 +338,8 @@ TEST_P(ChangeConformance, ConsumersAreKept) {
   consumer.acked = {7, MessageId{3}};
   consumer.incarnation = "abc";
   ASSERT_OK(BlockOn(feed().CreateConsumer(consumer)));
-  EXPECT_THAT(BlockOn(feed().CreateConsumer(consumer)), HasReason(StatusCode::kAlreadyExists, "CONSUMER_EXISTS"));
+  EXPECT_THAT(BlockOn(feed().CreateConsumer(consumer)),
+              HasReason(StatusCode::kAlreadyExists, "CONSUMER_EXISTS"));
   Restart();
   EXPECT_EQ(*BlockOn(feed().FindConsumer("desk")), consumer);
   consumer.name = "audit";
@@ -368,7 +370,8 @@ TEST_P(ChangeConformance, AConsumerIsMovedForwardByItsOneActiveWorker) {
   Restart();
   EXPECT_EQ(BlockOn(feed().FindConsumer("desk"))->acked, (ChangeCursor{6, MessageId{4}}));
   EXPECT_EQ(BlockOn(feed().FindConsumer("desk"))->ack_time, clock().Now());
-  ASSERT_OK(BlockOn(feed().AckConsumer("desk", first, {7, MessageId{0}}, clock().Now()))) << "nobody took it over";
+  ASSERT_OK(BlockOn(feed().AckConsumer("desk", first, {7, MessageId{0}}, clock().Now())))
+      << "nobody took it over";
   const int64_t second = BlockOn(feed().ActivateConsumer("desk"))->fence;
   EXPECT_GT(second, first);
   EXPECT_THAT(BlockOn(feed().AckConsumer("desk", first, {8, MessageId{0}}, clock().Now())), fenced);

@@ -100,16 +100,19 @@ std::string Describe(const FoundMessages& found) {
   return absl::StrCat(Describe(found.messages), " ", found.last.value, " ", found.done);
 }
 std::string Describe(const FeedChange& change) {
-  std::string text = absl::StrCat(static_cast<int>(change.kind), " ", change.account.value, " ", Describe(change.time), " ",
-                                  change.end.position, "/", change.end.message.value, " ", change.message.value, " ",
-                                  static_cast<int>(change.cause), " ", change.address, " ", change.old_address, " ",
-                                  change.current_address);
+  std::string text =
+      absl::StrCat(static_cast<int>(change.kind), " ", change.account.value, " ", Describe(change.time), " ",
+                   change.end.position, "/", change.end.message.value, " ", change.message.value, " ",
+                   static_cast<int>(change.cause), " ", change.address, " ", change.old_address, " ",
+                   change.current_address);
   for (const MessageId message : change.deleted) absl::StrAppend(&text, " ", message.value);
-  if (change.summary.has_value()) absl::StrAppend(&text, " ", change.summary->delivery_id, " ", change.summary->size_bytes);
+  if (change.summary.has_value())
+    absl::StrAppend(&text, " ", change.summary->delivery_id, " ", change.summary->size_bytes);
   return text;
 }
 std::string Describe(const ChangePage& page) {
-  return absl::StrCat(Describe(page.changes), " ", page.reached.position, "/", page.reached.message.value, " ", page.more);
+  return absl::StrCat(Describe(page.changes), " ", page.reached.position, "/", page.reached.message.value,
+                      " ", page.more);
 }
 std::string Describe(const MaildropEntry& entry) {
   return absl::StrCat(entry.id.value, "/", entry.unique_id, "/", entry.size_bytes);
@@ -867,7 +870,8 @@ class Comparison {
       }
       const std::set<MessageId>& known = mailboxes_[AccountId{id}];
       const std::vector<MessageId> followed(known.begin(), known.end());
-      if (!Compare(absl::StrCat("what was followed of account ", id), Describe(there), Describe(followed))) return false;
+      if (!Compare(absl::StrCat("what was followed of account ", id), Describe(there), Describe(followed)))
+        return false;
     }
     return ReadSome() && (Below(4) != 0 || TrimFeed());
   }
@@ -881,14 +885,17 @@ class Comparison {
 
   bool ReadSome() {
     ChangeQuestion question;
-    question.after = {std::max<int64_t>(0, followed_.position - Below(300)), MessageId{Below(3) == 0 ? Below(5) : 0}};
+    question.after = {std::max<int64_t>(0, followed_.position - Below(300)),
+                      MessageId{Below(3) == 0 ? Below(5) : 0}};
     question.limit = static_cast<size_t>(1 + Below(10));
     if (Below(2) == 0) question.accounts = {AccountId{1 + Below(3)}, AccountId{5 + Below(3)}};
     if (Below(4) == 0) question.domain = "example.test";
-    if (Below(4) == 0) question.kinds = KindBit(ChangeKind::kDelivered) | KindBit(ChangeKind::kAccountRenamed);
+    if (Below(4) == 0)
+      question.kinds = KindBit(ChangeKind::kDelivered) | KindBit(ChangeKind::kAccountRenamed);
     const auto memory = ReadFeed(*memory_, question);
     const auto rocksdb = ReadFeed(*rocksdb_, question);
-    if (memory.ok() != rocksdb.ok() || !memory.ok()) return Compare("Changes.Read", Describe(memory.status()), Describe(rocksdb.status()));
+    if (memory.ok() != rocksdb.ok() || !memory.ok())
+      return Compare("Changes.Read", Describe(memory.status()), Describe(rocksdb.status()));
     // Where a page ends is an engine's own affair; what is in it is not.
     const size_t count = std::min(memory->changes.size(), rocksdb->changes.size());
     for (size_t i = 0; i < count; ++i) {

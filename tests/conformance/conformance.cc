@@ -175,7 +175,8 @@ std::string ChangeConformance::Text(const FeedChange& change) {
     case ChangeKind::kDelivered:
       return absl::StrCat("delivered ", change.message.value);
     case ChangeKind::kDeleted:
-      return absl::StrCat("deleted ", absl::StrJoin(change.deleted, ",", number), " by ", static_cast<int>(change.cause));
+      return absl::StrCat("deleted ", absl::StrJoin(change.deleted, ",", number), " by ",
+                          static_cast<int>(change.cause));
     case ChangeKind::kEmptied:
       return "emptied";
     case ChangeKind::kAccountCreated:

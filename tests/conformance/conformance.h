@@ -23,11 +23,11 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "common/base/clock.h"
+#include "stored/engine/audit.h"
 #include "stored/engine/change.h"
 #include "stored/engine/engine.h"
-#include "stored/engine/sending.h"
-#include "stored/engine/audit.h"
 #include "stored/engine/key.h"
+#include "stored/engine/sending.h"
 #include "stored/engine/srs.h"
 #include "stored/engine/submission.h"
 #include "stored/rules/queue.h"
@@ -166,7 +166,9 @@ class RouteConformance : public EngineConformance {
 
 class TlsReportConformance : public EngineConformance {
  protected:
-  absl::Status Count(std::vector<TlsReport> counts) { return BlockOn(facets().tls_reports().Count(std::move(counts))); }
+  absl::Status Count(std::vector<TlsReport> counts) {
+    return BlockOn(facets().tls_reports().Count(std::move(counts)));
+  }
   std::vector<TlsReport> Lease(absl::Time now, size_t limit = 10) {
     const auto leased = BlockOn(facets().tls_reports().Lease(now, limit));
     EXPECT_OK(leased.status());
@@ -182,7 +184,9 @@ class TlsReportConformance : public EngineConformance {
 
 class StsConformance : public EngineConformance {
  protected:
-  absl::StatusOr<StsPolicy> Find(std::string domain) { return BlockOn(facets().sts().Find(std::move(domain))); }
+  absl::StatusOr<StsPolicy> Find(std::string domain) {
+    return BlockOn(facets().sts().Find(std::move(domain)));
+  }
   absl::StatusOr<StsPolicy> Keep(StsFetch fetch, int64_t limit = 100) {
     return BlockOn(facets().sts().Keep(std::move(fetch), limit));
   }
@@ -287,7 +291,9 @@ class ChangeConformance : public EngineConformance {
  protected:
   ChangeEngine& feed() { return facets().changes(); }
   ChangeBounds bounds() { return feed().Bounds(); }
-  absl::StatusOr<ChangePage> Read(ChangeQuestion question) { return BlockOn(feed().Read(std::move(question))); }
+  absl::StatusOr<ChangePage> Read(ChangeQuestion question) {
+    return BlockOn(feed().Read(std::move(question)));
+  }
   static ChangeQuestion Everything() { return ChangeQuestion(); }
   // Page by page.
   std::vector<FeedChange> All(ChangeQuestion question = ChangeQuestion(), size_t page_size = 100);
@@ -354,7 +360,8 @@ class SubmissionConformance : public QueueConformance {
   // One state a target, in their order: "queued relayed".
   std::string States(const std::string& id);
   // Ids.
-  std::vector<std::string> ListSubmissions(AccountId account, SubmissionPlace after = {}, size_t limit = 1000);
+  std::vector<std::string> ListSubmissions(AccountId account, SubmissionPlace after = {},
+                                           size_t limit = 1000);
   size_t NoteReport(SubmissionReport report) {
     return BlockOn(facets().submissions().NoteReport(std::move(report))).value();
   }
@@ -363,22 +370,22 @@ class SubmissionConformance : public QueueConformance {
   }
 };
 
-#define INSTANTIATE_ENGINE_CONFORMANCE(name, kind)                                             \
-  INSTANTIATE_TEST_SUITE_P(name, DirectoryConformance, testing::Values(kind), EngineKindName); \
-  INSTANTIATE_TEST_SUITE_P(name, DeliveryConformance, testing::Values(kind), EngineKindName);  \
-  INSTANTIATE_TEST_SUITE_P(name, MaildropConformance, testing::Values(kind), EngineKindName);  \
-  INSTANTIATE_TEST_SUITE_P(name, QueueConformance, testing::Values(kind), EngineKindName);     \
+#define INSTANTIATE_ENGINE_CONFORMANCE(name, kind)                                              \
+  INSTANTIATE_TEST_SUITE_P(name, DirectoryConformance, testing::Values(kind), EngineKindName);  \
+  INSTANTIATE_TEST_SUITE_P(name, DeliveryConformance, testing::Values(kind), EngineKindName);   \
+  INSTANTIATE_TEST_SUITE_P(name, MaildropConformance, testing::Values(kind), EngineKindName);   \
+  INSTANTIATE_TEST_SUITE_P(name, QueueConformance, testing::Values(kind), EngineKindName);      \
   INSTANTIATE_TEST_SUITE_P(name, SubmissionConformance, testing::Values(kind), EngineKindName); \
-  INSTANTIATE_TEST_SUITE_P(name, ReadingConformance, testing::Values(kind), EngineKindName);   \
-  INSTANTIATE_TEST_SUITE_P(name, RouteConformance, testing::Values(kind), EngineKindName);     \
-  INSTANTIATE_TEST_SUITE_P(name, TlsReportConformance, testing::Values(kind), EngineKindName); \
-  INSTANTIATE_TEST_SUITE_P(name, StsConformance, testing::Values(kind), EngineKindName);       \
-  INSTANTIATE_TEST_SUITE_P(name, DkimConformance, testing::Values(kind), EngineKindName);      \
-  INSTANTIATE_TEST_SUITE_P(name, SrsConformance, testing::Values(kind), EngineKindName);       \
-  INSTANTIATE_TEST_SUITE_P(name, KeyConformance, testing::Values(kind), EngineKindName);       \
-  INSTANTIATE_TEST_SUITE_P(name, AuditConformance, testing::Values(kind), EngineKindName);     \
-  INSTANTIATE_TEST_SUITE_P(name, SendingConformance, testing::Values(kind), EngineKindName);   \
-  INSTANTIATE_TEST_SUITE_P(name, ChangeConformance, testing::Values(kind), EngineKindName);    \
+  INSTANTIATE_TEST_SUITE_P(name, ReadingConformance, testing::Values(kind), EngineKindName);    \
+  INSTANTIATE_TEST_SUITE_P(name, RouteConformance, testing::Values(kind), EngineKindName);      \
+  INSTANTIATE_TEST_SUITE_P(name, TlsReportConformance, testing::Values(kind), EngineKindName);  \
+  INSTANTIATE_TEST_SUITE_P(name, StsConformance, testing::Values(kind), EngineKindName);        \
+  INSTANTIATE_TEST_SUITE_P(name, DkimConformance, testing::Values(kind), EngineKindName);       \
+  INSTANTIATE_TEST_SUITE_P(name, SrsConformance, testing::Values(kind), EngineKindName);        \
+  INSTANTIATE_TEST_SUITE_P(name, KeyConformance, testing::Values(kind), EngineKindName);        \
+  INSTANTIATE_TEST_SUITE_P(name, AuditConformance, testing::Values(kind), EngineKindName);      \
+  INSTANTIATE_TEST_SUITE_P(name, SendingConformance, testing::Values(kind), EngineKindName);    \
+  INSTANTIATE_TEST_SUITE_P(name, ChangeConformance, testing::Values(kind), EngineKindName);     \
   INSTANTIATE_TEST_SUITE_P(name, UpkeepConformance, testing::Values(kind), EngineKindName)
 
 inline std::string EngineKindName(const testing::TestParamInfo<EngineKind>& info) { return info.param.name; }

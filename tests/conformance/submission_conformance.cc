@@ -36,7 +36,8 @@ SubmissionReport ReportOn(AccountId account, const std::string& id, const std::s
   report.account = account;
   report.id = id;
   report.message_id = message_id;
-  report.recipients.push_back({address, {action, "5.1.1", "no such user", "mx.example", absl::FromUnixSeconds(5)}});
+  report.recipients.push_back(
+      {address, {action, "5.1.1", "no such user", "mx.example", absl::FromUnixSeconds(5)}});
   return report;
 }
 
@@ -57,7 +58,8 @@ NewMessage SubmissionConformance::NewSubmitted(absl::string_view id, AccountId a
   submission->request_id = absl::StrCat("request-of-", id);
   submission->envelope = message.envelope;
   submission->envelope.delivery_id.clear();
-  for (size_t i = 0; i < message.envelope.recipients.size(); ++i) submission->taken.push_back(static_cast<int32_t>(i));
+  for (size_t i = 0; i < message.envelope.recipients.size(); ++i)
+    submission->taken.push_back(static_cast<int32_t>(i));
   submission->message_id = absl::StrCat(id, "@example.test");
   message.submission = std::move(submission);
   return message;
@@ -125,7 +127,8 @@ TEST_P(SubmissionConformance, MailThatIsNoneHasNone) {
   PutTo({"a@one.example"});
   Report(LeaseOne(), Kind::kDelivered);
   EXPECT_THAT(ListSubmissions(AccountId{0}), IsEmpty());
-  EXPECT_THAT(BlockOn(facets().submissions().Find("queued-delivery-1")).status(), HasCode(StatusCode::kNotFound));
+  EXPECT_THAT(BlockOn(facets().submissions().Find("queued-delivery-1")).status(),
+              HasCode(StatusCode::kNotFound));
   EXPECT_EQ(Forget(absl::InfiniteFuture()), 0u);
 }
 
@@ -139,7 +142,8 @@ TEST_P(SubmissionConformance, ARepeatStoresNothingAndAnotherOneIsRefused) {
     const absl::StatusOr<Receipt> repeat = Append(mail, kContent);
     ASSERT_OK(repeat.status());
     EXPECT_TRUE(repeat->already_stored);
-    EXPECT_THAT(Append(other, kContent).status(), HasReason(StatusCode::kAlreadyExists, kReasonDeliveryIdReused));
+    EXPECT_THAT(Append(other, kContent).status(),
+                HasReason(StatusCode::kAlreadyExists, kReasonDeliveryIdReused));
     EXPECT_THAT(List(mailbox), SizeIs(1));
     EXPECT_THAT(QueueConformance::Ids(), SizeIs(1));
     EXPECT_THAT(ListSubmissions(AccountId{0}), SizeIs(1));
@@ -150,15 +154,18 @@ TEST_P(SubmissionConformance, ARepeatStoresNothingAndAnotherOneIsRefused) {
 }
 
 TEST_P(SubmissionConformance, WhatBecomesOfEachRecipientIsKept) {
-  ASSERT_OK(Append(NewSubmitted("submission-0001", kSender, {"a@one.example", "b@two.example", "c@three.example"}),
-                   kContent)
-                .status());
+  ASSERT_OK(
+      Append(NewSubmitted("submission-0001", kSender, {"a@one.example", "b@two.example", "c@three.example"}),
+             kContent)
+          .status());
   std::vector<QueueAttempt> attempts = Lease();
   ASSERT_THAT(attempts, SizeIs(3));
   EXPECT_EQ(States("submission-0001"), "in_flight in_flight in_flight");
   for (const QueueAttempt& attempt : attempts) {
     const bool is_first = attempt.destination == "one.example";
-    Report(attempt, is_first ? Kind::kDelivered : attempt.destination == "two.example" ? Kind::kFailed : Kind::kDeferred);
+    Report(attempt, is_first                               ? Kind::kDelivered
+                    : attempt.destination == "two.example" ? Kind::kFailed
+                                                           : Kind::kDeferred);
   }
   EXPECT_EQ(States("submission-0001"), "relayed failed queued");
   Submission submission = FindSubmission("submission-0001");
@@ -185,14 +192,16 @@ TEST_P(SubmissionConformance, WhatBecomesOfEachRecipientIsKept) {
 }
 
 TEST_P(SubmissionConformance, WhatIsCancelledIsSoUnlessAFrontEndIsAtIt) {
-  ASSERT_OK(Append(NewSubmitted("submission-0001", kSender, {"a@one.example", "b@two.example"}), kContent).status());
+  ASSERT_OK(Append(NewSubmitted("submission-0001", kSender, {"a@one.example", "b@two.example"}), kContent)
+                .status());
   const QueueAttempt attempt = LeaseOne();
   QueueDecision cancel{Decision::kEnd, attempt.message.id, {}};
   cancel.cancelled = true;
   const absl::StatusOr<QueueChange> change = engine().Decide(cancel);
   ASSERT_OK(change.status());
   EXPECT_THAT(change->ended, SizeIs(1));
-  const std::string of_attempt = attempt.message.recipients[0].number == 0 ? "in_flight cancelled" : "cancelled in_flight";
+  const std::string of_attempt =
+      attempt.message.recipients[0].number == 0 ? "in_flight cancelled" : "cancelled in_flight";
   EXPECT_EQ(States("submission-0001"), of_attempt);
   Report(attempt, Kind::kDelivered);
   EXPECT_EQ(States("submission-0001"),
@@ -246,20 +255,23 @@ TEST_P(SubmissionConformance, AScheduledCopyForAMailboxThatNeverTakesItIsRefused
   const AccountId small = NewMailbox("small@example.test", /*quota_bytes=*/5);
   NewMessage mail = NewSubmitted("submission-0001", kSender, {}, {small});
   mail.queued.not_before = clock().Now() + absl::Hours(1);
-  EXPECT_THAT(Append(mail, kContent).status(), HasReason(StatusCode::kResourceExhausted, kReasonQuotaTooSmall));
+  EXPECT_THAT(Append(mail, kContent).status(),
+              HasReason(StatusCode::kResourceExhausted, kReasonQuotaTooSmall));
   EXPECT_FALSE(IsKept("submission-0001"));
 }
 
 TEST_P(SubmissionConformance, SubmissionsAreListedNewestFirst) {
   for (int i = 1; i <= 5; ++i) {
-    ASSERT_OK(Append(NewSubmitted(absl::StrCat("submission-000", i), i % 2 == 1 ? kSender : kOther, {"a@one.example"}),
+    ASSERT_OK(Append(NewSubmitted(absl::StrCat("submission-000", i), i % 2 == 1 ? kSender : kOther,
+                                  {"a@one.example"}),
                      kContent)
                   .status());
     // Two at one moment are in the order of their ids.
     if (i != 3) clock().Advance(absl::Seconds(1));
   }
-  EXPECT_THAT(ListSubmissions(AccountId{0}), ElementsAre("submission-0005", "submission-0004", "submission-0003",
-                                                         "submission-0002", "submission-0001"));
+  EXPECT_THAT(ListSubmissions(AccountId{0}),
+              ElementsAre("submission-0005", "submission-0004", "submission-0003", "submission-0002",
+                          "submission-0001"));
   EXPECT_THAT(ListSubmissions(kSender), ElementsAre("submission-0005", "submission-0003", "submission-0001"));
   EXPECT_THAT(ListSubmissions(AccountId{9}), IsEmpty());
   for (const AccountId account : {AccountId{0}, kSender}) {
@@ -278,7 +290,8 @@ TEST_P(SubmissionConformance, SubmissionsAreListedNewestFirst) {
 TEST_P(SubmissionConformance, WhatEndedLongAgoIsForgottenWhole) {
   ASSERT_OK(Append(NewSubmitted("submission-0001", kSender, {"a@one.example"}), kContent).status());
   ASSERT_OK(Append(NewSubmitted("submission-0002", kSender, {"a@one.example"}), kContent).status());
-  ASSERT_OK(Append(NewSubmitted("submission-0003", kSender, {}, {NewMailbox("a@example.test")}), kContent).status());
+  ASSERT_OK(Append(NewSubmitted("submission-0003", kSender, {}, {NewMailbox("a@example.test")}), kContent)
+                .status());
   const absl::Time began = clock().Now();
   clock().Advance(absl::Hours(1));
   Report(LeaseOne(), Kind::kDelivered);
@@ -291,7 +304,9 @@ TEST_P(SubmissionConformance, WhatEndedLongAgoIsForgottenWhole) {
   EXPECT_THAT(ListSubmissions(AccountId{0}), SizeIs(1));
   EXPECT_THAT(ListSubmissions(kSender), SizeIs(1));
   // Nothing finds it any more.
-  EXPECT_EQ(NoteReport(ReportOn(kSender, "submission-0001", "submission-0001@example.test", "a@one.example", kFailed)), 0u);
+  EXPECT_EQ(NoteReport(ReportOn(kSender, "submission-0001", "submission-0001@example.test", "a@one.example",
+                                kFailed)),
+            0u);
 }
 
 TEST_P(SubmissionConformance, TheOldestThatHasEndedMakesRoom) {
@@ -318,7 +333,8 @@ TEST_P(SubmissionConformance, TheOldestThatHasEndedMakesRoom) {
 }
 
 TEST_P(SubmissionConformance, ANotificationIsKeptWithWhatItMayBeAbout) {
-  ASSERT_OK(Append(NewSubmitted("submission-0001", kSender, {"a@one.example", "b@one.example"}), kContent).status());
+  ASSERT_OK(Append(NewSubmitted("submission-0001", kSender, {"a@one.example", "b@one.example"}), kContent)
+                .status());
   const std::string message_id = "submission-0001@example.test";
   // Nothing was relayed yet.
   EXPECT_EQ(NoteReport(ReportOn(kSender, "submission-0001", "", "a@one.example", kFailed)), 0u);
@@ -331,10 +347,11 @@ TEST_P(SubmissionConformance, ANotificationIsKeptWithWhatItMayBeAbout) {
     std::string address;
   };
   // Another account's, another id, another recipient: somebody made it up.
-  for (const Row& row : {Row{kOther, "submission-0001", message_id, "a@one.example"},
-                         Row{kSender, "submission-0002", "", "a@one.example"},
-                         Row{kSender, "", "x@example.test", "a@one.example"}, Row{kSender, "", "", "a@one.example"},
-                         Row{kSender, "submission-0001", message_id, "c@one.example"}}) {
+  for (const Row& row :
+       {Row{kOther, "submission-0001", message_id, "a@one.example"},
+        Row{kSender, "submission-0002", "", "a@one.example"},
+        Row{kSender, "", "x@example.test", "a@one.example"}, Row{kSender, "", "", "a@one.example"},
+        Row{kSender, "submission-0001", message_id, "c@one.example"}}) {
     EXPECT_EQ(NoteReport(ReportOn(row.account, row.id, row.message_id, row.address, kFailed)), 0u) << row.id;
   }
   EXPECT_EQ(States("submission-0001"), "relayed relayed");
@@ -349,7 +366,8 @@ TEST_P(SubmissionConformance, ANotificationIsKeptWithWhatItMayBeAbout) {
     EXPECT_EQ(States("submission-0001"), "bounced relayed");
     const SubmissionTarget target = FindSubmission("submission-0001").targets[0];
     ASSERT_TRUE(target.bounce.has_value());
-    EXPECT_EQ(*target.bounce, (SubmissionBounce{kFailed, "5.1.1", "no such user", "mx.example", absl::FromUnixSeconds(5)}));
+    EXPECT_EQ(*target.bounce,
+              (SubmissionBounce{kFailed, "5.1.1", "no such user", "mx.example", absl::FromUnixSeconds(5)}));
     EXPECT_EQ(target.reply.host, "mx.example.net");
     Restart();
   }

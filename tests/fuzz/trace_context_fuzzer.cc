@@ -1,9 +1,8 @@
-#include "common/base/trace_context.h"
-
 #include <string>
 
 #include "absl/strings/match.h"
 #include "common/base/check.h"
+#include "common/base/trace_context.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace mailstead::fuzz {

@@ -29,8 +29,8 @@
 #include "stored/engine/engine.h"
 #include "stored/engine/key.h"
 #include "stored/engine/sending.h"
-#include "stored/engine/submission.h"
 #include "stored/engine/srs.h"
+#include "stored/engine/submission.h"
 
 namespace mailstead {
 
@@ -428,7 +428,8 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
 
   class TlsReports final : public engine::TlsReportEngine {
    public:
-    TlsReports(EngineFaults& faults, engine::Engine& behind) : faults_(faults), behind_(behind.tls_reports()) {}
+    TlsReports(EngineFaults& faults, engine::Engine& behind)
+        : faults_(faults), behind_(behind.tls_reports()) {}
     Task<absl::Status> Count(std::vector<engine::TlsReport> counts) override {
       return faults_.Run("TlsReports.Count", behind_.Count(std::move(counts)));
     }
@@ -468,7 +469,8 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
     Result<std::vector<engine::DkimKey>> Find(std::string domain) override {
       return faults_.Run("Dkim.Find", behind_.Find(std::move(domain)));
     }
-    Result<std::vector<engine::DkimDomain>> List(std::string after, size_t limit, bool only_pending) override {
+    Result<std::vector<engine::DkimDomain>> List(std::string after, size_t limit,
+                                                 bool only_pending) override {
       return faults_.Run("Dkim.List", behind_.List(std::move(after), limit, only_pending));
     }
     Task<absl::Status> Create(std::string domain, engine::DkimKey key) override {
@@ -512,7 +514,8 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
 
   class Submissions final : public engine::SubmissionEngine {
    public:
-    Submissions(EngineFaults& faults, engine::Engine& behind) : faults_(faults), behind_(behind.submissions()) {}
+    Submissions(EngineFaults& faults, engine::Engine& behind)
+        : faults_(faults), behind_(behind.submissions()) {}
     Result<engine::Submission> Find(std::string id) override {
       return faults_.Run("Submissions.Find", behind_.Find(std::move(id)));
     }

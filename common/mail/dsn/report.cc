@@ -41,7 +41,8 @@ std::string Typed(absl::string_view value) {
 // "<a@b.test>" or "a@b.test".
 std::string AddressOf(absl::string_view value) {
   std::string address = Typed(value);
-  if (absl::StartsWith(address, "<") && absl::EndsWith(address, ">")) address = address.substr(1, address.size() - 2);
+  if (absl::StartsWith(address, "<") && absl::EndsWith(address, ">"))
+    address = address.substr(1, address.size() - 2);
   return address;
 }
 
@@ -75,7 +76,8 @@ class StatusReader {
     if (line.empty()) {
       EndGroup();
     } else if (line[0] == ' ' || line[0] == '\t') {
-      if (field_.size() < kMaxReportTextBytes) absl::StrAppend(&field_, " ", absl::StripAsciiWhitespace(line));
+      if (field_.size() < kMaxReportTextBytes)
+        absl::StrAppend(&field_, " ", absl::StripAsciiWhitespace(line));
     } else {
       EndField();
       field_ = std::string(line);
@@ -111,7 +113,8 @@ class StatusReader {
     any_ = false;
     ReportedRecipient recipient = std::exchange(recipient_, ReportedRecipient());
     if (recipient.final_recipient.empty() && recipient.original_recipient.empty()) return;
-    if (report_.recipients.size() < kMaxReportedRecipients) report_.recipients.push_back(std::move(recipient));
+    if (report_.recipients.size() < kMaxReportedRecipients)
+      report_.recipients.push_back(std::move(recipient));
   }
 
   Report& report_;
@@ -126,7 +129,8 @@ class StatusReader {
 class MessageIdReader final : public HeaderObserver {
  public:
   void OnField(const HeaderField& field) override {
-    if (id.empty() && field.Is("Message-ID")) id = MessageIdOf(field.Unfolded()).substr(0, kMaxMessageIdBytes);
+    if (id.empty() && field.Is("Message-ID"))
+      id = MessageIdOf(field.Unfolded()).substr(0, kMaxMessageIdBytes);
   }
   std::string id;
 };
@@ -149,7 +153,8 @@ std::optional<Report> ParseReport(absl::string_view message) {
   const mime::Message parsed = parser.Finish();
   const mime::Part& whole = parsed.parts.front();
   const absl::string_view type = whole.Find("report-type");
-  if (whole.media_type != "multipart/report" || !absl::EqualsIgnoreCase(type, "delivery-status")) return std::nullopt;
+  if (whole.media_type != "multipart/report" || !absl::EqualsIgnoreCase(type, "delivery-status"))
+    return std::nullopt;
   Report report;
   bool has_status = false;
   for (const mime::Part& part : parsed.parts) {

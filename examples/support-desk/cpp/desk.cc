@@ -52,7 +52,8 @@ Details DetailsOf(const grpc::Status& status) {
     google::rpc::RetryInfo retry;
     if (detail.UnpackTo(&info)) details.reason = info.reason();
     if (detail.UnpackTo(&retry)) {
-      details.wait = milliseconds(retry.retry_delay().seconds() * 1000 + retry.retry_delay().nanos() / 1'000'000);
+      details.wait =
+          milliseconds(retry.retry_delay().seconds() * 1000 + retry.retry_delay().nanos() / 1'000'000);
     }
   }
   return details;
@@ -62,8 +63,8 @@ Details DetailsOf(const grpc::Status& status) {
 class Failed : public std::runtime_error {
  public:
   explicit Failed(const grpc::Status& status)
-      : std::runtime_error("code " + std::to_string(status.error_code()) + " " + DetailsOf(status).reason + ": " +
-                           status.error_message()),
+      : std::runtime_error("code " + std::to_string(status.error_code()) + " " + DetailsOf(status).reason +
+                           ": " + status.error_message()),
         status_(status) {}
   const grpc::Status& status() const { return status_; }
 
@@ -119,7 +120,8 @@ std::string Sha256InHex(const std::string& text) {
 std::string Base64(const std::string& bytes) {
   std::string text(4 * ((bytes.size() + 2) / 3) + 1, '\0');
   text.resize(EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
-                              reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size())));
+                              reinterpret_cast<const unsigned char*>(bytes.data()),
+                              static_cast<int>(bytes.size())));
   return text;
 }
 
@@ -132,7 +134,8 @@ std::string Encoded(const std::string& text) {
     end = std::min(begin + kBytesOfWord, text.size());
     // A character stays in one word.
     while (end < text.size() && (text[end] & 0xc0) == 0x80) --end;
-    words += (words.empty() ? "=?utf-8?B?" : "\r\n =?utf-8?B?") + Base64(text.substr(begin, end - begin)) + "?=";
+    words +=
+        (words.empty() ? "=?utf-8?B?" : "\r\n =?utf-8?B?") + Base64(text.substr(begin, end - begin)) + "?=";
   }
   return words;
 }
@@ -144,7 +147,8 @@ std::string Lower(std::string text) {
 
 class Desk {
  public:
-  Desk(std::string account, fs::path folder, const std::string& key, const std::shared_ptr<grpc::Channel>& channel)
+  Desk(std::string account, fs::path folder, const std::string& key,
+       const std::shared_ptr<grpc::Channel>& channel)
       : account_(std::move(account)),
         folder_(std::move(folder)),
         authorization_("Bearer " + key),
@@ -264,7 +268,8 @@ class Desk {
     v1::ListMessagesRequest request;
     request.set_account(account_);
     do {
-      const auto page = Do<v1::ListMessagesResponse>(*messages_, &v1::MessageService::Stub::ListMessages, request);
+      const auto page =
+          Do<v1::ListMessagesResponse>(*messages_, &v1::MessageService::Stub::ListMessages, request);
       for (const v1::Message& message : page.messages()) {
         const grpc::Status taken = Take(message.summary().message_id());
         if (!taken.ok()) return taken;
@@ -286,11 +291,13 @@ class Desk {
     try {
       message = Do<v1::Message>(*messages_, &v1::MessageService::Stub::GetMessage, get);
     } catch (const Failed& failed) {
-      if (failed.status().error_code() == grpc::NOT_FOUND) return grpc::Status::OK;  // Dealt with before a restart.
+      if (failed.status().error_code() == grpc::NOT_FOUND)
+        return grpc::Status::OK;  // Dealt with before a restart.
       throw;
     }
     // In another incarnation of the store the same id may be another message's.
-    const std::string ticket = Sha256InHex(incarnation_ + " " + account_ + " " + message.summary().unique_id());
+    const std::string ticket =
+        Sha256InHex(incarnation_ + " " + account_ + " " + message.summary().unique_id());
     const grpc::Status written = Write(ticket, message);
     if (!written.ok()) return written;
     Answer(ticket, message);
@@ -362,7 +369,8 @@ class Desk {
   void Answer(const std::string& ticket, const v1::Message& message) {
     const std::string& sender = message.summary().reverse_path();
     std::map<std::string, std::string> fields;
-    for (const v1::HeaderField& field : message.header().fields()) fields[Lower(field.name())] = Lower(field.value());
+    for (const v1::HeaderField& field : message.header().fields())
+      fields[Lower(field.name())] = Lower(field.value());
     const std::string precedence = fields["precedence"];
     // RFC 3834 section 2: never to a program, and never to a list.
     if (sender.empty() || (fields.count("auto-submitted") > 0 && fields["auto-submitted"] != "no") ||
@@ -420,8 +428,10 @@ int main() {
     grpc::ChannelArguments arguments;
     // So that a store that vanished without a word is missed.
     arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 60'000);
-    const auto channel = grpc::CreateCustomChannel(Setting("DESK_STORE", "127.0.0.1:7070"), credentials, arguments);
-    Desk(Setting("DESK_ACCOUNT", "support@example.test"), Setting("DESK_FOLDER", "tickets"), key, channel).Run();
+    const auto channel =
+        grpc::CreateCustomChannel(Setting("DESK_STORE", "127.0.0.1:7070"), credentials, arguments);
+    Desk(Setting("DESK_ACCOUNT", "support@example.test"), Setting("DESK_FOLDER", "tickets"), key, channel)
+        .Run();
   } catch (const std::exception& error) {
     std::cerr << "desk: " << error.what() << std::endl;
     return 1;

@@ -48,7 +48,8 @@ v1::ResolveAddressResponse::Outcome OutcomeOf(Resolution::Outcome outcome) {
 }
 
 bool Takes(const Resolution& resolution) {
-  return resolution.outcome == Resolution::Outcome::kAccount || resolution.outcome == Resolution::Outcome::kAlias;
+  return resolution.outcome == Resolution::Outcome::kAccount ||
+         resolution.outcome == Resolution::Outcome::kAlias;
 }
 
 v1::ResolutionStep::Kind KindOf(ResolutionStep::Kind kind) {

@@ -14,7 +14,8 @@ namespace mailstead::stored {
 void ToProto(const engine::Domain& domain, store::v1::Domain& proto);
 void ToProto(const engine::Account& account, store::v1::Account& proto);
 void ToProto(const engine::Alias& alias, store::v1::Alias& proto);
-void ToProto(const Resolution& resolution, const ResolutionPath& path, store::v1::ResolveAddressResponse& proto);
+void ToProto(const Resolution& resolution, const ResolutionPath& path,
+             store::v1::ResolveAddressResponse& proto);
 void ToProto(const Resolution& resolution, frontend::v1::ResolveRecipientResponse& proto);
 
 // FieldError "domain.plus_addressing" for what the enum does not have; `if_unspecified` where it is not set.

@@ -25,7 +25,8 @@ void ToProto(const engine::MessageSummary& message, v1::MessageSummary& proto) {
     added.set_address(from.address);
   }
   proto.set_header_message_id(searched.message_id);
-  if (searched.date.has_value() && IsTimestamp(*searched.date)) ToProto(*searched.date, *proto.mutable_date());
+  if (searched.date.has_value() && IsTimestamp(*searched.date))
+    ToProto(*searched.date, *proto.mutable_date());
   proto.mutable_has_attachment()->set_value(searched.has_attachment);
 }
 

@@ -81,7 +81,8 @@ void ToProto(engine::FeedChange change, v1::WatchEvent& event) {
     case ChangeKind::kDelivered: {
       v1::WatchDelivered& delivered = *event.mutable_delivered();
       delivered.set_message_id(change.message.value);
-      if (change.summary.has_value()) ToProto(*change.summary, *delivered.mutable_message()->mutable_summary());
+      if (change.summary.has_value())
+        ToProto(*change.summary, *delivered.mutable_message()->mutable_summary());
       return;
     }
     case ChangeKind::kDeleted: {

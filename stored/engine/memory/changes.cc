@@ -60,12 +60,12 @@ absl::StatusOr<ChangePage> ReadPage(State& state, const ChangeQuestion& question
   for (int64_t position = question.after.position + 1; position <= feed.last(); ++position) {
     const FeedChange& change = feed.changes[static_cast<size_t>(position - feed.first)];
     const std::string address = AddressOf(state, change.account);
-    const bool wanted =
-        rules::Wants(question, change.kind, change.account) &&
-        (question.domain.empty() ||
-         rules::IsOfDomain(question.domain, address, change.kind, change.address, change.old_address));
+    const bool wanted = rules::Wants(question, change.kind, change.account) &&
+                        (question.domain.empty() || rules::IsOfDomain(question.domain, address, change.kind,
+                                                                      change.address, change.old_address));
     const MessageId after = position == question.after.position + 1 ? question.after.message : MessageId();
-    page.more = page.changes.size() >= question.limit || (wanted && !Give(change, after, address, question, state, page));
+    page.more = page.changes.size() >= question.limit ||
+                (wanted && !Give(change, after, address, question, state, page));
     if (page.more) return page;
     page.reached = {position, MessageId{0}};
   }
@@ -78,8 +78,10 @@ void MemoryShared::Note(FeedChange change) {
   KeptFeed& feed = state().feed;
   change.time = clock_.Now();
   change.end = {feed.last() + 1, MessageId{0}};
-  if (change.kind == ChangeKind::kAccountRemoved) feed.gone[change.account] = {change.address, change.end.position};
-  const CommittedChange told{change.kind, change.account, change.end.position, change.address, change.old_address};
+  if (change.kind == ChangeKind::kAccountRemoved)
+    feed.gone[change.account] = {change.address, change.end.position};
+  const CommittedChange told{change.kind, change.account, change.end.position, change.address,
+                             change.old_address};
   feed.changes.push_back(std::move(change));
   if (listener_ != nullptr) listener_->Committed({&told, 1});
 }
@@ -154,7 +156,8 @@ Task<absl::StatusOr<FeedConsumer>> MemoryChanges::FindConsumer(std::string name)
   co_return found;
 }
 
-Task<absl::StatusOr<std::vector<FeedConsumer>>> MemoryChanges::ListConsumers(std::string after, size_t limit) {
+Task<absl::StatusOr<std::vector<FeedConsumer>>> MemoryChanges::ListConsumers(std::string after,
+                                                                             size_t limit) {
   std::vector<FeedConsumer> page;
   {
     absl::MutexLock lock(&shared_.state().mutex);
@@ -191,7 +194,8 @@ Task<absl::StatusOr<FeedConsumer>> MemoryChanges::ActivateConsumer(std::string n
   co_return active;
 }
 
-Task<absl::Status> MemoryChanges::AckConsumer(std::string name, int64_t fence, ChangeCursor cursor, absl::Time now) {
+Task<absl::Status> MemoryChanges::AckConsumer(std::string name, int64_t fence, ChangeCursor cursor,
+                                              absl::Time now) {
   absl::Status acked = rules::NoConsumer(name);
   {
     State& state = shared_.state();

@@ -41,7 +41,8 @@ absl::Status CheckIsFree(const State& state, const std::string& address)
   return absl::OkStatus();
 }
 
-void NoteAccount(MemoryShared& shared, ChangeKind kind, const Account& account, std::string old_address = "") {
+void NoteAccount(MemoryShared& shared, ChangeKind kind, const Account& account,
+                 std::string old_address = "") {
   FeedChange change;
   change.kind = kind;
   change.account = account.id;
@@ -255,9 +256,7 @@ Task<std::vector<absl::StatusOr<DirectoryEntry>>> MemoryDirectory::Create(
   {
     State& state = shared_.state();
     absl::MutexLock lock(&state.mutex);
-    const auto create = [&](auto& entry) {
-      return CreateOne(shared_, std::move(entry));
-    };
+    const auto create = [&](auto& entry) { return CreateOne(shared_, std::move(entry)); };
     for (DirectoryEntry& entry : entries) results.push_back(std::visit(create, entry));
     ++state.directory_version;
   }
@@ -270,9 +269,7 @@ Task<absl::StatusOr<DirectoryEntry>> MemoryDirectory::Update(DirectoryChange cha
   {
     State& state = shared_.state();
     absl::MutexLock lock(&state.mutex);
-    const auto update = [&](const auto& one) {
-      return UpdateOne(shared_, one);
-    };
+    const auto update = [&](const auto& one) { return UpdateOne(shared_, one); };
     result = std::visit(update, change);
     ++state.directory_version;
   }

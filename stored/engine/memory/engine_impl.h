@@ -16,8 +16,8 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "stored/engine/change.h"
 #include "stored/engine/audit.h"
+#include "stored/engine/change.h"
 #include "stored/engine/engine.h"
 #include "stored/engine/key.h"
 #include "stored/engine/memory/memory_engine.h"
@@ -212,7 +212,7 @@ int64_t RemoveMessages(MemoryShared& shared, KeptAccount& account, const std::ve
 absl::StatusOr<Receipt> Store(MemoryShared& shared, const NewMessage& message, std::string content);
 // Into the queue alone. `entries`: of the copies that wait. Gives its id there.
 QueueId Enqueue(MemoryShared& shared, const NewMessage& message, std::shared_ptr<const KeptBody> body,
-             const std::vector<rules::Waiting>& waiting, std::vector<rules::Entry> entries);
+                const std::vector<rules::Waiting>& waiting, std::vector<rules::Entry> entries);
 
 std::unique_ptr<MessageReader> NewMemoryReader(MemoryShared& shared, const KeptMessage& message);
 
@@ -399,7 +399,8 @@ class MemoryChanges final : public ChangeEngine {
   Task<absl::StatusOr<std::vector<FeedConsumer>>> ListConsumers(std::string after, size_t limit) override;
   Task<absl::Status> DeleteConsumer(std::string name) override;
   Task<absl::StatusOr<FeedConsumer>> ActivateConsumer(std::string name) override;
-  Task<absl::Status> AckConsumer(std::string name, int64_t fence, ChangeCursor cursor, absl::Time now) override;
+  Task<absl::Status> AckConsumer(std::string name, int64_t fence, ChangeCursor cursor,
+                                 absl::Time now) override;
   Task<absl::StatusOr<FeedConsumer>> ResetConsumer(std::string name, ChangeCursor cursor,
                                                    std::string incarnation) override;
 
@@ -408,7 +409,8 @@ class MemoryChanges final : public ChangeEngine {
 };
 
 // Of a recipient that leaves the queue: kept where its message is a submission. Under the state's mutex.
-void RecordOutcome(MemoryShared& shared, const rules::QueueEntry& entry, int32_t number, SubmissionOutcome outcome);
+void RecordOutcome(MemoryShared& shared, const rules::QueueEntry& entry, int32_t number,
+                   SubmissionOutcome outcome);
 // For the change feed. Under the state's mutex.
 void NoteNews(MemoryShared& shared, AccountId account, SubmissionNews news);
 // The message of a submission has left the queue.
@@ -420,7 +422,8 @@ class MemorySubmissions final : public SubmissionEngine {
  public:
   explicit MemorySubmissions(MemoryShared& shared) : shared_(shared) {}
   Task<absl::StatusOr<Submission>> Find(std::string id) override;
-  Task<absl::StatusOr<std::vector<Submission>>> List(AccountId account, SubmissionPlace after, size_t limit) override;
+  Task<absl::StatusOr<std::vector<Submission>>> List(AccountId account, SubmissionPlace after,
+                                                     size_t limit) override;
   Task<absl::StatusOr<size_t>> NoteReport(SubmissionReport report) override;
   Task<absl::StatusOr<size_t>> Forget(absl::Time ended_before, size_t limit) override;
 
@@ -432,7 +435,8 @@ class MemoryDkim final : public DkimEngine {
  public:
   explicit MemoryDkim(MemoryShared& shared) : shared_(shared) {}
   Task<absl::StatusOr<std::vector<DkimKey>>> Find(std::string domain) override;
-  Task<absl::StatusOr<std::vector<DkimDomain>>> List(std::string after, size_t limit, bool only_pending) override;
+  Task<absl::StatusOr<std::vector<DkimDomain>>> List(std::string after, size_t limit,
+                                                     bool only_pending) override;
   Task<absl::Status> Create(std::string domain, DkimKey key) override;
   Task<absl::Status> Activate(std::string domain, std::string selector, absl::Time time) override;
   Task<absl::Status> Delete(std::string domain, std::string selector, bool even_active) override;

@@ -294,7 +294,8 @@ QueueChange Step::Report(const QueueReport& report, bool& tell) {
           rules::AddWaiting(queue_.destinations.at(kept->recipient.destination),
                             kept->recipient.next_attempt_time);
         }
-        if (const rules::QueueEntry& entry = queue_.messages.at(report.message).entry; !entry.submission.empty()) {
+        if (const rules::QueueEntry& entry = queue_.messages.at(report.message).entry;
+            !entry.submission.empty()) {
           NoteNews(entry, rules::DeferralNews(entry.submission, kept->recipient));
         }
         change.deferred.push_back(outcome.number);
@@ -497,7 +498,7 @@ QueuedMessage Show(QueueId id, const KeptQueued& message, int32_t first, size_t 
 }  // namespace
 
 QueueId Enqueue(MemoryShared& shared, const NewMessage& message, std::shared_ptr<const KeptBody> body,
-             const std::vector<rules::Waiting>& waiting, std::vector<rules::Entry> entries) {
+                const std::vector<rules::Waiting>& waiting, std::vector<rules::Entry> entries) {
   State& state = shared.state();
   KeptQueue& queue = state.queue;
   const absl::Time now = shared.Now();

@@ -42,14 +42,16 @@ std::vector<const KeptSubmission*> InOrder(const State& state, AccountId account
     if (account.value == 0 || kept.submission.account == account) found.push_back(&kept);
   }
   std::sort(found.begin(), found.end(), [](const KeptSubmission* a, const KeptSubmission* b) {
-    return std::tie(a->submission.submit_time, a->submission.id) < std::tie(b->submission.submit_time, b->submission.id);
+    return std::tie(a->submission.submit_time, a->submission.id) <
+           std::tie(b->submission.submit_time, b->submission.id);
   });
   return found;
 }
 
 }  // namespace
 
-void RecordOutcome(MemoryShared& shared, const rules::QueueEntry& entry, int32_t number, SubmissionOutcome outcome) {
+void RecordOutcome(MemoryShared& shared, const rules::QueueEntry& entry, int32_t number,
+                   SubmissionOutcome outcome) {
   if (entry.submission.empty()) return;
   const auto kept = shared.state().submissions.find(entry.submission);
   if (kept != shared.state().submissions.end()) kept->second.outcomes[number] = std::move(outcome);
@@ -87,14 +89,15 @@ Task<absl::StatusOr<Submission>> MemorySubmissions::Find(std::string id) {
   {
     State& state = shared_.state();
     absl::MutexLock lock(&state.mutex);
-    if (const auto it = state.submissions.find(id); it != state.submissions.end()) found = Shown(state, it->second, shared_.Now());
+    if (const auto it = state.submissions.find(id); it != state.submissions.end())
+      found = Shown(state, it->second, shared_.Now());
   }
   co_await shared_.End();
   co_return found;
 }
 
-Task<absl::StatusOr<std::vector<Submission>>> MemorySubmissions::List(AccountId account, SubmissionPlace after,
-                                                                      size_t limit) {
+Task<absl::StatusOr<std::vector<Submission>>> MemorySubmissions::List(AccountId account,
+                                                                      SubmissionPlace after, size_t limit) {
   std::vector<Submission> page;
   {
     State& state = shared_.state();
@@ -123,7 +126,8 @@ Task<absl::StatusOr<size_t>> MemorySubmissions::NoteReport(SubmissionReport repo
     } else if (!report.message_id.empty()) {
       for (const KeptSubmission* kept : InOrder(state, report.account)) {
         // The newest that has it.
-        if (kept->submission.message_id == report.message_id) found = &state.submissions.at(kept->submission.id);
+        if (kept->submission.message_id == report.message_id)
+          found = &state.submissions.at(kept->submission.id);
       }
     }
     if (found != nullptr) {

@@ -104,7 +104,8 @@ absl::Status AppendChange::Apply(Batch& batch) {
     return absl::OkStatus();
   }
   if (message_.submission != nullptr) {
-    ASSIGN_OR_RETURN(const auto kept, FindRecord<Submission>(batch, Family::kQueue, SubmissionKey(delivery_id)));
+    ASSIGN_OR_RETURN(const auto kept,
+                     FindRecord<Submission>(batch, Family::kQueue, SubmissionKey(delivery_id)));
     if (kept.has_value()) {
       ASSIGN_OR_RETURN(receipt_, rules::DecideRepeat(*kept, message_));
       return absl::OkStatus();

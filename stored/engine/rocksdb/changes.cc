@@ -91,7 +91,8 @@ class Page {
     if (!rules::Wants(question_, record.kind, record.account)) return false;
     if (question_.domain.empty()) return true;
     ASSIGN_OR_RETURN(const KnownAddress known, AddressOf(record.account));
-    return rules::IsOfDomain(question_.domain, known.address, record.kind, record.address, record.old_address);
+    return rules::IsOfDomain(question_.domain, known.address, record.kind, record.address,
+                             record.old_address);
   }
 
   absl::StatusOr<FeedChange> Begin(const ChangeRecord& record) {
@@ -196,7 +197,8 @@ absl::Status Walk(const Database::Use& use, const ChangeQuestion& question, Page
   // The commit that has the first one may begin before it.
   std::string from = FeedKey(first);
   {
-    const std::unique_ptr<rocksdb::Iterator> it(use.db().NewIterator(use.read_options(), use.family(kFamily)));
+    const std::unique_ptr<rocksdb::Iterator> it(
+        use.db().NewIterator(use.read_options(), use.family(kFamily)));
     it->SeekForPrev(ToSlice(from));
     RETURN_IF_ERROR(use.Outcome(it->status()));
     if (it->Valid() && it->key()[0] == kFeedKind) from = it->key().ToString();
@@ -284,8 +286,7 @@ absl::Status DropChange(const Database::Use& use, int64_t position, const Change
   rocksdb::ColumnFamilyHandle* const family = use.family(kFamily);
   batch.Delete(family, AccountChangeKey(change.account, position));
   if (change.kind == ChangeKind::kAccountRemoved) {
-    ASSIGN_OR_RETURN(const auto gone,
-                     FindRecord<GoneAccount>(use, kFamily, GoneAccountKey(change.account)));
+    ASSIGN_OR_RETURN(const auto gone, FindRecord<GoneAccount>(use, kFamily, GoneAccountKey(change.account)));
     if (gone.has_value() && gone->position == position) batch.Delete(family, GoneAccountKey(change.account));
   }
   if (change.deletion == 0) return absl::OkStatus();
@@ -321,12 +322,14 @@ absl::StatusOr<bool> TrimNow(RocksDbShared& shared, absl::Duration age, int64_t 
         !rules::IsToBeForgotten(feed.changes.front().time, now, age, kept_count, max_count)) {
       return false;
     }
-    for (const ChangeRecord& change : feed.changes) RETURN_IF_ERROR(DropChange(use, position++, change, batch));
+    for (const ChangeRecord& change : feed.changes)
+      RETURN_IF_ERROR(DropChange(use, position++, change, batch));
     batch.Delete(use.family(kFamily), ToSlice(key));
     first = position;
     return batch.Count() < kMaxTrimmed;
   };
-  RETURN_IF_ERROR(Scan(use, kFamily, FeedKey(bounds.first), PrefixEnd(absl::string_view(&kFeedKind, 1)), visit));
+  RETURN_IF_ERROR(
+      Scan(use, kFamily, FeedKey(bounds.first), PrefixEnd(absl::string_view(&kFeedKind, 1)), visit));
   if (first == bounds.first) return false;
   batch.Put(use.family(kFamily), ToSlice(kFeedBeginKey), Encode(FeedBegin{first}));
   database.set_change_first(first);
@@ -342,7 +345,8 @@ Task<absl::StatusOr<ChangePage>> RocksDbChanges::Read(ChangeQuestion question) {
   const auto read = [&question](const Database::Use& use) { return ReadPage(use, question); };
   const ChangeBounds bounds = Bounds();
   const bool few = bounds.last - question.after.position <= kFewChanges || question.accounts.size() == 1;
-  if (few && question.limit <= static_cast<size_t>(kFewChanges)) co_return co_await shared_.InMemoryFirst(read);
+  if (few && question.limit <= static_cast<size_t>(kFewChanges))
+    co_return co_await shared_.InMemoryFirst(read);
   co_return co_await shared_.OnDisk(read);
 }
 
@@ -353,7 +357,9 @@ Task<absl::StatusOr<bool>> RocksDbChanges::Trim(absl::Duration age, int64_t max_
   co_return more;
 }
 
-void RocksDbChanges::SetListener(ChangeListener* listener) { shared_.database().set_change_listener(listener); }
+void RocksDbChanges::SetListener(ChangeListener* listener) {
+  shared_.database().set_change_listener(listener);
+}
 
 Task<absl::Status> RocksDbChanges::CreateConsumer(FeedConsumer consumer) {
   CO_RETURN_IF_ERROR(shared_.health().CheckSpace());
@@ -376,7 +382,8 @@ Task<absl::StatusOr<FeedConsumer>> RocksDbChanges::FindConsumer(std::string name
   co_return co_await shared_.InMemoryFirst(read);
 }
 
-Task<absl::StatusOr<std::vector<FeedConsumer>>> RocksDbChanges::ListConsumers(std::string after, size_t limit) {
+Task<absl::StatusOr<std::vector<FeedConsumer>>> RocksDbChanges::ListConsumers(std::string after,
+                                                                              size_t limit) {
   const auto read = [&](const Database::Use& use) -> absl::StatusOr<std::vector<FeedConsumer>> {
     std::vector<FeedConsumer> consumers;
     if (limit == 0) return consumers;

@@ -315,7 +315,8 @@ absl::Status Database::LoadHiding() {
   // The change feed names the runs of these.
   const std::unique_ptr<rocksdb::Iterator> told(
       db_->NewIterator(rocksdb::ReadOptions(), families_[static_cast<size_t>(Family::kChange)]));
-  for (told->Seek(std::string(1, kToldDeletionKind)); told->Valid() && told->key()[0] == kToldDeletionKind; told->Next()) {
+  for (told->Seek(std::string(1, kToldDeletionKind)); told->Valid() && told->key()[0] == kToldDeletionKind;
+       told->Next()) {
     deletions.insert(DeletionOfToldKey(ToView(told->key())));
   }
   RETURN_IF_ERROR(FromRocksDb(told->status()));
@@ -352,7 +353,8 @@ absl::Status Database::LoadFeed() {
   if (it->Valid() && it->key()[0] == kFeedKind) {
     FeedRecord feed;
     RETURN_IF_ERROR(Decode(ToView(it->value()), feed));
-    last = std::max(last, PositionOfChangeKey(ToView(it->key())) + static_cast<int64_t>(feed.changes.size()) - 1);
+    last = std::max(last,
+                    PositionOfChangeKey(ToView(it->key())) + static_cast<int64_t>(feed.changes.size()) - 1);
   }
   change_first_.store(begin.position);
   change_last_.store(last);

@@ -149,7 +149,8 @@ class StagedDeletion {
 // A change that deletes messages of one mailbox, all or none, however many.
 class DeletingChange : public Change {
  public:
-  DeletingChange(RocksDbShared& shared, AccountId account, std::vector<MessageId> messages, DeletionCause cause);
+  DeletingChange(RocksDbShared& shared, AccountId account, std::vector<MessageId> messages,
+                 DeletionCause cause);
   ~DeletingChange() override;
 
   absl::Status Apply(Batch& batch) final;

@@ -172,7 +172,8 @@ absl::StatusOr<DirectoryEntry> UpdateOne(Batch& batch, const RocksDbShared&, con
   return changed;
 }
 
-absl::StatusOr<DirectoryEntry> UpdateOne(Batch& batch, const RocksDbShared& shared, const AccountChange& change) {
+absl::StatusOr<DirectoryEntry> UpdateOne(Batch& batch, const RocksDbShared& shared,
+                                         const AccountChange& change) {
   ASSIGN_OR_RETURN(const auto found, FindById(batch, change.id));
   if (!found.has_value()) return rules::NoAccount(absl::StrCat(change.id.value));
   RETURN_IF_ERROR(rules::CheckVersion(change.expected_version, found->account.version));

@@ -14,8 +14,8 @@
 #include "absl/functional/function_ref.h"
 #include "absl/synchronization/mutex.h"
 #include "common/base/clock.h"
-#include "stored/engine/change.h"
 #include "stored/engine/audit.h"
+#include "stored/engine/change.h"
 #include "stored/engine/engine.h"
 #include "stored/engine/key.h"
 #include "stored/engine/rocksdb/bodies.h"
@@ -308,7 +308,8 @@ class RocksDbDkim final : public DkimEngine {
  public:
   explicit RocksDbDkim(RocksDbShared& shared) : shared_(shared) {}
   Task<absl::StatusOr<std::vector<DkimKey>>> Find(std::string domain) override;
-  Task<absl::StatusOr<std::vector<DkimDomain>>> List(std::string after, size_t limit, bool only_pending) override;
+  Task<absl::StatusOr<std::vector<DkimDomain>>> List(std::string after, size_t limit,
+                                                     bool only_pending) override;
   Task<absl::Status> Create(std::string domain, DkimKey key) override;
   Task<absl::Status> Activate(std::string domain, std::string selector, absl::Time time) override;
   Task<absl::Status> Delete(std::string domain, std::string selector, bool even_active) override;
@@ -342,7 +343,8 @@ class RocksDbChanges final : public ChangeEngine {
   Task<absl::StatusOr<std::vector<FeedConsumer>>> ListConsumers(std::string after, size_t limit) override;
   Task<absl::Status> DeleteConsumer(std::string name) override;
   Task<absl::StatusOr<FeedConsumer>> ActivateConsumer(std::string name) override;
-  Task<absl::Status> AckConsumer(std::string name, int64_t fence, ChangeCursor cursor, absl::Time now) override;
+  Task<absl::Status> AckConsumer(std::string name, int64_t fence, ChangeCursor cursor,
+                                 absl::Time now) override;
   Task<absl::StatusOr<FeedConsumer>> ResetConsumer(std::string name, ChangeCursor cursor,
                                                    std::string incarnation) override;
 
@@ -357,7 +359,8 @@ class RocksDbSubmissions final : public SubmissionEngine {
  public:
   explicit RocksDbSubmissions(RocksDbShared& shared) : shared_(shared) {}
   Task<absl::StatusOr<Submission>> Find(std::string id) override;
-  Task<absl::StatusOr<std::vector<Submission>>> List(AccountId account, SubmissionPlace after, size_t limit) override;
+  Task<absl::StatusOr<std::vector<Submission>>> List(AccountId account, SubmissionPlace after,
+                                                     size_t limit) override;
   Task<absl::StatusOr<size_t>> NoteReport(SubmissionReport report) override;
   Task<absl::StatusOr<size_t>> Forget(absl::Time ended_before, size_t limit) override;
 

@@ -142,7 +142,9 @@ std::string SrsSecretKey(int64_t number) {
   return key;
 }
 
-std::string SrsSenderKey(int64_t day, absl::string_view name) { return absl::StrCat(SrsSenderBound(day), name); }
+std::string SrsSenderKey(int64_t day, absl::string_view name) {
+  return absl::StrCat(SrsSenderBound(day), name);
+}
 
 std::string SrsSenderBound(int64_t day) {
   std::string key = "srs/sender/";

@@ -86,7 +86,8 @@ class OpenChange final : public Change {
 class CommitChange final : public DeletingChange {
  public:
   CommitChange(RocksDbShared& shared, CommitRequest request)
-      : DeletingChange(shared, request.account, std::move(request.deletions), DeletionCause::kPop3), request_(std::move(request)) {}
+      : DeletingChange(shared, request.account, std::move(request.deletions), DeletionCause::kPop3),
+        request_(std::move(request)) {}
 
   const std::string& version() const { return version_; }
 

@@ -154,7 +154,8 @@ absl::StatusOr<OpenedMessage> OpenMessage(const Database::Use& use, Database& da
                                           AccountId account, MessageId message) {
   // Bodies never change and ids are never used again, so all that a commit in between can do is to delete.
   ASSIGN_OR_RETURN(MessageRecord record, FindMessage(use, account, message));
-  return OpenRecord(use, database, readers, std::move(record), Family::kMessage, MessageKey(account, message));
+  return OpenRecord(use, database, readers, std::move(record), Family::kMessage,
+                    MessageKey(account, message));
 }
 
 absl::StatusOr<OpenedMessage> OpenQueued(const Database::Use& use, Database& database, Readers& readers,

@@ -25,14 +25,16 @@ constexpr size_t kPackedAtOnceBytes = 16 << 10;
 constexpr size_t kFewEntries = 32;
 
 // A step of a search.
-absl::StatusOr<FoundMessages> SearchNow(const Database::Use& use, AccountId account, const MessageSearch& search) {
+absl::StatusOr<FoundMessages> SearchNow(const Database::Use& use, AccountId account,
+                                        const MessageSearch& search) {
   FoundMessages found;
   std::string bytes;
   ASSIGN_OR_RETURN(const bool exists, use.Find(Family::kMailbox, MailboxKey(account), bytes));
   if (!exists) return rules::NoAccount(absl::StrCat(account.value));
   found.done = true;
   constexpr int64_t kLast = std::numeric_limits<int64_t>::max();
-  if (search.after.value == kLast || (search.before.value != 0 && search.before <= search.after)) return found;
+  if (search.after.value == kLast || (search.before.value != 0 && search.before <= search.after))
+    return found;
   size_t looked = 0;
   MessageRecord record;
   const auto look = [&](MessageId message, absl::string_view value) -> absl::StatusOr<bool> {

@@ -12,8 +12,8 @@
 #include "stored/engine/rocksdb/keys.h"
 #include "stored/engine/rocksdb/submission_records.h"
 #include "stored/rules/destination.h"
-#include "stored/rules/queue.h"
 #include "stored/rules/lane.h"
+#include "stored/rules/queue.h"
 #include "stored/rules/submission.h"
 #include "stored/rules/times.h"
 
@@ -681,8 +681,8 @@ absl::StatusOr<QueueChange> QueueStep::Report(const QueueReport& report, bool& t
     if (message == nullptr) return Damaged("a message");
     if (outcome.kind == QueueOutcome::Kind::kFailed && !all_failed_count) continue;
     if (outcome.kind != QueueOutcome::Kind::kDeferred) {
-      RETURN_IF_ERROR(
-          EndRecipient(id, *message, *kept, [&] { return rules::OutcomeOf(kept->recipient, outcome); }, change));
+      RETURN_IF_ERROR(EndRecipient(
+          id, *message, *kept, [&] { return rules::OutcomeOf(kept->recipient, outcome); }, change));
       continue;
     }
     if (rules::IsFree(kept->recipient)) RETURN_IF_ERROR(RemoveFree(id, *message, kept->recipient));
@@ -737,8 +737,8 @@ absl::StatusOr<QueueChange> QueueStep::Decide(const QueueDecision& decision, boo
   tell = true;
   for (rules::QueueRecipient& kept : changed) {
     if (decision.kind == QueueDecision::Kind::kEnd) {
-      RETURN_IF_ERROR(
-          EndRecipient(id, *message, kept, [&] { return rules::OutcomeOf(kept.recipient, decision, now_); }, change));
+      RETURN_IF_ERROR(EndRecipient(
+          id, *message, kept, [&] { return rules::OutcomeOf(kept.recipient, decision, now_); }, change));
       continue;
     }
     if (rules::IsFree(kept.recipient)) RETURN_IF_ERROR(RemoveFree(id, *message, kept.recipient));
@@ -876,8 +876,8 @@ absl::StatusOr<DeliveredHere> QueueStep::TryHere(QueueId id, int32_t number) {
   ++batch_.counters().message_count;
   batch_.counters().message_bytes += size_bytes;
   QueueChange change;
-  RETURN_IF_ERROR(
-      EndRecipient(id, *message, *kept, [&] { return rules::DeliveredOutcome(kept->recipient, now_); }, change));
+  RETURN_IF_ERROR(EndRecipient(
+      id, *message, *kept, [&] { return rules::DeliveredOutcome(kept->recipient, now_); }, change));
   result.message.recipients.push_back(std::move(kept->recipient));
   return result;
 }

@@ -121,7 +121,8 @@ class QueueStep {
   absl::StatusOr<std::string> FirstDue();
   // Of a site: the destination that has waited longest, and since when; InfiniteFuture: none waits. None waits since before
   // the site's `waiting_since`: only deleted keys are there.
-  absl::StatusOr<std::pair<absl::Time, std::string>> FirstPlace(const std::string& site, const rules::Site& kept);
+  absl::StatusOr<std::pair<absl::Time, std::string>> FirstPlace(const std::string& site,
+                                                                const rules::Site& kept);
   // Moves what has become ready; at most as much as `promotable_` allows.
   absl::Status Promote(const std::string& name, DestinationRecord& record);
   absl::StatusOr<absl::Time> FirstWaiting(const std::string& name);

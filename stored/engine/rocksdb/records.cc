@@ -606,8 +606,8 @@ std::string Encode(const DkimRecord& dkim) {
 std::string Encode(const SendingSettings& settings) {
   Encoder encoder(1);
   const SendingLimits& limits = settings.limits;
-  for (const std::optional<int64_t>& limit : {limits.hourly_messages, limits.daily_messages, limits.hourly_recipients,
-                                              limits.daily_recipients}) {
+  for (const std::optional<int64_t>& limit :
+       {limits.hourly_messages, limits.daily_messages, limits.hourly_recipients, limits.daily_recipients}) {
     encoder.Number(limit.has_value() ? *limit + 1 : 0);
   }
   return encoder.Flag(limits.trusted)
@@ -619,8 +619,8 @@ std::string Encode(const SendingSettings& settings) {
 absl::Status Decode(absl::string_view bytes, SendingSettings& settings) {
   Decoder decoder("sending_settings", bytes, 1);
   SendingLimits& limits = settings.limits;
-  for (std::optional<int64_t>* limit : {&limits.hourly_messages, &limits.daily_messages, &limits.hourly_recipients,
-                                        &limits.daily_recipients}) {
+  for (std::optional<int64_t>* limit : {&limits.hourly_messages, &limits.daily_messages,
+                                        &limits.hourly_recipients, &limits.daily_recipients}) {
     int64_t number;
     decoder.Number(number);
     *limit = number == 0 ? std::nullopt : std::optional<int64_t>(number - 1);
@@ -757,7 +757,8 @@ absl::Status Decode(absl::string_view bytes, Key& key) {
   size_t count;
   decoder.Count(count);
   key.sight.accounts.clear();
-  for (size_t i = 0; i < count && !decoder.failed(); ++i) decoder.Number(key.sight.accounts.emplace_back().value);
+  for (size_t i = 0; i < count && !decoder.failed(); ++i)
+    decoder.Number(key.sight.accounts.emplace_back().value);
   DecodeStrings(decoder, key.sight.domains);
   DecodeStrings(decoder, key.ip_ranges);
   DecodeStrings(decoder, key.certificate_names);
@@ -778,7 +779,9 @@ absl::Status Decode(absl::string_view bytes, Key& key) {
   return decoder.Finish();
 }
 
-std::string Encode(const KeyUse& use) { return Encoder(1).String(use.id).Time(use.time).String(use.address).Take(); }
+std::string Encode(const KeyUse& use) {
+  return Encoder(1).String(use.id).Time(use.time).String(use.address).Take();
+}
 
 absl::Status Decode(absl::string_view bytes, KeyUse& use) {
   Decoder decoder("key_use", bytes, 1);
@@ -968,7 +971,7 @@ std::string Encode(const MessageRecord& message) {
   const rules::Entry& entry = message.entry;
   const Envelope& envelope = entry.envelope;
   // What is unfinished is of an earlier store, too: its header is not known.
-  const uint8_t version = entry.unfinished        ? kUnfinishedMessage
+  const uint8_t version = entry.unfinished       ? kUnfinishedMessage
                           : entry.searched.known ? kSearchedMessage
                                                  : kFinishedMessage;
   Encoder encoder(version);
@@ -1055,7 +1058,8 @@ void TakeEvent(Decoder& decoder, ChangeRecord& change) {
   decoder.Number(kind, static_cast<int64_t>(ChangeKind::kSubmission));
   if (kind < 1) decoder.Fail("no kind of change");
   if (decoder.failed()) return;
-  change = ChangeRecord{.kind = static_cast<ChangeKind>(kind), .account = change.account, .time = change.time};
+  change =
+      ChangeRecord{.kind = static_cast<ChangeKind>(kind), .account = change.account, .time = change.time};
   switch (change.kind) {
     case ChangeKind::kDelivered:
       decoder.Number(change.message.value);
@@ -1134,7 +1138,9 @@ absl::Status Decode(absl::string_view bytes, FeedBegin& begin) {
   return Decoder("feed_begin", bytes, 1).Number(begin.position).Finish();
 }
 
-std::string Encode(const GoneAccount& gone) { return Encoder(1).String(gone.address).Number(gone.position).Take(); }
+std::string Encode(const GoneAccount& gone) {
+  return Encoder(1).String(gone.address).Number(gone.position).Take();
+}
 
 absl::Status Decode(absl::string_view bytes, GoneAccount& gone) {
   return Decoder("gone", bytes, 1).String(gone.address).Number(gone.position).Finish();
@@ -1186,7 +1192,8 @@ absl::Status DecodeListed(absl::string_view bytes, MaildropEntry& entry) {
       .SkipString(prefix_bytes)
       .String(entry.unique_id);
   // As rules::MaildropEntryOf.
-  entry.size_bytes = content_bytes + trace_bytes + prefix_bytes + (decoder.version() == kUnfinishedMessage ? 2 : 0);
+  entry.size_bytes =
+      content_bytes + trace_bytes + prefix_bytes + (decoder.version() == kUnfinishedMessage ? 2 : 0);
   return decoder.Outcome();
 }
 
@@ -1602,7 +1609,8 @@ absl::Status Decode(absl::string_view bytes, Submission& submission) {
         .String(target.reply.text);
     target.state = static_cast<SubmissionTarget::State>(state);
     target.was_queued = target.state == SubmissionTarget::State::kQueued;
-    if (static_cast<size_t>(target.recipient) >= envelope.recipients.size()) decoder.Fail("target of no recipient");
+    if (static_cast<size_t>(target.recipient) >= envelope.recipients.size())
+      decoder.Fail("target of no recipient");
     if (target.state != SubmissionTarget::State::kQueued) target.reply.time = submission.submit_time;
   }
   return decoder.Finish();
@@ -1627,7 +1635,8 @@ absl::Status Decode(absl::string_view bytes, SubmissionOutcome& outcome) {
   Decoder decoder("submission_outcome", bytes, 1);
   int64_t kind;
   bool has_bounce;
-  decoder.Number(kind, static_cast<int64_t>(SubmissionOutcome::Kind::kCancelled)).Small(outcome.attempt_count);
+  decoder.Number(kind, static_cast<int64_t>(SubmissionOutcome::Kind::kCancelled))
+      .Small(outcome.attempt_count);
   outcome.kind = static_cast<SubmissionOutcome::Kind>(kind);
   DecodeReply(decoder, outcome.reply);
   decoder.Flag(has_bounce);

@@ -21,7 +21,8 @@ absl::Status PutSubmission(Batch& batch, const Submission& submission, int64_t m
 absl::Status DeleteSubmission(Batch& batch, const Submission& submission);
 
 // Of a recipient of a submission that leaves the queue. The one place where an outcome is written first.
-void RecordOutcome(Batch& batch, absl::string_view submission, int32_t number, const SubmissionOutcome& outcome);
+void RecordOutcome(Batch& batch, absl::string_view submission, int32_t number,
+                   const SubmissionOutcome& outcome);
 // Its message has left the queue.
 void RecordEnd(Batch& batch, absl::string_view submission, absl::Time now);
 

@@ -86,7 +86,8 @@ absl::Status ShowNow(const Database::Use& use, absl::Time now, Submission& submi
                          SubmissionOutcome outcome;
                          RETURN_IF_ERROR(Decode(value, outcome));
                          const size_t number = static_cast<size_t>(NumberOfOutcomeKey(key));
-                         if (number < submission.targets.size()) rules::Show(outcome, submission.targets[number]);
+                         if (number < submission.targets.size())
+                           rules::Show(outcome, submission.targets[number]);
                          return true;
                        }));
   if (!is_there) submission.queue_id = QueueId{0};
@@ -156,7 +157,8 @@ absl::Status DeleteSubmission(Batch& batch, const Submission& submission) {
   return CountSubmissions(batch, submission.account, -1, count);
 }
 
-void RecordOutcome(Batch& batch, absl::string_view submission, int32_t number, const SubmissionOutcome& outcome) {
+void RecordOutcome(Batch& batch, absl::string_view submission, int32_t number,
+                   const SubmissionOutcome& outcome) {
   batch.Put(kFamily, SubmissionOutcomeKey(submission, number), Encode(outcome));
 }
 
@@ -170,22 +172,22 @@ Task<absl::StatusOr<Submission>> RocksDbSubmissions::Find(std::string id) {
   co_return co_await shared_.InMemoryFirst(read);
 }
 
-Task<absl::StatusOr<std::vector<Submission>>> RocksDbSubmissions::List(AccountId account, SubmissionPlace after,
-                                                                       size_t limit) {
+Task<absl::StatusOr<std::vector<Submission>>> RocksDbSubmissions::List(AccountId account,
+                                                                       SubmissionPlace after, size_t limit) {
   const absl::Time now = shared_.clock().Now();
   const auto read = [&](const Database::Use& use) -> absl::StatusOr<std::vector<Submission>> {
     std::vector<Submission> page;
     if (limit == 0) return page;
     const bool all = account.value == 0;
-    const std::string begin =
-        all ? std::string(1, kSubmissionOrderKind) : AccountSubmissionPrefix(account);
+    const std::string begin = all ? std::string(1, kSubmissionOrderKind) : AccountSubmissionPrefix(account);
     const bool from_newest = after.submit_time == absl::InfiniteFuture();
     const std::string end = from_newest ? PrefixEnd(begin)
                             : all       ? SubmissionTimeKey(kSubmissionOrderKind, after.submit_time, after.id)
                                         : AccountSubmissionKey(account, after.submit_time, after.id);
     ASSIGN_OR_RETURN(const std::vector<std::string> keys, KeysBackwards(use, begin, end, limit));
     for (const std::string& key : keys) {
-      absl::StatusOr<Submission> found = FindNow(use, now, all ? SubmissionOfTimeKey(key) : SubmissionOfAccountKey(key));
+      absl::StatusOr<Submission> found =
+          FindNow(use, now, all ? SubmissionOfTimeKey(key) : SubmissionOfAccountKey(key));
       // Forgotten since the walk.
       if (absl::IsNotFound(found.status())) continue;
       RETURN_IF_ERROR(found.status());

@@ -43,7 +43,8 @@ absl::StatusOr<size_t> Batch::CountPrefix(Family family, absl::string_view prefi
   const std::unique_ptr<rocksdb::Iterator> it(
       batch_.NewIteratorWithBase(handle, use_.db().NewIterator(rocksdb::ReadOptions(), handle)));
   size_t count = 0;
-  for (it->Seek(ToSlice(prefix)); count < limit && it->Valid() && it->key().starts_with(ToSlice(prefix)); it->Next()) {
+  for (it->Seek(ToSlice(prefix)); count < limit && it->Valid() && it->key().starts_with(ToSlice(prefix));
+       it->Next()) {
     ++count;
   }
   RETURN_IF_ERROR(FromRocksDb(it->status()));

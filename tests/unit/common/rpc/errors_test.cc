@@ -79,13 +79,14 @@ TEST(Errors, TravelInAMessageToo) {
 }
 
 TEST(Errors, AllDetailsTravel) {
-  const std::vector<FieldViolation> violations = {{"name", "must be set", ""},
-                                                  {"envelope.recipients[3].address", "unknown", "RECIPIENT_UNKNOWN"}};
+  const std::vector<FieldViolation> violations = {
+      {"name", "must be set", ""}, {"envelope.recipients[3].address", "unknown", "RECIPIENT_UNKNOWN"}};
   const absl::Status status = WithViolations(
-      WithMetadata(WithMetadata(WithRetryDelay(WithReason(absl::NotFoundError("two"), kReasonRecipientUnknown),
-                                               absl::Milliseconds(1500)),
-                                "scope", "mail.read"),
-                   "key", "k1"),
+      WithMetadata(
+          WithMetadata(WithRetryDelay(WithReason(absl::NotFoundError("two"), kReasonRecipientUnknown),
+                                      absl::Milliseconds(1500)),
+                       "scope", "mail.read"),
+          "key", "k1"),
       violations);
   const grpc::Status on_the_wire = ToGrpc(status);
   google::rpc::Status details;
@@ -116,8 +117,10 @@ TEST(Errors, WhateverIsInItItFitsIntoTheTrailers) {
     while (text.size() < 4000) text += piece;
     for (const size_t count : {size_t{0}, size_t{1}, size_t{20}, kMaxViolations, 10 * kMaxViolations}) {
       absl::Status status = absl::InvalidArgumentError(text);
-      for (int i = 0; i < 20; ++i) status = WithMetadata(std::move(status), absl::StrCat("key_", i, text), text);
-      status = WithViolations(std::move(status), std::vector<FieldViolation>(count, {"envelope.recipients[3].address", text, ""}));
+      for (int i = 0; i < 20; ++i)
+        status = WithMetadata(std::move(status), absl::StrCat("key_", i, text), text);
+      status = WithViolations(std::move(status), std::vector<FieldViolation>(
+                                                     count, {"envelope.recipients[3].address", text, ""}));
       const grpc::Status on_the_wire = ToGrpc(status);
       size_t encoded = (on_the_wire.error_details().size() + 2) / 3 * 4;
       for (const char c : on_the_wire.error_message()) encoded += c < ' ' || c > '~' || c == '%' ? 3 : 1;
@@ -130,7 +133,8 @@ TEST(Errors, WhateverIsInItItFitsIntoTheTrailers) {
 }
 
 TEST(Errors, WhatIsLeftOutIsCounted) {
-  const std::vector<FieldViolation> violations(500, {"envelope.recipients[3].address", "there is no such mailbox", ""});
+  const std::vector<FieldViolation> violations(
+      500, {"envelope.recipients[3].address", "there is no such mailbox", ""});
   const absl::Status back = FromGrpc(ToGrpc(WithViolations(absl::NotFoundError("many"), violations)));
   const auto metadata = MetadataOf(back);
   ASSERT_EQ(metadata.size(), 1u);

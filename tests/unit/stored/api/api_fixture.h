@@ -122,7 +122,7 @@ class ApiTest : public testing::TestWithParam<TestDoor> {
   int64_t AddAccount(const std::string& address, const std::string& password = "");
   // To an account that AddAccount made; to nobody, when it made none.
   frontend::v1::DeliverRequest DeliverTo(int64_t account, const std::string& delivery_id,
-                                                const std::string& content);
+                                         const std::string& content);
   void Deliver(int64_t account, const std::string& delivery_id, const std::string& content);
   void RenewLease(const std::string& lease = kLease);
   // Logs in by PLAIN, with the maildrop when `lease` is not empty.

@@ -89,8 +89,10 @@ TEST(Callers, WhatStandsBehindATokenIsNoMatter) {
 TEST(Callers, ATokenThatIsShownDecidesAndNotTheCertificate) {
   Callers callers;
   callers.SetToken(kSmtp, "front");
-  EXPECT_EQ(callers.Identify({.authorizations = {"Bearer front"}, .certificate_names = {"operator"}}).roles, kSmtp);
-  EXPECT_EQ(callers.Identify({.authorizations = {"Bearer wrong"}, .certificate_names = {"operator"}}).roles, 0u)
+  EXPECT_EQ(callers.Identify({.authorizations = {"Bearer front"}, .certificate_names = {"operator"}}).roles,
+            kSmtp);
+  EXPECT_EQ(callers.Identify({.authorizations = {"Bearer wrong"}, .certificate_names = {"operator"}}).roles,
+            0u)
       << "what does not count any more becomes nobody else";
   EXPECT_EQ(callers.Identify({.certificate_names = {"operator"}}).roles, kOperator);
 }
@@ -103,7 +105,8 @@ class KeyCallersTest : public testing::Test {
     callers_.SetToken(kSmtp, "front");
   }
   // Its secret.
-  std::string Make(const std::string& name, std::vector<std::string> ranges = {}, std::vector<std::string> certificates = {}) {
+  std::string Make(const std::string& name, std::vector<std::string> ranges = {},
+                   std::vector<std::string> certificates = {}) {
     KeyChange wanted;
     wanted.name = name;
     wanted.scopes = kMailRead;
@@ -142,7 +145,8 @@ TEST_F(KeyCallersTest, OneThingSaysWhoCalls) {
   EXPECT_EQ(Who({.authorizations = {desk, intake}}), kReasonNoCredential);
   EXPECT_EQ(Who({.authorizations = {desk, "Bearer boss"}}), kReasonNoCredential);
   EXPECT_EQ(Who({.certificate_names = {"desk.test", "intake.test"}}), kReasonNoCredential);
-  EXPECT_EQ(Who({.authorizations = {"Bearer msk_x"}, .certificate_names = {"desk.test"}}), kReasonKeyMalformed);
+  EXPECT_EQ(Who({.authorizations = {"Bearer msk_x"}, .certificate_names = {"desk.test"}}),
+            kReasonKeyMalformed);
   EXPECT_EQ(Who({.authorizations = {"Basic x"}, .certificate_names = {"desk.test"}}), "nobody");
   const int64_t before = callers_.generation();
   ASSERT_TRUE(BlockOn(keys_.Revoke(nullptr, "desk", 0)).ok());
@@ -169,7 +173,8 @@ TEST_F(KeyCallersTest, AddressesAreThoseOfThePeer) {
 
 TEST_F(KeyCallersTest, OnlyAFrontendVouchesForAnAddress) {
   const std::string desk = "Bearer " + Make("desk", {"192.0.2.0/24"});
-  rpc::Credentials credentials = {.authorizations = {desk}, .peer = "ipv4:10.0.0.1:1", .client_address = "192.0.2.1"};
+  rpc::Credentials credentials = {
+      .authorizations = {desk}, .peer = "ipv4:10.0.0.1:1", .client_address = "192.0.2.1"};
   EXPECT_EQ(Who(credentials), kReasonAddressNotAllowed) << "nobody is believed about itself";
   credentials.certificate_names = {"smtp"};
   EXPECT_EQ(Who(credentials), "key:desk");

@@ -95,7 +95,8 @@ TEST_P(KeysApiTest, AWatchGivesContentToThoseWhoMayReadIt) {
     dialog->Cancel();
     return std::string();
   };
-  for (const v1::MessageView view : {v1::MESSAGE_VIEW_HEADERS, v1::MESSAGE_VIEW_PARSED, v1::MESSAGE_VIEW_RAW}) {
+  for (const v1::MessageView view :
+       {v1::MESSAGE_VIEW_HEADERS, v1::MESSAGE_VIEW_PARSED, v1::MESSAGE_VIEW_RAW}) {
     EXPECT_EQ(watch(watches, view), kReasonScopeMissing) << view;
     EXPECT_EQ(watch(reads, view), "") << view;
   }
@@ -319,7 +320,8 @@ TEST_P(KeysApiTest, MailGoesWhereTheKeySees) {
   elsewhere.set_content("Subject: x\r\n\r\nhello\r\n");
   elsewhere.set_last(true);
   EXPECT_EQ(
-      ReasonOf(WithKey<v1::DeliverMessageResponse>(all, "MessageService/DeliverMessageStream", elsewhere).status()),
+      ReasonOf(WithKey<v1::DeliverMessageResponse>(all, "MessageService/DeliverMessageStream", elsewhere)
+                   .status()),
       kReasonRecipientRemote);
 }
 

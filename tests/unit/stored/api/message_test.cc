@@ -130,7 +130,8 @@ TEST_P(MessageApiTest, AStreamOfAnOperatorAndOneRequestAreTheSame) {
   const auto whole = DeliverAsOperator({.content = "Subject: x\r\n\r\nhello\r\n"});
   ASSERT_TRUE(whole.ok()) << whole.status();
   EXPECT_EQ(whole->outcome(), v1::DELIVER_OUTCOME_ALREADY_STORED);
-  EXPECT_EQ(FieldOf(AsOperator<v1::DeliverMessageResponse>("MessageService/DeliverMessage", v1::DeliverMessageRequest())
+  EXPECT_EQ(FieldOf(AsOperator<v1::DeliverMessageResponse>("MessageService/DeliverMessage",
+                                                           v1::DeliverMessageRequest())
                         .status()),
             "envelope");
 }
@@ -144,7 +145,8 @@ TEST_P(MessageApiTest, OneRequestTakesFourMebibytesOfContent) {
   const auto taken = DeliverAsOperator({.content = content});
   ASSERT_TRUE(taken.ok()) << taken.status();
   EXPECT_EQ(taken->sha256(), Sha256(content));
-  EXPECT_EQ(ReasonOf(DeliverAsOperator({.id = "another-delivery-id", .content = content + "x\r\n"}).status()), kReasonTooLarge);
+  EXPECT_EQ(ReasonOf(DeliverAsOperator({.id = "another-delivery-id", .content = content + "x\r\n"}).status()),
+            kReasonTooLarge);
 }
 
 TEST_P(MessageApiTest, AllRecipientsThatCannotBeTakenAreNamedAtOnce) {
@@ -154,7 +156,8 @@ TEST_P(MessageApiTest, AllRecipientsThatCannotBeTakenAreNamedAtOnce) {
   for (const char* address : {"gone@example.test", "a@example.test", "also-gone@example.test"}) {
     request.mutable_envelope()->add_recipients()->set_address(address);
   }
-  const absl::Status status = AsOperator<v1::DeliverMessageResponse>("MessageService/DeliverMessage", request).status();
+  const absl::Status status =
+      AsOperator<v1::DeliverMessageResponse>("MessageService/DeliverMessage", request).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(ReasonOf(status), kReasonRecipientUnknown);
   EXPECT_EQ(FieldOf(status), "envelope.recipients[1].address");
@@ -168,11 +171,11 @@ TEST_P(MessageApiTest, ContentIsHeldToWhatMailCanCarry) {
     absl::string_view reason;
   };
   const std::string filler(70'000, 'x');
-  for (const Case& c : {Case{"a\nb\r\n", kReasonBareLineEnd}, Case{"a\rb\r\n", kReasonBareLineEnd},
-                        Case{"a\r\n\n.\n", kReasonBareLineEnd}, Case{"a\r\n.\n", kReasonBareLineEnd},
-                        Case{"a\r", kReasonBareLineEnd}, Case{"a\r\r\n", kReasonBareLineEnd},
-                        Case{filler + "\n", kReasonBareLineEnd},
-                        Case{std::string("a\0\r\n", 4), kReasonNul}}) {
+  for (const Case& c :
+       {Case{"a\nb\r\n", kReasonBareLineEnd}, Case{"a\rb\r\n", kReasonBareLineEnd},
+        Case{"a\r\n\n.\n", kReasonBareLineEnd}, Case{"a\r\n.\n", kReasonBareLineEnd},
+        Case{"a\r", kReasonBareLineEnd}, Case{"a\r\r\n", kReasonBareLineEnd},
+        Case{filler + "\n", kReasonBareLineEnd}, Case{std::string("a\0\r\n", 4), kReasonNul}}) {
     const absl::Status whole = DeliverWhole({.content = c.content}).status();
     EXPECT_TRUE(absl::IsInvalidArgument(whole)) << c.content;
     EXPECT_EQ(FieldOf(whole), "content");
@@ -191,18 +194,25 @@ TEST_P(MessageApiTest, ContentIsHeldToWhatMailCanCarry) {
 // RFC 5321 section 4.1.1.4; POP3 could not give it otherwise, and sizes are of what it gives.
 TEST_P(MessageApiTest, ALastLineWithoutEndGetsOne) {
   int64_t message = 0;
-  for (const std::string& content : {std::string("Subject: x\r\n\r\nno end"), "X: " + std::string(70'000, 'x')}) {
-    const auto delivered = DeliverAsOperator({.id = absl::StrCat("delivery-number-", ++message), .content = content});
+  for (const std::string& content :
+       {std::string("Subject: x\r\n\r\nno end"), "X: " + std::string(70'000, 'x')}) {
+    const auto delivered =
+        DeliverAsOperator({.id = absl::StrCat("delivery-number-", ++message), .content = content});
     ASSERT_TRUE(delivered.ok()) << delivered.status();
     EXPECT_EQ(*Fetch(message), absl::StrCat(kOurs, content, "\r\n"));
     EXPECT_EQ(delivered->sha256(), Sha256(content + "\r\n"));
     // A repeat is the same message.
-    EXPECT_EQ(DeliverAsOperator({.id = absl::StrCat("delivery-number-", message), .content = content})->outcome(),
-              v1::DELIVER_OUTCOME_ALREADY_STORED);
+    EXPECT_EQ(
+        DeliverAsOperator({.id = absl::StrCat("delivery-number-", message), .content = content})->outcome(),
+        v1::DELIVER_OUTCOME_ALREADY_STORED);
   }
   // What it has in the end is what is limited.
-  EXPECT_TRUE(DeliverInPieces({.id = "delivery-number-n", .content = std::string(kMaxTestMessageBytes - 2, 'x')}, 1 << 20).ok());
-  EXPECT_EQ(ReasonOf(DeliverInPieces({.id = "delivery-number-m", .content = std::string(kMaxTestMessageBytes - 1, 'x')}, 1 << 20)
+  EXPECT_TRUE(DeliverInPieces(
+                  {.id = "delivery-number-n", .content = std::string(kMaxTestMessageBytes - 2, 'x')}, 1 << 20)
+                  .ok());
+  EXPECT_EQ(ReasonOf(DeliverInPieces(
+                         {.id = "delivery-number-m", .content = std::string(kMaxTestMessageBytes - 1, 'x')},
+                         1 << 20)
                          .status()),
             kReasonTooLarge);
 }
@@ -210,19 +220,24 @@ TEST_P(MessageApiTest, ALastLineWithoutEndGetsOne) {
 // What is read back has our fields and no other as its header, and all of the content as its body.
 TEST_P(MessageApiTest, ContentThatBeginsWithNoFieldIsABody) {
   int64_t message = 0;
-  for (const char* content : {"no header\r\n", " folded into Delivered-To\r\n", "\tfolded\r\n", ": x\r\n", "From me Mon\r\n"}) {
-    ASSERT_TRUE(DeliverAsOperator({.id = absl::StrCat("delivery-number-", ++message), .content = content}).ok());
+  for (const char* content :
+       {"no header\r\n", " folded into Delivered-To\r\n", "\tfolded\r\n", ": x\r\n", "From me Mon\r\n"}) {
+    ASSERT_TRUE(
+        DeliverAsOperator({.id = absl::StrCat("delivery-number-", ++message), .content = content}).ok());
     EXPECT_EQ(*Fetch(message), absl::StrCat(kOurs, "\r\n", content)) << content;
-    ASSERT_TRUE(DeliverInPieces({.id = absl::StrCat("delivery-number-", message), .content = content}, 1).ok());
+    ASSERT_TRUE(
+        DeliverInPieces({.id = absl::StrCat("delivery-number-", message), .content = content}, 1).ok());
     EXPECT_EQ(*Fetch(message + 1), absl::StrCat(kOurs, "\r\n", content)) << content;
     ++message;
   }
   for (const char* content : {"Subject: x\r\n\r\nbody\r\n", "Subject : x\r\n", "\r\nbody\r\n"}) {
-    ASSERT_TRUE(DeliverAsOperator({.id = absl::StrCat("delivery-number-", ++message), .content = content}).ok());
+    ASSERT_TRUE(
+        DeliverAsOperator({.id = absl::StrCat("delivery-number-", ++message), .content = content}).ok());
     EXPECT_EQ(*Fetch(message), absl::StrCat(kOurs, content)) << content;
   }
   // A trace that has the empty line already gets no second one.
-  ASSERT_TRUE(DeliverWhole({.id = "delivery-of-smtpd", .content = "text\r\n", .trace = "Received: x\r\n\r\n"}).ok());
+  ASSERT_TRUE(
+      DeliverWhole({.id = "delivery-of-smtpd", .content = "text\r\n", .trace = "Received: x\r\n\r\n"}).ok());
   EXPECT_EQ(*Fetch(++message), absl::StrCat(kOurs, "Received: x\r\n\r\ntext\r\n"));
 }
 
@@ -302,7 +317,8 @@ TEST_P(MessageApiTest, ACancelledDeliveryDropsItsBody) {
 }
 
 TEST_P(MessageApiTest, SizesAreLimited) {
-  EXPECT_TRUE(DeliverInPieces({.content = std::string(kMaxTestMessageBytes - 2, 'x') + "\r\n"}, 1 << 20).ok());
+  EXPECT_TRUE(
+      DeliverInPieces({.content = std::string(kMaxTestMessageBytes - 2, 'x') + "\r\n"}, 1 << 20).ok());
   const absl::Status status =
       DeliverInPieces({.id = "another-delivery", .content = std::string(kMaxTestMessageBytes + 1, 'x')},
                       1 << 20)
@@ -352,10 +368,12 @@ TEST_P(MessageApiTest, AnEnvelopeOfMoreThanTwoMebibytesEndsItsOwnCallOnly) {
   for (int i = 0; i < 5000; ++i) *request.mutable_envelope()->add_recipients() = recipient;
   ASSERT_GT(request.ByteSizeLong(), store::kMaxReceivedBytes);
   const absl::Status status =
-      Call<frontend::v1::DeliverResponse>(kDeliver, {.role = kSmtp, .session_id = "session"}, request).status();
+      Call<frontend::v1::DeliverResponse>(kDeliver, {.role = kSmtp, .session_id = "session"}, request)
+          .status();
   // In the same process nothing is sent.
   EXPECT_EQ(status.ok(), GetParam() == TestDoor::kInProcess) << status;
-  if (!status.ok()) EXPECT_EQ(ReasonOf(status), kReasonTooLarge) << status << ": gRPC's own words tell nobody what to do";
+  if (!status.ok())
+    EXPECT_EQ(ReasonOf(status), kReasonTooLarge) << status << ": gRPC's own words tell nobody what to do";
   EXPECT_TRUE(DeliverWhole(sent).ok());
 }
 

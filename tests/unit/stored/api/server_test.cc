@@ -198,10 +198,12 @@ TEST_F(StoreServerTest, ReflectionIsForKnownCallers) {
     const auto context = As("");
     if (v1) {
       const auto stub = grpc::reflection::v1::ServerReflection::NewStub(channel_);
-      EXPECT_EQ(stub->ServerReflectionInfo(context.get())->Finish().error_code(), grpc::StatusCode::UNAUTHENTICATED);
+      EXPECT_EQ(stub->ServerReflectionInfo(context.get())->Finish().error_code(),
+                grpc::StatusCode::UNAUTHENTICATED);
     } else {
       const auto stub = grpc::reflection::v1alpha::ServerReflection::NewStub(channel_);
-      EXPECT_EQ(stub->ServerReflectionInfo(context.get())->Finish().error_code(), grpc::StatusCode::UNAUTHENTICATED);
+      EXPECT_EQ(stub->ServerReflectionInfo(context.get())->Finish().error_code(),
+                grpc::StatusCode::UNAUTHENTICATED);
     }
   }
 }
@@ -269,8 +271,8 @@ TEST_F(StoreServerTest, StreamsAreCheckedToo) {
 
 TEST_F(StoreServerTest, CallsMayGoWithoutDeadlineAndWithAnyOther) {
   AddDomain("example.test");
-  for (const absl::Duration deadline : {absl::InfiniteDuration(), absl::Duration(absl::Hours(24)),
-                                        absl::Duration(absl::Hours(24 * 365))}) {
+  for (const absl::Duration deadline :
+       {absl::InfiniteDuration(), absl::Duration(absl::Hours(24)), absl::Duration(absl::Hours(24 * 365))}) {
     EXPECT_TRUE(GetDomain(As(kOperatorToken, deadline).get()).ok());
     const auto context = As(kOperatorToken, deadline);
     const auto reader = admin_stub_->VerifyMessages(context.get(), {});

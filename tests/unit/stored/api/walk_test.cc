@@ -152,7 +152,8 @@ class WalkTest : public ApiTest {
     request.mutable_key()->set_name(name);
     int value = 1;
     for (const ScopeName& scope : kScopeNames) {
-      if ((scopes & scope.scope) != 0) request.mutable_key()->add_scopes(static_cast<store::v1::KeyScope>(value));
+      if ((scopes & scope.scope) != 0)
+        request.mutable_key()->add_scopes(static_cast<store::v1::KeyScope>(value));
       ++value;
     }
     if (!domain.empty()) request.mutable_key()->add_domains(domain);
@@ -176,7 +177,8 @@ class WalkTest : public ApiTest {
     return CallMany(absl::StrCat("mailstead.", method), {.role = 0, .key = secret}, *request, responses);
   }
 
-  static void Fill(google::protobuf::Message& message, const std::string& account, const std::string& domain, int depth) {
+  static void Fill(google::protobuf::Message& message, const std::string& account, const std::string& domain,
+                   int depth) {
     using Field = google::protobuf::FieldDescriptor;
     const auto& reflection = *message.GetReflection();
     for (int i = 0; i < message.GetDescriptor()->field_count(); ++i) {
@@ -187,7 +189,9 @@ class WalkTest : public ApiTest {
       if (is_mask) {
         auto& mask = static_cast<google::protobuf::FieldMask&>(*reflection.MutableMessage(&message, &field));
         const std::string& of = message.GetDescriptor()->name();
-        mask.add_paths(of == "UpdateDomainRequest" ? "plus_addressing" : of == "UpdateAliasRequest" ? "targets" : "state");
+        mask.add_paths(of == "UpdateDomainRequest"  ? "plus_addressing"
+                       : of == "UpdateAliasRequest" ? "targets"
+                                                    : "state");
       } else if (field.cpp_type() == Field::CPPTYPE_STRING && field.type() == Field::TYPE_STRING) {
         const bool is_domain = name == "domain" || name == "name" || name == "destination";
         std::string value = is_domain ? domain : name == "delivery_id" ? "delivery-of-the-walk" : account;
@@ -211,7 +215,8 @@ class WalkTest : public ApiTest {
       } else if (field.type() == Field::TYPE_BYTES && !field.is_repeated()) {
         reflection.SetString(&message, &field, "Subject: walk\r\n\r\nhello\r\n");
       } else if (field.cpp_type() == Field::CPPTYPE_MESSAGE && depth < 3) {
-        Fill(field.is_repeated() ? *reflection.AddMessage(&message, &field) : *reflection.MutableMessage(&message, &field),
+        Fill(field.is_repeated() ? *reflection.AddMessage(&message, &field)
+                                 : *reflection.MutableMessage(&message, &field),
              account, domain, depth + 1);
       }
     }
@@ -265,12 +270,17 @@ TEST_P(WalkTest, EveryMethodOfTheTableIsWalked) {
     const bool changes =
         absl::StrContains(method->name, "/Create") || absl::StrContains(method->name, "/Update") ||
         absl::StrContains(method->name, "/Delete") || absl::StrContains(method->name, "/SetPassword") ||
-        absl::StrContains(method->name, "/SetRoute") || absl::StrContains(method->name, "/Revoke") || absl::StrContains(method->name, "/Rotate") ||
-        absl::StrContains(method->name, "/Activate") || absl::StrContains(method->name, "/SetSendingLimits") ||
-        absl::StrContains(method->name, "/PauseSending") || absl::StrContains(method->name, "/ResumeSending") ||
-        absl::StrContains(method->name, "/BatchCreate") || absl::StrContains(method->name, "/Reset") || absl::StrContains(method->name, "/DeliverMessage") ||
-        absl::StrContains(method->name, "/SubmitMessage") || absl::EndsWith(method->name, "/CancelSubmission") ||
-        absl::EndsWith(method->name, "/ChangeQueuedMessages") || absl::EndsWith(method->name, "/EndSession") || absl::EndsWith(method->name, "/ClearLockouts");
+        absl::StrContains(method->name, "/SetRoute") || absl::StrContains(method->name, "/Revoke") ||
+        absl::StrContains(method->name, "/Rotate") || absl::StrContains(method->name, "/Activate") ||
+        absl::StrContains(method->name, "/SetSendingLimits") ||
+        absl::StrContains(method->name, "/PauseSending") ||
+        absl::StrContains(method->name, "/ResumeSending") ||
+        absl::StrContains(method->name, "/BatchCreate") || absl::StrContains(method->name, "/Reset") ||
+        absl::StrContains(method->name, "/DeliverMessage") ||
+        absl::StrContains(method->name, "/SubmitMessage") ||
+        absl::EndsWith(method->name, "/CancelSubmission") ||
+        absl::EndsWith(method->name, "/ChangeQueuedMessages") ||
+        absl::EndsWith(method->name, "/EndSession") || absl::EndsWith(method->name, "/ClearLockouts");
     EXPECT_EQ(method->audited, changes) << method->name;
     // A readiness probe has a call of its own, since it tests the way too.
     const bool batched = absl::StartsWith(method->name, "mailstead.frontend.v1.") &&
@@ -291,7 +301,8 @@ TEST_P(WalkTest, AKeyOpensWhatItsScopesAreFor) {
   for (const ScopeName& scope : kScopeNames) {
     for (const unsigned scopes : {unsigned{scope.scope}, kAllScopes & ~unsigned{scope.scope}}) {
       for (const bool all : {true, false}) {
-        keys.push_back({scopes, all, MakeKey(absl::StrCat("walk", keys.size()), scopes, all ? "" : "example.test")});
+        keys.push_back(
+            {scopes, all, MakeKey(absl::StrCat("walk", keys.size()), scopes, all ? "" : "example.test")});
       }
     }
   }
@@ -302,7 +313,8 @@ TEST_P(WalkTest, AKeyOpensWhatItsScopesAreFor) {
           CallMany(absl::StrCat("mailstead.", row.method), {.role = 0, .key = key.secret, .session_id = "s"},
                    store::v1::GetStatusRequest(), responses);
       const std::string reason = ReasonOf(status);
-      const std::string what = absl::StrCat(row.method, " with ", key.scopes, key.all ? " for all: " : " for a domain: ", reason);
+      const std::string what =
+          absl::StrCat(row.method, " with ", key.scopes, key.all ? " for all: " : " for a domain: ", reason);
       if ((row.roles & kAllScopes) == 0) {
         EXPECT_EQ(reason, kReasonWrongRole) << what;
       } else if ((row.roles & key.scopes) == 0) {
@@ -340,9 +352,10 @@ TEST_P(WalkTest, WhatAKeyMayNotSeeIsToldLikeWhatIsNotThere) {
     for (const std::string& secret : {of_domain, of_account}) {
       for (const char* const local_part : {"box", "list"}) {
         const auto call = [&](const std::string& name) {
-          const absl::Status status = CallAbout(row.method, secret, absl::StrCat(local_part, "@", name), name);
-          return absl::StrCat(absl::StatusCodeToString(status.code()), " ", ReasonOf(status), " ", FieldOf(status), " ",
-                              absl::StrReplaceAll(status.message(), {{name, "NAME"}}));
+          const absl::Status status =
+              CallAbout(row.method, secret, absl::StrCat(local_part, "@", name), name);
+          return absl::StrCat(absl::StatusCodeToString(status.code()), " ", ReasonOf(status), " ",
+                              FieldOf(status), " ", absl::StrReplaceAll(status.message(), {{name, "NAME"}}));
         };
         const std::string hidden = call("foreign.test");
         EXPECT_EQ(hidden, call("missing.test")) << row.method;

@@ -32,15 +32,19 @@ std::string Text(const v1::WatchEvent& event) {
     case v1::WatchEvent::kStarted:
       return "started";
     case v1::WatchEvent::kDelivered:
-      return absl::StrCat("delivered ", event.delivered().message_id(), event.delivered().has_message() ? "" : " gone");
+      return absl::StrCat("delivered ", event.delivered().message_id(),
+                          event.delivered().has_message() ? "" : " gone");
     case v1::WatchEvent::kDeleted:
-      return absl::StrCat("deleted ", event.deleted().all() ? "all" : absl::StrJoin(event.deleted().message_ids(), ","),
+      return absl::StrCat("deleted ",
+                          event.deleted().all() ? "all" : absl::StrJoin(event.deleted().message_ids(), ","),
                           " ", v1::WatchDeleted::Cause_Name(event.deleted().cause()).substr(6));
     case v1::WatchEvent::kAccountChanged:
-      return absl::StrCat(v1::WatchAccountChanged::Change_Name(event.account_changed().change()).substr(7), " ",
-                          event.account_changed().address());
+      return absl::StrCat(v1::WatchAccountChanged::Change_Name(event.account_changed().change()).substr(7),
+                          " ", event.account_changed().address());
     case v1::WatchEvent::kHeartbeat:
-      return event.heartbeat().standby() ? "standby" : event.heartbeat().waits_for_ack() ? "waits for ack" : "heartbeat";
+      return event.heartbeat().standby()         ? "standby"
+             : event.heartbeat().waits_for_ack() ? "waits for ack"
+                                                 : "heartbeat";
     default:
       return "?";
   }
@@ -106,7 +110,9 @@ class WatchTest : public ApiTest {
     EXPECT_EQ(watching.Next(), "");
     return watching.Finish();
   }
-  void Put(int64_t account) { Deliver(account, absl::StrCat("delivery-of-a-test-", ++count_), "Subject: x\r\n\r\nx\r\n"); }
+  void Put(int64_t account) {
+    Deliver(account, absl::StrCat("delivery-of-a-test-", ++count_), "Subject: x\r\n\r\nx\r\n");
+  }
   void Delete(int64_t account, std::vector<int64_t> messages) {
     v1::DeleteMessagesRequest request;
     request.set_account(absl::StrCat(account));
@@ -177,8 +183,9 @@ TEST_P(WatchTest, TellsAsMuchOfAMessageAsIsAskedFor) {
   v1::WatchRequest request = Of({a_});
   request.set_start(v1::WATCH_START_OLDEST);
   Put(a_);
-  for (const v1::MessageView view : {v1::MESSAGE_VIEW_UNSPECIFIED, v1::MESSAGE_VIEW_SUMMARY, v1::MESSAGE_VIEW_HEADERS,
-                                     v1::MESSAGE_VIEW_PARSED, v1::MESSAGE_VIEW_RAW}) {
+  for (const v1::MessageView view :
+       {v1::MESSAGE_VIEW_UNSPECIFIED, v1::MESSAGE_VIEW_SUMMARY, v1::MESSAGE_VIEW_HEADERS,
+        v1::MESSAGE_VIEW_PARSED, v1::MESSAGE_VIEW_RAW}) {
     SCOPED_TRACE(v1::MessageView_Name(view));
     request.set_view(view);
     Watching watching = Watch(request);
@@ -435,7 +442,8 @@ TEST_P(WatchTest, AConsumerIsResetAndDeleted) {
   EXPECT_THAT(Ack("desk", worker.cursor()), Is(StatusCode::kAborted, "CONSUMER_FENCED"));
   Watching again = Watch(As("desk"));
   EXPECT_THAT(again.UpTo("delivered 1"), ElementsAre("started", "CREATED a@example.test", "delivered 1"));
-  const auto listed = AsOperator<v1::ListConsumersResponse>("WatchService/ListConsumers", v1::ListConsumersRequest());
+  const auto listed =
+      AsOperator<v1::ListConsumersResponse>("WatchService/ListConsumers", v1::ListConsumersRequest());
   ASSERT_EQ(listed->consumers_size(), 1);
   EXPECT_THAT(listed->consumers(0).filter().accounts(), ElementsAre(absl::StrCat(a_)));
   v1::DeleteConsumerRequest remove;
@@ -459,7 +467,8 @@ TEST_P(WatchTest, AConsumerThatIsTooFarBehindIsToldSo) {
   EXPECT_EQ(Watch(As("desk")).Next(), "started");
 }
 
-INSTANTIATE_TEST_SUITE_P(Doors, WatchTest, testing::Values(TestDoor::kGrpc, TestDoor::kInProcess), NameOfDoor);
+INSTANTIATE_TEST_SUITE_P(Doors, WatchTest, testing::Values(TestDoor::kGrpc, TestDoor::kInProcess),
+                         NameOfDoor);
 
 }  // namespace
 }  // namespace mailstead::stored

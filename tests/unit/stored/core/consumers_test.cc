@@ -18,7 +18,8 @@ ChangeCursor At(int64_t position) { return {position, MessageId{0}}; }
 class ConsumersTest : public testing::Test {
  protected:
   std::unique_ptr<Consumers::Worker> Join() {
-    return std::make_unique<Consumers::Worker>(consumers_, "desk", Consumers::Worker::Options{waker_, "key", "peer"});
+    return std::make_unique<Consumers::Worker>(consumers_, "desk",
+                                               Consumers::Worker::Options{waker_, "key", "peer"});
   }
   static void Activate(Consumers::Worker& worker, int64_t fence) {
     engine::FeedConsumer consumer;

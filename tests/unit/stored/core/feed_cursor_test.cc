@@ -39,7 +39,8 @@ TEST(FeedCursor, IsOfOneStoreAndScope) {
 
 TEST(FeedCursor, WhatIsNoneIsRefused) {
   const std::string bytes = MakeFeedCursor(kStore, "all", kCursor);
-  for (size_t size = 0; size < bytes.size(); ++size) EXPECT_FALSE(ReadFeedCursor(kStore, "all", bytes.substr(0, size)).ok());
+  for (size_t size = 0; size < bytes.size(); ++size)
+    EXPECT_FALSE(ReadFeedCursor(kStore, "all", bytes.substr(0, size)).ok());
   EXPECT_FALSE(ReadFeedCursor(kStore, "all", bytes + "x").ok());
   for (size_t i = 0; i < bytes.size(); ++i) {
     std::string changed = bytes;

@@ -1,5 +1,4 @@
 #include "stored/core/sending.h"
-#include "stored/rules/lane.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -11,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/details.h"
 #include "common/base/reason.h"
+#include "stored/rules/lane.h"
 #include "tests/support/faulty_engine.h"
 #include "tests/unit/stored/core/store_fixture.h"
 

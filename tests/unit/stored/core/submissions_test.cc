@@ -65,11 +65,13 @@ class SubmissionsTest : public StoreTest {
     return request;
   }
 
-  absl::StatusOr<Submitted> Submit(SubmissionRequest request, std::string content = kMail, size_t piece_bytes = 7) {
+  absl::StatusOr<Submitted> Submit(SubmissionRequest request, std::string content = kMail,
+                                   size_t piece_bytes = 7) {
     SubmissionIntake intake(core_->submissions, std::move(request));
     if (absl::Status begun = BlockOn(intake.Begin()); !begun.ok()) return begun;
     for (size_t at = 0; at < content.size(); at += piece_bytes) {
-      if (absl::Status taken = BlockOn(intake.Append(content.substr(at, piece_bytes))); !taken.ok()) return taken;
+      if (absl::Status taken = BlockOn(intake.Append(content.substr(at, piece_bytes))); !taken.ok())
+        return taken;
     }
     return BlockOn(intake.Finish());
   }
@@ -86,9 +88,10 @@ class SubmissionsTest : public StoreTest {
   std::string States(const std::string& id) {
     constexpr const char* kNames[] = {"scheduled", "queued",  "in_flight", "delivered", "relayed",
                                       "failed",    "bounced", "cancelled", "refused"};
-    return absl::StrJoin(Find(id).targets, " ", [&](std::string* out, const engine::SubmissionTarget& target) {
-      out->append(kNames[static_cast<size_t>(target.state)]);
-    });
+    return absl::StrJoin(Find(id).targets, " ",
+                         [&](std::string* out, const engine::SubmissionTarget& target) {
+                           out->append(kNames[static_cast<size_t>(target.state)]);
+                         });
   }
 
   // All of the newest message of a mailbox; empty: there is none.
@@ -98,7 +101,9 @@ class SubmissionsTest : public StoreTest {
     const auto reader = BlockOn(engine_->messages().Open(account, messages->back().id));
     return *BlockOn((*reader)->Read(0, 64 << 10));
   }
-  size_t CountIn(AccountId account) { return BlockOn(engine_->messages().List(account, MessageId{0}, 1000))->size(); }
+  size_t CountIn(AccountId account) {
+    return BlockOn(engine_->messages().List(account, MessageId{0}, 1000))->size();
+  }
   size_t CountQueued() { return BlockOn(engine_->queue().List(QueueId{0}, 1000, 0))->size(); }
 
   // What a relay does with all that is due.
@@ -132,13 +137,14 @@ class SubmissionsTest : public StoreTest {
     envelope.recipients.emplace_back().address = "ann@example.test";
     Intake intake(core_->intake, "smtp", Promise::kGiven);
     ASSERT_TRUE(BlockOn(intake.Begin(std::move(envelope))).ok());
-    ASSERT_TRUE(BlockOn(intake.Append(absl::StrCat(
-                            "From: MAILER-DAEMON@x.test\r\nContent-Type: multipart/report; "
-                            "report-type=delivery-status; boundary=b\r\n\r\n--b\r\n\r\nSorry.\r\n--b\r\n"
-                            "Content-Type: message/delivery-status\r\n\r\n",
-                            status_fields, "\r\n--b\r\nContent-Type: text/rfc822-headers\r\n\r\nMessage-ID: <",
-                            message_id, ">\r\n\r\n--b--\r\n")))
-                    .ok());
+    ASSERT_TRUE(
+        BlockOn(intake.Append(absl::StrCat(
+                    "From: MAILER-DAEMON@x.test\r\nContent-Type: multipart/report; "
+                    "report-type=delivery-status; boundary=b\r\n\r\n--b\r\n\r\nSorry.\r\n--b\r\n"
+                    "Content-Type: message/delivery-status\r\n\r\n",
+                    status_fields, "\r\n--b\r\nContent-Type: text/rfc822-headers\r\n\r\nMessage-ID: <",
+                    message_id, ">\r\n\r\n--b--\r\n")))
+            .ok());
     const auto taken = BlockOn(intake.Finish("Received: here\r\n"));
     ASSERT_TRUE(taken.ok()) << taken.status();
     EXPECT_TRUE(taken->report_dropped.ok()) << taken->report_dropped;
@@ -158,19 +164,24 @@ TEST_F(SubmissionsTest, WhatIsMissingIsAddedAndBccIsTakenOut) {
   ASSERT_TRUE(submitted.ok()) << submitted.status();
   const std::string& id = submitted->submission.id;
   EXPECT_EQ(Newest(bob_.id),
-            absl::StrCat("Return-Path: <ann@example.test>\r\nDelivered-To: bob@example.test\r\n"
-                         "Received: from [192.0.2.7] ([192.0.2.7])\r\n\tby mail.example.test\r\n\tid ",
-                         id, " (by a call); Tue, 14 Nov 2023 22:13:20 +0000\r\nDate: Tue, 14 Nov 2023 22:13:20 +0000\r\n"
-                         "Message-ID: <", id, "@mail.example.test>\r\n"
-                         "From: ann@example.test\r\nSubject: x\r\n\r\nbody\r\n"));
+            absl::StrCat(
+                "Return-Path: <ann@example.test>\r\nDelivered-To: bob@example.test\r\n"
+                "Received: from [192.0.2.7] ([192.0.2.7])\r\n\tby mail.example.test\r\n\tid ",
+                id,
+                " (by a call); Tue, 14 Nov 2023 22:13:20 +0000\r\nDate: Tue, 14 Nov 2023 22:13:20 +0000\r\n"
+                "Message-ID: <",
+                id,
+                "@mail.example.test>\r\n"
+                "From: ann@example.test\r\nSubject: x\r\n\r\nbody\r\n"));
   EXPECT_EQ(submitted->submission.message_id, absl::StrCat(id, "@mail.example.test"));
   EXPECT_EQ(submitted->submission.envelope.dsn_envelope_id, id);
   EXPECT_EQ(States(id), "delivered");
 }
 
 TEST_F(SubmissionsTest, WhatIsThereStays) {
-  const auto submitted = Submit(
-      To({"bob@example.test"}), "From: ann@example.test\r\nDate: then\r\nMessage-ID: <own@x.test>\r\n\r\nbody\r\n");
+  const auto submitted =
+      Submit(To({"bob@example.test"}),
+             "From: ann@example.test\r\nDate: then\r\nMessage-ID: <own@x.test>\r\n\r\nbody\r\n");
   ASSERT_TRUE(submitted.ok()) << submitted.status();
   EXPECT_EQ(submitted->submission.message_id, "own@x.test");
   EXPECT_THAT(Newest(bob_.id), Not(HasSubstr("2023 22:13:20 +0000\r\nDate")));
@@ -193,8 +204,10 @@ TEST_F(SubmissionsTest, WhoMaySendAsWhom) {
            {"<>", "From: ann@example.test\r\n", "", ""},
            {"", "From: ann@example.test, sales@example.test\r\nSender: ann@example.test\r\n", "", ""},
            {"", "Subject: no From at all\r\n", "", ""},
-           {"bob@example.test", "From: ann@example.test\r\n", kReasonSenderNotAllowed, "envelope.reverse_path"},
-           {"ann@elsewhere.test", "From: ann@example.test\r\n", kReasonSenderNotAllowed, "envelope.reverse_path"},
+           {"bob@example.test", "From: ann@example.test\r\n", kReasonSenderNotAllowed,
+            "envelope.reverse_path"},
+           {"ann@elsewhere.test", "From: ann@example.test\r\n", kReasonSenderNotAllowed,
+            "envelope.reverse_path"},
            {"", "From: bob@example.test\r\n", kReasonSenderNotAllowed, "content"},
            {"", "From: ann@example.test, bob@example.test\r\n", kReasonSenderNotAllowed, "content"},
            {"", "From: ann@example.test\r\nFrom: bob@example.test\r\n", kReasonSenderNotAllowed, "content"},
@@ -233,7 +246,8 @@ TEST_F(SubmissionsTest, ContentIsHeldToWhatMailCanCarry) {
            {"x@elsewhere.test", head + "x" + line, kReasonLineTooLong},
        }) {
     const absl::Status status =
-        Submit(To({row.address}, absl::StrCat("request-id-", 100000 + bounces_++)), row.content, 500).status();
+        Submit(To({row.address}, absl::StrCat("request-id-", 100000 + bounces_++)), row.content, 500)
+            .status();
     EXPECT_EQ(ReasonOf(status), row.reason) << row.content.substr(0, 60) << status;
     // With what was taken out: as the caller counts.
     if (row.reason == kReasonLineTooLong) {
@@ -280,7 +294,8 @@ TEST_F(SubmissionsTest, WhereNobodyTakesItOrAllMustItIsAnErrorThatNamesThemAll) 
   EXPECT_THAT(fields(status), ElementsAre("envelope.recipients[1].address RECIPIENT_UNKNOWN"));
   status = Submit(To({"bob@example.test", "x", "y"})).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(fields(status), ElementsAre("envelope.recipients[1].address ", "envelope.recipients[2].address "));
+  EXPECT_THAT(fields(status),
+              ElementsAre("envelope.recipients[1].address ", "envelope.recipients[2].address "));
   EXPECT_EQ(CountIn(bob_.id), 0u);
   EXPECT_TRUE(absl::IsNotFound(BlockOn(core_->submissions.Find("x")).status()));
 }
@@ -327,7 +342,8 @@ TEST_F(SubmissionsTest, AnIdStandsForOneSubmission) {
     changes[i](request);
     EXPECT_EQ(Refusal(std::move(request)), kReasonRequestIdReused) << i;
   }
-  EXPECT_EQ(Refusal(To({"bob@example.test"}), absl::StrCat("Bcc: x@y.test\r\n", kMail)), kReasonRequestIdReused);
+  EXPECT_EQ(Refusal(To({"bob@example.test"}), absl::StrCat("Bcc: x@y.test\r\n", kMail)),
+            kReasonRequestIdReused);
   EXPECT_EQ(CountIn(bob_.id), 1u);
 }
 
@@ -353,7 +369,8 @@ TEST_F(SubmissionsTest, TheRequestIsChecked) {
   EXPECT_EQ(FieldOf(Submit(To({})).status()), "envelope.recipients");
   for (const size_t count : {kMaxSubmissionRecipients, kMaxSubmissionRecipients + 1}) {
     const std::vector<std::string> addresses(count, "bob@example.test");
-    EXPECT_EQ(Refusal(To(addresses)), count > kMaxSubmissionRecipients ? kReasonTooManyRecipients : "") << count;
+    EXPECT_EQ(Refusal(To(addresses)), count > kMaxSubmissionRecipients ? kReasonTooManyRecipients : "")
+        << count;
   }
   for (const absl::Duration delay : {kMaxSendDelay, kMaxSendDelay + absl::Microseconds(1)}) {
     request = To({"bob@example.test"}, absl::StrCat("request-id-later-", absl::ToInt64Microseconds(delay)));
@@ -420,7 +437,8 @@ TEST_F(SubmissionsTest, ABounceThatComesLaterIsMatched) {
   Relay(engine::QueueOutcome::Kind::kDelivered, {250, "2.0.0", "queued", "mx.test", clock_.Now()});
   EXPECT_EQ(States(id), "relayed relayed");
   clock_.Advance(absl::Hours(48));
-  const auto fields = [](const std::string& envelope_id, const std::string& address, const std::string& action) {
+  const auto fields = [](const std::string& envelope_id, const std::string& address,
+                         const std::string& action) {
     return absl::StrCat("Reporting-MTA: dns; far.test\r\nOriginal-Envelope-Id: ", envelope_id,
                         "\r\n\r\nFinal-Recipient: rfc822; ", address, "\r\nAction: ", action,
                         "\r\nStatus: 5.1.1\r\nDiagnostic-Code: smtp; 550 no such user\r\n");
@@ -451,7 +469,8 @@ TEST_F(SubmissionsTest, WhatEndedLongAgoIsForgotten) {
   EXPECT_FALSE(*BlockOn(core_->submissions.Forget(clock_.Now())));
   clock_.Advance(absl::Hours(1));
   EXPECT_TRUE(*BlockOn(core_->submissions.Forget(clock_.Now())));
-  EXPECT_EQ(ReasonOf(BlockOn(core_->submissions.Find(submitted->submission.id)).status()), kReasonSubmissionNotFound);
+  EXPECT_EQ(ReasonOf(BlockOn(core_->submissions.Find(submitted->submission.id)).status()),
+            kReasonSubmissionNotFound);
 }
 
 }  // namespace

@@ -144,7 +144,8 @@ SubmissionOutcome SampleOutcome() {
   outcome.kind = SubmissionOutcome::Kind::kRelayed;
   outcome.attempt_count = 3;
   outcome.reply = {250, "2.0.0", "ok", "mx", absl::FromUnixMicros(7)};
-  outcome.bounce = SubmissionBounce{SubmissionBounce::Action::kDelayed, "4.4.1", "slow", "far", absl::FromUnixMicros(8)};
+  outcome.bounce =
+      SubmissionBounce{SubmissionBounce::Action::kDelayed, "4.4.1", "slow", "far", absl::FromUnixMicros(8)};
   return outcome;
 }
 
@@ -274,8 +275,9 @@ TEST(Records, GoldenBytes) {
             "03624079"
             "02"
             "01");
-  EXPECT_EQ(Hex(Encode(SampleKey())),
-            "01016b016eac02000201ac020101640101690101630102030102007302040608feffffffffffffffff010a0172016606");
+  EXPECT_EQ(
+      Hex(Encode(SampleKey())),
+      "01016b016eac02000201ac020101640101690101630102030102007302040608feffffffffffffffff010a0172016606");
   EXPECT_EQ(Hex(Encode(KeyUse{"k", absl::FromUnixMicros(64), "i"})), "01016b80010169");
   EXPECT_EQ(Hex(Encode(SampleAudit())), "01ac020201610170016d0174017201730202");
   EXPECT_EQ(Hex(Encode(AuditEnd{300})), "01ac02");
@@ -501,7 +503,8 @@ TEST(Records, GoldenBytes) {
             "01016502016d0a0cac0202"
             "010363407a010000"
             "00000801520174");
-  EXPECT_EQ(Hex(Encode(SampleOutcome())), "010103fa0105322e302e30026f6b026d780e010105342e342e3104736c6f770366617210");
+  EXPECT_EQ(Hex(Encode(SampleOutcome())),
+            "010103fa0105322e302e30026f6b026d780e010105342e342e3104736c6f770366617210");
 }
 
 ChangeRecord ChangeOf(ChangeKind kind) {
@@ -707,7 +710,10 @@ TEST(Records, ComeBackAsTheyWere) {
   EXPECT_EQ(Again(SampleSite()).due_time, SampleSite().due_time);
   EXPECT_EQ(Again(AttemptRecord{"L", 5, QueueId{9}, "y", "s", {1, 300}}).recipients,
             (std::vector<int32_t>{1, 300}));
-  const TlsReport tls_report{{absl::FromUnixMicros(1), "d"}, absl::FromUnixMicros(2), absl::FromUnixMicros(3), 300,
+  const TlsReport tls_report{{absl::FromUnixMicros(1), "d"},
+                             absl::FromUnixMicros(2),
+                             absl::FromUnixMicros(3),
+                             300,
                              {{"tlsa", "b", {"3 1 1 ab", ""}, "m", "192.0.2.1", "r", "x", kMost}, {}}};
   EXPECT_EQ(Again(tls_report), tls_report);
   EXPECT_EQ(Again(TlsReportCount{kMost}).count, kMost);
@@ -883,7 +889,16 @@ TEST(Records, BadBytesAreDataLoss) {
                                "00")))
       << "tls of kind 4";
   for (const char* kinds : {"02800200", "01800203"}) {
-    const std::string hex = std::string("01" "01" "0173") + kinds + "00" "00" "00" "00" "00";
+    const std::string hex = std::string(
+                                "01"
+                                "01"
+                                "0173") +
+                            kinds +
+                            "00"
+                            "00"
+                            "00"
+                            "00"
+                            "00";
     EXPECT_TRUE(is_loss(DecodeHex<DkimRecord>(hex))) << "type or state of kind " << kinds;
   }
   EXPECT_TRUE(

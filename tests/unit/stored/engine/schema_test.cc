@@ -94,8 +94,12 @@ TEST_F(SchemaTest, EarlierVersionsAreTakenOn) {
 TEST_F(SchemaTest, MessagesOfBeforeVersion4AreToBeLookedThrough) {
   ASSERT_TRUE(Open().ok());
   rocksdb::Env& env = *rocksdb::Env::Default();
-  for (const auto& [line, has_old] :
-       {std::pair("3", true), {"4", false}, {"4 old messages", true}, {"5", false}, {"5 old messages", true}, {"6", false}}) {
+  for (const auto& [line, has_old] : {std::pair("3", true),
+                                      {"4", false},
+                                      {"4 old messages", true},
+                                      {"5", false},
+                                      {"5 old messages", true},
+                                      {"6", false}}) {
     Write(std::string(line) + "\n");
     ASSERT_TRUE(CheckSchema(env, path_, path_ + "/db").ok());
     EXPECT_EQ(HasOldMessages(env, path_).value(), has_old) << line;

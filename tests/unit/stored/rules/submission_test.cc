@@ -95,7 +95,8 @@ TEST(Submission, AReportMayNameTheRecipientOrWhereItsMailWent) {
   SubmissionTarget target;
   EXPECT_THAT(NamesOf(submission, target), ElementsAre(ReportedName("list@example.test")));
   target.address = "a@far.test";
-  EXPECT_THAT(NamesOf(submission, target), ElementsAre(ReportedName("LIST@example.test"), ReportedName("a@FAR.test")));
+  EXPECT_THAT(NamesOf(submission, target),
+              ElementsAre(ReportedName("LIST@example.test"), ReportedName("a@FAR.test")));
   EXPECT_EQ(ReportedName("No Address"), "no address");
 }
 

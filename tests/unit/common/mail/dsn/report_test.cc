@@ -19,15 +19,17 @@ std::string Crlf(absl::string_view text) { return absl::StrReplaceAll(text, {{"\
 
 // As hosts write it, with these fields on the message and on recipients.
 std::string ReportWith(absl::string_view status, absl::string_view returned = "Message-ID: <m@x.test>\n") {
-  return Crlf(absl::StrCat(
-      "From: MAILER-DAEMON@mx.test\nContent-Type: multipart/report; report-type=delivery-status;\n boundary=\"b\"\n\n"
-      "--b\nContent-Type: text/plain\n\nSorry.\n--b\nContent-Type: message/delivery-status\n\n",
-      status, "\n--b\nContent-Type: message/rfc822\n\n", returned, "\nbody\n--b--\n"));
+  return Crlf(
+      absl::StrCat("From: MAILER-DAEMON@mx.test\nContent-Type: multipart/report; "
+                   "report-type=delivery-status;\n boundary=\"b\"\n\n"
+                   "--b\nContent-Type: text/plain\n\nSorry.\n--b\nContent-Type: message/delivery-status\n\n",
+                   status, "\n--b\nContent-Type: message/rfc822\n\n", returned, "\nbody\n--b--\n"));
 }
 
 constexpr char kStatus[] =
     "Reporting-MTA: dns; mx.test\nOriginal-Envelope-ID: envid\n\n"
-    "Original-Recipient: rfc822;o@x.test\nFinal-Recipient: rfc822; f@y.test\nAction: failed\nStatus: 5.1.1 (bad)\n"
+    "Original-Recipient: rfc822;o@x.test\nFinal-Recipient: rfc822; f@y.test\nAction: failed\nStatus: 5.1.1 "
+    "(bad)\n"
     "Diagnostic-Code: smtp; 550 5.1.1\n  no such user\n\n"
     "Final-Recipient: rfc822;<g@y.test>\nACTION: DELAYED\nStatus: 4.4.1\n";
 
@@ -52,16 +54,18 @@ TEST(Report, WhatIsNone) {
   const std::string good = ReportWith(kStatus);
   EXPECT_FALSE(ParseReport("").has_value());
   EXPECT_FALSE(ParseReport("Subject: x\r\n\r\nbody\r\n").has_value());
-  for (const auto& [word, other] : {std::pair("multipart/report", "multipart/mixed"),
-                                    std::pair("report-type=delivery-status", "report-type=disposition-notification"),
-                                    std::pair("message/delivery-status", "text/plain")}) {
+  for (const auto& [word, other] :
+       {std::pair("multipart/report", "multipart/mixed"),
+        std::pair("report-type=delivery-status", "report-type=disposition-notification"),
+        std::pair("message/delivery-status", "text/plain")}) {
     EXPECT_FALSE(ParseReport(absl::StrReplaceAll(good, {{word, other}})).has_value()) << other;
   }
   EXPECT_FALSE(ParseReport(ReportWith("Reporting-MTA: dns; mx.test\n")).has_value()) << "it speaks of nobody";
 }
 
 TEST(Report, WhatOneDoesNotSayIsEmpty) {
-  const auto report = ParseReport(ReportWith("X: y\n\nFinal-Recipient: rfc822;f@y.test\nAction: relayed\n", "Subject: x\n"));
+  const auto report =
+      ParseReport(ReportWith("X: y\n\nFinal-Recipient: rfc822;f@y.test\nAction: relayed\n", "Subject: x\n"));
   ASSERT_TRUE(report.has_value());
   EXPECT_EQ(report->envelope_id, "");
   EXPECT_EQ(report->message_id, "");
@@ -73,8 +77,8 @@ TEST(Report, WhatOneDoesNotSayIsEmpty) {
 TEST(Report, ItIsBounded) {
   std::string status = "Reporting-MTA: dns; mx.test\n";
   for (size_t i = 0; i <= kMaxReportedRecipients; ++i) {
-    absl::StrAppend(&status, "\nFinal-Recipient: rfc822;", i, "@y.test\nAction: failed\nDiagnostic-Code: smtp; ",
-                    std::string(900, 'x'), "\n");
+    absl::StrAppend(&status, "\nFinal-Recipient: rfc822;", i,
+                    "@y.test\nAction: failed\nDiagnostic-Code: smtp; ", std::string(900, 'x'), "\n");
   }
   const auto report = ParseReport(ReportWith(status));
   ASSERT_TRUE(report.has_value());
