@@ -77,7 +77,7 @@ class HeaderReader {
   // Gives the field that ends with `rest` to the observers.
   void Give(absl::string_view rest);
 
-  const std::vector<HeaderObserver*> observers_;
+  const std::vector<HeaderObserver*> observers_{};
   State state_ = State::kLineStart;
   // Set by the first field, never cleared: a line that is no field is text of a message without a header only
   // before it.

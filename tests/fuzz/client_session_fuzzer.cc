@@ -56,7 +56,7 @@ class Host {
         action = session_.Send(MakeTransaction());
         continue;
       }
-      action = std::visit([this](const auto& wanted) { return Perform(wanted); }, action);
+      action = std::visit([this](const auto& wanted) { return this->Perform(wanted); }, action);
     }
   }
 
