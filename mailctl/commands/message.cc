@@ -172,22 +172,6 @@ absl::Status Show(const Arguments& arguments, Context& context) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<int64_t>> MessagesToRemove(const Arguments& arguments, Client& store) {
-  std::vector<int64_t> ids;
-  for (size_t i = 1; i < arguments.positionals().size(); ++i) {
-    ASSIGN_OR_RETURN(const uint64_t id, ParseId("message", arguments.positionals()[i]));
-    ids.push_back(static_cast<int64_t>(id));
-  }
-  if (arguments.Has("all")) {
-    v1::ListMessagesRequest request;
-    request.set_account(arguments.positional(0));
-    RETURN_IF_ERROR(ForEachMessage(store, std::move(request), [&](const v1::MessageSummary& message) {
-      ids.push_back(message.message_id());
-    }));
-  }
-  return ids;
-}
-
 // Those that fit in a line.
 std::string FirstOf(const google::protobuf::RepeatedField<int64_t>& ids) {
   constexpr int kMaxNamed = 20;
@@ -196,35 +180,95 @@ std::string FirstOf(const google::protobuf::RepeatedField<int64_t>& ids) {
   return text;
 }
 
-absl::Status Remove(const Arguments& arguments, Context& context) {
-  const bool has_ids = arguments.positionals().size() > 1;
-  if (has_ids == arguments.Has("all")) return UsageError("give either message ids or --all");
-  for (size_t i = 1; i < arguments.positionals().size(); ++i) {
-    RETURN_IF_ERROR(ParseId("message", arguments.positionals()[i]).status());
-  }
-  ASSIGN_OR_RETURN(Client * store, context.Store());
-  ASSIGN_OR_RETURN(const std::vector<int64_t> ids, MessagesToRemove(arguments, *store));
-  if (arguments.Has("all") && !arguments.Has("yes")) {
-    const std::string question = absl::StrCat("Remove ", Plural(ids.size(), "message"), " of ",
-                                              Printable(arguments.positional(0)), "?");
-    RETURN_IF_ERROR(context.terminal().Confirm(question));
-  }
-
+// By their ids, in as many calls as it takes.
+absl::StatusOr<v1::DeleteMessagesResponse> DeleteByIds(Client& store, const std::string& account,
+                                                       const std::vector<int64_t>& ids) {
   v1::DeleteMessagesResponse total;
   for (size_t first = 0; first < ids.size(); first += kDeleteAtOnce) {
     v1::DeleteMessagesRequest request;
-    request.set_account(arguments.positional(0));
+    request.set_account(account);
     for (size_t i = first; i < std::min(ids.size(), first + kDeleteAtOnce); ++i)
       request.add_message_ids(ids[i]);
-    ASSIGN_OR_RETURN(const v1::DeleteMessagesResponse response, store->Call(store::kDeleteMessages, request));
+    ASSIGN_OR_RETURN(const v1::DeleteMessagesResponse response, store.Call(store::kDeleteMessages, request));
     total.set_deleted_count(total.deleted_count() + response.deleted_count());
-    // With --all they were there a moment ago, and somebody else has deleted them.
-    if (has_ids) total.mutable_missing_message_ids()->MergeFrom(response.missing_message_ids());
+    total.mutable_missing_message_ids()->MergeFrom(response.missing_message_ids());
   }
-  context.output().Result(total, absl::StrCat(Plural(total.deleted_count(), "message"), " removed"));
+  return total;
+}
+
+// Those that a filter finds, or all, until nothing is left.
+absl::StatusOr<v1::DeleteMessagesResponse> DeleteFound(Client& store, v1::DeleteMessagesRequest request) {
+  v1::DeleteMessagesResponse total;
+  do {
+    ASSIGN_OR_RETURN(const v1::DeleteMessagesResponse response, store.Call(store::kDeleteMessages, request));
+    total.set_deleted_count(total.deleted_count() + response.deleted_count());
+    total.mutable_deleted_message_ids()->MergeFrom(response.deleted_message_ids());
+    request.set_page_token(response.next_page_token());
+  } while (!request.page_token().empty());
+  return total;
+}
+
+std::string Removed(const v1::DeleteMessagesResponse& total) {
+  return absl::StrCat(Plural(total.deleted_count(), "message"), " removed");
+}
+
+absl::Status RemoveNamed(const Arguments& arguments, Context& context) {
+  std::vector<int64_t> ids;
+  for (size_t i = 1; i < arguments.positionals().size(); ++i) {
+    ASSIGN_OR_RETURN(const uint64_t id, ParseId("message", arguments.positionals()[i]));
+    ids.push_back(static_cast<int64_t>(id));
+  }
+  ASSIGN_OR_RETURN(Client * store, context.Store());
+  ASSIGN_OR_RETURN(const v1::DeleteMessagesResponse total, DeleteByIds(*store, arguments.positional(0), ids));
+  context.output().Result(total, Removed(total));
   if (total.missing_message_ids().empty()) return absl::OkStatus();
   return absl::NotFoundError(
       absl::StrCat("no message ", FirstOf(total.missing_message_ids()), " in ", arguments.positional(0)));
+}
+
+absl::Status RemoveFound(const Arguments& arguments, Context& context) {
+  v1::DeleteMessagesRequest request;
+  request.set_account(arguments.positional(0));
+  if (arguments.Has("all")) {
+    request.set_all(true);
+  } else {
+    ASSIGN_OR_RETURN(*request.mutable_filter(), MessageFilterOf(arguments, context.clock().Now()));
+  }
+  ASSIGN_OR_RETURN(Client * store, context.Store());
+  v1::DeleteMessagesResponse total;
+  if (arguments.Has("yes") && !arguments.Has("dry_run")) {
+    ASSIGN_OR_RETURN(total, DeleteFound(*store, std::move(request)));
+    context.output().Result(total, Removed(total));
+    return absl::OkStatus();
+  }
+  request.set_dry_run(true);
+  ASSIGN_OR_RETURN(const v1::DeleteMessagesResponse found, DeleteFound(*store, std::move(request)));
+  const google::protobuf::RepeatedField<int64_t>& ids = found.deleted_message_ids();
+  if (arguments.Has("dry_run")) {
+    std::string line = absl::StrCat(Plural(found.deleted_count(), "message"), " would be removed");
+    if (!ids.empty()) absl::StrAppend(&line, ": ", FirstOf(ids));
+    context.output().Result(found, line);
+    return absl::OkStatus();
+  }
+  const std::string question = absl::StrCat("Remove ", Plural(found.deleted_count(), "message"), " of ",
+                                            Printable(arguments.positional(0)), "?");
+  RETURN_IF_ERROR(context.terminal().Confirm(question));
+  // What was asked about, and nothing that has come since.
+  ASSIGN_OR_RETURN(total, DeleteByIds(*store, arguments.positional(0), {ids.begin(), ids.end()}));
+  // Somebody else has deleted those.
+  total.clear_missing_message_ids();
+  context.output().Result(total, Removed(total));
+  return absl::OkStatus();
+}
+
+absl::Status Remove(const Arguments& arguments, Context& context) {
+  const bool has_ids = arguments.positionals().size() > 1;
+  const int ways = int{has_ids} + int{arguments.Has("all")} + int{HasMessageFilter(arguments)};
+  if (ways != 1) {
+    return UsageError("give message ids, or options that say which messages, or --all");
+  }
+  if (has_ids && arguments.Has("dry_run")) return UsageError("--dry_run is not for message ids");
+  return has_ids ? RemoveNamed(arguments, context) : RemoveFound(arguments, context);
 }
 
 }  // namespace
@@ -232,6 +276,11 @@ absl::Status Remove(const Arguments& arguments, Context& context) {
 std::vector<Command> MessageCommands() {
   std::vector<Option> list_options = MessageFilterOptions();
   list_options.push_back({"newest_first", "", "The newest one first."});
+  std::vector<Option> remove_options = MessageFilterOptions();
+  remove_options.push_back({"all", "", "Delete every message of the account."});
+  remove_options.push_back({"dry_run", "", "Delete nothing: say which messages would go."});
+  remove_options.push_back(
+      {"yes", "", "Do not ask. Needed where there is no terminal to ask at, but not for message ids."});
   return {
       {"message",
        "list",
@@ -255,11 +304,11 @@ std::vector<Command> MessageCommands() {
        "remove",
        "Delete messages.",
        {{"ADDRESS"}, {"ID", /*optional=*/true, /*repeated=*/true}},
-       {{"all", "", "Delete every message of the account."},
-        {"yes", "", "Do not ask before --all. Needed where there is no terminal to ask at."}},
-       "Those that exist are deleted; ids that do not are named, and the exit code is 3. Refused with\n"
-       "exit code 5 while a POP3 session holds the mailbox.",
-       "mailctl message remove demo@example.test 17 18",
+       remove_options,
+       "By ids: those that exist are deleted; ids that do not are named, and the exit code is 3. By options\n"
+       "that say which messages: all of them must be so, as of mailctl message list. A POP3 session that\n"
+       "holds the mailbox loses them, too.",
+       "mailctl message remove demo@example.test --until=2160h --from=@lists.example.org --dry_run",
        Remove},
   };
 }

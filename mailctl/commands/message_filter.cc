@@ -2,6 +2,7 @@
 
 #include <google/protobuf/timestamp.pb.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -58,6 +59,12 @@ std::vector<Option> MessageFilterOptions() {
       {"message_id", "ID", "The Message-ID of the header."},
       {"attachment", "yes|no", "With an attachment, or without one.", "yes|no"},
   };
+}
+
+bool HasMessageFilter(const Arguments& arguments) {
+  const std::vector<Option> options = MessageFilterOptions();
+  return std::any_of(options.begin(), options.end(),
+                     [&](const Option& option) { return arguments.Has(option.name); });
 }
 
 absl::StatusOr<v1::MessageFilter> MessageFilterOf(const Arguments& arguments, absl::Time now) {

@@ -1,4 +1,4 @@
-// The options of `message list` that say which messages are wanted.
+// The options of `message list` and `message remove` that say which messages are wanted.
 #pragma once
 
 #include <vector>
@@ -11,6 +11,8 @@
 namespace mailstead::ctl {
 
 std::vector<Option> MessageFilterOptions();
+// Whether one of them is given.
+bool HasMessageFilter(const Arguments& arguments);
 // Usage errors that name the option. `now`: what "2h" is counted back from.
 absl::StatusOr<store::v1::MessageFilter> MessageFilterOf(const Arguments& arguments, absl::Time now);
 

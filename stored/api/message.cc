@@ -7,7 +7,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "common/base/reason.h"
 #include "common/base/status.h"
 #include "common/obs/log.h"
 #include "common/store/envelope_convert.h"
@@ -17,7 +16,6 @@
 #include "stored/api/receive.h"
 #include "stored/api/send_message.h"
 #include "stored/api/visible.h"
-#include "stored/core/limits.h"
 
 namespace mailstead::stored {
 namespace {
@@ -141,23 +139,6 @@ Task<absl::Status> DeliverMessageStream(Environment& environment, rpc::Call& cal
   CO_ASSIGN_OR_RETURN(const Taken taken, co_await Receive(environment, call, stream, DeliveryScope(call),
                                                           Promise::kNone, RelayOf(call)));
   Answer(taken, response);
-  co_return absl::OkStatus();
-}
-
-Task<absl::Status> DeleteMessages(Environment& environment, rpc::Call& call,
-                                  const v1::DeleteMessagesRequest& request,
-                                  v1::DeleteMessagesResponse& response) {
-  const size_t count = request.message_ids_size();
-  call.SetTarget(absl::StrCat(count, " messages of account ", request.account()));
-  if (count == 0 || count > kMaxDeleteMessages) co_return FieldError("message_ids", "must be 1 to 10000");
-  CO_ASSIGN_OR_RETURN(std::vector<MessageId> messages, MessageIds("message_ids", request.message_ids()));
-  CO_ASSIGN_OR_RETURN(const engine::Account account,
-                      co_await FindAccount(environment, call, request.account()));
-  call.SetTarget(absl::StrCat(count, " messages of account ", account.id.value, " ", account.address));
-  CO_ASSIGN_OR_RETURN(const engine::DeletedMessages deleted,
-                      co_await environment.core.engine.messages().Delete(account.id, std::move(messages)));
-  response.set_deleted_count(deleted.count);
-  for (const MessageId message : deleted.missing) response.add_missing_message_ids(message.value);
   co_return absl::OkStatus();
 }
 

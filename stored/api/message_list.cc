@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/numbers.h"
@@ -11,6 +12,7 @@
 #include "common/base/status.h"
 #include "stored/api/convert/message_filter.h"
 #include "stored/api/convert/values.h"
+#include "stored/api/looking.h"
 #include "stored/api/message.h"
 #include "stored/api/message_view.h"
 #include "stored/api/visible.h"
@@ -18,7 +20,6 @@
 #include "stored/core/digest.h"
 #include "stored/core/limits.h"
 #include "stored/core/paging.h"
-#include "stored/rules/search.h"
 
 namespace mailstead::stored {
 namespace {
@@ -40,19 +41,24 @@ class PageReader {
       : environment_(environment),
         call_(call),
         account_(account),
-        search_(std::move(search)),
+        looking_(environment, call, account, std::move(search)),
         view_(view),
         page_size_(page_size),
-        asks_for_fields_(rules::AsksForFields(search_.filter)),
         page_(page) {}
 
   // Until the page is full, or all was looked at, or enough.
   Task<absl::Status> Read() {
-    while (!full_ && !done_) {
-      CO_RETURN_IF_ERROR(call_.StillWanted());
-      CO_RETURN_IF_ERROR(co_await Step());
-      // Other calls go on, also where all is in memory.
-      co_await ResumeOn(environment_.core.executor);
+    while (!full_ && !looking_.done()) {
+      // One more than is asked for tells whether there is another.
+      const size_t limit =
+          std::min(kPageStepItems, page_size_ + 1 - static_cast<size_t>(page_.messages_size()));
+      CO_ASSIGN_OR_RETURN(std::vector<engine::MessageSummary> found, co_await looking_.Step(limit));
+      for (engine::MessageSummary& message : found) {
+        CO_RETURN_IF_ERROR(co_await Take(std::move(message)));
+        if (full_) co_return absl::OkStatus();
+      }
+      last_ = looking_.last();
+      full_ = looking_.enough();
     }
     co_return absl::OkStatus();
   }
@@ -61,41 +67,8 @@ class PageReader {
   MessageId last() const { return last_; }
 
  private:
-  Task<absl::Status> Step() {
-    // One more than is asked for tells whether there is another.
-    search_.limit = std::min(kPageStepItems, page_size_ + 1 - static_cast<size_t>(page_.messages_size()));
-    search_.look_limit = looks_ ? kSearchStepMessages : search_.limit;
-    engine::MessageSearch search = search_;
-    CO_ASSIGN_OR_RETURN(engine::FoundMessages found,
-                        co_await environment_.core.engine.messages().Search(account_, std::move(search)));
-    for (engine::MessageSummary& message : found.messages) {
-      CO_RETURN_IF_ERROR(co_await Take(std::move(message)));
-      if (full_) co_return absl::OkStatus();
-    }
-    done_ = found.done;
-    if (found.last.value != 0) GoBehind(found.last);
-    // Most of what is asked for is passed over: then it is looked for in large steps.
-    looks_ = found.messages.size() < search_.limit;
-    looked_count_ += search_.look_limit;
-    full_ = !done_ && (looked_count_ >= kMaxSearchedMessages || read_bytes_ >= kMaxSearchedBytes);
-    co_return absl::OkStatus();
-  }
-
   Task<absl::Status> Take(engine::MessageSummary message) {
     const MessageId id = message.id;
-    if (!message.searched.known) {
-      const absl::StatusOr<int64_t> read = co_await ReadSearchedFields(environment_, account_, message);
-      const bool has_gone = absl::IsNotFound(read.status());
-      if (!read.ok() && !has_gone) co_return read.status();
-      read_bytes_ += read.value_or(0);
-      // One whose header cannot be read is not what was asked for.
-      const bool is_known = message.searched.known || !asks_for_fields_;
-      if (has_gone || !is_known || !rules::Matches(search_.filter, message.searched)) {
-        GoBehind(id);
-        full_ = read_bytes_ >= kMaxSearchedBytes;
-        co_return absl::OkStatus();
-      }
-    }
     const bool is_first = page_.messages().empty();
     if (static_cast<size_t>(page_.messages_size()) == page_size_ || (!is_first && bytes_ > kMaxPageBytes)) {
       full_ = true;
@@ -104,7 +77,7 @@ class PageReader {
     absl::StatusOr<v1::Message> told =
         co_await ReadListedView(environment_, account_, std::move(message), view_);
     if (absl::IsNotFound(told.status())) {
-      GoBehind(id);
+      last_ = id;
       co_return absl::OkStatus();
     }
     if (!told.ok()) co_return std::move(told).status();
@@ -114,8 +87,7 @@ class PageReader {
       co_return absl::OkStatus();
     }
     *page_.add_messages() = *std::move(told);
-    GoBehind(id);
-    full_ = read_bytes_ >= kMaxSearchedBytes;
+    last_ = id;
     if (view_.view != v1::MESSAGE_VIEW_SUMMARY) {
       CO_RETURN_IF_ERROR(call_.StillWanted());
       co_await ResumeOn(environment_.core.executor);
@@ -123,27 +95,16 @@ class PageReader {
     co_return absl::OkStatus();
   }
 
-  void GoBehind(MessageId message) {
-    last_ = message;
-    (search_.newest_first ? search_.before : search_.after) = message;
-  }
-
   Environment& environment_;
   const rpc::Call& call_;
   const AccountId account_;
-  engine::MessageSearch search_;
+  Looking looking_;
   const MessageViewOptions view_;
   const size_t page_size_;
-  const bool asks_for_fields_;
   v1::ListMessagesResponse& page_;
-  // The last step found less than it may.
-  bool looks_ = false;
-  size_t looked_count_ = 0;
-  int64_t read_bytes_ = 0;
   size_t bytes_ = 0;
   MessageId last_;
   bool full_ = false;
-  bool done_ = false;
 };
 
 }  // namespace

@@ -30,6 +30,7 @@ struct MessageFilter {
   // The whole one; empty: any.
   std::string message_id;
   std::optional<bool> has_attachment;
+  bool operator==(const MessageFilter&) const = default;
 };
 
 struct MessageSearch {

@@ -141,8 +141,6 @@ class MailctlTest(StackCase):
         with self.stack.pop3(user) as session:
             raw = session.retr(1)
             self.assertEqual({1: listed["unique_id"]}, session.uidl())
-            # While a session holds the maildrop nobody else deletes in it.
-            self.assert_exit(TEMPORARY, "message", "remove", user, listed["message_id"])
             session.quit()
         self.assertEqual(len(raw), int(listed["size_bytes"]))
         self.assertEqual(raw, self.ctl.run("fetch", user, listed["message_id"]))

@@ -525,19 +525,25 @@ TEST_F(MailctlTest, DkimLife) {
   EXPECT_EQ(Mailctl({"dkim", "list"}), 0) << err_;
   EXPECT_EQ(out_, "no keys: mail goes out unsigned\n");
   EXPECT_EQ(Mailctl({"dkim", "create", "example.test", "--selector", "s"}), 0) << err_;
-  EXPECT_THAT(out_, ContainsRegex("^key s of example.test \\(rsa 2048\\) is made; it signs as soon as this record is seen"));
-  EXPECT_THAT(out_, ContainsRegex("\ns._domainkey.example.test. IN TXT \"v=DKIM1; k=rsa; p=[^\"]+\" \"[^\"]+\"\n$"));
+  EXPECT_THAT(out_,
+              ContainsRegex(
+                  "^key s of example.test \\(rsa 2048\\) is made; it signs as soon as this record is seen"));
+  EXPECT_THAT(
+      out_, ContainsRegex("\ns._domainkey.example.test. IN TXT \"v=DKIM1; k=rsa; p=[^\"]+\" \"[^\"]+\"\n$"));
   EXPECT_EQ(Mailctl({"dkim", "list", "example.test"}), 0) << err_;
   EXPECT_THAT(out_, HasSubstr("pending: not looked for yet"));
   EXPECT_THAT(out_, HasSubstr("\nto be published:\ns._domainkey.example.test. IN TXT \"v=DKIM1; "));
   EXPECT_EQ(Mailctl({"dkim", "rotate", "example.test"}), 1) << "no key that signs";
   EXPECT_EQ(Mailctl({"dkim", "activate", "example.test", "s"}), 0) << err_;
   EXPECT_EQ(out_, "key s of example.test signs\n");
-  EXPECT_EQ(Mailctl({"dkim", "create", "example.test", "--type=ed25519", "--selector=e", "--activate"}), 0) << err_;
-  EXPECT_THAT(out_, HasSubstr("key e of example.test (ed25519) signs; publish this record before mail goes out:\n"));
+  EXPECT_EQ(Mailctl({"dkim", "create", "example.test", "--type=ed25519", "--selector=e", "--activate"}), 0)
+      << err_;
+  EXPECT_THAT(
+      out_, HasSubstr("key e of example.test (ed25519) signs; publish this record before mail goes out:\n"));
   const auto rotated = Json({"dkim", "rotate", "example.test"});
   ASSERT_EQ(rotated.fields().at("keys").list_value().values_size(), 2);
-  const auto& record = rotated.fields().at("keys").list_value().values(0).struct_value().fields().at("record").struct_value();
+  const auto& record =
+      rotated.fields().at("keys").list_value().values(0).struct_value().fields().at("record").struct_value();
   EXPECT_THAT(record.fields().at("name").string_value(), HasSubstr("._domainkey.example.test"));
   EXPECT_THAT(record.fields().at("value").string_value(), HasSubstr("v=DKIM1; k=rsa; p="));
   EXPECT_EQ(Mailctl({"dkim", "remove", "example.test", "s"}), 1);
@@ -553,15 +559,20 @@ TEST_F(MailctlTest, DkimLife) {
 
 TEST_F(MailctlTest, WhatAnAccountMaySend) {
   AddDemo();
-  EXPECT_EQ(Mailctl({"account", "set", "demo@example.test", "--hourly_recipients=10", "--trusted=yes"}), 0) << err_;
+  EXPECT_EQ(Mailctl({"account", "set", "demo@example.test", "--hourly_recipients=10", "--trusted=yes"}), 0)
+      << err_;
   EXPECT_EQ(out_, "account demo@example.test changed\n");
-  EXPECT_EQ(Mailctl({"account", "set", "demo@example.test", "--daily_messages=20", "--quota_messages=5"}), 0) << err_;
+  EXPECT_EQ(Mailctl({"account", "set", "demo@example.test", "--daily_messages=20", "--quota_messages=5"}), 0)
+      << err_;
   EXPECT_EQ(Mailctl({"account", "show", "demo@example.test"}), 0) << err_;
   EXPECT_THAT(out_, ContainsRegex("sending: +active, trusted\n"));
-  EXPECT_THAT(out_, ContainsRegex("sent in an hour: +0 recipients of 10, 0 messages, 0 new, 0 taken, 0 refused\n"));
+  EXPECT_THAT(out_,
+              ContainsRegex("sent in an hour: +0 recipients of 10, 0 messages, 0 new, 0 taken, 0 refused\n"));
   EXPECT_THAT(out_, ContainsRegex("sent in a day: +0 recipients, 0 messages of 20, 0 new"));
   EXPECT_THAT(out_, ContainsRegex("quota of messages: +5\n"));
-  EXPECT_EQ(Mailctl({"account", "set", "demo@example.test", "--hourly_recipients=default", "--trusted=no"}), 0) << err_;
+  EXPECT_EQ(Mailctl({"account", "set", "demo@example.test", "--hourly_recipients=default", "--trusted=no"}),
+            0)
+      << err_;
   EXPECT_EQ(Mailctl({"account", "show", "demo@example.test"}), 0);
   EXPECT_THAT(out_, ContainsRegex("sending: +active\n"));
   EXPECT_THAT(out_, ContainsRegex("sent in an hour: +0 recipients, 0 messages,"));
@@ -710,14 +721,18 @@ TEST_F(MailctlTest, StatusSaysWhatBecomesOfMailForOtherHosts) {
   };
   EXPECT_EQ(line(), "outgoing mail:   goes to the hosts that the DNS names");
   ASSERT_EQ(Mailctl({"route", "set", "b.test", "--via=h"}), 0);
-  EXPECT_EQ(line(), "outgoing mail:   goes to the hosts that the DNS names; 1 other route (mailctl route list)");
+  EXPECT_EQ(line(),
+            "outgoing mail:   goes to the hosts that the DNS names; 1 other route (mailctl route list)");
   ASSERT_EQ(Mailctl({"route", "set", "default", "--via=h,g:26"}), 0);
   ASSERT_EQ(Mailctl({"route", "set", "default", "--sender=a.test", "--direct"}), 0);
   EXPECT_EQ(line(), "outgoing mail:   goes to h:25, g:26; 2 other routes (mailctl route list)");
   ASSERT_EQ(Mailctl({"route", "set", "default", "--to=demo@example.test"}), 0);
-  EXPECT_EQ(line(), "outgoing mail:   stays here, in the mailbox of demo@example.test; 2 other routes (mailctl route list)");
+  EXPECT_EQ(line(),
+            "outgoing mail:   stays here, in the mailbox of demo@example.test; 2 other routes (mailctl route "
+            "list)");
   ASSERT_EQ(Mailctl({"route", "set", "default", "--direct"}), 0);
-  EXPECT_EQ(line(), "outgoing mail:   goes to the hosts that the DNS names; 2 other routes (mailctl route list)");
+  EXPECT_EQ(line(),
+            "outgoing mail:   goes to the hosts that the DNS names; 2 other routes (mailctl route list)");
 }
 
 TEST_F(MailctlTest, DeliverOfWhatBeginsWithABlankAddsAnEmptyLine) {
@@ -746,6 +761,35 @@ TEST_F(MailctlTest, MessageRemoveOfMoreThanOneCallTakesThemAll) {
   ASSERT_EQ(first.message_ids_size(), 10'000);
   for (int i = 0; i < 10'000; ++i) ASSERT_EQ(first.message_ids(i), i + 1);
   EXPECT_THAT(second.message_ids(), ElementsAre(10'001));
+}
+
+TEST_F(MailctlTest, MessageRemoveByAFilterSaysWhatItFinds) {
+  AddDemo();
+  for (const char* subject : {"one", "two", "one more", "three"}) {
+    const std::string file = WriteFile("mail.eml", absl::StrCat("Subject: ", subject, "\n\nhello\n"));
+    ASSERT_EQ(Mailctl({"deliver", file, "--to=demo@example.test"}), 0) << err_;
+  }
+  const auto remove = [this](Words options) {
+    Words words = {"message", "remove", "demo@example.test"};
+    words.insert(words.end(), options.begin(), options.end());
+    return Mailctl(words);
+  };
+  EXPECT_EQ(remove({"--subject=one", "--dry_run"}), 0) << err_;
+  EXPECT_EQ(out_, "2 messages would be removed: 1, 3\n");
+  EXPECT_EQ(remove({"--all", "--dry_run", "--yes"}), 0) << err_;
+  EXPECT_EQ(out_, "4 messages would be removed: 1, 2, 3, 4\n");
+  EXPECT_EQ(remove({"--subject=nothing", "--dry_run"}), 0) << err_;
+  EXPECT_EQ(out_, "0 messages would be removed\n");
+  EXPECT_EQ(remove({"--subject=one"}), 2);
+  EXPECT_THAT(err_, HasSubstr("--yes"));
+  EXPECT_EQ(store_.List("demo@example.test").size(), 4u);
+  const auto told = Json({"message", "remove", "demo@example.test", "--subject=one", "--yes"});
+  EXPECT_EQ(told.fields().at("deleted_count").string_value(), "2");
+  EXPECT_EQ(told.fields().at("deleted_message_ids").list_value().values(1).string_value(), "3");
+  EXPECT_EQ(store_.List("demo@example.test").size(), 2u);
+  EXPECT_EQ(remove({"--subject=one", "--yes"}), 0) << "none is no error";
+  EXPECT_EQ(out_, "0 messages removed\n");
+  EXPECT_EQ(remove({"--min_size=x", "--yes"}), 2);
 }
 
 TEST_F(MailctlTest, DeliverAndFetch) {
@@ -856,6 +900,10 @@ TEST_F(MailctlTest, Messages) {
   EXPECT_EQ(removed.fields().at("missing_message_ids").list_value().values(0).string_value(), "4");
   EXPECT_EQ(Mailctl({"message", "remove", "demo@example.test"}), 2);
   EXPECT_EQ(Mailctl({"message", "remove", "demo@example.test", "1", "--all"}), 2);
+  EXPECT_EQ(Mailctl({"message", "remove", "demo@example.test", "1", "--since=2h"}), 2);
+  EXPECT_EQ(Mailctl({"message", "remove", "demo@example.test", "--all", "--since=2h"}), 2);
+  EXPECT_EQ(Mailctl({"message", "remove", "demo@example.test", "--dry_run"}), 2);
+  EXPECT_EQ(Mailctl({"message", "remove", "demo@example.test", "1", "--dry_run"}), 2);
   EXPECT_EQ(Mailctl({"message", "remove", "demo@example.test", "--all"}), 2);
   EXPECT_THAT(err_, HasSubstr("--yes"));
   EXPECT_EQ(Mailctl({"message", "remove", "demo@example.test", "--all", "--yes"}), 0) << err_;

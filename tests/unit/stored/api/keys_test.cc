@@ -325,6 +325,37 @@ TEST_P(KeysApiTest, MailGoesWhereTheKeySees) {
       kReasonRecipientRemote);
 }
 
+TEST_P(KeysApiTest, WhatIsDeletedByAFilterIsSeen) {
+  Deliver(AddAccount("ann@example.test"), "delivery-number-1", "Subject: x\r\n\r\nhello\r\n");
+  Deliver(AddAccount("bob@example.test"), "delivery-number-2", "Subject: x\r\n\r\nhello\r\n");
+  v1::CreateKeyRequest wanted = Wanted("deletes", {v1::KEY_SCOPE_MAIL_DELETE});
+  wanted.mutable_key()->add_accounts("ann@example.test");
+  const std::string deletes = Create(wanted).secret();
+  wanted.mutable_key()->set_name("reads");
+  wanted.mutable_key()->add_scopes(v1::KEY_SCOPE_MAIL_READ);
+  const std::string reads = Create(wanted).secret();
+  const auto remove = [&](const std::string& secret, const std::string& account, bool dry_run) {
+    v1::DeleteMessagesRequest request;
+    request.set_account(account);
+    request.mutable_filter()->set_subject_contains("x");
+    request.set_dry_run(dry_run);
+    return WithKey<v1::DeleteMessagesResponse>(secret, "MessageService/DeleteMessages", request);
+  };
+  for (const std::string& secret : {deletes, reads}) {
+    EXPECT_EQ(ReasonOf(remove(secret, "bob@example.test", false).status()), kReasonAccountNotFound);
+  }
+  EXPECT_EQ(ReasonOf(remove(reads, "bob@example.test", true).status()), kReasonAccountNotFound);
+  EXPECT_EQ(ReasonOf(remove(deletes, "ann@example.test", true).status()), kReasonScopeMissing)
+      << "what is not deleted is read";
+  const auto told = remove(reads, "ann@example.test", true);
+  ASSERT_TRUE(told.ok()) << told.status();
+  EXPECT_THAT(told->deleted_message_ids(), testing::ElementsAre(1));
+  const auto deleted = remove(deletes, "ann@example.test", false);
+  ASSERT_TRUE(deleted.ok()) << deleted.status();
+  EXPECT_THAT(deleted->deleted_message_ids(), testing::ElementsAre(1));
+  EXPECT_EQ(remove(deletes, "ann@example.test", false)->deleted_count(), 0);
+}
+
 TEST_P(KeysApiTest, LimitsSayHowLongToWait) {
   v1::CreateKeyRequest wanted = Wanted("slow", {v1::KEY_SCOPE_DIRECTORY_READ});
   wanted.mutable_key()->mutable_limits()->set_calls_per_second(1);

@@ -1,4 +1,4 @@
-// ListMessages: filters, orders, pages.
+// The messages of a mailbox that are wanted: ListMessages gives them (filters, orders, pages), DeleteMessages deletes them.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -109,6 +109,36 @@ class MessageListTest : public ApiTest {
     return ids;
   }
 
+  static v1::DeleteMessagesRequest NewDeletion(const v1::MessageFilter& filter) {
+    v1::DeleteMessagesRequest deletion;
+    deletion.set_account("a@example.test");
+    *deletion.mutable_filter() = filter;
+    return deletion;
+  }
+  static v1::MessageFilter OfSubject(const std::string& subject) {
+    v1::MessageFilter filter;
+    filter.set_subject_contains(subject);
+    return filter;
+  }
+  absl::StatusOr<v1::DeleteMessagesResponse> Delete(const v1::DeleteMessagesRequest& deletion) {
+    return AsOperator<v1::DeleteMessagesResponse>("MessageService/DeleteMessages", deletion);
+  }
+  // What all calls tell of, until nothing is left.
+  std::vector<int64_t> DeleteAll(v1::DeleteMessagesRequest deletion, int* call_count = nullptr) {
+    std::vector<int64_t> ids;
+    do {
+      const auto answer = Delete(deletion);
+      EXPECT_TRUE(answer.ok()) << answer.status();
+      if (!answer.ok()) break;
+      EXPECT_EQ(answer->deleted_count(), answer->deleted_message_ids_size());
+      EXPECT_EQ(answer->missing_message_ids_size(), 0);
+      ids.insert(ids.end(), answer->deleted_message_ids().begin(), answer->deleted_message_ids().end());
+      deletion.set_page_token(answer->next_page_token());
+      if (call_count != nullptr) ++*call_count;
+    } while (!deletion.page_token().empty());
+    return ids;
+  }
+
   const int64_t account_;
   int64_t count_ = 0;
 };
@@ -148,6 +178,9 @@ TEST_P(MessageListTest, FiltersFindWhatTheySay) {
     if (below(4) == 0) clock_.Advance(absl::Minutes(1));
     Put(mail);
   }
+  // Also of messages that are gone by then.
+  std::vector<absl::Time> times;
+  for (const Mail& mail : mails) times.push_back(mail.time);
   const auto contains = [](absl::string_view text, absl::string_view part) {
     return absl::StrContains(absl::AsciiStrToLower(text), absl::AsciiStrToLower(part));
   };
@@ -160,13 +193,13 @@ TEST_P(MessageListTest, FiltersFindWhatTheySay) {
       wanted.push_back([after = filter.after_message_id()](const Mail& mail) { return mail.id > after; });
     }
     if (below(4) == 0) {
-      const absl::Time since = mails[static_cast<size_t>(below(300))].time;
+      const absl::Time since = times[static_cast<size_t>(below(300))];
       filter.mutable_since_time()->set_seconds(absl::ToUnixSeconds(since));
       wanted.push_back(
           [s = absl::FromUnixSeconds(absl::ToUnixSeconds(since))](const Mail& m) { return m.time >= s; });
     }
     if (below(4) == 0) {
-      const absl::Time until = mails[static_cast<size_t>(below(300))].time;
+      const absl::Time until = times[static_cast<size_t>(below(300))];
       filter.mutable_until_time()->set_seconds(absl::ToUnixSeconds(until));
       wanted.push_back(
           [u = absl::FromUnixSeconds(absl::ToUnixSeconds(until))](const Mail& m) { return m.time < u; });
@@ -221,6 +254,28 @@ TEST_P(MessageListTest, FiltersFindWhatTheySay) {
       std::reverse(expected.begin(), expected.end());
     }
     ASSERT_EQ(All(list), expected) << list.ShortDebugString();
+    // A deletion finds the same, the oldest first.
+    if (wanted.empty()) continue;
+    std::sort(expected.begin(), expected.end());
+    v1::DeleteMessagesRequest deletion = NewDeletion(filter);
+    deletion.set_dry_run(true);
+    const absl::Status first = Delete(deletion).status();
+    if (FieldOf(first) == "filter") {
+      EXPECT_EQ(expected.size(), mails.size()) << "it asks for nothing: " << filter.ShortDebugString();
+      continue;
+    }
+    ASSERT_EQ(DeleteAll(deletion), expected) << filter.ShortDebugString();
+    // Now and then in earnest: what it does not want stays.
+    if (below(20) != 0) continue;
+    deletion.set_dry_run(false);
+    ASSERT_EQ(DeleteAll(deletion), expected) << filter.ShortDebugString();
+    std::erase_if(mails, [&](const Mail& mail) {
+      return std::binary_search(expected.begin(), expected.end(), mail.id);
+    });
+    std::vector<int64_t> left;
+    for (const Mail& mail : mails) left.push_back(mail.id);
+    ASSERT_EQ(All(NewList(0)), left) << filter.ShortDebugString();
+    ASSERT_THAT(DeleteAll(deletion), testing::IsEmpty()) << "a repeat";
   }
 }
 
@@ -383,6 +438,168 @@ TEST_P(MessageListTest, OfOldMessagesOneCallReadsSome) {
   EXPECT_EQ(page_count, 3);
   list.mutable_filter()->set_subject_contains("old");
   EXPECT_EQ(All(list).size(), 20u);
+}
+
+TEST_P(MessageListTest, ADryRunDeletesNothing) {
+  Mail mail{.recipient = "a@example.test"};
+  for (int i = 0; i < 6; ++i) {
+    mail.subject = i % 2 == 0 ? "even" : "odd";
+    Put(mail);
+  }
+  v1::DeleteMessagesRequest deletion = NewDeletion(OfSubject("ODD"));
+  deletion.set_dry_run(true);
+  EXPECT_THAT(DeleteAll(deletion), ElementsAre(2, 4, 6));
+  EXPECT_EQ(All(NewList(0)).size(), 6u);
+  deletion.clear_filter();
+  deletion.set_all(true);
+  EXPECT_EQ(DeleteAll(deletion).size(), 6u);
+  EXPECT_EQ(All(NewList(0)).size(), 6u);
+  deletion.set_dry_run(false);
+  EXPECT_THAT(DeleteAll(deletion), ElementsAre(1, 2, 3, 4, 5, 6));
+  EXPECT_THAT(All(NewList(0)), testing::IsEmpty());
+  EXPECT_THAT(DeleteAll(deletion), testing::IsEmpty()) << "of an empty mailbox";
+}
+
+// n-1, n and n+1 of what one call deletes; and what comes in between two calls stays.
+TEST_P(MessageListTest, OneCallDeletesSome) {
+  constexpr int64_t kMost = static_cast<int64_t>(kMaxDeleteMessages);
+  Mail mail{.recipient = "a@example.test", .subject = "x"};
+  v1::DeleteMessagesRequest deletion;
+  deletion.set_account("a@example.test");
+  deletion.set_all(true);
+  for (const int64_t count : {kMost - 1, kMost, kMost + 1}) {
+    for (int64_t i = 0; i < count; ++i) Put(mail);
+    auto answer = Delete(deletion);
+    ASSERT_TRUE(answer.ok()) << answer.status();
+    EXPECT_EQ(answer->deleted_count(), std::min(count, kMost));
+    Put(mail);
+    int64_t deleted = answer->deleted_count();
+    v1::DeleteMessagesRequest next = deletion;
+    while (!answer->next_page_token().empty()) {
+      next.set_page_token(answer->next_page_token());
+      answer = Delete(next);
+      ASSERT_TRUE(answer.ok()) << answer.status();
+      deleted += answer->deleted_count();
+    }
+    EXPECT_EQ(deleted, count);
+    EXPECT_THAT(All(NewList(0)), ElementsAre(count_)) << "the one that came in";
+    // A first call begins anew.
+    EXPECT_THAT(DeleteAll(deletion), ElementsAre(count_));
+  }
+}
+
+TEST_P(MessageListTest, OneCallThatDeletesLooksAtSome) {
+  Mail mail{.recipient = "a@example.test", .subject = "usual"};
+  constexpr int64_t kCount = 2 * static_cast<int64_t>(kMaxSearchedMessages) + 500;
+  for (int64_t i = 0; i < kCount; ++i) {
+    mail.subject = i == kCount - 10 ? "rare" : "usual";
+    Put(mail);
+  }
+  const v1::DeleteMessagesRequest deletion = NewDeletion(OfSubject("rare"));
+  const auto first = Delete(deletion);
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_EQ(first->deleted_count(), 0);
+  EXPECT_NE(first->next_page_token(), "");
+  int call_count = 0;
+  EXPECT_THAT(DeleteAll(deletion, &call_count), ElementsAre(kCount - 9));
+  EXPECT_EQ(call_count, 3);
+}
+
+TEST_P(MessageListTest, ATokenIsOfItsDeletion) {
+  const int64_t other_account = AddAccount("b@example.test");
+  Mail mail{.recipient = "a@example.test", .subject = "x"};
+  for (size_t i = 0; i <= kMaxDeleteMessages; ++i) Put(mail);
+  v1::DeleteMessagesRequest good = NewDeletion(OfSubject("x"));
+  good.set_dry_run(true);
+  const auto answer = Delete(good);
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  ASSERT_NE(answer->next_page_token(), "");
+  good.set_page_token(answer->next_page_token());
+  const auto wrong = [&](const std::function<void(v1::DeleteMessagesRequest&)>& change) {
+    v1::DeleteMessagesRequest deletion = good;
+    change(deletion);
+    return FieldOf(Delete(deletion).status());
+  };
+  EXPECT_EQ(wrong([&](auto& deletion) { deletion.set_account(absl::StrCat(other_account)); }), "page_token");
+  EXPECT_EQ(wrong([](auto& deletion) { deletion.set_dry_run(false); }), "page_token");
+  EXPECT_EQ(wrong([](auto& deletion) { deletion.mutable_filter()->set_subject_contains("y"); }),
+            "page_token");
+  EXPECT_EQ(wrong([](auto& deletion) {
+              deletion.clear_filter();
+              deletion.set_all(true);
+            }),
+            "page_token");
+  EXPECT_EQ(wrong([](auto& deletion) { deletion.set_page_token("x"); }), "page_token");
+  EXPECT_EQ(All(NewList(1000)).size(), kMaxDeleteMessages + 1) << "nothing was deleted";
+  const auto last = Delete(good);
+  ASSERT_TRUE(last.ok()) << last.status();
+  EXPECT_EQ(last->deleted_count(), 1);
+  EXPECT_EQ(last->next_page_token(), "");
+}
+
+TEST_P(MessageListTest, WhatIsToBeDeletedIsSaidInOneWay) {
+  Mail mail{.recipient = "a@example.test", .subject = "x"};
+  for (int i = 0; i < 3; ++i) Put(mail);
+  struct Case {
+    std::function<void(v1::DeleteMessagesRequest&)> set;
+    const char* field;
+  };
+  const std::vector<Case> cases = {
+      {[](auto&) {}, "message_ids"},
+      {[](auto& deletion) { deletion.mutable_filter(); }, "filter"},
+      {[](auto& deletion) { deletion.mutable_filter()->set_max_size_bytes(0); }, "filter"},
+      {[](auto& deletion) { deletion.mutable_filter()->set_min_size_bytes(-1); }, "filter.min_size_bytes"},
+      {[](auto& deletion) { deletion.mutable_filter()->set_after_message_id(-1); },
+       "filter.after_message_id"},
+      {[](auto& deletion) {
+         deletion.set_all(true);
+         *deletion.mutable_filter() = OfSubject("x");
+       },
+       "all"},
+      {[](auto& deletion) {
+         deletion.set_all(true);
+         deletion.add_message_ids(1);
+       },
+       "message_ids"},
+      {[](auto& deletion) {
+         *deletion.mutable_filter() = OfSubject("x");
+         deletion.add_message_ids(1);
+       },
+       "message_ids"},
+      {[](auto& deletion) {
+         deletion.set_dry_run(true);
+         deletion.add_message_ids(1);
+       },
+       "dry_run"},
+      {[](auto& deletion) {
+         deletion.set_page_token("x");
+         deletion.add_message_ids(1);
+       },
+       "page_token"},
+      {[](auto& deletion) {
+         deletion.set_account("");
+         deletion.set_all(true);
+       },
+       "account"},
+  };
+  for (const Case& c : cases) {
+    v1::DeleteMessagesRequest deletion;
+    deletion.set_account("a@example.test");
+    c.set(deletion);
+    EXPECT_EQ(FieldOf(Delete(deletion).status()), c.field) << deletion.ShortDebugString();
+  }
+  v1::DeleteMessagesRequest of_nobody = NewDeletion(OfSubject("x"));
+  of_nobody.set_account("nobody@example.test");
+  EXPECT_EQ(ReasonOf(Delete(of_nobody).status()), kReasonAccountNotFound);
+  EXPECT_EQ(All(NewList(0)).size(), 3u) << "nothing was deleted";
+  // What asks for something, however much that is.
+  v1::MessageFilter null_sender;
+  null_sender.mutable_reverse_path();
+  EXPECT_THAT(DeleteAll(NewDeletion(null_sender)), ElementsAre(1, 2, 3));
+  Put(mail);
+  v1::MessageFilter after;
+  after.set_after_message_id(1);
+  EXPECT_THAT(DeleteAll(NewDeletion(after)), ElementsAre(4));
 }
 
 }  // namespace
