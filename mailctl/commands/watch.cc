@@ -41,6 +41,15 @@ std::string DeletedText(const v1::WatchDeleted& deleted) {
   return absl::StrCat(text, " ", CauseText(deleted.cause()));
 }
 
+std::string RestoredText(const v1::WatchRestored& restored) {
+  constexpr int kMaxNamed = 20;
+  const auto& ids = restored.message_ids();
+  std::string text = absl::StrCat(
+      "restored ", absl::StrJoin(ids.begin(), ids.begin() + std::min(ids.size(), kMaxNamed), ", "));
+  if (ids.size() > kMaxNamed) absl::StrAppend(&text, " and ", ids.size() - kMaxNamed, " more");
+  return text;
+}
+
 std::string ChangedText(const v1::WatchAccountChanged& changed) {
   switch (changed.change()) {
     case v1::WatchAccountChanged::CHANGE_CREATED:
@@ -82,6 +91,8 @@ std::string Text(const v1::WatchEvent& event) {
       return DeliveredText(event.delivered());
     case v1::WatchEvent::kDeleted:
       return DeletedText(event.deleted());
+    case v1::WatchEvent::kRestored:
+      return RestoredText(event.restored());
     case v1::WatchEvent::kAccountChanged:
       return ChangedText(event.account_changed());
     case v1::WatchEvent::kSubmission:

@@ -29,7 +29,7 @@ namespace v1 = store::v1;
 std::string ListingOf(Environment& environment, AccountId account, const v1::ListMessagesRequest& request,
                       bool newest_first) {
   return absl::StrCat("messages/", environment.core.engine.upkeep().Incarnation(), "/", account.value, "/",
-                      newest_first ? "newest" : "oldest", "/", Sha256(request.filter().SerializeAsString()));
+                      newest_first ? "newest" : "oldest", request.in_trash() ? "/trash/" : "/", Sha256(request.filter().SerializeAsString()));
 }
 
 // Gathers one page.
@@ -83,7 +83,12 @@ class PageReader {
 
   Task<absl::Status> Take(engine::MessageSummary message) {
     const MessageId id = message.id;
-    if (!message.searched.known) {
+    // Of what is in the trash no bytes are read.
+    if (!message.searched.known && search_.in_trash && asks_for_fields_) {
+      GoBehind(id);
+      co_return absl::OkStatus();
+    }
+    if (!message.searched.known && !search_.in_trash) {
       const absl::StatusOr<int64_t> read = co_await ReadSearchedFields(environment_, account_, message);
       const bool has_gone = absl::IsNotFound(read.status());
       if (!read.ok() && !has_gone) co_return read.status();
@@ -211,7 +216,11 @@ Task<absl::Status> ListMessages(Environment& environment, rpc::Call& call,
   if (!v1::MessageOrder_IsValid(request.order())) {
     co_return FieldError("order", "must be OLDEST_FIRST or NEWEST_FIRST");
   }
+  if (request.in_trash() && view.view != v1::MESSAGE_VIEW_SUMMARY) {
+    co_return FieldError("view", "must be SUMMARY with in_trash");
+  }
   engine::MessageSearch search;
+  search.in_trash = request.in_trash();
   CO_ASSIGN_OR_RETURN(search.filter, FromProto(request.filter()));
   search.after = MessageId{request.filter().after_message_id()};
   search.newest_first = request.order() == v1::MESSAGE_ORDER_NEWEST_FIRST;

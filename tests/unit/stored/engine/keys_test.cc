@@ -66,6 +66,23 @@ TEST(Keys, PrefixEnd) {
   EXPECT_EQ(PrefixEnd(""), "");
 }
 
+TEST(Keys, TheTrashIsFoundByMailboxAndByTheTimeOfADomain) {
+  const std::string key = TrashKey(AccountId{7}, MessageId{256});
+  EXPECT_EQ(key.rfind(TrashPrefix(AccountId{7}), 0), 0u);
+  EXPECT_LT(TrashKey(AccountId{7}, MessageId{255}), key);
+  EXPECT_EQ(AccountOfTrashKey(key), AccountId{7});
+  EXPECT_EQ(MessageOfTrashKey(key), MessageId{256});
+  const absl::Time time = absl::FromUnixMicros(1'700'000'000'000'001);
+  const std::string by_time = TrashTimeKey("x.test", time, AccountId{7}, MessageId{256});
+  EXPECT_EQ(by_time.rfind(TrashTimePrefix("x.test"), 0), 0u);
+  EXPECT_NE(by_time.rfind(TrashTimePrefix("x.tes"), 0), 0u);
+  EXPECT_EQ(DomainOfTrashTimeKey(by_time), "x.test");
+  EXPECT_EQ(TimeOfTrashTimeKey(by_time), time);
+  EXPECT_EQ(TrashKeyOfTimeKey(by_time), key);
+  EXPECT_LT(by_time, TrashTimeKey("x.test", time + absl::Microseconds(1), AccountId{1}, MessageId{1}));
+  EXPECT_EQ(DomainOfAddressKey(AddressKey(kAccountKind, "A@X.test")), "x.test");
+}
+
 TEST(Keys, ReceiptsSortByTime) {
   const absl::Time time = absl::FromUnixSeconds(1'700'000'000);
   const std::string key = ReceiptTimeKey(time, "smtp", "delivery");
