@@ -132,7 +132,7 @@ class MessageEngine {
   virtual Task<absl::StatusOr<FoundMessages>> Search(AccountId account, MessageSearch search) = 0;
   // NotFound.
   virtual Task<absl::StatusOr<std::unique_ptr<MessageReader>>> Open(AccountId account, MessageId message) = 0;
-  // Those that exist. NotFound (account). Aborted with kReasonMaildropInUse.
+  // Those that exist, also of a maildrop that is locked: its session has lost them. NotFound (account).
   virtual Task<absl::StatusOr<DeletedMessages>> Delete(AccountId account,
                                                        std::vector<MessageId> messages) = 0;
   // Brings messages back from the trash, at most kMaxRestoredAtOnce, all that are there or none: each with its id, in its
@@ -163,9 +163,10 @@ class MaildropEngine {
   virtual Task<absl::StatusOr<std::vector<MaildropEntry>>> List(AccountId account, std::string session_id,
                                                                 MessageId after, MessageId last,
                                                                 size_t limit) = 0;
-  // Deletes all of the deletions or none, and unlocks. Unknown ids are passed over. OK again for a token that has
-  // committed before, with nothing deleted. Aborted with kReasonFenced when the token is not that of the maildrop's lock,
-  // or the session another. A lock whose lease is overdue but which nobody took over still commits.
+  // Deletes all of the deletions or none, and unlocks. Unknown ids are passed over, and so is what others have deleted
+  // meanwhile. OK again for a token that has committed before, with nothing deleted. Aborted with kReasonFenced when the token
+  // is not that of the maildrop's lock, or the session another. A lock whose lease is overdue but which nobody took over still
+  // commits.
   virtual Task<absl::StatusOr<CommittedMaildrop>> Commit(CommitRequest request) = 0;
   // Not synced. OK when the session does not hold the maildrop (any more).
   virtual Task<absl::Status> Release(AccountId account, std::string session_id) = 0;

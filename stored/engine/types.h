@@ -279,7 +279,7 @@ struct OpenRequest {
 // A maildrop that is locked, and the first page of what is in it.
 struct OpenedMaildrop {
   LockToken token;
-  // Of the listing at the moment of the lock; opaque.
+  // Of the listing at the moment of the lock; opaque. What has been deleted since, the entries may lack.
   std::string version;
   // The entries are those behind the known version's listing, and `removed` what it has too many.
   bool since_known_version = false;
@@ -303,7 +303,8 @@ struct CommitRequest {
 
 struct CommittedMaildrop {
   int64_t deleted_count = 0;
-  // As in OpenedMaildrop, after the deletions; empty when it is not known.
+  // As in OpenedMaildrop, of its listing without the deletions. Empty: not known, as of a repeat, or where others have deleted
+  // messages since the lock; then the version of before is still good.
   std::string version;
 };
 

@@ -51,8 +51,9 @@ absl::StatusOr<OpenDecision> DecideOpen(const OpenQuestion& question) {
         mailbox.last_open_time + request.min_interval - now);
   }
   OpenDecision decision;
-  decision.lock = {question.next_token,  request.session_id,    request.lease_id, question.lease_number, now,
-                   mailbox.next_message, request.client_address};
+  decision.lock = {
+      question.next_token,  request.session_id,     request.lease_id,     question.lease_number, now,
+      mailbox.next_message, request.client_address, mailbox.removal_count};
   return decision;
 }
 
@@ -73,6 +74,10 @@ absl::StatusOr<CommitDecision> DecideCommit(const Mailbox* mailbox, const LockSt
 }
 
 void MarkCommitted(Mailbox& mailbox, engine::LockToken token) { mailbox.last_committed_token = token; }
+
+bool IsAsLocked(const Mailbox& mailbox, const Lock& lock) {
+  return mailbox.removal_count == lock.removal_count;
+}
 
 absl::Status CheckEnd(const LockState& state, const std::string& session_id) {
   if (state.lock.has_value() && HoldsIt(state, session_id.empty() ? state.lock->session_id : session_id)) {

@@ -26,6 +26,9 @@ struct Lock {
   int64_t listing_end = 1;
   // For people; may be empty.
   std::string client_address = {};
+  // The mailbox's removal_count when it was locked; kNotKnown in a lock of an earlier store.
+  int64_t removal_count = kNotKnown;
+  static constexpr int64_t kNotKnown = -1;
   bool operator==(const Lock&) const = default;
 };
 
@@ -39,7 +42,7 @@ absl::Status NoLease();  // FailedPrecondition, kReasonNoLease
 absl::Status InUse();    // Aborted, kReasonMaildropInUse
 absl::Status Fenced();   // Aborted, kReasonFenced
 
-// Somebody who lives holds the maildrop: nobody else may open it or delete what is in it.
+// Somebody who lives holds the maildrop: nobody else may open it, and its account is not deleted. Messages may be.
 bool IsHeld(const LockState& state);
 // The session holds it, or did when its lease became overdue and nobody took it over since.
 bool HoldsIt(const LockState& state, const std::string& session_id);
@@ -79,6 +82,9 @@ enum class CommitDecision {
 absl::StatusOr<CommitDecision> DecideCommit(const Mailbox* mailbox, const LockState& state,
                                             const engine::CommitRequest& request);
 void MarkCommitted(Mailbox& mailbox, engine::LockToken token);
+// Whether nobody but the session of this lock has deleted from the mailbox since it was locked: asked before the session's own
+// deletions are made. Only then what it leaves is its listing without them.
+bool IsAsLocked(const Mailbox& mailbox, const Lock& lock);
 
 // Whether an operator can end the session that holds the lock, or could still commit under it: this one, unless it is
 // empty. NotFound with kReasonSessionNotFound.

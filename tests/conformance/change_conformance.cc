@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "common/base/reason.h"
@@ -56,6 +57,24 @@ TEST_P(ChangeConformance, WhatChangedNothingIsNotTold) {
   delivery.fingerprint = Sha256("another");
   EXPECT_THAT(Append(delivery, "2").status(), HasCode(StatusCode::kAlreadyExists));
   EXPECT_EQ(bounds().last, before + 1);
+}
+
+// Of a caller and a session that delete the same: each message is told once, by who was first.
+TEST_P(ChangeConformance, WhatTwoDeleteIsToldOnce) {
+  const AccountId a = NewMailbox("a@example.test");
+  for (int i = 0; i < 5; ++i) Put(a, absl::StrCat(i));
+  ASSERT_OK(engine().RenewLease("lease", "front-end", absl::Hours(1)));
+  const auto opened = OpenAs("session-a", a, "lease");
+  ASSERT_OK(opened);
+  ASSERT_EQ(engine().DeleteMessages(a, MessagesOf({2, 4})).value(), 2);
+  ASSERT_OK(engine().CommitMaildrop({a, "session-a", opened->token, MessagesOf({1, 2, 3, 4})}).status());
+  ASSERT_EQ(engine().DeleteMessages(a, MessagesOf({1, 2, 3, 5})).value(), 1);
+  ASSERT_EQ(engine().DeleteMessages(a, MessagesOf({5})).value(), 0);
+  std::vector<std::string> deleted;
+  for (const std::string& text : Texts(All())) {
+    if (absl::StartsWith(text, "deleted")) deleted.push_back(text);
+  }
+  EXPECT_THAT(deleted, ElementsAre("deleted 2,4 by 1", "deleted 1,3 by 2", "deleted 5 by 1"));
 }
 
 TEST_P(ChangeConformance, AccountsChangeByKinds) {

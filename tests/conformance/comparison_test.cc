@@ -9,6 +9,7 @@
 #include <iostream>
 #include <map>
 #include <memory>
+#include <optional>
 #include <random>
 #include <set>
 #include <string>
@@ -328,11 +329,14 @@ class Comparison {
     LockToken memory_token;
     LockToken rocksdb_token;
     std::vector<MessageId> seen;
+    // Its listing, as a front-end has it that builds on those it remembers; absent where it had not all of it.
+    std::optional<std::vector<MessageId>> listing;
   };
   struct Version {
     AccountId account;
     std::string memory;
     std::string rocksdb;
+    std::optional<std::vector<MessageId>> listing;
   };
 
   void OpenBoth() {
@@ -745,7 +749,8 @@ class Comparison {
   }
 
   bool DeleteMessages() {
-    const AccountId account = AnAccount();
+    // Half of the time while a session is at it.
+    const AccountId account = sessions_.empty() || Below(2) == 0 ? AnAccount() : OneOf(sessions_).account;
     const std::vector<MessageId> messages = SomeMessages(account);
     return Same(absl::StrCat("Delete messages of ", account.value),
                 [&](SyncEngine engine) { return engine.DeleteAndTell(account, messages); });
@@ -796,11 +801,11 @@ class Comparison {
     request.client_address = absl::StrCat("192.0.2.", Below(3));
     request.min_interval = Below(4) == 0 ? absl::Seconds(2) : absl::ZeroDuration();
     request.page_limit = static_cast<size_t>(Below(3) == 0 ? Below(4) : 1000);
-    const Version* known = nullptr;
-    if (!versions_.empty() && Below(3) != 0) known = &OneOf(versions_);
+    std::optional<Version> known;
+    if (!versions_.empty() && Below(3) != 0) known = OneOf(versions_);
     OpenRequest memory_request = request;
     OpenRequest rocksdb_request = request;
-    if (known != nullptr) {
+    if (known.has_value()) {
       memory_request.known_version = known->memory;
       rocksdb_request.known_version = known->rocksdb;
     }
@@ -816,18 +821,41 @@ class Comparison {
       return Compare("token", "the same", "another");
     }
     EXPECT_GE(rocksdb->token, session.rocksdb_token);
+    const bool is_new = memory->token != session.memory_token;
     session.memory_token = memory->token;
     session.rocksdb_token = rocksdb->token;
     session.seen.clear();
     for (const MaildropEntry& entry : memory->entries) session.seen.push_back(entry.id);
-    Remember({request.account, memory->version, rocksdb->version});
+    session.listing.reset();
+    if (!memory->more && (!memory->since_known_version || known->listing.has_value())) {
+      session.listing.emplace();
+      if (memory->since_known_version) session.listing = known->listing;
+      for (const MessageId removed : memory->removed) std::erase(*session.listing, removed);
+      session.listing->insert(session.listing->end(), session.seen.begin(), session.seen.end());
+      if (!IsTrue(session, is_new)) return false;
+    }
+    Remember({request.account, memory->version, rocksdb->version, session.listing});
     return true;
+  }
+
+  // Nothing of a listing is gone when it is told; of a new session it is all that is there.
+  bool IsTrue(const Session& session, bool is_new) {
+    std::vector<MessageId> there;
+    const auto messages = SyncEngine(*memory_).ListMessages(session.account, MessageId{0}, 1'000'000);
+    EXPECT_TRUE(messages.ok()) << messages.status();
+    if (!messages.ok()) return false;
+    for (const MessageSummary& message : *messages) there.push_back(message.id);
+    const std::vector<MessageId>& listing = *session.listing;
+    const bool is_true =
+        is_new ? listing == there : std::includes(there.begin(), there.end(), listing.begin(), listing.end());
+    return Compare("listing of " + session.id, Describe(there),
+                   is_true ? Describe(there) : Describe(listing));
   }
 
   Session& ASession() {
     if (sessions_.size() < 8 || Below(5) == 0) {
       if (sessions_.size() >= 8) sessions_.erase(sessions_.begin());
-      sessions_.push_back({absl::StrCat("session-", counter_++), AnAccount(), {}, {}, {}});
+      sessions_.push_back({absl::StrCat("session-", counter_++), AnAccount(), {}, {}, {}, {}});
       return sessions_.back();
     }
     return sessions_[static_cast<size_t>(Below(static_cast<int64_t>(sessions_.size())))];
@@ -863,7 +891,13 @@ class Comparison {
         SyncEngine(*memory_).CommitMaildrop({session.account, named.id, session.memory_token, deletions});
     const auto rocksdb =
         SyncEngine(*rocksdb_).CommitMaildrop({session.account, named.id, session.rocksdb_token, deletions});
-    if (memory.ok() && rocksdb.ok()) Remember({session.account, memory->version, rocksdb->version});
+    if (memory.ok() && rocksdb.ok()) {
+      std::optional<std::vector<MessageId>> left = session.listing;
+      for (const MessageId deleted : deletions) {
+        if (left.has_value()) std::erase(*left, deleted);
+      }
+      Remember({session.account, memory->version, rocksdb->version, std::move(left)});
+    }
     if (!Compare("Commit by " + session.id, Describe(memory), Describe(rocksdb))) return false;
     // Its answer was lost, now and then.
     if (Below(3) != 0) return true;

@@ -363,18 +363,133 @@ TEST_P(MaildropConformance, LoginDelay) {
   EXPECT_OK(Open(mailbox, "lease", absl::Seconds(30)).status());
 }
 
-TEST_P(MaildropConformance, OthersDoNotDeleteUnderALock) {
+// Who may delete is held up by no session; what it deletes the session has lost, and its own deletions are made all the same.
+TEST_P(MaildropConformance, OthersDeleteUnderALock) {
   const AccountId mailbox = NewMailbox("a@example.test");
-  Put(mailbox, "one");
+  for (int i = 0; i < 6; ++i) Put(mailbox, std::string(static_cast<size_t>(i), 'x'));
   ASSERT_OK(engine().RenewLease("lease", "one", kTtl));
   const auto maildrop = Open(mailbox, "lease");
   ASSERT_OK(maildrop);
-  EXPECT_THAT(engine().DeleteMessages(mailbox, Ids(mailbox)).status(),
-              HasReason(StatusCode::kAborted, kReasonMaildropInUse));
-  EXPECT_THAT(List(mailbox), SizeIs(1));
-  clock().Advance(kBeyond);
-  EXPECT_EQ(engine().DeleteMessages(mailbox, Ids(mailbox)).value(), 1);
-  EXPECT_OK(Commit(mailbox, maildrop->token, {maildrop->entries[0].id}));
+  const auto& messages = maildrop->entries;
+  EXPECT_EQ(engine().DeleteMessages(mailbox, {messages[1].id, messages[4].id}).value(), 2);
+  EXPECT_THAT(engine().OpenMessage(mailbox, messages[1].id).status(), HasCode(StatusCode::kNotFound));
+  EXPECT_EQ(engine().GetUsage(mailbox)->message_count, 4);
+  EXPECT_OK(engine().FindLock(mailbox).status()) << "the session goes on";
+  const auto counted = [&] {
+    int64_t bytes = 0;
+    for (const MessageSummary& message : List(mailbox)) bytes += message.size_bytes;
+    EXPECT_EQ(engine().GetUsage(mailbox)->message_count, static_cast<int64_t>(List(mailbox).size()));
+    EXPECT_EQ(engine().GetUsage(mailbox)->message_bytes, bytes);
+    EXPECT_EQ(engine().Status()->message_count, static_cast<int64_t>(List(mailbox).size()));
+    EXPECT_EQ(engine().Status()->message_bytes, bytes);
+  };
+  counted();
+  // What is gone counts for nobody a second time.
+  ASSERT_OK(Commit(mailbox, maildrop->token, {messages[0].id, messages[1].id, messages[5].id}));
+  EXPECT_THAT(Ids(mailbox), ElementsAre(messages[2].id, messages[3].id));
+  counted();
+  // The other order.
+  const auto gone = engine().DeleteAndTell(mailbox, {messages[0].id, messages[1].id, messages[2].id});
+  ASSERT_OK(gone);
+  EXPECT_EQ(gone->count, 1);
+  EXPECT_THAT(gone->missing, ElementsAre(messages[0].id, messages[1].id));
+  counted();
+  // All that a session wants to delete is gone already.
+  const auto next = Open(mailbox, "lease");
+  ASSERT_OK(next);
+  ASSERT_THAT(next->entries, SizeIs(1));
+  EXPECT_EQ(engine().DeleteMessages(mailbox, {messages[3].id}).value(), 1);
+  EXPECT_OK(Commit(mailbox, next->token, {messages[3].id}));
+  EXPECT_OK(Commit(mailbox, next->token, {messages[3].id})) << "its answer was lost";
+  EXPECT_THAT(engine().FindLock(mailbox).status(), HasCode(StatusCode::kNotFound));
+  Restart();
+  EXPECT_THAT(List(mailbox), IsEmpty());
+  counted();
+}
+
+// As a front-end does it that remembers listings: what it builds on one of them is what is there, whatever others have deleted
+// since, before its first page, between two pages, and before its commit.
+TEST_P(MaildropConformance, NoListingKeepsWhatOthersHaveDeleted) {
+  const AccountId mailbox = NewMailbox("a@example.test");
+  ASSERT_OK(engine().RenewLease("lease", "front-end", absl::Hours(10)));
+  for (int i = 0; i < 12; ++i) Put(mailbox, absl::StrCat(i));
+  std::vector<MessageId> remembered;
+  std::string version;
+  for (int round = 0; round < 8; ++round) {
+    const std::string name = absl::StrCat("session-of-round-", round);
+    // Some only while the session goes on, some before it.
+    if (round % 2 == 1) {
+      ASSERT_EQ(engine().DeleteMessages(mailbox, {Ids(mailbox)[0]}).value(), 1);
+    }
+    const auto opened = OpenAs(name, mailbox, "lease", version, 4);
+    ASSERT_OK(opened);
+    EXPECT_EQ(opened->since_known_version, round > 0);
+    std::vector<MessageId> listing;
+    if (opened->since_known_version) listing = remembered;
+    for (const MessageId removed : opened->removed) std::erase(listing, removed);
+    for (const MaildropEntry& entry : opened->entries) listing.push_back(entry.id);
+    if (round % 3 == 0) {
+      ASSERT_EQ(engine().DeleteMessages(mailbox, {Ids(mailbox)[1], Ids(mailbox).back()}).value(), 2);
+    }
+    Put(mailbox, "arrives meanwhile");
+    while (opened->more) {
+      const auto page = engine().ListMaildrop(mailbox, name, listing.back(), opened->last, 4);
+      ASSERT_OK(page);
+      for (const MaildropEntry& entry : *page) listing.push_back(entry.id);
+      if (page->size() < 4) break;
+    }
+    EXPECT_TRUE(std::is_sorted(listing.begin(), listing.end()));
+    remembered = listing;
+    version = opened->version;
+    const bool meddled = round % 3 == 0 || round % 4 == 1;
+    if (round % 4 == 1) {
+      ASSERT_EQ(engine().DeleteMessages(mailbox, {listing[1]}).value(), 1);
+    }
+    const std::vector<MessageId> deletions = {listing[1], listing.back()};
+    const auto committed = engine().CommitMaildrop({mailbox, name, opened->token, deletions});
+    ASSERT_OK(committed);
+    EXPECT_EQ(committed->version.empty(), meddled) << round;
+    if (!committed->version.empty()) {
+      version = committed->version;
+      for (const MessageId deleted : deletions) std::erase(remembered, deleted);
+    }
+    for (int i = 0; i < 3; ++i) Put(mailbox, "comes in");
+    // Who remembers nothing is told the same.
+    const auto built = OpenAs(absl::StrCat("builds-", round), mailbox, "lease", version);
+    ASSERT_OK(built);
+    ASSERT_TRUE(built->since_known_version);
+    std::vector<MessageId> all = remembered;
+    for (const MessageId removed : built->removed) std::erase(all, removed);
+    for (const MaildropEntry& entry : built->entries) all.push_back(entry.id);
+    EXPECT_EQ(all, Ids(mailbox)) << round;
+    ASSERT_OK(engine().ReleaseMaildrop(mailbox, absl::StrCat("builds-", round)));
+  }
+}
+
+TEST_P(MaildropConformance, PagesEndWhereAllElseIsDeleted) {
+  const AccountId mailbox = NewMailbox("a@example.test");
+  for (int i = 0; i < 10; ++i) Put(mailbox, absl::StrCat(i));
+  ASSERT_OK(engine().RenewLease("lease", "front-end", kTtl));
+  const auto opened = OpenAs("session-a", mailbox, "lease", "", 3);
+  ASSERT_OK(opened);
+  ASSERT_TRUE(opened->more);
+  const MessageId reached = opened->entries.back().id;
+  const auto all = Ids(mailbox);
+  ASSERT_EQ(engine().DeleteMessages(mailbox, {all[4], all[5], all[9]}).value(), 3);
+  const auto page = engine().ListMaildrop(mailbox, "session-a", reached, opened->last, 10);
+  ASSERT_OK(page);
+  std::vector<MessageId> ids;
+  for (const MaildropEntry& entry : *page) ids.push_back(entry.id);
+  EXPECT_THAT(ids, ElementsAre(all[3], all[6], all[7], all[8]));
+  ASSERT_EQ(engine().DeleteMessages(mailbox, all).value(), 7);
+  EXPECT_THAT(*engine().ListMaildrop(mailbox, "session-a", reached, opened->last, 10), IsEmpty());
+  // Asked again it is the same session's, and empty.
+  const auto again = OpenAs("session-a", mailbox, "lease", "", 3);
+  ASSERT_OK(again);
+  EXPECT_EQ(again->token, opened->token);
+  EXPECT_THAT(again->entries, IsEmpty());
+  EXPECT_FALSE(again->more);
+  EXPECT_OK(engine().CommitMaildrop({mailbox, "session-a", again->token, all}).status());
 }
 
 TEST_P(MaildropConformance, StatusNamesTheLiveLeases) {

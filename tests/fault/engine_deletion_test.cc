@@ -69,7 +69,8 @@ Task<void> AppendOne(Engine& engine, NewMessage message, std::string content) {
   Content whole;
   whole.whole = std::move(content);
   std::vector<NewNotice> no_notices;
-  const auto receipt = co_await engine.messages().Append(std::move(message), std::move(whole), std::move(no_notices));
+  const auto receipt =
+      co_await engine.messages().Append(std::move(message), std::move(whole), std::move(no_notices));
   EXPECT_TRUE(receipt.ok()) << receipt.status();
 }
 
@@ -448,6 +449,62 @@ TEST_F(EngineDeletion, NobodySeesAPartOfIt) {
   }
 }
 
+// Somebody deletes other messages one by one, all the time. Mutant: what is staged is made anew whenever the mailbox has lost
+// something.
+TEST_F(EngineDeletion, AQuitIsNotHeldUpByDeletionsOfOthers) {
+  Fill({ann_}, 8000);
+  std::vector<MessageId> of_session;
+  std::vector<MessageId> of_others;
+  for (const MessageId id : Ids(ann_)) (id.value % 2 == 0 ? of_session : of_others).push_back(id);
+  ASSERT_TRUE(engine().RenewLease("lease", "host", absl::Minutes(1)).ok());
+  const auto opened = OpenMaildrop(engine(), ann_, "lease");
+  ASSERT_TRUE(opened.ok());
+  std::atomic<bool> stop{false};
+  std::atomic<size_t> deleted{0};
+  std::thread others([&] {
+    while (!stop && deleted < of_others.size()) {
+      EXPECT_EQ(engine().DeleteMessages(ann_, {of_others[deleted]}).value(), 1);
+      ++deleted;
+    }
+  });
+  while (deleted < 3) absl::SleepFor(absl::Milliseconds(1));
+  EXPECT_TRUE(CommitMaildrop(engine(), ann_, "lease", opened->token, of_session).ok());
+  stop = true;
+  others.join();
+  EXPECT_EQ(Ids(ann_), std::vector<MessageId>(of_others.begin() + static_cast<std::ptrdiff_t>(deleted.load()),
+                                              of_others.end()));
+  EXPECT_EQ(Count(ann_), static_cast<int64_t>(of_others.size() - deleted));
+  Reopen();
+}
+
+// Two delete the same at once: each message goes once.
+TEST_F(EngineDeletion, TwoThatDeleteTheSameCountItOnce) {
+  for (int round = 0; round < 5; ++round) {
+    Fill({ann_}, 400);
+    const std::vector<MessageId> ids = Ids(ann_);
+    ASSERT_TRUE(engine().RenewLease("lease", "host", absl::Minutes(1)).ok());
+    const auto opened = OpenMaildrop(engine(), ann_, "lease");
+    ASSERT_TRUE(opened.ok());
+    int64_t by_caller = 0;
+    std::thread caller([&] {
+      for (size_t i = 0; i < ids.size(); i += 80) {
+        const auto end = ids.begin() + static_cast<std::ptrdiff_t>(std::min(i + 80, ids.size()));
+        by_caller +=
+            engine().DeleteMessages(ann_, {ids.begin() + static_cast<std::ptrdiff_t>(i), end}).value();
+      }
+    });
+    const auto committed = CommitMaildrop(engine(), ann_, "lease", opened->token, ids);
+    caller.join();
+    EXPECT_TRUE(committed.ok()) << committed;
+    EXPECT_THAT(Ids(ann_), IsEmpty());
+    EXPECT_EQ(Count(ann_), 0);
+    EXPECT_LE(by_caller, 400);
+    EXPECT_EQ(engine().Status()->message_count, 0);
+    EXPECT_EQ(engine().Status()->message_bytes, 0);
+  }
+  Reopen();
+}
+
 TEST_F(EngineDeletion, WhatWasStagedAndNeverCommittedIsSwept) {
   Reopen([](RocksDbOptions& options) { options.reclaim_rest = 0; });
   Fill({ann_}, 2500);
@@ -564,7 +621,8 @@ TEST_F(EngineDeletion, SpaceIsReclaimedOnce) {
   ASSERT_TRUE(Quit(ann_, Ids(ann_)).ok());
   ASSERT_TRUE(engine().Sweep(absl::Hours(1)).ok());
   // RocksDB removes files that nothing needs any more in its own time.
-  for (int i = 0; i < 200 && engine().Status()->disk_bytes >= 15'000'000; ++i) absl::SleepFor(absl::Milliseconds(50));
+  for (int i = 0; i < 200 && engine().Status()->disk_bytes >= 15'000'000; ++i)
+    absl::SleepFor(absl::Milliseconds(50));
   EXPECT_LT(engine().Status()->disk_bytes, 15'000'000);
   EXPECT_EQ(deleted_bytes(), 0);
 }

@@ -80,10 +80,13 @@ absl::StatusOr<CommittedMaildrop> DoCommit(MemoryShared& shared, const CommitReq
                    rules::DecideCommit(kept != nullptr ? &kept->mailbox : nullptr, lock, request));
   CommittedMaildrop committed;
   if (decision == rules::CommitDecision::kRepeated) return committed;
+  const bool is_as_locked = rules::IsAsLocked(kept->mailbox, *kept->lock);
   committed.deleted_count = RemoveMessages(shared, *kept, request.deletions, DeletionCause::kPop3);
   rules::MarkCommitted(kept->mailbox, request.token);
-  committed.version = rules::Format({absl::StrCat(shared.listing_counter(), kept->mailbox.number),
-                                     kept->lock->listing_end, kept->mailbox.removal_count});
+  if (is_as_locked) {
+    committed.version = rules::Format({absl::StrCat(shared.listing_counter(), kept->mailbox.number),
+                                       kept->lock->listing_end, kept->mailbox.removal_count});
+  }
   kept->lock.reset();
   return committed;
 }

@@ -364,17 +364,13 @@ Task<absl::StatusOr<DeletedMessages>> MemoryMessages::Delete(AccountId account,
     State& state = shared_.state();
     absl::MutexLock lock(&state.mutex);
     if (KeptAccount* kept = state.Find(account)) {
-      if (rules::IsHeld(shared_.StateOf(*kept))) {
-        deleted = rules::InUse();
-      } else {
-        DeletedMessages result;
-        const std::set<MessageId> named(messages.begin(), messages.end());
-        for (const MessageId message : named) {
-          if (!kept->messages.contains(message)) result.missing.push_back(message);
-        }
-        result.count = RemoveMessages(shared_, *kept, messages, DeletionCause::kApi);
-        deleted = std::move(result);
+      DeletedMessages result;
+      const std::set<MessageId> named(messages.begin(), messages.end());
+      for (const MessageId message : named) {
+        if (!kept->messages.contains(message)) result.missing.push_back(message);
       }
+      result.count = RemoveMessages(shared_, *kept, messages, DeletionCause::kApi);
+      deleted = std::move(result);
     }
   }
   co_await shared_.End();

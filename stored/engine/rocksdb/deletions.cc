@@ -21,12 +21,15 @@ constexpr size_t kStageEntries = 1000;
 constexpr size_t kRunsInRecord = 1000;
 // The next message so near is walked to; one farther away is looked for.
 constexpr int64_t kNear = 16;
-// A mailbox that loses messages again and again while they are staged is left alone after so many times.
+// Removals of others that a commit looks at to find that what was staged is still so. While it is staged they are looked at
+// step by step, so that few are left.
+constexpr int64_t kMostFollowedAtOnce = 4;
+// A mailbox that loses the same messages again and again while they are staged is left alone after so many times.
 constexpr int kMaxStagings = 20;
 // Keys that a deletion of one entry reads and writes at most, beside the chunks of a small body.
 constexpr size_t kRecordsOfEntry = 6;
 // And a commit beside its entries.
-constexpr size_t kRecordsOfCommit = 13;
+constexpr size_t kRecordsOfCommit = 13 + kMostFollowedAtOnce;
 
 constexpr absl::string_view kToldMark = "1";
 
@@ -233,7 +236,9 @@ absl::StatusOr<bool> IsHidden(const Database::Use& use, AccountId account, Messa
   return run.has_value();
 }
 
-StagedDeletion::StagedDeletion(RocksDbShared& shared) : shared_(shared), id_(shared.database().NextId()) {}
+StagedDeletion::StagedDeletion(RocksDbShared& shared, AccountId account,
+                               const std::vector<MessageId>& messages)
+    : shared_(shared), id_(shared.database().NextId()), account_(account), messages_(messages) {}
 
 StagedDeletion::~StagedDeletion() {
   if (!staged_) return;
@@ -242,46 +247,47 @@ StagedDeletion::~StagedDeletion() {
        step = shared_.options().max_reclaimed_at_once] { SweepRuns(database, id, generation, step); });
 }
 
-absl::Status StagedDeletion::Stage(AccountId account, const std::vector<MessageId>& messages) {
-  account_ = account;
+absl::Status StagedDeletion::Stage() {
   {
     const Database::Use use(shared_.database());
     RETURN_IF_ERROR(use.status());
     generation_ = use.generation();
     ASSIGN_OR_RETURN(const auto mailbox,
-                     FindRecord<rules::Mailbox>(use, Family::kMailbox, MailboxKey(account)));
+                     FindRecord<rules::Mailbox>(use, Family::kMailbox, MailboxKey(account_)));
     // Its commit will say so.
     if (!mailbox.has_value()) return absl::OkStatus();
     mailbox_number_ = mailbox->number;
     removal_count_ = mailbox->removal_count;
   }
   size_t next = 0;
-  while (next < messages.size()) RETURN_IF_ERROR(StageStep(account, messages, next));
+  while (next < messages_.size()) {
+    RETURN_IF_ERROR(StageStep(next));
+    RETURN_IF_ERROR(FollowRemovals(next));
+  }
   if (run_.has_value()) runs_.runs.push_back(*std::exchange(run_, std::nullopt));
   return absl::OkStatus();
 }
 
 // Between two steps nothing leaves the mailbox, or comes back into it, without raising its removal_count, and what is new is
 // behind all that a client can name: so the steps need no common view.
-absl::Status StagedDeletion::StageStep(AccountId account, const std::vector<MessageId>& messages,
-                                       size_t& next) {
+absl::Status StagedDeletion::StageStep(size_t& next) {
   const Database::Use use(shared_.database());
   RETURN_IF_ERROR(use.status());
   if (generation_ != use.generation()) {
     return absl::UnavailableError("the store recovered from a failure meanwhile");
   }
-  MailboxView view(use, account);
+  MailboxView view(use, account_);
   RETURN_IF_ERROR(view.Begin());
   size_t looked_at = 0;
   bool stopped = true;
   const auto visit = [&](MessageId message, absl::string_view value) -> absl::StatusOr<bool> {
     stopped = true;
     ++looked_at;
-    while (next < messages.size() && messages[next] < message) missing_.push_back(messages[next++]);
-    if (next == messages.size()) return false;
-    if (messages[next] != message) {
+    while (next < messages_.size() && messages_[next] < message) missing_.push_back(messages_[next++]);
+    if (next == messages_.size()) return false;
+    if (messages_[next] != message) {
       if (run_.has_value()) RETURN_IF_ERROR(EndRun(use));
-      stopped = messages[next].value - message.value > kNear || looked_at >= kStageEntries;
+      stopped = messages_[next].value - message.value > kNear || looked_at >= kStageEntries;
       return !stopped;
     }
     MaildropEntry entry;
@@ -298,15 +304,15 @@ absl::Status StagedDeletion::StageStep(AccountId account, const std::vector<Mess
     stopped = looked_at >= kStageEntries;
     return !stopped;
   };
-  while (next < messages.size() && looked_at < kStageEntries) {
+  while (next < messages_.size() && looked_at < kStageEntries) {
     stopped = false;
     // A run goes on only over what was seen.
-    const MessageId from = run_.has_value() ? MessageId{run_->last.value + 1} : messages[next];
+    const MessageId from = run_.has_value() ? MessageId{run_->last.value + 1} : messages_[next];
     RETURN_IF_ERROR(view.Scan(from, 0, visit));
     // The mailbox ends here: none of the others exists.
     if (stopped) continue;
-    missing_.insert(missing_.end(), messages.begin() + static_cast<std::ptrdiff_t>(next), messages.end());
-    next = messages.size();
+    missing_.insert(missing_.end(), messages_.begin() + static_cast<std::ptrdiff_t>(next), messages_.end());
+    next = messages_.size();
   }
   return absl::OkStatus();
 }
@@ -323,9 +329,36 @@ absl::Status StagedDeletion::EndRun(const Database::Use& use) {
   return absl::OkStatus();
 }
 
-bool StagedDeletion::IsTrue(const Batch& batch, const rules::Mailbox& mailbox) const {
-  return generation_ == batch.use().generation() && mailbox_number_ == mailbox.number &&
-         removal_count_ == mailbox.removal_count;
+absl::Status StagedDeletion::FollowRemovals(size_t next) {
+  const Database::Use use(shared_.database());
+  RETURN_IF_ERROR(use.status());
+  ASSIGN_OR_RETURN(const auto mailbox,
+                   FindRecord<rules::Mailbox>(use, Family::kMailbox, MailboxKey(account_)));
+  if (!mailbox.has_value() || mailbox->number != mailbox_number_) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const bool elsewhere, AreElsewhere(use, mailbox->removal_count, next));
+  // Else the commit finds that they have to be staged anew.
+  if (elsewhere) removal_count_ = mailbox->removal_count;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> StagedDeletion::AreElsewhere(const Source& source, int64_t to, size_t count) const {
+  if (to - removal_count_ > rules::kMaxRemovals) return false;
+  const auto end = messages_.begin() + static_cast<std::ptrdiff_t>(count);
+  for (int64_t number = removal_count_ + 1; number <= to; ++number) {
+    ASSIGN_OR_RETURN(const auto removal,
+                     FindRecord<Removal>(source, Family::kMailbox, RemovalKey(account_, number)));
+    if (!removal.has_value()) return false;
+    for (const MessageId gone : removal->messages) {
+      if (std::binary_search(messages_.begin(), end, gone)) return false;
+    }
+  }
+  return true;
+}
+
+absl::StatusOr<bool> StagedDeletion::IsTrue(const Batch& batch, const rules::Mailbox& mailbox) const {
+  if (generation_ != batch.use().generation() || mailbox_number_ != mailbox.number) return false;
+  if (mailbox.removal_count - removal_count_ > kMostFollowedAtOnce) return false;
+  return AreElsewhere(batch, mailbox.removal_count, messages_.size());
 }
 
 int64_t StagedDeletion::Commit(Batch& batch, rules::Mailbox& mailbox, const rules::Deletion& deletion) {
@@ -372,9 +405,13 @@ absl::Status DeletingChange::Apply(Batch& batch) {
   // Where some are hidden they are told apart by who may wait for the disk.
   const bool at_once = messages_.empty() || (messages_.size() <= shared_.options().max_deleted_at_once &&
                                              !shared_.database().Hides(account_));
+  bool is_staged = false;
+  if (!at_once && staged_ != nullptr) {
+    ASSIGN_OR_RETURN(is_staged, staged_->IsTrue(batch, *mailbox));
+  }
   if (at_once) {
     RETURN_IF_ERROR(DeleteAtOnce(batch, *mailbox, deletion));
-  } else if (staged_ != nullptr && staged_->IsTrue(batch, *mailbox)) {
+  } else if (is_staged) {
     deleted_count_ = staged_->Commit(batch, *mailbox, deletion);
     missing_ = staged_->missing();
     used_staged_ = leaves_work_ = deleted_count_ > 0;
@@ -427,9 +464,9 @@ Task<absl::Status> DeletingChange::Run() {
     CO_RETURN_IF_ERROR(committed);
     if (!must_stage_) break;
     if (stagings == kMaxStagings) co_return absl::UnavailableError("the mailbox loses messages all the time");
-    staged_ = std::make_unique<StagedDeletion>(shared_);
+    staged_ = std::make_unique<StagedDeletion>(shared_, account_, messages_);
     if (!co_await shared_.readers().Enter()) co_return Readers::TooMany();
-    absl::Status staged = staged_->Stage(account_, messages_);
+    absl::Status staged = staged_->Stage();
     co_await shared_.readers().Leave();
     CO_RETURN_IF_ERROR(staged);
   }

@@ -4,9 +4,10 @@
 // down where they are (runs, family reclaim), a bounded step at a time; nobody takes notice of that. The commit then
 // counts them off the mailbox and adds one small record, the deletion. From that moment on every verb passes over what the
 // deletion's runs name. Upkeep takes entries and bodies away afterwards, again in bounded steps, and the deletion with the
-// last of them; where the mailbox's domain keeps what is deleted, they go into the trash (trash.h), at once or in
-// these steps. That the mailbox lost no other messages since the runs were made is told by its removal_count: if it did,
-// they are made anew. Runs whose deletion never committed are swept like bodies that were staged for nothing.
+// last of them; where the mailbox's domain keeps what is deleted, they go into the trash (trash.h), at once or in these
+// steps. What the mailbox lost since the runs were made is told by its removal_count and by what it remembers of its
+// removals: if one of the messages is among it, or it is not remembered, they are made anew. Runs whose deletion never
+// committed are swept like bodies that were staged for nothing.
 #pragma once
 
 #include <cstdint>
@@ -115,16 +116,17 @@ absl::StatusOr<bool> IsHidden(const Database::Use& use, AccountId account, Messa
 // Messages of one mailbox that are to be deleted by one commit, found and written down where nobody sees it.
 class StagedDeletion {
  public:
-  explicit StagedDeletion(RocksDbShared& shared);
+  // `messages` ascend, and outlive it.
+  StagedDeletion(RocksDbShared& shared, AccountId account, const std::vector<MessageId>& messages);
   // Sweeps what is written, on another thread, unless it was committed.
   ~StagedDeletion();
   StagedDeletion(const StagedDeletion&) = delete;
   StagedDeletion& operator=(const StagedDeletion&) = delete;
 
-  // On a thread that may wait; once. `messages` ascend.
-  absl::Status Stage(AccountId account, const std::vector<MessageId>& messages);
+  // On a thread that may wait; once.
+  absl::Status Stage();
   // Whether what was found is still so: `mailbox` is as the commit finds it.
-  bool IsTrue(const Batch& batch, const rules::Mailbox& mailbox) const;
+  absl::StatusOr<bool> IsTrue(const Batch& batch, const rules::Mailbox& mailbox) const;
   // Within the commit: counts the messages off `mailbox`, which the caller writes when it is more than none, hides them, and
   // adds them to the change feed, which names their runs. How many there were.
   int64_t Commit(Batch& batch, rules::Mailbox& mailbox, const rules::Deletion& deletion);
@@ -134,14 +136,20 @@ class StagedDeletion {
   void Keep() { staged_ = false; }
 
  private:
-  absl::Status StageStep(AccountId account, const std::vector<MessageId>& messages, size_t& next);
+  absl::Status StageStep(size_t& next);
+  // Passes over what the mailbox lost during a step of others than the first `next` messages.
+  absl::Status FollowRemovals(size_t next);
+  // Whether none of the first `count` messages is among what removals behind removal_count_, up to `to`, have deleted.
+  absl::StatusOr<bool> AreElsewhere(const Source& source, int64_t to, size_t count) const;
   absl::Status EndRun(const Database::Use& use);
 
   RocksDbShared& shared_;
   const int64_t id_;
-  AccountId account_;
+  const AccountId account_;
+  const std::vector<MessageId>& messages_;
   uint64_t generation_ = 0;
   int64_t mailbox_number_ = 0;
+  // What was found is so after this many removals.
   int64_t removal_count_ = 0;
   int64_t message_count_ = 0;
   int64_t message_bytes_ = 0;

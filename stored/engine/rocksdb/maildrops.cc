@@ -19,8 +19,9 @@ namespace {
 // A listing of up to so many entries is read on the caller's thread, when it is in memory.
 constexpr int64_t kFewEntries = 64;
 
-// What of a maildrop is to be listed, as the commit of its lock has found it. While the lock is held nothing of it is
-// deleted, and what comes in has greater ids: so it is read afterwards, without a snapshot.
+// What of a maildrop is to be listed, as the commit of its lock has found it. What comes in has greater ids, and what
+// others delete meanwhile is missed by nobody: who builds on the listing's version is told that it has gone. So it is read
+// afterwards, without a snapshot.
 struct ListingQuestion {
   AccountId account;
   rules::ListingVersion version;
@@ -95,7 +96,9 @@ class CommitChange final : public DeletingChange {
   absl::StatusOr<bool> Decide(const Batch& batch, const rules::Mailbox* mailbox) override {
     ASSIGN_OR_RETURN(lock_, FindLockState(batch, shared().leases(), account()));
     ASSIGN_OR_RETURN(const rules::CommitDecision decision, rules::DecideCommit(mailbox, lock_, request_));
-    return decision == rules::CommitDecision::kCommit;
+    if (decision == rules::CommitDecision::kRepeated) return false;
+    is_as_locked_ = rules::IsAsLocked(*mailbox, *lock_.lock);
+    return true;
   }
 
   // Where nothing was deleted nothing can be lost but the unlocking, which the end of the lease does as well: so that is
@@ -103,13 +106,15 @@ class CommitChange final : public DeletingChange {
   bool Finish(Batch& batch, rules::Mailbox& mailbox) override {
     rules::MarkCommitted(mailbox, request_.token);
     batch.Delete(Family::kLock, MailboxKey(account()));
-    version_ = rules::Format(VersionOf(shared(), account(), mailbox, *lock_.lock));
+    version_ = is_as_locked_ ? rules::Format(VersionOf(shared(), account(), mailbox, *lock_.lock)) : "";
     return true;
   }
 
   // Its deletions are the base's.
   const CommitRequest request_;
   rules::LockState lock_;
+  // As the last Decide found it.
+  bool is_as_locked_ = false;
   std::string version_;
 };
 

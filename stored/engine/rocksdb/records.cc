@@ -85,8 +85,10 @@
 //   receipt   = 2 sha256:string deliver_time:time fingerprint:string
 //                                               sha256 and fingerprint are empty: the delivery is void
 //   lease     = 1 holder:string ttl:duration number:number
-//   lock      = 3 token:number lease_id:string lease_number:number session_id:string open_time:time listing_end:number
-//                 client_address:string         2 in place of 3: of an earlier store, and without client_address
+//   lock      = 4 token:number lease_id:string lease_number:number session_id:string open_time:time listing_end:number
+//                 client_address:string removal_count:number
+//                                               3 in place of 4: of an earlier store, and without removal_count; 2: and
+//                                               without client_address
 //
 // Of the queue:
 //
@@ -1284,19 +1286,21 @@ absl::Status Decode(absl::string_view bytes, rules::Lease& lease) {
 }
 
 std::string Encode(const rules::Lock& lock) {
-  return Encoder(3)
-      .Number(lock.token.value)
+  const bool is_of_earlier_store = lock.removal_count == rules::Lock::kNotKnown;
+  Encoder encoder(is_of_earlier_store ? 3 : 4);
+  encoder.Number(lock.token.value)
       .String(lock.lease_id)
       .Number(lock.lease_number)
       .String(lock.session_id)
       .Time(lock.open_time)
       .Number(lock.listing_end)
-      .String(lock.client_address)
-      .Take();
+      .String(lock.client_address);
+  if (!is_of_earlier_store) encoder.Number(lock.removal_count);
+  return encoder.Take();
 }
 
 absl::Status Decode(absl::string_view bytes, rules::Lock& lock) {
-  Decoder decoder("lock", bytes, 3);
+  Decoder decoder("lock", bytes, 4);
   // Those of earlier stores are thrown away when they are taken on.
   if (decoder.version() == 1) decoder.Fail("unknown version");
   decoder.Number(lock.token.value)
@@ -1307,6 +1311,8 @@ absl::Status Decode(absl::string_view bytes, rules::Lock& lock) {
       .Number(lock.listing_end);
   lock.client_address.clear();
   if (decoder.version() >= 3) decoder.String(lock.client_address);
+  lock.removal_count = rules::Lock::kNotKnown;
+  if (decoder.version() >= 4) decoder.Number(lock.removal_count);
   return decoder.Finish();
 }
 

@@ -18,8 +18,7 @@ namespace v1 = frontend::v1;
 
 constexpr char kUser[] = "a@example.test";
 constexpr char kPassword[] = "secret";
-constexpr char kOurs[] =
-    "Return-Path: <sender@elsewhere.test>\r\nDelivered-To: a@example.test\r\n";
+constexpr char kOurs[] = "Return-Path: <sender@elsewhere.test>\r\nDelivered-To: a@example.test\r\n";
 
 class MaildropApiTest : public ApiTest {
  protected:
@@ -112,6 +111,34 @@ TEST_P(MaildropApiTest, AMaildropIsOpenedCommittedAndReleased) {
   EXPECT_TRUE(Release(grant, "s").ok());
   EXPECT_FALSE(IsLocked());
   EXPECT_TRUE(Release(grant, "s").ok()) << "again";
+}
+
+TEST_P(MaildropApiTest, WhatACallerDeletesTheSessionHasLost) {
+  for (int i = 0; i < 4; ++i) Deliver(account_, absl::StrCat("delivery-number-", i), "hello: x\r\n");
+  RenewLease();
+  const std::string grant = Grant("s");
+  const auto opened = OpenMaildrop(grant, "s");
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  store::v1::DeleteMessagesRequest remove;
+  remove.set_account(kUser);
+  remove.add_message_ids(2);
+  const auto removed = AsOperator<store::v1::DeleteMessagesResponse>("MessageService/DeleteMessages", remove);
+  ASSERT_TRUE(removed.ok()) << removed.status();
+  EXPECT_EQ(removed->deleted_count(), 1);
+  EXPECT_TRUE(IsLocked());
+  EXPECT_EQ(ReasonOf(Fetch(grant, 2).status()), kReasonMessageNotFound);
+  EXPECT_TRUE(Fetch(grant, 1).ok());
+  const auto committed = Commit(grant, "s", opened->token(), {2, 3});
+  ASSERT_TRUE(committed.ok()) << committed.status();
+  EXPECT_EQ(committed->deleted_count(), 1) << "2 had gone";
+  EXPECT_EQ(committed->version(), "") << "the session's listing still has 2";
+  // In the other order.
+  remove.add_message_ids(3);
+  remove.add_message_ids(4);
+  const auto rest = AsOperator<store::v1::DeleteMessagesResponse>("MessageService/DeleteMessages", remove);
+  ASSERT_TRUE(rest.ok()) << rest.status();
+  EXPECT_EQ(rest->deleted_count(), 1);
+  EXPECT_THAT(rest->missing_message_ids(), testing::ElementsAre(2, 3));
 }
 
 TEST_P(MaildropApiTest, EveryCallOfALoginThatHasEndedIsRefusedAtOnce) {

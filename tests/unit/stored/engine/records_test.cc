@@ -409,15 +409,16 @@ TEST(Records, GoldenBytes) {
             "04686f7374"
             "80b6dc05"
             "05");
-  EXPECT_EQ(Hex(Encode(rules::Lock{LockToken{9}, "S", "L", 5, absl::FromUnixMicros(1), 7, "C"})),
-            "03"
+  EXPECT_EQ(Hex(Encode(rules::Lock{LockToken{9}, "S", "L", 5, absl::FromUnixMicros(1), 7, "C", 6})),
+            "04"
             "09"
             "014c"
             "05"
             "0153"
             "02"
             "07"
-            "0143");
+            "0143"
+            "06");
   EXPECT_EQ(Hex(Encode(SampleQueued())),
             "01"
             "01"
@@ -754,11 +755,14 @@ TEST(Records, ComeBackAsTheyWere) {
   EXPECT_EQ(Again(submitted).entry.submission, "i");
   EXPECT_EQ(Again(submitted).entry.not_before, absl::FromUnixMicros(9));
   EXPECT_EQ(Again(SampleQueued()).entry.submission, "");
-  const rules::Lock lock{LockToken{9}, "S", "L", 5, absl::FromUnixMicros(1), 7, "2001:db8::1"};
+  const rules::Lock lock{LockToken{9}, "S", "L", 5, absl::FromUnixMicros(1), 7, "2001:db8::1", 0};
   EXPECT_EQ(Again(lock), lock);
-  rules::Lock of_earlier_store{LockToken{1}, "", "", 1, absl::UnixEpoch(), 1, "192.0.2.1"};
+  rules::Lock of_earlier_store{LockToken{1}, "", "", 1, absl::UnixEpoch(), 1, "192.0.2.1", 3};
   ASSERT_TRUE(Decode(absl::HexStringToBytes("0209014c0501530207"), of_earlier_store).ok());
   EXPECT_EQ(of_earlier_store, (rules::Lock{LockToken{9}, "S", "L", 5, absl::FromUnixMicros(1), 7, ""}));
+  of_earlier_store.client_address = "2001:db8::1";
+  EXPECT_EQ(Again(of_earlier_store), of_earlier_store);
+  EXPECT_EQ(Encode(of_earlier_store)[0], 3) << "what it had lost when it was locked is not known";
   const rules::Deletion kept{absl::FromUnixMicros(-3), DeletionCause::kRetention, "x.test"};
   EXPECT_EQ(Again(Deletion{MessageId{kMost}, {}}).next.value, kMost);
   EXPECT_EQ(Again(Deletion{MessageId{kMost}, {}}).kept, rules::Deletion());

@@ -36,14 +36,15 @@ std::string Open(const engine::OpenRequest& request, const Mailbox* mailbox, con
     return reason.empty() ? absl::StatusCodeToString(decision.status().code()) : reason;
   }
   if (decision->again) return decision->lock.token == kLock.token ? "again" : "again with another token";
-  EXPECT_EQ(decision->lock,
-            (Lock{engine::LockToken{6}, request.session_id, "lease", 3, kNow, mailbox->next_message}));
+  EXPECT_EQ(decision->lock, (Lock{engine::LockToken{6}, request.session_id, "lease", 3, kNow,
+                                  mailbox->next_message, "", mailbox->removal_count}));
   return "OK";
 }
 
 TEST(Lock, WhoGetsIt) {
   Mailbox mailbox;
   mailbox.next_message = 12;
+  mailbox.removal_count = 4;
   struct Case {
     const char* what;
     const char* session;
@@ -93,6 +94,17 @@ TEST(Lock, KeepsWhereItsSessionCameFrom) {
   const auto decision = DecideOpen({request, &mailbox, Free(), 3, kNow, engine::LockToken{6}});
   ASSERT_TRUE(decision.ok());
   EXPECT_EQ(InfoOf(AccountId{1}, decision->lock).client_address, "192.0.2.1");
+}
+
+TEST(Lock, KnowsWhetherOthersHaveDeletedSince) {
+  Mailbox mailbox;
+  mailbox.removal_count = 4;
+  const auto decision = DecideOpen({Request("mine"), &mailbox, Free(), 3, kNow, engine::LockToken{6}});
+  ASSERT_TRUE(decision.ok());
+  EXPECT_TRUE(IsAsLocked(mailbox, decision->lock));
+  ++mailbox.removal_count;
+  EXPECT_FALSE(IsAsLocked(mailbox, decision->lock));
+  EXPECT_FALSE(IsAsLocked(Mailbox(), kLock)) << "a lock of an earlier store does not say";
 }
 
 TEST(Lock, FollowsItsSessionToAnotherLease) {
