@@ -11,7 +11,6 @@ namespace mailstead::engine {
 namespace {
 
 using absl::StatusCode;
-using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::SizeIs;
 
@@ -136,7 +135,6 @@ TEST_P(TrashConformance, ManyAtOnceComeBackToo) {
     EXPECT_THAT(Trash(mailbox), SizeIs(most.size() - 40));
     ASSERT_EQ(engine().Restore(mailbox, most)->count, static_cast<int64_t>(most.size()) - 40);
     EXPECT_EQ(Ids(mailbox), all);
-    EXPECT_EQ(Fetch(mailbox, MessageId{50}).value(), Fetch(mailbox, MessageId{50}).value());
     EXPECT_NE(Fetch(mailbox, MessageId{55})->find("content 54"), std::string::npos);
   }
   // At once, while the deletion is being put away: all or some order of the two, and nothing is lost.
@@ -221,10 +219,9 @@ TEST_P(TrashConformance, ItIsOverWhenTheWindowIs) {
             13);
 }
 
-// As many domains as are looked at in a step, and more; each with another window.
 TEST_P(TrashConformance, EachDomainHasItsOwnWindow) {
   const AccountId a = NewMailbox("a@example.test");
-  ASSERT_OK(engine().CreateDomain({"other.test", true, clock().Now(), clock().Now(), 0, 2 * kWindow}).status());
+  ASSERT_OK(engine().CreateDomain({"other.test", true, clock().Now(), clock().Now(), 0, 2 * kWindow}));
   const AccountId b = NewMailbox("b@other.test");
   SetWindow(kWindow);
   for (const AccountId mailbox : {a, b}) {
