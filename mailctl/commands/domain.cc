@@ -19,8 +19,9 @@ namespace {
 const Option kPlusAddressing = {"plus_addressing", "yes|no",
                                 "Whether user+tag@domain is delivered to user@domain.", "yes|no"};
 
-const Option kUndeleteWindow = {"undelete_window", "TIME",
-                                "For how long deleted messages may be restored, such as 12h or 7d; off is not at all."};
+const Option kUndeleteWindow = {
+    "undelete_window", "TIME",
+    "For how long deleted messages may be restored, such as 12h or 7d; off is not at all."};
 
 // Absent where it was not given; 0 for "off".
 absl::StatusOr<std::optional<absl::Duration>> UndeleteWindow(const Arguments& arguments) {
@@ -181,8 +182,10 @@ std::vector<Command> DomainCommands() {
        "Change a domain.",
        {{"DOMAIN"}},
        {kPlusAddressing, kUndeleteWindow},
-       "While the undelete window is on, what is deleted in the domain's mailboxes, by POP3 or otherwise, is kept for that\n"
-       "time, counts for no quota, and may be brought back: mailctl message list --deleted, mailctl message restore.\n"
+       "While the undelete window is on, what is deleted in the domain's mailboxes, by POP3 or otherwise, is "
+       "kept for that\n"
+       "time, counts for no quota, and may be brought back: mailctl message list --deleted, mailctl message "
+       "restore.\n"
        "What a smaller window leaves out is gone.",
        "mailctl domain set example.test --plus_addressing=no\n"
        "mailctl domain set example.test --undelete_window=7d",

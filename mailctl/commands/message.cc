@@ -90,8 +90,14 @@ absl::Status ListDeleted(v1::ListMessagesRequest request, Context& context) {
   request.set_in_trash(true);
   ASSIGN_OR_RETURN(Client * store, context.Store());
   JsonList json(context.output(), "messages");
-  Table table(
-      {{"ID", true}, {"DELETED"}, {"BY"}, {"RESTORABLE UNTIL"}, {"SIZE", true}, {"FROM"}, {"TO"}, {"SUBJECT"}});
+  Table table({{"ID", true},
+               {"DELETED"},
+               {"BY"},
+               {"RESTORABLE UNTIL"},
+               {"SIZE", true},
+               {"FROM"},
+               {"TO"},
+               {"SUBJECT"}});
   RETURN_IF_ERROR(ForEachMessage(*store, std::move(request), [&](const v1::Message& message) {
     json.Add(message);
     if (context.output().json()) return;
@@ -294,7 +300,8 @@ absl::Status Restore(const Arguments& arguments, Context& context) {
 std::vector<Command> MessageCommands() {
   std::vector<Option> list_options = MessageFilterOptions();
   list_options.push_back({"newest_first", "", "The newest one first."});
-  list_options.push_back({"deleted", "", "Those that were deleted and may be restored, in place of those there are."});
+  list_options.push_back(
+      {"deleted", "", "Those that were deleted and may be restored, in place of those there are."});
   return {
       {"message",
        "list",
@@ -329,8 +336,10 @@ std::vector<Command> MessageCommands() {
        "Bring deleted messages back.",
        {{"ADDRESS"}, {"ID", /*optional=*/false, /*repeated=*/true}},
        {},
-       "Those that the undelete window of the account's domain keeps (mailctl message list --deleted), with the ids that\n"
-       "they had. Ids that are not there are named, and the exit code is 3. Refused with exit code 5 while a POP3\n"
+       "Those that the undelete window of the account's domain keeps (mailctl message list --deleted), with "
+       "the ids that\n"
+       "they had. Ids that are not there are named, and the exit code is 3. Refused with exit code 5 while a "
+       "POP3\n"
        "session holds the mailbox, and when the mailbox is full.",
        "mailctl message restore demo@example.test 17 18",
        Restore},

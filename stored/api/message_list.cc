@@ -29,7 +29,8 @@ namespace v1 = store::v1;
 std::string ListingOf(Environment& environment, AccountId account, const v1::ListMessagesRequest& request,
                       bool newest_first) {
   return absl::StrCat("messages/", environment.core.engine.upkeep().Incarnation(), "/", account.value, "/",
-                      newest_first ? "newest" : "oldest", request.in_trash() ? "/trash/" : "/", Sha256(request.filter().SerializeAsString()));
+                      newest_first ? "newest" : "oldest", request.in_trash() ? "/trash/" : "/",
+                      Sha256(request.filter().SerializeAsString()));
 }
 
 // Gathers one page.

@@ -97,12 +97,11 @@ std::string Describe(const std::optional<MessageDeletion>& deletion) {
                       Describe(deletion->restorable_until));
 }
 std::string Describe(const MessageSummary& summary) {
-  return absl::StrCat(summary.id.value, " ", summary.unique_id, " ", summary.size_bytes, " ",
-                      summary.content_bytes, " ", Describe(summary.deliver_time), " ", summary.delivery_id,
-                      " ", summary.reverse_path, " ", Describe(summary.recipients), " ",
-                      absl::BytesToHexString(summary.sha256), " ", summary.searched.known, " ",
-                      summary.searched.subject, " ", summary.searched.has_attachment, " ",
-                      Describe(summary.deletion));
+  return absl::StrCat(
+      summary.id.value, " ", summary.unique_id, " ", summary.size_bytes, " ", summary.content_bytes, " ",
+      Describe(summary.deliver_time), " ", summary.delivery_id, " ", summary.reverse_path, " ",
+      Describe(summary.recipients), " ", absl::BytesToHexString(summary.sha256), " ", summary.searched.known,
+      " ", summary.searched.subject, " ", summary.searched.has_attachment, " ", Describe(summary.deletion));
 }
 std::string Describe(const FoundMessages& found) {
   return absl::StrCat(Describe(found.messages), " ", found.last.value, " ", found.done);

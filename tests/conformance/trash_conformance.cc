@@ -215,8 +215,9 @@ TEST_P(TrashConformance, ItIsOverWhenTheWindowIs) {
   Restart();
   SetWindow(24 * kWindow);
   EXPECT_THAT(Trash(mailbox), IsEmpty());
-  EXPECT_EQ(engine().Verify(AccountId(), [](auto, auto, const auto& error) { ADD_FAILURE() << error; }).value(),
-            13);
+  EXPECT_EQ(
+      engine().Verify(AccountId(), [](auto, auto, const auto& error) { ADD_FAILURE() << error; }).value(),
+      13);
 }
 
 TEST_P(TrashConformance, EachDomainHasItsOwnWindow) {
@@ -288,8 +289,7 @@ TEST_P(TrashConformance, AListingThatIsRememberedIsToldAnew) {
   ASSERT_OK(engine().RenewLease("lease", "front-end", absl::Hours(1)));
   auto opened = OpenAs("session-1", mailbox, "lease");
   ASSERT_OK(opened);
-  const auto committed =
-      engine().CommitMaildrop({mailbox, "session-1", opened->token, MessagesOf({2, 4})});
+  const auto committed = engine().CommitMaildrop({mailbox, "session-1", opened->token, MessagesOf({2, 4})});
   ASSERT_OK(committed);
   ASSERT_EQ(engine().Restore(mailbox, MessagesOf({4}))->count, 1);
   opened = OpenAs("session-2", mailbox, "lease", committed->version);
@@ -355,8 +355,8 @@ TEST_P(TrashConformance, ItGoesWithItsAccount) {
   EXPECT_THAT(Trash(mailbox), IsEmpty());
   EXPECT_EQ(engine().Restore(mailbox, MessagesOf({1}))->missing, MessagesOf({1}));
   EmptyTrash();
-  EXPECT_EQ(engine().Verify(AccountId(), [](auto, auto, const auto& error) { ADD_FAILURE() << error; }).value(),
-            0);
+  EXPECT_EQ(
+      engine().Verify(AccountId(), [](auto, auto, const auto& error) { ADD_FAILURE() << error; }).value(), 0);
 }
 
 TEST_P(TrashConformance, ItIsVerifiedToo) {

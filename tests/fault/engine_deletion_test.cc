@@ -345,7 +345,8 @@ TEST_F(EngineDeletion, WhatIsKeptIsWholeAtEachMoment) {
   EXPECT_EQ(engine().Status()->hidden_deletion_count, 0);
   EXPECT_EQ(Count(ann_), 0);
   Reopen();
-  EXPECT_EQ(engine().Verify(ann_, [](auto, auto, const auto& error) { ADD_FAILURE() << error; }).value(), 301);
+  EXPECT_EQ(engine().Verify(ann_, [](auto, auto, const auto& error) { ADD_FAILURE() << error; }).value(),
+            301);
   ASSERT_EQ(engine().Restore(ann_, all)->count, 301);
   EXPECT_EQ(Ids(ann_), all);
   Reopen();

@@ -112,8 +112,8 @@ class Page {
   }
 
   void Give(FeedChange change) {
-    bytes_ += sizeof(change) + (change.deleted.size() + change.restored.size()) * sizeof(MessageId) + change.address.size() +
-              change.old_address.size() + change.submission.reply_text.size();
+    bytes_ += sizeof(change) + (change.deleted.size() + change.restored.size()) * sizeof(MessageId) +
+              change.address.size() + change.old_address.size() + change.submission.reply_text.size();
     if (change.summary.has_value()) {
       bytes_ += change.summary->reverse_path.size() + 128 * change.summary->recipients.size();
     }

@@ -389,8 +389,9 @@ void Database::EndHiding(AccountId account, uint64_t generation) {
 }
 
 bool Database::AwaitNoHiding(AccountId account, absl::Duration at_most) {
-  const auto hides_none = [this, account]()
-                              ABSL_EXCLUSIVE_LOCKS_REQUIRED(hiding_mutex_) { return !hiding_.contains(account); };
+  const auto hides_none = [this, account]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(hiding_mutex_) {
+    return !hiding_.contains(account);
+  };
   absl::MutexLock lock(&hiding_mutex_);
   return hiding_mutex_.AwaitWithTimeout(absl::Condition(&hides_none), at_most);
 }

@@ -144,7 +144,8 @@ void RocksDbShared::NoteReclaim() {
 Task<absl::Status> RocksDbShared::AwaitReclaimed(AccountId account) {
   if (!database().Hides(account)) co_return absl::OkStatus();
   if (!co_await background().Enter()) co_return Readers::TooMany();
-  absl::Status outcome = absl::UnavailableError("what was deleted just now is still being put into the trash");
+  absl::Status outcome =
+      absl::UnavailableError("what was deleted just now is still being put into the trash");
   for (int i = 0; i < kReclaimWaits && !outcome.ok() && !long_work_stopped(); ++i) {
     if (database().AwaitNoHiding(account, kReclaimWait)) outcome = absl::OkStatus();
   }

@@ -938,9 +938,7 @@ void AddKept(Encoder& encoder, const rules::Deletion& kept) {
 
 void TakeKept(Decoder& decoder, rules::Deletion& kept) {
   int64_t cause;
-  decoder.Time(kept.time)
-      .Number(cause, static_cast<int64_t>(DeletionCause::kRetention))
-      .String(kept.domain);
+  decoder.Time(kept.time).Number(cause, static_cast<int64_t>(DeletionCause::kRetention)).String(kept.domain);
   kept.cause = static_cast<DeletionCause>(cause);
 }
 

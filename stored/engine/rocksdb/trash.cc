@@ -109,7 +109,8 @@ class RestoreChange final : public Change {
 
 class FreeChange final : public Change {
  public:
-  FreeChange(RocksDbShared& shared, std::vector<std::string> keys) : shared_(shared), keys_(std::move(keys)) {}
+  FreeChange(RocksDbShared& shared, std::vector<std::string> keys)
+      : shared_(shared), keys_(std::move(keys)) {}
 
   absl::Status Apply(Batch& batch) override {
     leaves_work_ = false;
@@ -193,8 +194,7 @@ absl::Status ScanTrash(
   constexpr int64_t kLast = std::numeric_limits<int64_t>::max();
   if (after.value == kLast || (before.value != 0 && before <= after)) return absl::OkStatus();
   const std::string first = TrashKey(account, MessageId{after.value + 1});
-  const std::string end =
-      before.value == 0 ? PrefixEnd(TrashPrefix(account)) : TrashKey(account, before);
+  const std::string end = before.value == 0 ? PrefixEnd(TrashPrefix(account)) : TrashKey(account, before);
   const rocksdb::Slice lower = ToSlice(first);
   const rocksdb::Slice upper = ToSlice(end);
   rocksdb::ReadOptions options = use.read_options();
@@ -217,8 +217,7 @@ absl::StatusOr<ExpiredTrash> FindExpiredTrash(const Database::Use& use, const st
   ExpiredTrash expired;
   UndeleteWindows windows(use);
   size_t domain_count = 0;
-  const std::unique_ptr<rocksdb::Iterator> it(
-      use.db().NewIterator(use.read_options(), use.family(kFamily)));
+  const std::unique_ptr<rocksdb::Iterator> it(use.db().NewIterator(use.read_options(), use.family(kFamily)));
   const std::string first = from.empty() ? std::string(1, kTrashTimeKind) : from;
   for (it->Seek(ToSlice(first)); it->Valid() && it->key()[0] == kTrashTimeKind;) {
     if (++domain_count > kDomainsInStep) {

@@ -261,7 +261,8 @@ absl::Status RocksDbUpkeep::ReclaimMailbox(AccountId account) {
       ASSIGN_OR_RETURN(const auto progress, Progress(use, Family::kMeta, mark));
       if (!progress.has_value()) return true;
       taken.next = progress->next;
-      ASSIGN_OR_RETURN(all, Take(use, account, kLast, shared_.options().max_reclaimed_at_once, /*is_kept=*/false, taken));
+      ASSIGN_OR_RETURN(
+          all, Take(use, account, kLast, shared_.options().max_reclaimed_at_once, /*is_kept=*/false, taken));
     }
     // The listings that a front-end may remember go with the last entry.
     std::vector<std::string> removals;

@@ -58,10 +58,9 @@ absl::StatusOr<std::vector<VerifyCursor>> NextEntries(const Database::Use& use, 
     std::string first = MessageKey(from.account, from.message) + '\0';
     if (account.value != 0) first = std::max(first, MailboxKey(account));
     const std::string end = account.value == 0 ? "" : PrefixEnd(MailboxKey(account));
-    RETURN_IF_ERROR(
-        Scan(use, Family::kMessage, first, end, [&](absl::string_view key, absl::string_view) {
-          return add({Place::kMailboxes, AccountOfKey(key), MessageOfKey(key)});
-        }));
+    RETURN_IF_ERROR(Scan(use, Family::kMessage, first, end, [&](absl::string_view key, absl::string_view) {
+      return add({Place::kMailboxes, AccountOfKey(key), MessageOfKey(key)});
+    }));
     if (entries.size() == kStepMessages) return entries;
     from = {Place::kTrash, AccountId(), MessageId()};
   }

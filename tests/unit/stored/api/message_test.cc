@@ -476,7 +476,8 @@ TEST_P(MessageApiTest, RestoreMessages) {
   window.mutable_update_mask()->add_paths("undelete_window");
   ASSERT_TRUE(AsOperator<v1::Domain>("DirectoryService/UpdateDomain", window).ok());
   for (int i = 0; i < 3; ++i) {
-    ASSERT_NO_FATAL_FAILURE(Deliver(account_, absl::StrCat("delivery-id-000000", i), "Subject: s\r\n\r\nx\r\n"));
+    ASSERT_NO_FATAL_FAILURE(
+        Deliver(account_, absl::StrCat("delivery-id-000000", i), "Subject: s\r\n\r\nx\r\n"));
   }
   v1::DeleteMessagesRequest remove;
   remove.set_account(absl::StrCat(account_));
@@ -494,7 +495,8 @@ TEST_P(MessageApiTest, RestoreMessages) {
   const v1::Message& first = page->messages(0);
   EXPECT_EQ(first.summary().message_id(), 2);
   EXPECT_EQ(first.deletion().cause(), v1::DELETION_CAUSE_API);
-  EXPECT_EQ(first.deletion().restorable_until_time().seconds() - first.deletion().delete_time().seconds(), 3600);
+  EXPECT_EQ(first.deletion().restorable_until_time().seconds() - first.deletion().delete_time().seconds(),
+            3600);
   // A token of the trash is none of the mailbox.
   list.set_page_token(page->next_page_token());
   page = AsOperator<v1::ListMessagesResponse>("MessageService/ListMessages", list);
@@ -506,7 +508,8 @@ TEST_P(MessageApiTest, RestoreMessages) {
   list.clear_page_token();
   list.set_in_trash(true);
   list.set_view(v1::MESSAGE_VIEW_HEADERS);
-  EXPECT_EQ(FieldOf(AsOperator<v1::ListMessagesResponse>("MessageService/ListMessages", list).status()), "view");
+  EXPECT_EQ(FieldOf(AsOperator<v1::ListMessagesResponse>("MessageService/ListMessages", list).status()),
+            "view");
 
   v1::RestoreMessagesRequest restore;
   restore.set_account(absl::StrCat(account_));

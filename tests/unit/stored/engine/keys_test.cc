@@ -37,8 +37,8 @@ TEST(Keys, AddressesSortByDomainThenLocalPart) {
 }
 
 TEST(Keys, RoutesSortAsTheirKeys) {
-  const std::vector<RouteKey> sorted = {{".a.test", ""},    {"a", "b.test"},       {"a.test", ""},
-                                        {"a.test", "b.a"},  {"a.test", "b.test"},  {"a.test.org", ""},
+  const std::vector<RouteKey> sorted = {{".a.test", ""},   {"a", "b.test"},      {"a.test", ""},
+                                        {"a.test", "b.a"}, {"a.test", "b.test"}, {"a.test.org", ""},
                                         {"default", ""}};
   for (size_t i = 1; i < sorted.size(); ++i) {
     EXPECT_LT(sorted[i - 1], sorted[i]) << sorted[i].destination;
