@@ -22,6 +22,7 @@ constexpr absl::Duration kFeedPeriod = absl::Seconds(10);
 // A stream whose key has expired has ended then.
 constexpr absl::Duration kCallersPeriod = absl::Milliseconds(500);
 constexpr absl::Duration kUsesPeriod = absl::Minutes(1);
+constexpr absl::Duration kTrashPeriod = absl::Minutes(1);
 constexpr absl::Duration kSweepPeriod = absl::Hours(1);
 
 // All that is due, in steps between which calls go on.
@@ -146,6 +147,7 @@ Housekeeping::Housekeeping(engine::Engine& engine, Core& core, Executor& executo
   });
   callers_.emplace(kCallersPeriod, [this] { WatchCallers(); });
   uses_.emplace(kUsesPeriod, [this] { KeepUses(); });
+  trash_.emplace(kTrashPeriod, [this] { EmptyTrash(); });
 }
 
 void Housekeeping::WorkOnQueue() {
@@ -165,6 +167,17 @@ void Housekeeping::TrimFeed() {
       return;
     }
     more = *trimmed;
+  }
+}
+
+void Housekeeping::EmptyTrash() {
+  for (bool more = true; more && !stopping_;) {
+    const absl::StatusOr<bool> emptied = Wait(engine_.messages().EmptyTrash());
+    if (!emptied.ok()) {
+      obs::LogWarning("trash_not_emptied", {{"error", emptied.status().ToString()}});
+      return;
+    }
+    more = *emptied;
   }
 }
 

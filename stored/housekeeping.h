@@ -71,6 +71,7 @@ class Housekeeping {
   void ForgetSubmissions();
   void WorkOnQueue();
   void TrimFeed();
+  void EmptyTrash();
   void SetFeedGauges();
   void WatchCallers();
   void KeepUses();
@@ -100,6 +101,7 @@ class Housekeeping {
   std::optional<Routine> feed_;
   std::optional<Routine> callers_;
   std::optional<Routine> uses_;
+  std::optional<Routine> trash_;
 };
 
 }  // namespace mailstead::stored

@@ -78,6 +78,8 @@ inline constexpr Method<v1::FetchMessageRequest, v1::FetchMessageResponse> kFetc
     "mailstead.store.v1.MessageService/FetchMessage"};
 inline constexpr Method<v1::DeleteMessagesRequest, v1::DeleteMessagesResponse> kDeleteMessages{
     "mailstead.store.v1.MessageService/DeleteMessages"};
+inline constexpr Method<v1::RestoreMessagesRequest, v1::RestoreMessagesResponse> kRestoreMessages{
+    "mailstead.store.v1.MessageService/RestoreMessages"};
 
 // ---- AdminService
 

@@ -7,6 +7,7 @@
 #include "mailctl/commands/commands.h"
 #include "mailctl/commands/domain_dns.h"
 #include "mailctl/commands/postmaster.h"
+#include "mailctl/commands/time_word.h"
 #include "mailctl/exit_code.h"
 #include "mailctl/field_words.h"
 #include "mailctl/output.h"
@@ -17,6 +18,29 @@ namespace {
 
 const Option kPlusAddressing = {"plus_addressing", "yes|no",
                                 "Whether user+tag@domain is delivered to user@domain.", "yes|no"};
+
+const Option kUndeleteWindow = {
+    "undelete_window", "TIME",
+    "For how long deleted messages may be restored, such as 12h or 7d; off is not at all."};
+
+// Absent where it was not given; 0 for "off".
+absl::StatusOr<std::optional<absl::Duration>> UndeleteWindow(const Arguments& arguments) {
+  if (!arguments.Has(kUndeleteWindow.name)) return std::nullopt;
+  const std::string word = arguments.Get(kUndeleteWindow.name);
+  if (word == "off") return absl::ZeroDuration();
+  return ParseDurationWord(kUndeleteWindow.name, word);
+}
+
+void ToProto(absl::Duration window, google::protobuf::Duration& proto) {
+  proto.set_seconds(absl::ToInt64Seconds(window));
+}
+
+std::string WindowText(const v1::Domain& domain) {
+  const int64_t seconds = domain.undelete_window().seconds();
+  if (seconds == 0) return "off";
+  if (seconds % (24 * 3600) == 0) return absl::StrCat(seconds / (24 * 3600), "d");
+  return absl::FormatDuration(absl::Seconds(seconds));
+}
 
 v1::PlusAddressing ToProto(bool plus_addressing) {
   return plus_addressing ? v1::PLUS_ADDRESSING_ENABLED : v1::PLUS_ADDRESSING_DISABLED;
@@ -56,8 +80,10 @@ absl::Status SetPostmaster(Client& store, const std::string& domain, const std::
 
 absl::Status Add(const Arguments& arguments, Context& context) {
   ASSIGN_OR_RETURN(const std::optional<bool> plus_addressing, arguments.GetBool("plus_addressing"));
+  ASSIGN_OR_RETURN(const std::optional<absl::Duration> window, UndeleteWindow(arguments));
   ASSIGN_OR_RETURN(Client * store, context.Store());
   v1::CreateDomainRequest request;
+  if (window.has_value()) ToProto(*window, *request.mutable_domain()->mutable_undelete_window());
   request.mutable_domain()->set_name(arguments.positional(0));
   request.mutable_domain()->set_plus_addressing(ToProto(plus_addressing.value_or(true)));
   ASSIGN_OR_RETURN(const v1::Domain domain, store->Call(store::kCreateDomain, request));
@@ -92,6 +118,7 @@ absl::Status Show(const Arguments& arguments, Context& context) {
   FieldList fields;
   fields.Add("domain", domain.name());
   fields.Add("plus addressing", YesNo(HasPlusAddressing(domain)));
+  fields.Add("undelete window", WindowText(domain));
   fields.Add("postmaster", postmaster.text);
   fields.Add("created", FormatTime(domain.create_time()));
   context.output().Raw(fields.Text());
@@ -100,13 +127,22 @@ absl::Status Show(const Arguments& arguments, Context& context) {
 
 absl::Status Set(const Arguments& arguments, Context& context) {
   ASSIGN_OR_RETURN(const std::optional<bool> plus_addressing, arguments.GetBool("plus_addressing"));
-  if (!plus_addressing.has_value()) return UsageError("nothing to change: give --plus_addressing=yes or =no");
+  ASSIGN_OR_RETURN(const std::optional<absl::Duration> window, UndeleteWindow(arguments));
+  if (!plus_addressing.has_value() && !window.has_value()) {
+    return UsageError("nothing to change: give --plus_addressing or --undelete_window");
+  }
   ASSIGN_OR_RETURN(Client * store, context.Store());
   v1::UpdateDomainRequest request;
   // With the etag of what was read: a change that somebody else makes meanwhile is not lost.
   ASSIGN_OR_RETURN(*request.mutable_domain(), Get(*store, arguments.positional(0)));
-  request.mutable_domain()->set_plus_addressing(ToProto(*plus_addressing));
-  request.mutable_update_mask()->add_paths("plus_addressing");
+  if (plus_addressing.has_value()) {
+    request.mutable_domain()->set_plus_addressing(ToProto(*plus_addressing));
+    request.mutable_update_mask()->add_paths("plus_addressing");
+  }
+  if (window.has_value()) {
+    ToProto(*window, *request.mutable_domain()->mutable_undelete_window());
+    request.mutable_update_mask()->add_paths("undelete_window");
+  }
   ASSIGN_OR_RETURN(const v1::Domain domain, store->Call(store::kUpdateDomain, request));
   context.output().Result(domain, absl::StrCat("domain ", domain.name(), " changed"));
   return absl::OkStatus();
@@ -131,7 +167,8 @@ std::vector<Command> DomainCommands() {
        {{"DOMAIN"}},
        {{"postmaster", "ADDRESS",
          "Who gets mail for its postmaster, by an alias that is made. Asked for at a terminal."},
-        kPlusAddressing},
+        kPlusAddressing,
+        kUndeleteWindow},
        "Plus addressing is on unless it is turned off. Internationalised names may be given in UTF-8.\n"
        "While nobody is named, mail for postmaster goes to the address in --postmaster of stored, or else to "
        "the\n"
@@ -144,9 +181,14 @@ std::vector<Command> DomainCommands() {
        "set",
        "Change a domain.",
        {{"DOMAIN"}},
-       {kPlusAddressing},
-       "",
-       "mailctl domain set example.test --plus_addressing=no",
+       {kPlusAddressing, kUndeleteWindow},
+       "While the undelete window is on, what is deleted in the domain's mailboxes, by POP3 or otherwise, is "
+       "kept for that\n"
+       "time, counts for no quota, and may be brought back: mailctl message list --deleted, mailctl message "
+       "restore.\n"
+       "What a smaller window leaves out is gone.",
+       "mailctl domain set example.test --plus_addressing=no\n"
+       "mailctl domain set example.test --undelete_window=7d",
        Set},
       DomainDnsCommand(),
       DomainCheckCommand(),

@@ -23,13 +23,15 @@ namespace {
 
 // The most DeleteMessages takes.
 constexpr size_t kDeleteAtOnce = 10'000;
+// The most RestoreMessages takes.
+constexpr size_t kRestoreAtOnce = 1000;
 // The most of a header that `message show` prints.
 constexpr int64_t kShownHeaderBytes = 64 * 1024;
 
 absl::Status ForEachMessage(Client& store, v1::ListMessagesRequest request,
-                            absl::FunctionRef<void(const v1::MessageSummary&)> take) {
+                            absl::FunctionRef<void(const v1::Message&)> take) {
   const auto take_page = [&](const v1::ListMessagesResponse& page) {
-    for (const v1::Message& message : page.messages()) take(message.summary());
+    for (const v1::Message& message : page.messages()) take(message);
   };
   return store.Pages(store::kListMessages, std::move(request), take_page);
 }
@@ -71,15 +73,57 @@ std::string Short(absl::string_view text) {
   return PrintableUtf8(text, kMaxShownBytes);
 }
 
+absl::string_view CauseText(v1::DeletionCause cause) {
+  switch (cause) {
+    case v1::DELETION_CAUSE_API:
+      return "API";
+    case v1::DELETION_CAUSE_POP3:
+      return "POP3";
+    case v1::DELETION_CAUSE_RETENTION:
+      return "retention";
+    default:
+      return "unknown";
+  }
+}
+
+absl::Status ListDeleted(v1::ListMessagesRequest request, Context& context) {
+  request.set_in_trash(true);
+  ASSIGN_OR_RETURN(Client * store, context.Store());
+  JsonList json(context.output(), "messages");
+  Table table({{"ID", true},
+               {"DELETED"},
+               {"BY"},
+               {"RESTORABLE UNTIL"},
+               {"SIZE", true},
+               {"FROM"},
+               {"TO"},
+               {"SUBJECT"}});
+  RETURN_IF_ERROR(ForEachMessage(*store, std::move(request), [&](const v1::Message& message) {
+    json.Add(message);
+    if (context.output().json()) return;
+    const v1::MessageSummary& summary = message.summary();
+    const v1::MessageDeletion& deletion = message.deletion();
+    table.Row({absl::StrCat(summary.message_id()), FormatTime(deletion.delete_time()),
+               std::string(CauseText(deletion.cause())), FormatTime(deletion.restorable_until_time()),
+               FormatBytes(summary.size_bytes()), Short(Author(summary)), Recipients(summary),
+               Short(summary.subject())});
+  }));
+  json.Finish();
+  if (!context.output().json()) context.output().Raw(table.empty() ? "no messages\n" : table.Text());
+  return absl::OkStatus();
+}
+
 absl::Status List(const Arguments& arguments, Context& context) {
   v1::ListMessagesRequest request;
   request.set_account(arguments.positional(0));
   ASSIGN_OR_RETURN(*request.mutable_filter(), MessageFilterOf(arguments, context.clock().Now()));
   if (arguments.Has("newest_first")) request.set_order(v1::MESSAGE_ORDER_NEWEST_FIRST);
+  if (arguments.Has("deleted")) return ListDeleted(std::move(request), context);
   ASSIGN_OR_RETURN(Client * store, context.Store());
   JsonList json(context.output(), "messages");
   Table table({{"ID", true}, {"DELIVERED"}, {"SIZE", true}, {"FROM"}, {"TO"}, {"ATTACHMENT"}, {"SUBJECT"}});
-  RETURN_IF_ERROR(ForEachMessage(*store, std::move(request), [&](const v1::MessageSummary& message) {
+  RETURN_IF_ERROR(ForEachMessage(*store, std::move(request), [&](const v1::Message& listed) {
+    const v1::MessageSummary& message = listed.summary();
     json.Add(message);
     if (context.output().json()) return;
     table.Row({absl::StrCat(message.message_id()), FormatTime(message.deliver_time()),
@@ -180,6 +224,16 @@ std::string FirstOf(const google::protobuf::RepeatedField<int64_t>& ids) {
   return text;
 }
 
+// Those behind the address.
+absl::StatusOr<std::vector<int64_t>> NamedIds(const Arguments& arguments) {
+  std::vector<int64_t> ids;
+  for (size_t i = 1; i < arguments.positionals().size(); ++i) {
+    ASSIGN_OR_RETURN(const uint64_t id, ParseId("message", arguments.positionals()[i]));
+    ids.push_back(static_cast<int64_t>(id));
+  }
+  return ids;
+}
+
 // By their ids, in as many calls as it takes.
 absl::StatusOr<v1::DeleteMessagesResponse> DeleteByIds(Client& store, const std::string& account,
                                                        const std::vector<int64_t>& ids) {
@@ -213,11 +267,7 @@ std::string Removed(const v1::DeleteMessagesResponse& total) {
 }
 
 absl::Status RemoveNamed(const Arguments& arguments, Context& context) {
-  std::vector<int64_t> ids;
-  for (size_t i = 1; i < arguments.positionals().size(); ++i) {
-    ASSIGN_OR_RETURN(const uint64_t id, ParseId("message", arguments.positionals()[i]));
-    ids.push_back(static_cast<int64_t>(id));
-  }
+  ASSIGN_OR_RETURN(const std::vector<int64_t> ids, NamedIds(arguments));
   ASSIGN_OR_RETURN(Client * store, context.Store());
   ASSIGN_OR_RETURN(const v1::DeleteMessagesResponse total, DeleteByIds(*store, arguments.positional(0), ids));
   context.output().Result(total, Removed(total));
@@ -271,11 +321,33 @@ absl::Status Remove(const Arguments& arguments, Context& context) {
   return has_ids ? RemoveNamed(arguments, context) : RemoveFound(arguments, context);
 }
 
+absl::Status Restore(const Arguments& arguments, Context& context) {
+  ASSIGN_OR_RETURN(const std::vector<int64_t> ids, NamedIds(arguments));
+  ASSIGN_OR_RETURN(Client * store, context.Store());
+  v1::RestoreMessagesResponse total;
+  for (size_t first = 0; first < ids.size(); first += kRestoreAtOnce) {
+    v1::RestoreMessagesRequest request;
+    request.set_account(arguments.positional(0));
+    for (size_t i = first; i < std::min(ids.size(), first + kRestoreAtOnce); ++i)
+      request.add_message_ids(ids[i]);
+    ASSIGN_OR_RETURN(const v1::RestoreMessagesResponse response,
+                     store->Call(store::kRestoreMessages, request));
+    total.set_restored_count(total.restored_count() + response.restored_count());
+    total.mutable_missing_message_ids()->MergeFrom(response.missing_message_ids());
+  }
+  context.output().Result(total, absl::StrCat(Plural(total.restored_count(), "message"), " restored"));
+  if (total.missing_message_ids().empty()) return absl::OkStatus();
+  return absl::NotFoundError(absl::StrCat("no message ", FirstOf(total.missing_message_ids()),
+                                          " that may be restored in ", arguments.positional(0)));
+}
+
 }  // namespace
 
 std::vector<Command> MessageCommands() {
   std::vector<Option> list_options = MessageFilterOptions();
   list_options.push_back({"newest_first", "", "The newest one first."});
+  list_options.push_back(
+      {"deleted", "", "Those that were deleted and may be restored, in place of those there are."});
   std::vector<Option> remove_options = MessageFilterOptions();
   remove_options.push_back({"all", "", "Delete every message of the account."});
   remove_options.push_back({"dry_run", "", "Delete nothing: say which messages would go."});
@@ -310,6 +382,18 @@ std::vector<Command> MessageCommands() {
        "holds the mailbox loses them, too.",
        "mailctl message remove demo@example.test --until=2160h --from=@lists.example.org --dry_run",
        Remove},
+      {"message",
+       "restore",
+       "Bring deleted messages back.",
+       {{"ADDRESS"}, {"ID", /*optional=*/false, /*repeated=*/true}},
+       {},
+       "Those that the undelete window of the account's domain keeps (mailctl message list --deleted), with "
+       "the ids that\n"
+       "they had. Ids that are not there are named, and the exit code is 3. Refused with exit code 5 while a "
+       "POP3\n"
+       "session holds the mailbox, and when the mailbox is full.",
+       "mailctl message restore demo@example.test 17 18",
+       Restore},
   };
 }
 

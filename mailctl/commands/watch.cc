@@ -14,7 +14,7 @@
 namespace mailstead::ctl {
 namespace {
 
-// What a person reads of one deletion.
+// What a person reads of one deletion, or restoration.
 constexpr int kMaxShownIds = 20;
 
 std::string CauseText(v1::WatchDeleted::Cause cause) {
@@ -32,13 +32,16 @@ std::string CauseText(v1::WatchDeleted::Cause cause) {
   }
 }
 
+std::string IdsText(const google::protobuf::RepeatedField<int64_t>& ids) {
+  const int shown = std::min(ids.size(), kMaxShownIds);
+  std::string text = absl::StrJoin(ids.begin(), ids.begin() + shown, ",");
+  if (shown < ids.size()) absl::StrAppend(&text, " and ", ids.size() - shown, " more");
+  return text;
+}
+
 std::string DeletedText(const v1::WatchDeleted& deleted) {
   if (deleted.all()) return absl::StrCat("all messages deleted ", CauseText(deleted.cause()));
-  const auto& ids = deleted.message_ids();
-  const int shown = std::min(ids.size(), kMaxShownIds);
-  std::string text = absl::StrCat("deleted ", absl::StrJoin(ids.begin(), ids.begin() + shown, ","));
-  if (shown < ids.size()) absl::StrAppend(&text, " and ", ids.size() - shown, " more");
-  return absl::StrCat(text, " ", CauseText(deleted.cause()));
+  return absl::StrCat("deleted ", IdsText(deleted.message_ids()), " ", CauseText(deleted.cause()));
 }
 
 std::string ChangedText(const v1::WatchAccountChanged& changed) {
@@ -82,6 +85,8 @@ std::string Text(const v1::WatchEvent& event) {
       return DeliveredText(event.delivered());
     case v1::WatchEvent::kDeleted:
       return DeletedText(event.deleted());
+    case v1::WatchEvent::kRestored:
+      return absl::StrCat("restored ", IdsText(event.restored().message_ids()));
     case v1::WatchEvent::kAccountChanged:
       return ChangedText(event.account_changed());
     case v1::WatchEvent::kSubmission:

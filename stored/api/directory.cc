@@ -110,11 +110,8 @@ Task<absl::Status> CreateDomain(Environment& environment, rpc::Call& call,
                                 const v1::CreateDomainRequest& request, v1::Domain& response) {
   call.SetTarget(absl::StrCat("domain ", request.domain().name()));
   if (!SeesAll(call)) CO_RETURN_IF_ERROR(CheckDomain(call, "domain.name", request.domain().name()));
-  Violations wrong;
-  const bool plus_addressing = wrong.Take(FromProto(request.domain().plus_addressing(), true));
-  co_return Give(co_await environment.core.directory.CreateDomain(request.domain().name(), plus_addressing,
-                                                                  std::move(wrong)),
-                 response);
+  NewDomain domain = FromProto(request);
+  co_return Give(co_await environment.core.directory.CreateDomain(std::move(domain)), response);
 }
 
 Task<absl::Status> GetDomain(Environment& environment, rpc::Call& call, const v1::GetDomainRequest& request,
@@ -137,16 +134,8 @@ Task<absl::Status> UpdateDomain(Environment& environment, rpc::Call& call,
                                 const v1::UpdateDomainRequest& request, v1::Domain& response) {
   call.SetTarget(absl::StrCat("domain ", request.domain().name()));
   CO_RETURN_IF_ERROR(CheckDomain(call, "domain.name", request.domain().name()));
-  Violations wrong;
-  wrong.Add(CheckMask(request.update_mask(), {"plus_addressing"}));
-  if (request.domain().plus_addressing() == v1::PLUS_ADDRESSING_UNSPECIFIED) {
-    wrong.Add("domain.plus_addressing", "must be set");
-  }
-  const bool plus_addressing = wrong.Take(FromProto(request.domain().plus_addressing(), true));
-  const int64_t version = wrong.Take(ReadEtag(request.domain().etag()));
-  co_return Give(co_await environment.core.directory.UpdateDomain(request.domain().name(), version,
-                                                                  plus_addressing, std::move(wrong)),
-                 response);
+  DomainUpdate update = FromProto(request);
+  co_return Give(co_await environment.core.directory.UpdateDomain(std::move(update)), response);
 }
 
 Task<absl::Status> DeleteDomain(Environment& environment, rpc::Call& call,

@@ -48,13 +48,15 @@ Task<absl::StatusOr<std::vector<engine::MessageSummary>>> Looking::Step(size_t l
 }
 
 Task<absl::StatusOr<bool>> Looking::IsWanted(engine::MessageSummary& message) {
+  // Of what is in the trash no bytes are read.
+  if (search_.in_trash) co_return !asks_for_fields_;
   const absl::StatusOr<int64_t> read = co_await ReadSearchedFields(environment_, account_, message);
   if (absl::IsNotFound(read.status())) co_return false;
   CO_RETURN_IF_ERROR(read.status());
   read_bytes_ += *read;
   // One whose header cannot be read is not what was asked for.
   const bool is_known = message.searched.known || !asks_for_fields_;
-  co_return is_known&& rules::Matches(search_.filter, message.searched);
+  co_return is_known && rules::Matches(search_.filter, message.searched);
 }
 
 void Looking::GoBehind(MessageId message) {

@@ -29,5 +29,8 @@ Task<absl::Status> FetchMessage(Environment& environment, rpc::Call& call,
 Task<absl::Status> DeleteMessages(Environment& environment, rpc::Call& call,
                                   const store::v1::DeleteMessagesRequest& request,
                                   store::v1::DeleteMessagesResponse& response);
+Task<absl::Status> RestoreMessages(Environment& environment, rpc::Call& call,
+                                   const store::v1::RestoreMessagesRequest& request,
+                                   store::v1::RestoreMessagesResponse& response);
 
 }  // namespace mailstead::stored

@@ -152,4 +152,22 @@ Task<absl::Status> DeleteMessages(Environment& environment, rpc::Call& call, con
   co_return absl::OkStatus();
 }
 
+Task<absl::Status> RestoreMessages(Environment& environment, rpc::Call& call,
+                                   const v1::RestoreMessagesRequest& request,
+                                   v1::RestoreMessagesResponse& response) {
+  const size_t count = request.message_ids_size();
+  call.SetTarget(absl::StrCat(count, " messages of account ", request.account()));
+  if (count == 0 || count > engine::kMaxRestoredAtOnce)
+    co_return FieldError("message_ids", "must be 1 to 1000");
+  CO_ASSIGN_OR_RETURN(std::vector<MessageId> messages, MessageIds("message_ids", request.message_ids()));
+  CO_ASSIGN_OR_RETURN(const engine::Account account,
+                      co_await FindAccount(environment, call, request.account()));
+  call.SetTarget(absl::StrCat(count, " messages of account ", account.id.value, " ", account.address));
+  CO_ASSIGN_OR_RETURN(const engine::RestoredMessages restored,
+                      co_await environment.core.engine.messages().Restore(account.id, std::move(messages)));
+  response.set_restored_count(restored.count);
+  for (const MessageId message : restored.missing) response.add_missing_message_ids(message.value);
+  co_return absl::OkStatus();
+}
+
 }  // namespace mailstead::stored

@@ -30,7 +30,8 @@ namespace v1 = store::v1;
 std::string ListingOf(Environment& environment, AccountId account, const v1::ListMessagesRequest& request,
                       bool newest_first) {
   return absl::StrCat("messages/", environment.core.engine.upkeep().Incarnation(), "/", account.value, "/",
-                      newest_first ? "newest" : "oldest", "/", Sha256(request.filter().SerializeAsString()));
+                      newest_first ? "newest" : "oldest", request.in_trash() ? "/trash/" : "/",
+                      Sha256(request.filter().SerializeAsString()));
 }
 
 // Gathers one page.
@@ -172,7 +173,11 @@ Task<absl::Status> ListMessages(Environment& environment, rpc::Call& call,
   if (!v1::MessageOrder_IsValid(request.order())) {
     co_return FieldError("order", "must be OLDEST_FIRST or NEWEST_FIRST");
   }
+  if (request.in_trash() && view.view != v1::MESSAGE_VIEW_SUMMARY) {
+    co_return FieldError("view", "must be SUMMARY with in_trash");
+  }
   engine::MessageSearch search;
+  search.in_trash = request.in_trash();
   CO_ASSIGN_OR_RETURN(search.filter, FromProto(request.filter()));
   search.after = MessageId{request.filter().after_message_id()};
   search.newest_first = request.order() == v1::MESSAGE_ORDER_NEWEST_FIRST;

@@ -132,6 +132,7 @@ Task<absl::StatusOr<v1::Message>> ReadListedView(Environment& environment, Accou
                                                  engine::MessageSummary summary, MessageViewOptions options) {
   v1::Message told;
   ToProto(summary, *told.mutable_summary());
+  if (summary.deletion.has_value()) ToProto(*summary.deletion, *told.mutable_deletion());
   if (options.view == v1::MESSAGE_VIEW_SUMMARY) co_return told;
   if (options.view == v1::MESSAGE_VIEW_RAW) {
     const size_t size = static_cast<size_t>(summary.size_bytes) + told.ByteSizeLong();

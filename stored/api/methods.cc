@@ -133,6 +133,7 @@ void AddMethods(Environment& environment, rpc::MethodTable& table) {
   store("MessageService/ListMessages", kMailRead, kPlain, kListingCost, ListMessages);
   store("MessageService/FetchMessage", kMailRead, kPlain, kMessageCost, FetchMessage);
   store("MessageService/DeleteMessages", kMailDelete, kAudited, kSmallCost, DeleteMessages);
+  store("MessageService/RestoreMessages", kMailDelete, kAudited, kSmallCost, RestoreMessages);
   whole("AdminService/GetStatus", kAdminRead, kPlain, kSmallCost, GetStatus);
   store("AdminService/VerifyMessages", kAdminRead, kPlain, kSmallCost, VerifyMessages);
   store("AdminService/ListSessions", kAdminRead, kPlain, kListingCost, ListSessions);

@@ -32,6 +32,7 @@ constexpr Kinds kKinds[] = {
     {v1::WATCH_KIND_DELETED, KindBit(ChangeKind::kDeleted) | KindBit(ChangeKind::kEmptied)},
     {v1::WATCH_KIND_ACCOUNT, kAccountKinds},
     {v1::WATCH_KIND_SUBMISSION, KindBit(ChangeKind::kSubmission)},
+    {v1::WATCH_KIND_RESTORED, KindBit(ChangeKind::kRestored)},
 };
 
 absl::StatusOr<uint32_t> KindsOf(const v1::WatchFilter& filter) {

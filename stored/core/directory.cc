@@ -16,6 +16,7 @@
 #include "stored/core/offload.h"
 #include "stored/core/paging.h"
 #include "stored/rules/directory.h"
+#include "stored/rules/trash.h"
 
 namespace mailstead::stored {
 namespace {
@@ -64,6 +65,10 @@ std::vector<std::string> CheckTargets(const std::vector<std::string>& targets, V
 void CheckQuota(int64_t bytes, int64_t messages, absl::string_view field, Violations& wrong) {
   if (bytes < 0) wrong.Add(absl::StrCat(field, ".bytes"), "must not be negative");
   if (messages < 0) wrong.Add(absl::StrCat(field, ".messages"), "must not be negative");
+}
+
+void CheckUndeleteWindow(absl::Duration window, Violations& wrong) {
+  if (window > rules::kMaxUndeleteWindow) wrong.Add("domain.undelete_window", "must be at most 365 days");
 }
 
 absl::Status NoDomain(absl::string_view name) {
@@ -145,12 +150,13 @@ Task<absl::StatusOr<std::string>> Directory::FindFilter(std::string domain, cons
   co_return key;
 }
 
-Task<absl::StatusOr<engine::Domain>> Directory::CreateDomain(std::string name, bool plus_addressing,
-                                                             Violations wrong) {
+Task<absl::StatusOr<engine::Domain>> Directory::CreateDomain(NewDomain wanted) {
   engine::Domain domain;
-  domain.name = wrong.Take(CheckDomainName("domain.name", name));
-  CO_RETURN_IF_ERROR(wrong.Result());
-  domain.plus_addressing = plus_addressing;
+  domain.name = wanted.wrong.Take(CheckDomainName("domain.name", wanted.name));
+  CheckUndeleteWindow(wanted.undelete_window, wanted.wrong);
+  CO_RETURN_IF_ERROR(wanted.wrong.Result());
+  domain.plus_addressing = wanted.plus_addressing;
+  domain.undelete_window = wanted.undelete_window;
   domain.create_time = domain.update_time = clock_.Now();
   std::vector<engine::DirectoryEntry> entries;
   entries.emplace_back(std::move(domain));
@@ -189,13 +195,14 @@ Task<absl::StatusOr<Page<engine::Domain>>> Directory::ListDomains(PageRequest pa
   co_return co_await ListPage<engine::Domain>("domains", std::move(page), list, key);
 }
 
-Task<absl::StatusOr<engine::Domain>> Directory::UpdateDomain(std::string name, int64_t expected_version,
-                                                             bool plus_addressing, Violations wrong) {
+Task<absl::StatusOr<engine::Domain>> Directory::UpdateDomain(DomainUpdate update) {
   engine::DomainChange change;
-  change.name = wrong.Take(CheckDomainName("domain.name", name));
-  CO_RETURN_IF_ERROR(wrong.Result());
-  change.expected_version = expected_version;
-  change.plus_addressing = plus_addressing;
+  change.name = update.wrong.Take(CheckDomainName("domain.name", update.name));
+  if (update.undelete_window.has_value()) CheckUndeleteWindow(*update.undelete_window, update.wrong);
+  CO_RETURN_IF_ERROR(update.wrong.Result());
+  change.expected_version = update.expected_version;
+  change.plus_addressing = update.plus_addressing;
+  change.undelete_window = update.undelete_window;
   change.time = clock_.Now();
   co_return Only<engine::Domain>(co_await engine_.Update(std::move(change)), kReasonDomainNotFound);
 }

@@ -35,13 +35,32 @@ struct Page {
   std::string next_page_token;
 };
 
+struct NewDomain {
+  std::string name;
+  bool plus_addressing = true;
+  absl::Duration undelete_window;
+  // What whoever read the request has found wrong with it already: told together with the rest.
+  Violations wrong;
+};
+
+// A change of the domain `name`; an absent member stays as it is.
+struct DomainUpdate {
+  std::string name;
+  // 0: of any version.
+  int64_t expected_version = 0;
+  std::optional<bool> plus_addressing;
+  std::optional<absl::Duration> undelete_window;
+  // As of NewDomain.
+  Violations wrong;
+};
+
 struct NewAccount {
   std::string address;
   bool disabled = false;
   int64_t quota_bytes = 0;
   int64_t quota_messages = 0;
   Password password;
-  // What whoever read the request has found wrong with it already: told together with the rest.
+  // As of NewDomain.
   Violations wrong;
 };
 
@@ -54,7 +73,7 @@ struct AccountUpdate {
   std::optional<bool> disabled;
   std::optional<int64_t> quota_bytes;
   std::optional<int64_t> quota_messages;
-  // As of NewAccount.
+  // As of NewDomain.
   Violations wrong;
 };
 
@@ -71,14 +90,12 @@ class Directory {
         changes_(changes) {}
 
   // All fields that are wrong are told at once, here and below: with `wrong`, what whoever read the request has found already.
-  Task<absl::StatusOr<engine::Domain>> CreateDomain(std::string name, bool plus_addressing,
-                                                    Violations wrong = {});
+  Task<absl::StatusOr<engine::Domain>> CreateDomain(NewDomain domain);
   Task<absl::StatusOr<engine::Domain>> GetDomain(std::string name);
   // Lists give what is in `sight`, which outlives the Task; a domain as the filter that is not in it is not found.
   Task<absl::StatusOr<Page<engine::Domain>>> ListDomains(PageRequest page,
                                                          const rules::Sight& sight = rules::WholeSight());
-  Task<absl::StatusOr<engine::Domain>> UpdateDomain(std::string name, int64_t expected_version,
-                                                    bool plus_addressing, Violations wrong = {});
+  Task<absl::StatusOr<engine::Domain>> UpdateDomain(DomainUpdate update);
   Task<absl::Status> DeleteDomain(std::string name, int64_t expected_version);
 
   Task<absl::StatusOr<engine::Account>> CreateAccount(NewAccount account);

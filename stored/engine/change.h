@@ -33,13 +33,13 @@ enum class ChangeKind : uint8_t {
   kAccountEnabled = 8,
   kAccountRemoved = 9,
   kSubmission = 10,
+  // From the trash.
+  kRestored = 11,
 };
 
 // Of a set of kinds.
 constexpr uint32_t KindBit(ChangeKind kind) { return uint32_t{1} << static_cast<unsigned>(kind); }
 inline constexpr uint32_t kAllChangeKinds = ~uint32_t{0};
-
-enum class DeletionCause : uint8_t { kApi = 1, kPop3 = 2, kRetention = 3 };
 
 // News of a recipient of a submission (proto: SubmissionEvent).
 struct SubmissionNews {
@@ -86,6 +86,8 @@ struct FeedChange {
   // Of kDeleted: ascending, at most kMaxToldDeletions.
   std::vector<MessageId> deleted;
   DeletionCause cause = DeletionCause::kApi;
+  // Of kRestored: ascending, at most kMaxRestoredAtOnce.
+  std::vector<MessageId> restored;
   // Of changes of accounts: the address then, and of kAccountRenamed the one before.
   std::string address;
   std::string old_address;

@@ -104,6 +104,8 @@ class MessageReader {
   virtual Task<absl::StatusOr<std::string>> Read(int64_t offset, size_t max_bytes) = 0;
 };
 
+// What Commit and Delete delete is in the trash from that commit on, where its domain has an undelete window
+// (rules/trash.h): Search finds it there, and Restore brings it back. It counts for no quota, and no other verb sees it.
 class MessageEngine {
  public:
   virtual ~MessageEngine() = default;
@@ -133,6 +135,14 @@ class MessageEngine {
   // Those that exist, also of a maildrop that is locked: its session has lost them. NotFound (account).
   virtual Task<absl::StatusOr<DeletedMessages>> Delete(AccountId account,
                                                        std::vector<MessageId> messages) = 0;
+  // Brings messages back from the trash, at most kMaxRestoredAtOnce, all that are there or none: each with its id, in its
+  // place in the mailbox. What is in the mailbox already is passed over, so a repeat changes nothing. NotFound (account).
+  // ResourceExhausted with kReasonOverQuota when the mailbox has reached its quota before the last of them is in it. Aborted
+  // with kReasonMaildropInUse: what came back in the middle of a listing that a session numbers would change its numbers.
+  virtual Task<absl::StatusOr<RestoredMessages>> Restore(AccountId account,
+                                                         std::vector<MessageId> messages) = 0;
+  // Frees, in one bounded step, messages in the trash that may not be restored any more. Whether there may be more.
+  virtual Task<absl::StatusOr<bool>> EmptyTrash() = 0;
   // The receipt of a delivery; without one the id is void from now on, for as long as receipts are kept: FailedPrecondition
   // with kReasonDeliveryVoided for an Append that comes later, or is under way and not yet committed.
   virtual Task<absl::StatusOr<Settlement>> Settle(std::string delivery_scope, std::string delivery_id) = 0;

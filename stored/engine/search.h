@@ -38,6 +38,8 @@ struct MessageSearch {
   MessageId after;
   MessageId before;
   bool newest_first = false;
+  // In the trash, in place of the mailbox.
+  bool in_trash = false;
   MessageFilter filter;
   // At most so many are found, and so many looked at; both at least 1.
   size_t limit = 1;

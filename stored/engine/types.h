@@ -28,6 +28,8 @@ struct Domain {
   absl::Time create_time;
   absl::Time update_time;
   int64_t version = 0;
+  // For how long messages that are deleted in its mailboxes may be restored; 0: not at all.
+  absl::Duration undelete_window;
 };
 
 // What a login is checked against.
@@ -89,6 +91,7 @@ struct DomainChange {
   int64_t expected_version = 0;
   std::optional<bool> plus_addressing;
   absl::Time time;
+  std::optional<absl::Duration> undelete_window;
 };
 struct AccountChange {
   AccountId id;
@@ -226,6 +229,17 @@ struct Settlement {
   std::optional<Receipt> receipt;
 };
 
+enum class DeletionCause : uint8_t { kApi = 1, kPop3 = 2, kRetention = 3 };
+
+// Of a message in the trash: it was deleted, and may be restored.
+struct MessageDeletion {
+  absl::Time time;
+  DeletionCause cause = DeletionCause::kApi;
+  // By the window that its domain has now.
+  absl::Time restorable_until;
+  bool operator==(const MessageDeletion&) const = default;
+};
+
 struct MessageSummary {
   MessageId id;
   std::string unique_id;      // 1 to 70 of 0x21..0x7E; random, kept for ever
@@ -237,6 +251,8 @@ struct MessageSummary {
   std::vector<EnvelopeRecipient> recipients;  // those that led to this mailbox
   std::string sha256;                         // of the content, 32 bytes
   SearchedFields searched;
+  // Set of one in the trash only.
+  std::optional<MessageDeletion> deletion;
 };
 
 struct MaildropEntry {
@@ -296,6 +312,15 @@ struct CommittedMaildrop {
 struct DeletedMessages {
   int64_t count = 0;
   // Those that were not there: ascending, each once.
+  std::vector<MessageId> missing;
+};
+
+// What came of a restoration of messages.
+inline constexpr size_t kMaxRestoredAtOnce = 1000;
+struct RestoredMessages {
+  // Brought back by this.
+  int64_t count = 0;
+  // Those that were neither in the trash nor in the mailbox: ascending, each once.
   std::vector<MessageId> missing;
 };
 
@@ -564,8 +589,13 @@ struct EngineStatus {
 
 // Where Verify goes on; as the last step said.
 struct VerifyCursor {
+  // Mailboxes come first, then the trash, then the queue.
+  enum class Place : uint8_t { kMailboxes, kTrash, kQueue };
+  Place place = Place::kMailboxes;
+  // 0 in the queue, where `message` is the number there.
   AccountId account;
   MessageId message;
+  auto operator<=>(const VerifyCursor&) const = default;
 };
 struct VerifyStep {
   struct Damage {

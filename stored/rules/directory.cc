@@ -57,7 +57,10 @@ absl::Status CheckVersion(int64_t expected, int64_t version) {
                     kReasonEtagMismatch);
 }
 
-engine::Domain Created(engine::Domain domain) { return CreatedRecord(std::move(domain)); }
+engine::Domain Created(engine::Domain domain) {
+  domain.undelete_window = Kept(domain.undelete_window);
+  return CreatedRecord(std::move(domain));
+}
 
 engine::Account Created(engine::Account account) {
   account.usage = {};
@@ -69,6 +72,7 @@ engine::Alias Created(engine::Alias alias) { return CreatedRecord(std::move(alia
 
 engine::Domain Changed(engine::Domain domain, const engine::DomainChange& change) {
   if (change.plus_addressing.has_value()) domain.plus_addressing = *change.plus_addressing;
+  if (change.undelete_window.has_value()) domain.undelete_window = Kept(*change.undelete_window);
   MarkChanged(domain, change);
   return domain;
 }

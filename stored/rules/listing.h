@@ -2,7 +2,9 @@
 //
 // Ids grow and messages never change, so a listing is known by the id that follows its last entry and by the number of
 // commits that have deleted from the mailbox. A listing leads to a later one by the entries behind that id and by what the
-// commits between the two have deleted; an engine remembers the latter for the last kMaxRemovals commits.
+// commits between the two have deleted; an engine remembers the latter for the last kMaxRemovals commits. A commit that brings
+// messages back from the trash, into the middle, is counted among them, and nothing is remembered of it: so no listing before
+// it leads to one behind it.
 #pragma once
 
 #include <cstddef>

@@ -29,7 +29,7 @@ struct Mailbox {
   std::string last_open_session;
   // Of the last Commit: its repeat is answered OK. 0 when there was none.
   engine::LockToken last_committed_token;
-  // Commits that deleted messages.
+  // Commits that deleted messages, or brought them back from the trash.
   int64_t removal_count = 0;
   bool operator==(const Mailbox&) const = default;
 };

@@ -56,7 +56,8 @@ std::string Describe(const std::string& text) { return text; }
 std::string Describe(MessageId id) { return absl::StrCat(id.value); }
 std::string Describe(const Domain& domain) {
   return absl::StrCat("domain ", domain.name, " ", domain.plus_addressing, " ", Describe(domain.create_time),
-                      " ", Describe(domain.update_time), " ", domain.version);
+                      " ", Describe(domain.update_time), " ", domain.version, " ",
+                      absl::FormatDuration(domain.undelete_window));
 }
 std::string Describe(const Account& account) {
   return absl::StrCat("account ", account.id.value, " ", account.address, " ", account.disabled, " ",
@@ -90,12 +91,17 @@ std::string Describe(const EnvelopeRecipient& recipient) {
   return absl::StrCat(recipient.address, "/", notify.given, notify.success, notify.failure, notify.delay, "/",
                       recipient.original_recipient);
 }
+std::string Describe(const std::optional<MessageDeletion>& deletion) {
+  if (!deletion.has_value()) return "-";
+  return absl::StrCat(Describe(deletion->time), "/", static_cast<int>(deletion->cause), "/",
+                      Describe(deletion->restorable_until));
+}
 std::string Describe(const MessageSummary& summary) {
-  return absl::StrCat(summary.id.value, " ", summary.unique_id, " ", summary.size_bytes, " ",
-                      summary.content_bytes, " ", Describe(summary.deliver_time), " ", summary.delivery_id,
-                      " ", summary.reverse_path, " ", Describe(summary.recipients), " ",
-                      absl::BytesToHexString(summary.sha256), " ", summary.searched.known, " ",
-                      summary.searched.subject, " ", summary.searched.has_attachment);
+  return absl::StrCat(
+      summary.id.value, " ", summary.unique_id, " ", summary.size_bytes, " ", summary.content_bytes, " ",
+      Describe(summary.deliver_time), " ", summary.delivery_id, " ", summary.reverse_path, " ",
+      Describe(summary.recipients), " ", absl::BytesToHexString(summary.sha256), " ", summary.searched.known,
+      " ", summary.searched.subject, " ", summary.searched.has_attachment, " ", Describe(summary.deletion));
 }
 std::string Describe(const FoundMessages& found) {
   return absl::StrCat(Describe(found.messages), " ", found.last.value, " ", found.done);
@@ -107,6 +113,7 @@ std::string Describe(const FeedChange& change) {
                    static_cast<int>(change.cause), " ", change.address, " ", change.old_address, " ",
                    change.current_address);
   for (const MessageId message : change.deleted) absl::StrAppend(&text, " ", message.value);
+  for (const MessageId message : change.restored) absl::StrAppend(&text, " ", message.value);
   if (change.summary.has_value())
     absl::StrAppend(&text, " ", change.summary->delivery_id, " ", change.summary->size_bytes);
   return text;
@@ -131,6 +138,9 @@ std::string Describe(const LockInfo& lock) {
 }
 std::string Describe(const DeletedMessages& deleted) {
   return absl::StrCat(deleted.count, " ", Describe(deleted.missing));
+}
+std::string Describe(const RestoredMessages& restored) {
+  return absl::StrCat(restored.count, " ", Describe(restored.missing));
 }
 std::string Describe(const QueueReply& reply) {
   return absl::StrCat(reply.code, "/", reply.status, "/", reply.text, "/", reply.host, "/",
@@ -246,6 +256,7 @@ class Comparison {
       case 17:
         return DeleteMessages();
       case 18:
+        return Below(2) == 0 ? Restore() : Lease();
       case 19:
         return Lease();
       case 20:
@@ -389,7 +400,13 @@ class Comparison {
     }
     return same;
   }
-  bool CreateDomain() { return Create(Domain{DomainName(), Below(2) == 0, clock_.Now()}); }
+  // Some so short that it is over while others go on.
+  absl::Duration UndeleteWindow() { return absl::Seconds(OneOf<int64_t>({0, 20, 3600})); }
+  bool CreateDomain() {
+    Domain domain{DomainName(), Below(2) == 0, clock_.Now()};
+    domain.undelete_window = UndeleteWindow();
+    return Create(domain);
+  }
   bool CreateAccount() {
     Account account;
     account.address = Address();
@@ -408,7 +425,9 @@ class Comparison {
     const int64_t expected = Expected();
     switch (Below(3)) {
       case 0: {
-        DomainChange change{DomainName(), expected, Below(2) == 0, clock_.Now()};
+        DomainChange change{DomainName(), expected, std::nullopt, clock_.Now()};
+        if (Below(2) == 0) change.plus_addressing = Below(2) == 0;
+        if (Below(2) == 0) change.undelete_window = UndeleteWindow();
         return Same("UpdateDomain " + change.name,
                     [&](SyncEngine engine) { return engine.UpdateDomain(change); });
       }
@@ -695,6 +714,7 @@ class Comparison {
     search.after = MessageId{Below(2) == 0 ? Below(20) : 0};
     search.before = MessageId{Below(2) == 0 ? Below(40) : 0};
     search.newest_first = Below(2) == 0;
+    search.in_trash = Below(3) == 0;
     search.limit = static_cast<size_t>(1 + Below(10));
     search.look_limit = static_cast<size_t>(Below(2) == 0 ? search.limit : 1 + Below(50));
     if (Below(3) == 0) search.filter.min_size_bytes = Below(1000);
@@ -733,6 +753,33 @@ class Comparison {
     const std::vector<MessageId> messages = SomeMessages(account);
     return Same(absl::StrCat("Delete messages of ", account.value),
                 [&](SyncEngine engine) { return engine.DeleteAndTell(account, messages); });
+  }
+
+  bool Restore() {
+    const AccountId account = AnAccount();
+    std::vector<MessageId> messages;
+    MessageSearch search;
+    search.in_trash = true;
+    search.limit = search.look_limit = 100;
+    const auto found = SyncEngine(*memory_).Search(account, search);
+    if (found.ok()) {
+      for (const MessageSummary& message : found->messages) {
+        if (Below(2) == 0) messages.push_back(message.id);
+      }
+    }
+    if (Below(3) == 0) messages.push_back(MessageId{Below(100)});
+    return Same(absl::StrCat("Restore messages of ", account.value),
+                [&](SyncEngine engine) { return engine.Restore(account, messages); });
+  }
+
+  // What is deleted is put away before, so that both free the same.
+  bool EmptyTrash() {
+    return Same("Sweep", [&](SyncEngine engine) { return engine.Sweep(absl::Hours(1)); }) &&
+           Same("EmptyTrash", [&](SyncEngine engine) {
+             absl::StatusOr<bool> more = true;
+             while (more.ok() && *more) more = engine.EmptyTrash();
+             return more.status();
+           });
   }
 
   std::string LeaseId() { return absl::StrCat("lease-", Below(3)); }
@@ -915,6 +962,7 @@ class Comparison {
     if (change.kind == ChangeKind::kDelivered) messages.insert(change.message);
     if (change.kind == ChangeKind::kEmptied) messages.clear();
     for (const MessageId message : change.deleted) messages.erase(message);
+    messages.insert(change.restored.begin(), change.restored.end());
   }
 
   bool ReadSome() {
@@ -954,12 +1002,15 @@ class Comparison {
   }
 
   bool Upkeep() {
+    if (Below(4) == 0) return EmptyTrash();
     if (Below(4) == 0) {
       const absl::Duration age = absl::Seconds(Below(600));
       return Same("Sweep", [&](SyncEngine engine) { return engine.Sweep(age); });
     }
     if (Below(4) == 0) {
       const AccountId account = AnAccount();
+      // What is hidden, and not yet in the trash, is passed over.
+      if (!Same("Sweep", [&](SyncEngine engine) { return engine.Sweep(absl::Hours(1)); })) return false;
       return Same("Verify", [&](SyncEngine engine) {
         return engine.Verify(account, [](auto, auto, const auto& error) { ADD_FAILURE() << error; });
       });

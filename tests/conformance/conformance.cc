@@ -177,6 +177,8 @@ std::string ChangeConformance::Text(const FeedChange& change) {
     case ChangeKind::kDeleted:
       return absl::StrCat("deleted ", absl::StrJoin(change.deleted, ",", number), " by ",
                           static_cast<int>(change.cause));
+    case ChangeKind::kRestored:
+      return absl::StrCat("restored ", absl::StrJoin(change.restored, ",", number));
     case ChangeKind::kEmptied:
       return "emptied";
     case ChangeKind::kAccountCreated:

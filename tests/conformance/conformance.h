@@ -169,6 +169,35 @@ class RouteConformance : public EngineConformance {
   }
 };
 
+class TrashConformance : public EngineConformance {
+ protected:
+  // Of example.test.
+  void SetWindow(absl::Duration window) {
+    DomainChange change;
+    change.name = "example.test";
+    change.undelete_window = window;
+    change.time = clock().Now();
+    ASSERT_OK(engine().UpdateDomain(change).status());
+  }
+  // All of a mailbox that is in the trash.
+  std::vector<MessageSummary> Trash(AccountId account) {
+    MessageSearch search;
+    search.in_trash = true;
+    search.limit = search.look_limit = 1'000'000;
+    const auto found = engine().Search(account, search);
+    EXPECT_OK(found.status());
+    return found.ok() ? found->messages : std::vector<MessageSummary>();
+  }
+  // Until nothing is left to do.
+  void EmptyTrash() {
+    for (bool more = true; more;) {
+      const auto emptied = engine().EmptyTrash();
+      EXPECT_OK(emptied.status());
+      more = emptied.ok() && *emptied;
+    }
+  }
+};
+
 class TlsReportConformance : public EngineConformance {
  protected:
   absl::Status Count(std::vector<TlsReport> counts) {
@@ -390,6 +419,7 @@ class SubmissionConformance : public QueueConformance {
   INSTANTIATE_TEST_SUITE_P(name, KeyConformance, testing::Values(kind), EngineKindName);        \
   INSTANTIATE_TEST_SUITE_P(name, AuditConformance, testing::Values(kind), EngineKindName);      \
   INSTANTIATE_TEST_SUITE_P(name, SendingConformance, testing::Values(kind), EngineKindName);    \
+  INSTANTIATE_TEST_SUITE_P(name, TrashConformance, testing::Values(kind), EngineKindName);      \
   INSTANTIATE_TEST_SUITE_P(name, ChangeConformance, testing::Values(kind), EngineKindName);     \
   INSTANTIATE_TEST_SUITE_P(name, UpkeepConformance, testing::Values(kind), EngineKindName)
 

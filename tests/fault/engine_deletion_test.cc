@@ -204,6 +204,21 @@ TEST_F(EngineDeletion, NoWriteGrowsWithTheMailbox) {
     note("a QUIT that deletes every other one");
     EXPECT_EQ(engine().DeleteMessages(mailboxes[2], Ids(mailboxes[2])).value(), messages + 1);
     note("Delete (messages)");
+    DomainChange window;
+    window.name = "example.test";
+    window.undelete_window = absl::Hours(1);
+    EXPECT_TRUE(engine().UpdateDomain(window).ok());
+    recorder_.TakeMost();
+    std::vector<MessageId> rest = Ids(mailboxes[1]);
+    const std::vector<MessageId> few(rest.begin(), rest.begin() + 2);
+    EXPECT_TRUE(Quit(mailboxes[1], rest).ok());
+    note("a QUIT into the trash");
+    EXPECT_EQ(engine().Restore(mailboxes[1], few)->count, 2);
+    note("Restore");
+    window.undelete_window = absl::ZeroDuration();
+    EXPECT_TRUE(engine().UpdateDomain(window).ok());
+    for (bool more = true; more;) more = engine().EmptyTrash().value_or(false);
+    note("EmptyTrash");
     AccountChange rename;
     rename.id = mailboxes[3];
     rename.address = absl::StrCat("renamed", messages, "@example.test");
@@ -303,6 +318,70 @@ TEST_F(EngineDeletion, ALargeDeletionIsThereAtOnceForAll) {
   check();
   Reopen();
   check();
+}
+
+// Into the trash, which takes them in the same steps; whatever a crash comes in between.
+TEST_F(EngineDeletion, WhatIsKeptIsWholeAtEachMoment) {
+  DomainChange window;
+  window.name = "example.test";
+  window.undelete_window = absl::Hours(1);
+  ASSERT_TRUE(engine().UpdateDomain(window).ok());
+  Fill({ann_, bob_}, 300);
+  ASSERT_TRUE(AppendStaged(engine(), "a-large-message-1", {ann_}, RandomText(10 * kChunkBytes, 1)).ok());
+  const std::vector<MessageId> all = Ids(ann_);
+  const auto trash = [&] {
+    MessageSearch search;
+    search.in_trash = true;
+    search.limit = search.look_limit = 1'000'000;
+    const auto found = engine().Search(ann_, search);
+    EXPECT_TRUE(found.ok()) << found.status();
+    return found.ok() ? found->messages.size() : 0;
+  };
+  recorder_.TakeMost();
+  ASSERT_TRUE(Quit(ann_, all).ok());
+  EXPECT_GT(engine().Status()->hidden_deletion_count, 0) << "it is being put away";
+  Reopen();
+  EXPECT_EQ(trash(), 301u);
+  EXPECT_EQ(engine().Status()->hidden_deletion_count, 0);
+  EXPECT_EQ(Count(ann_), 0);
+  Reopen();
+  EXPECT_EQ(engine().Verify(ann_, [](auto, auto, const auto& error) { ADD_FAILURE() << error; }).value(),
+            301);
+  ASSERT_EQ(engine().Restore(ann_, all)->count, 301);
+  EXPECT_EQ(Ids(ann_), all);
+  Reopen();
+  EXPECT_EQ(Ids(ann_), all);
+  // A small deletion beside a large one, and what is freed of both.
+  ASSERT_EQ(engine().DeleteMessages(ann_, {all[0]}).value(), 1);
+  ASSERT_TRUE(Quit(ann_, all).ok());
+  Reopen();
+  EXPECT_EQ(trash(), 301u);
+  window.undelete_window = absl::ZeroDuration();
+  ASSERT_TRUE(engine().UpdateDomain(window).ok());
+  EXPECT_EQ(trash(), 0u);
+  recorder_.TakeMost();
+  for (bool more = true; more;) {
+    const auto emptied = engine().EmptyTrash();
+    ASSERT_TRUE(emptied.ok()) << emptied.status();
+    more = *emptied;
+  }
+  AwaitReclaim();
+  EXPECT_LE(recorder_.TakeMost().records, 60u);
+  EXPECT_THAT(Ids(bob_), SizeIs(300));
+  Reopen();
+  // With the account.
+  window.undelete_window = absl::Hours(1);
+  ASSERT_TRUE(engine().UpdateDomain(window).ok());
+  ASSERT_TRUE(Quit(bob_, Ids(bob_)).ok());
+  ASSERT_TRUE(engine().Delete(AccountKey{bob_}).ok());
+  Reopen();
+  AwaitReclaim();
+  EXPECT_TRUE(Restore(bob_).ok());
+  store_.Close();
+  EXPECT_EQ(CheckRecords(store_.options(), store_.env()), "");
+  EXPECT_EQ(CountKeys(store_.options(), store_.env(), Family::kTrash), 0);
+  EXPECT_EQ(CountKeys(store_.options(), store_.env(), Family::kBody), 0);
+  store_.Open();
 }
 
 // Each of these while the one before is being taken away.

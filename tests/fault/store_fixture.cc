@@ -177,6 +177,31 @@ std::map<std::string, Record> All(const Database::Use& use, Family family, std::
   return all;
 }
 
+// What is in the trash. Each has its one place by its time, and nothing else has.
+std::map<std::string, TrashedRecord> AllTrashed(const Database::Use& use, std::string& problems) {
+  std::map<std::string, TrashedRecord> all;
+  std::set<std::string> places;
+  const absl::Status read = Scan(use, Family::kTrash, "", "",
+                                 [&](absl::string_view key, absl::string_view value) -> absl::StatusOr<bool> {
+                                   if (key[0] == kTrashTimeKind) {
+                                     places.emplace(key);
+                                     return true;
+                                   }
+                                   RETURN_IF_ERROR(Decode(value, all[std::string(key)]));
+                                   return true;
+                                 });
+  if (!read.ok()) absl::StrAppend(&problems, "trash: ", read.ToString(), "\n");
+  for (const auto& [key, trashed] : all) {
+    const rules::Deletion& deletion = trashed.deletion;
+    if (places.erase(TrashTimeKey(deletion.domain, deletion.time, AccountOfTrashKey(key),
+                                  MessageOfTrashKey(key))) == 0) {
+      absl::StrAppend(&problems, "a message in the trash has no place by its time\n");
+    }
+  }
+  if (!places.empty()) absl::StrAppend(&problems, "trash: places of no message\n");
+  return all;
+}
+
 struct Totals {
   int64_t count = 0;
   int64_t bytes = 0;
@@ -299,6 +324,11 @@ std::string CheckRecords(const RocksDbOptions& options, rocksdb::Env& env) {
       each->bytes += message.entry.size_bytes();
     }
   }
+  for (const auto& [key, trashed] : AllTrashed(use, problems)) {
+    MessageRecord message;
+    if (!Decode(trashed.message, message).ok()) absl::StrAppend(&problems, "trash: no message\n");
+    ++entries_of_body[message.body];
+  }
   for (const auto& [key, mailbox] : All<rules::Mailbox>(use, Family::kMailbox, problems)) {
     const AccountId id = AccountOfKey(key);
     if (found[id] != Totals{mailbox.message_count, mailbox.message_bytes}) {
@@ -313,6 +343,20 @@ std::string CheckRecords(const RocksDbOptions& options, rocksdb::Env& env) {
   CheckQueue(use, options.queue_policy, entries_of_body, problems);
   CheckBodies(use, entries_of_body, leavings, problems);
   return problems;
+}
+
+int64_t CountKeys(const RocksDbOptions& options, rocksdb::Env& env, Family family) {
+  Health health(env, options.path, 0, Clock::System());
+  auto database = Database::Open(options, env, health);
+  if (!database.ok()) return -1;
+  const Database::Use use(**database);
+  int64_t count = 0;
+  const absl::Status read =
+      Scan(use, family, "", "", [&](absl::string_view, absl::string_view) -> absl::StatusOr<bool> {
+        ++count;
+        return true;
+      });
+  return read.ok() ? count : -1;
 }
 
 }  // namespace mailstead::engine

@@ -79,5 +79,7 @@ absl::StatusOr<std::string> Fetch(SyncEngine engine, AccountId mailbox, MessageI
 // Opens the closed store and compares all families with one another: counters with entries, body_ref with
 // entries, chunks with body_ref, nothing left over but what is still to be taken away. Empty when all is well, else a line for each difference.
 std::string CheckRecords(const RocksDbOptions& options, rocksdb::Env& env);
+// Opens the closed store and counts the keys of a family. -1: it cannot be read.
+int64_t CountKeys(const RocksDbOptions& options, rocksdb::Env& env, Family family);
 
 }  // namespace mailstead::engine

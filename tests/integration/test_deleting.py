@@ -1,14 +1,14 @@
 """Messages are deleted by a client of the API, with a POP3 session at the same mailbox."""
 
-import tempfile
 import unittest
 
 import grpc
 
 from mailstead import pop3
-from mailstead.feed import Feed, make_stubs
+from mailstead.feed import Feed
 from mailstead.process import wait_until
 from mailstead.stack import SharedStackCase, StackCase
+from mailstead.store_client import message
 
 GONE = "SYS/PERM"
 
@@ -25,13 +25,10 @@ class DeletingTest(SharedStackCase):
         stack.add_smtpd()
         stack.first = stack.add_pop3d()
         stack.other = stack.add_pop3d()
-        folder = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(folder.cleanup)
-        cls.stubs = make_stubs(folder.name)
 
     def setUp(self):
         super().setUp()
-        self.feed = Feed(self.stubs, self.stack.stored.address, self.stack.token("operator"))
+        self.feed = Feed(self.stack.stored.address, self.stack.token("operator"))
         self.addCleanup(self.feed.close)
 
     def fill(self, name, count):
@@ -64,7 +61,7 @@ class DeletingTest(SharedStackCase):
 
     def deletions(self, user):
         """[(ids, cause)] as the feed tells them."""
-        causes = self.feed.watch.WatchDeleted.Cause
+        causes = message("mailstead.store.v1.WatchDeleted").Cause
         told = []
         for event in self.feed.events(accounts=[user], start="WATCH_START_OLDEST", heartbeat_interval={"seconds": 1}):
             if event.HasField("deleted"):
@@ -164,15 +161,12 @@ class KilledTest(StackCase):
         [user] = stack.add_accounts("user")
         for number in range(1, 31):
             stack.ctl.run("deliver", "-", f"--to={user}", input=mail(number))
-        stubs = stack.folder / "stubs"
-        stubs.mkdir()
-        feed = Feed(make_stubs(stubs), stack.stored.address, stack.token("operator"))
+        feed = Feed(stack.stored.address, stack.token("operator"))
         self.addCleanup(feed.close)
-        request = feed.message.DeleteMessagesRequest(account=user)
-        request.filter.subject_contains = "number 1"
 
         def delete(timeout=30):
-            return feed.call("MessageService/DeleteMessages", request, feed.message.DeleteMessagesResponse, timeout)
+            return feed.call("MessageService/DeleteMessages", account=user, filter={"subject_contains": "number 1"},
+                             timeout=timeout)
         stack.stored.kill()
         with self.assertRaises(grpc.RpcError) as caught:
             delete(timeout=2)
@@ -181,7 +175,7 @@ class KilledTest(StackCase):
 
         def connected():
             try:
-                return feed.list(user)[0]
+                return feed.ids(user)[0]
             except grpc.RpcError:
                 return None
         wait_until(connected, 20, "the client is connected again")

@@ -310,6 +310,10 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
     Result<engine::DeletedMessages> Delete(AccountId account, std::vector<MessageId> messages) override {
       return faults_.Run("Messages.Delete", behind_.Delete(account, std::move(messages)));
     }
+    Result<engine::RestoredMessages> Restore(AccountId account, std::vector<MessageId> messages) override {
+      return faults_.Run("Messages.Restore", behind_.Restore(account, std::move(messages)));
+    }
+    Result<bool> EmptyTrash() override { return faults_.Run("Messages.EmptyTrash", behind_.EmptyTrash()); }
 
    private:
     EngineFaults& faults_;

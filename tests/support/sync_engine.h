@@ -105,6 +105,10 @@ class SyncEngine {
     ASSIGN_OR_RETURN(const DeletedMessages deleted, DeleteAndTell(account, std::move(messages)));
     return deleted.count;
   }
+  absl::StatusOr<RestoredMessages> Restore(AccountId account, std::vector<MessageId> messages) {
+    return BlockOn(engine_.messages().Restore(account, std::move(messages)));
+  }
+  absl::StatusOr<bool> EmptyTrash() { return BlockOn(engine_.messages().EmptyTrash()); }
   absl::StatusOr<MailboxUsage> GetUsage(AccountId account) {
     ASSIGN_OR_RETURN(const Account found, FindAccount(account));
     return found.usage;

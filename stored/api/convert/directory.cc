@@ -82,6 +82,20 @@ void SetState(const Entry& entry, Proto& proto) {
   proto.set_etag(MakeEtag(entry.version));
 }
 
+absl::StatusOr<bool> FromProto(v1::PlusAddressing plus_addressing, bool if_unspecified) {
+  switch (plus_addressing) {
+    case v1::PLUS_ADDRESSING_UNSPECIFIED:
+      return if_unspecified;
+    case v1::PLUS_ADDRESSING_ENABLED:
+      return true;
+    case v1::PLUS_ADDRESSING_DISABLED:
+      return false;
+    default:
+      return FieldError("domain.plus_addressing",
+                        "must be PLUS_ADDRESSING_ENABLED or PLUS_ADDRESSING_DISABLED");
+  }
+}
+
 // Whether the account is disabled.
 absl::StatusOr<bool> FromProto(absl::string_view field, v1::AccountState state) {
   if (state == v1::ACCOUNT_STATE_ACTIVE) return false;
@@ -95,6 +109,9 @@ void ToProto(const engine::Domain& domain, v1::Domain& proto) {
   proto.set_name(domain.name);
   proto.set_plus_addressing(domain.plus_addressing ? v1::PLUS_ADDRESSING_ENABLED
                                                    : v1::PLUS_ADDRESSING_DISABLED);
+  if (domain.undelete_window > absl::ZeroDuration()) {
+    ToProto(domain.undelete_window, *proto.mutable_undelete_window());
+  }
   SetState(domain, proto);
 }
 
@@ -141,18 +158,32 @@ void ToProto(const Resolution& resolution, frontend::v1::ResolveRecipientRespons
   }
 }
 
-absl::StatusOr<bool> FromProto(v1::PlusAddressing plus_addressing, bool if_unspecified) {
-  switch (plus_addressing) {
-    case v1::PLUS_ADDRESSING_UNSPECIFIED:
-      return if_unspecified;
-    case v1::PLUS_ADDRESSING_ENABLED:
-      return true;
-    case v1::PLUS_ADDRESSING_DISABLED:
-      return false;
-    default:
-      return FieldError("domain.plus_addressing",
-                        "must be PLUS_ADDRESSING_ENABLED or PLUS_ADDRESSING_DISABLED");
+NewDomain FromProto(const v1::CreateDomainRequest& request) {
+  NewDomain domain;
+  domain.name = request.domain().name();
+  domain.plus_addressing = domain.wrong.Take(FromProto(request.domain().plus_addressing(), true));
+  domain.undelete_window =
+      domain.wrong.Take(FromProto("domain.undelete_window", request.domain().undelete_window()));
+  return domain;
+}
+
+DomainUpdate FromProto(const v1::UpdateDomainRequest& request) {
+  const google::protobuf::FieldMask& mask = request.update_mask();
+  DomainUpdate update;
+  update.wrong.Add(CheckMask(mask, {"plus_addressing", "undelete_window"}));
+  update.name = request.domain().name();
+  update.expected_version = update.wrong.Take(ReadEtag(request.domain().etag()));
+  if (HasPath(mask, "plus_addressing")) {
+    if (request.domain().plus_addressing() == v1::PLUS_ADDRESSING_UNSPECIFIED) {
+      update.wrong.Add("domain.plus_addressing", "must be set");
+    }
+    update.plus_addressing = update.wrong.Take(FromProto(request.domain().plus_addressing(), true));
   }
+  if (HasPath(mask, "undelete_window")) {
+    update.undelete_window =
+        update.wrong.Take(FromProto("domain.undelete_window", request.domain().undelete_window()));
+  }
+  return update;
 }
 
 Password FromProto(const v1::Password& password) {

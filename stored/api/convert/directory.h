@@ -18,8 +18,8 @@ void ToProto(const Resolution& resolution, const ResolutionPath& path,
              store::v1::ResolveAddressResponse& proto);
 void ToProto(const Resolution& resolution, frontend::v1::ResolveRecipientResponse& proto);
 
-// FieldError "domain.plus_addressing" for what the enum does not have; `if_unspecified` where it is not set.
-absl::StatusOr<bool> FromProto(store::v1::PlusAddressing plus_addressing, bool if_unspecified);
+NewDomain FromProto(const store::v1::CreateDomainRequest& request);
+DomainUpdate FromProto(const store::v1::UpdateDomainRequest& request);
 Password FromProto(const store::v1::Password& password);
 // FieldError.
 absl::StatusOr<NewAccount> FromProto(const store::v1::CreateAccountRequest& request);

@@ -6,6 +6,22 @@
 namespace mailstead::stored {
 namespace v1 = store::v1;
 
+namespace {
+
+v1::DeletionCause CauseOf(engine::DeletionCause cause) {
+  switch (cause) {
+    case engine::DeletionCause::kApi:
+      return v1::DELETION_CAUSE_API;
+    case engine::DeletionCause::kPop3:
+      return v1::DELETION_CAUSE_POP3;
+    case engine::DeletionCause::kRetention:
+      return v1::DELETION_CAUSE_RETENTION;
+  }
+  return v1::DELETION_CAUSE_UNSPECIFIED;
+}
+
+}  // namespace
+
 void ToProto(const engine::MessageSummary& message, v1::MessageSummary& proto) {
   proto.set_message_id(message.id.value);
   proto.set_unique_id(message.unique_id);
@@ -28,6 +44,12 @@ void ToProto(const engine::MessageSummary& message, v1::MessageSummary& proto) {
   if (searched.date.has_value() && IsTimestamp(*searched.date))
     ToProto(*searched.date, *proto.mutable_date());
   proto.mutable_has_attachment()->set_value(searched.has_attachment);
+}
+
+void ToProto(const engine::MessageDeletion& deletion, v1::MessageDeletion& proto) {
+  ToProto(deletion.time, *proto.mutable_delete_time());
+  proto.set_cause(CauseOf(deletion.cause));
+  ToProto(deletion.restorable_until, *proto.mutable_restorable_until_time());
 }
 
 v1::DeliverOutcome OutcomeOf(const engine::Receipt& receipt) {

@@ -91,6 +91,11 @@ void ToProto(engine::FeedChange change, v1::WatchEvent& event) {
       for (const MessageId message : change.deleted) deleted.add_message_ids(message.value);
       return;
     }
+    case ChangeKind::kRestored:
+      for (const MessageId message : change.restored) {
+        event.mutable_restored()->add_message_ids(message.value);
+      }
+      return;
     case ChangeKind::kEmptied:
       event.mutable_deleted()->set_cause(v1::WatchDeleted::CAUSE_ACCOUNT_REMOVED);
       event.mutable_deleted()->set_all(true);

@@ -32,6 +32,7 @@
 #include "stored/rules/new_message.h"
 #include "stored/rules/queue.h"
 #include "stored/rules/receipt.h"
+#include "stored/rules/trash.h"
 
 namespace mailstead::engine {
 
@@ -45,14 +46,21 @@ struct KeptMessage {
   std::shared_ptr<const KeptBody> body;
 };
 
+// A message in the trash.
+struct KeptDeleted {
+  KeptMessage message;
+  rules::Deletion deletion;
+};
+
 // An account with its mailbox.
 struct KeptAccount {
   Account account;
   rules::Mailbox mailbox;
   std::optional<rules::Lock> lock;
   std::map<MessageId, KeptMessage> messages;
-  // What each of the last deleting commits removed, the newest at the back.
-  std::deque<std::vector<MessageId>> removals;
+  std::map<MessageId, KeptDeleted> trash;
+  // What each of the deleting commits removed, the newest at the back; absent of one that brought messages back.
+  std::deque<std::optional<std::vector<MessageId>>> removals;
 };
 
 // A message in the queue. Its body is that of the mailboxes' copies.
@@ -248,6 +256,8 @@ class MemoryMessages final : public MessageEngine {
   Task<absl::StatusOr<FoundMessages>> Search(AccountId account, MessageSearch search) override;
   Task<absl::StatusOr<std::unique_ptr<MessageReader>>> Open(AccountId account, MessageId message) override;
   Task<absl::StatusOr<DeletedMessages>> Delete(AccountId account, std::vector<MessageId> messages) override;
+  Task<absl::StatusOr<RestoredMessages>> Restore(AccountId account, std::vector<MessageId> messages) override;
+  Task<absl::StatusOr<bool>> EmptyTrash() override;
 
  private:
   MemoryShared& shared_;

@@ -21,13 +21,13 @@ std::vector<MaildropEntry> Page(const KeptAccount& account, MessageId after, int
   return page;
 }
 
-// Absent: a commit deleted more than is remembered.
+// Absent: a commit deleted more than is remembered, or brought messages back.
 std::optional<std::vector<MessageId>> RemovedSince(const KeptAccount& account, int64_t removal_count) {
   std::vector<MessageId> all;
   for (int64_t i = removal_count; i < account.mailbox.removal_count; ++i) {
-    const std::vector<MessageId>& removed = account.removals[static_cast<size_t>(i)];
-    if (removed.size() > rules::kMaxRemovedMessages) return std::nullopt;
-    all.insert(all.end(), removed.begin(), removed.end());
+    const std::optional<std::vector<MessageId>>& removed = account.removals[static_cast<size_t>(i)];
+    if (!removed.has_value() || removed->size() > rules::kMaxRemovedMessages) return std::nullopt;
+    all.insert(all.end(), removed->begin(), removed->end());
   }
   return all;
 }

@@ -7,8 +7,10 @@
 #include "common/base/random.h"
 #include "common/base/status.h"
 #include "stored/engine/memory/engine_impl.h"
+#include "stored/rules/directory.h"
 #include "stored/rules/search.h"
 #include "stored/rules/submission.h"
+#include "stored/rules/times.h"
 
 namespace mailstead::engine {
 namespace {
@@ -82,15 +84,51 @@ void StoreNotices(MemoryShared& shared, const std::vector<NewNotice>& notices, R
   }
 }
 
-FoundMessages SearchIn(const std::map<MessageId, KeptMessage>& messages, const MessageSearch& search) {
+absl::Duration UndeleteWindow(const State& state, const std::string& domain)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(state.mutex) {
+  const auto it = state.domains.find(domain);
+  return it == state.domains.end() ? absl::ZeroDuration() : it->second.undelete_window;
+}
+
+bool IsRestorable(MemoryShared& shared, const rules::Deletion& deletion) {
+  State& state = shared.state();
+  state.mutex.AssertHeld();
+  return rules::IsRestorable(deletion, UndeleteWindow(state, deletion.domain), shared.Now());
+}
+
+MessageSummary SummaryOf(MemoryShared&, MessageId id, const KeptMessage& message) {
+  return rules::SummaryOf(id, message.entry);
+}
+MessageSummary SummaryOf(MemoryShared& shared, MessageId id, const KeptDeleted& deleted) {
+  State& state = shared.state();
+  state.mutex.AssertHeld();
+  MessageSummary summary = rules::SummaryOf(id, deleted.message.entry);
+  summary.deletion = rules::Told(deleted.deletion, UndeleteWindow(state, deleted.deletion.domain));
+  return summary;
+}
+
+bool IsThere(MemoryShared&, const KeptMessage&) { return true; }
+bool IsThere(MemoryShared& shared, const KeptDeleted& deleted) {
+  return IsRestorable(shared, deleted.deletion);
+}
+
+const rules::Entry& EntryOf(const KeptMessage& message) { return message.entry; }
+const rules::Entry& EntryOf(const KeptDeleted& deleted) { return deleted.message.entry; }
+
+// In a mailbox, or in its trash.
+template <typename Kept>
+FoundMessages SearchIn(MemoryShared& shared, const std::map<MessageId, Kept>& messages,
+                       const MessageSearch& search) {
   FoundMessages found;
   size_t looked = 0;
   // False: the step ends here.
-  const auto look = [&](MessageId id, const rules::Entry& entry) {
+  const auto look = [&](MessageId id, const Kept& kept) {
     if (looked == search.look_limit || found.messages.size() == search.limit) return false;
     ++looked;
     found.last = id;
-    if (rules::Matches(search.filter, entry)) found.messages.push_back(rules::SummaryOf(id, entry));
+    if (IsThere(shared, kept) && rules::Matches(search.filter, EntryOf(kept))) {
+      found.messages.push_back(SummaryOf(shared, id, kept));
+    }
     return true;
   };
   const auto first = messages.upper_bound(search.after);
@@ -102,11 +140,11 @@ FoundMessages SearchIn(const std::map<MessageId, KeptMessage>& messages, const M
   if (search.newest_first) {
     for (auto it = end; it != first;) {
       --it;
-      if (!look(it->first, it->second.entry)) return found;
+      if (!look(it->first, it->second)) return found;
     }
   } else {
     for (auto it = first; it != end; ++it) {
-      if (!look(it->first, it->second.entry)) return found;
+      if (!look(it->first, it->second)) return found;
     }
   }
   found.done = true;
@@ -190,11 +228,17 @@ std::unique_ptr<MessageReader> NewMemoryReader(MemoryShared& shared, const KeptM
 
 int64_t RemoveMessages(MemoryShared& shared, KeptAccount& account, const std::vector<MessageId>& messages,
                        DeletionCause cause) {
+  State& state = shared.state();
+  state.mutex.AssertHeld();
+  const rules::Deletion deletion{rules::Kept(shared.Now()), cause,
+                                 rules::Split(account.account.address).domain};
+  const bool keeps = rules::KeepsDeleted(UndeleteWindow(state, deletion.domain));
   std::vector<MessageId> removed;
   for (const MessageId id : std::set<MessageId>(messages.begin(), messages.end())) {
     const auto it = account.messages.find(id);
     if (it == account.messages.end()) continue;
     rules::Remove(account.mailbox, it->second.entry.size_bytes());
+    if (keeps) account.trash[id] = {std::move(it->second), deletion};
     account.messages.erase(it);
     removed.push_back(id);
   }
@@ -289,7 +333,10 @@ Task<absl::StatusOr<FoundMessages>> MemoryMessages::Search(AccountId account, Me
   {
     State& state = shared_.state();
     absl::MutexLock lock(&state.mutex);
-    if (const KeptAccount* kept = state.Find(account)) found = SearchIn(kept->messages, search);
+    if (const KeptAccount* kept = state.Find(account)) {
+      found = search.in_trash ? SearchIn(shared_, kept->trash, search)
+                              : SearchIn(shared_, kept->messages, search);
+    }
   }
   co_await shared_.End();
   co_return found;
@@ -328,6 +375,67 @@ Task<absl::StatusOr<DeletedMessages>> MemoryMessages::Delete(AccountId account,
   }
   co_await shared_.End();
   co_return deleted;
+}
+
+namespace {
+
+absl::StatusOr<RestoredMessages> DoRestore(MemoryShared& shared, AccountId account,
+                                           const std::vector<MessageId>& messages) {
+  State& state = shared.state();
+  absl::MutexLock lock(&state.mutex);
+  KeptAccount* const kept = state.Find(account);
+  if (kept == nullptr) return rules::NoAccount(absl::StrCat(account.value));
+  if (rules::IsHeld(shared.StateOf(*kept))) return rules::InUse();
+  RestoredMessages restored;
+  rules::Mailbox mailbox = kept->mailbox;
+  FeedChange change;
+  for (const MessageId id : std::set<MessageId>(messages.begin(), messages.end())) {
+    if (kept->messages.contains(id)) continue;
+    const auto it = kept->trash.find(id);
+    if (it == kept->trash.end() || !IsRestorable(shared, it->second.deletion)) {
+      restored.missing.push_back(id);
+      continue;
+    }
+    if (rules::IsFull(mailbox)) return rules::NoRoomToRestore();
+    rules::Add(mailbox, id, it->second.message.entry.size_bytes());
+    change.restored.push_back(id);
+  }
+  restored.count = static_cast<int64_t>(change.restored.size());
+  if (restored.count == 0) return restored;
+  for (const MessageId id : change.restored) {
+    const auto it = kept->trash.find(id);
+    kept->messages[id] = std::move(it->second.message);
+    kept->trash.erase(it);
+  }
+  ++mailbox.removal_count;
+  kept->removals.emplace_back(std::nullopt);
+  kept->mailbox = std::move(mailbox);
+  change.kind = ChangeKind::kRestored;
+  change.account = account;
+  shared.Note(std::move(change));
+  return restored;
+}
+
+}  // namespace
+
+Task<absl::StatusOr<RestoredMessages>> MemoryMessages::Restore(AccountId account,
+                                                               std::vector<MessageId> messages) {
+  absl::StatusOr<RestoredMessages> restored = DoRestore(shared_, account, messages);
+  co_await shared_.End();
+  co_return restored;
+}
+
+Task<absl::StatusOr<bool>> MemoryMessages::EmptyTrash() {
+  {
+    State& state = shared_.state();
+    absl::MutexLock lock(&state.mutex);
+    for (auto& [id, kept] : state.accounts) {
+      std::erase_if(kept.trash,
+                    [&](const auto& deleted) { return !IsRestorable(shared_, deleted.second.deletion); });
+    }
+  }
+  co_await shared_.End();
+  co_return false;
 }
 
 }  // namespace mailstead::engine

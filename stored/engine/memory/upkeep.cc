@@ -1,8 +1,6 @@
 // What the operator asks for.
 #include <openssl/sha.h>
 
-#include <limits>
-
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "stored/engine/memory/engine_impl.h"
@@ -13,9 +11,6 @@ namespace {
 using State = MemoryStore::State;
 
 constexpr int64_t kVerifyMessages = 256;
-// Where a cursor stands behind all accounts: at messages of the queue.
-constexpr AccountId kQueue{std::numeric_limits<int64_t>::max()};
-
 absl::Status Verify(const KeptBody& body, const std::string& sha256) {
   const std::string& content = body.content;
   unsigned char sum[SHA256_DIGEST_LENGTH];
@@ -61,25 +56,29 @@ Task<absl::StatusOr<VerifyStep>> MemoryUpkeep::Verify(AccountId account, VerifyC
     if (account.value != 0 && state.Find(account) == nullptr) {
       step = rules::NoAccount(absl::StrCat(account.value));
     } else {
+      using Place = VerifyCursor::Place;
+      const auto check = [&](VerifyCursor at, const KeptBody& body, const std::string& sha256) {
+        if (at <= from || step->checked_count == kVerifyMessages) return;
+        ++step->checked_count;
+        const absl::Status verified = engine::Verify(body, sha256);
+        if (!verified.ok()) step->damaged.push_back({at.account, at.message, verified});
+        from = at;
+      };
       for (const auto& [id, kept] : state.accounts) {
         if (account.value != 0 && id != account) continue;
         for (const auto& [number, message] : kept.messages) {
-          if (std::make_pair(id, number) <= std::make_pair(from.account, from.message)) continue;
-          if (step->checked_count == kVerifyMessages) break;
-          ++step->checked_count;
-          const absl::Status verified = engine::Verify(*message.body, message.entry.sha256);
-          if (!verified.ok()) step->damaged.push_back({id, number, verified});
-          from = {id, number};
+          check({Place::kMailboxes, id, number}, *message.body, message.entry.sha256);
+        }
+      }
+      for (const auto& [id, kept] : state.accounts) {
+        if (account.value != 0 && id != account) continue;
+        for (const auto& [number, deleted] : kept.trash) {
+          check({Place::kTrash, id, number}, *deleted.message.body, deleted.message.entry.sha256);
         }
       }
       for (const auto& [id, queued] : state.queue.messages) {
-        const VerifyCursor at{kQueue, MessageId{id.value}};
-        if (account.value != 0 || step->checked_count == kVerifyMessages) break;
-        if (std::make_pair(at.account, at.message) <= std::make_pair(from.account, from.message)) continue;
-        ++step->checked_count;
-        const absl::Status verified = engine::Verify(*queued.body, queued.entry.entry.sha256);
-        if (!verified.ok()) step->damaged.push_back({AccountId{0}, at.message, verified});
-        from = at;
+        if (account.value != 0) break;
+        check({Place::kQueue, AccountId(), MessageId{id.value}}, *queued.body, queued.entry.entry.sha256);
       }
       if (step->checked_count == kVerifyMessages) step->next = from;
     }

@@ -112,8 +112,8 @@ class Page {
   }
 
   void Give(FeedChange change) {
-    bytes_ += sizeof(change) + change.deleted.size() * sizeof(MessageId) + change.address.size() +
-              change.old_address.size() + change.submission.reply_text.size();
+    bytes_ += sizeof(change) + (change.deleted.size() + change.restored.size()) * sizeof(MessageId) +
+              change.address.size() + change.old_address.size() + change.submission.reply_text.size();
     if (change.summary.has_value()) {
       bytes_ += change.summary->reverse_path.size() + 128 * change.summary->recipients.size();
     }
@@ -127,8 +127,10 @@ class Page {
     change.address = std::move(record.address);
     change.old_address = std::move(record.old_address);
     change.submission = std::move(record.submission);
+    std::vector<MessageId>& messages =
+        record.kind == ChangeKind::kRestored ? change.restored : change.deleted;
     for (const MessageRun& run : record.runs) {
-      for (int64_t id = run.first.value; id <= run.last.value; ++id) change.deleted.push_back(MessageId{id});
+      for (int64_t id = run.first.value; id <= run.last.value; ++id) messages.push_back(MessageId{id});
     }
     Give(std::move(change));
     return absl::OkStatus();

@@ -388,6 +388,14 @@ void Database::EndHiding(AccountId account, uint64_t generation) {
   hiding_count_.fetch_sub(1);
 }
 
+bool Database::AwaitNoHiding(AccountId account, absl::Duration at_most) {
+  const auto hides_none = [this, account]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(hiding_mutex_) {
+    return !hiding_.contains(account);
+  };
+  absl::MutexLock lock(&hiding_mutex_);
+  return hiding_mutex_.AwaitWithTimeout(absl::Condition(&hides_none), at_most);
+}
+
 absl::Status Database::CompactBodies(const rocksdb::CompactRangeOptions& options) {
   rocksdb::DB* db = nullptr;
   rocksdb::ColumnFamilyHandle* bodies = nullptr;

@@ -240,6 +240,8 @@ class Database {
     return hiding_.contains(account);
   }
   int64_t hiding_count() const { return hiding_count_.load(); }
+  // Waits until Hides is false. False: it is not yet, after that time.
+  bool AwaitNoHiding(AccountId account, absl::Duration at_most);
   // By the writer, before the commit of a deletion is written; and once all of it is taken away, by a write to the
   // database of that generation.
   void BeginHiding(AccountId account);

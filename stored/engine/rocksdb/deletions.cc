@@ -10,6 +10,7 @@
 #include "stored/engine/rocksdb/bodies.h"
 #include "stored/engine/rocksdb/engine_impl.h"
 #include "stored/engine/rocksdb/keys.h"
+#include "stored/engine/rocksdb/trash.h"
 #include "stored/rules/listing.h"
 
 namespace mailstead::engine {
@@ -28,35 +29,15 @@ constexpr int kMaxStagings = 20;
 // Keys that a deletion of one entry reads and writes at most, beside the chunks of a small body.
 constexpr size_t kRecordsOfEntry = 6;
 // And a commit beside its entries.
-constexpr size_t kRecordsOfCommit = 11 + kMostFollowedAtOnce;
+constexpr size_t kRecordsOfCommit = 13 + kMostFollowedAtOnce;
 
 constexpr absl::string_view kToldMark = "1";
 
-// Of messages that ascend.
-std::vector<MessageRun> RunsOf(const std::vector<MessageId>& messages) {
-  std::vector<MessageRun> runs;
-  for (const MessageId message : messages) {
-    if (runs.empty() || runs.back().last.value + 1 != message.value) runs.push_back({message, message});
-    runs.back().last = message;
-  }
-  return runs;
-}
-
-std::vector<MessageId> Ascending(std::vector<MessageId> messages) {
-  std::sort(messages.begin(), messages.end());
-  messages.erase(std::unique(messages.begin(), messages.end()), messages.end());
-  return messages;
-}
-
 // Counts one more removal of the mailbox, and remembers what it was of unless that is too much.
 void NoteRemoval(Batch& batch, AccountId account, rules::Mailbox& mailbox, const Removal& removal) {
-  ++mailbox.removal_count;
-  if (removal.messages.size() <= rules::kMaxRemovedMessages) {
-    batch.Put(Family::kMailbox, RemovalKey(account, mailbox.removal_count), Encode(removal));
-  }
-  if (mailbox.removal_count > rules::kMaxRemovals) {
-    batch.Delete(Family::kMailbox, RemovalKey(account, mailbox.removal_count - rules::kMaxRemovals));
-  }
+  CountRemoval(batch, account, mailbox);
+  if (removal.messages.size() > rules::kMaxRemovedMessages) return;
+  batch.Put(Family::kMailbox, RemovalKey(account, mailbox.removal_count), Encode(removal));
 }
 
 // Deletes what a deletion that never committed has written down, a step at a time.
@@ -78,6 +59,28 @@ void SweepRuns(Database& database, int64_t deletion, uint64_t generation, size_t
 }
 
 }  // namespace
+
+std::vector<MessageRun> RunsOf(const std::vector<MessageId>& messages) {
+  std::vector<MessageRun> runs;
+  for (const MessageId message : messages) {
+    if (runs.empty() || runs.back().last.value + 1 != message.value) runs.push_back({message, message});
+    runs.back().last = message;
+  }
+  return runs;
+}
+
+std::vector<MessageId> Ascending(std::vector<MessageId> messages) {
+  std::sort(messages.begin(), messages.end());
+  messages.erase(std::unique(messages.begin(), messages.end()), messages.end());
+  return messages;
+}
+
+void CountRemoval(Batch& batch, AccountId account, rules::Mailbox& mailbox) {
+  ++mailbox.removal_count;
+  if (mailbox.removal_count > rules::kMaxRemovals) {
+    batch.Delete(Family::kMailbox, RemovalKey(account, mailbox.removal_count - rules::kMaxRemovals));
+  }
+}
 
 absl::StatusOr<HiddenMessages> HiddenMessages::Of(const Database::Use& use, const rocksdb::Snapshot* snapshot,
                                                   AccountId account) {
@@ -265,8 +268,8 @@ absl::Status StagedDeletion::Stage() {
   return absl::OkStatus();
 }
 
-// Between two steps nothing leaves the mailbox without raising its removal_count, and what comes in is behind all that a
-// client can name: so the steps need no common view.
+// Between two steps nothing leaves the mailbox, or comes back into it, without raising its removal_count, and what is new is
+// behind all that a client can name: so the steps need no common view.
 absl::Status StagedDeletion::StageStep(size_t& next) {
   const Database::Use use(shared_.database());
   RETURN_IF_ERROR(use.status());
@@ -358,12 +361,12 @@ absl::StatusOr<bool> StagedDeletion::IsTrue(const Batch& batch, const rules::Mai
   return AreElsewhere(batch, mailbox.removal_count, messages_.size());
 }
 
-int64_t StagedDeletion::Commit(Batch& batch, rules::Mailbox& mailbox, DeletionCause cause) {
+int64_t StagedDeletion::Commit(Batch& batch, rules::Mailbox& mailbox, const rules::Deletion& deletion) {
   if (message_count_ == 0) return 0;
   if (!runs_.runs.empty()) {
     batch.Put(Family::kReclaim, RunsKey(id_, runs_.runs.front().first), Encode(runs_));
   }
-  batch.Put(Family::kReclaim, DeletionKey(account_, id_), Encode(Deletion{first_}));
+  batch.Put(Family::kReclaim, DeletionKey(account_, id_), Encode(Deletion{first_, deletion}));
   rules::Remove(mailbox, message_bytes_, message_count_);
   batch.counters().message_count -= message_count_;
   batch.counters().message_bytes -= message_bytes_;
@@ -373,7 +376,7 @@ int64_t StagedDeletion::Commit(Batch& batch, rules::Mailbox& mailbox, DeletionCa
               .account = account_,
               .time = shared_.clock().Now(),
               .deletion = id_,
-              .cause = cause});
+              .cause = deletion.cause});
   shared_.database().BeginHiding(account_);
   return message_count_;
 }
@@ -397,6 +400,8 @@ absl::Status DeletingChange::Apply(Batch& batch) {
   ASSIGN_OR_RETURN(auto mailbox, FindRecord<rules::Mailbox>(batch, Family::kMailbox, key));
   ASSIGN_OR_RETURN(const bool wanted, Decide(batch, mailbox.has_value() ? &*mailbox : nullptr));
   if (!wanted) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const rules::Deletion deletion,
+                   DeletionIn(batch, account_, cause_, shared_.clock().Now()));
   // Where some are hidden they are told apart by who may wait for the disk.
   const bool at_once = messages_.empty() || (messages_.size() <= shared_.options().max_deleted_at_once &&
                                              !shared_.database().Hides(account_));
@@ -405,9 +410,9 @@ absl::Status DeletingChange::Apply(Batch& batch) {
     ASSIGN_OR_RETURN(is_staged, staged_->IsTrue(batch, *mailbox));
   }
   if (at_once) {
-    RETURN_IF_ERROR(DeleteAtOnce(batch, *mailbox));
+    RETURN_IF_ERROR(DeleteAtOnce(batch, *mailbox, deletion));
   } else if (is_staged) {
-    deleted_count_ = staged_->Commit(batch, *mailbox, cause_);
+    deleted_count_ = staged_->Commit(batch, *mailbox, deletion);
     missing_ = staged_->missing();
     used_staged_ = leaves_work_ = deleted_count_ > 0;
   } else {
@@ -418,7 +423,8 @@ absl::Status DeletingChange::Apply(Batch& batch) {
   return absl::OkStatus();
 }
 
-absl::Status DeletingChange::DeleteAtOnce(Batch& batch, rules::Mailbox& mailbox) {
+absl::Status DeletingChange::DeleteAtOnce(Batch& batch, rules::Mailbox& mailbox,
+                                          const rules::Deletion& deletion) {
   Removal removal;
   for (const MessageId message : messages_) {
     const std::string key = MessageKey(account_, message);
@@ -427,8 +433,12 @@ absl::Status DeletingChange::DeleteAtOnce(Batch& batch, rules::Mailbox& mailbox)
       missing_.push_back(message);
       continue;
     }
-    ASSIGN_OR_RETURN(const bool leaves_chunks, UnrefBody(batch, record->body));
-    leaves_work_ = leaves_work_ || leaves_chunks;
+    if (deletion.domain.empty()) {
+      ASSIGN_OR_RETURN(const bool leaves_chunks, UnrefBody(batch, record->body));
+      leaves_work_ = leaves_work_ || leaves_chunks;
+    } else {
+      PutIntoTrash(batch, account_, message, {deletion, Encode(*record)});
+    }
     batch.Delete(Family::kMessage, key);
     const int64_t size_bytes = record->entry.size_bytes();
     rules::Remove(mailbox, size_bytes);

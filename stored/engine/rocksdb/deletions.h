@@ -4,8 +4,10 @@
 // down where they are (runs, family reclaim), a bounded step at a time; nobody takes notice of that. The commit then
 // counts them off the mailbox and adds one small record, the deletion. From that moment on every verb passes over what the
 // deletion's runs name. Upkeep takes entries and bodies away afterwards, again in bounded steps, and the deletion with the
-// last of them. What the mailbox lost since the runs were made is told by its removal_count and by what it remembers of its removals: if one
-// of the messages is among it, or it is not remembered, they are made anew. Runs whose deletion never committed are swept like bodies that were staged for nothing.
+// last of them; where the mailbox's domain keeps what is deleted, they go into the trash (trash.h), at once or in these
+// steps. What the mailbox lost since the runs were made is told by its removal_count and by what it remembers of its
+// removals: if one of the messages is among it, or it is not remembered, they are made anew. Runs whose deletion never
+// committed are swept like bodies that were staged for nothing.
 #pragma once
 
 #include <cstdint>
@@ -23,6 +25,7 @@
 #include "stored/engine/rocksdb/records.h"
 #include "stored/engine/rocksdb/writer.h"
 #include "stored/rules/mailbox.h"
+#include "stored/rules/trash.h"
 
 namespace mailstead::engine {
 
@@ -56,6 +59,14 @@ class HiddenMessages {
   const Database::Use* use_;
   std::vector<Hiding> hidings_;
 };
+
+// Counts a commit that takes messages out of the mailbox, or brings them back: listings from before lead to none behind it
+// unless a Removal is put under that count.
+void CountRemoval(Batch& batch, AccountId account, rules::Mailbox& mailbox);
+
+// Runs of messages that ascend.
+std::vector<MessageRun> RunsOf(const std::vector<MessageId>& messages);
+std::vector<MessageId> Ascending(std::vector<MessageId> messages);
 
 // A view of a mailbox's messages without those that are deleted but not yet taken away: the same for all that is read
 // through it.
@@ -118,7 +129,7 @@ class StagedDeletion {
   absl::StatusOr<bool> IsTrue(const Batch& batch, const rules::Mailbox& mailbox) const;
   // Within the commit: counts the messages off `mailbox`, which the caller writes when it is more than none, hides them, and
   // adds them to the change feed, which names their runs. How many there were.
-  int64_t Commit(Batch& batch, rules::Mailbox& mailbox, DeletionCause cause);
+  int64_t Commit(Batch& batch, rules::Mailbox& mailbox, const rules::Deletion& deletion);
   // What of the messages does not exist, ascending; as true as the rest.
   const std::vector<MessageId>& missing() const { return missing_; }
   // The commit was written, or may have been: what is staged stays.
@@ -181,7 +192,7 @@ class DeletingChange : public Change {
   AccountId account() const { return account_; }
 
  private:
-  absl::Status DeleteAtOnce(Batch& batch, rules::Mailbox& mailbox);
+  absl::Status DeleteAtOnce(Batch& batch, rules::Mailbox& mailbox, const rules::Deletion& deletion);
 
   RocksDbShared& shared_;
   const AccountId account_;

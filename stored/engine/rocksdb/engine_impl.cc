@@ -15,6 +15,10 @@ namespace {
 constexpr size_t kBackgroundThreads = 2;
 constexpr size_t kMaxWaitingBackground = 100;
 
+// How long it is waited for what is being taken away, a little at a time, so that the engine can be closed meanwhile.
+constexpr int kReclaimWaits = 100;
+constexpr absl::Duration kReclaimWait = absl::Milliseconds(100);
+
 RocksDbOptions WithEnv(RocksDbOptions options) {
   if (options.env == nullptr) options.env = rocksdb::Env::Default();
   return options;
@@ -135,6 +139,18 @@ void RocksDbShared::Close() {
 void RocksDbShared::NoteReclaim() {
   absl::MutexLock lock(&reclaim_mutex_);
   has_work_ = true;
+}
+
+Task<absl::Status> RocksDbShared::AwaitReclaimed(AccountId account) {
+  if (!database().Hides(account)) co_return absl::OkStatus();
+  if (!co_await background().Enter()) co_return Readers::TooMany();
+  absl::Status outcome =
+      absl::UnavailableError("what was deleted just now is still being put into the trash");
+  for (int i = 0; i < kReclaimWaits && !outcome.ok() && !long_work_stopped(); ++i) {
+    if (database().AwaitNoHiding(account, kReclaimWait)) outcome = absl::OkStatus();
+  }
+  co_await background().Leave();
+  co_return outcome;
 }
 
 bool RocksDbShared::AwaitReclaim() {

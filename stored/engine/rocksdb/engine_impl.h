@@ -71,6 +71,9 @@ class RocksDbShared {
   // Between two steps of long work, so that they take a small part of the machine. False: StopLongWork.
   bool Rest(absl::Duration time);
 
+  // Until nothing of the mailbox is deleted that has not been taken away. Unavailable: it takes too long.
+  Task<absl::Status> AwaitReclaimed(AccountId account);
+
   // What `read` finds, on a reader's thread: a function of (const Database::Use&) that gives an absl::StatusOr.
   template <typename Read>
   Task<std::invoke_result_t<Read&, const Database::Use&>> OnDisk(Read read) {
@@ -170,9 +173,14 @@ class RocksDbMessages final : public MessageEngine {
   Task<absl::StatusOr<FoundMessages>> Search(AccountId account, MessageSearch search) override;
   Task<absl::StatusOr<std::unique_ptr<MessageReader>>> Open(AccountId account, MessageId message) override;
   Task<absl::StatusOr<DeletedMessages>> Delete(AccountId account, std::vector<MessageId> messages) override;
+  Task<absl::StatusOr<RestoredMessages>> Restore(AccountId account, std::vector<MessageId> messages) override;
+  Task<absl::StatusOr<bool>> EmptyTrash() override;
 
  private:
   RocksDbShared& shared_;
+  absl::Mutex trash_mutex_;
+  // Where EmptyTrash goes on; empty: at the first domain.
+  std::string emptied_ ABSL_GUARDED_BY(trash_mutex_);
 };
 
 class RocksDbMaildrops final : public MaildropEngine {
@@ -397,6 +405,7 @@ class RocksDbUpkeep final : public UpkeepEngine {
   absl::Status Reclaim();
   absl::Status ReclaimMailbox(AccountId account);
   absl::Status DropDeletions(AccountId account);
+  absl::Status DropTrash(AccountId account);
   absl::Status ReclaimDeletion(AccountId account, int64_t deletion);
   absl::Status ReclaimBodies();
   absl::Status SweepNow(absl::Duration receipt_age);

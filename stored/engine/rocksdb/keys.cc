@@ -91,6 +91,8 @@ const char* FamilyName(Family family) {
       return "queue";
     case Family::kChange:
       return "change";
+    case Family::kTrash:
+      return "trash";
   }
   CHECK(false);
 }
@@ -173,6 +175,12 @@ std::string AddressPrefix(char kind, absl::string_view domain) {
   return prefix;
 }
 
+std::string DomainOfAddressKey(absl::string_view key) {
+  const size_t end = key.find('\0');
+  CHECK(end != absl::string_view::npos);
+  return std::string(key.substr(1, end - 1));
+}
+
 std::string AccountIdKey(AccountId account) {
   std::string key = "m";
   AppendNumber(key, account.value);
@@ -244,6 +252,42 @@ MessageId FirstOfRunsKey(absl::string_view key) { return MessageId{NumberAt(key,
 std::string DeadBodyKey(int64_t body) { return KindKey(kDeadBodyKind, body); }
 
 int64_t BodyOfDeadBodyKey(absl::string_view key) { return NumberAt(key, 1); }
+
+std::string TrashKey(AccountId account, MessageId message) {
+  std::string key = TrashPrefix(account);
+  AppendNumber(key, message.value);
+  return key;
+}
+
+std::string TrashPrefix(AccountId account) { return KindKey('m', account.value); }
+
+AccountId AccountOfTrashKey(absl::string_view key) { return AccountId{NumberAt(key, 1)}; }
+
+MessageId MessageOfTrashKey(absl::string_view key) { return MessageId{NumberAt(key, 9)}; }
+
+std::string TrashTimeKey(absl::string_view domain, absl::Time time, AccountId account, MessageId message) {
+  std::string key = TrashTimePrefix(domain);
+  AppendTime(key, time);
+  AppendNumber(key, account.value);
+  AppendNumber(key, message.value);
+  return key;
+}
+
+std::string TrashTimePrefix(absl::string_view domain) {
+  return absl::StrCat(absl::string_view(&kTrashTimeKind, 1), domain, kNul);
+}
+
+std::string DomainOfTrashTimeKey(absl::string_view key) {
+  return std::string(key.substr(1, FromEnd(key, 3 * 8 + 1) - 1));
+}
+
+absl::Time TimeOfTrashTimeKey(absl::string_view key) {
+  return absl::FromUnixMicros(NumberAt(key, FromEnd(key, 3 * 8)));
+}
+
+std::string TrashKeyOfTimeKey(absl::string_view key) {
+  return TrashKey(AccountId{NumberAt(key, FromEnd(key, 2 * 8))}, MessageId{NumberAt(key, FromEnd(key, 8))});
+}
 
 std::string ReceiptKey(absl::string_view scope, absl::string_view delivery_id) {
   return absl::StrCat("R", scope, kNul, delivery_id);

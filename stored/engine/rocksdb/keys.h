@@ -23,6 +23,7 @@
 //              | 'S' submission | 'O' submission NUL number | 'L' micros submission | 'A' account micros submission
 //              | 'E' micros submission | 'I' account digest | 'C' account
 //   change     'l' position | 'a' account position | 'b' | 'g' account | 'e' deletion | 'k' name
+//   trash      'm' account message | 'p' domain NUL micros account message
 //
 // kind is 's', 'u' or 'k', audit_kind 'c', 'm' or 'r'. account, message, body, removal_count, deletion, secret, entry, position,
 // days, seconds and micros (since 1970), queued, lane, grant and lease have 8 bytes, digest (of a Message-ID) 16, chunk, number
@@ -62,8 +63,9 @@ enum class Family : uint8_t {
   kReclaim,
   kQueue,
   kChange,
+  kTrash,
 };
-inline constexpr size_t kFamilyCount = 13;
+inline constexpr size_t kFamilyCount = 14;
 // As RocksDB knows it.
 const char* FamilyName(Family family);
 
@@ -100,6 +102,8 @@ std::string NameKey(absl::string_view domain);
 std::string AddressKey(char kind, absl::string_view address);
 // The start of all keys of that kind in `domain`; of all domains when it is empty.
 std::string AddressPrefix(char kind, absl::string_view domain);
+// Of an AddressKey.
+std::string DomainOfAddressKey(absl::string_view key);
 // Its value is the AddressKey of the account.
 std::string AccountIdKey(AccountId account);
 
@@ -141,6 +145,21 @@ MessageId FirstOfRunsKey(absl::string_view key);
 // A body that no mailbox has any more.
 std::string DeadBodyKey(int64_t body);
 int64_t BodyOfDeadBodyKey(absl::string_view key);
+
+// A message in the trash.
+std::string TrashKey(AccountId account, MessageId message);
+std::string TrashPrefix(AccountId account);
+AccountId AccountOfTrashKey(absl::string_view key);
+MessageId MessageOfTrashKey(absl::string_view key);
+// Its place among those of its domain, by the time when they were deleted.
+inline constexpr char kTrashTimeKind = 'p';
+std::string TrashTimeKey(absl::string_view domain, absl::Time time, AccountId account, MessageId message);
+// The start of all keys of that domain.
+std::string TrashTimePrefix(absl::string_view domain);
+std::string DomainOfTrashTimeKey(absl::string_view key);
+absl::Time TimeOfTrashTimeKey(absl::string_view key);
+// The key of the message.
+std::string TrashKeyOfTimeKey(absl::string_view key);
 
 // `scope` holds no NUL.
 std::string ReceiptKey(absl::string_view scope, absl::string_view delivery_id);

@@ -158,6 +158,16 @@ absl::StatusOr<OpenedMessage> OpenMessage(const Database::Use& use, Database& da
                     MessageKey(account, message));
 }
 
+absl::StatusOr<OpenedMessage> OpenTrashed(const Database::Use& use, Database& database, Readers& readers,
+                                          AccountId account, MessageId message) {
+  const std::string key = TrashKey(account, message);
+  ASSIGN_OR_RETURN(const auto trashed, FindRecord<TrashedRecord>(use, Family::kTrash, key));
+  if (!trashed.has_value()) return absl::NotFoundError("no such message in the trash");
+  MessageRecord record;
+  RETURN_IF_ERROR(Decode(trashed->message, record));
+  return OpenRecord(use, database, readers, std::move(record), Family::kTrash, key);
+}
+
 absl::StatusOr<OpenedMessage> OpenQueued(const Database::Use& use, Database& database, Readers& readers,
                                          QueueId message) {
   const std::string key = QueuedKey(message);

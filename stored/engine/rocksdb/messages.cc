@@ -11,6 +11,7 @@
 #include "stored/engine/rocksdb/engine_impl.h"
 #include "stored/engine/rocksdb/keys.h"
 #include "stored/engine/rocksdb/message_reader.h"
+#include "stored/engine/rocksdb/trash.h"
 #include "stored/rules/directory.h"
 #include "stored/rules/new_message.h"
 #include "stored/rules/receipt.h"
@@ -24,31 +25,53 @@ constexpr size_t kPackedAtOnceBytes = 16 << 10;
 // Entries listed at once on the caller's thread, when they are in memory.
 constexpr size_t kFewEntries = 32;
 
-// A step of a search.
-absl::StatusOr<FoundMessages> SearchNow(const Database::Use& use, AccountId account,
-                                        const MessageSearch& search) {
-  FoundMessages found;
-  std::string bytes;
-  ASSIGN_OR_RETURN(const bool exists, use.Find(Family::kMailbox, MailboxKey(account), bytes));
-  if (!exists) return rules::NoAccount(absl::StrCat(account.value));
-  found.done = true;
-  constexpr int64_t kLast = std::numeric_limits<int64_t>::max();
-  if (search.after.value == kLast || (search.before.value != 0 && search.before <= search.after))
-    return found;
-  size_t looked = 0;
-  MessageRecord record;
-  const auto look = [&](MessageId message, absl::string_view value) -> absl::StatusOr<bool> {
-    if (message <= search.after) return false;
-    if (looked == search.look_limit || found.messages.size() == search.limit) {
-      found.done = false;
+// What a step of a search gathers.
+class SearchStep {
+ public:
+  explicit SearchStep(const MessageSearch& search) : search_(search) { found_.done = true; }
+
+  // There is another message. False: the step ends before it.
+  bool Begin(MessageId message) {
+    if (looked_ == search_.look_limit || found_.messages.size() == search_.limit) {
+      found_.done = false;
       return false;
     }
-    ++looked;
-    found.last = message;
+    ++looked_;
+    found_.last = message;
+    return true;
+  }
+  void Look(MessageId message, const rules::Entry& entry,
+            const std::optional<MessageDeletion>& deletion = std::nullopt) {
+    if (!rules::Matches(search_.filter, entry)) return;
+    found_.messages.push_back(rules::SummaryOf(message, entry));
+    found_.messages.back().deletion = deletion;
+  }
+  FoundMessages Take() { return std::move(found_); }
+
+ private:
+  const MessageSearch& search_;
+  FoundMessages found_;
+  size_t looked_ = 0;
+};
+
+absl::Status CheckMailbox(const Database::Use& use, AccountId account) {
+  std::string bytes;
+  ASSIGN_OR_RETURN(const bool exists, use.Find(Family::kMailbox, MailboxKey(account), bytes));
+  return exists ? absl::OkStatus() : rules::NoAccount(absl::StrCat(account.value));
+}
+
+absl::StatusOr<FoundMessages> SearchNow(const Database::Use& use, AccountId account,
+                                        const MessageSearch& search) {
+  RETURN_IF_ERROR(CheckMailbox(use, account));
+  SearchStep step(search);
+  constexpr int64_t kLast = std::numeric_limits<int64_t>::max();
+  if (search.after.value == kLast || (search.before.value != 0 && search.before <= search.after))
+    return step.Take();
+  MessageRecord record;
+  const auto look = [&](MessageId message, absl::string_view value) -> absl::StatusOr<bool> {
+    if (message <= search.after || !step.Begin(message)) return false;
     RETURN_IF_ERROR(Decode(value, record));
-    if (rules::Matches(search.filter, record.entry)) {
-      found.messages.push_back(rules::SummaryOf(message, record.entry));
-    }
+    step.Look(message, record.entry);
     return true;
   };
   // One that passes over most leaves the cache to others.
@@ -59,7 +82,25 @@ absl::StatusOr<FoundMessages> SearchNow(const Database::Use& use, AccountId acco
   } else {
     RETURN_IF_ERROR(view.Scan(MessageId{search.after.value + 1}, search.before.value, look));
   }
-  return found;
+  return step.Take();
+}
+
+absl::StatusOr<FoundMessages> SearchTrash(const Database::Use& use, AccountId account,
+                                          const MessageSearch& search, absl::Time now) {
+  RETURN_IF_ERROR(CheckMailbox(use, account));
+  SearchStep step(search);
+  UndeleteWindows windows(use);
+  const auto look = [&](MessageId message, const TrashedRecord& trashed) -> absl::StatusOr<bool> {
+    if (!step.Begin(message)) return false;
+    ASSIGN_OR_RETURN(const absl::Duration window, windows.Of(trashed.deletion.domain));
+    if (!rules::IsRestorable(trashed.deletion, window, now)) return true;
+    MessageRecord record;
+    RETURN_IF_ERROR(Decode(trashed.message, record));
+    step.Look(message, record.entry, rules::Told(trashed.deletion, window));
+    return true;
+  };
+  RETURN_IF_ERROR(ScanTrash(use, account, search.after, search.before, search.newest_first, look));
+  return step.Take();
 }
 
 // By a caller of the API. A session that holds the maildrop is no obstacle.
@@ -134,9 +175,7 @@ Task<absl::StatusOr<std::vector<MessageSummary>>> RocksDbMessages::List(AccountI
                                                                         size_t limit) {
   const auto read = [=](const Database::Use& use) -> absl::StatusOr<std::vector<MessageSummary>> {
     std::vector<MessageSummary> messages;
-    std::string bytes;
-    ASSIGN_OR_RETURN(const bool exists, use.Find(Family::kMailbox, MailboxKey(account), bytes));
-    if (!exists) return rules::NoAccount(absl::StrCat(account.value));
+    RETURN_IF_ERROR(CheckMailbox(use, account));
     if (limit == 0 || after.value == std::numeric_limits<int64_t>::max()) return messages;
     RETURN_IF_ERROR(ScanMessages(use, account, MessageId{after.value + 1}, 0,
                                  [&](MessageId message, absl::string_view value) -> absl::StatusOr<bool> {
@@ -160,6 +199,14 @@ Task<absl::StatusOr<MessageSummary>> RocksDbMessages::Find(AccountId account, Me
 }
 
 Task<absl::StatusOr<FoundMessages>> RocksDbMessages::Search(AccountId account, MessageSearch search) {
+  if (search.in_trash) {
+    CO_RETURN_IF_ERROR(co_await shared_.AwaitReclaimed(account));
+    const absl::Time now = shared_.clock().Now();
+    const auto read_trash = [account, &search, now](const Database::Use& use) {
+      return SearchTrash(use, account, search, now);
+    };
+    co_return co_await shared_.OnDisk(read_trash);
+  }
   const auto read = [account, &search](const Database::Use& use) { return SearchNow(use, account, search); };
   if (search.look_limit <= kFewEntries) co_return co_await shared_.InMemoryFirst(read);
   co_return co_await shared_.OnDisk(read);

@@ -11,7 +11,8 @@
 //                                               infinite times
 //   duration  = number                          microseconds, folded in the same way
 //
-//   domain    = 2 name:string plus_addressing:flag create_time:time update_time:time version:number
+//   domain    = 3 name:string plus_addressing:flag create_time:time update_time:time version:number
+//                 undelete_window:duration      2 in place of 3: of an earlier store, and without undelete_window
 //   account   = 2 address:string account:number disabled:flag quota_bytes:number quota_messages:number
 //                 create_time:time credential update_time:time version:number
 //   alias     = 2 address:string create_time:time target_count:number target:string* update_time:time version:number
@@ -56,7 +57,10 @@
 //                 quota_messages:number last_open_time:time last_committed_token:number number:number
 //                 last_open_session:string removal_count:number
 //   removal   = 1 message_count:number message:number*
-//   deletion  = 1 next_message:number
+//   deletion  = 2 next_message:number cause_of_trash
+//                                               1 in place of 2: without cause_of_trash, what it is of is not kept
+//   cause_of_trash = time:time cause:number domain:string
+//                                               cause: 1 API, 2 POP3, 3 retention
 //   runs      = 1 run_count:number run*
 //   run       = gap:number length:number          gap: its first message less the one behind the run before it (less 0);
 //                                               length: its last message less its first
@@ -75,6 +79,8 @@
 //   from      = name:string address:string
 //   recipient = address:string notify:number original_recipient:string remote:flag
 //                                               notify: 1 given, 2 SUCCESS, 4 FAILURE, 8 DELAY, added up
+//   trashed   = 1 cause_of_trash message:string
+//                                               message: the record that family message had of it
 //   body_ref  = 1 mailbox_count:number size_bytes:number
 //   receipt   = 2 sha256:string deliver_time:time fingerprint:string
 //                                               sha256 and fingerprint are empty: the delivery is void
@@ -130,12 +136,14 @@
 //   feed      = 1 time:time change_count:number account_event*
 //   account_event = account:number event
 //   event     = kind:number delivered | kind:number deleted | kind:number | kind:number account_changed
-//               | kind:number submission       kind: 1 delivered, 2 deleted, 3 emptied; of the account: 4 created, 5 updated,
-//                                               6 renamed, 7 disabled, 8 enabled, 9 removed; 10 submission
+//               | kind:number submission | kind:number restored
+//                                               kind: 1 delivered, 2 deleted, 3 emptied; of the account: 4 created, 5 updated,
+//                                               6 renamed, 7 disabled, 8 enabled, 9 removed; 10 submission; 11 restored
 //   delivered = message:number
 //   deleted   = cause:number deletion:number run_count:number run*
 //                                               cause: 1 API, 2 POP3, 3 retention
 //                                               deletion: that has the runs, in family reclaim; 0: they are here
+//   restored  = run_count:number run*
 //   account_changed = address:string old_address:string
 //   submission = submission_id:string recipient:string outcome:number reply_code:number reply_status:string
 //                 reply_text:string             outcome: 1 delivered, 2 failed, 3 deferred, 4 cancelled, 5 bounced
@@ -487,19 +495,22 @@ void DecodeRecipients(Decoder& decoder, std::vector<EnvelopeRecipient>& recipien
 }  // namespace
 
 std::string Encode(const Domain& domain) {
-  return Encoder(2)
+  return Encoder(3)
       .String(domain.name)
       .Flag(domain.plus_addressing)
       .Time(domain.create_time)
       .Time(domain.update_time)
       .Number(domain.version)
+      .Duration(domain.undelete_window)
       .Take();
 }
 
 absl::Status Decode(absl::string_view bytes, Domain& domain) {
-  Decoder decoder("domain", bytes, 2);
+  Decoder decoder("domain", bytes, 3);
   decoder.String(domain.name).Flag(domain.plus_addressing).Time(domain.create_time);
   DecodeChanges(decoder, domain);
+  domain.undelete_window = absl::ZeroDuration();
+  if (decoder.version() >= 3) decoder.Duration(domain.undelete_window);
   return decoder.Finish();
 }
 
@@ -919,10 +930,46 @@ absl::Status Decode(absl::string_view bytes, Removal& removal) {
   return decoder.Finish();
 }
 
-std::string Encode(const Deletion& deletion) { return Encoder(1).Number(deletion.next.value).Take(); }
+namespace {
+
+void AddKept(Encoder& encoder, const rules::Deletion& kept) {
+  encoder.Time(kept.time).Number(static_cast<int64_t>(kept.cause)).String(kept.domain);
+}
+
+void TakeKept(Decoder& decoder, rules::Deletion& kept) {
+  int64_t cause;
+  decoder.Time(kept.time).Number(cause, static_cast<int64_t>(DeletionCause::kRetention)).String(kept.domain);
+  kept.cause = static_cast<DeletionCause>(cause);
+}
+
+}  // namespace
+
+std::string Encode(const Deletion& deletion) {
+  const bool keeps = !deletion.kept.domain.empty();
+  Encoder encoder(keeps ? 2 : 1);
+  encoder.Number(deletion.next.value);
+  if (keeps) AddKept(encoder, deletion.kept);
+  return encoder.Take();
+}
 
 absl::Status Decode(absl::string_view bytes, Deletion& deletion) {
-  return Decoder("deletion", bytes, 1).Number(deletion.next.value).Finish();
+  Decoder decoder("deletion", bytes, 2);
+  decoder.Number(deletion.next.value);
+  deletion.kept = {};
+  if (decoder.version() >= 2) TakeKept(decoder, deletion.kept);
+  return decoder.Finish();
+}
+
+std::string Encode(const TrashedRecord& trashed) {
+  Encoder encoder(1);
+  AddKept(encoder, trashed.deletion);
+  return encoder.String(trashed.message).Take();
+}
+
+absl::Status Decode(absl::string_view bytes, TrashedRecord& trashed) {
+  Decoder decoder("trashed", bytes, 1);
+  TakeKept(decoder, trashed.deletion);
+  return decoder.String(trashed.message).Finish();
 }
 
 namespace {
@@ -1038,6 +1085,9 @@ void AddEvent(Encoder& encoder, const ChangeRecord& change) {
       encoder.Number(static_cast<int64_t>(change.cause)).Number(change.deletion);
       AddRuns(encoder, change.runs);
       return;
+    case ChangeKind::kRestored:
+      AddRuns(encoder, change.runs);
+      return;
     case ChangeKind::kEmptied:
       return;
     case ChangeKind::kSubmission: {
@@ -1057,7 +1107,7 @@ void AddEvent(Encoder& encoder, const ChangeRecord& change) {
 
 void TakeEvent(Decoder& decoder, ChangeRecord& change) {
   int64_t kind;
-  decoder.Number(kind, static_cast<int64_t>(ChangeKind::kSubmission));
+  decoder.Number(kind, static_cast<int64_t>(ChangeKind::kRestored));
   if (kind < 1) decoder.Fail("no kind of change");
   if (decoder.failed()) return;
   change =
@@ -1073,6 +1123,9 @@ void TakeEvent(Decoder& decoder, ChangeRecord& change) {
       change.cause = static_cast<DeletionCause>(cause);
       return;
     }
+    case ChangeKind::kRestored:
+      TakeRuns(decoder, change.runs);
+      return;
     case ChangeKind::kEmptied:
       return;
     case ChangeKind::kSubmission: {

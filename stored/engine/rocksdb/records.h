@@ -30,6 +30,7 @@
 #include "stored/rules/queue.h"
 #include "stored/rules/receipt.h"
 #include "stored/rules/site.h"
+#include "stored/rules/trash.h"
 
 namespace mailstead::engine {
 
@@ -66,7 +67,7 @@ struct MessageRecord {
 };
 
 struct BodyRef {
-  int64_t mailbox_count = 0;  // entries in family message that name it, and messages in the queue
+  int64_t mailbox_count = 0;  // entries in families message and trash that name it, and messages in the queue
   int64_t size_bytes = 0;     // content, and behind it the trace
 };
 
@@ -79,6 +80,15 @@ struct Removal {
 struct Deletion {
   // All before it are gone.
   MessageId next;
+  // Of the messages that go into the trash then; without a domain: they do not.
+  rules::Deletion kept;
+};
+
+// A message in the trash.
+struct TrashedRecord {
+  rules::Deletion deletion;
+  // Its MessageRecord, encoded.
+  std::string message;
 };
 
 // The messages of a mailbox from `first` to `last`, which both are there, and all between them.
@@ -150,7 +160,7 @@ struct ChangeRecord {
   absl::Time time;
   // Of kDelivered.
   MessageId message;
-  // Of kDeleted: ascending, apart from one another; or the deletion that has the runs.
+  // Of kDeleted and kRestored: ascending, apart from one another; or the deletion that has the runs.
   std::vector<MessageRun> runs;
   int64_t deletion = 0;
   DeletionCause cause = DeletionCause::kApi;
@@ -203,6 +213,7 @@ std::string Encode(const Counters& counters);
 std::string Encode(const rules::Mailbox& mailbox);
 std::string Encode(const Removal& removal);
 std::string Encode(const Deletion& deletion);
+std::string Encode(const TrashedRecord& trashed);
 std::string Encode(const Runs& runs);
 std::string Encode(const MessageRecord& message);
 std::string Encode(const BodyRef& body);
@@ -245,6 +256,7 @@ absl::Status Decode(absl::string_view bytes, Counters& counters);
 absl::Status Decode(absl::string_view bytes, rules::Mailbox& mailbox);
 absl::Status Decode(absl::string_view bytes, Removal& removal);
 absl::Status Decode(absl::string_view bytes, Deletion& deletion);
+absl::Status Decode(absl::string_view bytes, TrashedRecord& trashed);
 absl::Status Decode(absl::string_view bytes, Runs& runs);
 absl::Status Decode(absl::string_view bytes, MessageRecord& message);
 absl::Status Decode(absl::string_view bytes, BodyRef& body);

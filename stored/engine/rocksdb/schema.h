@@ -18,9 +18,10 @@ namespace mailstead::engine {
 // locks have more fields; records of the versions before are read as they are, until they are written again. 4: deletions of
 // many messages are in a family of their own, a message may be marked as unfinished, and a lock has its client's address.
 // 5: mail for other hosts is in a family of its own. 6: records of messages have what is searched of their header; the change
-// feed is in a family of its own, in which a program that does not write it would leave silent holes; a lock has what its mailbox
-// had lost by then. Folders of versions 1 to 5 are taken on.
-inline constexpr uint32_t kSchemaVersion = 6;
+// feed is in a family of its own, in which a program that does not write it would leave silent holes. 7: what is deleted may
+// be kept for a time, in a family of its own; a lock has what its mailbox had lost by then. Folders of versions 1 to 6 are
+// taken on.
+inline constexpr uint32_t kSchemaVersion = 7;
 inline constexpr uint32_t kOldestSchemaVersion = 1;
 
 enum class SchemaState {

@@ -17,6 +17,7 @@
 #include "stored/engine/rocksdb/engine_impl.h"
 #include "stored/engine/rocksdb/keys.h"
 #include "stored/engine/rocksdb/schema.h"
+#include "stored/engine/rocksdb/trash.h"
 #include "stored/rules/listing.h"
 
 namespace mailstead::engine {
@@ -93,25 +94,31 @@ absl::Status ForEachKey(RocksDbShared& shared, Family family, absl::string_view 
 
 // Messages of a mailbox that are to be taken away.
 struct Taken {
-  std::vector<std::pair<std::string, int64_t>> entries;  // key and body
+  struct Entry {
+    std::string key;
+    int64_t body = 0;
+    // Of one that goes into the trash.
+    std::string value;
+  };
+  std::vector<Entry> entries;
   // The first that was not looked at.
   MessageId next;
 };
 
 // Those from `taken.next` to `last`, up to `limit` in all. True: there is none behind them.
 absl::StatusOr<bool> Take(const Database::Use& use, AccountId account, MessageId last, size_t limit,
-                          Taken& taken) {
+                          bool is_kept, Taken& taken) {
   const std::string first = MessageKey(account, taken.next);
   const std::string end = Behind(MessageKey(account, last));
   if (taken.entries.size() >= limit) return false;
   const auto visit = [&](absl::string_view key, absl::string_view value) -> absl::StatusOr<bool> {
     MessageRecord record;
     RETURN_IF_ERROR(Decode(value, record));
-    taken.entries.emplace_back(std::string(key), record.body);
+    taken.entries.push_back({std::string(key), record.body, is_kept ? std::string(value) : std::string()});
     taken.next = MessageId{MessageOfKey(key).value + 1};
     // What the writer is going to read is in memory then.
     std::string ref;
-    RETURN_IF_ERROR(use.Find(Family::kBodyRef, BodyKey(record.body), ref).status());
+    if (!is_kept) RETURN_IF_ERROR(use.Find(Family::kBodyRef, BodyKey(record.body), ref).status());
     return taken.entries.size() < limit;
   };
   RETURN_IF_ERROR(Scan(use, Family::kMessage, first, end, visit));
@@ -120,13 +127,17 @@ absl::StatusOr<bool> Take(const Database::Use& use, AccountId account, MessageId
   return true;
 }
 
-// Entries that nobody else sees any more, nor takes away.
-void Remove(Batch& batch, const Taken& taken) {
-  for (const auto& [key, body] : taken.entries) {
-    const absl::Status freed = UnrefBody(batch, body).status();
-    // Its chunks, if there are any, cannot be told from those of others: they stay.
-    if (!freed.ok()) obs::LogError("reclaim_damaged", {{"error", freed.ToString()}});
-    batch.Delete(Family::kMessage, key);
+// Entries that nobody else sees any more, nor takes away: into the trash where they are kept.
+void Remove(Batch& batch, AccountId account, const Taken& taken, const rules::Deletion& kept) {
+  for (const Taken::Entry& entry : taken.entries) {
+    if (kept.domain.empty()) {
+      const absl::Status freed = UnrefBody(batch, entry.body).status();
+      // Its chunks, if there are any, cannot be told from those of others: they stay.
+      if (!freed.ok()) obs::LogError("reclaim_damaged", {{"error", freed.ToString()}});
+    } else {
+      PutIntoTrash(batch, account, MessageOfKey(entry.key), {kept, entry.value});
+    }
+    batch.Delete(Family::kMessage, entry.key);
   }
 }
 
@@ -236,6 +247,7 @@ absl::Status RocksDbUpkeep::ReclaimMailbox(AccountId account) {
   const absl::Time began = absl::Now();
   // Its messages go with the mailbox.
   RETURN_IF_ERROR(DropDeletions(account));
+  RETURN_IF_ERROR(DropTrash(account));
   constexpr MessageId kLast{std::numeric_limits<int64_t>::max() - 1};
   const std::string mark = DoomedKey(account);
   const std::string mailbox = MailboxKey(account);
@@ -249,7 +261,8 @@ absl::Status RocksDbUpkeep::ReclaimMailbox(AccountId account) {
       ASSIGN_OR_RETURN(const auto progress, Progress(use, Family::kMeta, mark));
       if (!progress.has_value()) return true;
       taken.next = progress->next;
-      ASSIGN_OR_RETURN(all, Take(use, account, kLast, shared_.options().max_reclaimed_at_once, taken));
+      ASSIGN_OR_RETURN(
+          all, Take(use, account, kLast, shared_.options().max_reclaimed_at_once, /*is_kept=*/false, taken));
     }
     // The listings that a front-end may remember go with the last entry.
     std::vector<std::string> removals;
@@ -258,12 +271,12 @@ absl::Status RocksDbUpkeep::ReclaimMailbox(AccountId account) {
                        Keys(shared_, Family::kMailbox, mailbox, PrefixEnd(mailbox), rules::kMaxRemovals + 1));
     }
     const auto apply = [&](Batch& batch) {
-      Remove(batch, taken);
+      Remove(batch, account, taken, /*kept=*/{});
       for (const std::string& key : removals) batch.Delete(Family::kMailbox, key);
       if (all) {
         batch.Delete(Family::kMeta, mark);
       } else {
-        batch.Put(Family::kMeta, mark, Encode(Deletion{taken.next}));
+        batch.Put(Family::kMeta, mark, Encode(Deletion{taken.next, {}}));
       }
       return absl::OkStatus();
     };
@@ -312,6 +325,30 @@ absl::Status RocksDbUpkeep::DropDeletions(AccountId account) {
   return ForEachKey(shared_, Family::kReclaim, DeletionPrefix(account), drop);
 }
 
+// Of a deleted mailbox, too.
+absl::Status RocksDbUpkeep::DropTrash(AccountId account) {
+  const std::string prefix = TrashPrefix(account);
+  const size_t limit = shared_.options().max_reclaimed_at_once;
+  std::string first = prefix;
+  const auto step = [&]() -> absl::StatusOr<bool> {
+    ASSIGN_OR_RETURN(const std::vector<std::string> keys,
+                     Keys(shared_, Family::kTrash, first, PrefixEnd(prefix), limit));
+    if (keys.empty()) return true;
+    const auto apply = [&](Batch& batch) -> absl::Status {
+      for (const std::string& key : keys) {
+        ASSIGN_OR_RETURN(const auto trashed, FindRecord<TrashedRecord>(batch, Family::kTrash, key));
+        // EmptyTrash was faster.
+        if (trashed.has_value()) FreeTrashed(batch, key, *trashed);
+      }
+      return absl::OkStatus();
+    };
+    RETURN_IF_ERROR(shared_.writer().Run(apply, /*sync=*/false));
+    first = Behind(keys.back());
+    return keys.size() < limit;
+  };
+  return Repeat(shared_, step);
+}
+
 absl::Status RocksDbUpkeep::ReclaimDeletion(AccountId account, int64_t deletion) {
   const absl::Time began = absl::Now();
   const size_t limit = shared_.options().max_reclaimed_at_once;
@@ -323,6 +360,7 @@ absl::Status RocksDbUpkeep::ReclaimDeletion(AccountId account, int64_t deletion)
   int64_t count = 0;
   const auto step = [&]() -> absl::StatusOr<bool> {
     Taken taken;
+    rules::Deletion kept;
     bool all = true;
     // Records of runs that are done with.
     std::vector<std::string> done;
@@ -332,6 +370,7 @@ absl::Status RocksDbUpkeep::ReclaimDeletion(AccountId account, int64_t deletion)
       ASSIGN_OR_RETURN(const auto progress, Progress(use, Family::kReclaim, mark));
       if (!progress.has_value()) return true;
       taken.next = progress->next;
+      kept = progress->kept;
       size_t looked_at = 0;
       const auto visit = [&](absl::string_view key, absl::string_view value) -> absl::StatusOr<bool> {
         Runs runs;
@@ -342,7 +381,7 @@ absl::Status RocksDbUpkeep::ReclaimDeletion(AccountId account, int64_t deletion)
           // A run may be empty: another deletion has taken its messages.
           all = ++looked_at <= limit;
           if (all) {
-            ASSIGN_OR_RETURN(all, Take(use, account, run.last, limit, taken));
+            ASSIGN_OR_RETURN(all, Take(use, account, run.last, limit, !kept.domain.empty(), taken));
           }
           if (!all) return false;
         }
@@ -354,14 +393,14 @@ absl::Status RocksDbUpkeep::ReclaimDeletion(AccountId account, int64_t deletion)
     uint64_t generation = 0;
     const auto apply = [&](Batch& batch) {
       generation = batch.use().generation();
-      Remove(batch, taken);
+      Remove(batch, account, taken, kept);
       for (const std::string& key : done) {
         if (!told) batch.Delete(Family::kReclaim, key);
       }
       if (all) {
         batch.Delete(Family::kReclaim, mark);
       } else {
-        batch.Put(Family::kReclaim, mark, Encode(Deletion{taken.next}));
+        batch.Put(Family::kReclaim, mark, Encode(Deletion{taken.next, kept}));
       }
       return absl::OkStatus();
     };

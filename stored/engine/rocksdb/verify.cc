@@ -2,7 +2,6 @@
 #include <openssl/evp.h>
 
 #include <algorithm>
-#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
@@ -23,8 +22,7 @@ namespace {
 constexpr size_t kStepMessages = 256;
 constexpr int64_t kStepBytes = 8 << 20;
 
-// Where a cursor stands behind all accounts: at messages of the queue.
-constexpr AccountId kQueue{std::numeric_limits<int64_t>::max()};
+using Place = VerifyCursor::Place;
 
 absl::Status HashContent(RocksDbReader& reader, absl::string_view expected) {
   const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> digest(EVP_MD_CTX_new(), EVP_MD_CTX_free);
@@ -52,22 +50,50 @@ absl::StatusOr<std::vector<VerifyCursor>> NextEntries(const Database::Use& use, 
     ASSIGN_OR_RETURN(const bool exists, use.Find(Family::kMailbox, MailboxKey(account), bytes));
     if (!exists) return rules::NoAccount(absl::StrCat(account.value));
   }
-  std::string first = MessageKey(from.account, from.message) + '\0';
-  if (account.value != 0) first = std::max(first, MailboxKey(account));
-  const std::string end = account.value == 0 ? "" : PrefixEnd(MailboxKey(account));
-  RETURN_IF_ERROR(Scan(use, Family::kMessage, first, end,
-                       [&](absl::string_view key, absl::string_view) -> absl::StatusOr<bool> {
-                         entries.push_back({AccountOfKey(key), MessageOfKey(key)});
-                         return entries.size() < kStepMessages;
-                       }));
-  if (account.value != 0 || entries.size() == kStepMessages) return entries;
-  const QueueId next{from.account == kQueue ? from.message.value + 1 : 0};
-  RETURN_IF_ERROR(Scan(use, Family::kQueue, QueuedKey(next), PrefixEnd(absl::string_view(&kQueuedKind, 1)),
-                       [&](absl::string_view key, absl::string_view) -> absl::StatusOr<bool> {
-                         entries.push_back({kQueue, MessageId{QueuedOfKey(key).value}});
-                         return entries.size() < kStepMessages;
+  const auto add = [&](VerifyCursor entry) -> absl::StatusOr<bool> {
+    entries.push_back(entry);
+    return entries.size() < kStepMessages;
+  };
+  if (from.place == Place::kMailboxes) {
+    std::string first = MessageKey(from.account, from.message) + '\0';
+    if (account.value != 0) first = std::max(first, MailboxKey(account));
+    const std::string end = account.value == 0 ? "" : PrefixEnd(MailboxKey(account));
+    RETURN_IF_ERROR(Scan(use, Family::kMessage, first, end, [&](absl::string_view key, absl::string_view) {
+      return add({Place::kMailboxes, AccountOfKey(key), MessageOfKey(key)});
+    }));
+    if (entries.size() == kStepMessages) return entries;
+    from = {Place::kTrash, AccountId(), MessageId()};
+  }
+  if (from.place == Place::kTrash) {
+    std::string first = TrashKey(from.account, from.message) + '\0';
+    if (account.value != 0) first = std::max(first, TrashPrefix(account));
+    const std::string end = PrefixEnd(account.value == 0 ? "m" : TrashPrefix(account));
+    RETURN_IF_ERROR(Scan(use, Family::kTrash, first, end, [&](absl::string_view key, absl::string_view) {
+      return add({Place::kTrash, AccountOfTrashKey(key), MessageOfTrashKey(key)});
+    }));
+    if (entries.size() == kStepMessages) return entries;
+    from = {Place::kQueue, AccountId(), MessageId()};
+  }
+  if (account.value != 0) return entries;
+  RETURN_IF_ERROR(Scan(use, Family::kQueue, QueuedKey(QueueId{from.message.value + 1}),
+                       PrefixEnd(absl::string_view(&kQueuedKind, 1)),
+                       [&](absl::string_view key, absl::string_view) {
+                         return add({Place::kQueue, AccountId(), MessageId{QueuedOfKey(key).value}});
                        }));
   return entries;
+}
+
+absl::StatusOr<OpenedMessage> OpenAt(const Database::Use& use, Database& database, Readers& readers,
+                                     const VerifyCursor& entry) {
+  switch (entry.place) {
+    case Place::kMailboxes:
+      return OpenMessage(use, database, readers, entry.account, entry.message);
+    case Place::kTrash:
+      return OpenTrashed(use, database, readers, entry.account, entry.message);
+    case Place::kQueue:
+      return OpenQueued(use, database, readers, QueueId{entry.message.value});
+  }
+  CHECK(false);
 }
 
 }  // namespace
@@ -92,8 +118,7 @@ absl::StatusOr<VerifyStep> VerifyNow(Database& database, Readers& readers, Accou
     const absl::StatusOr<OpenedMessage> opened = [&]() -> absl::StatusOr<OpenedMessage> {
       const Database::Use use(database);
       RETURN_IF_ERROR(use.status());
-      if (entry.account == kQueue) return OpenQueued(use, database, readers, QueueId{entry.message.value});
-      return OpenMessage(use, database, readers, entry.account, entry.message);
+      return OpenAt(use, database, readers, entry);
     }();
     absl::Status status = opened.status();
     if (status.ok()) {
@@ -108,7 +133,7 @@ absl::StatusOr<VerifyStep> VerifyNow(Database& database, Readers& readers, Accou
     if (!status.ok() && !absl::IsDataLoss(status)) return status;
     ++step.checked_count;
     if (!status.ok()) {
-      step.damaged.push_back({entry.account == kQueue ? AccountId{0} : entry.account, entry.message, status});
+      step.damaged.push_back({entry.account, entry.message, status});
     }
   }
   if (!all) step.next = from;

@@ -45,6 +45,21 @@ TEST_P(DirectoryApiTest, Domains) {
   ASSERT_TRUE(updated.ok()) << updated.status();
   EXPECT_EQ(updated->plus_addressing(), v1::PLUS_ADDRESSING_DISABLED);
   EXPECT_NE(updated->etag(), domain->etag());
+  // Each field by itself.
+  EXPECT_FALSE(updated->has_undelete_window());
+  update.mutable_update_mask()->set_paths(0, "undelete_window");
+  update.mutable_domain()->set_plus_addressing(v1::PLUS_ADDRESSING_UNSPECIFIED);
+  for (const int64_t seconds : {365 * 24 * 3600 + 1, -1}) {
+    update.mutable_domain()->mutable_undelete_window()->set_seconds(seconds);
+    EXPECT_EQ(FieldOf(Ask("UpdateDomain", update).status()), "domain.undelete_window") << seconds;
+  }
+  update.mutable_domain()->mutable_undelete_window()->set_seconds(365 * 24 * 3600);
+  const auto kept = Ask("UpdateDomain", update);
+  ASSERT_TRUE(kept.ok()) << kept.status();
+  EXPECT_EQ(kept->undelete_window().seconds(), 365 * 24 * 3600);
+  EXPECT_EQ(kept->plus_addressing(), v1::PLUS_ADDRESSING_DISABLED);
+  update.mutable_domain()->clear_undelete_window();
+  EXPECT_FALSE(Ask("UpdateDomain", update)->has_undelete_window());
 
   v1::ListDomainsRequest list;
   list.set_page_size(1);

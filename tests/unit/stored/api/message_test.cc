@@ -468,6 +468,73 @@ TEST_P(MessageApiTest, MessagesAreListedInPagesAndDeleted) {
   EXPECT_EQ(FieldOf(removed().status()), "message_ids");
 }
 
+// In the trash while the domain has a window; and back.
+TEST_P(MessageApiTest, RestoreMessages) {
+  v1::UpdateDomainRequest window;
+  window.mutable_domain()->set_name("example.test");
+  window.mutable_domain()->mutable_undelete_window()->set_seconds(3600);
+  window.mutable_update_mask()->add_paths("undelete_window");
+  ASSERT_TRUE(AsOperator<v1::Domain>("DirectoryService/UpdateDomain", window).ok());
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_NO_FATAL_FAILURE(
+        Deliver(account_, absl::StrCat("delivery-id-000000", i), "Subject: s\r\n\r\nx\r\n"));
+  }
+  v1::DeleteMessagesRequest remove;
+  remove.set_account(absl::StrCat(account_));
+  remove.add_message_ids(2);
+  remove.add_message_ids(3);
+  ASSERT_TRUE(AsOperator<v1::DeleteMessagesResponse>("MessageService/DeleteMessages", remove).ok());
+  v1::ListMessagesRequest list;
+  list.set_account(absl::StrCat(account_));
+  list.set_in_trash(true);
+  list.set_page_size(1);
+  list.mutable_filter()->set_subject_contains("S");
+  auto page = AsOperator<v1::ListMessagesResponse>("MessageService/ListMessages", list);
+  ASSERT_TRUE(page.ok()) << page.status();
+  ASSERT_EQ(page->messages_size(), 1);
+  const v1::Message& first = page->messages(0);
+  EXPECT_EQ(first.summary().message_id(), 2);
+  EXPECT_EQ(first.deletion().cause(), v1::DELETION_CAUSE_API);
+  EXPECT_EQ(first.deletion().restorable_until_time().seconds() - first.deletion().delete_time().seconds(),
+            3600);
+  // A token of the trash is none of the mailbox.
+  list.set_page_token(page->next_page_token());
+  page = AsOperator<v1::ListMessagesResponse>("MessageService/ListMessages", list);
+  ASSERT_TRUE(page.ok());
+  EXPECT_EQ(page->messages(0).summary().message_id(), 3);
+  list.set_in_trash(false);
+  EXPECT_EQ(FieldOf(AsOperator<v1::ListMessagesResponse>("MessageService/ListMessages", list).status()),
+            "page_token");
+  list.clear_page_token();
+  list.set_in_trash(true);
+  list.set_view(v1::MESSAGE_VIEW_HEADERS);
+  EXPECT_EQ(FieldOf(AsOperator<v1::ListMessagesResponse>("MessageService/ListMessages", list).status()),
+            "view");
+
+  v1::RestoreMessagesRequest restore;
+  restore.set_account(absl::StrCat(account_));
+  const auto restored = [&] {
+    return AsOperator<v1::RestoreMessagesResponse>("MessageService/RestoreMessages", restore);
+  };
+  EXPECT_EQ(FieldOf(restored().status()), "message_ids");
+  for (const int64_t id : {1, 3, 99}) restore.add_message_ids(id);
+  const auto back = restored();
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(back->restored_count(), 1);
+  EXPECT_THAT(back->missing_message_ids(), testing::ElementsAre(99));
+  EXPECT_EQ(restored()->restored_count(), 0);
+  v1::ListMessagesRequest there;
+  there.set_account(absl::StrCat(account_));
+  EXPECT_EQ(AsOperator<v1::ListMessagesResponse>("MessageService/ListMessages", there)->messages_size(), 2);
+  restore.add_message_ids(0);
+  EXPECT_EQ(FieldOf(restored().status()), "message_ids[3]");
+  restore.mutable_message_ids()->RemoveLast();
+  while (restore.message_ids_size() < 1000) restore.add_message_ids(1);
+  EXPECT_TRUE(restored().ok());
+  restore.add_message_ids(1);
+  EXPECT_EQ(FieldOf(restored().status()), "message_ids");
+}
+
 TEST_P(MessageApiTest, ResolveRecipient) {
   const auto resolve = [&](const std::string& address) {
     frontend::v1::ResolveRecipientRequest request;

@@ -60,6 +60,7 @@ constexpr Row kTable[] = {
     {"store.v1.MessageService/ListMessages", kOp | kMailRead},
     {"store.v1.MessageService/FetchMessage", kOp | kMailRead},
     {"store.v1.MessageService/DeleteMessages", kOp | kMailDelete},
+    {"store.v1.MessageService/RestoreMessages", kOp | kMailDelete},
     {"store.v1.AdminService/GetStatus", kOp | kAdminRead | kWholeStore},
     {"store.v1.AdminService/VerifyMessages", kOp | kAdminRead},
     {"store.v1.AdminService/ListSessions", kOp | kAdminRead},

@@ -79,7 +79,7 @@ class Ledger final : public QueueObserver {
 class QueueRetriesTest : public testing::TestWithParam<int> {
  protected:
   QueueRetriesTest() {
-    EXPECT_TRUE(BlockOn(directory_.CreateDomain("example.test", true)).ok());
+    EXPECT_TRUE(BlockOn(directory_.CreateDomain({"example.test", true, {}, {}})).ok());
     NewAccount account;
     account.address = kSender;
     sender_ = BlockOn(directory_.CreateAccount(std::move(account)))->id;

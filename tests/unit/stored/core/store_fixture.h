@@ -24,12 +24,12 @@ class BlockingDirectory {
   explicit BlockingDirectory(Directory& directory) : directory_(directory) {}
 
   auto CreateDomain(std::string name, bool plus_addressing) {
-    return BlockOn(directory_.CreateDomain(std::move(name), plus_addressing));
+    return BlockOn(directory_.CreateDomain({std::move(name), plus_addressing, {}, {}}));
   }
   auto GetDomain(std::string name) { return BlockOn(directory_.GetDomain(std::move(name))); }
   auto ListDomains(PageRequest page) { return BlockOn(directory_.ListDomains(std::move(page))); }
   auto UpdateDomain(std::string name, bool plus_addressing, int64_t expected_version = 0) {
-    return BlockOn(directory_.UpdateDomain(std::move(name), expected_version, plus_addressing));
+    return BlockOn(directory_.UpdateDomain({std::move(name), expected_version, plus_addressing, {}, {}}));
   }
   auto DeleteDomain(std::string name, int64_t expected_version = 0) {
     return BlockOn(directory_.DeleteDomain(std::move(name), expected_version));

@@ -37,8 +37,8 @@ TEST(Keys, AddressesSortByDomainThenLocalPart) {
 }
 
 TEST(Keys, RoutesSortAsTheirKeys) {
-  const std::vector<RouteKey> sorted = {{".a.test", ""},    {"a", "b.test"},       {"a.test", ""},
-                                        {"a.test", "b.a"},  {"a.test", "b.test"},  {"a.test.org", ""},
+  const std::vector<RouteKey> sorted = {{".a.test", ""},   {"a", "b.test"},      {"a.test", ""},
+                                        {"a.test", "b.a"}, {"a.test", "b.test"}, {"a.test.org", ""},
                                         {"default", ""}};
   for (size_t i = 1; i < sorted.size(); ++i) {
     EXPECT_LT(sorted[i - 1], sorted[i]) << sorted[i].destination;
@@ -64,6 +64,23 @@ TEST(Keys, PrefixEnd) {
   EXPECT_EQ(PrefixEnd("a\xff\xff"), "b");
   EXPECT_EQ(PrefixEnd("\xff"), "");
   EXPECT_EQ(PrefixEnd(""), "");
+}
+
+TEST(Keys, TheTrashIsFoundByMailboxAndByTheTimeOfADomain) {
+  const std::string key = TrashKey(AccountId{7}, MessageId{256});
+  EXPECT_EQ(key.rfind(TrashPrefix(AccountId{7}), 0), 0u);
+  EXPECT_LT(TrashKey(AccountId{7}, MessageId{255}), key);
+  EXPECT_EQ(AccountOfTrashKey(key), AccountId{7});
+  EXPECT_EQ(MessageOfTrashKey(key), MessageId{256});
+  const absl::Time time = absl::FromUnixMicros(1'700'000'000'000'001);
+  const std::string by_time = TrashTimeKey("x.test", time, AccountId{7}, MessageId{256});
+  EXPECT_EQ(by_time.rfind(TrashTimePrefix("x.test"), 0), 0u);
+  EXPECT_NE(by_time.rfind(TrashTimePrefix("x.tes"), 0), 0u);
+  EXPECT_EQ(DomainOfTrashTimeKey(by_time), "x.test");
+  EXPECT_EQ(TimeOfTrashTimeKey(by_time), time);
+  EXPECT_EQ(TrashKeyOfTimeKey(by_time), key);
+  EXPECT_LT(by_time, TrashTimeKey("x.test", time + absl::Microseconds(1), AccountId{1}, MessageId{1}));
+  EXPECT_EQ(DomainOfAddressKey(AddressKey(kAccountKind, "A@X.test")), "x.test");
 }
 
 TEST(Keys, ReceiptsSortByTime) {

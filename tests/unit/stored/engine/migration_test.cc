@@ -245,7 +245,7 @@ TEST_F(MigrationTest, WhatHasNoEndOfItsLastLineIsListedWithIt) {
     std::ifstream schema(path_ + "/rocksdb/schema");
     std::string line;
     std::getline(schema, line);
-    EXPECT_EQ(line, "6") << "looked through";
+    EXPECT_EQ(line, "7") << "looked through";
     OpenEngine();
   }
   EXPECT_TRUE(Fetch(kCarol, MessageId{2}).ends_with("7 line 0 of 1\r\nno end"));
@@ -318,7 +318,7 @@ TEST_F(MigrationTest, WhatIsChangedIsKeptInTheNewForm) {
 // One line, and nothing is touched.
 TEST_F(MigrationTest, AVersionThatCannotBeTakenIsRefused) {
   engine_.reset();
-  std::ofstream(path_ + "/rocksdb/schema") << "7\n";
+  std::ofstream(path_ + "/rocksdb/schema") << "8\n";
   RocksDbOptions options;
   options.path = path_ + "/rocksdb";
   options.executor = &executor_;
@@ -326,7 +326,7 @@ TEST_F(MigrationTest, AVersionThatCannotBeTakenIsRefused) {
   EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(std::string(refused.message()),
             absl::StrCat("the store in ", path_,
-                         "/rocksdb has schema version 7; this program reads and writes version 6"));
+                         "/rocksdb has schema version 8; this program reads and writes version 7"));
 }
 
 }  // namespace

@@ -244,11 +244,12 @@ std::string Hex(const std::string& bytes) { return absl::BytesToHexString(bytes)
 // The bytes on disk. A change here is a change of the format: it needs another version byte.
 TEST(Records, GoldenBytes) {
   EXPECT_EQ(Hex(Encode(Domain{"x.test", true, absl::FromUnixMicros(64), absl::FromUnixMicros(65), 3})),
-            "0206782e74657374"
+            "0306782e74657374"
             "01"
             "8001"
             "8201"
-            "03");
+            "03"
+            "00");
   EXPECT_EQ(Hex(Encode(SampleAccount())),
             "02"
             "03414078"
@@ -350,7 +351,10 @@ TEST(Records, GoldenBytes) {
             "02"
             "01"
             "ac02");
-  EXPECT_EQ(Hex(Encode(Deletion{MessageId{300}})), "01ac02");
+  EXPECT_EQ(Hex(Encode(Deletion{MessageId{300}, {}})), "01ac02");
+  const rules::Deletion kept{absl::FromUnixMicros(3), DeletionCause::kPop3, "x"};
+  EXPECT_EQ(Hex(Encode(Deletion{MessageId{300}, kept})), "02ac0206020178");
+  EXPECT_EQ(Hex(Encode(TrashedRecord{kept, "m"})), "0106020178016d");
   EXPECT_EQ(Hex(Encode(Runs{{{MessageId{5}, MessageId{5}}, {MessageId{7}, MessageId{306}}}})),
             "01"
             "02"
@@ -526,6 +530,9 @@ TEST(Records, ChangesAreEncodedAsTheGrammarSays) {
   change.runs.clear();
   change.deletion = 77;
   EXPECT_EQ(Hex(Encode(change)), "010602014d00");
+  change = ChangeOf(ChangeKind::kRestored);
+  change.runs = {{MessageId{3}, MessageId{3}}, {MessageId{5}, MessageId{7}}};
+  EXPECT_EQ(Hex(Encode(change)), "01060b0203000102");
   change = ChangeOf(ChangeKind::kAccountRenamed);
   change.address = "b@d";
   change.old_address = "a@d";
@@ -546,7 +553,7 @@ TEST(Records, ChangesAreEncodedAsTheGrammarSays) {
 }
 
 TEST(Records, ChangesComeBackAsTheyWere) {
-  for (int kind = 1; kind <= 10; ++kind) {
+  for (int kind = 1; kind <= 11; ++kind) {
     ChangeRecord change = ChangeOf(static_cast<ChangeKind>(kind));
     change.cause = DeletionCause::kRetention;
     change.runs = {{MessageId{1}, MessageId{std::numeric_limits<int64_t>::max() - 1}}};
@@ -563,7 +570,7 @@ TEST(Records, ChangesComeBackAsTheyWere) {
   }
   ChangeRecord change;
   EXPECT_FALSE(Decode(absl::HexStringToBytes("010600"), change).ok()) << "no kind";
-  EXPECT_FALSE(Decode(absl::HexStringToBytes("01060b"), change).ok()) << "an unknown one";
+  EXPECT_FALSE(Decode(absl::HexStringToBytes("01060c"), change).ok()) << "an unknown one";
 }
 
 template <typename Record>
@@ -582,6 +589,11 @@ TEST(Records, EarlierRecordsAreRead) {
   EXPECT_EQ(domain.create_time, absl::FromUnixMicros(64));
   EXPECT_EQ(domain.update_time, domain.create_time);
   EXPECT_EQ(domain.version, 1);
+
+  // Of schema versions 3 to 6.
+  const Domain windowless = FromHex<Domain>("0206782e74657374018001820103");
+  EXPECT_EQ(windowless.version, 3);
+  EXPECT_EQ(windowless.undelete_window, absl::ZeroDuration());
 
   const Account account = FromHex<Account>("0103414078070180017f0101a09c01020073016b01760002");
   EXPECT_EQ(account.address, "A@x");
@@ -751,7 +763,12 @@ TEST(Records, ComeBackAsTheyWere) {
   of_earlier_store.client_address = "2001:db8::1";
   EXPECT_EQ(Again(of_earlier_store), of_earlier_store);
   EXPECT_EQ(Encode(of_earlier_store)[0], 3) << "what it had lost when it was locked is not known";
-  EXPECT_EQ(Again(Deletion{MessageId{kMost}}).next.value, kMost);
+  const rules::Deletion kept{absl::FromUnixMicros(-3), DeletionCause::kRetention, "x.test"};
+  EXPECT_EQ(Again(Deletion{MessageId{kMost}, {}}).next.value, kMost);
+  EXPECT_EQ(Again(Deletion{MessageId{kMost}, {}}).kept, rules::Deletion());
+  EXPECT_EQ(Again(Deletion{MessageId{1}, kept}).kept, kept);
+  EXPECT_EQ(Again(TrashedRecord{kept, Encode(SampleMessage())}).deletion, kept);
+  EXPECT_EQ(Again(TrashedRecord{kept, Encode(SampleMessage())}).message, Encode(SampleMessage()));
   const std::vector<MessageRun> runs = {
       {MessageId{0}, MessageId{0}}, {MessageId{2}, MessageId{9}}, {MessageId{10}, MessageId{kMost - 1}}};
   EXPECT_EQ(Again(Runs{runs}).runs, runs);
