@@ -1,6 +1,8 @@
 #include "webd/http/request_reader.h"
 
 #include <boost/beast/http/basic_parser.hpp>
+#include <cstdint>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -25,8 +27,8 @@ class Parser final : public beast::http::basic_parser<true> {
       : head_(head), body_(body), max_body_bytes_(max_body_bytes) {
     // The head was measured before it comes here.
     header_limit(2 * kMaxHeadBytes);
-    // Counted here: it may come in chunks, and the answer is ours.
-    body_limit(boost::none);
+    // Counted here: the answer is ours.
+    body_limit(std::numeric_limits<uint64_t>::max());
   }
 
   int status = 0;
