@@ -13,12 +13,13 @@ import time
 
 import grpc
 
-from mailstead.feed import Feed, make_stubs
+from mailstead.feed import Feed, watch_fields
 from mailstead.stack import Stack
+from mailstead.store_client import message
 
 MAIL = b"Subject: watched\r\n\r\nHello\r\n"
-WATCH = "/mailstead.store.v1.WatchService/Watch"
-DELIVER = "/mailstead.store.v1.MessageService/DeliverMessage"
+WATCH = "WatchService/Watch"
+DELIVER = "MessageService/DeliverMessage"
 STREAMS = 10_000
 STREAMS_OF_CONNECTION = 1000
 RATE = 500
@@ -28,12 +29,14 @@ EVENTS = 1_000_000
 WIDE = 1000
 
 
-def request_of(feed, number, recipients):
-    request = feed.message.DeliverMessageRequest(content=MAIL)
-    request.envelope.delivery_id = f"bench-of-watch-{number:010}"
-    for recipient in recipients:
-        request.envelope.recipients.add(address=recipient)
-    return request
+def delivery(number, recipients):
+    envelope = {"delivery_id": f"bench-of-watch-{number:010}",
+                "recipients": [{"address": recipient} for recipient in recipients]}
+    return message("mailstead.store.v1.DeliverMessageRequest")(content=MAIL, envelope=envelope)
+
+
+def watch(**wanted):
+    return message("mailstead.store.v1.WatchRequest")(**watch_fields(**wanted))
 
 
 class Streams:
@@ -45,10 +48,8 @@ class Streams:
         self.started = 0
 
     async def one(self, channel, user):
-        request = self.feed.watch.WatchRequest()
-        request.filter.accounts.append(user)
-        stub = channel.unary_stream(WATCH, type(request).SerializeToString, self.feed.watch.WatchResponse.FromString)
-        async for response in stub(request, timeout=3600, metadata=self.feed.metadata):
+        stub = self.feed.stub(WATCH, channel)
+        async for response in stub(watch(accounts=[user]), timeout=3600, metadata=self.feed.metadata):
             for event in response.events:
                 if event.HasField("started"):
                     self.started += 1
@@ -81,12 +82,11 @@ class Streams:
 
     async def deliver(self, channel, count):
         """RATE a second; when each was answered, by its delivery id."""
-        stub = channel.unary_unary(DELIVER, self.feed.message.DeliverMessageRequest.SerializeToString,
-                                   self.feed.message.DeliverMessageResponse.FromString)
+        stub = self.feed.stub(DELIVER, channel)
         answered = {}
 
         async def one(number):
-            request = request_of(self.feed, number, [self.users[number % len(self.users)]])
+            request = delivery(number, [self.users[number % len(self.users)]])
             await stub(request, timeout=60, metadata=self.feed.metadata)
             answered[request.envelope.delivery_id] = time.monotonic()
         begun = time.monotonic()
@@ -101,23 +101,17 @@ class Streams:
 
 def catch_up(feed, users, count):
     """A consumer that was away: events a second, as bytes that nobody reads."""
-    deliver = feed.channel.unary_unary(DELIVER, feed.message.DeliverMessageRequest.SerializeToString,
-                                       feed.message.DeliverMessageResponse.FromString)
-    feed.call("WatchService/CreateConsumer",
-              feed.watch.CreateConsumerRequest(name="away", filter=feed.watch.WatchFilter(all=True)),
-              feed.watch.Consumer)
+    deliver = feed.stub(DELIVER)
+    feed.call("WatchService/CreateConsumer", name="away", filter={"all": True})
     for number in range(count // len(users)):
-        deliver(request_of(feed, 10**9 + number, users), timeout=600, metadata=feed.metadata)
+        deliver(delivery(10**9 + number, users), timeout=600, metadata=feed.metadata)
     total = count // len(users) * len(users)
     # As the consumer would, but for the acknowledgements, which are few.
-    request = feed.watch.WatchRequest(start="WATCH_START_OLDEST", heartbeat_interval={"seconds": 1})
-    request.filter.all = True
-    request.filter.kinds.append(1)
-    stub = feed.channel.unary_stream(WATCH, type(request).SerializeToString, None)
+    deliveries = {"all": True, "kinds": ["WATCH_KIND_DELIVERED"]}
+    responses = feed.responses(3600, filter=deliveries, start="WATCH_START_OLDEST", heartbeat_interval={"seconds": 1})
     begun = time.monotonic()
     seen = 0
-    for data in stub(request, timeout=3600, metadata=feed.metadata):
-        response = feed.watch.WatchResponse.FromString(data)
+    for response in responses:
         seen += sum(event.HasField("delivered") for event in (response.events[0], response.events[-1])) and len(
             response.events)
         if seen >= total:
@@ -135,8 +129,7 @@ def main():
         stack.add_stored(change_count=100_000_000)
         count = max(100, int(STREAMS * scale))
         users = stack.add_accounts(*[f"user{number}" for number in range(max(count, WIDE))])
-        (stack.folder / "stubs").mkdir()
-        feed = Feed(make_stubs(stack.folder / "stubs"), stack.stored.address, stack.token("operator"))
+        feed = Feed(stack.stored.address, stack.token("operator"))
         # First: calls that block do not go well with an event loop of gRPC that was there before.
         catch_up(feed, users[:WIDE], max(50_000, int(EVENTS * scale)))
         asyncio.run(Streams(feed, stack.stored.address, users[:count]).run(

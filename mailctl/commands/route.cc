@@ -138,16 +138,17 @@ absl::Status Set(const Arguments& arguments, Context& context) {
 
 absl::Status List(const Arguments&, Context& context) {
   ASSIGN_OR_RETURN(Client * store, context.Store());
-  ASSIGN_OR_RETURN(const v1::ListRoutesResponse response,
-                   store->Call(store::kListRoutes, v1::ListRoutesRequest()));
   JsonList json(context.output(), "routes");
   Table table({{"DESTINATION"}, {"MAIL FROM"}, {"GOES TO"}, {"TLS"}, {"USER"}});
-  for (const v1::Route& route : response.routes()) {
-    json.Add(route);
-    table.Row({route.destination(), route.sender_domain().empty() ? "anybody" : route.sender_domain(),
-               RouteWayText(route), route.mailbox().empty() ? RouteTlsText(route) : "-",
-               route.user().empty() ? "-" : route.user()});
-  }
+  const auto take = [&](const v1::ListRoutesResponse& page) {
+    for (const v1::Route& route : page.routes()) {
+      json.Add(route);
+      table.Row({route.destination(), route.sender_domain().empty() ? "anybody" : route.sender_domain(),
+                 RouteWayText(route), route.mailbox().empty() ? RouteTlsText(route) : "-",
+                 route.user().empty() ? "-" : route.user()});
+    }
+  };
+  RETURN_IF_ERROR(store->Pages(store::kListRoutes, v1::ListRoutesRequest(), take));
   json.Finish();
   if (context.output().json()) return absl::OkStatus();
   context.output().Raw(table.empty() ? "no routes: mail goes as the DNS says\n" : table.Text());

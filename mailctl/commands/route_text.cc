@@ -44,19 +44,19 @@ std::string RouteTlsText(const v1::Route& route) {
 }
 
 absl::StatusOr<std::string> RoutesText(Client& store) {
-  ASSIGN_OR_RETURN(const v1::ListRoutesResponse response,
-                   store.Call(store::kListRoutes, v1::ListRoutesRequest()));
   std::string way = "goes to the hosts that the DNS names";
-  int others = response.routes_size();
-  for (const v1::Route& route : response.routes()) {
-    if (route.destination() != "default" || !route.sender_domain().empty()) continue;
-    --others;
-    if (!route.mailbox().empty()) {
-      way = absl::StrCat("stays here, in ", RouteWayText(route));
-    } else if (!route.hosts().empty()) {
-      way = absl::StrCat("goes to ", RouteWayText(route));
+  int others = 0;
+  RETURN_IF_ERROR(store.Pages(store::kListRoutes, {}, [&](const v1::ListRoutesResponse& page) {
+    for (const v1::Route& route : page.routes()) {
+      if (route.destination() != "default" || !route.sender_domain().empty()) {
+        ++others;
+      } else if (!route.mailbox().empty()) {
+        way = absl::StrCat("stays here, in ", RouteWayText(route));
+      } else if (!route.hosts().empty()) {
+        way = absl::StrCat("goes to ", RouteWayText(route));
+      }
     }
-  }
+  }));
   if (others == 0) return way;
   return absl::StrCat(way, "; ", Plural(static_cast<uint64_t>(others), "other route"),
                       " (mailctl route list)");

@@ -231,12 +231,18 @@ Task<absl::StatusOr<engine::Route>> Routes::Set(NewRoute from) {
   CO_RETURN_IF_ERROR(co_await Seal(from, route));
   // Engines keep microseconds.
   route.update_time = absl::FromUnixMicros(absl::ToUnixMicros(clock_.Now()));
-  engine::Route kept = route;
-  CO_RETURN_IF_ERROR(co_await engine_.Set(std::move(kept)));
-  co_return route;
+  co_return co_await engine_.Set(std::move(route), from.expected_version);
 }
 
-Task<absl::StatusOr<std::vector<engine::Route>>> Routes::List() { co_return co_await engine_.List(); }
+Task<absl::StatusOr<std::vector<engine::Route>>> Routes::List(engine::RouteKey after, size_t limit) {
+  CO_ASSIGN_OR_RETURN(const std::shared_ptr<const RouteTable> table, co_await Table());
+  const auto is_before = [](const engine::RouteKey& key, const engine::Route& route) {
+    return key < route.key;
+  };
+  const auto begin = std::upper_bound(table->all().begin(), table->all().end(), after, is_before);
+  const size_t count = std::min(limit, static_cast<size_t>(table->all().end() - begin));
+  co_return std::vector<engine::Route>(begin, begin + static_cast<std::ptrdiff_t>(count));
+}
 
 Task<absl::StatusOr<engine::Route>> Routes::Find(engine::RouteKey key) {
   CO_ASSIGN_OR_RETURN(std::vector<engine::Route> routes, co_await engine_.List());
@@ -252,10 +258,11 @@ Task<absl::StatusOr<engine::Route>> Routes::Get(std::string destination, std::st
   co_return co_await Find(std::move(checked));
 }
 
-Task<absl::Status> Routes::Delete(std::string destination, std::string sender_domain) {
+Task<absl::Status> Routes::Delete(std::string destination, std::string sender_domain,
+                                  int64_t expected_version) {
   const engine::RouteKey key{std::move(destination), std::move(sender_domain)};
   CO_ASSIGN_OR_RETURN(engine::RouteKey checked, CheckKey("", key));
-  co_return co_await engine_.Delete(std::move(checked));
+  co_return co_await engine_.Delete(std::move(checked), expected_version);
 }
 
 Task<absl::StatusOr<std::shared_ptr<const RouteTable>>> Routes::Table() {

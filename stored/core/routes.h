@@ -30,11 +30,14 @@ namespace mailstead::stored {
 // The routes of a store at one moment. Pure.
 class RouteTable {
  public:
+  // `routes` are sorted by key.
   explicit RouteTable(std::vector<engine::Route> routes);
 
   // The route that mail takes; null: as the DNS says. Domains in lower case and A-labels; one may be an address literal,
   // and the sender's is empty for the null reverse-path.
   const engine::Route* Find(absl::string_view recipient_domain, absl::string_view sender_domain) const;
+  // Sorted by key.
+  const std::vector<engine::Route>& all() const { return routes_; }
 
  private:
   std::vector<engine::Route> routes_;
@@ -66,6 +69,8 @@ struct NewRoute {
   std::string mailbox;
   // Empty: that of the route that is there, when it has the same user.
   std::string password;
+  // Of the route that is there; 0: any, or none.
+  int64_t expected_version = 0;
 };
 
 // Used on the executor's thread.
@@ -76,13 +81,13 @@ class Routes {
          absl::string_view secrets_key);
 
   // The route as it is kept. FieldError with the field of SetRouteRequest; NotFound with kReasonAccountNotFound;
-  // FailedPrecondition with kReasonNoSecretsKey; errors of the engine.
+  // FailedPrecondition with kReasonNoSecretsKey; Aborted with kReasonEtagMismatch; errors of the engine.
   Task<absl::StatusOr<engine::Route>> Set(NewRoute route);
-  // Sorted by key.
-  Task<absl::StatusOr<std::vector<engine::Route>>> List();
+  // Sorted by key, behind `after`: at most `limit` of them.
+  Task<absl::StatusOr<std::vector<engine::Route>>> List(engine::RouteKey after, size_t limit);
   // NotFound with kReasonRouteNotFound.
   Task<absl::StatusOr<engine::Route>> Get(std::string destination, std::string sender_domain);
-  Task<absl::Status> Delete(std::string destination, std::string sender_domain);
+  Task<absl::Status> Delete(std::string destination, std::string sender_domain, int64_t expected_version);
 
   // The account whose mailbox a route keeps the mail in; 0: it leaves. Passwords are not looked at.
   Task<absl::StatusOr<AccountId>> MailboxFor(std::string recipient_domain, std::string sender_domain);

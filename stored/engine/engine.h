@@ -247,11 +247,11 @@ class RouteEngine {
 
   // Sorted by key.
   virtual Task<absl::StatusOr<std::vector<Route>>> List() = 0;
-  // Makes it, or puts it in the place of the one with its key. ResourceExhausted with kReasonTooManyRoutes: there are
-  // kMaxRoutes others.
-  virtual Task<absl::Status> Set(Route route) = 0;
+  // Makes it, or puts it in the place of the one with its key; as it is kept, with a later time than that one's.
+  // ResourceExhausted with kReasonTooManyRoutes: there are kMaxRoutes others. NotFound only with an expected version.
+  virtual Task<absl::StatusOr<Route>> Set(Route route, int64_t expected_version) = 0;
   // NotFound.
-  virtual Task<absl::Status> Delete(RouteKey key) = 0;
+  virtual Task<absl::Status> Delete(RouteKey key, int64_t expected_version) = 0;
 };
 
 // What reports on TLS to other domains (RFC 8460) will say, for all relays. They are sent once each as long as no relay dies

@@ -336,7 +336,9 @@ struct Route {
   std::string sealed_password;
   std::string source_address;
   std::string ehlo_name;
+  // No two states of a route have the same one.
   absl::Time update_time;
+  int64_t version() const { return absl::ToUnixMicros(update_time); }
   bool operator==(const Route&) const = default;
 };
 inline constexpr size_t kMaxRoutes = 1000;

@@ -149,8 +149,13 @@ class ReadingConformance : public EngineConformance {};
 class UpkeepConformance : public EngineConformance {};
 class RouteConformance : public EngineConformance {
  protected:
-  absl::Status Set(Route route) { return BlockOn(facets().routes().Set(std::move(route))); }
-  absl::Status Delete(RouteKey key) { return BlockOn(facets().routes().Delete(std::move(key))); }
+  absl::StatusOr<Route> SetIf(int64_t expected_version, Route route) {
+    return BlockOn(facets().routes().Set(std::move(route), expected_version));
+  }
+  absl::Status Set(Route route) { return SetIf(0, std::move(route)).status(); }
+  absl::Status Delete(RouteKey key, int64_t expected_version = 0) {
+    return BlockOn(facets().routes().Delete(std::move(key), expected_version));
+  }
   // All of them.
   std::vector<Route> Routes() {
     const auto routes = BlockOn(facets().routes().List());

@@ -58,6 +58,7 @@ TEST_P(RouteConformance, ARouteTakesThePlaceOfTheOneWithItsKeyAndOfNoOther) {
   ASSERT_OK(Set(Keyed("b.test", "a.test")));
   Route second = Keyed("b.test");
   second.mailbox = AccountId{1};
+  second.update_time = absl::UnixEpoch() + absl::Seconds(1);
   ASSERT_OK(Set(second));
   EXPECT_THAT(Routes(), ElementsAre(second, Keyed("b.test", "a.test")));
 }
@@ -92,6 +93,38 @@ TEST_P(RouteConformance, TheDirectorysVersionGrowsWithEachChange) {
   EXPECT_TRUE(has_grown());
 }
 
+TEST_P(RouteConformance, AChangeMayExpectAVersion) {
+  const auto has_changed = HasReason(absl::StatusCode::kAborted, kReasonEtagMismatch);
+  const auto is_missing = HasReason(absl::StatusCode::kNotFound, kReasonRouteNotFound);
+  Route route = Keyed("b.test");
+  route.update_time = absl::FromUnixMicros(1'600'000'000'000'000);
+  EXPECT_THAT(SetIf(1, route).status(), is_missing);
+  EXPECT_THAT(Delete(route.key, 1), is_missing);
+  const auto first = SetIf(0, route);
+  ASSERT_OK(first.status());
+  EXPECT_EQ(*first, route);
+  // At the same time, and at an earlier one: it is a new version all the same.
+  route.user = "u";
+  const auto second = SetIf(first->version(), route);
+  ASSERT_OK(second.status());
+  EXPECT_EQ(second->user, "u");
+  EXPECT_GT(second->version(), first->version());
+  route.update_time -= absl::Hours(1);
+  const auto third = SetIf(0, route);
+  ASSERT_OK(third.status());
+  EXPECT_GT(third->version(), second->version());
+  EXPECT_THAT(Routes(), ElementsAre(*third));
+  route.user = "lost";
+  for (const int64_t other : {first->version(), second->version(), third->version() + 1, int64_t{1}}) {
+    EXPECT_THAT(SetIf(other, route).status(), has_changed);
+    EXPECT_THAT(Delete(route.key, other), has_changed);
+  }
+  Restart();
+  EXPECT_THAT(Routes(), ElementsAre(*third));
+  EXPECT_OK(Delete(route.key, third->version()));
+  EXPECT_THAT(Routes(), IsEmpty());
+}
+
 TEST_P(RouteConformance, RoutesAreApartFromTheRestOfTheDirectory) {
   const AccountId account = NewMailbox("r@example.test");
   ASSERT_OK(engine().CreateAlias({"a@example.test", {"r@example.test"}, clock().Now()}));
@@ -118,6 +151,7 @@ TEST_P(RouteConformance, ThereIsAGreatestNumberOfThem) {
   // One that is there may change.
   Route changed = Keyed("default");
   changed.user = "u";
+  changed.update_time = absl::UnixEpoch() + absl::Seconds(1);
   EXPECT_OK(Set(changed));
   EXPECT_EQ(Routes().back(), changed);
   ASSERT_OK(Delete({"d1.test", ""}));

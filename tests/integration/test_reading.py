@@ -14,7 +14,7 @@ import grpc
 
 from mailstead.paths import REPOSITORY
 from mailstead.stack import SharedStackCase, StackCase
-from mailstead.store_api import StoreApi
+from mailstead.store_client import StoreClient
 
 sys.path.insert(0, str(REPOSITORY / "tests/golden/mime"))
 import test_mime
@@ -28,8 +28,8 @@ class ReadingCase:
         self.stack.ctl.run("deliver", "-", f"--to={address}", *flags, input=content)
 
     def get(self, account, message_id, view, **wanted):
-        return self.api.messages.GetMessage(self.api.pb.GetMessageRequest(
-            account=account, message_id=message_id, view=f"MESSAGE_VIEW_{view}", **wanted))
+        return self.api.call("MessageService/GetMessage", account=account, message_id=message_id,
+                             view=f"MESSAGE_VIEW_{view}", **wanted)
 
 
 class ParsedTest(ReadingCase, SharedStackCase):
@@ -39,7 +39,7 @@ class ParsedTest(ReadingCase, SharedStackCase):
     def build(cls, stack):
         stack.add_stored()
         stack.add_accounts("corpus")
-        cls.api = StoreApi(stack)
+        cls.api = StoreClient(stack.stored.address, stack.token("operator"))
 
     @classmethod
     def setUpClass(cls):
@@ -143,8 +143,8 @@ class ParsedTest(ReadingCase, SharedStackCase):
         for view in ("SUMMARY", "HEADERS", "PARSED", "RAW"):
             listed = list(self.api.list(self.account, view=f"MESSAGE_VIEW_{view}", page_size=17))
             self.assertEqual(ids, [message.summary.message_id for message in listed])
-            batch = self.api.messages.BatchGetMessages(self.api.pb.BatchGetMessagesRequest(
-                account=self.account, message_ids=ids[:100], view=f"MESSAGE_VIEW_{view}"))
+            batch = self.api.call("MessageService/BatchGetMessages", account=self.account, message_ids=ids[:100],
+                                  view=f"MESSAGE_VIEW_{view}")
             self.assertEqual(listed[:100], list(batch.messages))
             for message in listed[:10]:
                 self.assertEqual(message, self.get(self.account, message.summary.message_id, view))
@@ -166,7 +166,7 @@ class LargeTest(ReadingCase, SharedStackCase):
     def build(cls, stack):
         stack.add_stored(max_message_bytes=64 << 20)
         stack.add_accounts("large")
-        cls.api = StoreApi(stack)
+        cls.api = StoreClient(stack.stored.address, stack.token("operator"))
 
     def test_attachments_of_any_size_stream(self):
         account = "large@example.test"
@@ -189,9 +189,8 @@ class LargeTest(ReadingCase, SharedStackCase):
 
         def read():
             digest = hashlib.sha256()
-            request = self.api.pb.FetchMessageRequest(account=account, message_id=message_id, part_id="1.2")
-            for piece in self.api.messages.FetchMessage(request):
-                digest.update(piece.content)
+            for piece in self.api.fetch_pieces(account, message_id, part_id="1.2"):
+                digest.update(piece)
             digests.append(digest.digest())
         readers = [threading.Thread(target=read) for _ in range(4)]
         for reader in readers:
@@ -229,12 +228,13 @@ class DamageTest(ReadingCase, StackCase):
             file.seek(blob.stat().st_size // 2)
             file.write(b"damaged")
         stored.restart()
-        self.api = StoreApi(self.stack)
+        self.api = StoreClient(self.stack.stored.address, self.stack.token("operator"))
         listed = list(self.api.list(account, view="MESSAGE_VIEW_PARSED"))
         damaged = [message for message in listed if message.omitted_content]
         self.assertEqual(3, len(listed))
         [message] = damaged
-        self.assertEqual(self.api.pb.OMITTED_CONTENT_DAMAGED, message.omitted_content)
+        causes = message.DESCRIPTOR.fields_by_name["omitted_content"].enum_type.values_by_number
+        self.assertEqual("OMITTED_CONTENT_DAMAGED", causes[message.omitted_content].name)
         # What was kept apart from them is there.
         self.assertEqual("1", message.summary.subject)
         for view in ("PARSED", "RAW"):

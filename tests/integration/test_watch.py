@@ -14,10 +14,12 @@ import unittest
 
 import grpc
 
-from mailstead.feed import Feed, apply, make_stubs
+from mailstead.feed import Feed, apply, watch_fields
 from mailstead.process import clean_environment, program_argv, wait_until
 from mailstead.stack import StackCase
+from mailstead.store_client import message
 
+WATCH = "WatchService/Watch"
 MAIL = b"Subject: watched\r\n\r\nHello\r\n"
 
 
@@ -28,13 +30,10 @@ class WatchCase(StackCase):
         stack.add_stored(**flags)
         stack.add_smtpd()
         self.users = stack.add_accounts(*users)
-        stubs = stack.folder / "stubs"
-        stubs.mkdir()
-        self.stubs = make_stubs(stubs)
         self.feed = self.new_feed()
 
     def new_feed(self, options=()):
-        feed = Feed(self.stubs, self.stack.stored.address, self.stack.token("operator"), options)
+        feed = Feed(self.stack.stored.address, self.stack.token("operator"), options)
         self.addCleanup(feed.close)
         return feed
 
@@ -86,14 +85,14 @@ class FollowTest(WatchCase):
         def by_api():
             feed = self.new_feed()
             for _ in range(10):
-                ids, _ = feed.list(user)
+                ids, _ = feed.ids(user)
                 try:
                     feed.delete(user, sorted(ids)[::3] or [1])
                 except grpc.RpcError as error:
                     # A POP3 session holds the maildrop.
                     self.assertEqual(grpc.StatusCode.ABORTED, error.code())
         join = self.in_background(lambda: self.deliver(150), by_pop3, by_api)
-        known, cursor = self.feed.list(user)
+        known, cursor = self.feed.ids(user)
         events = self.feed.events(accounts=[user], cursor=cursor, heartbeat_interval={"seconds": 1})
         join()
         last = self.stack.ctl.json("message", "list", user)["messages"]
@@ -103,7 +102,7 @@ class FollowTest(WatchCase):
             if event.HasField("heartbeat"):
                 break
         self.assertEqual(there, known)
-        self.assertEqual(there, self.feed.list(user)[0])
+        self.assertEqual(there, self.feed.ids(user)[0])
 
     def test_a_follower_misses_nothing_when_the_store_is_killed(self):
         self.start(["user", "other"])
@@ -132,7 +131,7 @@ class FollowTest(WatchCase):
             self.stack.stored.restart()
             sent()
         self.deliver(3)
-        there, _ = self.feed.list(user)
+        there, _ = self.feed.ids(user)
         wait_until(lambda: known == there, what=f"the follower knows what is there: {known ^ there}")
         state["stop"] = True
         join()
@@ -143,7 +142,7 @@ class FollowTest(WatchCase):
         for _ in range(30):
             try:
                 self.deliver(3)
-                ids, _ = self.feed.list(user)
+                ids, _ = self.feed.ids(user)
                 self.feed.delete(user, sorted(ids)[:1])
             except (AssertionError, OSError, EOFError, grpc.RpcError):
                 return
@@ -159,19 +158,16 @@ class FollowTest(WatchCase):
         class Told(threading.Thread):
             """All streams of one connection: callbacks of gRPC would be threads as well."""
 
-            def __init__(self, feed, names):
+            def __init__(self, feed, address, names):
                 super().__init__()
-                self.feed, self.names = feed, names
+                self.feed, self.address, self.names = feed, address, names
 
             def run(self):
                 asyncio.run(self.all())
 
             async def one(self, channel, name):
-                request = self.feed.watch.WatchRequest()
-                request.filter.accounts.append(name)
-                stub = channel.unary_stream("/mailstead.store.v1.WatchService/Watch", type(request).SerializeToString,
-                                            self.feed.watch.WatchResponse.FromString)
-                call = stub(request, timeout=120, metadata=self.feed.metadata)
+                request = message("mailstead.store.v1.WatchRequest")(**watch_fields(accounts=[name]))
+                call = self.feed.stub(WATCH, channel)(request, timeout=120, metadata=self.feed.metadata)
                 async for response in call:
                     for event in response.events:
                         if event.HasField("started"):
@@ -182,11 +178,9 @@ class FollowTest(WatchCase):
                             return
 
             async def all(self):
-                async with grpc.aio.insecure_channel(self.feed.address) as channel:
+                async with grpc.aio.insecure_channel(self.address) as channel:
                     await asyncio.gather(*[self.one(channel, name) for name in self.names])
-        feed = self.feed
-        feed.address = self.stack.stored.address
-        thread = Told(feed, users)
+        thread = Told(self.feed, self.stack.stored.address, users)
         thread.start()
         for _ in range(count):
             self.assertTrue(started.acquire(timeout=60))
@@ -268,10 +262,8 @@ class CursorTest(WatchCase):
         # More than fits into a window of gRPC, which is to stay as it is.
         self.deliver(2000)
         window = [("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 65536)]
-        request = self.feed.watch.WatchRequest(start="WATCH_START_OLDEST")
-        request.filter.all = True
-        slow = self.new_feed(window).responses(request, timeout=60)
-        stuck = self.new_feed(window).responses(request, timeout=60)
+        slow, stuck = [self.new_feed(window).responses(60, start="WATCH_START_OLDEST", everything=True)
+                       for _ in range(2)]
 
         # Behind the one limit and before the other.
         time.sleep(3)
@@ -291,7 +283,7 @@ class ConsumerTest(WatchCase):
 
     def worker(self, name, ledger):
         environment = clean_environment({"PYTHONPATH": ":".join(sys.path)})
-        process = subprocess.Popen([sys.executable, "-m", "mailstead.feed", str(self.stubs), self.stack.stored.address,
+        process = subprocess.Popen([sys.executable, "-m", "mailstead.feed", self.stack.stored.address,
                                     str(self.stack.token("operator")), name, str(ledger)], env=environment,
                                    stderr=subprocess.DEVNULL)
 

@@ -414,11 +414,11 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
    public:
     Routes(EngineFaults& faults, engine::Engine& behind) : faults_(faults), behind_(behind.routes()) {}
     Result<std::vector<engine::Route>> List() override { return faults_.Run("Routes.List", behind_.List()); }
-    Task<absl::Status> Set(engine::Route route) override {
-      return faults_.Run("Routes.Set", behind_.Set(std::move(route)));
+    Result<engine::Route> Set(engine::Route route, int64_t expected_version) override {
+      return faults_.Run("Routes.Set", behind_.Set(std::move(route), expected_version));
     }
-    Task<absl::Status> Delete(engine::RouteKey key) override {
-      return faults_.Run("Routes.Delete", behind_.Delete(std::move(key)));
+    Task<absl::Status> Delete(engine::RouteKey key, int64_t expected_version) override {
+      return faults_.Run("Routes.Delete", behind_.Delete(std::move(key), expected_version));
     }
 
    private:

@@ -64,6 +64,7 @@ void ToProto(const engine::Route& route, absl::string_view mailbox, v1::Route& p
   proto.set_mailbox(std::string(mailbox));
   proto.set_has_password(!route.sealed_password.empty());
   ToProto(route.update_time, *proto.mutable_update_time());
+  proto.set_etag(MakeEtag(route.version()));
 }
 
 void ToProto(const RouteChoice& choice, v1::Route& proto) {
@@ -83,6 +84,7 @@ absl::StatusOr<NewRoute> FromProto(const v1::SetRouteRequest& request) {
   route.route.ehlo_name = proto.ehlo_name();
   route.mailbox = proto.mailbox();
   route.password = request.password();
+  ASSIGN_OR_RETURN(route.expected_version, ReadEtag(proto.etag()));
   return route;
 }
 

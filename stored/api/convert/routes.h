@@ -13,7 +13,7 @@ void ToProto(const engine::Route& route, absl::string_view mailbox, store::v1::R
 // For who goes that way: without its mailbox, and without the password, which has a place of its own.
 void ToProto(const RouteChoice& choice, store::v1::Route& proto);
 
-// FieldError.
+// FieldError; Aborted with kReasonEtagMismatch.
 absl::StatusOr<NewRoute> FromProto(const store::v1::SetRouteRequest& request);
 
 }  // namespace mailstead::stored

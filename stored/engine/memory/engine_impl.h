@@ -308,8 +308,8 @@ class MemoryRoutes final : public RouteEngine {
  public:
   explicit MemoryRoutes(MemoryShared& shared) : shared_(shared) {}
   Task<absl::StatusOr<std::vector<Route>>> List() override;
-  Task<absl::Status> Set(Route route) override;
-  Task<absl::Status> Delete(RouteKey key) override;
+  Task<absl::StatusOr<Route>> Set(Route route, int64_t expected_version) override;
+  Task<absl::Status> Delete(RouteKey key, int64_t expected_version) override;
 
  private:
   MemoryShared& shared_;

@@ -82,13 +82,19 @@ class StoreClient:
     def close(self):
         self.channel.close()
 
-    def start(self, method, *requests, metadata=(), timeout=30, **fields):
-        """The call under way. Requests are dicts; `fields` make the only one. Responses of a stream are read from it."""
+    def stub(self, method, channel=None):
+        """What takes the requests of a method as messages; on another channel, also one of grpc.aio."""
         name, make, parse, takes_many, gives_many = _method(method)
         shape = f"{'stream' if takes_many else 'unary'}_{'stream' if gives_many else 'unary'}"
-        call = getattr(self.channel, shape)(name, request_serializer=make.SerializeToString, response_deserializer=parse.FromString)
+        return getattr(channel or self.channel, shape)(name, request_serializer=make.SerializeToString,
+                                                       response_deserializer=parse.FromString)
+
+    def start(self, method, *requests, metadata=(), timeout=30, **fields):
+        """The call under way. Requests are dicts; `fields` make the only one. Responses of a stream are read from it."""
+        _, make, _, takes_many, gives_many = _method(method)
         sent = [make(**request) for request in requests or ([fields] if fields or not takes_many else [])]
-        start = call if gives_many else call.future
+        stub = self.stub(method)
+        start = stub if gives_many else stub.future
         return start(iter(sent) if takes_many else sent[0], timeout=timeout, metadata=[*self.metadata, *metadata])
 
     def call(self, method, *requests, **options):
@@ -99,6 +105,29 @@ class StoreClient:
     def failure(self, method, *requests, **options):
         """How it failed."""
         return failure_of(lambda: self.call(method, *requests, **options))
+
+    def pages(self, account, **wanted):
+        """The answers of ListMessages, of which `wanted` are fields."""
+        token = ""
+        while True:
+            page = self.call("MessageService/ListMessages", account=account, page_token=token, **wanted)
+            yield page
+            token = page.next_page_token
+            if not token:
+                return
+
+    def list(self, account, **wanted):
+        """Its messages, of all pages."""
+        for page in self.pages(account, **wanted):
+            yield from page.messages
+
+    def fetch(self, account, message_id, **wanted):
+        """What FetchMessage gives, as one."""
+        return b"".join(self.fetch_pieces(account, message_id, **wanted))
+
+    def fetch_pieces(self, account, message_id, **wanted):
+        for piece in self.start("MessageService/FetchMessage", account=account, message_id=message_id, **wanted):
+            yield piece.content
 
 
 def _method(method):

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -28,18 +29,26 @@ class RoutesApiTest : public ApiTest {
     request.set_sender_domain(sender_domain);
     return AsOperator<v1::Route>("RouteService/GetRoute", request);
   }
-  absl::Status Delete(const std::string& destination) {
+  absl::Status Delete(const std::string& destination, const std::string& etag = "") {
     v1::DeleteRouteRequest request;
+    request.set_etag(etag);
     request.set_destination(destination);
     return AsOperator<v1::DeleteRouteResponse>("RouteService/DeleteRoute", request).status();
   }
-  std::vector<std::string> Destinations() {
-    const auto response =
-        AsOperator<v1::ListRoutesResponse>("RouteService/ListRoutes", v1::ListRoutesRequest());
+  std::vector<std::string> Destinations() { return Page(0, "").second; }
+  // The token of the next page, and the destinations of this one.
+  std::pair<std::string, std::vector<std::string>> Page(int32_t size, const std::string& token) {
+    v1::ListRoutesRequest request;
+    request.set_page_size(size);
+    request.set_page_token(token);
+    const auto response = AsOperator<v1::ListRoutesResponse>("RouteService/ListRoutes", request);
     EXPECT_TRUE(response.ok()) << response.status();
     std::vector<std::string> destinations;
-    for (const v1::Route& route : response->routes()) destinations.push_back(route.destination());
-    return destinations;
+    for (const v1::Route& route : response->routes()) {
+      destinations.push_back(route.destination() + (route.sender_domain().empty() ? "" : " ") +
+                             route.sender_domain());
+    }
+    return {response->next_page_token(), destinations};
   }
   static v1::SetRouteRequest Via(const std::string& destination, const std::string& host) {
     v1::SetRouteRequest request;
@@ -120,6 +129,50 @@ TEST_P(RoutesApiTest, AMailboxIsToldByItsAddressAndAGoneOneByItsId) {
   ASSERT_TRUE(route.ok()) << route.status();
   EXPECT_EQ(route->mailbox(), absl::StrCat(account));
   EXPECT_EQ(ReasonOf(Set(request).status()), kReasonAccountNotFound);
+}
+
+TEST_P(RoutesApiTest, RoutesAreListedPageByPage) {
+  for (const char* sender : {"", "a.test", "b.test"}) {
+    for (const char* destination : {"default", "b.test", ".b.test"}) {
+      v1::SetRouteRequest request = Via(destination, "h");
+      request.mutable_route()->set_sender_domain(sender);
+      ASSERT_TRUE(Set(request).ok());
+    }
+  }
+  const auto [behind_first, first] = Page(4, "");
+  EXPECT_THAT(first, ElementsAre(".b.test", ".b.test a.test", ".b.test b.test", "b.test"));
+  // What goes meanwhile is no hole, and what comes before is not told twice.
+  EXPECT_TRUE(Delete("b.test").ok());
+  ASSERT_TRUE(Set(Via(".a.test", "h")).ok());
+  const auto [behind_second, second] = Page(4, behind_first);
+  EXPECT_THAT(second, ElementsAre("b.test a.test", "b.test b.test", "default", "default a.test"));
+  const auto [behind_last, last] = Page(4, behind_second);
+  EXPECT_THAT(last, ElementsAre("default b.test"));
+  EXPECT_EQ(behind_last, "");
+  v1::ListRoutesRequest wrong;
+  wrong.set_page_token("x");
+  EXPECT_EQ(FieldOf(AsOperator<v1::ListRoutesResponse>("RouteService/ListRoutes", wrong).status()),
+            "page_token");
+}
+
+TEST_P(RoutesApiTest, AChangeMayNameTheStateItIsMeantFor) {
+  const auto first = Set(Via("b.test", "first"));
+  ASSERT_TRUE(first.ok()) << first.status();
+  v1::SetRouteRequest change = Via("b.test", "second");
+  change.mutable_route()->set_etag(first->etag());
+  const auto second = Set(change);
+  ASSERT_TRUE(second.ok()) << second.status();
+  EXPECT_NE(second->etag(), first->etag());
+  change.mutable_route()->mutable_hosts(0)->set_host("third");
+  EXPECT_EQ(ReasonOf(Set(change).status()), kReasonEtagMismatch);
+  change.mutable_route()->set_etag("no etag");
+  EXPECT_EQ(ReasonOf(Set(change).status()), kReasonEtagMismatch);
+  EXPECT_EQ(Get("b.test")->SerializeAsString(), second->SerializeAsString());
+  EXPECT_EQ(ReasonOf(Delete("b.test", first->etag())), kReasonEtagMismatch);
+  EXPECT_TRUE(Delete("b.test", second->etag()).ok());
+  EXPECT_EQ(ReasonOf(Delete("b.test", second->etag())), kReasonRouteNotFound);
+  change.mutable_route()->set_etag(second->etag());
+  EXPECT_EQ(ReasonOf(Set(change).status()), kReasonRouteNotFound);
 }
 
 TEST_P(RoutesApiTest, RoutesAreListedAndDeleted) {

@@ -266,7 +266,7 @@ TEST_F(QueueTest, LinesThatAreTooLongForOtherHosts) {
 TEST_F(QueueTest, ARepeatIsNotRefusedForItsLines) {
   KeepMailFor("kept.test", "sender@example.test");
   EXPECT_TRUE(SubmitLine("sender@example.test", "there@kept.test", 999, true).ok());
-  ASSERT_TRUE(BlockOn(routes_.Delete("kept.test", "")).ok());
+  ASSERT_TRUE(BlockOn(routes_.Delete("kept.test", "", 0)).ok());
   --deliveries_;
   EXPECT_TRUE(SubmitLine("sender@example.test", "there@kept.test", 999, true).ok());
   EXPECT_EQ(ReasonOf(SubmitLine("sender@example.test", "there@kept.test", 999, true)), kReasonLineTooLong);

@@ -164,7 +164,7 @@ TEST_F(RoutesTest, ARouteIsKeptInTheFormThatIsCompared) {
                                        Route::Host{"2001:db8::1", 65535}));
   EXPECT_EQ(kept->source_address, "2001:db8::2");
   EXPECT_EQ(kept->update_time, clock_.Now());
-  const auto listed = BlockOn(routes_.List());
+  const auto listed = BlockOn(routes_.List(engine::RouteKey(), 100));
   ASSERT_TRUE(listed.ok());
   EXPECT_THAT(*listed, ElementsAre(*kept));
 }
@@ -398,19 +398,19 @@ TEST_F(RoutesTest, ASealedPasswordOpensInItsOwnRouteOnly) {
   for (size_t i = 0; i < std::size(moves); ++i) {
     Route moved = *kept;
     moves[i](moved);
-    ASSERT_TRUE(BlockOn(memory_->routes().Set(moved)).ok());
+    ASSERT_TRUE(BlockOn(memory_->routes().Set(moved, 0)).ok());
     EXPECT_TRUE(absl::IsDataLoss(Choose("b.test", "a.test").status())) << i;
-    ASSERT_TRUE(BlockOn(memory_->routes().Delete(moved.key)).ok());
+    ASSERT_TRUE(BlockOn(memory_->routes().Delete(moved.key, 0)).ok());
   }
 }
 
 TEST_F(RoutesTest, ARouteIsRemoved) {
   ASSERT_TRUE(Set(Via("h")).ok());
-  EXPECT_EQ(FieldOf(BlockOn(routes_.Delete("", ""))), "destination");
-  EXPECT_EQ(ReasonOf(BlockOn(routes_.Delete("b.test", ""))), kReasonRouteNotFound);
-  EXPECT_EQ(ReasonOf(BlockOn(routes_.Delete("default", "a.test"))), kReasonRouteNotFound);
+  EXPECT_EQ(FieldOf(BlockOn(routes_.Delete("", "", 0))), "destination");
+  EXPECT_EQ(ReasonOf(BlockOn(routes_.Delete("b.test", "", 0))), kReasonRouteNotFound);
+  EXPECT_EQ(ReasonOf(BlockOn(routes_.Delete("default", "a.test", 0))), kReasonRouteNotFound);
   EXPECT_TRUE((*Choose("b.test")).has_value());
-  EXPECT_TRUE(BlockOn(routes_.Delete("default", "")).ok());
+  EXPECT_TRUE(BlockOn(routes_.Delete("default", "", 0)).ok());
   EXPECT_FALSE((*Choose("b.test")).has_value());
 }
 
