@@ -14,6 +14,13 @@ using frontend::CheckListen;
 constexpr config::Program kProgram{"webd",
                                    "Serves the API of Mailstead's store by HTTP. It keeps nothing itself."};
 constexpr absl::Duration kLeastTimeout = absl::Milliseconds(100);
+constexpr size_t kMostRequestBytes = size_t{64} << 20;
+constexpr size_t kLeastBodyMemory = size_t{1} << 20;
+
+// What is out of bounds has its line already.
+bool InBounds(const Flags& flags) {
+  return flags.max_request_bytes <= kMostRequestBytes && flags.body_memory >= kLeastBodyMemory;
+}
 
 }  // namespace
 
@@ -25,9 +32,9 @@ config::Options OptionsOf(Flags& flags) {
            "addresses for HTTP with TLS, host:port, comma separated; empty: none"),
       Flag("plaintext_networks", flags.plaintext_networks_text,
            "networks whose clients may call without TLS, comma separated: their keys go in clear"),
-      Flag("max_request_bytes", flags.max_request_bytes, Between(1024, int64_t{64} << 20),
+      Flag("max_request_bytes", flags.max_request_bytes, Between(1024, kMostRequestBytes),
            "the largest request, as it comes and unpacked"),
-      Flag("body_memory", flags.body_memory, Between(int64_t{1} << 20, int64_t{1} << 40),
+      Flag("body_memory", flags.body_memory, Between(kLeastBodyMemory, int64_t{1} << 40),
            "the bodies of all requests and responses together; beyond it calls are refused. At least four "
            "times --max_request_bytes"),
       Flag("idle_timeout", flags.timeouts.idle, Between(kLeastTimeout, absl::Hours(24)),
@@ -56,7 +63,7 @@ Flags ReadFlags(int argc, char** argv) {
   Finish(flags.frontend, check);
   check.That(!flags.listen.empty() || !flags.tls_listen.empty(), "listen",
              "this and --tls_listen are both empty");
-  check.That(flags.body_memory / kBodyMemoryFactor >= flags.max_request_bytes, "body_memory",
+  check.That(!InBounds(flags) || flags.body_memory / kBodyMemoryFactor >= flags.max_request_bytes, "body_memory",
              "must be at least four times --max_request_bytes");
   absl::StatusOr<net::NetworkList> plaintext = net::NetworkList::Parse(flags.plaintext_networks_text);
   check.Ok("plaintext_networks", plaintext.status());
