@@ -6,7 +6,8 @@
 // The token decides. Where one is shown the certificate stands for nobody: a certificate is often that of a host or a proxy
 // with several programs, each with a key of its own; and a token that does not count any more must not become somebody else.
 // Of tokens there is one, but for a front-end that calls for somebody: it shows the key of that one beside its own token or
-// certificate, and calls as that key; what it shows and is no key that counts refuses the call. Then it may vouch for the address of its client in the metadata
+// certificate, and calls as that key; what it shows and is no key that counts refuses the call. Then it may vouch for the
+// address of its client in the metadata
 // "mailstead-client-address", which the key's address ranges are compared with; nobody else is believed, and for nothing else.
 #pragma once
 
