@@ -63,8 +63,8 @@ Flags ReadFlags(int argc, char** argv) {
   Finish(flags.frontend, check);
   check.That(!flags.listen.empty() || !flags.tls_listen.empty(), "listen",
              "this and --tls_listen are both empty");
-  check.That(!InBounds(flags) || flags.body_memory / kBodyMemoryFactor >= flags.max_request_bytes, "body_memory",
-             "must be at least four times --max_request_bytes");
+  check.That(!InBounds(flags) || flags.body_memory / kBodyMemoryFactor >= flags.max_request_bytes,
+             "body_memory", "must be at least four times --max_request_bytes");
   absl::StatusOr<net::NetworkList> plaintext = net::NetworkList::Parse(flags.plaintext_networks_text);
   check.Ok("plaintext_networks", plaintext.status());
   if (plaintext.ok()) flags.plaintext_networks = *std::move(plaintext);
