@@ -48,6 +48,7 @@ config::Options OptionsOf(Flags& flags) {
       Flag("login_delay", flags.login_delay, Between(absl::ZeroDuration(), absl::Hours(24)),
            "least time between two logins to the same mailbox, in whole seconds; 0s: none"),
   };
+  Append(options, LoginOptionsOf(flags.frontend));
   Append(options, OptionsOf(flags.frontend));
   return options;
 }

@@ -100,11 +100,14 @@ config::Options DeliveryRows(Flags& flags) {
            "comma separated: mail "
            "that the DNS leads there would loop (5.4.6)"),
       Flag("delivery_dane", flags.delivery_dane,
-           "authenticate hosts by their TLSA records (DANE, RFC 7672); only where --dns_trusted names servers, or "
+           "authenticate hosts by their TLSA records (DANE, RFC 7672); only where --dns_trusted names "
+           "servers, or "
            "what stands in for it, and these validate DNSSEC"),
       Flag("mta_sts", flags.mta_sts,
-           "MTA-STS (RFC 8461): mail goes only to hosts that the recipients' domain names, under TLS, where its policy says so"),
-      Flag("mta_sts_port", flags.mta_sts_port, Between(1, 65535), "port of the web servers that have these policies; for tests"),
+           "MTA-STS (RFC 8461): mail goes only to hosts that the recipients' domain names, under TLS, where "
+           "its policy says so"),
+      Flag("mta_sts_port", flags.mta_sts_port, Between(1, 65535),
+           "port of the web servers that have these policies; for tests"),
       Flag("dns_servers", flags.dns_servers_text,
            "DNS servers, comma separated, as 127.0.0.1 or [2001:db8::53]:53; empty: the system's"),
       Flag("dns_trusted", flags.dns_trusted_text,
@@ -177,6 +180,7 @@ config::Options OptionsOf(Flags& flags) {
   Append(options, DeliveryRows(flags));
   Append(options, TimeoutRows(flags.delivery_timeouts));
   Append(options, LimitRows(flags.limits));
+  Append(options, LoginOptionsOf(flags.frontend));
   Append(options, OptionsOf(flags.frontend));
   return options;
 }
@@ -189,9 +193,10 @@ Flags ReadFlags(int argc, char** argv) {
   CheckOptions(options, check);
   Finish(flags.frontend, check);
   FinishDelivery(flags, check);
-  check.That(!flags.mx_listen.empty() || !flags.submission_listen.empty() || !flags.submissions_listen.empty() ||
-                 flags.delivery_workers > 0,
-             "mx_listen", "this, --submission_listen and --submissions_listen are all empty, and --delivery_workers is 0");
+  check.That(!flags.mx_listen.empty() || !flags.submission_listen.empty() ||
+                 !flags.submissions_listen.empty() || flags.delivery_workers > 0,
+             "mx_listen",
+             "this, --submission_listen and --submissions_listen are all empty, and --delivery_workers is 0");
   check.ExitIfBad(kProgram.name);
   return flags;
 }

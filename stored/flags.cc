@@ -203,6 +203,8 @@ config::Options OptionsOf(Flags& flags) {
       Flag("relay_token_file", flags.relay_token_file,
            "file with the token of what brings mail to other hosts; made when it is missing; empty: no such "
            "token"),
+      Flag("web_token_file", flags.web_token_file,
+           "file with the token of webd; made when it is missing; empty: no such token"),
       Flag("operator_token_file", flags.operator_token_file,
            "file with the token of operators; made when it is missing; empty: no such token"),
       Flag("secrets_key_file", flags.secrets_key_file,

@@ -32,6 +32,7 @@ struct Flags {
   std::string smtp_token_file;
   std::string pop_token_file;
   std::string relay_token_file;
+  std::string web_token_file;
   std::string operator_token_file;
   // Made when missing. Empty: the passwords of routes cannot be kept.
   std::string secrets_key_file;

@@ -22,8 +22,8 @@ int main(int argc, char** argv) {
   mailstead::config::SetUpLog("stored", flags.log);
   stored::Stored store(flags);
   mailstead::config::WarnOfOpenFiles({flags.data_dir, flags.backup_dir, flags.tls_key_file,
-                                      flags.smtp_token_file, flags.pop_token_file,
-                                      flags.relay_token_file, flags.operator_token_file});
+                                      flags.smtp_token_file, flags.pop_token_file, flags.relay_token_file,
+                                      flags.web_token_file, flags.operator_token_file});
   obs::LogInfo("started", {{"version", std::string(mailstead::config::Version())}, {"engine", flags.engine}});
 
   // Tokens and certificates are looked at every second.

@@ -94,8 +94,9 @@ std::string OwnSecret(const Flags& flags, absl::string_view name) {
 // All files with secrets that the store uses.
 std::vector<std::string> SecretFilesOf(const Flags& flags) {
   std::vector<std::string> files = {
-      PathOfOwn(flags, kDecoyKey), PathOfOwn(flags, kGrantKey), flags.smtp_token_file,  flags.pop_token_file,
-      flags.relay_token_file,      flags.operator_token_file,   flags.secrets_key_file, flags.tls_key_file};
+      PathOfOwn(flags, kDecoyKey), PathOfOwn(flags, kGrantKey), flags.smtp_token_file,
+      flags.pop_token_file,        flags.relay_token_file,      flags.web_token_file,
+      flags.operator_token_file,   flags.secrets_key_file,      flags.tls_key_file};
   std::erase(files, "");
   return files;
 }
@@ -136,6 +137,7 @@ std::vector<TokenFile> TokenFilesOf(const Flags& flags) {
   return {{kSmtp, flags.smtp_token_file},
           {kPop, flags.pop_token_file},
           {kRelay, flags.relay_token_file},
+          {kWeb, flags.web_token_file},
           {kOperator, flags.operator_token_file}};
 }
 

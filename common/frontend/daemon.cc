@@ -158,6 +158,7 @@ Daemon::~Daemon() = default;
 
 net::IoThreads& Daemon::threads() { return impl_->threads; }
 store::StoreApi& Daemon::store() { return impl_->store; }
+rpc::GrpcTransport& Daemon::transport() { return impl_->transport; }
 net::TlsContext& Daemon::tls() { return *impl_->tls; }
 net::ConnectionCounter& Daemon::counter() { return impl_->counter; }
 LoginWatch& Daemon::logins() { return impl_->logins; }

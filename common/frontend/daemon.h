@@ -31,6 +31,10 @@ namespace prometheus {
 class Registry;
 }
 
+namespace mailstead::rpc {
+class GrpcTransport;
+}
+
 namespace mailstead::frontend {
 
 // First of all in main: signals and descriptors, before there are threads.
@@ -85,6 +89,8 @@ class Daemon {
 
   net::IoThreads& threads();
   store::StoreApi& store();
+  // The way to the store's methods, for who calls them in the name of clients.
+  rpc::GrpcTransport& transport();
   net::TlsContext& tls();
   net::ConnectionCounter& counter();
   LoginWatch& logins();

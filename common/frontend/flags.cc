@@ -87,10 +87,6 @@ config::Options OptionsOf(Flags& flags) {
       Flag("proxy_networks", flags.proxy_networks_text,
            "networks whose connections must begin with a PROXY header (v1, v2), comma separated, as "
            "10.0.0.0/8"),
-      Flag("allow_plaintext_auth", flags.allow_plaintext_auth, "allow logins without TLS; for tests"),
-      Flag("sasl_mechanisms", flags.sasl_mechanisms, sasl::CheckMechanism,
-           "what AUTH takes, comma separated: SCRAM-SHA-256-PLUS, SCRAM-SHA-256, PLAIN, LOGIN. Some clients "
-           "pick PLUS when it is offered and cannot use it"),
       Flag("max_connections", flags.max_connections, Between(0, 1'000'000),
            "connections at the same time; 0: no limit"),
       Flag("max_connections_per_address", flags.max_connections_per_address, Between(0, 1'000'000),
@@ -109,6 +105,15 @@ config::Options OptionsOf(Flags& flags) {
   };
   Append(options, OptionsOf(flags.log));
   return options;
+}
+
+config::Options LoginOptionsOf(Flags& flags) {
+  return {
+      Flag("allow_plaintext_auth", flags.allow_plaintext_auth, "allow logins without TLS; for tests"),
+      Flag("sasl_mechanisms", flags.sasl_mechanisms, sasl::CheckMechanism,
+           "what AUTH takes, comma separated: SCRAM-SHA-256-PLUS, SCRAM-SHA-256, PLAIN, LOGIN. Some clients "
+           "pick PLUS when it is offered and cannot use it"),
+  };
 }
 
 void Finish(Flags& flags, config::Checker& check) {

@@ -1,4 +1,4 @@
-// The flags that smtpd and pop3d have in common: the way to the store, TLS, PROXY, limits on connections.
+// The flags that front-ends have in common: the way to the store, TLS, PROXY, limits on connections.
 #pragma once
 
 #include <cstddef>
@@ -42,8 +42,11 @@ struct Flags {
   config::LogFlags log;
 };
 
-// The rows of these flags, those of the log included. `flags` outlives them.
+// The rows of these flags, those of the log included, and without those about logins. `flags` outlives them.
 config::Options OptionsOf(Flags& flags);
+
+// The rows of those among them that are about logins with passwords, for programs that have such.
+config::Options LoginOptionsOf(Flags& flags);
 
 // After the flags were set and checked: fills in what follows from them, and reports what is impossible.
 void Finish(Flags& flags, config::Checker& check);

@@ -36,6 +36,8 @@ struct ChannelOptions {
 // Metadata of a call: the session that it is made for, and the revision that a front-end speaks.
 inline constexpr char kSessionMetadata[] = "mailstead-session";
 inline constexpr char kRevisionMetadata[] = "mailstead-revision";
+// And the address of a client whose credential goes beside ours.
+inline constexpr char kClientAddressMetadata[] = "mailstead-client-address";
 
 // Where calls go and what they carry. Thread-safe. Share one per process.
 class StoreChannel {

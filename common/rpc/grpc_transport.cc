@@ -33,7 +33,8 @@ using google::protobuf::MessageLite;
 
 // Requests are written when the operation begins; responses are read into a buffer of the call's own, which outlives a
 // caller that has gone.
-using Stub = grpc::TemplatedGenericStub<MessageLite, grpc::ByteBuffer>;
+template <typename Request>
+using Stub = grpc::TemplatedGenericStub<Request, grpc::ByteBuffer>;
 
 constexpr absl::string_view kBatchedPackage = "mailstead.frontend.v1.";
 constexpr absl::string_view kBatchService = "mailstead.frontend.v1.BatchService/";
@@ -70,6 +71,22 @@ absl::Status Parse(grpc::ByteBuffer& bytes, MessageLite& message) {
   return parsed.ok() ? absl::OkStatus() : absl::InternalError("the store sent what is no such message");
 }
 
+grpc::ByteBuffer BufferOf(const std::string& bytes) {
+  const grpc::Slice slice(bytes);
+  return grpc::ByteBuffer(&slice, 1);
+}
+
+absl::StatusOr<std::string> BytesIn(const grpc::ByteBuffer& buffer) {
+  std::vector<grpc::Slice> slices;
+  if (!buffer.Dump(&slices).ok()) return absl::InternalError("the store sent what cannot be read");
+  std::string bytes;
+  bytes.reserve(buffer.Length());
+  for (const grpc::Slice& slice : slices) {
+    bytes.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
+  }
+  return bytes;
+}
+
 // A call with one request and one response. It deletes itself when gRPC is done with it.
 class UnaryCall {
  public:
@@ -78,10 +95,12 @@ class UnaryCall {
   grpc::ClientContext& context() { return context_; }
 
   // Once, and then it is gRPC's.
+  template <typename Request>
   void Start(StoreChannel& channel, std::shared_ptr<grpc::Channel> connection, const std::string& path,
-             const MessageLite& request, Resumption<Outcome> done) {
+             const Request& request, Resumption<Outcome> done) {
     done_ = std::move(done);
-    reader_ = Stub(std::move(connection)).PrepareUnaryCall(&context_, path, request, channel.queue());
+    reader_ =
+        Stub<Request>(std::move(connection)).PrepareUnaryCall(&context_, path, request, channel.queue());
     reader_->StartCall();
     reader_->Finish(&response_, &status_, &finished_);
   }
@@ -102,20 +121,21 @@ class UnaryCall {
   Tag finished_ = MakeTag<&UnaryCall::OnFinished>(this);
 };
 
-// gRPC's side of a CallStream, which lives until gRPC is done with it: one operation at a time with one waiter.
-class StreamCall : public std::enable_shared_from_this<StreamCall> {
+// gRPC's side of a stream, which lives until gRPC is done with it: one operation at a time with one waiter.
+template <typename Request>
+class StreamCall : public std::enable_shared_from_this<StreamCall<Request>> {
  public:
-  using Reading = grpc::ClientAsyncReaderWriter<MessageLite, grpc::ByteBuffer>;
+  using Reading = grpc::ClientAsyncReaderWriter<Request, grpc::ByteBuffer>;
 
   // Once. The first write carries the call's metadata, so that a call of one message costs about as much as a unary one.
   void Prepare(StoreChannel& channel, const std::string& path) {
     context.set_initial_metadata_corked(true);
-    stream_ = Stub(channel.Next()).PrepareCall(&context, path, channel.queue());
+    stream_ = Stub<Request>(channel.Next()).PrepareCall(&context, path, channel.queue());
     stream_->StartCall(nullptr);
   }
 
   // False: the call has ended, and Finish tells why. Not after Finish.
-  asio::awaitable<bool> Write(const MessageLite& request, bool last) {
+  asio::awaitable<bool> Write(const Request& request, bool last) {
     const auto start = [&](Resumption<bool> done) {
       Begin(std::move(done));
       grpc::WriteOptions options;
@@ -166,7 +186,7 @@ class StreamCall : public std::enable_shared_from_this<StreamCall> {
  private:
   void Hold() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     busy_ = begun_ = true;
-    self_ = shared_from_this();
+    self_ = this->shared_from_this();
   }
   void Begin(Resumption<bool> waiter) {
     absl::MutexLock lock(&mutex_);
@@ -221,7 +241,7 @@ class StreamCall : public std::enable_shared_from_this<StreamCall> {
 
 class GrpcStream final : public CallStream {
  public:
-  explicit GrpcStream(std::shared_ptr<StreamCall> call) : call_(std::move(call)) {}
+  explicit GrpcStream(std::shared_ptr<StreamCall<MessageLite>> call) : call_(std::move(call)) {}
   ~GrpcStream() override { call_->Abandon(); }
 
   asio::awaitable<absl::Status> Write(const MessageLite& request, bool last) override {
@@ -248,7 +268,42 @@ class GrpcStream final : public CallStream {
  private:
   absl::Status Ended() const { return end_->ok() ? absl::CancelledError("the call has ended") : *end_; }
 
-  const std::shared_ptr<StreamCall> call_;
+  const std::shared_ptr<StreamCall<MessageLite>> call_;
+  // Set for good when Read has found the end.
+  std::optional<absl::Status> end_;
+};
+
+class GrpcByteStream final : public ByteStream {
+ public:
+  explicit GrpcByteStream(std::shared_ptr<StreamCall<grpc::ByteBuffer>> call) : call_(std::move(call)) {}
+  ~GrpcByteStream() override { call_->Abandon(); }
+
+  // What is wrong with it Read says: gRPC tells the end of a call there.
+  asio::awaitable<void> Write(const std::string& request) {
+    const grpc::ByteBuffer buffer = BufferOf(request);
+    const bool written = co_await call_->Write(buffer, /*last=*/true);
+    static_cast<void>(written);
+  }
+
+  asio::awaitable<absl::StatusOr<std::optional<std::string>>> Read() override {
+    if (end_.has_value()) {
+      if (!end_->ok()) co_return *end_;
+      co_return std::optional<std::string>();
+    }
+    const bool read = co_await call_->Read();
+    if (read) {
+      CO_ASSIGN_OR_RETURN(std::string bytes, BytesIn(call_->response));
+      co_return std::optional<std::string>(std::move(bytes));
+    }
+    end_ = co_await call_->Finish();
+    if (!end_->ok()) co_return *end_;
+    co_return std::optional<std::string>();
+  }
+
+  void Cancel() override { call_->Cancel(); }
+
+ private:
+  const std::shared_ptr<StreamCall<grpc::ByteBuffer>> call_;
   // Set for good when Read has found the end.
   std::optional<absl::Status> end_;
 };
@@ -262,6 +317,8 @@ void GrpcTransport::Prepare(grpc::ClientContext& context, const CallOptions& opt
   channel_.Prepare(context, options.timeout);
   if (!options.session_id.empty()) context.AddMetadata(kSessionMetadata, options.session_id);
   if (options_.revision > 0) context.AddMetadata(kRevisionMetadata, std::to_string(options_.revision));
+  if (!options.authorization.empty()) context.AddMetadata("authorization", options.authorization);
+  if (!options.client_address.empty()) context.AddMetadata(kClientAddressMetadata, options.client_address);
 }
 
 asio::awaitable<absl::Status> GrpcTransport::Call(absl::string_view method, const MessageLite& request,
@@ -341,10 +398,32 @@ asio::awaitable<absl::Status> GrpcTransport::CallAlone(absl::string_view method,
 }
 
 std::unique_ptr<CallStream> GrpcTransport::Open(absl::string_view method, CallOptions options) {
-  auto call = std::make_shared<StreamCall>();
+  auto call = std::make_shared<StreamCall<MessageLite>>();
   Prepare(call->context, options);
   call->Prepare(channel_, absl::StrCat("/", method));
   return std::make_unique<GrpcStream>(std::move(call));
+}
+
+asio::awaitable<absl::StatusOr<std::string>> GrpcTransport::CallBytes(std::string method, std::string request,
+                                                                      CallOptions options) {
+  const auto start = [&](Resumption<UnaryCall::Outcome> done) {
+    auto* const call = new UnaryCall;
+    Prepare(call->context(), options);
+    call->Start(channel_, channel_.Next(), absl::StrCat("/", method), BufferOf(request), std::move(done));
+  };
+  const UnaryCall::Outcome bytes = co_await AwaitResumption<UnaryCall::Outcome>(start);
+  CO_RETURN_IF_ERROR(bytes.status());
+  co_return BytesIn(*bytes);
+}
+
+asio::awaitable<std::unique_ptr<ByteStream>> GrpcTransport::OpenBytes(std::string method, std::string request,
+                                                                      CallOptions options) {
+  auto call = std::make_shared<StreamCall<grpc::ByteBuffer>>();
+  Prepare(call->context, options);
+  call->Prepare(channel_, absl::StrCat("/", method));
+  auto stream = std::make_unique<GrpcByteStream>(std::move(call));
+  co_await stream->Write(request);
+  co_return std::move(stream);
 }
 
 }  // namespace mailstead::rpc

@@ -29,6 +29,10 @@ struct CallOptions {
   // Whatever else is on its way to the store or back, this call does not wait behind it: it shares no message and no
   // connection with other calls. For heartbeats; a call of this kind costs more than another.
   bool apart = false;
+  // For whom the call is made: what he shows of himself, as a value of "authorization", and his address. The store takes
+  // the call as his; ours, which goes with it, says only that the address may be believed. Both empty: it is our own call.
+  std::string authorization;
+  std::string client_address;
 };
 
 // Marks an error of the way: nothing of the call has gone, so that it has not happened and will not.

@@ -1,11 +1,11 @@
 # Debian packages: which ones, and how they get onto the machine. To be sourced; for sh as well as bash, because the
 # Dockerfile sources it too.
 
-# What the four programs are built from.
+# What the five programs are built from.
 packages_build() {
   printf '%s\n' \
     ccache cmake g++ mold ninja-build pkg-config \
-    libabsl-dev libargon2-dev libasio-dev libc-ares-dev libcivetweb-dev libcrypt-dev libcurl4-openssl-dev libgmock-dev \
+    libabsl-dev libargon2-dev libasio-dev libboost-dev libc-ares-dev libcivetweb-dev libcrypt-dev libcurl4-openssl-dev libgmock-dev \
     libgrpc++-dev libgsasl-dev libgtest-dev libidn2-dev nettle-dev libprotobuf-dev librocksdb-dev libspdlog-dev libssl-dev \
     libzstd-dev prometheus-cpp-dev protobuf-compiler protobuf-compiler-grpc zlib1g-dev
 }

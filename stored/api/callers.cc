@@ -25,11 +25,14 @@ struct RoleName {
   absl::string_view name;
 };
 constexpr RoleName kRoleNames[] = {
-    {kSmtp, "smtp"}, {kPop, "pop"}, {kRelay, "relay"}, {kOperator, "operator"}};
+    {kSmtp, "smtp"}, {kPop, "pop"}, {kRelay, "relay"}, {kOperator, "operator"}, {kWeb, "web"}};
+
+// A host may well be called "relay" or "web": these two have tokens only.
+constexpr unsigned kWithoutCertificate = kRelay | kWeb;
 
 unsigned RoleOfCertificate(absl::string_view name) {
   for (const RoleName& role : kRoleNames) {
-    if (role.role != kRelay && role.name == name) return role.role;
+    if ((role.role & kWithoutCertificate) == 0 && role.name == name) return role.role;
   }
   return 0;
 }
@@ -40,8 +43,6 @@ absl::string_view TokenOf(absl::string_view value) {
   if (!absl::StartsWithIgnoreCase(value, kScheme)) return "";
   return absl::StripTrailingAsciiWhitespace(value.substr(kScheme.size()));
 }
-
-constexpr unsigned kFrontends = kSmtp | kPop | kRelay;
 
 // Of what gRPC calls a peer: "ipv4:192.0.2.1:5000", "ipv6:[2001:db8::1]:5000", "ipv6:%5B2001:db8::1%5D:5000".
 std::string HostOfPeer(absl::string_view peer) {
@@ -144,6 +145,23 @@ Keys::Found Callers::FindKey(const rpc::Credentials& credentials) const {
   return found;
 }
 
+// SECURITY: a front-end shows its client's credential beside its own. One that counts for nothing must not leave a call that
+// is the front-end's alone, and an operator's token is not for passing on.
+absl::Status Callers::CheckTogether(const std::vector<std::string>& authorizations) const {
+  if (authorizations.size() < 2) return absl::OkStatus();
+  unsigned all = 0;
+  for (const std::string& value : authorizations) {
+    const unsigned roles = RolesOfAuthorization(value);
+    if (roles == 0) {
+      return WithReason(absl::UnauthenticatedError("one of the credentials is not known"),
+                        kReasonNoCredential);
+    }
+    all |= roles;
+  }
+  if ((all & kOperator) != 0) return Several("an operator's token and another");
+  return absl::OkStatus();
+}
+
 rpc::Caller Callers::Identify(const rpc::Credentials& credentials) const {
   rpc::Caller caller;
   caller.peer = credentials.peer;
@@ -156,6 +174,8 @@ rpc::Caller Callers::Identify(const rpc::Credentials& credentials) const {
   const bool shows_key = key.key != nullptr || !key.refusal.ok();
   // A certificate of a role is that role's, whatever else it is called.
   if (!shows_key || (credentials.authorizations.empty() && roles != 0)) {
+    caller.refusal = CheckTogether(credentials.authorizations);
+    if (!caller.refusal.ok()) return caller;
     caller.roles = roles;
     caller.name = RoleNames(roles);
     return caller;

@@ -1,12 +1,13 @@
 // Who calls: roles by what a caller shows.
 //
 // A caller shows a bearer token ("authorization: Bearer ...") or, under mutual TLS, a certificate whose subject common name
-// or a DNS name of which is that of a role, "smtp", "pop", "relay" or "operator", or one that a key names.
+// or a DNS name of which is that of a role, "smtp", "pop" or "operator", or one that a key names.
 //
 // The token decides. Where one is shown the certificate stands for nobody: a certificate is often that of a host or a proxy
 // with several programs, each with a key of its own; and a token that does not count any more must not become somebody else.
 // Of tokens there is one, but for a front-end that calls for somebody: it shows the key of that one beside its own token or
-// certificate, and calls as that key. Then it may vouch for the address of its client in the metadata
+// certificate, and calls as that key; what it shows and is no key that counts refuses the call. Then it may vouch for the
+// address of its client in the metadata
 // "mailstead-client-address", which the key's address ranges are compared with; nobody else is believed, and for nothing else.
 #pragma once
 
@@ -54,6 +55,8 @@ class Callers {
   };
 
   unsigned RolesOfToken(absl::string_view token) const;
+  // Of tokens without a key.
+  absl::Status CheckTogether(const std::vector<std::string>& authorizations) const;
   // The key that is shown, by its secret or a certificate.
   Keys::Found FindKey(const rpc::Credentials& credentials) const;
 

@@ -49,7 +49,8 @@ constexpr size_t kTlsReportsCost = 512 << 10;
 // The longest policy is one of kMaxStsPatterns names.
 constexpr size_t kStsCost = 32 << 10;
 
-constexpr unsigned kAnyFrontend = kSmtp | kPop | kRelay;
+// Those that keep a lease.
+constexpr unsigned kWithLease = kSmtp | kPop | kRelay;
 
 // How a method is called, beside its name, roles and cost.
 enum Trait : unsigned {
@@ -199,8 +200,8 @@ void AddMethods(Environment& environment, rpc::MethodTable& table) {
   frontend("MaildropService/FetchMessage", kPop, kBatched, kMessageCost, FetchFromMaildrop);
   frontend("MaildropService/CommitMaildrop", kPop, kBatched, kSmallCost, CommitMaildrop);
   frontend("MaildropService/ReleaseMaildrop", kPop, kBatched, kSmallCost, ReleaseMaildrop);
-  frontend("LeaseService/RenewLease", kAnyFrontend, kBatched, kSmallCost, RenewLease);
-  frontend("LeaseService/EndLease", kAnyFrontend, kBatched, kSmallCost, EndLease);
+  frontend("LeaseService/RenewLease", kWithLease, kBatched, kSmallCost, RenewLease);
+  frontend("LeaseService/EndLease", kWithLease, kBatched, kSmallCost, EndLease);
   frontend("RelayService/LeaseAttempts", kRelay, kBatched, kLeaseCost, LeaseAttempts);
   frontend("RelayService/FetchQueuedMessage", kRelay, kBatched, kMessageCost, FetchQueuedMessage);
   frontend("RelayService/ReportAttempts", kRelay, kBatched, kSmallCost, ReportAttempts);
@@ -209,11 +210,11 @@ void AddMethods(Environment& environment, rpc::MethodTable& table) {
   frontend("SigningService/SignMessage", kRelay, kBatched, kSmallCost, SignMessage);
   frontend("SigningService/ListPendingKeys", kRelay, kBatched, kSmallCost, ListPendingKeys);
   frontend("SigningService/ReportKeyRecords", kRelay, kBatched, kListingCost, ReportKeyRecords);
-  frontend("TlsService/ListTicketKeys", kSmtp | kPop, kBatched, kSmallCost, ListTicketKeys);
+  frontend("TlsService/ListTicketKeys", kSmtp | kPop | kWeb, kBatched, kSmallCost, ListTicketKeys);
   frontend("TlsReportService/CountTlsSessions", kRelay, kBatched, kTlsReportsCost, CountTlsSessions);
   frontend("TlsReportService/LeaseTlsReports", kRelay, kBatched, kTlsReportsCost, LeaseTlsReports);
   frontend("TlsReportService/FinishTlsReport", kRelay, kBatched, kTlsReportsCost, FinishTlsReport);
-  frontend("BatchService/Probe", kAnyFrontend, kUncounted, kSmallCost, Probe);
+  frontend("BatchService/Probe", kFrontends, kUncounted, kSmallCost, Probe);
 }
 
 }  // namespace mailstead::stored

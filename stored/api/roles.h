@@ -9,10 +9,11 @@ namespace mailstead::stored {
 
 // Bits of a set: of what a method's callers may be, and of what a caller is.
 enum Role : unsigned {
-  kSmtp = 1,      // smtpd: logs clients in, checks senders, resolves, delivers
-  kPop = 2,       // pop3d: logs clients in; then only what a login's grant allows
-  kRelay = 4,     // what brings mail to other hosts
-  kOperator = 8,  // people, and what they trust with everything
+  kSmtp = 1,       // smtpd: logs clients in, checks senders, resolves, delivers
+  kPop = 2,        // pop3d: logs clients in; then only what a login's grant allows
+  kRelay = 4,      // what brings mail to other hosts
+  kOperator = 8,   // people, and what they trust with everything
+  kWeb = 1 << 16,  // webd: calls in the name of clients, with their keys; by itself it may do nothing to mail
 };
 
 // What a caller with a key may do: bits of the same set. A method of mailstead.store.v1 has one, a front-end's none.
@@ -34,6 +35,9 @@ inline constexpr unsigned kAllScopes = kMailRead | kMailDelete | kMailDeliver | 
                                        kAdminRead | kAdminWrite;
 // Of them: what is done with mail.
 inline constexpr unsigned kMailScopes = kMailRead | kMailDelete | kMailDeliver | kMailSubmit | kMailWatch;
+
+// Those that show the credentials of others beside their own.
+inline constexpr unsigned kFrontends = kSmtp | kPop | kRelay | kWeb;
 
 // Of a method: it is about the whole store, and a key that sees a part of it may not call it.
 inline constexpr unsigned kWholeStore = 1 << 15;

@@ -106,9 +106,8 @@ struct StoreServer::Impl {
         health(loop, draining),
         batches(service, loop, draining),
         door(service, loop, draining, {.max_request_bytes = store::kMaxReceivedBytes}) {
-    methods.Add(
-        rpc::Bind({.name = "mailstead.frontend.v1.BatchService/Calls", .roles = kSmtp | kPop | kRelay},
-                  batches, &rpc::BatchDoor::Calls));
+    methods.Add(rpc::Bind({.name = "mailstead.frontend.v1.BatchService/Calls", .roles = kFrontends}, batches,
+                          &rpc::BatchDoor::Calls));
     health.AddTo(methods);
     reflection.AddTo(methods);
   }

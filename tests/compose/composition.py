@@ -8,7 +8,7 @@ import socket
 import subprocess
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
-PORTS = ("SMTP", "SUBMISSION", "SUBMISSIONS", "POP3", "POP3S")
+PORTS = ("SMTP", "SUBMISSION", "SUBMISSIONS", "POP3", "POP3S", "HTTP")
 
 
 def free_ports(count):

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 import unittest
+import urllib.request
 
 from mailstead import admin, certs
 from mailstead.pop3 import Pop3, Refused
@@ -90,7 +91,7 @@ class ComposeCase(unittest.TestCase):
         return address
 
     def services(self):
-        return {service: composition.replicas(service) for service in ("stored", "smtpd", "pop3d", "edge")}
+        return {service: composition.replicas(service) for service in ("stored", "smtpd", "pop3d", "webd", "edge")}
 
 
 class ContainerTest(ComposeCase):
@@ -117,7 +118,7 @@ class ContainerTest(ComposeCase):
                 self.assertLess(added, 100 << 20)
 
     def test_front_ends_see_their_own_token_only(self):
-        for service, role in (("smtpd", "smtp"), ("pop3d", "pop")):
+        for service, role in (("smtpd", "smtp"), ("pop3d", "pop"), ("webd", "web")):
             container = composition.replicas(service)[0]
             listing = docker("exec", container, "ls", "-A", "/var/lib/mailstead/secrets").decode().split()
             self.assertEqual([f"{role}.token"], listing)
@@ -354,12 +355,27 @@ class ApiTest(ComposeCase):
             wait_until(lambda: json.loads(composition.mailctl("message", "list", asker, "--json"))["messages"], timeout=60,
                        interval=0.5, what="an answer")
 
-    def test_only_the_store_is_on_the_network_of_the_api(self):
+    def test_over_http_through_the_edge(self):
+        address = self.new_account()
+        key = composition.mailctl("key", "create", "web", "--mailbox", address, "--scope", "mail.read", "--out", "-").decode().strip()
+        self.addCleanup(composition.mailctl, "key", "revoke", "web")
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{composition.ports['HTTP']}/mailstead.store.v1.MessageService/ListMessages",
+            json.dumps({"account": address}).encode(), {"Authorization": f"Bearer {key}", "Content-Type": "application/json"})
+        with smtp() as session:
+            session.deliver("a@elsewhere.test", address, message("by http"))
+
+        def subjects():
+            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as response:
+                return [item["summary"]["subject"] for item in json.load(response).get("messages", [])]
+        wait_until(lambda: subjects() == ["by http"], timeout=30, interval=0.5, what="the mail over HTTP")
+
+    def test_only_the_store_and_the_edge_are_on_the_network_of_the_api(self):
         network = f"{composition.project}_api"
-        for service in ("stored", "smtpd", "pop3d", "relay", "resolver", "edge"):
+        for service in ("stored", "smtpd", "pop3d", "webd", "relay", "resolver", "edge"):
             for container in composition.replicas(service):
                 networks = composition.inspect(container)["NetworkSettings"]["Networks"]
-                self.assertEqual(service == "stored", network in networks, service)
+                self.assertEqual(service in ("stored", "edge"), network in networks, service)
 
 
 class OwnCertificateTest(ComposeCase):

@@ -31,7 +31,7 @@ class LogTest(unittest.TestCase):
     def test_every_service_has_the_shared_part(self):
         self.assertIn("<<: *hardened\n", self.top["x-front-end"])
         services = blocks(self.top["services"], 2)
-        self.assertLessEqual({"stored", "smtpd", "pop3d", "edge"}, set(services))
+        self.assertLessEqual({"stored", "smtpd", "pop3d", "webd", "edge"}, set(services))
         for name, lines in services.items():
             self.assertRegex(lines, r"(?m)^    <<: \*(hardened|front-end)$", name)
             self.assertNotIn("logging", blocks(lines, 4), f"{name} has a log of its own")

@@ -13,12 +13,12 @@ from mailstead.paths import REPOSITORY, program
 from mailstead.process import Process, run_tool
 
 DOCS = REPOSITORY / "docs"
-SERVERS = ("smtpd", "pop3d", "stored")
-BY_HAND = ("architecture", "mailctl", "metrics", "operations", "protocol-support", "sending", "store-api", "store-api-errors")
+SERVERS = ("smtpd", "pop3d", "webd", "stored")
+BY_HAND = ("architecture", "http", "mailctl", "metrics", "operations", "protocol-support", "sending", "store-api", "store-api-errors")
 
 FLAGS_HEAD = """# Flags
 
-Every flag of the three servers, with its default. Each can be given
+Every flag of the four servers, with its default. Each can be given
 
 - on the command line: `--max_connections=500`,
 - in a file named by `--flagfile=PATH`, one `--name=value` a line,
@@ -82,7 +82,7 @@ class MetricsTest(unittest.TestCase):
 
     def in_sources(self):
         names = set()
-        for path in ("smtpd/inbound/metrics.cc", "smtpd/outbound/relay_journal.cc", "pop3d/metrics.cc", "stored/api/metrics.cc",
+        for path in ("smtpd/inbound/metrics.cc", "smtpd/outbound/relay_journal.cc", "pop3d/metrics.cc", "webd/metrics.cc", "stored/api/metrics.cc",
                      "common/obs/process_metrics.cc", "common/obs/certificate_metric.cc"):
             names |= set(re.findall(r'"((?:mailstead|smtpd|pop3d|stored|process)_[a-z0-9_]+)"',
                                     (REPOSITORY / path).read_text(encoding="utf-8")))
@@ -98,6 +98,7 @@ class MetricsTest(unittest.TestCase):
             flags = {
                 "smtpd": ["--mx_listen=127.0.0.1:0", "--submission_listen=", "--submissions_listen="],
                 "pop3d": ["--pop3_listen=127.0.0.1:0", "--pop3s_listen="],
+                "webd": ["--listen=127.0.0.1:0"],
                 "stored": ["--listen=127.0.0.1:0", f"--data_dir={folder}/store",
                            f"--operator_token_file={folder}/operator.token"],
             }
@@ -210,7 +211,7 @@ class PathsTest(unittest.TestCase):
                 self.assertTrue((path.parent / link).exists(), f"{path.name} links to {link}")
             if path.stem not in ("README", "CONTRIBUTING", *BY_HAND):
                 continue
-            for named in re.findall(r"`((?:common|smtpd|pop3d|stored|mailctl|proto|tests|scripts|deploy|docs|cmake|bench)/"
+            for named in re.findall(r"`((?:common|smtpd|pop3d|webd|stored|mailctl|proto|tests|scripts|deploy|docs|cmake|bench)/"
                                     r"[\w./-]+)`", text):
                 self.assertTrue((REPOSITORY / named).exists(), f"{path.name} names {named}")
 

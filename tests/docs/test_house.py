@@ -6,7 +6,7 @@ import unittest
 
 from mailstead.paths import REPOSITORY
 
-PROGRAMS = ("smtpd", "pop3d", "stored", "mailctl")
+PROGRAMS = ("smtpd", "pop3d", "webd", "stored", "mailctl")
 # Whose files each part may include, beside its own.
 MAY_INCLUDE = {program: {"common", program} for program in PROGRAMS} | {"common": {"common"}}
 MAX_MAIN_LINES = 119
@@ -129,6 +129,12 @@ class MainTest(unittest.TestCase):
 
 
 class TwinsTest(unittest.TestCase):
+
+    def test_what_every_front_end_has(self):
+        for part in ("main.cc", "flags.cc", "server.cc", "limits.h", "metrics.cc", "journal.cc", "connection.cc",
+                     "connection_context.h"):
+            for program in ("pop3d", "webd"):
+                self.assertTrue((REPOSITORY / program / part).exists(), f"{program} has no {part}")
 
     def test_the_same_part_has_the_same_name(self):
         for part in ("main.cc", "flags.cc", "server.cc", "limits.h", "protocol/limits.h", "session/action.h",

@@ -48,6 +48,20 @@ class ReadmeTest(StackCase):
         # The second began where the first had got to, or repeats what was not acknowledged, and answers nothing twice.
         self.assertEqual(2, len(stack.ctl.json("message", "list", CUSTOMER)["messages"]))
 
+    def test_the_curl(self):
+        create, curl = re.search(r"```\n(build/bin/mailctl key create try .*\n)(curl .*\n)```", section()).groups()
+        stack = self.new_stack()
+        stack.add_stored()
+        stack.add_accounts("demo")
+        web = stack.add_webd()
+        stack.ctl.run("deliver", "-", "--to", DEMO, input="Subject: by curl\n\nHello!\n")
+        (stack.folder / "build").symlink_to(bin_dir().parent)
+        script = create + curl.replace("127.0.0.1:8080", f"127.0.0.1:{web.ports['http']}").replace("curl ", "curl --noproxy '*' ")
+        done = run_tool(["bash", "-euc", script], cwd=stack.folder, environment={
+            "MAILCTL_STORE": stack.stored.address, "MAILCTL_TOKEN_FILE": str(stack.token("operator"))})
+        self.assertEqual(0, done.returncode, done.stderr)
+        self.assertIn(b'"subject":"by curl"', done.stdout)
+
 
 if __name__ == "__main__":
     unittest.main()

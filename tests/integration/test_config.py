@@ -40,6 +40,15 @@ WRONG = {
         ("tls_self_signed_dir", "/proc/no/such/folder"), ("tls_ticket_key_file", "/dev/null"),
         ("allow_plaintext_auth", "perhaps"), ("trusted_networks", "10.0.0.0/33"), ("peer_timeout", "-1s"),
     ],
+    "webd": [
+        ("no_such_flag", "1"), ("listen", "127.0.0.1"), ("listen", ""), ("tls_listen", "127.0.0.1:70000"),
+        ("plaintext_networks", "here"), ("max_request_bytes", "1023"), ("max_request_bytes", "67108865"),
+        ("body_memory", "1048575"), ("body_memory", "33554431"), ("idle_timeout", "0s"), ("head_timeout", "soon"),
+        ("body_timeout", "0s"), ("write_timeout", "2h"), ("store_timeout", "11m"), ("stream_timeout", "169h"),
+        ("proxy_networks", "10.0.0.0/99"), ("max_connections", "-1"), ("tls_cert", "/no/such/file"), ("store", "nowhere:x"),
+        # It takes no passwords.
+        ("allow_plaintext_auth", "true"), ("sasl_mechanisms", "PLAIN"),
+    ],
 }
 
 
@@ -55,8 +64,9 @@ class ConfigTest(StackCase):
             return dict(data_dir=self.folder / "data", listen="127.0.0.1:0", admin_listen="127.0.0.1:0",
                         smtp_token_file=self.folder / "s.token", pop_token_file=self.folder / "p.token",
                         operator_token_file=self.folder / "o.token")
-        listeners = (dict(mx_listen="127.0.0.1:0", submission_listen="", submissions_listen="")
-                     if program == "smtpd" else dict(pop3_listen="127.0.0.1:0", pop3s_listen=""))
+        listeners = {"smtpd": dict(mx_listen="127.0.0.1:0", submission_listen="", submissions_listen=""),
+                     "pop3d": dict(pop3_listen="127.0.0.1:0", pop3s_listen=""),
+                     "webd": dict(listen="127.0.0.1:0")}[program]
         token = self.folder / "token"
         token.write_text("token\n", encoding="ascii")
         return dict(hostname="mx.example.test", store="127.0.0.1:1", store_token_file=token,

@@ -18,7 +18,7 @@ from mailstead.trace import strip_trace
 
 MAIL = b"Subject: run\r\n\r\nHello\r\n"
 USER = "demo@example.test"
-MAIL_PORTS = ("SMTP", "SUBMISSION", "SUBMISSIONS", "POP3", "POP3S", "STORE")
+MAIL_PORTS = ("SMTP", "SUBMISSION", "SUBMISSIONS", "POP3", "POP3S", "HTTP", "STORE")
 PORTS = (*MAIL_PORTS, "SMTPD_ADMIN", "POP3D_ADMIN", "STORED_ADMIN")
 
 
@@ -81,7 +81,7 @@ class RunScriptTest(StackCase):
             for line in listing.splitlines():
                 pid, name = line.split(None, 1)
                 queue.append(int(pid))
-                if name in ("stored", "smtpd", "pop3d"):
+                if name in ("stored", "smtpd", "pop3d", "webd"):
                     found["relay" if self.is_relay(pid) else name] = int(pid)
         return found
 
@@ -109,7 +109,7 @@ class RunScriptTest(StackCase):
         self.assertEqual([("default", USER)], self.routes(first))
 
         children = self.children(first)
-        self.assertEqual({"stored", "smtpd", "pop3d", "relay"}, set(children))
+        self.assertEqual({"stored", "smtpd", "pop3d", "webd", "relay"}, set(children))
         self.assertEqual(0, first.terminate(60))
         for pid in children.values():
             self.assertFalse(os.path.exists(f"/proc/{pid}"), "a program outlived scripts/run")
@@ -143,7 +143,7 @@ class RunScriptTest(StackCase):
 
     def test_a_program_that_dies_is_started_again(self):
         process = self.start("two")
-        for name in ("smtpd", "relay", "pop3d", "stored"):
+        for name in ("smtpd", "relay", "pop3d", "webd", "stored"):
             pid = self.children(process)[name]
             lines = process.line_count()
             os.kill(pid, 9)

@@ -12,7 +12,7 @@ def bin_dir() -> pathlib.Path:
 
 
 def program(name: str) -> str:
-    """One of ours: smtpd, pop3d, stored, mailctl."""
+    """One of ours: smtpd, pop3d, webd, stored, mailctl."""
     path = bin_dir() / name
     if not path.exists():
         raise AssertionError(f"{path} is not there: build first, or set MAILSTEAD_BIN")

@@ -39,7 +39,7 @@ def parse_logfmt(line: str) -> dict:
 
 def clean_environment(extra=None) -> dict:
     """The environment without settings meant for other runs of our programs."""
-    ours = ("STORED_", "SMTPD_", "POP3D_", "MAILCTL_", "MAILSTEAD_")
+    ours = ("STORED_", "SMTPD_", "POP3D_", "WEBD_", "MAILCTL_", "MAILSTEAD_")
     environment = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
     environment.update(extra or {})
     return environment

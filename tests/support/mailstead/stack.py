@@ -1,4 +1,4 @@
-"""A whole Mailstead on free ports: one stored, any number of smtpd and pop3d."""
+"""A whole Mailstead on free ports: one stored, any number of smtpd, pop3d and webd."""
 
 import os
 import pathlib
@@ -16,8 +16,8 @@ from .smtp import Smtp
 
 DOMAIN = "example.test"
 # Who may call the store, and as what each front-end does.
-ROLES = ("smtp", "pop", "relay", "operator")
-ROLE_OF = {"smtpd": "smtp", "pop3d": "pop"}
+ROLES = ("smtp", "pop", "relay", "web", "operator")
+ROLE_OF = {"smtpd": "smtp", "pop3d": "pop", "webd": "web"}
 PASSWORD = "correct horse battery"  # With spaces: PASS takes the rest of the line.
 
 
@@ -116,6 +116,11 @@ class Pop3d(Server):
     listen_flags = {"pop3_listen": "pop3", "pop3s_listen": "pop3s", "admin_listen": "admin"}
 
 
+class Webd(Server):
+    program = "webd"
+    listen_flags = {"listen": "http", "tls_listen": "https", "admin_listen": "admin"}
+
+
 class Stack:
     """Made in `folder`; `close` ends everything and complains about a program that died by itself."""
 
@@ -151,7 +156,7 @@ class Stack:
         return self.folder / f"{role}.token"
 
     def frontend_flags(self, program):
-        """Of smtpd or pop3d, all but its listeners."""
+        """Of a front-end, all but its listeners."""
         return dict(hostname=self.hostname, store=self.stored.address,
                     store_token_file=self.token(ROLE_OF[program]), admin_listen="127.0.0.1:0",
                     tls_cert=self.tls_cert, tls_key=self.tls_key, drain_timeout="2s", log_level="info")
@@ -173,6 +178,11 @@ class Stack:
         name = name or f"pop3d-{sum(isinstance(server, Pop3d) for server in self.servers) + 1}"
         defaults = dict(pop3_listen="127.0.0.1:0", pop3s_listen="127.0.0.1:0", **self.frontend_flags("pop3d"))
         return self._add(Pop3d(name, {**defaults, **flags}, environment), ready)
+
+    def add_webd(self, name=None, ready=True, environment=None, **flags):
+        name = name or f"webd-{sum(isinstance(server, Webd) for server in self.servers) + 1}"
+        defaults = dict(listen="127.0.0.1:0", tls_listen="127.0.0.1:0", **self.frontend_flags("webd"))
+        return self._add(Webd(name, {**defaults, **flags}, environment), ready)
 
     def _add(self, server, ready):
         self.servers.append(server)

@@ -53,7 +53,7 @@ CoreOptions TestCoreOptions(absl::Duration in_use_wait) {
   return options;
 }
 
-constexpr unsigned kTokenRoles[] = {kSmtp, kPop, kRelay, kOperator};
+constexpr unsigned kTokenRoles[] = {kSmtp, kPop, kRelay, kWeb, kOperator};
 
 }  // namespace
 

@@ -388,6 +388,11 @@ TEST_P(AuthApiTest, ReplicasGetTheSameTicketKeysAndOtherFrontEndsOthers) {
   const auto pop = AsPop<v1::ListTicketKeysResponse>("TlsService/ListTicketKeys", "", request);
   ASSERT_TRUE(pop.ok()) << pop.status();
   EXPECT_NE(pop->keys(0).secret(), one->keys(0).secret());
+  const auto web = Call<v1::ListTicketKeysResponse>("mailstead.frontend.v1.TlsService/ListTicketKeys",
+                                                    {.role = kWeb}, request);
+  ASSERT_TRUE(web.ok()) << web.status();
+  EXPECT_NE(web->keys(0).secret(), one->keys(0).secret());
+  EXPECT_NE(web->keys(0).secret(), pop->keys(0).secret());
   Restart();
   EXPECT_NE(smtp()->keys(0).secret(), one->keys(0).secret());
 }

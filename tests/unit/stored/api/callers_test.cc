@@ -190,6 +190,29 @@ TEST_F(KeyCallersTest, OnlyAFrontendVouchesForAnAddress) {
   EXPECT_EQ(Who(credentials), kReasonAddressNotAllowed);
 }
 
+TEST_F(KeyCallersTest, WhatAFrontendPassesOnCountsOrRefusesTheCall) {
+  callers_.SetToken(kWeb, "web");
+  const std::string desk = "Bearer " + Make("desk");
+  EXPECT_EQ(Who({.authorizations = {"Bearer web"}}), "web");
+  EXPECT_EQ(Who({.authorizations = {"Bearer web", desk}}), "key:desk");
+  EXPECT_EQ(Who({.authorizations = {"Bearer web", "Bearer msk_x"}}), kReasonKeyMalformed);
+  EXPECT_EQ(Who({.authorizations = {"Bearer web", "Bearer guess"}}), kReasonNoCredential);
+  EXPECT_EQ(Who({.authorizations = {"Bearer web", "Basic x"}}), kReasonNoCredential);
+  EXPECT_EQ(Who({.authorizations = {"Bearer web", "Bearer boss"}}), kReasonNoCredential);
+  EXPECT_EQ(Who({.certificate_names = {"web"}}), "nobody") << "a host may be called that";
+}
+
+TEST_F(KeyCallersTest, WebdVouchesForAnAddress) {
+  callers_.SetToken(kWeb, "web");
+  const std::string desk = "Bearer " + Make("desk", {"192.0.2.0/24"});
+  const auto from = [&](const std::string& address) {
+    return Who(
+        {.authorizations = {"Bearer web", desk}, .peer = "ipv4:10.0.0.1:1", .client_address = address});
+  };
+  EXPECT_EQ(from("192.0.2.1"), "key:desk");
+  EXPECT_EQ(from("10.0.0.1"), kReasonAddressNotAllowed);
+}
+
 class TokenFilesTest : public testing::Test {
  protected:
   TokenFilesTest() {

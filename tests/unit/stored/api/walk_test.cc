@@ -133,14 +133,14 @@ constexpr Row kTable[] = {
     {"frontend.v1.SigningService/SignMessage", kRelay},
     {"frontend.v1.SigningService/ListPendingKeys", kRelay},
     {"frontend.v1.SigningService/ReportKeyRecords", kRelay},
-    {"frontend.v1.TlsService/ListTicketKeys", kSmtp | kPop},
+    {"frontend.v1.TlsService/ListTicketKeys", kSmtp | kPop | kWeb},
     {"frontend.v1.TlsReportService/CountTlsSessions", kRelay},
     {"frontend.v1.TlsReportService/LeaseTlsReports", kRelay},
     {"frontend.v1.TlsReportService/FinishTlsReport", kRelay},
-    {"frontend.v1.BatchService/Probe", kSmtp | kPop | kRelay},
+    {"frontend.v1.BatchService/Probe", kSmtp | kPop | kRelay | kWeb},
 };
 
-constexpr unsigned kCallers[] = {0, kSmtp, kPop, kRelay, kOperator};
+constexpr unsigned kCallers[] = {0, kSmtp, kPop, kRelay, kWeb, kOperator};
 
 class WalkTest : public ApiTest {
  protected:

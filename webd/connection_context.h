@@ -1,0 +1,48 @@
+// What the connections of a listener share.
+#pragma once
+
+#include <cstddef>
+
+#include "common/base/byte_budget.h"
+#include "common/base/clock.h"
+#include "common/net/network_list.h"
+#include "webd/limits.h"
+
+namespace mailstead::net {
+class ConnectionCounter;
+class TlsContext;
+}  // namespace mailstead::net
+namespace mailstead::rpc {
+class GrpcTransport;
+}
+
+namespace mailstead::web {
+
+class Metrics;
+class MethodTable;
+class Translator;
+
+// All of it outlives the connections.
+struct ConnectionContext {
+  ConnectionTimeouts timeouts;
+  // TLS from the first byte.
+  bool implicit_tls = false;
+  // Peers that must begin with a PROXY header; no one else may.
+  net::NetworkList proxy_networks;
+  // Whose clients may show a key without TLS.
+  net::NetworkList plaintext_networks;
+  const net::TlsContext* tls = nullptr;
+  net::ConnectionCounter& counter;
+  rpc::GrpcTransport& transport;
+  const MethodTable& methods;
+  const Translator& translator;
+  // Of all bodies.
+  ByteBudget& memory;
+  Metrics& metrics;
+  size_t max_request_bytes = kMaxRequestBytes;
+  // For deadlines, and for dates.
+  const Clock& steady = Clock::Steady();
+  const Clock& wall = Clock::System();
+};
+
+}  // namespace mailstead::web

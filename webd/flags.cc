@@ -1,0 +1,75 @@
+#include "webd/flags.h"
+
+#include <utility>
+
+#include "common/config/config.h"
+
+namespace mailstead::web {
+namespace {
+
+using config::Between;
+using config::Flag;
+using frontend::CheckListen;
+
+constexpr config::Program kProgram{"webd",
+                                   "Serves the API of Mailstead's store by HTTP. It keeps nothing itself."};
+constexpr absl::Duration kLeastTimeout = absl::Milliseconds(100);
+constexpr size_t kMostRequestBytes = size_t{64} << 20;
+constexpr size_t kLeastBodyMemory = size_t{1} << 20;
+
+// What is out of bounds has its line already.
+bool InBounds(const Flags& flags) {
+  return flags.max_request_bytes <= kMostRequestBytes && flags.body_memory >= kLeastBodyMemory;
+}
+
+}  // namespace
+
+config::Options OptionsOf(Flags& flags) {
+  config::Options options = {
+      Flag("listen", flags.listen, CheckListen,
+           "addresses for HTTP without TLS, host:port, comma separated; empty: none"),
+      Flag("tls_listen", flags.tls_listen, CheckListen,
+           "addresses for HTTP with TLS, host:port, comma separated; empty: none"),
+      Flag("plaintext_networks", flags.plaintext_networks_text,
+           "networks whose clients may call without TLS, comma separated: their keys go in clear"),
+      Flag("max_request_bytes", flags.max_request_bytes, Between(1024, kMostRequestBytes),
+           "the largest request, as it comes and unpacked"),
+      Flag("body_memory", flags.body_memory, Between(kLeastBodyMemory, int64_t{1} << 40),
+           "the bodies of all requests and responses together; beyond it calls are refused. At least four "
+           "times --max_request_bytes"),
+      Flag("idle_timeout", flags.timeouts.idle, Between(kLeastTimeout, absl::Hours(24)),
+           "silence between requests that ends a connection"),
+      Flag("head_timeout", flags.timeouts.head, Between(kLeastTimeout, absl::Hours(1)),
+           "what a client may take to send the head of a request"),
+      Flag("body_timeout", flags.timeouts.body, Between(kLeastTimeout, absl::Hours(24)),
+           "what a client may take to send its body"),
+      Flag("write_timeout", flags.timeouts.write, Between(kLeastTimeout, absl::Hours(1)),
+           "how long a client may take nothing of a response"),
+      Flag("store_timeout", flags.timeouts.store_call, Between(kLeastTimeout, absl::Minutes(10)),
+           "deadline of one call to the store; clients may name a shorter one"),
+      Flag("stream_timeout", flags.timeouts.stream, Between(kLeastTimeout, absl::Hours(24 * 7)),
+           "the same of a call that is answered by a stream"),
+  };
+  Append(options, OptionsOf(flags.frontend));
+  return options;
+}
+
+Flags ReadFlags(int argc, char** argv) {
+  Flags flags;
+  const config::Options options = OptionsOf(flags);
+  config::ParseCommandLine(kProgram, options, argc, argv);
+  config::Checker check;
+  CheckOptions(options, check);
+  Finish(flags.frontend, check);
+  check.That(!flags.listen.empty() || !flags.tls_listen.empty(), "listen",
+             "this and --tls_listen are both empty");
+  check.That(!InBounds(flags) || flags.body_memory / kBodyMemoryFactor >= flags.max_request_bytes,
+             "body_memory", "must be at least four times --max_request_bytes");
+  absl::StatusOr<net::NetworkList> plaintext = net::NetworkList::Parse(flags.plaintext_networks_text);
+  check.Ok("plaintext_networks", plaintext.status());
+  if (plaintext.ok()) flags.plaintext_networks = *std::move(plaintext);
+  check.ExitIfBad(kProgram.name);
+  return flags;
+}
+
+}  // namespace mailstead::web

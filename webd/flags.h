@@ -1,0 +1,36 @@
+// The flags of webd.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "common/config/option.h"
+#include "common/frontend/flags.h"
+#include "common/net/network_list.h"
+#include "webd/limits.h"
+
+namespace mailstead::web {
+
+struct Flags {
+  Flags() { frontend.admin_listen = "127.0.0.1:9180"; }
+
+  frontend::Flags frontend;
+  // Each empty: no such listener.
+  std::vector<std::string> listen = {"[::]:8080"};
+  std::vector<std::string> tls_listen;
+  // As the flag says it, and, after ReadFlags, as it is used.
+  std::string plaintext_networks_text = "127.0.0.0/8,::1";
+  net::NetworkList plaintext_networks;
+  ConnectionTimeouts timeouts;
+  size_t max_request_bytes = kMaxRequestBytes;
+  size_t body_memory = kBodyMemoryBytes;
+};
+
+// The rows of these flags, those of every front-end included. `flags` outlives them.
+config::Options OptionsOf(Flags& flags);
+
+// From the command line. Ends the program with one line for each impossible value and status 2.
+Flags ReadFlags(int argc, char** argv);
+
+}  // namespace mailstead::web

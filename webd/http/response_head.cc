@@ -1,0 +1,75 @@
+#include "webd/http/response_head.h"
+
+#include "absl/strings/str_cat.h"
+
+namespace mailstead::web {
+
+absl::string_view ReasonPhrase(int status) {
+  switch (status) {
+    case 200:
+      return "OK";
+    case 400:
+      return "Bad Request";
+    case 401:
+      return "Unauthorized";
+    case 403:
+      return "Forbidden";
+    case 404:
+      return "Not Found";
+    case 405:
+      return "Method Not Allowed";
+    case 408:
+      return "Request Timeout";
+    case 409:
+      return "Conflict";
+    case 413:
+      return "Content Too Large";
+    case 415:
+      return "Unsupported Media Type";
+    case 417:
+      return "Expectation Failed";
+    case 429:
+      return "Too Many Requests";
+    case 431:
+      return "Request Header Fields Too Large";
+    case 499:
+      return "Client Closed Request";
+    case 500:
+      return "Internal Server Error";
+    case 501:
+      return "Not Implemented";
+    case 503:
+      return "Service Unavailable";
+    case 504:
+      return "Gateway Timeout";
+    case 505:
+      return "HTTP Version Not Supported";
+    default:
+      return "";
+  }
+}
+
+std::string Write(const ResponseHead& head, absl::Time now) {
+  std::string text = absl::StrCat("HTTP/1.1 ", head.status, " ", ReasonPhrase(head.status), "\r\n");
+  // RFC 9110 section 5.6.7.
+  absl::StrAppend(&text, "Date: ", absl::FormatTime("%a, %d %b %Y %H:%M:%S GMT", now, absl::UTCTimeZone()),
+                  "\r\n");
+  for (const HeaderField& field : head.fields) absl::StrAppend(&text, field.name, ": ", field.value, "\r\n");
+  // SECURITY: no answer is a document of a browser, kept by a cache, or taken for another type than it says.
+  absl::StrAppend(&text, "Cache-Control: no-store\r\n", "X-Content-Type-Options: nosniff\r\n",
+                  "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n");
+  if (head.content_length.has_value()) {
+    absl::StrAppend(&text, "Content-Length: ", *head.content_length, "\r\n");
+  } else if (head.minor_version >= 1) {
+    absl::StrAppend(&text, "Transfer-Encoding: chunked\r\n");
+  }
+  if (!head.keep_alive) {
+    absl::StrAppend(&text, "Connection: close\r\n");
+  } else if (head.minor_version == 0) {
+    absl::StrAppend(&text, "Connection: keep-alive\r\n");
+  }
+  absl::StrAppend(&text, "\r\n");
+  return text;
+}
+
+}  // namespace mailstead::web

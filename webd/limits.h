@@ -1,0 +1,50 @@
+// A limit on everything that a client can make us hold or do. Full means an error that says so, never growth. Sizes of the
+// grammar are in http/limits.h.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/time/time.h"
+
+namespace mailstead::web {
+
+// A message of 5 MiB, which is what the store takes in one request, is 6.7 MiB in the base64 of JSON. Unless the operator says
+// otherwise.
+inline constexpr size_t kMaxRequestBytes = size_t{8} << 20;
+// What all requests and responses hold together, unless the operator says otherwise.
+inline constexpr size_t kBodyMemoryBytes = size_t{256} << 20;
+// The least that it may be for each byte of --max_request_bytes: a body that grows, unpacked, and translated.
+inline constexpr size_t kBodyMemoryFactor = 4;
+
+// Bytes taken from the socket in one read.
+inline constexpr size_t kReadBytes = 16'384;
+// A body of a refused request up to here is read and thrown away, so that the connection can go on; a longer one ends it.
+inline constexpr size_t kMaxSkippedBytes = 65'536;
+// What a client may send on while a stream is on its way to it: the head of its next request, say.
+inline constexpr size_t kMaxAheadBytes = 16'384;
+// How long, and for how many bytes, a client that still talks is listened to while we close.
+inline constexpr absl::Duration kLeaveTimeout = absl::Seconds(1);
+inline constexpr size_t kMaxLeaveBytes = 65'536;
+// What a refused client may take to read why.
+inline constexpr absl::Duration kRefusalTimeout = absl::Seconds(1);
+
+// How long a connection may wait for what.
+struct ConnectionTimeouts {
+  // Between two requests, and before the first.
+  absl::Duration idle = absl::Minutes(1);
+  // From the first byte of a request to the end of its head, whatever the pace.
+  absl::Duration head = absl::Seconds(10);
+  // From there to the end of its body.
+  absl::Duration body = absl::Minutes(1);
+  // A client that takes no byte of a response for this long is gone.
+  absl::Duration write = absl::Seconds(30);
+  absl::Duration tls_handshake = absl::Seconds(30);
+  absl::Duration proxy_header = absl::Seconds(10);
+  // One call to the store with one answer; a client may name less.
+  absl::Duration store_call = absl::Seconds(30);
+  // One that is answered by a stream.
+  absl::Duration stream = absl::Hours(1);
+};
+
+}  // namespace mailstead::web

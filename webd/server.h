@@ -1,0 +1,38 @@
+// What webd is beside the skeleton of a front-end: what its connections share, and where it listens for them.
+#pragma once
+
+#include <vector>
+
+#include "common/base/byte_budget.h"
+#include "common/frontend/daemon.h"
+#include "webd/connection_context.h"
+#include "webd/flags.h"
+#include "webd/translate/codec.h"
+#include "webd/translate/methods.h"
+
+namespace mailstead::web {
+
+class Metrics;
+
+class Server {
+ public:
+  // `daemon` and `metrics` outlive it; it outlives the daemon's Run.
+  Server(const Flags& flags, frontend::Daemon& daemon, Metrics& metrics);
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // For Daemon::Run.
+  std::vector<frontend::Listening> listening() const;
+
+ private:
+  ConnectionContext MakeContext(bool implicit_tls, frontend::Daemon& daemon, Metrics& metrics);
+
+  const Flags flags_;
+  const MethodTable methods_;
+  const Translator translator_;
+  ByteBudget memory_;
+  const ConnectionContext plain_;
+  const ConnectionContext tls_;
+};
+
+}  // namespace mailstead::web
