@@ -5,7 +5,7 @@ import time
 import grpc
 
 from mailstead.stack import StackCase
-from mailstead.store_api import StoreApi
+from mailstead.store_client import StoreClient
 
 MAIL = b"From: sender@elsewhere.test\r\nSubject: %b\r\n\r\ncontent of %b\r\n"
 ANN = "ann@example.test"
@@ -21,7 +21,7 @@ class UndeleteTest(StackCase):
         self.stack.add_pop3d()
         self.stack.add_accounts("ann", "bob")
         self.ctl = self.stack.ctl
-        self.api = StoreApi(self.stack)
+        self.api = StoreClient(self.stack.stored.address, self.stack.token("operator"))
 
     def fill(self, *names):
         for name in names:
@@ -125,7 +125,7 @@ class UndeleteTest(StackCase):
             list(self.api.list(ANN, in_trash=True, view="MESSAGE_VIEW_RAW"))
         self.assertEqual(grpc.StatusCode.INVALID_ARGUMENT, caught.exception.code())
         with self.assertRaises(grpc.RpcError) as caught:
-            self.api.messages.RestoreMessages(self.api.pb.RestoreMessagesRequest(account=ANN))
+            self.api.call("MessageService/RestoreMessages", account=ANN)
         self.assertEqual(grpc.StatusCode.INVALID_ARGUMENT, caught.exception.code())
 
     def test_there_must_be_room(self):
