@@ -138,7 +138,7 @@ TEST_P(UpkeepConformance, VerifyGoesOnWhereAStepEnded) {
   const AccountId a = NewMailbox("a@example.test");
   const AccountId b = NewMailbox("b@example.test");
   for (int i = 0; i < 300; ++i) Put(i % 2 == 0 ? a : b, absl::StrCat("message ", i));
-  const auto first = BlockOn(facets().upkeep().Verify(AccountId{0}, {a, Ids(a)[9]}));
+  const auto first = BlockOn(facets().upkeep().Verify(AccountId{0}, {.account = a, .message = Ids(a)[9]}));
   ASSERT_OK(first);
   ASSERT_TRUE(first->next.has_value()) << "a step is bounded";
   EXPECT_GT(first->checked_count, 0);
@@ -150,7 +150,7 @@ TEST_P(UpkeepConformance, VerifyGoesOnWhereAStepEnded) {
     next = step->next;
   }
   EXPECT_EQ(checked, 290);
-  EXPECT_FALSE(BlockOn(facets().upkeep().Verify(b, {b, Ids(b).back()}))->next.has_value());
+  EXPECT_FALSE(BlockOn(facets().upkeep().Verify(b, {.account = b, .message = Ids(b).back()}))->next.has_value());
 }
 
 TEST_P(UpkeepConformance, TheIncarnationStays) {

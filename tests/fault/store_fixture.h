@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "stored/engine/engine.h"
+#include "stored/engine/rocksdb/keys.h"
 #include "stored/engine/rocksdb/rocksdb_engine.h"
 #include "tests/fault/faulty_file_system.h"
 #include "tests/support/block_on.h"

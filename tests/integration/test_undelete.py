@@ -35,7 +35,7 @@ class UndeleteTest(StackCase):
         return int(self.ctl.json("account", "show", ANN)["usage"]["messages"])
 
     def quit_with(self, *numbers):
-        session = self.stack.pop3("ann")
+        session = self.stack.pop3(ANN)
         for number in numbers:
             session.dele(number)
         session.quit()
@@ -44,7 +44,7 @@ class UndeleteTest(StackCase):
         self.ctl.run("domain", "set", "example.test", "--undelete_window=7d")
         self.assertIn(b"7d", self.ctl.run("domain", "show", "example.test"))
         self.fill(b"one", b"two", b"three")
-        with self.stack.pop3("ann") as session:
+        with self.stack.pop3(ANN) as session:
             unique_ids = session.uidl()
             contents = [session.retr(number) for number in (1, 2, 3)]
         self.quit_with(2)
@@ -59,16 +59,17 @@ class UndeleteTest(StackCase):
         self.assertIn("POP3", shown)
         self.assertNotIn("three", shown)
         # While a session holds the maildrop its numbers stay right.
-        with self.stack.pop3("ann") as session:
+        with self.stack.pop3(ANN) as session:
             self.assertEqual(TEMPORARY, self.ctl.raw("message", "restore", ANN, "2").returncode)
             self.assertEqual(1, session.stat()[0])
+        self.stack.stored.terminate()
         self.stack.stored.restart()
         self.assertIn(b"2 messages restored", self.ctl.run("message", "restore", ANN, "2", "3"))
         # A repeat changes nothing; what is nowhere is named.
         done = self.ctl.raw("message", "restore", ANN, "2", "99")
         self.assertEqual(NOT_FOUND, done.returncode)
         self.assertIn(b"99", done.stderr)
-        with self.stack.pop3("ann") as session:
+        with self.stack.pop3(ANN) as session:
             self.assertEqual(unique_ids, session.uidl())
             self.assertEqual(contents, [session.retr(number) for number in (1, 2, 3)])
         self.assertEqual({}, self.deleted())
@@ -79,13 +80,13 @@ class UndeleteTest(StackCase):
         """The front-end remembers the listing of the session before."""
         self.ctl.run("domain", "set", "example.test", "--undelete_window=1h")
         self.fill(b"one", b"two", b"three", b"four")
-        with self.stack.pop3("ann") as session:
+        with self.stack.pop3(ANN) as session:
             unique_ids = session.uidl()
         self.quit_with(2, 3)
-        with self.stack.pop3("ann") as session:
+        with self.stack.pop3(ANN) as session:
             self.assertEqual(2, len(session.uidl()))
         self.ctl.run("message", "restore", ANN, "3")
-        with self.stack.pop3("ann") as session:
+        with self.stack.pop3(ANN) as session:
             self.assertEqual([unique_ids[1], unique_ids[3], unique_ids[4]], list(session.uidl().values()))
 
     def test_very_many_in_one_session(self):

@@ -207,7 +207,9 @@ std::string FakeStore::TokenOf(stored::Role role) { return absl::StrCat("token-o
 void FakeStore::SetServing(bool serving) { impl_->health.SetServing(serving); }
 
 void FakeStore::AddDomain(const std::string& name) {
-  ValueOf(impl_->Do(impl_->core.directory.CreateDomain(name, /*plus_addressing=*/true)), name);
+  stored::NewDomain domain;
+  domain.name = name;
+  ValueOf(impl_->Do(impl_->core.directory.CreateDomain(std::move(domain))), name);
 }
 
 AccountId FakeStore::AddAccount(const std::string& address, const std::string& password) {

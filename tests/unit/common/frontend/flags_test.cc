@@ -19,7 +19,8 @@ class FrontendFlagsTest : public ::testing::Test {
   // The errors of these arguments.
   std::vector<std::string> Errors(std::vector<std::string> arguments) {
     flags = Flags();
-    const config::Options options = OptionsOf(flags);
+    config::Options options = OptionsOf(flags);
+    Append(options, LoginOptionsOf(flags));
     arguments.insert(arguments.begin(), "testd");
     std::vector<char*> argv;
     for (std::string& argument : arguments) argv.push_back(argument.data());

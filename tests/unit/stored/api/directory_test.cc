@@ -59,7 +59,9 @@ TEST_P(DirectoryApiTest, Domains) {
   EXPECT_EQ(kept->undelete_window().seconds(), 365 * 24 * 3600);
   EXPECT_EQ(kept->plus_addressing(), v1::PLUS_ADDRESSING_DISABLED);
   update.mutable_domain()->clear_undelete_window();
-  EXPECT_FALSE(Ask("UpdateDomain", update)->has_undelete_window());
+  const auto cleared = Ask("UpdateDomain", update);
+  ASSERT_TRUE(cleared.ok()) << cleared.status();
+  EXPECT_FALSE(cleared->has_undelete_window());
 
   v1::ListDomainsRequest list;
   list.set_page_size(1);
@@ -76,7 +78,7 @@ TEST_P(DirectoryApiTest, Domains) {
   remove.set_name("other.test");
   remove.set_etag(domain->etag());
   EXPECT_EQ(ReasonOf(Ask<v1::DeleteDomainResponse>("DeleteDomain", remove).status()), kReasonEtagMismatch);
-  remove.set_etag(updated->etag());
+  remove.set_etag(cleared->etag());
   EXPECT_TRUE(Ask<v1::DeleteDomainResponse>("DeleteDomain", remove).ok());
   v1::GetDomainRequest get;
   get.set_name("other.test");

@@ -272,6 +272,7 @@ TEST_P(WalkTest, EveryMethodOfTheTableIsWalked) {
         absl::StrContains(method->name, "/Create") || absl::StrContains(method->name, "/Update") ||
         absl::StrContains(method->name, "/Delete") || absl::StrContains(method->name, "/SetPassword") ||
         absl::StrContains(method->name, "/SetRoute") || absl::StrContains(method->name, "/Revoke") ||
+        absl::StrContains(method->name, "/Restore") ||
         absl::StrContains(method->name, "/Rotate") || absl::StrContains(method->name, "/Activate") ||
         absl::StrContains(method->name, "/SetSendingLimits") ||
         absl::StrContains(method->name, "/PauseSending") ||

@@ -133,7 +133,7 @@ TEST_F(MigrationTest, TheDirectoryIsThere) {
   EXPECT_THAT(engine().GetAlias("@example.test")->targets, ElementsAre("bob@example.test"));
   const auto status = engine().Status();
   ASSERT_TRUE(status.ok());
-  EXPECT_EQ(status->schema_version, 6);
+  EXPECT_EQ(status->schema_version, 7);
   EXPECT_FALSE(status->incarnation.empty());
   EXPECT_EQ(status->domain_count, 2);
   EXPECT_EQ(status->account_count, 3);
