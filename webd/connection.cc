@@ -184,6 +184,9 @@ asio::awaitable<void> Connection::Answer(Exchange& exchange) {
   }
   const bool whole = co_await ReadBody(exchange);
   if (!whole) co_return;
+  if (TimeLeft(exchange) <= absl::ZeroDuration()) {
+    co_return co_await Fail(exchange, absl::DeadlineExceededError("Connect-Timeout-Ms is over"));
+  }
   absl::StatusOr<std::string> request = RequestOf(exchange);
   if (!request.ok()) co_return co_await Fail(exchange, request.status());
   if (exchange.form.streaming) {
@@ -246,10 +249,14 @@ absl::StatusOr<std::string> Connection::RequestOf(Exchange& exchange) {
   return context_.translator.Decode(form.codec, exchange.method->request_type, std::move(message));
 }
 
+absl::Duration Connection::TimeLeft(const Exchange& exchange) const {
+  return exchange.form.timeout - (context_.steady.Now() - exchange.begun);
+}
+
 rpc::CallOptions Connection::OptionsOf(const Exchange& exchange) const {
   const absl::Duration longest =
       exchange.form.streaming ? context_.timeouts.stream : context_.timeouts.store_call;
-  return {.timeout = std::min(exchange.form.timeout, longest),
+  return {.timeout = std::min(TimeLeft(exchange), longest),
           .session_id = journal_.session_id(),
           .authorization = exchange.form.authorization,
           .client_address = stream_.peer_address()};

@@ -79,6 +79,8 @@ class Connection final : public frontend::Connection {
   asio::awaitable<bool> ReadBody(Exchange& exchange);
   // The message that the store is sent.
   absl::StatusOr<std::string> RequestOf(Exchange& exchange);
+  // Of what the client gave the request; infinite where it gave nothing.
+  absl::Duration TimeLeft(const Exchange& exchange) const;
   rpc::CallOptions OptionsOf(const Exchange& exchange) const;
 
   asio::awaitable<void> CallUnary(Exchange& exchange, std::string request);

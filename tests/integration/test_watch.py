@@ -14,6 +14,7 @@ import unittest
 
 import grpc
 
+from mailstead import pop3
 from mailstead.feed import Feed, apply, watch_fields
 from mailstead.process import clean_environment, program_argv, wait_until
 from mailstead.stack import StackCase
@@ -80,7 +81,15 @@ class FollowTest(WatchCase):
 
         def by_pop3():
             for _ in range(4):
-                self.stack.fetch_all(user)
+                with self.stack.pop3(user) as session:
+                    for number in session.uidl():
+                        try:
+                            session.retr(number)
+                        except pop3.Refused as refused:
+                            # By the API, meanwhile.
+                            self.assertIn("does not exist any more", refused.line)
+                        session.dele(number)
+                    session.quit()
 
         def by_api():
             feed = self.new_feed()
