@@ -1,4 +1,4 @@
-// Deletes messages: those that are named, those that a filter finds, or all.
+// Deletes messages: those that are named, those that a filter finds, or all. And brings them back from the trash.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -30,6 +30,10 @@ using Response = v1::DeleteMessagesResponse;
 
 // What is wanted of one that names no ids; FieldError.
 absl::StatusOr<engine::MessageSearch> SearchOf(const Request& request) {
+  // Of a newer client: without what it asks for, more would go than it means.
+  if (!request.filter().GetReflection()->GetUnknownFields(request.filter()).empty()) {
+    return FieldError("filter", "asks for something that this store does not know");
+  }
   engine::MessageSearch search;
   ASSIGN_OR_RETURN(search.filter, FromProto(request.filter()));
   search.after = MessageId{request.filter().after_message_id()};

@@ -4,6 +4,8 @@ import time
 
 import grpc
 
+from mailstead import pop3
+from mailstead.process import wait_until
 from mailstead.stack import StackCase
 from mailstead.store_client import StoreClient
 
@@ -33,6 +35,16 @@ class UndeleteTest(StackCase):
 
     def usage(self):
         return int(self.ctl.json("account", "show", ANN)["usage"]["messages"])
+
+    def session_after_restart(self):
+        """The front-end finds the store again in its own time."""
+        def log_in():
+            try:
+                return self.stack.pop3(ANN)
+            except pop3.Refused as refused:
+                self.assertEqual("SYS/TEMP", refused.response_code)
+                return None
+        return wait_until(log_in, what="pop3d has reached the store")
 
     def quit_with(self, *numbers):
         session = self.stack.pop3(ANN)
@@ -69,7 +81,7 @@ class UndeleteTest(StackCase):
         done = self.ctl.raw("message", "restore", ANN, "2", "99")
         self.assertEqual(NOT_FOUND, done.returncode)
         self.assertIn(b"99", done.stderr)
-        with self.stack.pop3(ANN) as session:
+        with self.session_after_restart() as session:
             self.assertEqual(unique_ids, session.uidl())
             self.assertEqual(contents, [session.retr(number) for number in (1, 2, 3)])
         self.assertEqual({}, self.deleted())

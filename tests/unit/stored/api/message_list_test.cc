@@ -548,6 +548,12 @@ TEST_P(MessageListTest, WhatIsToBeDeletedIsSaidInOneWay) {
       {[](auto&) {}, "message_ids"},
       {[](auto& deletion) { deletion.mutable_filter(); }, "filter"},
       {[](auto& deletion) { deletion.mutable_filter()->set_max_size_bytes(0); }, "filter"},
+      {[](auto& deletion) {
+         v1::MessageFilter& filter = *deletion.mutable_filter();
+         filter = OfSubject("x");
+         filter.GetReflection()->MutableUnknownFields(&filter)->AddVarint(9999, 1);
+       },
+       "filter"},
       {[](auto& deletion) { deletion.mutable_filter()->set_min_size_bytes(-1); }, "filter.min_size_bytes"},
       {[](auto& deletion) { deletion.mutable_filter()->set_after_message_id(-1); },
        "filter.after_message_id"},
