@@ -9,9 +9,15 @@ each figure. The client runs on the same machine and takes its part of the proce
 import argparse
 import asyncio
 import statistics
+import sys
 import time
+from pathlib import Path
 
 import grpc
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from harness.mailstead import PASSWORD_HASH
 
 from mailstead.feed import Feed, watch_fields
 from mailstead.stack import Stack
@@ -77,6 +83,8 @@ class Streams:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        # gRPC waits for ever when its last object goes while it has yet to say that calls were cancelled.
+        await asyncio.sleep(2)
         for channel in channels:
             await channel.close()
 
@@ -128,7 +136,8 @@ def main():
     try:
         stack.add_stored(change_count=100_000_000)
         count = max(100, int(STREAMS * scale))
-        users = stack.add_accounts(*[f"user{number}" for number in range(max(count, WIDE))])
+        users = stack.add_accounts(*[f"user{number}" for number in range(max(count, WIDE))],
+                                   password=PASSWORD_HASH)
         feed = Feed(stack.stored.address, stack.token("operator"))
         # First: calls that block do not go well with an event loop of gRPC that was there before.
         catch_up(feed, users[:WIDE], max(50_000, int(EVENTS * scale)))

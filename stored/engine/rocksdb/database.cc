@@ -69,7 +69,7 @@ Database::Database(const RocksDbOptions& options, rocksdb::Env& env, Health& hea
       env_(env),
       health_(health),
       access_(access),
-      cache_(rocksdb::NewLRUCache(options.block_cache_bytes)) {}
+      cache_(NewBlockCache(options.block_cache_bytes)) {}
 
 Database::~Database() {
   absl::MutexLock lock(&gate_);

@@ -1,6 +1,5 @@
 #include "stored/engine/rocksdb/tuning.h"
 
-#include <rocksdb/cache.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/table.h>
 #include <rocksdb/utilities/table_properties_collectors.h>
@@ -13,8 +12,17 @@ namespace {
 constexpr uint64_t kBlobFileBytes = uint64_t{64} << 20;
 // Smaller bodies stay in the tables: a blob of its own costs a read more than it saves in compaction.
 constexpr uint64_t kMinBlobBytes = 2048;
+// Of the cache. In smaller ones a few large blocks push out all the rest; more than sixteen shards gain nothing here.
+constexpr size_t kMinShardBytes = size_t{8} << 20;
+constexpr int kMaxShardBits = 4;
 
 }  // namespace
+
+std::shared_ptr<rocksdb::Cache> NewBlockCache(size_t bytes) {
+  int shard_bits = 0;
+  while (shard_bits < kMaxShardBits && (bytes >> (shard_bits + 1)) >= kMinShardBytes) ++shard_bits;
+  return rocksdb::NewLRUCache(bytes, shard_bits);
+}
 
 rocksdb::DBOptions DatabaseOptions(const RocksDbOptions& options, rocksdb::Env& env) {
   rocksdb::DBOptions db;
@@ -57,15 +65,26 @@ rocksdb::ColumnFamilyOptions FamilyOptions(Family family, const RocksDbOptions& 
   rocksdb::ColumnFamilyOptions result;
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = cache;
+  // Indexes and filters count to the cache, so that memory does not grow with the store; in parts of a block each: in one piece
+  // those of a large table are as large as a shard of the cache and push each other out, and each Get reads one anew.
   table.cache_index_and_filter_blocks = true;
   table.cache_index_and_filter_blocks_with_high_priority = true;
-  table.pin_l0_filter_and_index_blocks_in_cache = true;
+  table.index_type = rocksdb::BlockBasedTableOptions::kTwoLevelIndexSearch;
+  table.partition_filters = true;
+  table.metadata_cache_options.top_level_index_pinning = rocksdb::PinningTier::kAll;
+  table.metadata_cache_options.partition_pinning = rocksdb::PinningTier::kNone;
+  table.metadata_cache_options.unpartitioned_pinning = rocksdb::PinningTier::kFlushedAndSimilar;
+  table.enable_index_compression = false;
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
   table.format_version = 5;
   result.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
 
   result.write_buffer_size = options.write_buffer_bytes;
-  result.compression = rocksdb::kZSTD;
+  // Most of what is looked for is not in the memtable.
+  result.memtable_whole_key_filtering = true;
+  result.memtable_prefix_bloom_size_ratio = 0.02;
+  // Read often and in small pieces; what is large comes packed (chunk_codec.h).
+  result.compression = rocksdb::kLZ4Compression;
   result.target_file_size_base = uint64_t{32} << 20;
   result.level_compaction_dynamic_level_bytes = true;
   // What was deleted gives its space back soon: tables with many deletions are compacted first.
@@ -77,7 +96,6 @@ rocksdb::ColumnFamilyOptions FamilyOptions(Family family, const RocksDbOptions& 
     result.enable_blob_files = true;
     result.min_blob_size = kMinBlobBytes;
     result.blob_file_size = kBlobFileBytes;
-    // Chunks come packed (chunk_codec.h).
     result.compression = rocksdb::kNoCompression;
     result.blob_compression_type = rocksdb::kNoCompression;
     // A blob file without live bodies is deleted; of the older half, files that are half garbage are
