@@ -76,7 +76,15 @@ class UndeleteTest(StackCase):
             self.assertEqual(1, session.stat()[0])
         self.stack.stored.terminate()
         self.stack.stored.restart()
-        self.assertIn(b"2 messages restored", self.ctl.run("message", "restore", ANN, "2", "3"))
+
+        def restore():
+            """The maildrop may be given back only now, to the store that has come back."""
+            done = self.ctl.raw("message", "restore", ANN, "2", "3")
+            if done.returncode == TEMPORARY:
+                return None
+            self.assertEqual(0, done.returncode, done.stderr)
+            return done.stdout
+        self.assertIn(b"2 messages restored", wait_until(restore, what="the maildrop is free"))
         # A repeat changes nothing; what is nowhere is named.
         done = self.ctl.raw("message", "restore", ANN, "2", "99")
         self.assertEqual(NOT_FOUND, done.returncode)
