@@ -743,7 +743,7 @@ TEST(Records, ComeBackAsTheyWere) {
   // Of stores before schema version 5.
   Counters before{9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9};
   ASSERT_TRUE(Decode(absl::HexStringToBytes("01010203040506ac02"), before).ok());
-  EXPECT_EQ(before, (Counters{1, 2, 3, 4, 5, 6, 300, 1, 1, 0, 0, 0, 0, 0}));
+  EXPECT_EQ(before, (Counters{1, 2, 3, 4, 5, 6, 300, 1, 1, 0, 0, 0, 0, 0, false}));
   const QueuedRecord queued = Again(SampleQueued());
   EXPECT_EQ(Encode(queued), Encode(SampleQueued()));
   EXPECT_EQ(queued.entry.lane, "l");
