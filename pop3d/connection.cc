@@ -110,6 +110,7 @@ Protection Connection::ProtectionNow() const {
 // --- The dialog
 
 asio::awaitable<void> Connection::Dialog() {
+  session_.SetLeastRetention(context_.leases.least_retention());
   session_.Greet();
   idle_deadline_ = context_.steady.Now() + context_.timeouts.idle;
   while (end_reason_.empty()) {
@@ -336,7 +337,7 @@ Connection::Next Connection::Perform(OpenMaildropAction open) {
   if (held_.left_out_count() > 0) {
     journal_.MaildropTruncated(open.account, (*listing)->count(), held_.left_out_count());
   }
-  co_return session_.OnMaildropOpened(Maildrop(*std::move(listing)));
+  co_return session_.OnMaildropOpened(Maildrop(*std::move(listing)), held_.retention());
 }
 
 Connection::Next Connection::Perform(SendListingAction listing) {

@@ -143,6 +143,7 @@ asio::awaitable<absl::StatusOr<std::shared_ptr<const Listing>>> HeldMaildrop::Li
         "the store told what came and went since a version that it was not asked about");
   }
   token_ = std::move(opened.token);
+  retention_ = opened.retention;
   const bool unchanged = opened.since_known_version && opened.removed.empty() && opened.entries.empty() &&
                          opened.next_page_token.empty();
   std::shared_ptr<const Listing> listing;

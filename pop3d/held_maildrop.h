@@ -56,6 +56,8 @@ class HeldMaildrop {
   // Messages that the last Open left out: because there were too many of them (max_maildrop_messages), and
   // then it is the newest ones; or because they were none (ListingBuilder::Add).
   size_t left_out_count() const { return left_out_count_; }
+  // Of what the last Open has opened: the shortest time that a message may stay there; 0: for ever.
+  absl::Duration retention() const { return retention_; }
 
  private:
   // From Request to Open.
@@ -94,6 +96,7 @@ class HeldMaildrop {
   // For the commit.
   std::string token_;
   size_t left_out_count_ = 0;
+  absl::Duration retention_;
   // The marks of a session that deletes.
   ByteHold marks_;
 };

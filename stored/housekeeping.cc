@@ -22,6 +22,8 @@ constexpr absl::Duration kFeedPeriod = absl::Seconds(10);
 // A stream whose key has expired has ended then.
 constexpr absl::Duration kCallersPeriod = absl::Milliseconds(500);
 constexpr absl::Duration kUsesPeriod = absl::Minutes(1);
+// A retention is in days.
+constexpr absl::Duration kExpiryPeriod = absl::Minutes(10);
 constexpr absl::Duration kTrashPeriod = absl::Minutes(1);
 constexpr absl::Duration kSweepPeriod = absl::Hours(1);
 
@@ -70,6 +72,12 @@ Task<absl::Status> KeepKeys(Core& core, Executor& executor) {
   co_await ResumeOn(executor);
   CO_RETURN_IF_ERROR(co_await core.keys.Keep());
   co_return co_await core.audit.Forget();
+}
+
+// What a change of the directory could not learn at once.
+Task<absl::Status> LearnRetention(Core& core, Executor& executor) {
+  co_await ResumeOn(executor);
+  co_return co_await core.directory.LearnLeastRetention();
 }
 
 Task<int64_t> CountLeftOut(Core& core, Executor& executor) {
@@ -147,6 +155,7 @@ Housekeeping::Housekeeping(engine::Engine& engine, Core& core, Executor& executo
   });
   callers_.emplace(kCallersPeriod, [this] { WatchCallers(); });
   uses_.emplace(kUsesPeriod, [this] { KeepUses(); });
+  expiry_.emplace(kExpiryPeriod, [this] { Expire(); });
   trash_.emplace(kTrashPeriod, [this] { EmptyTrash(); });
 }
 
@@ -170,14 +179,32 @@ void Housekeeping::TrimFeed() {
   }
 }
 
+void Housekeeping::Expire() {
+  const absl::Status learned = Wait(LearnRetention(core_, executor_));
+  if (!learned.ok()) obs::LogWarning("expiry_failed", {{"error", learned.ToString()}});
+  int64_t count = 0;
+  for (bool more = true; more && !stopping_;) {
+    const absl::StatusOr<engine::UpkeepStep> step = Wait(engine_.messages().Expire());
+    if (!step.ok()) {
+      obs::LogWarning("expiry_failed", {{"error", step.status().ToString()}});
+      break;
+    }
+    count += step->count;
+    more = step->more;
+    metrics_.CountExpired(step->count);
+  }
+  if (count > 0) obs::LogInfo("expired", {{"messages", count}});
+}
+
 void Housekeeping::EmptyTrash() {
   for (bool more = true; more && !stopping_;) {
-    const absl::StatusOr<bool> emptied = Wait(engine_.messages().EmptyTrash());
+    const absl::StatusOr<engine::UpkeepStep> emptied = Wait(engine_.messages().EmptyTrash());
     if (!emptied.ok()) {
       obs::LogWarning("trash_not_emptied", {{"error", emptied.status().ToString()}});
       return;
     }
-    more = *emptied;
+    more = emptied->more;
+    metrics_.CountPurged(emptied->count);
   }
 }
 

@@ -71,6 +71,7 @@ class Housekeeping {
   void ForgetSubmissions();
   void WorkOnQueue();
   void TrimFeed();
+  void Expire();
   void EmptyTrash();
   void SetFeedGauges();
   void WatchCallers();
@@ -101,6 +102,7 @@ class Housekeeping {
   std::optional<Routine> feed_;
   std::optional<Routine> callers_;
   std::optional<Routine> uses_;
+  std::optional<Routine> expiry_;
   std::optional<Routine> trash_;
 };
 

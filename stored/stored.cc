@@ -203,6 +203,7 @@ void Stored::Parts::Open() {
   core.emplace(*engine, loop, Clock::System(), std::move(core_options));
   // Before anybody calls: who has a key is known.
   OkOrExit("data_dir", Wait(core->keys.Load()));
+  OkOrExit("data_dir", Wait(core->directory.LearnLeastRetention()));
   callers.UseKeys(core->keys);
   admission.UseKeys(core->keys);
   admission.UseTrail(core->audit);

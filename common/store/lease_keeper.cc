@@ -59,8 +59,13 @@ struct LeaseKeeper::Impl : std::enable_shared_from_this<LeaseKeeper::Impl> {
 
   asio::awaitable<absl::Status> Renew(std::string lease_id) {
     // A heartbeat that takes longer than its period is one that failed.
-    return store.RenewLease(std::move(lease_id), options.holder, options.ttl,
-                            Context(std::min(options.call_timeout, options.ttl / 3)));
+    const absl::StatusOr<RenewedLease> renewed =
+        co_await store.RenewLease(std::move(lease_id), options.holder, options.ttl,
+                                  Context(std::min(options.call_timeout, options.ttl / 3)));
+    if (!renewed.ok()) co_return renewed.status();
+    absl::MutexLock lock(&mutex);
+    least_retention = renewed->least_retention;
+    co_return absl::OkStatus();
   }
 
   asio::awaitable<void> Beat() {
@@ -242,6 +247,7 @@ struct LeaseKeeper::Impl : std::enable_shared_from_this<LeaseKeeper::Impl> {
   std::shared_ptr<Lease> current ABSL_GUARDED_BY(mutex);
   std::vector<std::shared_ptr<Lease>> retired ABSL_GUARDED_BY(mutex);
   absl::Status health ABSL_GUARDED_BY(mutex);
+  absl::Duration least_retention ABSL_GUARDED_BY(mutex);
   // Set by the first heartbeat: health is what the store said.
   bool asked ABSL_GUARDED_BY(mutex) = false;
   // Releases that failed for the store's being away. At most one for each maildrop that was open then: nobody opens
@@ -272,6 +278,11 @@ void LeaseKeeper::Retire(const std::shared_ptr<const Lease>& lease) { impl_->Ret
 absl::Status LeaseKeeper::Health() const {
   absl::MutexLock lock(&impl_->mutex);
   return impl_->health;
+}
+
+absl::Duration LeaseKeeper::least_retention() const {
+  absl::MutexLock lock(&impl_->mutex);
+  return impl_->least_retention;
 }
 
 asio::awaitable<absl::Status> LeaseKeeper::RenewNow() { return impl_->Renew(); }

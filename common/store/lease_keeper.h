@@ -59,6 +59,9 @@ class LeaseKeeper {
   // Of the last heartbeat: OK while the store answers. Each change is logged: lease_renewed, lease_not_renewed.
   // Thread-safe.
   absl::Status Health() const;
+  // The shortest time that a message may stay in any mailbox, as the last answer to a heartbeat says; 0: for ever.
+  // Thread-safe.
+  absl::Duration least_retention() const;
 
   // After NO_LEASE: the store did not know the lease (it was away for longer than the ttl, or this is before the first
   // heartbeat). OK: now it does. From any executor.

@@ -123,6 +123,7 @@ absl::StatusOr<OpenedMaildrop> ToOpenedMaildrop(fv1::OpenMaildropResponse& respo
   opened.removed.reserve(static_cast<size_t>(response.removed_message_ids_size()));
   for (const int64_t id : response.removed_message_ids()) opened.removed.push_back(MessageId{id});
   opened.next_page_token = std::move(*response.mutable_next_page_token());
+  opened.retention = ToDuration(response.retention());
   return opened;
 }
 
@@ -565,8 +566,8 @@ asio::awaitable<absl::StatusOr<TicketKeys>> StoreApi::ListTicketKeys(CallContext
   co_return keys;
 }
 
-asio::awaitable<absl::Status> StoreApi::RenewLease(std::string lease_id, std::string holder,
-                                                   absl::Duration ttl, CallContext context) {
+asio::awaitable<absl::StatusOr<RenewedLease>> StoreApi::RenewLease(std::string lease_id, std::string holder,
+                                                                   absl::Duration ttl, CallContext context) {
   fv1::RenewLeaseRequest request;
   request.set_lease_id(std::move(lease_id));
   request.set_holder(std::move(holder));
@@ -575,8 +576,11 @@ asio::awaitable<absl::Status> StoreApi::RenewLease(std::string lease_id, std::st
   rpc::CallOptions options = OptionsOf(context);
   options.apart = true;
   const absl::Status status = co_await transport_.Call(kRenewLease, request, response, std::move(options));
-  if (!status.ok()) NoteFailure(kRenewLease, status);
-  co_return status;
+  if (!status.ok()) {
+    NoteFailure(kRenewLease, status);
+    co_return status;
+  }
+  co_return RenewedLease{ToDuration(response.least_retention())};
 }
 
 asio::awaitable<absl::Status> StoreApi::EndLease(std::string lease_id, CallContext context) {

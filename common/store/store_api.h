@@ -106,6 +106,8 @@ struct OpenedMaildrop {
   size_t message_count = 0;
   // For ListMaildrop; empty: there are no more entries.
   std::string next_page_token;
+  // The shortest time that a message may stay in the mailbox; 0: for ever.
+  absl::Duration retention;
 };
 
 struct MaildropPage {
@@ -117,6 +119,12 @@ struct CommittedMaildrop {
   int64_t deleted_count = 0;
   // Of the listing without what was deleted; empty: not known.
   std::string version;
+};
+
+// A heartbeat that was heard.
+struct RenewedLease {
+  // The shortest time that a message may stay in any mailbox; 0: for ever.
+  absl::Duration least_retention;
 };
 
 // A login that has succeeded.
@@ -287,8 +295,8 @@ class StoreApi {
                                                                        CallContext context);
   asio::awaitable<absl::StatusOr<TicketKeys>> ListTicketKeys(CallContext context);
   // It waits behind no other call, and is not tried again: the next heartbeat is.
-  asio::awaitable<absl::Status> RenewLease(std::string lease_id, std::string holder, absl::Duration ttl,
-                                           CallContext context);
+  asio::awaitable<absl::StatusOr<RenewedLease>> RenewLease(std::string lease_id, std::string holder,
+                                                           absl::Duration ttl, CallContext context);
   asio::awaitable<absl::Status> EndLease(std::string lease_id, CallContext context);
 
   // ---- Role pop

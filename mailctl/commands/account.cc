@@ -4,6 +4,7 @@
 #include "mailctl/commands/account_import.h"
 #include "mailctl/commands/commands.h"
 #include "mailctl/commands/password.h"
+#include "mailctl/commands/retention_word.h"
 #include "mailctl/exit_code.h"
 #include "mailctl/output.h"
 #include "mailctl/terminal.h"
@@ -17,6 +18,9 @@ struct Changes {
   std::optional<uint64_t> quota_bytes;
   std::optional<uint64_t> quota_messages;
   std::optional<bool> disabled;
+  std::optional<absl::Duration> retention;
+  // Its domain's again.
+  bool retention_of_domain = false;
   bool operator==(const Changes&) const = default;
 };
 
@@ -26,6 +30,10 @@ absl::StatusOr<Changes> TakeChanges(const Arguments& arguments) {
   ASSIGN_OR_RETURN(changes.quota_bytes, arguments.GetBytes("quota_bytes"));
   ASSIGN_OR_RETURN(changes.quota_messages, arguments.GetCount("quota_messages"));
   ASSIGN_OR_RETURN(changes.disabled, arguments.GetBool("disabled"));
+  changes.retention_of_domain = arguments.Get(kRetentionName) == "domain";
+  if (!changes.retention_of_domain) {
+    ASSIGN_OR_RETURN(changes.retention, ReadRetention(arguments));
+  }
   return changes;
 }
 
@@ -46,6 +54,9 @@ void Apply(const Changes& changes, v1::Account& account, google::protobuf::Field
     account.set_state(*changes.disabled ? v1::ACCOUNT_STATE_DISABLED : v1::ACCOUNT_STATE_ACTIVE);
     mask.add_paths("state");
   }
+  if (changes.retention_of_domain) account.clear_retention();
+  if (changes.retention.has_value()) SetRetention(*changes.retention, *account.mutable_retention());
+  if (changes.retention_of_domain || changes.retention.has_value()) mask.add_paths("retention");
 }
 
 absl::string_view StateText(const v1::Account& account) {
@@ -121,7 +132,8 @@ absl::StatusOr<v1::Account> Get(Client& store, const std::string& account) {
 std::vector<Option> SettingOptions() {
   return {{"quota_bytes", "SIZE", "Most bytes in the mailbox, such as 500M or 2G; 0 is no limit."},
           {"quota_messages", "N", "Most messages in the mailbox; 0 is no limit."},
-          {"disabled", "yes|no", "Whether the account neither logs in nor takes mail.", "yes|no"}};
+          {"disabled", "yes|no", "Whether the account neither logs in nor takes mail.", "yes|no"},
+          {kRetentionName, "TIME", "How long its messages stay, in days: 30d; never, or domain: as its domain says."}};
 }
 
 std::vector<Option> SetOptions() {
@@ -226,6 +238,7 @@ absl::Status Show(const Arguments& arguments, Context& context) {
   fields.Add("size", FormatBytes(account.usage().bytes()));
   fields.Add("quota of bytes", FormatBytesLimit(account.quota().bytes()));
   fields.Add("quota of messages", FormatLimit(account.quota().messages()));
+  fields.Add("messages stay", account.has_retention() ? RetentionText(account.retention()) : "as its domain says");
   fields.Add("password", PasswordKindText(account.password_kind()));
   fields.Add("created", FormatTime(account.create_time()));
   ASSIGN_OR_RETURN(const v1::Sending sending, GetSending(*store, account.account_id()));
@@ -242,7 +255,8 @@ absl::Status Set(const Arguments& arguments, Context& context) {
   ASSIGN_OR_RETURN(const Limits limits, TakeLimits(arguments));
   if (changes == Changes() && limits == Limits()) {
     return UsageError(
-        "nothing to change: give --address, --quota_bytes, --quota_messages, --disabled, or a limit of what it sends");
+        "nothing to change: give --address, --quota_bytes, --quota_messages, --disabled, --retention, or a limit of "
+        "what it sends");
   }
   ASSIGN_OR_RETURN(Client * store, context.Store());
   if (limits != Limits()) {
@@ -250,6 +264,8 @@ absl::Status Set(const Arguments& arguments, Context& context) {
     v1::SetSendingLimitsRequest set;
     set.set_account(sending.account_id());
     *set.mutable_limits() = sending.own_limits();
+    // A change that somebody else makes meanwhile is not lost.
+    set.set_etag(sending.etag());
     Apply(limits, *set.mutable_limits());
     ASSIGN_OR_RETURN(const v1::Sending changed, store->Call(store::kSetSendingLimits, set));
     if (changes == Changes()) {
@@ -362,7 +378,7 @@ std::vector<Command> AccountCommands() {
        Show},
       {"account",
        "set",
-       "Change an account's address, quota, state, or what it may send.",
+       "Change an account's address, quota, state, how long its mail stays, or what it may send.",
        {{"ADDRESS"}},
        SetOptions(),
        "With another address the account keeps its mailbox, its messages and its password.",

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/mailauth/key_record.h"
 #include "mailctl/client.h"
@@ -114,11 +115,24 @@ absl::Status Rotate(const Arguments& arguments, Context& context) {
   return absl::OkStatus();
 }
 
+// Of the key that the arguments name, so that what is done is done to what is there now; empty: there is none, which the store
+// says.
+absl::StatusOr<std::string> EtagOf(Client& store, const Arguments& arguments) {
+  v1::ListDkimKeysRequest request;
+  request.set_domain(arguments.positional(0));
+  ASSIGN_OR_RETURN(const v1::ListDkimKeysResponse response, store.Call(store::kListDkimKeys, request));
+  for (const v1::DkimKey& key : response.keys()) {
+    if (absl::EqualsIgnoreCase(key.selector(), arguments.positional(1))) return key.etag();
+  }
+  return std::string();
+}
+
 absl::Status Activate(const Arguments& arguments, Context& context) {
   ASSIGN_OR_RETURN(Client * store, context.Store());
   v1::ActivateDkimKeyRequest request;
   request.set_domain(arguments.positional(0));
   request.set_selector(arguments.positional(1));
+  ASSIGN_OR_RETURN(*request.mutable_etag(), EtagOf(*store, arguments));
   ASSIGN_OR_RETURN(const v1::DkimKey key, store->Call(store::kActivateDkimKey, request));
   context.output().Result(key, absl::StrCat("key ", key.selector(), " of ", key.domain(), " signs"));
   return absl::OkStatus();
@@ -130,6 +144,7 @@ absl::Status Remove(const Arguments& arguments, Context& context) {
   request.set_domain(arguments.positional(0));
   request.set_selector(arguments.positional(1));
   request.set_even_active(arguments.Has("force"));
+  ASSIGN_OR_RETURN(*request.mutable_etag(), EtagOf(*store, arguments));
   ASSIGN_OR_RETURN(const v1::DeleteDkimKeyResponse response, store->Call(store::kDeleteDkimKey, request));
   context.output().Result(response,
                           absl::StrCat("key ", request.selector(), " of ", request.domain(), " removed"));

@@ -7,6 +7,7 @@
 #include "mailctl/commands/commands.h"
 #include "mailctl/commands/domain_dns.h"
 #include "mailctl/commands/postmaster.h"
+#include "mailctl/commands/retention_word.h"
 #include "mailctl/commands/time_word.h"
 #include "mailctl/exit_code.h"
 #include "mailctl/field_words.h"
@@ -22,6 +23,9 @@ const Option kPlusAddressing = {"plus_addressing", "yes|no",
 const Option kUndeleteWindow = {
     "undelete_window", "TIME",
     "For how long deleted messages may be restored, such as 12h or 7d; off is not at all."};
+
+const Option kRetention = {kRetentionName, "TIME",
+                           "How long messages stay in its mailboxes, in days: 30d; never deletes none."};
 
 // Absent where it was not given; 0 for "off".
 absl::StatusOr<std::optional<absl::Duration>> UndeleteWindow(const Arguments& arguments) {
@@ -81,8 +85,10 @@ absl::Status SetPostmaster(Client& store, const std::string& domain, const std::
 absl::Status Add(const Arguments& arguments, Context& context) {
   ASSIGN_OR_RETURN(const std::optional<bool> plus_addressing, arguments.GetBool("plus_addressing"));
   ASSIGN_OR_RETURN(const std::optional<absl::Duration> window, UndeleteWindow(arguments));
+  ASSIGN_OR_RETURN(const std::optional<absl::Duration> retention, ReadRetention(arguments));
   ASSIGN_OR_RETURN(Client * store, context.Store());
   v1::CreateDomainRequest request;
+  if (retention.has_value()) SetRetention(*retention, *request.mutable_domain()->mutable_retention());
   if (window.has_value()) ToProto(*window, *request.mutable_domain()->mutable_undelete_window());
   request.mutable_domain()->set_name(arguments.positional(0));
   request.mutable_domain()->set_plus_addressing(ToProto(plus_addressing.value_or(true)));
@@ -119,6 +125,7 @@ absl::Status Show(const Arguments& arguments, Context& context) {
   fields.Add("domain", domain.name());
   fields.Add("plus addressing", YesNo(HasPlusAddressing(domain)));
   fields.Add("undelete window", WindowText(domain));
+  fields.Add("messages stay", RetentionText(domain.retention()));
   fields.Add("postmaster", postmaster.text);
   fields.Add("created", FormatTime(domain.create_time()));
   context.output().Raw(fields.Text());
@@ -128,8 +135,9 @@ absl::Status Show(const Arguments& arguments, Context& context) {
 absl::Status Set(const Arguments& arguments, Context& context) {
   ASSIGN_OR_RETURN(const std::optional<bool> plus_addressing, arguments.GetBool("plus_addressing"));
   ASSIGN_OR_RETURN(const std::optional<absl::Duration> window, UndeleteWindow(arguments));
-  if (!plus_addressing.has_value() && !window.has_value()) {
-    return UsageError("nothing to change: give --plus_addressing or --undelete_window");
+  ASSIGN_OR_RETURN(const std::optional<absl::Duration> retention, ReadRetention(arguments));
+  if (!plus_addressing.has_value() && !window.has_value() && !retention.has_value()) {
+    return UsageError("nothing to change: give --plus_addressing, --undelete_window or --retention");
   }
   ASSIGN_OR_RETURN(Client * store, context.Store());
   v1::UpdateDomainRequest request;
@@ -142,6 +150,10 @@ absl::Status Set(const Arguments& arguments, Context& context) {
   if (window.has_value()) {
     ToProto(*window, *request.mutable_domain()->mutable_undelete_window());
     request.mutable_update_mask()->add_paths("undelete_window");
+  }
+  if (retention.has_value()) {
+    SetRetention(*retention, *request.mutable_domain()->mutable_retention());
+    request.mutable_update_mask()->add_paths("retention");
   }
   ASSIGN_OR_RETURN(const v1::Domain domain, store->Call(store::kUpdateDomain, request));
   context.output().Result(domain, absl::StrCat("domain ", domain.name(), " changed"));
@@ -168,7 +180,8 @@ std::vector<Command> DomainCommands() {
        {{"postmaster", "ADDRESS",
          "Who gets mail for its postmaster, by an alias that is made. Asked for at a terminal."},
         kPlusAddressing,
-        kUndeleteWindow},
+        kUndeleteWindow,
+        kRetention},
        "Plus addressing is on unless it is turned off. Internationalised names may be given in UTF-8.\n"
        "While nobody is named, mail for postmaster goes to the address in --postmaster of stored, or else to "
        "the\n"
@@ -181,14 +194,18 @@ std::vector<Command> DomainCommands() {
        "set",
        "Change a domain.",
        {{"DOMAIN"}},
-       {kPlusAddressing, kUndeleteWindow},
+       {kPlusAddressing, kUndeleteWindow, kRetention},
        "While the undelete window is on, what is deleted in the domain's mailboxes, by POP3 or otherwise, is "
        "kept for that\n"
        "time, counts for no quota, and may be brought back: mailctl message list --deleted, mailctl message "
        "restore.\n"
-       "What a smaller window leaves out is gone.",
+       "What a smaller window leaves out is gone.\n"
+       "\n"
+       "What is older than --retention is deleted within the hour, what is there already too; an account may "
+       "have\n"
+       "another one. POP3 says so to clients (EXPIRE).",
        "mailctl domain set example.test --plus_addressing=no\n"
-       "mailctl domain set example.test --undelete_window=7d",
+       "mailctl domain set example.test --undelete_window=7d --retention=90d",
        Set},
       DomainDnsCommand(),
       DomainCheckCommand(),

@@ -19,6 +19,7 @@
 #include "absl/time/time.h"
 #include "mailctl/client.h"
 #include "mailctl/commands/commands.h"
+#include "mailctl/commands/retention_word.h"
 #include "mailctl/commands/time_word.h"
 #include "mailctl/exit_code.h"
 #include "mailctl/output.h"
@@ -173,6 +174,11 @@ absl::StatusOr<std::vector<std::string>> ReadKey(const Arguments& arguments, v1:
     key.mutable_limits()->set_concurrent_calls(concurrency);
     fields.push_back("limits");
   }
+  ASSIGN_OR_RETURN(const std::optional<absl::Duration> retention, ReadRetention(arguments));
+  if (retention.has_value()) {
+    SetRetention(*retention, *key.mutable_retention());
+    fields.emplace_back(kRetentionName);
+  }
   return fields;
 }
 
@@ -257,6 +263,9 @@ void ShowKey(Output& output, const v1::Key& key) {
   fields.Add("certificates",
              key.certificate_names().empty() ? "none" : absl::StrJoin(key.certificate_names(), ", "));
   fields.Add("limits", LimitsText(key.limits()));
+  fields.Add("its messages stay", key.has_retention()
+                                      ? absl::StrCat("at most ", RetentionText(key.retention()))
+                                      : "as the mailbox says");
   fields.Add("made", FormatTime(key.create_time()));
   fields.Add("changed", FormatTime(key.update_time()));
   if (key.has_revoke_time()) fields.Add("revoked", FormatTime(key.revoke_time()));
@@ -341,6 +350,8 @@ std::vector<Option> KeyOptions() {
       {"ip", "NETWORK", "Where its calls may come from, as 192.0.2.0/24; may be repeated."},
       {"certificate", "NAME", "The name of a client certificate that stands for it; may be repeated."},
       {"expires", "TIME", "When it ends: 12h, 90d, 2027-01-31, 2027-01-31T12:00:00Z, or never."},
+      {kRetentionName, "TIME",
+       "How long what comes in by it stays in a mailbox at most, in days: 30d, or never."},
       {"rate", "NUMBER", "Most calls a second; 0: no limit."},
       {"burst", "NUMBER", "Of them, how many may come at once; as many as --rate by default."},
       {"concurrency", "NUMBER", "Most calls at the same time, streams included; 0: no limit."},

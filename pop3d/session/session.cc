@@ -123,8 +123,11 @@ std::optional<Maildrop::Message> Session::FindMessage(absl::string_view word) {
 void Session::OnTlsStarted(Protection protection) {
   // Failed logins still count: STLS is no way to get more tries.
   const int login_failures = login_failures_;
+  // The store has said it, not the client.
+  const absl::Duration retention = retention_;
   *this = Session(*config_, *journal_, protection);
   login_failures_ = login_failures;
+  retention_ = retention;
 }
 
 std::vector<absl::string_view> Session::Mechanisms() const {
@@ -199,8 +202,9 @@ Action Session::RefuseLogin(ReplyId reply) {
 
 // --- The maildrop
 
-Action Session::OnMaildropOpened(Maildrop maildrop) {
+Action Session::OnMaildropOpened(Maildrop maildrop, absl::Duration retention) {
   maildrop_ = std::move(maildrop);
+  retention_ = retention;
   state_ = State::kTransaction;
   journal_->LoggedIn(login_, maildrop_);
   return Say(ReplyId::kMaildrop,

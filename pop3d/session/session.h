@@ -66,6 +66,8 @@ class Session {
 
   // Before anything else, when nothing forbids the session.
   void Greet();
+  // Before anybody logs in: the shortest time that a message may stay in any mailbox; 0: for ever.
+  void SetLeastRetention(absl::Duration retention) { retention_ = retention; }
   // A whole line without its CRLF: a command, or a response within AUTH.
   Action OnLine(absl::string_view line);
   Action OnLineTooLong();
@@ -83,7 +85,8 @@ class Session {
   Action OnLoginFailed(const absl::Status& status);
   // What the account may do in this session is over: the next line is answered with that.
   void OnLoginEnded(store::LoginEnd why) { login_end_ = why; }
-  Action OnMaildropOpened(Maildrop maildrop);
+  // `retention`: the shortest time that a message may stay in it; 0: for ever.
+  Action OnMaildropOpened(Maildrop maildrop, absl::Duration retention = absl::ZeroDuration());
   Action OnMaildropRefused(const absl::Status& status);
   // The store has begun to give the message that SendMessageAction asked for.
   void OnMessageOpened(const SendMessageAction& action);
@@ -122,6 +125,8 @@ class Session {
   bool OffersMechanism(absl::string_view mechanism) const {
     return sasl::IsOffered(config_->sasl_mechanisms, mechanism, protection_.channel_binding);
   }
+  // In the AUTHORIZATION state of any mailbox, behind it of the one that is open; 0: for ever.
+  absl::Duration retention() const { return retention_; }
   bool utf8_mode() const { return utf8_mode_; }
   void set_utf8_mode() { utf8_mode_ = true; }
   void set_language(Language language) { language_ = language; }
@@ -158,6 +163,7 @@ class Session {
   std::optional<store::LoginEnd> login_end_;
   // What is being handled is a mistake: set by Mistake, cleared before each line.
   bool mistaken_ = false;
+  absl::Duration retention_;
   int errors_in_a_row_ = 0;
   int login_failures_ = 0;
   // The command that is being handled.

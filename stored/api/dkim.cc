@@ -10,6 +10,7 @@
 #include "common/base/status.h"
 #include "common/mailauth/tag_list.h"
 #include "stored/api/convert/dkim.h"
+#include "stored/api/convert/values.h"
 #include "stored/api/visible.h"
 #include "stored/core/limits.h"
 #include "stored/core/names.h"
@@ -83,8 +84,10 @@ Task<absl::Status> ActivateDkimKey(Environment& environment, rpc::Call& call,
                                    const v1::ActivateDkimKeyRequest& request, v1::DkimKey& response) {
   SetTarget(call, request.domain(), request.selector());
   CO_RETURN_IF_ERROR(CheckDomain(call, "domain", request.domain()));
-  CO_ASSIGN_OR_RETURN(const DkimKeys::Named named,
-                      co_await environment.core.dkim_keys.Activate(request.domain(), request.selector()));
+  CO_ASSIGN_OR_RETURN(const int64_t expected_version, ReadEtag(request.etag()));
+  CO_ASSIGN_OR_RETURN(
+      const DkimKeys::Named named,
+      co_await environment.core.dkim_keys.Activate(request.domain(), request.selector(), expected_version));
   Give(environment, named.domain, named.key, response);
   co_return absl::OkStatus();
 }
@@ -93,7 +96,8 @@ Task<absl::Status> DeleteDkimKey(Environment& environment, rpc::Call& call,
                                  const v1::DeleteDkimKeyRequest& request, v1::DeleteDkimKeyResponse&) {
   SetTarget(call, request.domain(), request.selector());
   CO_RETURN_IF_ERROR(CheckDomain(call, "domain", request.domain()));
-  co_return co_await environment.core.dkim_keys.Delete(request.domain(), request.selector(),
+  CO_ASSIGN_OR_RETURN(const int64_t expected_version, ReadEtag(request.etag()));
+  co_return co_await environment.core.dkim_keys.Delete(request.domain(), request.selector(), expected_version,
                                                        request.even_active());
 }
 

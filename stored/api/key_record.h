@@ -26,6 +26,12 @@ inline const Keys::Found* KeyOf(const rpc::Caller& caller) {
   return record == nullptr ? nullptr : &record->shown;
 }
 
+// Of what comes in by the caller; 0: it has none.
+inline absl::Duration RetentionOf(const rpc::Caller& caller) {
+  const Keys::Found* const key = KeyOf(caller);
+  return key == nullptr ? absl::ZeroDuration() : key->key->key.retention;
+}
+
 // PermissionDenied with kReasonScopeMissing, and the scope's name as `scope`.
 inline absl::Status ScopeMissing(Scope scope) {
   absl::string_view name;

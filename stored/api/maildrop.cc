@@ -14,6 +14,7 @@
 #include "common/store/limits.h"
 #include "stored/api/convert/maildrop.h"
 #include "stored/api/convert/values.h"
+#include "stored/api/retention.h"
 #include "stored/api/send_message.h"
 #include "stored/core/names.h"
 
@@ -112,11 +113,13 @@ Task<absl::Status> OpenFor(Environment& environment, rpc::Call& call, AccountId 
   open.known_version = request.known_version();
   open.page_limit = store::kMaildropPageEntries;
   open.client_address = client_address;
+  CO_ASSIGN_OR_RETURN(const absl::Duration retention, co_await LeastRetention(environment.core, account));
   std::function<absl::Status()> still_wanted = [&call] { return call.StillWanted(); };
   const auto opened = co_await environment.core.maildrops.Open(std::move(open), std::move(still_wanted));
   LogOpen(call, account, opened);
   if (!opened.ok()) co_return opened.status();
   ToProto(*opened, response);
+  if (retention > absl::ZeroDuration()) ToProto(retention, *response.mutable_retention());
   co_return absl::OkStatus();
 }
 

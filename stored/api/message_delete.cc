@@ -169,6 +169,7 @@ Task<absl::Status> RestoreMessages(Environment& environment, rpc::Call& call,
   call.SetTarget(absl::StrCat(count, " messages of account ", account.id.value, " ", account.address));
   CO_ASSIGN_OR_RETURN(const engine::RestoredMessages restored,
                       co_await environment.core.engine.messages().Restore(account.id, std::move(messages)));
+  environment.counter.CountRestored(restored.count);
   response.set_restored_count(restored.count);
   for (const MessageId message : restored.missing) response.add_missing_message_ids(message.value);
   co_return absl::OkStatus();

@@ -21,6 +21,8 @@ class MethodCounter {
   virtual void CountLogin(LoginResult result) = 0;
   virtual void CountFetchedBytes(int64_t size_bytes) = 0;
   virtual void CountCommit(int64_t deleted_count) = 0;
+  // Messages were brought back from the trash.
+  virtual void CountRestored(int64_t count) = 0;
   // A recipient has left the queue for other hosts, or was put off.
   virtual void CountQueueEvent(QueueEvent::Kind kind) = 0;
   // A message of an account was not taken: "limit" or "paused".

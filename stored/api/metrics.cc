@@ -121,6 +121,12 @@ struct Metrics::Impl {
         commits(MakeCounter(registry, "mailstead_store_maildrop_commits_total", "POP3 sessions committed")),
         deletions(MakeCounter(registry, "mailstead_store_maildrop_deletions_total",
                               "Messages whose deletion was asked for by a commit")),
+        expired(MakeCounter(registry, "mailstead_store_expired_messages_total",
+                            "Messages deleted as they were past their retention")),
+        purged(MakeCounter(registry, "mailstead_store_trash_purged_messages_total",
+                           "Messages in the trash that were freed as their time was over")),
+        restored(MakeCounter(registry, "mailstead_store_trash_restored_messages_total",
+                             "Messages brought back from the trash")),
         message_size(prometheus::BuildHistogram()
                          .Name("mailstead_store_message_size_bytes")
                          .Help("Sizes of messages stored")
@@ -151,6 +157,10 @@ struct Metrics::Impl {
         disk_free_bytes(
             MakeGauge(registry, "mailstead_store_disk_free_bytes", "Free bytes of its file system")),
         open_maildrops(MakeGauge(registry, "mailstead_store_open_maildrops", "Maildrops that are locked")),
+        trash_messages(MakeGauge(registry, "mailstead_store_trash_messages",
+                                 "Messages in the trash, until they are freed")),
+        trash_bytes(
+            MakeGauge(registry, "mailstead_store_trash_message_bytes", "Bytes of messages in the trash")),
         hidden_deletions(MakeGauge(registry, "mailstead_store_hidden_deletions",
                                    "Deletions of many messages that are still being taken away")),
         leases(MakeGauge(registry, "mailstead_store_leases", "Front-ends that hold a lease")),
@@ -236,6 +246,9 @@ struct Metrics::Impl {
   Counter& fetched_bytes;
   Counter& commits;
   Counter& deletions;
+  Counter& expired;
+  Counter& purged;
+  Counter& restored;
   Histogram& message_size;
   struct Consumer {
     Gauge* changes = nullptr;
@@ -256,6 +269,8 @@ struct Metrics::Impl {
   Gauge& disk_bytes;
   Gauge& disk_free_bytes;
   Gauge& open_maildrops;
+  Gauge& trash_messages;
+  Gauge& trash_bytes;
   Gauge& hidden_deletions;
   Gauge& leases;
   Family<Gauge>& lockouts;
@@ -365,6 +380,10 @@ void Metrics::CountCommit(int64_t deleted_count) {
   impl_->deletions.Increment(static_cast<double>(deleted_count));
 }
 
+void Metrics::CountRestored(int64_t count) { impl_->restored.Increment(static_cast<double>(count)); }
+void Metrics::CountExpired(int64_t count) { impl_->expired.Increment(static_cast<double>(count)); }
+void Metrics::CountPurged(int64_t count) { impl_->purged.Increment(static_cast<double>(count)); }
+
 void Metrics::ObserveCommit(absl::Duration took) {
   impl_->commit_seconds.Observe(absl::ToDoubleSeconds(took));
 }
@@ -378,6 +397,8 @@ void Metrics::SetEngine(const engine::EngineStatus& status) {
   impl_->disk_bytes.Set(static_cast<double>(status.disk_bytes));
   impl_->disk_free_bytes.Set(static_cast<double>(status.disk_free_bytes));
   impl_->open_maildrops.Set(static_cast<double>(status.open_maildrop_count));
+  impl_->trash_messages.Set(static_cast<double>(status.trash_message_count));
+  impl_->trash_bytes.Set(static_cast<double>(status.trash_message_bytes));
   impl_->hidden_deletions.Set(static_cast<double>(status.hidden_deletion_count));
   impl_->leases.Set(static_cast<double>(status.leases.size()));
   impl_->stalled.Set(static_cast<double>(status.write_stall));

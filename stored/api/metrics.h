@@ -42,11 +42,15 @@ class Metrics final : public MethodCounter {
   void CountLogin(LoginResult result) override;
   void CountFetchedBytes(int64_t size_bytes) override;
   void CountCommit(int64_t deleted_count) override;
+  void CountRestored(int64_t count) override;
   void CountQueueEvent(QueueEvent::Kind kind) override;
   void CountSendingRefused(absl::string_view why) override;
   void CountSendingPaused(absl::string_view why) override;
   void CountDroppedNotice() override;
   void CountSigned(DkimObserver::Outcome outcome) override;
+  // Messages were deleted as they were past their retention, or freed as their time in the trash was over.
+  void CountExpired(int64_t count);
+  void CountPurged(int64_t count);
   // A commit, or whatever else was written and synced, has ended.
   void ObserveCommit(absl::Duration took);
   void SetEngine(const engine::EngineStatus& status);

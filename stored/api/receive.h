@@ -16,6 +16,7 @@
 #include "common/store/limits.h"
 #include "stored/api/auth.h"
 #include "stored/api/environment.h"
+#include "stored/api/key_record.h"
 #include "stored/api/visible.h"
 #include "stored/core/counted_intake.h"
 #include "stored/core/intake.h"
@@ -153,6 +154,7 @@ Task<absl::StatusOr<Taken>> Receive(Environment& environment, rpc::Call& call, P
     intake.AllowRelay();
     intake.LimitLines();
   }
+  intake.SetRetention(RetentionOf(call.caller()));
   std::string client_address;
   absl::StatusOr<Taken> taken = co_await TakePieces(environment, call, pieces, intake, client_address);
   call.SetTarget(absl::StrCat("message ", intake.envelope().delivery_id));

@@ -12,6 +12,7 @@
 #include "stored/api/visible.h"
 #include "stored/core/sending.h"
 #include "stored/rules/lane.h"
+#include "stored/rules/sending.h"
 
 namespace mailstead::stored {
 namespace {
@@ -86,6 +87,7 @@ Task<absl::Status> Give(Environment& environment, const engine::Account& account
   response.set_pause_reason(ReasonOfPause(state.settings.pause.why));
   if (paused) stored::ToProto(state.settings.pause.since, *response.mutable_pause_time());
   ToProto(state.settings.limits, *response.mutable_own_limits());
+  response.set_etag(MakeEtag(rules::VersionOf(state.settings.limits)));
   v1::SendingLimits& limits = *response.mutable_limits();
   limits.mutable_hourly_messages()->set_value(state.bounds.hourly_messages);
   limits.mutable_daily_messages()->set_value(state.bounds.daily_messages);
@@ -143,7 +145,8 @@ Task<absl::Status> SetSendingLimits(Environment& environment, rpc::Call& call,
   CO_ASSIGN_OR_RETURN(const engine::Account account,
                       co_await FindAudited(environment, call, request.account()));
   CO_ASSIGN_OR_RETURN(const engine::SendingLimits limits, FromProto(request.limits()));
-  CO_RETURN_IF_ERROR(co_await environment.core.sending.SetLimits(account.id, limits));
+  CO_ASSIGN_OR_RETURN(const int64_t expected_version, ReadEtag(request.etag()));
+  CO_RETURN_IF_ERROR(co_await environment.core.sending.SetLimits(account.id, limits, expected_version));
   co_return co_await Give(environment, account, response);
 }
 

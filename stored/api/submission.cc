@@ -89,6 +89,7 @@ Task<absl::StatusOr<Submitted>> SubmitPieces(Environment& environment, rpc::Call
       SubmitHead head = *std::move(piece.envelope);
       CO_ASSIGN_OR_RETURN(head.request.account, co_await FindAccount(environment, call, head.account));
       head.request.scope = DeliveryScope(call);
+      head.request.retention = RetentionOf(call.caller());
       head.request.client_address = AddressOfPeer(call.caller().peer);
       head.request.size_bytes = size_bytes;
       intake.emplace(environment.core.submissions, std::move(head.request));

@@ -16,6 +16,7 @@
 #include "stored/core/offload.h"
 #include "stored/core/paging.h"
 #include "stored/rules/directory.h"
+#include "stored/rules/retention.h"
 #include "stored/rules/trash.h"
 
 namespace mailstead::stored {
@@ -69,6 +70,11 @@ void CheckQuota(int64_t bytes, int64_t messages, absl::string_view field, Violat
 
 void CheckUndeleteWindow(absl::Duration window, Violations& wrong) {
   if (window > rules::kMaxUndeleteWindow) wrong.Add("domain.undelete_window", "must be at most 365 days");
+}
+
+void CheckRetention(absl::Duration retention, absl::string_view field, Violations& wrong) {
+  if (const absl::Status good = rules::CheckRetention(retention); !good.ok())
+    wrong.Add(field, good.message());
 }
 
 absl::Status NoDomain(absl::string_view name) {
@@ -154,13 +160,16 @@ Task<absl::StatusOr<engine::Domain>> Directory::CreateDomain(NewDomain wanted) {
   engine::Domain domain;
   domain.name = wanted.wrong.Take(CheckDomainName("domain.name", wanted.name));
   CheckUndeleteWindow(wanted.undelete_window, wanted.wrong);
+  CheckRetention(wanted.retention, "domain.retention", wanted.wrong);
   CO_RETURN_IF_ERROR(wanted.wrong.Result());
   domain.plus_addressing = wanted.plus_addressing;
   domain.undelete_window = wanted.undelete_window;
+  domain.retention = wanted.retention;
   domain.create_time = domain.update_time = clock_.Now();
   std::vector<engine::DirectoryEntry> entries;
   entries.emplace_back(std::move(domain));
   auto created = co_await engine_.Create(std::move(entries));
+  co_await NoteRetentionChange();
   co_return Only<engine::Domain>(std::move(created.front()), kReasonDomainNotFound);
 }
 
@@ -199,18 +208,27 @@ Task<absl::StatusOr<engine::Domain>> Directory::UpdateDomain(DomainUpdate update
   engine::DomainChange change;
   change.name = update.wrong.Take(CheckDomainName("domain.name", update.name));
   if (update.undelete_window.has_value()) CheckUndeleteWindow(*update.undelete_window, update.wrong);
+  if (update.retention.has_value()) CheckRetention(*update.retention, "domain.retention", update.wrong);
   CO_RETURN_IF_ERROR(update.wrong.Result());
   change.expected_version = update.expected_version;
   change.plus_addressing = update.plus_addressing;
   change.undelete_window = update.undelete_window;
+  change.retention = update.retention;
   change.time = clock_.Now();
-  co_return Only<engine::Domain>(co_await engine_.Update(std::move(change)), kReasonDomainNotFound);
+  const bool changes_retention = change.retention.has_value();
+  absl::StatusOr<engine::Domain> updated =
+      Only<engine::Domain>(co_await engine_.Update(std::move(change)), kReasonDomainNotFound);
+  if (changes_retention) co_await NoteRetentionChange();
+  co_return updated;
 }
 
 Task<absl::Status> Directory::DeleteDomain(std::string name, int64_t expected_version) {
   CO_ASSIGN_OR_RETURN(std::string key, CheckDomainName("name", name));
   engine::DomainKey domain{std::move(key)};
-  co_return Explain(co_await engine_.Delete(std::move(domain), expected_version), kReasonDomainNotFound);
+  absl::Status deleted =
+      Explain(co_await engine_.Delete(std::move(domain), expected_version), kReasonDomainNotFound);
+  co_await NoteRetentionChange();
+  co_return deleted;
 }
 
 // ---- Accounts
@@ -220,6 +238,7 @@ absl::StatusOr<engine::Account> Directory::Prepare(const NewAccount& account) co
   Violations wrong = account.wrong;
   DirectoryAddress address = wrong.Take(CheckAddress("account.address", account.address));
   CheckQuota(account.quota_bytes, account.quota_messages, "account.quota", wrong);
+  CheckRetention(account.retention.value_or(absl::ZeroDuration()), "account.retention", wrong);
   wrong.Add(CheckPassword(account.password));
   RETURN_IF_ERROR(wrong.Result());
   engine::Account prepared;
@@ -227,6 +246,7 @@ absl::StatusOr<engine::Account> Directory::Prepare(const NewAccount& account) co
   prepared.disabled = account.disabled;
   prepared.quota_bytes = account.quota_bytes;
   prepared.quota_messages = account.quota_messages;
+  prepared.retention = account.retention;
   prepared.create_time = prepared.update_time = clock_.Now();
   return prepared;
 }
@@ -295,6 +315,7 @@ Task<absl::StatusOr<std::vector<absl::StatusOr<engine::Account>>>> Directory::Cr
   }
   if (to_create.empty()) co_return results;
   auto created = co_await engine_.Create(std::move(to_create));
+  co_await NoteRetentionChange();
   for (size_t i = 0; i < created.size(); ++i) {
     results[places[i]] = Only<engine::Account>(std::move(created[i]), kReasonDomainNotFound);
   }
@@ -356,6 +377,9 @@ Task<absl::StatusOr<engine::Account>> Directory::UpdateAccount(AccountUpdate upd
     change.address = wrong.Take(CheckAddress("update.address", *update.address)).address;
   }
   CheckQuota(update.quota_bytes.value_or(0), update.quota_messages.value_or(0), "update.quota", wrong);
+  if (update.retention.has_value()) {
+    CheckRetention(update.retention->value_or(absl::ZeroDuration()), "update.retention", wrong);
+  }
   CO_RETURN_IF_ERROR(wrong.Result());
   CO_ASSIGN_OR_RETURN(const engine::Account account, co_await GetAccount(std::move(update.account)));
   change.id = account.id;
@@ -363,14 +387,17 @@ Task<absl::StatusOr<engine::Account>> Directory::UpdateAccount(AccountUpdate upd
   change.disabled = update.disabled;
   change.quota_bytes = update.quota_bytes;
   change.quota_messages = update.quota_messages;
+  change.retention = update.retention;
   change.time = clock_.Now();
   // The account was there a moment ago.
   const absl::string_view not_found =
       change.address.has_value() ? kReasonDomainNotFound : kReasonAccountNotFound;
+  const bool changes_retention = change.retention.has_value();
   const bool ends_logins = change.address.has_value() || change.disabled.has_value();
   absl::StatusOr<engine::Account> updated =
       Only<engine::Account>(co_await engine_.Update(std::move(change)), not_found);
   if (ends_logins) NoteLoginChange(account.id);
+  if (changes_retention) co_await NoteRetentionChange();
   co_return updated;
 }
 
@@ -397,8 +424,26 @@ Task<absl::Status> Directory::DeleteAccount(AccountId account, int64_t expected_
   engine::AccountKey key{account};
   absl::Status deleted = Explain(co_await engine_.Delete(key, expected_version), kReasonAccountNotFound);
   NoteLoginChange(account);
+  co_await NoteRetentionChange();
   co_return deleted;
 }
+
+// ---- Retention
+
+Task<absl::StatusOr<absl::Duration>> Directory::MailboxRetention(const engine::Account& account) {
+  if (account.retention.has_value()) co_return *account.retention;
+  CO_ASSIGN_OR_RETURN(const engine::Place place,
+                      co_await LookUp(absl::StrCat("@", rules::Split(account.address).domain)));
+  co_return rules::MailboxRetention(place.domain.value_or(engine::Domain()), account);
+}
+
+Task<absl::Status> Directory::LearnLeastRetention() {
+  CO_ASSIGN_OR_RETURN(least_retention_, co_await engine_.LeastRetention());
+  co_return absl::OkStatus();
+}
+
+// What fails here is learned later (housekeeping).
+Task<void> Directory::NoteRetentionChange() { (co_await LearnLeastRetention()).IgnoreError(); }
 
 // ---- Aliases
 

@@ -39,6 +39,7 @@ struct NewDomain {
   std::string name;
   bool plus_addressing = true;
   absl::Duration undelete_window;
+  absl::Duration retention;
   // What whoever read the request has found wrong with it already: told together with the rest.
   Violations wrong;
 };
@@ -50,6 +51,7 @@ struct DomainUpdate {
   int64_t expected_version = 0;
   std::optional<bool> plus_addressing;
   std::optional<absl::Duration> undelete_window;
+  std::optional<absl::Duration> retention;
   // As of NewDomain.
   Violations wrong;
 };
@@ -59,6 +61,7 @@ struct NewAccount {
   bool disabled = false;
   int64_t quota_bytes = 0;
   int64_t quota_messages = 0;
+  std::optional<absl::Duration> retention;
   Password password;
   // As of NewDomain.
   Violations wrong;
@@ -73,6 +76,7 @@ struct AccountUpdate {
   std::optional<bool> disabled;
   std::optional<int64_t> quota_bytes;
   std::optional<int64_t> quota_messages;
+  std::optional<std::optional<absl::Duration>> retention;
   // As of NewDomain.
   Violations wrong;
 };
@@ -118,6 +122,13 @@ class Directory {
                                                   std::vector<std::string> targets, Violations wrong = {});
   Task<absl::Status> DeleteAlias(std::string address, int64_t expected_version);
 
+  // Of its mailbox (rules/retention.h); 0: for ever.
+  Task<absl::StatusOr<absl::Duration>> MailboxRetention(const engine::Account& account);
+  // The shortest that a domain or an account has; 0: none has one. As it was learned before the first call and after each
+  // change: it never waits.
+  absl::Duration least_retention() const { return least_retention_; }
+  Task<absl::Status> LearnLeastRetention();
+
  private:
   absl::StatusOr<engine::Account> Prepare(const NewAccount& account) const;
   Task<absl::Status> HashPasswords(const std::vector<NewAccount>& accounts,
@@ -127,6 +138,8 @@ class Directory {
   Task<absl::StatusOr<std::string>> FindFilter(std::string domain, const rules::Sight& sight);
   // The accounts that are seen by themselves and not by their domain, sorted by address.
   Task<absl::StatusOr<std::vector<engine::Account>>> FindSingle(const rules::Sight& sight);
+  // After each change that may be one of a retention.
+  Task<void> NoteRetentionChange();
   void NoteLoginChange(AccountId account) {
     if (changes_ != nullptr) changes_->Note(account);
   }
@@ -137,6 +150,7 @@ class Directory {
   WorkerPool& hash_pool_;
   Executor& executor_;
   LoginChanges* const changes_;
+  absl::Duration least_retention_;
 };
 
 }  // namespace mailstead::stored

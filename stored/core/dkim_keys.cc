@@ -216,19 +216,22 @@ Task<absl::StatusOr<DkimKey>> DkimKeys::FindKey(std::string domain, std::string 
   co_return rules::NoDkimKey(domain, selector);
 }
 
-Task<absl::StatusOr<DkimKeys::Named>> DkimKeys::Activate(std::string domain, std::string selector) {
+Task<absl::StatusOr<DkimKeys::Named>> DkimKeys::Activate(std::string domain, std::string selector,
+                                                         int64_t expected_version) {
   Named named;
   CO_ASSIGN_OR_RETURN(named.domain, CheckDomainName("domain", domain));
   CO_ASSIGN_OR_RETURN(const std::string checked, CheckSelector(selector));
-  CO_RETURN_IF_ERROR(co_await engine_.Activate(named.domain, checked, Micros(clock_.Now())));
+  CO_RETURN_IF_ERROR(
+      co_await engine_.Activate(named.domain, checked, expected_version, Micros(clock_.Now())));
   CO_ASSIGN_OR_RETURN(named.key, co_await FindKey(named.domain, checked));
   co_return named;
 }
 
-Task<absl::Status> DkimKeys::Delete(std::string domain, std::string selector, bool even_active) {
+Task<absl::Status> DkimKeys::Delete(std::string domain, std::string selector, int64_t expected_version,
+                                    bool even_active) {
   CO_ASSIGN_OR_RETURN(std::string name, CheckDomainName("domain", domain));
   CO_ASSIGN_OR_RETURN(std::string checked, CheckSelector(selector));
-  co_return co_await engine_.Delete(std::move(name), std::move(checked), even_active);
+  co_return co_await engine_.Delete(std::move(name), std::move(checked), expected_version, even_active);
 }
 
 // ---- The DNS
@@ -277,7 +280,8 @@ Task<absl::Status> DkimKeys::Note(Wanted seen, std::optional<std::vector<std::st
   const mailauth::Published published = mailauth::Compare(*records, key->type, key->public_key);
   look.sighting.kind = KindOf(published);
   if (published != mailauth::Published::kSame) co_return absl::OkStatus();
-  const absl::Status activated = co_await engine_.Activate(seen.domain, seen.selector, Micros(clock_.Now()));
+  const absl::Status activated =
+      co_await engine_.Activate(seen.domain, seen.selector, /*expected_version=*/0, Micros(clock_.Now()));
   // It was deleted, or retired by a newer one, meanwhile.
   if (absl::IsNotFound(activated) || ReasonOf(activated) == kReasonDkimKeyRetired) co_return absl::OkStatus();
   if (activated.ok() && observer_ != nullptr) observer_->Activated(seen.domain, seen.selector);

@@ -80,8 +80,10 @@ class DkimKeys {
   // New keys for those that are active; what is pending of their type already is given instead. FailedPrecondition with
   // kReasonNoDkimKey.
   Task<absl::StatusOr<std::vector<Named>>> Rotate(std::string domain);
-  Task<absl::StatusOr<Named>> Activate(std::string domain, std::string selector);
-  Task<absl::Status> Delete(std::string domain, std::string selector, bool even_active);
+  // `expected_version`: of rules::VersionOf; 0: any.
+  Task<absl::StatusOr<Named>> Activate(std::string domain, std::string selector, int64_t expected_version);
+  Task<absl::Status> Delete(std::string domain, std::string selector, int64_t expected_version,
+                            bool even_active);
   // Of a pending key.
   DkimSighting SightingOf(const std::string& domain, const std::string& selector);
 

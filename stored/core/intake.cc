@@ -561,6 +561,7 @@ Task<absl::StatusOr<engine::NewMessage>> Intake::MakeMessage(std::string trace) 
   message.submission = submission_;
   message.deliver_time = context_.clock.Now();
   message.room_promised = promise_ == Promise::kGiven;
+  message.retention = retention_;
   message.refusal = refusal_;
   // It may have been stored while all of it stayed here.
   if (line_lengths_.long_line() != 0) message.refusal = LineTooLong(line_lengths_.long_line());

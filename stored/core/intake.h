@@ -151,6 +151,8 @@ class Intake {
   // An operator, or an application, brings it: as others do, and as mail that was made here.
   void SetOperatorLane() { by_operator_ = true; }
 
+  // No mailbox keeps it for longer (engine::NewMessage::retention).
+  void SetRetention(absl::Duration retention) { retention_ = retention; }
   // Nothing is delivered before this time, also not here.
   void SetNotBefore(absl::Time time) { not_before_ = time; }
   // Before Finish: it is kept as this, and its fingerprint is this one in the place of that of a delivery.
@@ -244,6 +246,7 @@ class Intake {
   std::vector<Success> successes_;
   // With those, as much of the content as a notice can return; of what may be a notification, as much as is looked at.
   std::string beginning_bytes_;
+  absl::Duration retention_;
   absl::Time not_before_ = absl::InfinitePast();
   std::shared_ptr<const engine::NewSubmission> submission_;
   std::string fingerprint_;

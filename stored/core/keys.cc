@@ -14,6 +14,7 @@
 #include "stored/core/names.h"
 #include "stored/core/paging.h"
 #include "stored/rules/directory.h"
+#include "stored/rules/retention.h"
 
 namespace mailstead::stored {
 namespace {
@@ -114,11 +115,14 @@ std::string Fingerprint(const KeyChange& wanted) {
                         items.has_value() ? absl::StrJoin(*items, "\n") : "", "\n");
   };
   const engine::KeyLimits limits = wanted.limits.value_or(engine::KeyLimits());
+  // Without one it is the fingerprint that earlier versions made.
+  const bool has_retention = wanted.retention.value_or(absl::ZeroDuration()) != absl::ZeroDuration();
   return Sha256(
       absl::StrCat(wanted.name.value_or(""), "\n", wanted.scopes.value_or(0), "\n", list(wanted.accounts),
                    list(wanted.domains), list(wanted.ip_ranges), list(wanted.certificate_names),
                    limits.calls_per_second, "\n", limits.burst, "\n", limits.concurrent_calls, "\n",
-                   wanted.expire_time.has_value() ? absl::ToUnixMicros(*wanted.expire_time) : int64_t{0}));
+                   wanted.expire_time.has_value() ? absl::ToUnixMicros(*wanted.expire_time) : int64_t{0},
+                   has_retention ? absl::StrCat("\n", absl::ToInt64Seconds(*wanted.retention)) : ""));
 }
 
 // Engines keep microseconds.
@@ -262,6 +266,18 @@ int64_t Keys::count() const {
   return static_cast<int64_t>(id_of_name_.size());
 }
 
+absl::Duration Keys::LeastRetention(int64_t seen, int64_t any, const engine::Account* account) const {
+  absl::Duration least;
+  absl::MutexLock lock(&mutex_);
+  for (const auto& [id, live] : expiring_) {
+    const engine::Key& key = live->key;
+    const bool reaches = (key.scopes & any) != 0 || ((key.scopes & seen) != 0 &&
+                                                     (account == nullptr || key.sight.SeesAccount(*account)));
+    if (reaches) least = rules::Shorter(least, key.retention);
+  }
+  return least;
+}
+
 // ---- Changes
 
 // What is asked for, checked. Of a key that exists what is absent stays.
@@ -326,6 +342,11 @@ Task<absl::Status> Keys::Fill(KeyChange change, engine::Key& key) {
     if (*change.expire_time <= clock_.Now()) co_return FieldError("key.expire_time", "must be in the future");
     key.expire_time = Kept(*change.expire_time);
   }
+  if (change.retention.has_value()) {
+    const absl::Status good = rules::CheckRetention(*change.retention);
+    if (!good.ok()) co_return FieldError("key.retention", good.message());
+    key.retention = *change.retention;
+  }
   co_return absl::OkStatus();
 }
 
@@ -344,6 +365,7 @@ absl::Status Keys::CheckWithin(const LiveKey* by, const engine::Key& key) const 
       exceeds(key.limits.concurrent_calls, own.limits.concurrent_calls)) {
     return Exceeded("limits");
   }
+  if (rules::Shorter(key.retention, own.retention) != key.retention) return Exceeded("retention");
   return absl::OkStatus();
 }
 
@@ -382,6 +404,11 @@ absl::Status Keys::Take(engine::Key key) {
     id_of_name_[now.name] = now.id;
     for (const std::string& certificate : now.certificate_names) id_of_certificate_[certificate] = now.id;
   }
+  if (now.retention > absl::ZeroDuration()) {
+    expiring_[now.id] = live;
+  } else {
+    expiring_.erase(now.id);
+  }
   place = std::move(live);
   ++generation_;
   return absl::OkStatus();
@@ -392,6 +419,7 @@ void Keys::Drop(const std::string& id) {
   old_uses_.erase(id);
   absl::MutexLock lock(&mutex_);
   by_id_.erase(id);
+  expiring_.erase(id);
   ++generation_;
 }
 

@@ -62,6 +62,7 @@ struct KeyChange {
   std::optional<std::vector<std::string>> certificate_names;
   std::optional<engine::KeyLimits> limits;
   std::optional<absl::Time> expire_time;
+  std::optional<absl::Duration> retention;
 };
 
 // A key, and the secret that was made with it; empty: none was.
@@ -122,6 +123,10 @@ class Keys {
   const engine::KeyUse* LastUse(const std::string& id) const;
   // Keys that are not revoked.
   int64_t count() const;
+  // The shortest retention of keys by which mail comes into this mailbox, or, without one, into any: those that have a scope
+  // of `seen` and see the account, and those that have one of `any`. Of a revoked key, too, while it is known: what came in by
+  // it is still there. 0: there is none.
+  absl::Duration LeastRetention(int64_t seen, int64_t any, const engine::Account* account) const;
 
  private:
   Task<absl::Status> Fill(KeyChange change, engine::Key& key);
@@ -152,6 +157,8 @@ class Keys {
   // Of those that are not revoked.
   std::map<std::string, std::string, std::less<>> id_of_name_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<std::string, std::string> id_of_certificate_ ABSL_GUARDED_BY(mutex_);
+  // By id, those that have a retention: few.
+  absl::flat_hash_map<std::string, std::shared_ptr<const LiveKey>> expiring_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace mailstead::stored

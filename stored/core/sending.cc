@@ -10,6 +10,7 @@
 #include "common/base/status.h"
 #include "common/mail/address.h"
 #include "stored/core/digest.h"
+#include "stored/rules/directory.h"
 
 namespace mailstead::stored {
 namespace {
@@ -162,8 +163,10 @@ Task<absl::StatusOr<AccountSending::State>> AccountSending::Get(AccountId accoun
                   rules::InHour(sending->use, now), rules::InDay(sending->use, now)};
 }
 
-Task<absl::Status> AccountSending::SetLimits(AccountId account, engine::SendingLimits limits) {
+Task<absl::Status> AccountSending::SetLimits(AccountId account, engine::SendingLimits limits,
+                                             int64_t expected_version) {
   CO_ASSIGN_OR_RETURN(engine::Sending * sending, co_await Find(account));
+  CO_RETURN_IF_ERROR(rules::CheckVersion(expected_version, rules::VersionOf(sending->settings.limits)));
   sending->settings.limits = limits;
   const engine::SendingSettings settings = sending->settings;
   co_return co_await engine_.SetSettings(account, settings);

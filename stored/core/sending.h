@@ -83,7 +83,8 @@ class AccountSending {
     engine::SendingSlot day;
   };
   Task<absl::StatusOr<State>> Get(AccountId account);
-  Task<absl::Status> SetLimits(AccountId account, engine::SendingLimits limits);
+  // `expected_version`: of rules::VersionOf; 0: any. Aborted with kReasonEtagMismatch.
+  Task<absl::Status> SetLimits(AccountId account, engine::SendingLimits limits, int64_t expected_version = 0);
   Task<absl::Status> Pause(AccountId account);
   // What led to the pause counts no more.
   Task<absl::Status> Resume(AccountId account);

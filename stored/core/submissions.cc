@@ -127,6 +127,7 @@ Task<absl::Status> SubmissionIntake::Begin() {
   CO_RETURN_IF_ERROR(co_await TakeRecipients());
   intake_.AllowRelay();
   intake_.LimitLines();
+  intake_.SetRetention(request_.retention);
   intake_.SetLane(rules::AccountLane(request_.account.id));
   if (request_.send_time > submissions_.clock_.Now()) intake_.SetNotBefore(request_.send_time);
   Envelope taken = request_.envelope;

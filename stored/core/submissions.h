@@ -42,6 +42,8 @@ struct SubmissionRequest {
   // InfinitePast, or past: at once.
   absl::Time send_time = absl::InfinitePast();
   bool all_or_nothing = false;
+  // As Intake::SetRetention.
+  absl::Duration retention;
   // Of who calls: "192.0.2.1"; may be empty.
   std::string client_address;
   // Of the content, where it is known; 0: not.

@@ -69,6 +69,9 @@ class DirectoryEngine {
   // too; Aborted with kReasonMaildropInUse while its maildrop is locked.
   virtual Task<absl::Status> Delete(DirectoryKey key, int64_t expected_version) = 0;
 
+  // The shortest retention that a domain or an account has; 0: none has one.
+  virtual Task<absl::StatusOr<absl::Duration>> LeastRetention() = 0;
+
   // Grows with every change of the directory, before the change is reported: what LookUp found since it had its present
   // value is still true. 0: not known, nothing may be concluded. Never waits.
   virtual int64_t Version() const = 0;
@@ -141,8 +144,14 @@ class MessageEngine {
   // with kReasonMaildropInUse: what came back in the middle of a listing that a session numbers would change its numbers.
   virtual Task<absl::StatusOr<RestoredMessages>> Restore(AccountId account,
                                                          std::vector<MessageId> messages) = 0;
-  // Frees, in one bounded step, messages in the trash that may not be restored any more. Whether there may be more.
-  virtual Task<absl::StatusOr<bool>> EmptyTrash() = 0;
+  // Deletes, in one bounded step of commits that are bounded too, messages that have been in their mailboxes for longer than
+  // their retention (rules/retention.h), as Delete does, but with cause kRetention. Steps go through all of them in this
+  // order: those of accounts with a retention of their own, by it and the account's id; those of domains with one, by it, the
+  // domain and the address; and those with one of their own, by the time when it ends. Of a mailbox they are those that are
+  // before the first one that stays: what comes in later is not older.
+  virtual Task<absl::StatusOr<UpkeepStep>> Expire() = 0;
+  // Frees, in one bounded step, messages in the trash that may not be restored any more.
+  virtual Task<absl::StatusOr<UpkeepStep>> EmptyTrash() = 0;
   // The receipt of a delivery; without one the id is void from now on, for as long as receipts are kept: FailedPrecondition
   // with kReasonDeliveryVoided for an Append that comes later, or is under way and not yet committed.
   virtual Task<absl::StatusOr<Settlement>> Settle(std::string delivery_scope, std::string delivery_id) = 0;
@@ -309,12 +318,15 @@ class DkimEngine {
   // A new key, pending or active (rules::AddDkimKey). NotFound with kReasonDomainNotFound; AlreadyExists with
   // kReasonDkimKeyExists; ResourceExhausted with kReasonTooManyDkimKeys.
   virtual Task<absl::Status> Create(std::string domain, DkimKey key) = 0;
+  // `expected_version`, here and below: of rules::VersionOf; 0: any. Aborted with kReasonEtagMismatch.
   // A pending key signs from now on, and those that it takes the place of are retired, in one commit
   // (rules::ActivateDkimKey). OK for one that is active. NotFound with kReasonDkimKeyNotFound; FailedPrecondition with
   // kReasonDkimKeyRetired.
-  virtual Task<absl::Status> Activate(std::string domain, std::string selector, absl::Time time) = 0;
+  virtual Task<absl::Status> Activate(std::string domain, std::string selector, int64_t expected_version,
+                                      absl::Time time) = 0;
   // NotFound with kReasonDkimKeyNotFound. FailedPrecondition with kReasonDkimKeyActive, unless `even_active`.
-  virtual Task<absl::Status> Delete(std::string domain, std::string selector, bool even_active) = 0;
+  virtual Task<absl::Status> Delete(std::string domain, std::string selector, int64_t expected_version,
+                                    bool even_active) = 0;
 };
 
 class UpkeepEngine {

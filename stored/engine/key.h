@@ -53,6 +53,8 @@ struct Key {
   std::string request_fingerprint;
   // 1 when it is made, one more with each change.
   int64_t version = 0;
+  // Of what comes in by it (rules/retention.h); 0: it has none.
+  absl::Duration retention;
   bool operator==(const Key&) const = default;
 };
 

@@ -30,6 +30,8 @@ struct Domain {
   int64_t version = 0;
   // For how long messages that are deleted in its mailboxes may be restored; 0: not at all.
   absl::Duration undelete_window;
+  // For how long messages stay in its mailboxes (rules/retention.h); 0: for ever.
+  absl::Duration retention;
 };
 
 // What a login is checked against.
@@ -62,6 +64,8 @@ struct Account {
   absl::Time create_time;
   absl::Time update_time;
   int64_t version = 0;
+  // In the place of its domain's; 0: for ever. Absent: the domain's.
+  std::optional<absl::Duration> retention;
   // As of the moment of reading; not read by Create and Update.
   MailboxUsage usage;
 };
@@ -92,6 +96,7 @@ struct DomainChange {
   std::optional<bool> plus_addressing;
   absl::Time time;
   std::optional<absl::Duration> undelete_window;
+  std::optional<absl::Duration> retention;
 };
 struct AccountChange {
   AccountId id;
@@ -102,6 +107,8 @@ struct AccountChange {
   std::optional<int64_t> quota_messages;
   std::optional<Credential> credential;
   absl::Time time;
+  // As Account has it: to be the domain's again is a change, too.
+  std::optional<std::optional<absl::Duration>> retention;
 };
 struct AliasChange {
   std::string address;
@@ -198,6 +205,8 @@ struct NewMessage {
   absl::Status refusal;
   // Of its header.
   SearchedFields searched;
+  // No mailbox keeps it for longer than this; 0: for as long as the mailbox's own retention says.
+  absl::Duration retention;
   // What is kept of it as a submission, in the same commit; null: nothing. Shared, so that who does not look into it need not
   // know what it is.
   std::shared_ptr<const NewSubmission> submission;
@@ -230,6 +239,14 @@ struct Settlement {
 };
 
 enum class DeletionCause : uint8_t { kApi = 1, kPop3 = 2, kRetention = 3 };
+
+// What came of a step that takes away what is past its time.
+struct UpkeepStep {
+  // Messages that it took away.
+  int64_t count = 0;
+  // There may be more to do.
+  bool more = false;
+};
 
 // Of a message in the trash: it was deleted, and may be restored.
 struct MessageDeletion {
@@ -576,6 +593,9 @@ struct EngineStatus {
   int64_t alias_count = 0;
   int64_t message_count = 0;
   int64_t message_bytes = 0;
+  // In the trash, those that may not be restored any more and are not freed yet among them.
+  int64_t trash_message_count = 0;
+  int64_t trash_message_bytes = 0;
   int64_t disk_bytes = 0;
   int64_t disk_free_bytes = 0;
   int64_t open_maildrop_count = 0;

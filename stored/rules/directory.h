@@ -29,6 +29,8 @@ absl::Status NotEmpty(absl::string_view domain, absl::string_view what);
 
 // Aborted with kReasonEtagMismatch, unless `expected` is 0 or the version.
 absl::Status CheckVersion(int64_t expected, int64_t version);
+// For what keeps no version: one of its content, positive, and the same wherever it is made.
+int64_t VersionOfContent(absl::string_view content);
 
 // As they are kept when they are created.
 engine::Domain Created(engine::Domain domain);

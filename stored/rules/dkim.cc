@@ -69,10 +69,17 @@ absl::Status AddDkimKey(std::vector<DkimKey>& keys, absl::string_view domain, Dk
   return absl::OkStatus();
 }
 
+int64_t VersionOf(const DkimKey& key) {
+  return VersionOfContent(absl::StrCat(static_cast<int>(key.state), " ", absl::ToUnixMicros(key.create_time),
+                                       " ", absl::ToUnixMicros(key.activate_time), " ",
+                                       absl::ToUnixMicros(key.retire_time)));
+}
+
 absl::Status ActivateDkimKey(std::vector<DkimKey>& keys, absl::string_view domain, absl::string_view selector,
-                             absl::Time time) {
+                             int64_t expected_version, absl::Time time) {
   const auto key = FindKey(keys, selector);
   if (key == keys.end()) return NoDkimKey(domain, selector);
+  if (const absl::Status same = CheckVersion(expected_version, VersionOf(*key)); !same.ok()) return same;
   if (key->state == State::kActive) return absl::OkStatus();
   if (key->state == State::kRetired) {
     return WithReason(
@@ -86,9 +93,10 @@ absl::Status ActivateDkimKey(std::vector<DkimKey>& keys, absl::string_view domai
 }
 
 absl::Status DeleteDkimKey(std::vector<DkimKey>& keys, absl::string_view domain, absl::string_view selector,
-                           bool even_active) {
+                           int64_t expected_version, bool even_active) {
   const auto key = FindKey(keys, selector);
   if (key == keys.end()) return NoDkimKey(domain, selector);
+  if (const absl::Status same = CheckVersion(expected_version, VersionOf(*key)); !same.ok()) return same;
   if (key->state == State::kActive && !even_active) {
     return WithReason(
         absl::FailedPreconditionError(absl::StrCat("key ", selector, " of ", domain, " signs mail")),

@@ -23,16 +23,20 @@ absl::Status NoDkimDomain(absl::string_view domain);
 // NotFound with kReasonDkimKeyNotFound.
 absl::Status NoDkimKey(absl::string_view domain, absl::string_view selector);
 
+// Differs for each state of a key that an operator sees, and for each key that a selector ever named; positive.
+int64_t VersionOf(const engine::DkimKey& key);
+
 // Each changes `keys`, those of one domain, or leaves them as they are where it says an error (DkimEngine).
 
 // Where there is no room, the first retired key goes whose record may go.
 absl::Status AddDkimKey(std::vector<engine::DkimKey>& keys, absl::string_view domain, engine::DkimKey key);
 // Of the same type the key that was active is retired, and so is one that is older and pending: what is published late takes
 // not the place of what came after it.
+// `expected_version`: CheckVersion, of VersionOf.
 absl::Status ActivateDkimKey(std::vector<engine::DkimKey>& keys, absl::string_view domain,
-                             absl::string_view selector, absl::Time time);
+                             absl::string_view selector, int64_t expected_version, absl::Time time);
 absl::Status DeleteDkimKey(std::vector<engine::DkimKey>& keys, absl::string_view domain,
-                           absl::string_view selector, bool even_active);
+                           absl::string_view selector, int64_t expected_version, bool even_active);
 
 bool HasPendingDkimKey(const std::vector<engine::DkimKey>& keys);
 

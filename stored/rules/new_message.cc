@@ -190,6 +190,7 @@ Entry EntryOf(const engine::NewMessage& message, const engine::NewCopy& copy, in
   entry.deliver_time = Kept(message.deliver_time);
   entry.sha256 = message.sha256;
   entry.searched = message.searched;
+  entry.retention = Kept(message.retention);
   const Envelope& envelope = message.envelope;
   entry.envelope.delivery_id = envelope.delivery_id;
   entry.envelope.reverse_path = envelope.reverse_path;

@@ -59,6 +59,8 @@ struct Entry {
   // With those of its recipients that led to this mailbox.
   Envelope envelope;
   engine::SearchedFields searched;
+  // Its own (retention.h); 0: it has none.
+  absl::Duration retention;
   // Set by stores of earlier versions only: the last line has no end, and POP3 adds one.
   bool unfinished = false;
 

@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "stored/rules/directory.h"
 
 namespace mailstead::rules {
 namespace {
@@ -107,6 +110,15 @@ bool HasAll(absl::string_view filter, const std::array<uint32_t, kBitsOfAddress>
 }
 
 }  // namespace
+
+int64_t VersionOf(const engine::SendingLimits& limits) {
+  const auto text = [](const std::optional<int64_t>& limit) {
+    return limit.has_value() ? absl::StrCat(*limit) : std::string("-");
+  };
+  return VersionOfContent(absl::StrCat(text(limits.hourly_messages), " ", text(limits.daily_messages), " ",
+                                       text(limits.hourly_recipients), " ", text(limits.daily_recipients),
+                                       " ", limits.trusted ? 1 : 0));
+}
 
 SendingBounds BoundsOf(const engine::SendingLimits& limits, const SendingBounds& defaults) {
   return {limits.hourly_messages.value_or(defaults.hourly_messages),

@@ -30,6 +30,8 @@ struct SendingBounds {
   int64_t hourly_recipients = 0;
   int64_t daily_recipients = 0;
 };
+// Differs where the limits do; positive.
+int64_t VersionOf(const engine::SendingLimits& limits);
 SendingBounds BoundsOf(const engine::SendingLimits& limits, const SendingBounds& defaults);
 
 // The number of the slot that it is.

@@ -48,6 +48,7 @@ std::string Describe(const absl::Status& status) {
   if (status.ok()) return "OK";
   return absl::StrCat(absl::StatusCodeToString(status.code()), "/", ReasonOf(status), "/", FieldOf(status));
 }
+std::string Describe(absl::Duration duration) { return absl::FormatDuration(duration); }
 std::string Describe(absl::Time time) { return absl::StrCat(absl::ToUnixMicros(time)); }
 std::string Describe(int64_t number) { return absl::StrCat(number); }
 std::string Describe(size_t number) { return absl::StrCat(number); }
@@ -57,14 +58,16 @@ std::string Describe(MessageId id) { return absl::StrCat(id.value); }
 std::string Describe(const Domain& domain) {
   return absl::StrCat("domain ", domain.name, " ", domain.plus_addressing, " ", Describe(domain.create_time),
                       " ", Describe(domain.update_time), " ", domain.version, " ",
-                      absl::FormatDuration(domain.undelete_window));
+                      absl::FormatDuration(domain.undelete_window), " ",
+                      absl::FormatDuration(domain.retention));
 }
 std::string Describe(const Account& account) {
   return absl::StrCat("account ", account.id.value, " ", account.address, " ", account.disabled, " ",
                       account.quota_bytes, " ", account.quota_messages, " ", account.credential.crypt_hash,
                       " ", account.credential.version, " ", Describe(account.create_time), " ",
                       Describe(account.update_time), " ", account.version, " ", account.usage.message_count,
-                      " ", account.usage.message_bytes);
+                      " ", account.usage.message_bytes, " ",
+                      account.retention.has_value() ? absl::FormatDuration(*account.retention) : "-");
 }
 std::string Describe(const Alias& alias) {
   return absl::StrCat("alias ", alias.address, " ", absl::StrJoin(alias.targets, ","), " ",
@@ -402,9 +405,12 @@ class Comparison {
   }
   // Some so short that it is over while others go on.
   absl::Duration UndeleteWindow() { return absl::Seconds(OneOf<int64_t>({0, 20, 3600})); }
+  // An engine takes any.
+  absl::Duration Retention() { return absl::Seconds(OneOf<int64_t>({0, 30, 60, 300})); }
   bool CreateDomain() {
     Domain domain{DomainName(), Below(2) == 0, clock_.Now()};
     domain.undelete_window = UndeleteWindow();
+    if (Below(2) == 0) domain.retention = Retention();
     return Create(domain);
   }
   bool CreateAccount() {
@@ -413,6 +419,7 @@ class Comparison {
     account.quota_messages = Below(4) == 0 ? 5 : 0;
     account.quota_bytes = Below(4) == 0 ? (Below(2) == 0 ? 200'000 : 2000) : 0;
     account.create_time = clock_.Now();
+    if (Below(4) == 0) account.retention = Retention();
     // Ids of deleted accounts are free again only once their messages are gone.
     if (Below(5) == 0) account.id = AccountId{last_account_ + Below(3)};
     if (account.id.value != 0 && account.id.value <= last_account_ && !Exists(account.id)) account.id = {};
@@ -428,6 +435,7 @@ class Comparison {
         DomainChange change{DomainName(), expected, std::nullopt, clock_.Now()};
         if (Below(2) == 0) change.plus_addressing = Below(2) == 0;
         if (Below(2) == 0) change.undelete_window = UndeleteWindow();
+        if (Below(3) == 0) change.retention = Retention();
         return Same("UpdateDomain " + change.name,
                     [&](SyncEngine engine) { return engine.UpdateDomain(change); });
       }
@@ -444,6 +452,9 @@ class Comparison {
         if (Below(2) == 0) change.address = Address();
         if (Below(3) == 0) change.disabled = Below(2) == 0;
         if (Below(3) == 0) change.quota_messages = Below(10);
+        if (Below(4) == 0) {
+          change.retention = Below(2) == 0 ? std::optional(Retention()) : std::nullopt;
+        }
         if (Below(3) == 0) change.credential.emplace().crypt_hash = absl::StrCat(Below(1000));
         return Same(absl::StrCat("UpdateAccount ", change.id.value, " ", change.address.value_or("")),
                     [&](SyncEngine engine) { return engine.UpdateAccount(change); });
@@ -514,6 +525,7 @@ class Comparison {
     message.deliver_time = clock_.Now();
     message.room_promised = Below(2) == 0;
     message.searched.known = Below(4) != 0;
+    if (Below(4) == 0) message.retention = Retention();
     if (message.searched.known) {
       message.searched.subject = OneOf<std::string>({"", "a", "ab", "B"});
       message.searched.has_attachment = Below(2) == 0;
@@ -776,9 +788,24 @@ class Comparison {
   bool EmptyTrash() {
     return Same("Sweep", [&](SyncEngine engine) { return engine.Sweep(absl::Hours(1)); }) &&
            Same("EmptyTrash", [&](SyncEngine engine) {
-             absl::StatusOr<bool> more = true;
-             while (more.ok() && *more) more = engine.EmptyTrash();
-             return more.status();
+             absl::StatusOr<UpkeepStep> step = UpkeepStep{0, true};
+             while (step.ok() && step->more) step = engine.EmptyTrash();
+             return step.status();
+           });
+  }
+
+  // What is deleted is put away before, so that both see the same. One message is one commit for both.
+  bool Expire() {
+    return Same("Sweep", [&](SyncEngine engine) { return engine.Sweep(absl::Hours(1)); }) &&
+           Same("LeastRetention", [&](SyncEngine engine) { return engine.LeastRetention(); }) &&
+           Same("Expire", [&](SyncEngine engine) -> absl::StatusOr<int64_t> {
+             int64_t count = 0;
+             for (bool more = true; more;) {
+               ASSIGN_OR_RETURN(const UpkeepStep step, engine.Expire());
+               count += step.count;
+               more = step.more;
+             }
+             return count;
            });
   }
 
@@ -1003,6 +1030,7 @@ class Comparison {
 
   bool Upkeep() {
     if (Below(4) == 0) return EmptyTrash();
+    if (Below(3) == 0) return Expire();
     if (Below(4) == 0) {
       const absl::Duration age = absl::Seconds(Below(600));
       return Same("Sweep", [&](SyncEngine engine) { return engine.Sweep(age); });

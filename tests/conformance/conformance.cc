@@ -87,6 +87,13 @@ void EngineConformance::Put(AccountId account, std::string content) {
   ASSERT_TRUE(receipt.ok()) << receipt.status();
 }
 
+void RetentionConformance::PutFor(AccountId account, absl::Duration retention) {
+  NewMessage message = NewDelivery(absl::StrCat("delivery-for-", next_delivery_++), {account});
+  message.retention = retention;
+  const auto receipt = Append(std::move(message), "x");
+  ASSERT_TRUE(receipt.ok()) << receipt.status();
+}
+
 absl::StatusOr<OpenedMaildrop> EngineConformance::Open(AccountId account, absl::string_view lease_id,
                                                        absl::Duration min_interval) {
   const std::string session_id = absl::StrCat("session-", next_session_++);

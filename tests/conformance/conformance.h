@@ -193,9 +193,50 @@ class TrashConformance : public EngineConformance {
     for (bool more = true; more;) {
       const auto emptied = engine().EmptyTrash();
       EXPECT_OK(emptied.status());
-      more = emptied.ok() && *emptied;
+      more = emptied.ok() && emptied->more;
     }
   }
+};
+
+class RetentionConformance : public TrashConformance {
+ protected:
+  // Of example.test.
+  void SetOfDomain(absl::Duration retention) {
+    DomainChange change;
+    change.name = "example.test";
+    change.retention = retention;
+    change.time = clock().Now();
+    ASSERT_OK(engine().UpdateDomain(change).status());
+  }
+  // Absent: the domain's.
+  void SetOfAccount(AccountId account, std::optional<absl::Duration> retention) {
+    AccountChange change;
+    change.id = account;
+    change.retention = retention;
+    change.time = clock().Now();
+    ASSERT_OK(engine().UpdateAccount(change).status());
+  }
+  // A message with a retention of its own.
+  void PutFor(AccountId account, absl::Duration retention);
+  std::vector<int64_t> Numbers(AccountId account) {
+    std::vector<int64_t> numbers;
+    for (const MessageId id : Ids(account)) numbers.push_back(id.value);
+    return numbers;
+  }
+  // Until nothing is left to do. How many were deleted.
+  int64_t Expire() {
+    int64_t count = 0;
+    for (bool more = true; more;) {
+      const auto step = engine().Expire();
+      EXPECT_OK(step.status());
+      count += step.ok() ? step->count : 0;
+      more = step.ok() && step->more;
+    }
+    return count;
+  }
+
+ private:
+  int next_delivery_ = 1;
 };
 
 class TlsReportConformance : public EngineConformance {
@@ -231,11 +272,14 @@ class DkimConformance : public EngineConformance {
   absl::Status Create(std::string domain, DkimKey key) {
     return BlockOn(facets().dkim().Create(std::move(domain), std::move(key)));
   }
-  absl::Status Activate(std::string domain, std::string selector, absl::Time time) {
-    return BlockOn(facets().dkim().Activate(std::move(domain), std::move(selector), time));
+  absl::Status Activate(std::string domain, std::string selector, absl::Time time,
+                        int64_t expected_version = 0) {
+    return BlockOn(facets().dkim().Activate(std::move(domain), std::move(selector), expected_version, time));
   }
-  absl::Status Remove(std::string domain, std::string selector, bool even_active = false) {
-    return BlockOn(facets().dkim().Delete(std::move(domain), std::move(selector), even_active));
+  absl::Status Remove(std::string domain, std::string selector, bool even_active = false,
+                      int64_t expected_version = 0) {
+    return BlockOn(
+        facets().dkim().Delete(std::move(domain), std::move(selector), expected_version, even_active));
   }
   std::vector<DkimKey> Keys(std::string domain) {
     const auto keys = BlockOn(facets().dkim().Find(std::move(domain)));
@@ -420,6 +464,7 @@ class SubmissionConformance : public QueueConformance {
   INSTANTIATE_TEST_SUITE_P(name, AuditConformance, testing::Values(kind), EngineKindName);      \
   INSTANTIATE_TEST_SUITE_P(name, SendingConformance, testing::Values(kind), EngineKindName);    \
   INSTANTIATE_TEST_SUITE_P(name, TrashConformance, testing::Values(kind), EngineKindName);      \
+  INSTANTIATE_TEST_SUITE_P(name, RetentionConformance, testing::Values(kind), EngineKindName);  \
   INSTANTIATE_TEST_SUITE_P(name, ChangeConformance, testing::Values(kind), EngineKindName);     \
   INSTANTIATE_TEST_SUITE_P(name, UpkeepConformance, testing::Values(kind), EngineKindName)
 

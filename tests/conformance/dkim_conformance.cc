@@ -146,6 +146,27 @@ TEST_P(DkimConformance, AKeyThatSignsIsDeletedOnlyWhereThatIsMeant) {
   EXPECT_THAT(Domains(), IsEmpty());
 }
 
+TEST_P(DkimConformance, WhatSomebodyElseHasChangedIsLeftAlone) {
+  ASSERT_OK(engine().CreateDomain({"a.test"}));
+  ASSERT_OK(Create("a.test", Key("s")));
+  const int64_t pending = rules::VersionOf(Keys("a.test")[0]);
+  EXPECT_GT(pending, 0);
+  EXPECT_THAT(Activate("a.test", "s", At(1), pending + 1),
+              HasReason(StatusCode::kAborted, kReasonEtagMismatch));
+  ASSERT_OK(Activate("a.test", "s", At(1), pending));
+  const int64_t active = rules::VersionOf(Keys("a.test")[0]);
+  EXPECT_NE(active, pending);
+  EXPECT_THAT(Remove("a.test", "s", /*even_active=*/true, pending),
+              HasReason(StatusCode::kAborted, kReasonEtagMismatch));
+  EXPECT_EQ(StatesOf(Keys("a.test")), "s active");
+  ASSERT_OK(Remove("a.test", "s", /*even_active=*/true, active));
+  // Another key with the selector of one that is gone.
+  ASSERT_OK(Create("a.test", Key("s", 1)));
+  EXPECT_NE(rules::VersionOf(Keys("a.test")[0]), pending);
+  EXPECT_THAT(Remove("a.test", "s", /*even_active=*/false, pending),
+              HasReason(StatusCode::kAborted, kReasonEtagMismatch));
+}
+
 TEST_P(DkimConformance, KeysGoWithTheirDomain) {
   ASSERT_OK(engine().CreateDomain({"a.test"}));
   ASSERT_OK(engine().CreateDomain({"a.test.b"}));

@@ -238,6 +238,9 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
     Task<absl::Status> Delete(engine::DirectoryKey key, int64_t expected_version) override {
       return faults_.Run("Directory.Delete", behind_.Delete(std::move(key), expected_version));
     }
+    Result<absl::Duration> LeastRetention() override {
+      return faults_.Run("Directory.LeastRetention", behind_.LeastRetention());
+    }
     int64_t Version() const override { return behind_.Version(); }
 
    private:
@@ -313,7 +316,10 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
     Result<engine::RestoredMessages> Restore(AccountId account, std::vector<MessageId> messages) override {
       return faults_.Run("Messages.Restore", behind_.Restore(account, std::move(messages)));
     }
-    Result<bool> EmptyTrash() override { return faults_.Run("Messages.EmptyTrash", behind_.EmptyTrash()); }
+    Result<engine::UpkeepStep> Expire() override { return faults_.Run("Messages.Expire", behind_.Expire()); }
+    Result<engine::UpkeepStep> EmptyTrash() override {
+      return faults_.Run("Messages.EmptyTrash", behind_.EmptyTrash());
+    }
 
    private:
     EngineFaults& faults_;
@@ -480,11 +486,15 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
     Task<absl::Status> Create(std::string domain, engine::DkimKey key) override {
       return faults_.Run("Dkim.Create", behind_.Create(std::move(domain), std::move(key)));
     }
-    Task<absl::Status> Activate(std::string domain, std::string selector, absl::Time time) override {
-      return faults_.Run("Dkim.Activate", behind_.Activate(std::move(domain), std::move(selector), time));
+    Task<absl::Status> Activate(std::string domain, std::string selector, int64_t expected_version,
+                                absl::Time time) override {
+      return faults_.Run("Dkim.Activate",
+                         behind_.Activate(std::move(domain), std::move(selector), expected_version, time));
     }
-    Task<absl::Status> Delete(std::string domain, std::string selector, bool even_active) override {
-      return faults_.Run("Dkim.Delete", behind_.Delete(std::move(domain), std::move(selector), even_active));
+    Task<absl::Status> Delete(std::string domain, std::string selector, int64_t expected_version,
+                              bool even_active) override {
+      return faults_.Run("Dkim.Delete", behind_.Delete(std::move(domain), std::move(selector),
+                                                       expected_version, even_active));
     }
 
    private:

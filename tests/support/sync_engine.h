@@ -75,6 +75,7 @@ class SyncEngine {
     ASSIGN_OR_RETURN(const Account account, GetAccount(address));
     return Delete(AccountKey{account.id});
   }
+  absl::StatusOr<absl::Duration> LeastRetention() { return BlockOn(engine_.directory().LeastRetention()); }
   int64_t DirectoryVersion() { return engine_.directory().Version(); }
 
   // Messages.
@@ -108,7 +109,8 @@ class SyncEngine {
   absl::StatusOr<RestoredMessages> Restore(AccountId account, std::vector<MessageId> messages) {
     return BlockOn(engine_.messages().Restore(account, std::move(messages)));
   }
-  absl::StatusOr<bool> EmptyTrash() { return BlockOn(engine_.messages().EmptyTrash()); }
+  absl::StatusOr<UpkeepStep> Expire() { return BlockOn(engine_.messages().Expire()); }
+  absl::StatusOr<UpkeepStep> EmptyTrash() { return BlockOn(engine_.messages().EmptyTrash()); }
   absl::StatusOr<MailboxUsage> GetUsage(AccountId account) {
     ASSIGN_OR_RETURN(const Account found, FindAccount(account));
     return found.usage;

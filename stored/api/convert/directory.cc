@@ -103,6 +103,13 @@ absl::StatusOr<bool> FromProto(absl::string_view field, v1::AccountState state) 
   return FieldError(field, "must be ACCOUNT_STATE_ACTIVE or ACCOUNT_STATE_DISABLED");
 }
 
+// Absent: its domain's.
+std::optional<absl::Duration> RetentionOf(absl::string_view field, const v1::Account& account,
+                                          Violations& wrong) {
+  if (!account.has_retention()) return std::nullopt;
+  return wrong.Take(stored::FromProto(field, account.retention()));
+}
+
 }  // namespace
 
 void ToProto(const engine::Domain& domain, v1::Domain& proto) {
@@ -112,6 +119,7 @@ void ToProto(const engine::Domain& domain, v1::Domain& proto) {
   if (domain.undelete_window > absl::ZeroDuration()) {
     ToProto(domain.undelete_window, *proto.mutable_undelete_window());
   }
+  if (domain.retention > absl::ZeroDuration()) ToProto(domain.retention, *proto.mutable_retention());
   SetState(domain, proto);
 }
 
@@ -126,6 +134,7 @@ void ToProto(const engine::Account& account, v1::Account& proto) {
   proto.mutable_usage()->set_messages(account.usage.message_count);
   proto.mutable_usage()->set_bytes(account.usage.message_bytes);
   proto.set_password_kind(KindOf(account.credential.kind));
+  if (account.retention.has_value()) ToProto(*account.retention, *proto.mutable_retention());
   SetState(account, proto);
 }
 
@@ -164,13 +173,14 @@ NewDomain FromProto(const v1::CreateDomainRequest& request) {
   domain.plus_addressing = domain.wrong.Take(FromProto(request.domain().plus_addressing(), true));
   domain.undelete_window =
       domain.wrong.Take(FromProto("domain.undelete_window", request.domain().undelete_window()));
+  domain.retention = domain.wrong.Take(FromProto("domain.retention", request.domain().retention()));
   return domain;
 }
 
 DomainUpdate FromProto(const v1::UpdateDomainRequest& request) {
   const google::protobuf::FieldMask& mask = request.update_mask();
   DomainUpdate update;
-  update.wrong.Add(CheckMask(mask, {"plus_addressing", "undelete_window"}));
+  update.wrong.Add(CheckMask(mask, {"plus_addressing", "undelete_window", "retention"}));
   update.name = request.domain().name();
   update.expected_version = update.wrong.Take(ReadEtag(request.domain().etag()));
   if (HasPath(mask, "plus_addressing")) {
@@ -182,6 +192,9 @@ DomainUpdate FromProto(const v1::UpdateDomainRequest& request) {
   if (HasPath(mask, "undelete_window")) {
     update.undelete_window =
         update.wrong.Take(FromProto("domain.undelete_window", request.domain().undelete_window()));
+  }
+  if (HasPath(mask, "retention")) {
+    update.retention = update.wrong.Take(FromProto("domain.retention", request.domain().retention()));
   }
   return update;
 }
@@ -207,6 +220,7 @@ absl::StatusOr<NewAccount> FromProto(const v1::CreateAccountRequest& request) {
   }
   account.quota_bytes = request.account().quota().bytes();
   account.quota_messages = request.account().quota().messages();
+  account.retention = RetentionOf("account.retention", request.account(), account.wrong);
   account.password = FromProto(request.password());
   return account;
 }
@@ -214,7 +228,7 @@ absl::StatusOr<NewAccount> FromProto(const v1::CreateAccountRequest& request) {
 AccountUpdate FromProto(const v1::UpdateAccountRequest& request) {
   const google::protobuf::FieldMask& mask = request.update_mask();
   AccountUpdate update;
-  update.wrong.Add(CheckMask(mask, {"address", "state", "quota"}));
+  update.wrong.Add(CheckMask(mask, {"address", "state", "quota", "retention"}));
   update.account = request.account();
   update.expected_version = update.wrong.Take(ReadEtag(request.update().etag()));
   if (HasPath(mask, "address")) update.address = request.update().address();
@@ -224,6 +238,9 @@ AccountUpdate FromProto(const v1::UpdateAccountRequest& request) {
   if (HasPath(mask, "quota")) {
     update.quota_bytes = request.update().quota().bytes();
     update.quota_messages = request.update().quota().messages();
+  }
+  if (HasPath(mask, "retention")) {
+    update.retention = RetentionOf("update.retention", request.update(), update.wrong);
   }
   return update;
 }

@@ -48,6 +48,7 @@ void ToProto(const std::string& domain, const engine::DkimKey& key, const DkimSi
   proto.set_type(key.type == KeyType::kRsa ? v1::DKIM_KEY_TYPE_RSA : v1::DKIM_KEY_TYPE_ED25519);
   proto.set_bits(key.bits);
   proto.set_state(ToProto(key.state));
+  proto.set_etag(MakeEtag(rules::VersionOf(key)));
   proto.mutable_record()->set_name(mailauth::KeyRecordName(domain, key.selector));
   proto.mutable_record()->set_value(mailauth::KeyRecordText(key.type, key.public_key));
   ToProto(key.create_time, *proto.mutable_create_time());

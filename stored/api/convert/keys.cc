@@ -105,6 +105,7 @@ void ToProto(const engine::Key& key, const engine::KeyUse* use, absl::Time now, 
     if (secret.expire_time != absl::InfiniteFuture()) ToProto(secret.expire_time, *to.mutable_expire_time());
   }
   proto.set_etag(MakeEtag(key.version));
+  if (key.retention > absl::ZeroDuration()) ToProto(key.retention, *proto.mutable_retention());
 }
 
 absl::StatusOr<KeyChange> FromProto(const v1::Key& key) {
@@ -117,13 +118,14 @@ absl::StatusOr<KeyChange> FromProto(const v1::Key& key) {
   wanted.certificate_names = ListOf(key.certificate_names());
   wanted.limits = LimitsOf(key.limits());
   ASSIGN_OR_RETURN(wanted.expire_time, ExpiryOf(key));
+  ASSIGN_OR_RETURN(wanted.retention, FromProto("key.retention", key.retention()));
   return wanted;
 }
 
 absl::StatusOr<KeyChange> FromProto(const v1::UpdateKeyRequest& request) {
   const google::protobuf::FieldMask& mask = request.update_mask();
   RETURN_IF_ERROR(CheckMask(mask, {"name", "scopes", "accounts", "domains", "ip_ranges", "certificate_names",
-                                   "limits", "expire_time"}));
+                                   "limits", "expire_time", "retention"}));
   ASSIGN_OR_RETURN(KeyChange change, FromProto(request.key()));
   if (!HasPath(mask, "name")) change.name.reset();
   if (!HasPath(mask, "scopes")) change.scopes.reset();
@@ -133,6 +135,7 @@ absl::StatusOr<KeyChange> FromProto(const v1::UpdateKeyRequest& request) {
   if (!HasPath(mask, "certificate_names")) change.certificate_names.reset();
   if (!HasPath(mask, "limits")) change.limits.reset();
   if (!HasPath(mask, "expire_time")) change.expire_time.reset();
+  if (!HasPath(mask, "retention")) change.retention.reset();
   return change;
 }
 

@@ -7,6 +7,7 @@
 #include "common/base/status.h"
 #include "stored/engine/memory/engine_impl.h"
 #include "stored/rules/change.h"
+#include "stored/rules/retention.h"
 
 namespace mailstead::engine {
 namespace {
@@ -288,6 +289,20 @@ Task<absl::Status> MemoryDirectory::Delete(DirectoryKey key, int64_t expected_ve
   }
   co_await shared_.End();
   co_return result;
+}
+
+Task<absl::StatusOr<absl::Duration>> MemoryDirectory::LeastRetention() {
+  absl::Duration least;
+  {
+    State& state = shared_.state();
+    absl::MutexLock lock(&state.mutex);
+    for (const auto& [name, domain] : state.domains) least = rules::Shorter(least, domain.retention);
+    for (const auto& [id, kept] : state.accounts) {
+      least = rules::Shorter(least, kept.account.retention.value_or(absl::ZeroDuration()));
+    }
+  }
+  co_await shared_.End();
+  co_return least;
 }
 
 int64_t MemoryDirectory::Version() const {

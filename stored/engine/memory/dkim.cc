@@ -62,17 +62,19 @@ Task<absl::Status> MemoryDkim::Create(std::string domain, DkimKey key) {
   co_return created;
 }
 
-Task<absl::Status> MemoryDkim::Activate(std::string domain, std::string selector, absl::Time time) {
+Task<absl::Status> MemoryDkim::Activate(std::string domain, std::string selector, int64_t expected_version,
+                                        absl::Time time) {
   const absl::Status activated = Apply(domain, [&](MemoryStore::State&, std::vector<DkimKey>& keys) {
-    return rules::ActivateDkimKey(keys, domain, selector, time);
+    return rules::ActivateDkimKey(keys, domain, selector, expected_version, time);
   });
   co_await shared_.End();
   co_return activated;
 }
 
-Task<absl::Status> MemoryDkim::Delete(std::string domain, std::string selector, bool even_active) {
+Task<absl::Status> MemoryDkim::Delete(std::string domain, std::string selector, int64_t expected_version,
+                                      bool even_active) {
   const absl::Status deleted = Apply(domain, [&](MemoryStore::State&, std::vector<DkimKey>& keys) {
-    return rules::DeleteDkimKey(keys, domain, selector, even_active);
+    return rules::DeleteDkimKey(keys, domain, selector, expected_version, even_active);
   });
   co_await shared_.End();
   co_return deleted;

@@ -237,6 +237,7 @@ class MemoryDirectory final : public DirectoryEngine {
   Task<std::vector<absl::StatusOr<DirectoryEntry>>> Create(std::vector<DirectoryEntry> entries) override;
   Task<absl::StatusOr<DirectoryEntry>> Update(DirectoryChange change) override;
   Task<absl::Status> Delete(DirectoryKey key, int64_t expected_version) override;
+  Task<absl::StatusOr<absl::Duration>> LeastRetention() override;
   int64_t Version() const override;
 
  private:
@@ -257,7 +258,8 @@ class MemoryMessages final : public MessageEngine {
   Task<absl::StatusOr<std::unique_ptr<MessageReader>>> Open(AccountId account, MessageId message) override;
   Task<absl::StatusOr<DeletedMessages>> Delete(AccountId account, std::vector<MessageId> messages) override;
   Task<absl::StatusOr<RestoredMessages>> Restore(AccountId account, std::vector<MessageId> messages) override;
-  Task<absl::StatusOr<bool>> EmptyTrash() override;
+  Task<absl::StatusOr<UpkeepStep>> Expire() override;
+  Task<absl::StatusOr<UpkeepStep>> EmptyTrash() override;
 
  private:
   MemoryShared& shared_;
@@ -448,8 +450,10 @@ class MemoryDkim final : public DkimEngine {
   Task<absl::StatusOr<std::vector<DkimDomain>>> List(std::string after, size_t limit,
                                                      bool only_pending) override;
   Task<absl::Status> Create(std::string domain, DkimKey key) override;
-  Task<absl::Status> Activate(std::string domain, std::string selector, absl::Time time) override;
-  Task<absl::Status> Delete(std::string domain, std::string selector, bool even_active) override;
+  Task<absl::Status> Activate(std::string domain, std::string selector, int64_t expected_version,
+                              absl::Time time) override;
+  Task<absl::Status> Delete(std::string domain, std::string selector, int64_t expected_version,
+                            bool even_active) override;
 
  private:
   // `change` is told of the state, under its mutex, and of the domain's keys, which it changes or refuses to.

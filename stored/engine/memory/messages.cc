@@ -2,12 +2,15 @@
 #include <algorithm>
 #include <limits>
 #include <set>
+#include <tuple>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/random.h"
 #include "common/base/status.h"
 #include "stored/engine/memory/engine_impl.h"
 #include "stored/rules/directory.h"
+#include "stored/rules/retention.h"
 #include "stored/rules/search.h"
 #include "stored/rules/submission.h"
 #include "stored/rules/times.h"
@@ -425,17 +428,74 @@ Task<absl::StatusOr<RestoredMessages>> MemoryMessages::Restore(AccountId account
   co_return restored;
 }
 
-Task<absl::StatusOr<bool>> MemoryMessages::EmptyTrash() {
+namespace {
+
+// Each message in a commit of its own.
+int64_t DoExpire(MemoryShared& shared) {
+  State& state = shared.state();
+  state.mutex.AssertHeld();
+  const absl::Time now = shared.Now();
+  // In the order in which they go.
+  std::vector<std::pair<absl::Duration, KeptAccount*>> mailboxes;
+  const auto add = [&](absl::Duration retention, KeptAccount& kept) {
+    if (retention > absl::ZeroDuration()) mailboxes.emplace_back(retention, &kept);
+  };
+  const auto by_retention = [](const auto& a, const auto& b) { return a.first < b.first; };
+  for (auto& [id, kept] : state.accounts) add(kept.account.retention.value_or(absl::ZeroDuration()), kept);
+  std::stable_sort(mailboxes.begin(), mailboxes.end(), by_retention);
+  const auto of_domains = static_cast<std::ptrdiff_t>(mailboxes.size());
+  for (const auto& [address, id] : state.account_ids) {
+    KeptAccount& kept = state.accounts.at(id);
+    if (!kept.account.retention.has_value()) add(state.domains.at(address.domain).retention, kept);
+  }
+  std::stable_sort(mailboxes.begin() + of_domains, mailboxes.end(), by_retention);
+  int64_t count = 0;
+  for (const auto& [retention, kept] : mailboxes) {
+    while (!kept->messages.empty()) {
+      const auto& [id, message] = *kept->messages.begin();
+      if (!rules::HasExpired(message.entry, retention, now)) break;
+      count += RemoveMessages(shared, *kept, {id}, DeletionCause::kRetention);
+    }
+  }
+  std::set<std::tuple<absl::Time, AccountId, MessageId>> by_their_own;
+  for (const auto& [account, kept] : state.accounts) {
+    for (const auto& [id, message] : kept.messages) {
+      const absl::Time expire_time = rules::ExpireTime(message.entry, absl::ZeroDuration());
+      if (expire_time <= now) by_their_own.emplace(expire_time, account, id);
+    }
+  }
+  for (const auto& [time, account, id] : by_their_own) {
+    count += RemoveMessages(shared, state.accounts.at(account), {id}, DeletionCause::kRetention);
+  }
+  return count;
+}
+
+}  // namespace
+
+Task<absl::StatusOr<UpkeepStep>> MemoryMessages::Expire() {
+  UpkeepStep step;
+  {
+    absl::MutexLock lock(&shared_.state().mutex);
+    step.count = DoExpire(shared_);
+  }
+  co_await shared_.End();
+  co_return step;
+}
+
+Task<absl::StatusOr<UpkeepStep>> MemoryMessages::EmptyTrash() {
+  UpkeepStep step;
   {
     State& state = shared_.state();
     absl::MutexLock lock(&state.mutex);
     for (auto& [id, kept] : state.accounts) {
-      std::erase_if(kept.trash,
-                    [&](const auto& deleted) { return !IsRestorable(shared_, deleted.second.deletion); });
+      const auto is_over = [&](const auto& deleted) {
+        return !IsRestorable(shared_, deleted.second.deletion);
+      };
+      step.count += static_cast<int64_t>(std::erase_if(kept.trash, is_over));
     }
   }
   co_await shared_.End();
-  co_return false;
+  co_return step;
 }
 
 }  // namespace mailstead::engine

@@ -37,6 +37,10 @@ Task<absl::StatusOr<EngineStatus>> MemoryUpkeep::Status() {
     for (const auto& [id, account] : state.accounts) {
       status.message_count += account.mailbox.message_count;
       status.message_bytes += account.mailbox.message_bytes;
+      for (const auto& [number, deleted] : account.trash) {
+        ++status.trash_message_count;
+        status.trash_message_bytes += deleted.message.entry.size_bytes();
+      }
       if (rules::IsHeld(shared_.StateOf(account))) ++status.open_maildrop_count;
     }
     for (const auto& [lease_id, lease] : state.leases) {

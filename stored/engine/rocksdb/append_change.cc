@@ -5,6 +5,7 @@
 #include "absl/strings/string_view.h"
 #include "common/base/random.h"
 #include "common/base/status.h"
+#include "stored/engine/rocksdb/expiry.h"
 #include "stored/engine/rocksdb/keys.h"
 #include "stored/engine/rocksdb/queue_step.h"
 #include "stored/engine/rocksdb/submission_records.h"
@@ -75,9 +76,11 @@ void AppendChange::AddNotice(NewNotice notice) {
   added.copies = std::move(notice.copies);
 }
 
-// For each mailbox its record is read and written, an entry, and a change.
+// For each mailbox its record is read and written, an entry, and a change; and the end of the message's own retention.
 size_t AppendChange::record_count() const {
-  size_t count = 9 + 4 * message_.copies.size() + kRecordsOfQueued * message_.queued.recipients.size();
+  const size_t of_mailbox = message_.retention > absl::ZeroDuration() ? 5 : 4;
+  size_t count =
+      9 + of_mailbox * message_.copies.size() + kRecordsOfQueued * message_.queued.recipients.size();
   for (const Notice& notice : notices_) {
     if (notice.change != nullptr) count += notice.change->record_count();
   }
@@ -180,6 +183,7 @@ void AppendChange::PutEntries(Batch& batch, int64_t body,
     rules::Add(*mailboxes[i], ids[i], size_bytes);
     batch.Put(Family::kMessage, MessageKey(copy.account, ids[i]), Encode(record));
     batch.Put(Family::kMailbox, MailboxKey(copy.account), Encode(*mailboxes[i]));
+    NoteRetention(batch, copy.account, ids[i], record.entry);
     batch.Note({.kind = ChangeKind::kDelivered,
                 .account = copy.account,
                 .time = shared_.clock().Now(),

@@ -19,6 +19,7 @@
 #include "stored/engine/rocksdb/acknowledged.h"
 #include "stored/engine/rocksdb/backup_note.h"
 #include "stored/engine/rocksdb/schema.h"
+#include "stored/engine/rocksdb/trash.h"
 #include "stored/engine/rocksdb/tuning.h"
 
 namespace mailstead::engine {
@@ -274,9 +275,25 @@ absl::Status Database::LoadCounters() {
   if (!read.IsNotFound()) {
     RETURN_IF_ERROR(FromRocksDb(read));
     RETURN_IF_ERROR(Decode(bytes, counters));
+    if (!counters.knows_trash) RETURN_IF_ERROR(CountTrash(counters));
   }
   set_counters(counters);
   return absl::OkStatus();
+}
+
+// Of a store that is taken on, or has committed nothing since.
+absl::Status Database::CountTrash(Counters& counters) {
+  rocksdb::ColumnFamilyHandle* trash = families_[static_cast<size_t>(Family::kTrash)];
+  const std::string first = TrashPrefix(AccountId{0});
+  const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(rocksdb::ReadOptions(), trash));
+  for (it->Seek(ToSlice(first)); it->Valid() && it->key()[0] == first[0]; it->Next()) {
+    TrashedRecord trashed;
+    RETURN_IF_ERROR(Decode(ToView(it->value()), trashed));
+    ++counters.trash_message_count;
+    counters.trash_message_bytes += SizeOf(trashed);
+  }
+  counters.knows_trash = true;
+  return FromRocksDb(it->status());
 }
 
 // Bodies whose delivery never committed.

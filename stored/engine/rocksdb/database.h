@@ -273,6 +273,7 @@ class Database {
   absl::Status LoadIncarnation() ABSL_EXCLUSIVE_LOCKS_REQUIRED(gate_);
   absl::StatusOr<bool> AnyOldReceipts() const;
   absl::Status LoadCounters() ABSL_EXCLUSIVE_LOCKS_REQUIRED(gate_);
+  absl::Status CountTrash(Counters& counters) ABSL_EXCLUSIVE_LOCKS_REQUIRED(gate_);
   absl::Status SweepStaged() ABSL_EXCLUSIVE_LOCKS_REQUIRED(gate_);
   absl::Status LoadHiding() ABSL_EXCLUSIVE_LOCKS_REQUIRED(gate_);
   absl::Status LoadFeed() ABSL_EXCLUSIVE_LOCKS_REQUIRED(gate_);

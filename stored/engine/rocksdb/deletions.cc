@@ -95,6 +95,9 @@ absl::StatusOr<HiddenMessages> HiddenMessages::Of(const Database::Use& use, cons
   for (it->Seek(ToSlice(prefix)); it->Valid() && it->key().starts_with(ToSlice(prefix)); it->Next()) {
     Hiding& hiding = hidden.hidings_.emplace_back();
     hiding.deletion = DeletionOfKey(ToView(it->key()));
+    Deletion deletion;
+    RETURN_IF_ERROR(Decode(ToView(it->value()), deletion));
+    hiding.is_kept = !deletion.kept.domain.empty();
     hiding.it = iterator();
   }
   RETURN_IF_ERROR(use.Outcome(it->status()));
@@ -103,16 +106,31 @@ absl::StatusOr<HiddenMessages> HiddenMessages::Of(const Database::Use& use, cons
 
 absl::StatusOr<std::optional<MessageRun>> HiddenMessages::Find(MessageId message) {
   for (Hiding& hiding : hidings_) {
-    if (message.value < hiding.begin || message.value >= hiding.end) RETURN_IF_ERROR(Load(hiding, message));
-    const std::vector<MessageRun>& runs = hiding.runs.runs;
-    const auto behind = std::upper_bound(
-        runs.begin(), runs.end(), message,
-        [](MessageId sought, const MessageRun& run) { return sought.value < run.first.value; });
-    if (behind != runs.begin() && message.value <= std::prev(behind)->last.value) {
-      return std::optional<MessageRun>(*std::prev(behind));
-    }
+    ASSIGN_OR_RETURN(const std::optional<MessageRun> run, FindIn(hiding, message));
+    if (run.has_value()) return run;
   }
   return std::optional<MessageRun>();
+}
+
+absl::StatusOr<bool> HiddenMessages::IsKept(MessageId message) {
+  for (Hiding& hiding : hidings_) {
+    if (!hiding.is_kept) continue;
+    ASSIGN_OR_RETURN(const std::optional<MessageRun> run, FindIn(hiding, message));
+    if (run.has_value()) return true;
+  }
+  return false;
+}
+
+absl::StatusOr<std::optional<MessageRun>> HiddenMessages::FindIn(Hiding& hiding, MessageId message) const {
+  if (message.value < hiding.begin || message.value >= hiding.end) RETURN_IF_ERROR(Load(hiding, message));
+  const std::vector<MessageRun>& runs = hiding.runs.runs;
+  const auto behind = std::upper_bound(
+      runs.begin(), runs.end(), message,
+      [](MessageId sought, const MessageRun& run) { return sought.value < run.first.value; });
+  if (behind == runs.begin() || message.value > std::prev(behind)->last.value) {
+    return std::optional<MessageRun>();
+  }
+  return std::optional<MessageRun>(*std::prev(behind));
 }
 
 absl::Status HiddenMessages::Load(Hiding& hiding, MessageId message) const {
@@ -234,6 +252,12 @@ absl::StatusOr<bool> IsHidden(const Database::Use& use, AccountId account, Messa
   ASSIGN_OR_RETURN(HiddenMessages hidden, HiddenMessages::Of(use, nullptr, account));
   ASSIGN_OR_RETURN(const std::optional<MessageRun> run, hidden.Find(message));
   return run.has_value();
+}
+
+absl::StatusOr<bool> IsOnItsWayToTrash(const Database::Use& use, AccountId account, MessageId message) {
+  if (!use.database().Hides(account)) return false;
+  ASSIGN_OR_RETURN(HiddenMessages hidden, HiddenMessages::Of(use, nullptr, account));
+  return hidden.IsKept(message);
 }
 
 StagedDeletion::StagedDeletion(RocksDbShared& shared, AccountId account,

@@ -42,11 +42,15 @@ class HiddenMessages {
 
   // The run that hides a message; absent: it is there for all. Cheap where one call's message is near that before it.
   absl::StatusOr<std::optional<MessageRun>> Find(MessageId message);
+  // Whether one of the deletions that hide it puts it into the trash.
+  absl::StatusOr<bool> IsKept(MessageId message);
 
  private:
   // A deletion, with the one record of its runs that was looked at last.
   struct Hiding {
     int64_t deletion = 0;
+    // What it is of goes into the trash.
+    bool is_kept = false;
     std::unique_ptr<rocksdb::Iterator> it;
     Runs runs;
     // The record tells of messages from `begin` on, before `end`.
@@ -55,6 +59,7 @@ class HiddenMessages {
   };
   explicit HiddenMessages(const Database::Use& use) : use_(&use) {}
   absl::Status Load(Hiding& hiding, MessageId message) const;
+  absl::StatusOr<std::optional<MessageRun>> FindIn(Hiding& hiding, MessageId message) const;
 
   const Database::Use* use_;
   std::vector<Hiding> hidings_;
@@ -112,6 +117,8 @@ absl::Status ScanMessages(
     ScanSize size = ScanSize::kUsual);
 // Whether a message is deleted but not yet taken away.
 absl::StatusOr<bool> IsHidden(const Database::Use& use, AccountId account, MessageId message);
+// Whether it is deleted and goes into the trash, but is not there yet.
+absl::StatusOr<bool> IsOnItsWayToTrash(const Database::Use& use, AccountId account, MessageId message);
 
 // Messages of one mailbox that are to be deleted by one commit, found and written down where nobody sees it.
 class StagedDeletion {

@@ -119,7 +119,7 @@ class CreateChange final : public Change {
     for (DirectoryEntry& entry : entries_) results_.push_back(std::visit(create, entry));
     return absl::OkStatus();
   }
-  size_t record_count() const override { return 8 * entries_.size(); }
+  size_t record_count() const override { return 9 * entries_.size(); }
   size_t size_bytes() const override { return entries_.size() * sizeof(DirectoryEntry); }
 
   std::vector<absl::StatusOr<DirectoryEntry>> TakeResults() { return std::move(results_); }
@@ -131,6 +131,7 @@ class CreateChange final : public Change {
     if (existing.has_value()) return rules::Exists(absl::StrCat("domain ", domain.name));
     domain = rules::Created(std::move(domain));
     batch.Put(Family::kDirectory, key, Encode(domain));
+    MoveRetention(batch, nullptr, &domain);
     ++batch.counters().domain_count;
     return domain;
   }
@@ -146,6 +147,7 @@ class CreateChange final : public Change {
     const std::string key = AddressKey(kAccountKind, account.address);
     PutAccount(batch, key, account, mailbox);
     batch.Put(Family::kDirectory, AccountIdKey(account.id), key);
+    MoveRetention(batch, nullptr, &account);
     NoteAccount(batch, shared_, ChangeKind::kAccountCreated, account);
     return account;
   }
@@ -169,6 +171,7 @@ absl::StatusOr<DirectoryEntry> UpdateOne(Batch& batch, const RocksDbShared&, con
   RETURN_IF_ERROR(rules::CheckVersion(change.expected_version, domain->version));
   const Domain changed = rules::Changed(*domain, change);
   batch.Put(Family::kDirectory, key, Encode(changed));
+  MoveRetention(batch, &*domain, &changed);
   return changed;
 }
 
@@ -187,6 +190,7 @@ absl::StatusOr<DirectoryEntry> UpdateOne(Batch& batch, const RocksDbShared& shar
   }
   rules::CopyQuota(changed, mailbox);
   PutAccount(batch, key, changed, mailbox);
+  MoveRetention(batch, &found->account, &changed);
   for (const ChangeKind kind : rules::KindsOfUpdate(found->account, changed)) {
     NoteAccount(batch, shared, kind, changed,
                 kind == ChangeKind::kAccountRenamed ? found->account.address : "");
@@ -229,6 +233,7 @@ class DeleteChange final : public Change {
     for (const char kind : {kDkimKind, kPendingDkimKind}) {
       batch.Delete(Family::kDirectory, DkimDomainKey(kind, domain.name));
     }
+    MoveRetention(batch, &*existing, nullptr);
     --batch.counters().domain_count;
     return absl::OkStatus();
   }
@@ -247,6 +252,7 @@ class DeleteChange final : public Change {
     batch.Delete(Family::kDirectory, AccountIdKey(id));
     batch.Delete(Family::kMailbox, MailboxKey(id));
     batch.Delete(Family::kLock, MailboxKey(id));
+    MoveRetention(batch, &found->account, nullptr);
     batch.Put(Family::kMeta, DoomedKey(id), "");
     --batch.counters().account_count;
     batch.counters().message_count -= mailbox.message_count;

@@ -82,20 +82,22 @@ Task<absl::Status> RocksDbDkim::Create(std::string domain, DkimKey key) {
   co_return co_await shared_.writer().Commit(apply, /*sync=*/true);
 }
 
-Task<absl::Status> RocksDbDkim::Activate(std::string domain, std::string selector, absl::Time time) {
+Task<absl::Status> RocksDbDkim::Activate(std::string domain, std::string selector, int64_t expected_version,
+                                         absl::Time time) {
   const auto apply = [&](Batch& batch) -> absl::Status {
     ASSIGN_OR_RETURN(std::vector<DkimKey> keys, FindKeys(batch, domain));
-    RETURN_IF_ERROR(rules::ActivateDkimKey(keys, domain, selector, time));
+    RETURN_IF_ERROR(rules::ActivateDkimKey(keys, domain, selector, expected_version, time));
     PutKeys(batch, domain, std::move(keys));
     return absl::OkStatus();
   };
   co_return co_await shared_.writer().Commit(apply, /*sync=*/true);
 }
 
-Task<absl::Status> RocksDbDkim::Delete(std::string domain, std::string selector, bool even_active) {
+Task<absl::Status> RocksDbDkim::Delete(std::string domain, std::string selector, int64_t expected_version,
+                                       bool even_active) {
   const auto apply = [&](Batch& batch) -> absl::Status {
     ASSIGN_OR_RETURN(std::vector<DkimKey> keys, FindKeys(batch, domain));
-    RETURN_IF_ERROR(rules::DeleteDkimKey(keys, domain, selector, even_active));
+    RETURN_IF_ERROR(rules::DeleteDkimKey(keys, domain, selector, expected_version, even_active));
     PutKeys(batch, domain, std::move(keys));
     return absl::OkStatus();
   };

@@ -20,6 +20,7 @@
 #include "stored/engine/key.h"
 #include "stored/engine/rocksdb/bodies.h"
 #include "stored/engine/rocksdb/database.h"
+#include "stored/engine/rocksdb/expiry.h"
 #include "stored/engine/rocksdb/health.h"
 #include "stored/engine/rocksdb/lease_table.h"
 #include "stored/engine/rocksdb/readers.h"
@@ -154,6 +155,7 @@ class RocksDbDirectory final : public DirectoryEngine {
   Task<std::vector<absl::StatusOr<DirectoryEntry>>> Create(std::vector<DirectoryEntry> entries) override;
   Task<absl::StatusOr<DirectoryEntry>> Update(DirectoryChange change) override;
   Task<absl::Status> Delete(DirectoryKey key, int64_t expected_version) override;
+  Task<absl::StatusOr<absl::Duration>> LeastRetention() override;
   int64_t Version() const override { return shared_.database().directory_version(); }
 
  private:
@@ -174,10 +176,14 @@ class RocksDbMessages final : public MessageEngine {
   Task<absl::StatusOr<std::unique_ptr<MessageReader>>> Open(AccountId account, MessageId message) override;
   Task<absl::StatusOr<DeletedMessages>> Delete(AccountId account, std::vector<MessageId> messages) override;
   Task<absl::StatusOr<RestoredMessages>> Restore(AccountId account, std::vector<MessageId> messages) override;
-  Task<absl::StatusOr<bool>> EmptyTrash() override;
+  Task<absl::StatusOr<UpkeepStep>> Expire() override;
+  Task<absl::StatusOr<UpkeepStep>> EmptyTrash() override;
 
  private:
   RocksDbShared& shared_;
+  absl::Mutex expiry_mutex_;
+  // Where Expire goes on.
+  ExpiryPlace expired_ ABSL_GUARDED_BY(expiry_mutex_);
   absl::Mutex trash_mutex_;
   // Where EmptyTrash goes on; empty: at the first domain.
   std::string emptied_ ABSL_GUARDED_BY(trash_mutex_);
@@ -319,8 +325,10 @@ class RocksDbDkim final : public DkimEngine {
   Task<absl::StatusOr<std::vector<DkimDomain>>> List(std::string after, size_t limit,
                                                      bool only_pending) override;
   Task<absl::Status> Create(std::string domain, DkimKey key) override;
-  Task<absl::Status> Activate(std::string domain, std::string selector, absl::Time time) override;
-  Task<absl::Status> Delete(std::string domain, std::string selector, bool even_active) override;
+  Task<absl::Status> Activate(std::string domain, std::string selector, int64_t expected_version,
+                              absl::Time time) override;
+  Task<absl::Status> Delete(std::string domain, std::string selector, int64_t expected_version,
+                            bool even_active) override;
 
  private:
   RocksDbShared& shared_;

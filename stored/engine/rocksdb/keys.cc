@@ -93,6 +93,8 @@ const char* FamilyName(Family family) {
       return "change";
     case Family::kTrash:
       return "trash";
+    case Family::kExpiry:
+      return "expiry";
   }
   CHECK(false);
 }
@@ -288,6 +290,36 @@ absl::Time TimeOfTrashTimeKey(absl::string_view key) {
 std::string TrashKeyOfTimeKey(absl::string_view key) {
   return TrashKey(AccountId{NumberAt(key, FromEnd(key, 2 * 8))}, MessageId{NumberAt(key, FromEnd(key, 8))});
 }
+
+std::string AccountRetentionKey(absl::Duration retention, AccountId account) {
+  std::string key = KindKey(kAccountRetentionKind, absl::ToInt64Microseconds(retention));
+  AppendNumber(key, account.value);
+  return key;
+}
+
+std::string DomainRetentionKey(absl::Duration retention, absl::string_view domain) {
+  return absl::StrCat(KindKey(kDomainRetentionKind, absl::ToInt64Microseconds(retention)), domain);
+}
+
+absl::Duration RetentionOfKey(absl::string_view key) { return absl::Microseconds(NumberAt(key, 1)); }
+
+AccountId AccountOfRetentionKey(absl::string_view key) { return AccountId{NumberAt(key, 9)}; }
+
+std::string DomainOfRetentionKey(absl::string_view key) { return std::string(key.substr(9)); }
+
+std::string ExpireTimeKey(absl::Time time, AccountId account, MessageId message) {
+  std::string key(1, kExpireTimeKind);
+  AppendTime(key, time);
+  AppendNumber(key, account.value);
+  AppendNumber(key, message.value);
+  return key;
+}
+
+absl::Time TimeOfExpireKey(absl::string_view key) { return absl::FromUnixMicros(NumberAt(key, 1)); }
+
+AccountId AccountOfExpireKey(absl::string_view key) { return AccountId{NumberAt(key, 9)}; }
+
+MessageId MessageOfExpireKey(absl::string_view key) { return MessageId{NumberAt(key, 17)}; }
 
 std::string ReceiptKey(absl::string_view scope, absl::string_view delivery_id) {
   return absl::StrCat("R", scope, kNul, delivery_id);

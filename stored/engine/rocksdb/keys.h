@@ -24,9 +24,10 @@
 //              | 'E' micros submission | 'I' account digest | 'C' account
 //   change     'l' position | 'a' account position | 'b' | 'g' account | 'e' deletion | 'k' name
 //   trash      'm' account message | 'p' domain NUL micros account message
+//   expiry     'a' micros account | 'd' micros domain | 't' micros account message
 //
 // kind is 's', 'u' or 'k', audit_kind 'c', 'm' or 'r'. account, message, body, removal_count, deletion, secret, entry, position,
-// days, seconds and micros (since 1970), queued, lane, grant and lease have 8 bytes, digest (of a Message-ID) 16, chunk, number
+// days, seconds and micros (since 1970; in 'a' and 'd' of expiry: of a duration), queued, lane, grant and lease have 8 bytes, digest (of a Message-ID) 16, chunk, number
 // and turn have 4. In 'a' and 'l' of the directory the domain comes first, so that an ordered walk gives addresses by domain, and
 // those of one domain are together; the local part of
 // a catch-all is empty. A store of schema version 1 or 2 has left receipts without a scope, until they are old enough to
@@ -64,8 +65,9 @@ enum class Family : uint8_t {
   kQueue,
   kChange,
   kTrash,
+  kExpiry,
 };
-inline constexpr size_t kFamilyCount = 14;
+inline constexpr size_t kFamilyCount = 15;
 // As RocksDB knows it.
 const char* FamilyName(Family family);
 
@@ -160,6 +162,21 @@ std::string DomainOfTrashTimeKey(absl::string_view key);
 absl::Time TimeOfTrashTimeKey(absl::string_view key);
 // The key of the message.
 std::string TrashKeyOfTimeKey(absl::string_view key);
+
+// An account, or a domain, that has this retention. The inverse.
+inline constexpr char kAccountRetentionKind = 'a';
+inline constexpr char kDomainRetentionKind = 'd';
+std::string AccountRetentionKey(absl::Duration retention, AccountId account);
+std::string DomainRetentionKey(absl::Duration retention, absl::string_view domain);
+absl::Duration RetentionOfKey(absl::string_view key);
+AccountId AccountOfRetentionKey(absl::string_view key);
+std::string DomainOfRetentionKey(absl::string_view key);
+// A message whose own retention ends then. The inverse.
+inline constexpr char kExpireTimeKind = 't';
+std::string ExpireTimeKey(absl::Time time, AccountId account, MessageId message);
+absl::Time TimeOfExpireKey(absl::string_view key);
+AccountId AccountOfExpireKey(absl::string_view key);
+MessageId MessageOfExpireKey(absl::string_view key);
 
 // `scope` holds no NUL.
 std::string ReceiptKey(absl::string_view scope, absl::string_view delivery_id);

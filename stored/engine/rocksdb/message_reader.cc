@@ -158,6 +158,16 @@ absl::StatusOr<OpenedMessage> OpenMessage(const Database::Use& use, Database& da
                     MessageKey(account, message));
 }
 
+absl::StatusOr<OpenedMessage> OpenOnItsWayToTrash(const Database::Use& use, Database& database,
+                                                  Readers& readers, AccountId account, MessageId message) {
+  ASSIGN_OR_RETURN(const bool is_kept, IsOnItsWayToTrash(use, account, message));
+  if (!is_kept) return absl::NotFoundError("no such message");
+  const std::string key = MessageKey(account, message);
+  ASSIGN_OR_RETURN(auto record, FindRecord<MessageRecord>(use, Family::kMessage, key));
+  if (!record.has_value()) return absl::NotFoundError("no such message");
+  return OpenRecord(use, database, readers, *std::move(record), Family::kMessage, key);
+}
+
 absl::StatusOr<OpenedMessage> OpenTrashed(const Database::Use& use, Database& database, Readers& readers,
                                           AccountId account, MessageId message) {
   const std::string key = TrashKey(account, message);

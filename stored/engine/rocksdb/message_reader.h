@@ -60,6 +60,9 @@ struct OpenedMessage {
 };
 absl::StatusOr<OpenedMessage> OpenMessage(const Database::Use& use, Database& database, Readers& readers,
                                           AccountId account, MessageId message);
+// The same of a message that is deleted, and not in the trash yet, where it goes.
+absl::StatusOr<OpenedMessage> OpenOnItsWayToTrash(const Database::Use& use, Database& database,
+                                                  Readers& readers, AccountId account, MessageId message);
 // The same of a message in the trash.
 absl::StatusOr<OpenedMessage> OpenTrashed(const Database::Use& use, Database& database, Readers& readers,
                                           AccountId account, MessageId message);

@@ -27,7 +27,7 @@ constexpr Family kFamily = Family::kQueue;
 // What a recipient costs whose place or state changes, about.
 constexpr size_t kRecordsOfRecipient = 5;
 // What one costs that waits for a mailbox here.
-constexpr size_t kRecordsOfHere = 8;
+constexpr size_t kRecordsOfHere = 9;
 // Notices up to here are packed on the caller's thread: to change threads would cost more.
 constexpr size_t kPackedAtOnceBytes = 16 << 10;
 // A few messages are listed at once on the caller's thread, when they are in memory.

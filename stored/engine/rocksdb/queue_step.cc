@@ -9,6 +9,7 @@
 #include "common/base/status.h"
 #include "common/obs/log.h"
 #include "stored/engine/rocksdb/bodies.h"
+#include "stored/engine/rocksdb/expiry.h"
 #include "stored/engine/rocksdb/keys.h"
 #include "stored/engine/rocksdb/submission_records.h"
 #include "stored/rules/destination.h"
@@ -872,6 +873,7 @@ absl::StatusOr<DeliveredHere> QueueStep::TryHere(QueueId id, int32_t number) {
   RETURN_IF_ERROR(RefBody(batch_, record->body));
   batch_.Put(Family::kMessage, MessageKey(account, into), Encode(*record));
   batch_.Put(Family::kMailbox, MailboxKey(account), Encode(*mailbox));
+  NoteRetention(batch_, account, into, record->entry);
   batch_.Note({.kind = ChangeKind::kDelivered, .account = account, .time = now_, .message = into});
   ++batch_.counters().message_count;
   batch_.counters().message_bytes += size_bytes;

@@ -11,10 +11,15 @@
 //                                               infinite times
 //   duration  = number                          microseconds, folded in the same way
 //
-//   domain    = 3 name:string plus_addressing:flag create_time:time update_time:time version:number
-//                 undelete_window:duration      2 in place of 3: of an earlier store, and without undelete_window
-//   account   = 2 address:string account:number disabled:flag quota_bytes:number quota_messages:number
-//                 create_time:time credential update_time:time version:number
+//   domain    = 4 name:string plus_addressing:flag create_time:time update_time:time version:number
+//                 undelete_window:duration retention:duration
+//                                               retention: 0 for ever
+//                                               3 in place of 4: of an earlier store, and without retention; 2: and
+//                                               without undelete_window
+//   account   = 3 address:string account:number disabled:flag quota_bytes:number quota_messages:number
+//                 create_time:time credential update_time:time version:number has_retention:flag retention:duration
+//                                               retention: where it has one of its own; 0 for ever
+//                                               2 in place of 3: of an earlier store, and without the last two
 //   alias     = 2 address:string create_time:time target_count:number target:string* update_time:time version:number
 //   route     = 1 destination:string sender_domain:string mailbox:number host_count:number host* tls:number user:string
 //                 sealed_password:string source_address:string ehlo_name:string update_time:time
@@ -35,11 +40,12 @@
 //   slot      = number:number messages:number recipients:number new_recipients:number delivered:number refused:number
 //   srs_secret = 1 number:number sealed:string create_time:time
 //   srs_sender = 1 days:number name:string address:string
-//   key       = 1 id:string name:string scopes:number sees_all:flag account_count:number account:number*
+//   key       = 2 id:string name:string scopes:number sees_all:flag account_count:number account:number*
 //                 domain_count:number domain:string* ip_range_count:number ip_range:string*
 //                 certificate_count:number certificate_name:string* calls_per_second:number burst:number
 //                 concurrent_calls:number secret_count:number key_secret* create_time:time update_time:time
 //                 expire_time:time revoke_time:time request_id:string request_fingerprint:string version:number
+//                 retention:duration            1 in place of 2: of an earlier store, and without retention
 //                                               scopes: the bits of stored/api/roles.h, added up
 //   key_secret = digest:string create_time:time expire_time:time
 //   key_use   = 1 id:string time:time address:string
@@ -49,10 +55,11 @@
 //   audit_end = 1 number:number
 //   credential = kind:number iterations:number salt:string stored_key:string server_key:string crypt_hash:string
 //                credential_version:number      kind: 0 none, 1 SCRAM-SHA-256, 2 crypt
-//   counters  = 2 next_account:number domain_count:number account_count:number alias_count:number
+//   counters  = 3 next_account:number domain_count:number account_count:number alias_count:number
 //                 message_count:number message_bytes:number deleted_body_bytes:number next_queued:number
 //                 next_grant:number queued_count:number queued_recipient_count:number in_flight_count:number
-//                 held_count:number remembered_count:number
+//                 held_count:number remembered_count:number trash_message_count:number trash_message_bytes:number
+//                                               2 in place of 3: of an earlier store, and without the last two
 //   mailbox   = 2 message_count:number message_bytes:number next_message:number quota_bytes:number
 //                 quota_messages:number last_open_time:time last_committed_token:number number:number
 //                 last_open_session:string removal_count:number
@@ -76,6 +83,9 @@
 //                 from_count:number from* message_id:string date:time has_attachment:flag
 //                                               2 in place of 4: of an earlier store, and its header is not known
 //                                               date: the least time for none
+//                                               5 in place of 4: with a retention of its own, as few have, and
+//                                               retention:duration is_searched:flag in front of the subject; without what
+//                                               is behind the flag where it is 0
 //   from      = name:string address:string
 //   recipient = address:string notify:number original_recipient:string remote:flag
 //                                               notify: 1 given, 2 SUCCESS, 4 FAILURE, 8 DELAY, added up
@@ -412,6 +422,7 @@ DsnNotify NotifyOf(int64_t bits) {
 constexpr uint8_t kFinishedMessage = 2;
 constexpr uint8_t kUnfinishedMessage = 3;
 constexpr uint8_t kSearchedMessage = 4;
+constexpr uint8_t kExpiringMessage = 5;
 
 constexpr int64_t kEightBitMime = 1;
 constexpr int64_t kSmtpUtf8 = 2;
@@ -495,27 +506,30 @@ void DecodeRecipients(Decoder& decoder, std::vector<EnvelopeRecipient>& recipien
 }  // namespace
 
 std::string Encode(const Domain& domain) {
-  return Encoder(3)
+  return Encoder(4)
       .String(domain.name)
       .Flag(domain.plus_addressing)
       .Time(domain.create_time)
       .Time(domain.update_time)
       .Number(domain.version)
       .Duration(domain.undelete_window)
+      .Duration(domain.retention)
       .Take();
 }
 
 absl::Status Decode(absl::string_view bytes, Domain& domain) {
-  Decoder decoder("domain", bytes, 3);
+  Decoder decoder("domain", bytes, 4);
   decoder.String(domain.name).Flag(domain.plus_addressing).Time(domain.create_time);
   DecodeChanges(decoder, domain);
   domain.undelete_window = absl::ZeroDuration();
   if (decoder.version() >= 3) decoder.Duration(domain.undelete_window);
+  domain.retention = absl::ZeroDuration();
+  if (decoder.version() >= 4) decoder.Duration(domain.retention);
   return decoder.Finish();
 }
 
 std::string Encode(const Account& account) {
-  return Encoder(2)
+  return Encoder(3)
       .String(account.address)
       .Number(account.id.value)
       .Flag(account.disabled)
@@ -525,11 +539,13 @@ std::string Encode(const Account& account) {
       .Secret(account.credential)
       .Time(account.update_time)
       .Number(account.version)
+      .Flag(account.retention.has_value())
+      .Duration(account.retention.value_or(absl::ZeroDuration()))
       .Take();
 }
 
 absl::Status Decode(absl::string_view bytes, Account& account) {
-  Decoder decoder("account", bytes, 2);
+  Decoder decoder("account", bytes, 3);
   decoder.String(account.address)
       .Number(account.id.value)
       .Flag(account.disabled)
@@ -538,6 +554,13 @@ absl::Status Decode(absl::string_view bytes, Account& account) {
       .Time(account.create_time)
       .Secret(account.credential);
   DecodeChanges(decoder, account);
+  account.retention.reset();
+  if (decoder.version() >= 3) {
+    bool has_retention;
+    absl::Duration retention;
+    decoder.Flag(has_retention).Duration(retention);
+    if (has_retention) account.retention = retention;
+  }
   return decoder.Finish();
 }
 
@@ -742,7 +765,7 @@ void DecodeStrings(Decoder& decoder, std::vector<std::string>& strings) {
 }  // namespace
 
 std::string Encode(const Key& key) {
-  Encoder encoder(1);
+  Encoder encoder(2);
   encoder.String(key.id).String(key.name).Number(key.scopes).Flag(key.sight.all);
   encoder.Number(static_cast<int64_t>(key.sight.accounts.size()));
   for (const AccountId account : key.sight.accounts) encoder.Number(account.value);
@@ -761,11 +784,12 @@ std::string Encode(const Key& key) {
       .String(key.request_id)
       .String(key.request_fingerprint)
       .Number(key.version)
+      .Duration(key.retention)
       .Take();
 }
 
 absl::Status Decode(absl::string_view bytes, Key& key) {
-  Decoder decoder("key", bytes, 1);
+  Decoder decoder("key", bytes, 2);
   decoder.String(key.id).String(key.name).Number(key.scopes).Flag(key.sight.all);
   size_t count;
   decoder.Count(count);
@@ -789,6 +813,8 @@ absl::Status Decode(absl::string_view bytes, Key& key) {
       .String(key.request_id)
       .String(key.request_fingerprint)
       .Number(key.version);
+  key.retention = absl::ZeroDuration();
+  if (decoder.version() >= 2) decoder.Duration(key.retention);
   return decoder.Finish();
 }
 
@@ -843,7 +869,7 @@ absl::Status Decode(absl::string_view bytes, AuditEnd& end) {
 }
 
 std::string Encode(const Counters& counters) {
-  return Encoder(2)
+  return Encoder(3)
       .Number(counters.next_account)
       .Number(counters.domain_count)
       .Number(counters.account_count)
@@ -858,12 +884,14 @@ std::string Encode(const Counters& counters) {
       .Number(counters.in_flight_count)
       .Number(counters.held_count)
       .Number(counters.remembered_count)
+      .Number(counters.trash_message_count)
+      .Number(counters.trash_message_bytes)
       .Take();
 }
 
 absl::Status Decode(absl::string_view bytes, Counters& counters) {
   counters = Counters();
-  Decoder decoder("counters", bytes, 2);
+  Decoder decoder("counters", bytes, 3);
   decoder.Number(counters.next_account)
       .Number(counters.domain_count)
       .Number(counters.account_count)
@@ -879,6 +907,10 @@ absl::Status Decode(absl::string_view bytes, Counters& counters) {
         .Number(counters.in_flight_count)
         .Number(counters.held_count)
         .Number(counters.remembered_count);
+  }
+  counters.knows_trash = decoder.version() >= 3;
+  if (counters.knows_trash) {
+    decoder.Number(counters.trash_message_count).Number(counters.trash_message_bytes);
   }
   return decoder.Finish();
 }
@@ -1020,7 +1052,9 @@ std::string Encode(const MessageRecord& message) {
   const rules::Entry& entry = message.entry;
   const Envelope& envelope = entry.envelope;
   // What is unfinished is of an earlier store, too: its header is not known.
+  const bool expires = entry.retention > absl::ZeroDuration();
   const uint8_t version = entry.unfinished       ? kUnfinishedMessage
+                          : expires              ? kExpiringMessage
                           : entry.searched.known ? kSearchedMessage
                                                  : kFinishedMessage;
   Encoder encoder(version);
@@ -1043,16 +1077,18 @@ std::string Encode(const MessageRecord& message) {
   encoder.Number(static_cast<int64_t>(envelope.dsn_return))
       .String(envelope.dsn_envelope_id)
       .Number(ParameterBits(envelope));
-  if (version == kSearchedMessage) EncodeSearched(encoder, entry.searched);
+  if (version == kExpiringMessage) encoder.Duration(entry.retention).Flag(entry.searched.known);
+  if (version >= kSearchedMessage && entry.searched.known) EncodeSearched(encoder, entry.searched);
   return encoder.Take();
 }
 
 absl::Status Decode(absl::string_view bytes, MessageRecord& message) {
-  Decoder decoder("message", bytes, kSearchedMessage);
+  Decoder decoder("message", bytes, kExpiringMessage);
   rules::Entry& entry = message.entry;
   Envelope& envelope = entry.envelope;
   entry.unfinished = decoder.version() == kUnfinishedMessage;
   entry.searched = {};
+  entry.retention = absl::ZeroDuration();
   envelope.recipients.clear();
   if (decoder.version() == 1) {
     DecodeOldMessage(decoder, message);
@@ -1069,7 +1105,9 @@ absl::Status Decode(absl::string_view bytes, MessageRecord& message) {
       .String(envelope.reverse_path);
   DecodeRecipients(decoder, envelope.recipients);
   DecodeParameters(decoder, envelope);
-  if (decoder.version() == kSearchedMessage) DecodeSearched(decoder, entry.searched);
+  bool is_searched = decoder.version() >= kSearchedMessage;
+  if (decoder.version() == kExpiringMessage) decoder.Duration(entry.retention).Flag(is_searched);
+  if (is_searched) DecodeSearched(decoder, entry.searched);
   return decoder.Finish();
 }
 
@@ -1232,7 +1270,7 @@ bool IsOldMessage(absl::string_view bytes) {
 }
 
 absl::Status DecodeListed(absl::string_view bytes, MaildropEntry& entry) {
-  Decoder decoder("message", bytes, kSearchedMessage);
+  Decoder decoder("message", bytes, kExpiringMessage);
   int64_t body;
   if (decoder.version() == 1) {
     decoder.Number(body).Number(entry.size_bytes, kMostBytes).String(entry.unique_id);

@@ -53,6 +53,10 @@ struct Counters {
   int64_t held_count = 0;
   // Destinations for which nothing waits.
   int64_t remembered_count = 0;
+  // Of the trash. Not known of a store of schema version 7.
+  bool knows_trash = true;
+  int64_t trash_message_count = 0;
+  int64_t trash_message_bytes = 0;
   bool operator==(const Counters&) const = default;
 };
 

@@ -19,9 +19,9 @@ namespace mailstead::engine {
 // many messages are in a family of their own, a message may be marked as unfinished, and a lock has its client's address.
 // 5: mail for other hosts is in a family of its own. 6: records of messages have what is searched of their header; the change
 // feed is in a family of its own, in which a program that does not write it would leave silent holes. 7: what is deleted may
-// be kept for a time, in a family of its own; a lock has what its mailbox had lost by then. Folders of versions 1 to 6 are
-// taken on.
-inline constexpr uint32_t kSchemaVersion = 7;
+// be kept for a time, in a family of its own; a lock has what its mailbox had lost by then. 8: domains, accounts, keys and
+// messages may have a retention, and a family of its own says where. Folders of versions 1 to 7 are taken on.
+inline constexpr uint32_t kSchemaVersion = 8;
 inline constexpr uint32_t kOldestSchemaVersion = 1;
 
 enum class SchemaState {

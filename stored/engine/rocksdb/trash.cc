@@ -11,6 +11,7 @@
 #include "stored/engine/rocksdb/bodies.h"
 #include "stored/engine/rocksdb/deletions.h"
 #include "stored/engine/rocksdb/engine_impl.h"
+#include "stored/engine/rocksdb/expiry.h"
 #include "stored/engine/rocksdb/keys.h"
 #include "stored/rules/directory.h"
 #include "stored/rules/mailbox.h"
@@ -24,7 +25,7 @@ constexpr Family kFamily = Family::kTrash;
 constexpr size_t kDomainsInStep = 1000;
 // Keys that a restored or freed message reads and writes at most, beside the chunks of a small body; and a commit beside
 // its messages.
-constexpr size_t kRecordsOfEntry = 6;
+constexpr size_t kRecordsOfEntry = 7;
 constexpr size_t kRecordsOfCommit = 8;
 // A mailbox that loses very many messages again and again is left alone after so many times.
 constexpr int kMaxTries = 20;
@@ -94,7 +95,8 @@ class RestoreChange final : public Change {
     ++batch.counters().message_count;
     batch.counters().message_bytes += size_bytes;
     batch.Put(Family::kMessage, key, trashed->message);
-    TakeFromTrash(batch, account_, message, trashed->deletion);
+    TakeFromTrash(batch, account_, message, *trashed);
+    NoteRetention(batch, account_, message, record.entry);
     return true;
   }
 
@@ -114,6 +116,7 @@ class FreeChange final : public Change {
 
   absl::Status Apply(Batch& batch) override {
     leaves_work_ = false;
+    count_ = 0;
     UndeleteWindows windows(batch);
     for (const std::string& key : keys_) {
       // It may have been restored since it was found, and its domain's window may be another one.
@@ -122,6 +125,7 @@ class FreeChange final : public Change {
       ASSIGN_OR_RETURN(const bool restorable, windows.IsRestorable(trashed->deletion, shared_.clock().Now()));
       if (restorable) continue;
       leaves_work_ = FreeTrashed(batch, key, *trashed) || leaves_work_;
+      ++count_;
     }
     return absl::OkStatus();
   }
@@ -132,11 +136,14 @@ class FreeChange final : public Change {
   }
 
   bool leaves_work() const { return leaves_work_; }
+  int64_t count() const { return count_; }
 
  private:
   RocksDbShared& shared_;
   const std::vector<std::string> keys_;
+  // What the last Apply came to.
   bool leaves_work_ = false;
+  int64_t count_ = 0;
 };
 
 }  // namespace
@@ -171,11 +178,21 @@ void PutIntoTrash(Batch& batch, AccountId account, MessageId message, const Tras
   const rules::Deletion& deletion = trashed.deletion;
   batch.Put(kFamily, TrashKey(account, message), Encode(trashed));
   batch.Put(kFamily, TrashTimeKey(deletion.domain, deletion.time, account, message), "");
+  ++batch.counters().trash_message_count;
+  batch.counters().trash_message_bytes += SizeOf(trashed);
 }
 
-void TakeFromTrash(Batch& batch, AccountId account, MessageId message, const rules::Deletion& deletion) {
+void TakeFromTrash(Batch& batch, AccountId account, MessageId message, const TrashedRecord& trashed) {
+  const rules::Deletion& deletion = trashed.deletion;
+  --batch.counters().trash_message_count;
+  batch.counters().trash_message_bytes -= SizeOf(trashed);
   batch.Delete(kFamily, TrashKey(account, message));
   batch.Delete(kFamily, TrashTimeKey(deletion.domain, deletion.time, account, message));
+}
+
+int64_t SizeOf(const TrashedRecord& trashed) {
+  MaildropEntry entry;
+  return DecodeListed(trashed.message, entry).ok() ? entry.size_bytes : 0;
 }
 
 bool FreeTrashed(Batch& batch, absl::string_view key, const TrashedRecord& trashed) {
@@ -184,7 +201,7 @@ bool FreeTrashed(Batch& batch, absl::string_view key, const TrashedRecord& trash
   const absl::StatusOr<bool> leaves_chunks =
       decoded.ok() ? UnrefBody(batch, record.body) : absl::StatusOr<bool>(decoded);
   if (!leaves_chunks.ok()) obs::LogError("reclaim_damaged", {{"error", leaves_chunks.status().ToString()}});
-  TakeFromTrash(batch, AccountOfTrashKey(key), MessageOfTrashKey(key), trashed.deletion);
+  TakeFromTrash(batch, AccountOfTrashKey(key), MessageOfTrashKey(key), trashed);
   return leaves_chunks.value_or(false);
 }
 
@@ -253,7 +270,7 @@ Task<absl::StatusOr<RestoredMessages>> RocksDbMessages::Restore(AccountId accoun
   co_return absl::UnavailableError("the mailbox loses messages all the time");
 }
 
-Task<absl::StatusOr<bool>> RocksDbMessages::EmptyTrash() {
+Task<absl::StatusOr<UpkeepStep>> RocksDbMessages::EmptyTrash() {
   std::string from;
   {
     absl::MutexLock lock(&trash_mutex_);
@@ -264,17 +281,19 @@ Task<absl::StatusOr<bool>> RocksDbMessages::EmptyTrash() {
     return FindExpiredTrash(use, from, shared_.options().max_reclaimed_at_once, now);
   };
   CO_ASSIGN_OR_RETURN(ExpiredTrash expired, co_await shared_.OnDisk(find));
+  UpkeepStep step;
   if (!expired.keys.empty()) {
     FreeChange change(shared_, std::move(expired.keys));
     CO_RETURN_IF_ERROR(co_await shared_.writer().Commit(change));
     if (change.leaves_work()) shared_.NoteReclaim();
+    step.count = change.count();
   }
-  const bool more = !expired.next.empty();
+  step.more = !expired.next.empty();
   {
     absl::MutexLock lock(&trash_mutex_);
     emptied_ = std::move(expired.next);
   }
-  co_return more;
+  co_return step;
 }
 
 }  // namespace mailstead::engine

@@ -42,7 +42,9 @@ absl::StatusOr<rules::Deletion> DeletionIn(const Source& source, AccountId accou
 // Within a commit that takes the message out of its mailbox.
 void PutIntoTrash(Batch& batch, AccountId account, MessageId message, const TrashedRecord& trashed);
 // Within a commit that puts it back.
-void TakeFromTrash(Batch& batch, AccountId account, MessageId message, const rules::Deletion& deletion);
+void TakeFromTrash(Batch& batch, AccountId account, MessageId message, const TrashedRecord& trashed);
+// As it is counted (Counters); 0: its record is damaged.
+int64_t SizeOf(const TrashedRecord& trashed);
 // Within a commit: it is gone for good. True: chunks of its body are left to upkeep. Where its body cannot be found the chunks
 // stay, and that is logged. `key`: TrashKey.
 bool FreeTrashed(Batch& batch, absl::string_view key, const TrashedRecord& trashed);

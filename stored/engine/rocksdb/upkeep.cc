@@ -515,6 +515,8 @@ absl::StatusOr<EngineStatus> RocksDbUpkeep::Look(const Database::Use& use) {
   status.alias_count = counters.alias_count;
   status.message_count = counters.message_count;
   status.message_bytes = counters.message_bytes;
+  status.trash_message_count = counters.trash_message_count;
+  status.trash_message_bytes = counters.trash_message_bytes;
   status.disk_bytes = database.DiskBytes();
   status.hidden_deletion_count = database.hiding_count();
   status.disk_free_bytes = static_cast<int64_t>(

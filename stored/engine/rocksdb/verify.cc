@@ -86,8 +86,13 @@ absl::StatusOr<std::vector<VerifyCursor>> NextEntries(const Database::Use& use, 
 absl::StatusOr<OpenedMessage> OpenAt(const Database::Use& use, Database& database, Readers& readers,
                                      const VerifyCursor& entry) {
   switch (entry.place) {
-    case Place::kMailboxes:
-      return OpenMessage(use, database, readers, entry.account, entry.message);
+    case Place::kMailboxes: {
+      absl::StatusOr<OpenedMessage> opened =
+          OpenMessage(use, database, readers, entry.account, entry.message);
+      if (!absl::IsNotFound(opened.status())) return opened;
+      // One that has got there since is met in the trash.
+      return OpenOnItsWayToTrash(use, database, readers, entry.account, entry.message);
+    }
     case Place::kTrash:
       return OpenTrashed(use, database, readers, entry.account, entry.message);
     case Place::kQueue:

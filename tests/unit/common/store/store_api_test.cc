@@ -644,7 +644,7 @@ class PopApiTest : public LoginTest {
 
 TEST_F(PopApiTest, AHeartbeatWaitsBehindNothingAndIsNotRepeated) {
   store_.way().Fail("RenewLease", When::kBefore, absl::UnavailableError("away"));
-  EXPECT_EQ(Get(api_.RenewLease(kLease, "host pop3d 1", absl::Seconds(30), {.patience = absl::Minutes(1)})),
+  EXPECT_EQ(Get(api_.RenewLease(kLease, "host pop3d 1", absl::Seconds(30), {.patience = absl::Minutes(1)})).status(),
             absl::UnavailableError("away"));
   ASSERT_TRUE(LogInAndOpen("one").ok());
   const std::vector<test::SeenCall> renewals = store_.way().seen("RenewLease");

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "common/base/reason.h"
@@ -211,6 +212,44 @@ TEST_F(SessionTest, CapabilitiesAreTheSameBeforeAndAfterLogin) {
                                   "LOGIN-DELAY 60", "UTF8 USER", "LANG", "IMPLEMENTATION Mailstead"));
   LogIn();
   EXPECT_EQ(Capabilities(), before);
+}
+
+// RFC 2449 section 6.7.
+TEST_F(SessionTest, ExpireIsTheShortestBeforeLoginAndTheUsersOwnBehindIt) {
+  const auto expire = [this] {
+    std::string found;
+    for (const std::string& line : Capabilities()) {
+      if (absl::StartsWith(line, "EXPIRE ")) found += line;
+    }
+    return found;
+  };
+  const struct {
+    int least_days;
+    int own_days;
+    const char* before;
+    const char* behind;
+  } kRows[] = {
+      {0, 0, "EXPIRE NEVER", "EXPIRE NEVER"},
+      {7, 30, "EXPIRE 7 USER", "EXPIRE 30"},
+      {7, 0, "EXPIRE 7 USER", "EXPIRE NEVER"},
+      {30, 30, "EXPIRE 30 USER", "EXPIRE 30"},
+      // Set since the session began.
+      {0, 1, "EXPIRE NEVER", "EXPIRE 1"},
+  };
+  for (const auto& row : kRows) {
+    protection_ = {};
+    session_.reset();
+    session().SetLeastRetention(row.least_days * absl::Hours(24));
+    EXPECT_EQ(expire(), row.before);
+    // The store has said it, and no attacker in front of TLS.
+    session().OnTlsStarted({.tls = true});
+    EXPECT_EQ(expire(), row.before);
+    Say("USER demo");
+    Say("PASS secret");
+    SaidOn(session().OnLoggedIn("demo@example.test", AccountId{7}));
+    SaidOn(session().OnMaildropOpened(MaildropOf({{"first", 120}}), row.own_days * absl::Hours(24)));
+    EXPECT_EQ(expire(), row.behind);
+  }
 }
 
 TEST_F(SessionTest, OnlyStlsLeavesTheListAfterLogin) {

@@ -63,6 +63,16 @@ TEST_P(DirectoryApiTest, Domains) {
   ASSERT_TRUE(cleared.ok()) << cleared.status();
   EXPECT_FALSE(cleared->has_undelete_window());
 
+  update.mutable_update_mask()->set_paths(0, "retention");
+  for (const int64_t seconds : {1, 36 * 3600, 3651 * 24 * 3600, -24 * 3600}) {
+    update.mutable_domain()->mutable_retention()->set_seconds(seconds);
+    EXPECT_EQ(FieldOf(Ask("UpdateDomain", update).status()), "domain.retention") << seconds;
+  }
+  update.mutable_domain()->mutable_retention()->set_seconds(3650 * 24 * 3600);
+  EXPECT_EQ(Ask("UpdateDomain", update)->retention().seconds(), 3650 * 24 * 3600);
+  update.mutable_domain()->mutable_retention()->set_seconds(0);
+  EXPECT_FALSE(Ask("UpdateDomain", update)->has_retention());
+
   v1::ListDomainsRequest list;
   list.set_page_size(1);
   auto page = Ask<v1::ListDomainsResponse>("ListDomains", list);

@@ -325,6 +325,53 @@ TEST_P(KeysApiTest, MailGoesWhereTheKeySees) {
       kReasonRecipientRemote);
 }
 
+TEST_P(KeysApiTest, WhatComesInByAKeyStaysAsLongAsItSays) {
+  constexpr absl::Duration kDay = absl::Hours(24);
+  const int64_t ann = AddAccount("ann@example.test", "pw");
+  v1::CreateKeyRequest wanted = Wanted(
+      "tickets", {v1::KEY_SCOPE_MAIL_DELIVER, v1::KEY_SCOPE_MAIL_SUBMIT, v1::KEY_SCOPE_DIRECTORY_READ});
+  wanted.mutable_key()->add_accounts("ann@example.test");
+  wanted.mutable_key()->mutable_retention()->set_seconds(3600);
+  EXPECT_EQ(FieldOf(AsOperator<v1::CreateKeyResponse>("KeyService/CreateKey", wanted).status()),
+            "key.retention");
+  wanted.mutable_key()->mutable_retention()->set_seconds(7 * 24 * 3600);
+  const v1::CreateKeyResponse made = Create(wanted);
+  EXPECT_EQ(made.key().retention().seconds(), 7 * 24 * 3600);
+
+  v1::DeliverMessageRequest deliver;
+  deliver.mutable_envelope()->set_delivery_id("delivery-by-a-key-1");
+  deliver.mutable_envelope()->add_recipients()->set_address("ann@example.test");
+  deliver.set_content("Subject: x\r\n\r\nhello\r\n");
+  const auto delivered =
+      WithKey<v1::DeliverMessageResponse>(made.secret(), "MessageService/DeliverMessage", deliver);
+  ASSERT_TRUE(delivered.ok()) << delivered.status();
+  v1::SubmitMessageRequest submit;
+  submit.set_request_id("request-of-the-test");
+  submit.set_account("ann@example.test");
+  submit.mutable_envelope()->add_recipients()->set_address("ann@example.test");
+  submit.set_content("From: ann@example.test\r\nSubject: x\r\n\r\nhello\r\n");
+  const auto submitted =
+      WithKey<v1::SubmitMessageResponse>(made.secret(), "SubmissionService/SubmitMessage", submit);
+  ASSERT_TRUE(submitted.ok()) << submitted.status();
+  Deliver(ann, "delivery-of-smtp-1", "Subject: x\r\n\r\nhello\r\n");
+  const auto count = [&] {
+    return BlockOn(engine().messages().List(AccountId{ann}, MessageId{0}, 10))->size();
+  };
+  ASSERT_EQ(count(), 3u);
+
+  // What POP3 clients are told.
+  RenewLease();
+  const frontend::v1::Verdict verdict = LogIn("ann@example.test", "pw", "session-a", kLease);
+  ASSERT_TRUE(verdict.has_maildrop());
+  EXPECT_EQ(verdict.maildrop().retention().seconds(), 7 * 24 * 3600);
+
+  clock_.Advance(7 * kDay - absl::Seconds(60));
+  EXPECT_EQ(BlockOn(engine().messages().Expire())->count, 0);
+  clock_.Advance(absl::Seconds(60));
+  EXPECT_EQ(BlockOn(engine().messages().Expire())->count, 2);
+  EXPECT_EQ(count(), 1u);
+}
+
 TEST_P(KeysApiTest, WhatIsDeletedByAFilterIsSeen) {
   Deliver(AddAccount("ann@example.test"), "delivery-number-1", "Subject: x\r\n\r\nhello\r\n");
   Deliver(AddAccount("bob@example.test"), "delivery-number-2", "Subject: x\r\n\r\nhello\r\n");

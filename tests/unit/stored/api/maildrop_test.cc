@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -74,6 +75,58 @@ class MaildropApiTest : public ApiTest {
 INSTANTIATE_TEST_SUITE_P(EveryDoor, MaildropApiTest,
                          testing::Values(TestDoor::kGrpc, TestDoor::kBatch, TestDoor::kInProcess),
                          NameOfDoor);
+
+TEST_P(MaildropApiTest, AnOpenedMaildropAndALeaseSayHowLongMessagesStay) {
+  constexpr int64_t kDay = 24 * 3600;
+  const auto lease = [&] {
+    v1::RenewLeaseRequest request;
+    request.set_lease_id(kLease);
+    request.mutable_ttl()->set_seconds(60);
+    const auto renewed = AsPop<v1::RenewLeaseResponse>("LeaseService/RenewLease", "", request);
+    EXPECT_TRUE(renewed.ok()) << renewed.status();
+    return renewed->least_retention().seconds() / kDay;
+  };
+  const auto opened = [&] {
+    const auto open = OpenMaildrop(Grant("s"), "s");
+    EXPECT_TRUE(open.ok()) << open.status();
+    return open->has_retention() ? open->retention().seconds() / kDay : 0;
+  };
+  const auto set_domain = [&](int64_t days) {
+    store::v1::UpdateDomainRequest request;
+    request.mutable_domain()->set_name("example.test");
+    request.mutable_domain()->mutable_retention()->set_seconds(days * kDay);
+    request.mutable_update_mask()->add_paths("retention");
+    EXPECT_TRUE(AsOperator<store::v1::Domain>("DirectoryService/UpdateDomain", request).ok());
+  };
+  const auto set_account = [&](std::optional<int64_t> days) {
+    store::v1::UpdateAccountRequest request;
+    request.set_account(kUser);
+    if (days.has_value()) request.mutable_update()->mutable_retention()->set_seconds(*days * kDay);
+    request.mutable_update_mask()->add_paths("retention");
+    const auto updated = AsOperator<store::v1::Account>("DirectoryService/UpdateAccount", request);
+    ASSERT_TRUE(updated.ok()) << updated.status();
+    EXPECT_EQ(updated->has_retention(), days.has_value());
+  };
+  EXPECT_EQ(lease(), 0);
+  EXPECT_EQ(opened(), 0);
+  set_domain(30);
+  EXPECT_EQ(lease(), 30);
+  EXPECT_EQ(opened(), 30);
+  set_account(90);
+  EXPECT_EQ(lease(), 30);
+  EXPECT_EQ(opened(), 90);
+  set_account(7);
+  EXPECT_EQ(lease(), 7);
+  EXPECT_EQ(opened(), 7);
+  set_account(0);
+  EXPECT_EQ(lease(), 30);
+  EXPECT_EQ(opened(), 0);
+  set_account(std::nullopt);
+  EXPECT_EQ(opened(), 30);
+  set_domain(0);
+  EXPECT_EQ(lease(), 0);
+  EXPECT_EQ(opened(), 0);
+}
 
 TEST_P(MaildropApiTest, AMaildropIsOpenedCommittedAndReleased) {
   in_use_wait_ = absl::Milliseconds(10);

@@ -224,6 +224,48 @@ TEST_F(KeysTest, ARepeatedRequestMakesNoSecondKey) {
   EXPECT_EQ(FieldOf(TryCreate(Wanted("x"), nullptr, "short").status()), "request_id");
 }
 
+TEST_F(KeysTest, TheShortestRetentionIsOfThoseThatReachAMailbox) {
+  constexpr absl::Duration kDay = absl::Hours(24);
+  const engine::Account ann = *directory_.GetAccount("ann@example.test");
+  engine::Account bob;
+  bob.id = AccountId{ann_.value + 100};
+  bob.address = "bob@other.test";
+  const auto least = [&](const engine::Account* account) {
+    return keys_->LeastRetention(kMailDeliver, kMailSubmit, account);
+  };
+  EXPECT_EQ(least(nullptr), absl::ZeroDuration());
+  KeyChange reads = Wanted("reads", kMailRead);
+  reads.retention = kDay;
+  Create(std::move(reads));
+  EXPECT_EQ(least(nullptr), absl::ZeroDuration()) << "nothing comes in by it";
+  KeyChange delivers = Wanted("delivers", kMailDeliver);
+  delivers.accounts = {{"ann@example.test"}};
+  delivers.retention = 5 * kDay;
+  const KeyAndSecret made = Create(std::move(delivers));
+  EXPECT_EQ(made.key.retention, 5 * kDay);
+  EXPECT_EQ(least(nullptr), 5 * kDay);
+  EXPECT_EQ(least(&ann), 5 * kDay);
+  EXPECT_EQ(least(&bob), absl::ZeroDuration());
+  KeyChange submits = Wanted("submits", kMailSubmit);
+  submits.domains = {{"example.test"}};
+  submits.retention = 9 * kDay;
+  Create(std::move(submits));
+  EXPECT_EQ(least(&bob), 9 * kDay);
+  KeyChange longer;
+  longer.retention = 30 * kDay;
+  ASSERT_TRUE(Update("delivers", std::move(longer)).ok());
+  EXPECT_EQ(least(&ann), 9 * kDay);
+  // What came in by it is there still.
+  ASSERT_TRUE(Revoke("submits").ok());
+  EXPECT_EQ(least(&bob), 9 * kDay);
+  Open();
+  EXPECT_EQ(least(&ann), 9 * kDay);
+  KeyChange none;
+  none.retention = absl::ZeroDuration();
+  ASSERT_TRUE(Update("delivers", std::move(none)).ok());
+  EXPECT_EQ(keys_->Get("delivers")->retention, absl::ZeroDuration());
+}
+
 TEST_F(KeysTest, WhatIsAskedForIsChecked) {
   const auto field = [&](auto&& set) {
     KeyChange wanted = Wanted("name");
@@ -235,6 +277,9 @@ TEST_F(KeysTest, WhatIsAskedForIsChecked) {
   }
   EXPECT_EQ(field([](KeyChange& wanted) { wanted.name = std::string(65, 'a'); }), "key.name");
   EXPECT_EQ(field([](KeyChange& wanted) { wanted.scopes = 0; }), "key.scopes");
+  for (const absl::Duration retention : {absl::Hours(1), absl::Hours(36), absl::Hours(24 * 3651)}) {
+    EXPECT_EQ(field([&](KeyChange& wanted) { wanted.retention = retention; }), "key.retention") << retention;
+  }
   for (const char* range : {"192.0.2.0/33", "nonsense", "", "10.0.0.0/8,11.0.0.0/8"}) {
     EXPECT_EQ(field([&](KeyChange& wanted) { wanted.ip_ranges = {{range}}; }), "key.ip_ranges") << range;
   }
@@ -275,12 +320,14 @@ TEST_F(KeysTest, AKeyMakesNoneThatHasMore) {
   wanted.ip_ranges = {{"192.0.2.0/24"}};
   wanted.expire_time = clock_.Now() + absl::Hours(1);
   wanted.limits = engine::KeyLimits{.calls_per_second = 10, .concurrent_calls = 5};
+  wanted.retention = absl::Hours(48);
   const Keys::Found admin = keys_->FindBySecret(Create(std::move(wanted)).secret);
   const auto reason = [&](auto&& set) {
     KeyChange less = Wanted("less", kMailRead);
     less.ip_ranges = {{"192.0.2.128/25"}};
     less.expire_time = clock_.Now() + absl::Minutes(1);
     less.limits = engine::KeyLimits{.calls_per_second = 10, .concurrent_calls = 5};
+    less.retention = absl::Hours(24);
     set(less);
     return ReasonOf(TryCreate(std::move(less), admin.key.get()).status());
   };
@@ -290,6 +337,8 @@ TEST_F(KeysTest, AKeyMakesNoneThatHasMore) {
   EXPECT_EQ(reason([](KeyChange& less) { less.ip_ranges = {{"2001:db8::1"}}; }), kReasonKeyExceeded);
   EXPECT_EQ(reason([](KeyChange& less) { less.expire_time.reset(); }), kReasonKeyExceeded);
   EXPECT_EQ(reason([](KeyChange& less) { less.limits.reset(); }), kReasonKeyExceeded);
+  EXPECT_EQ(reason([](KeyChange& less) { less.retention = absl::Hours(72); }), kReasonKeyExceeded);
+  EXPECT_EQ(reason([](KeyChange& less) { less.retention.reset(); }), kReasonKeyExceeded);
   EXPECT_EQ(reason([](KeyChange&) {}), "");
   // Nor does it touch one that has: whoever rotates a key has its secret.
   Create(Wanted("boss", kAdminWrite | kDirectoryWrite));

@@ -138,6 +138,20 @@ TEST_F(SendingTest, ARestartForgetsNothing) {
   EXPECT_EQ(Refusal(1), kReasonSendingLimit);
 }
 
+TEST_F(SendingTest, LimitsThatSomebodyElseHasSetAreNotLost) {
+  engine::SendingLimits limits;
+  limits.hourly_recipients = 10;
+  const int64_t none = rules::VersionOf(engine::SendingLimits());
+  ASSERT_TRUE(BlockOn(sending_->SetLimits(kAnn, limits, none)).ok());
+  EXPECT_NE(rules::VersionOf(limits), none);
+  engine::SendingLimits others = limits;
+  others.trusted = true;
+  EXPECT_EQ(ReasonOf(BlockOn(sending_->SetLimits(kAnn, others, none))), kReasonEtagMismatch);
+  EXPECT_FALSE(BlockOn(sending_->Get(kAnn))->settings.limits.trusted);
+  ASSERT_TRUE(BlockOn(sending_->SetLimits(kAnn, others, rules::VersionOf(limits))).ok());
+  EXPECT_TRUE(BlockOn(sending_->Get(kAnn))->settings.limits.trusted);
+}
+
 TEST_F(SendingTest, OwnLimitsOfAnAccount) {
   With({.hourly_recipients = 1});
   engine::SendingLimits limits;

@@ -83,6 +83,26 @@ TEST(Keys, TheTrashIsFoundByMailboxAndByTheTimeOfADomain) {
   EXPECT_EQ(DomainOfAddressKey(AddressKey(kAccountKind, "A@X.test")), "x.test");
 }
 
+TEST(Keys, RetentionsSortByTheirLength) {
+  const absl::Duration day = absl::Hours(24);
+  const std::string of_account = AccountRetentionKey(2 * day, AccountId{7});
+  EXPECT_EQ(RetentionOfKey(of_account), 2 * day);
+  EXPECT_EQ(AccountOfRetentionKey(of_account), AccountId{7});
+  EXPECT_LT(of_account, AccountRetentionKey(2 * day, AccountId{8}));
+  EXPECT_LT(of_account, AccountRetentionKey(3 * day, AccountId{1}));
+  const std::string of_domain = DomainRetentionKey(300 * day, "x.test");
+  EXPECT_EQ(RetentionOfKey(of_domain), 300 * day);
+  EXPECT_EQ(DomainOfRetentionKey(of_domain), "x.test");
+  EXPECT_LT(of_account, of_domain);
+  const absl::Time time = absl::FromUnixMicros(1'700'000'000'000'001);
+  const std::string of_message = ExpireTimeKey(time, AccountId{7}, MessageId{256});
+  EXPECT_EQ(TimeOfExpireKey(of_message), time);
+  EXPECT_EQ(AccountOfExpireKey(of_message), AccountId{7});
+  EXPECT_EQ(MessageOfExpireKey(of_message), MessageId{256});
+  EXPECT_LT(of_domain, of_message);
+  EXPECT_LT(of_message, ExpireTimeKey(time + absl::Microseconds(1), AccountId{1}, MessageId{1}));
+}
+
 TEST(Keys, ReceiptsSortByTime) {
   const absl::Time time = absl::FromUnixSeconds(1'700'000'000);
   const std::string key = ReceiptTimeKey(time, "smtp", "delivery");

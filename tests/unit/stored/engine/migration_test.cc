@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <openssl/sha.h>
+#include <rocksdb/db.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -97,6 +98,32 @@ class MigrationTest : public testing::Test {
     return engine().Append(std::move(message), Content{std::move(content), nullptr});
   }
 
+  // The counters are those of version 7, in the closed store.
+  void ForgetTrashCounts() {
+    const std::string path = path_ + "/rocksdb/db";
+    std::vector<std::string> names;
+    CHECK(rocksdb::DB::ListColumnFamilies(rocksdb::Options(), path, &names).ok());
+    std::vector<rocksdb::ColumnFamilyDescriptor> families;
+    for (const std::string& name : names) families.emplace_back(name, rocksdb::ColumnFamilyOptions());
+    std::vector<rocksdb::ColumnFamilyHandle*> handles;
+    rocksdb::DB* opened = nullptr;
+    CHECK(rocksdb::DB::Open(rocksdb::Options(), path, families, &handles, &opened).ok());
+    const std::unique_ptr<rocksdb::DB> db(opened);
+    std::string bytes;
+    CHECK(db->Get(rocksdb::ReadOptions(), "counters", &bytes).ok());
+    CHECK(bytes[0] == 3);
+    bytes[0] = 2;
+    // The last two numbers, each of whose bytes but the last has its high bit set.
+    for (int numbers = 0; numbers < 2; ++numbers) {
+      bytes.pop_back();
+      while ((bytes.back() & 0x80) != 0) bytes.pop_back();
+    }
+    rocksdb::WriteOptions synced;
+    synced.sync = true;
+    CHECK(db->Put(synced, "counters", bytes).ok());
+    for (rocksdb::ColumnFamilyHandle* handle : handles) CHECK(db->DestroyColumnFamilyHandle(handle).ok());
+  }
+
   std::string path_;
   ThreadExecutor executor_;
   std::unique_ptr<Engine> engine_;
@@ -133,7 +160,7 @@ TEST_F(MigrationTest, TheDirectoryIsThere) {
   EXPECT_THAT(engine().GetAlias("@example.test")->targets, ElementsAre("bob@example.test"));
   const auto status = engine().Status();
   ASSERT_TRUE(status.ok());
-  EXPECT_EQ(status->schema_version, 7);
+  EXPECT_EQ(status->schema_version, 8);
   EXPECT_FALSE(status->incarnation.empty());
   EXPECT_EQ(status->domain_count, 2);
   EXPECT_EQ(status->account_count, 3);
@@ -245,7 +272,7 @@ TEST_F(MigrationTest, WhatHasNoEndOfItsLastLineIsListedWithIt) {
     std::ifstream schema(path_ + "/rocksdb/schema");
     std::string line;
     std::getline(schema, line);
-    EXPECT_EQ(line, "7") << "looked through";
+    EXPECT_EQ(line, "8") << "looked through";
     OpenEngine();
   }
   EXPECT_TRUE(Fetch(kCarol, MessageId{2}).ends_with("7 line 0 of 1\r\nno end"));
@@ -315,10 +342,34 @@ TEST_F(MigrationTest, WhatIsChangedIsKeptInTheNewForm) {
   EXPECT_EQ(engine().GetAccount("ann@example.test").status().code(), absl::StatusCode::kNotFound);
 }
 
+// Which did not count it.
+TEST_F(MigrationTest, TheTrashOfVersion7IsCounted) {
+  DomainChange window;
+  window.name = "example.test";
+  window.undelete_window = absl::Hours(1);
+  ASSERT_TRUE(engine().UpdateDomain(window).ok());
+  ASSERT_EQ(engine().DeleteMessages(kAnn, {MessageId{2}, MessageId{3}}).value(), 2);
+  const auto before = engine().Status();
+  ASSERT_TRUE(before.ok());
+  EXPECT_EQ(before->trash_message_count, 2);
+  EXPECT_GT(before->trash_message_bytes, 1 << 20);
+  engine_.reset();
+  ForgetTrashCounts();
+  std::ofstream(path_ + "/rocksdb/schema") << "7\n";
+  OpenEngine();
+  const auto after = engine().Status();
+  ASSERT_TRUE(after.ok());
+  EXPECT_EQ(after->trash_message_count, 2);
+  EXPECT_EQ(after->trash_message_bytes, before->trash_message_bytes);
+  ASSERT_EQ(engine().Restore(kAnn, {MessageId{2}})->count, 1);
+  OpenEngine();
+  EXPECT_EQ(engine().Status()->trash_message_count, 1);
+}
+
 // One line, and nothing is touched.
 TEST_F(MigrationTest, AVersionThatCannotBeTakenIsRefused) {
   engine_.reset();
-  std::ofstream(path_ + "/rocksdb/schema") << "8\n";
+  std::ofstream(path_ + "/rocksdb/schema") << "9\n";
   RocksDbOptions options;
   options.path = path_ + "/rocksdb";
   options.executor = &executor_;
@@ -326,7 +377,7 @@ TEST_F(MigrationTest, AVersionThatCannotBeTakenIsRefused) {
   EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(std::string(refused.message()),
             absl::StrCat("the store in ", path_,
-                         "/rocksdb has schema version 8; this program reads and writes version 7"));
+                         "/rocksdb has schema version 9; this program reads and writes version 8"));
 }
 
 }  // namespace

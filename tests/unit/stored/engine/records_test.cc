@@ -244,14 +244,15 @@ std::string Hex(const std::string& bytes) { return absl::BytesToHexString(bytes)
 // The bytes on disk. A change here is a change of the format: it needs another version byte.
 TEST(Records, GoldenBytes) {
   EXPECT_EQ(Hex(Encode(Domain{"x.test", true, absl::FromUnixMicros(64), absl::FromUnixMicros(65), 3})),
-            "0306782e74657374"
+            "0406782e74657374"
             "01"
             "8001"
             "8201"
             "03"
+            "00"
             "00");
   EXPECT_EQ(Hex(Encode(SampleAccount())),
-            "02"
+            "03"
             "03414078"
             "07"
             "01"
@@ -266,7 +267,13 @@ TEST(Records, GoldenBytes) {
             "00"
             "02"
             "8201"
-            "04");
+            "04"
+            "00"
+            "00");
+  Account brief = SampleAccount();
+  brief.retention = absl::Microseconds(1);
+  const std::string without = Hex(Encode(SampleAccount()));
+  EXPECT_EQ(Hex(Encode(brief)), without.substr(0, without.size() - 4) + "0102");
   EXPECT_EQ(Hex(Encode(Alias{"@x", {"a", "b@y"}, absl::FromUnixMicros(0), absl::FromUnixMicros(1), 1})),
             "02"
             "024078"
@@ -278,7 +285,7 @@ TEST(Records, GoldenBytes) {
             "01");
   EXPECT_EQ(
       Hex(Encode(SampleKey())),
-      "01016b016eac02000201ac020101640101690101630102030102007302040608feffffffffffffffff010a0172016606");
+      "02016b016eac02000201ac020101640101690101630102030102007302040608feffffffffffffffff010a017201660600");
   EXPECT_EQ(Hex(Encode(KeyUse{"k", absl::FromUnixMicros(64), "i"})), "01016b80010169");
   EXPECT_EQ(Hex(Encode(SampleAudit())), "01ac020201610170016d0174017201730202");
   EXPECT_EQ(Hex(Encode(AuditEnd{300})), "01ac02");
@@ -310,8 +317,8 @@ TEST(Records, GoldenBytes) {
             "0161"
             "0165"
             "8001");
-  EXPECT_EQ(Hex(Encode(Counters{1, 2, 3, 4, 5, 6, 300, 7, 8, 9, 10, 11, 12, 13})),
-            "02"
+  EXPECT_EQ(Hex(Encode(Counters{1, 2, 3, 4, 5, 6, 300, 7, 8, 9, 10, 11, 12, 13, true, 5, 6})),
+            "03"
             "01"
             "02"
             "03"
@@ -325,7 +332,9 @@ TEST(Records, GoldenBytes) {
             "0a"
             "0b"
             "0c"
-            "0d");
+            "0d"
+            "05"
+            "06");
   rules::Mailbox mailbox;
   mailbox.message_count = 1;
   mailbox.message_bytes = kMost;
@@ -395,6 +404,14 @@ TEST(Records, GoldenBytes) {
                                                                "0169"
                                                                "04"
                                                                "01"));
+  // One with a retention of its own.
+  MessageRecord brief_message = SampleMessage();
+  brief_message.entry.retention = absl::Microseconds(1);
+  EXPECT_EQ(Hex(Encode(brief_message)), absl::StrCat("05", plain.substr(2), "0200"));
+  brief_message = SampleSearchedMessage();
+  brief_message.entry.retention = absl::Microseconds(1);
+  const std::string searched_too = Hex(Encode(SampleSearchedMessage())).substr(plain.size());
+  EXPECT_EQ(Hex(Encode(brief_message)), absl::StrCat("05", plain.substr(2), "0201", searched_too));
   EXPECT_EQ(Hex(Encode(BodyRef{2, 65536})),
             "01"
             "02"
@@ -594,6 +611,19 @@ TEST(Records, EarlierRecordsAreRead) {
   const Domain windowless = FromHex<Domain>("0206782e74657374018001820103");
   EXPECT_EQ(windowless.version, 3);
   EXPECT_EQ(windowless.undelete_window, absl::ZeroDuration());
+  // Of schema version 7.
+  const Domain lasting = FromHex<Domain>("0306782e7465737401800182010302");
+  EXPECT_EQ(lasting.undelete_window, absl::Microseconds(1));
+  EXPECT_EQ(lasting.retention, absl::ZeroDuration());
+  const std::string account_then = Hex(Encode(SampleAccount()));
+  const Account as_its_domain = FromHex<Account>("02" + account_then.substr(2, account_then.size() - 6));
+  EXPECT_EQ(as_its_domain.retention, std::nullopt);
+  EXPECT_EQ(Encode(as_its_domain), Encode(SampleAccount()));
+  const std::string key_then = Hex(Encode(SampleKey()));
+  EXPECT_EQ(FromHex<Key>("01" + key_then.substr(2, key_then.size() - 4)), SampleKey());
+  const Counters counters = FromHex<Counters>("020102030405060708090a0b0c0d0e");
+  EXPECT_EQ(counters.remembered_count, 14);
+  EXPECT_FALSE(counters.knows_trash);
 
   const Account account = FromHex<Account>("0103414078070180017f0101a09c01020073016b01760002");
   EXPECT_EQ(account.address, "A@x");
@@ -686,6 +716,13 @@ TEST(Records, ComeBackAsTheyWere) {
   EXPECT_EQ(message.entry.prefix, "P\r\n");
   EXPECT_EQ(message.entry.searched, SearchedFields());
   EXPECT_EQ(Again(SampleSearchedMessage()).entry.searched, SampleSearchedMessage().entry.searched);
+  MessageRecord brief = SampleSearchedMessage();
+  brief.entry.retention = absl::Hours(24);
+  EXPECT_EQ(Again(brief).entry.retention, absl::Hours(24));
+  EXPECT_EQ(Again(brief).entry.searched, brief.entry.searched);
+  MaildropEntry listed_brief;
+  ASSERT_TRUE(DecodeListed(Encode(brief), listed_brief).ok());
+  EXPECT_EQ(listed_brief.size_bytes, brief.entry.size_bytes());
   MessageRecord without_date = SampleSearchedMessage();
   without_date.entry.searched.date.reset();
   EXPECT_EQ(Again(without_date).entry.searched.date, std::nullopt);
@@ -706,7 +743,7 @@ TEST(Records, ComeBackAsTheyWere) {
   // Of stores before schema version 5.
   Counters before{9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9};
   ASSERT_TRUE(Decode(absl::HexStringToBytes("01010203040506ac02"), before).ok());
-  EXPECT_EQ(before, (Counters{1, 2, 3, 4, 5, 6, 300, 1, 1, 0, 0, 0, 0, 0}));
+  EXPECT_EQ(before, (Counters{1, 2, 3, 4, 5, 6, 300, 1, 1, 0, 0, 0, 0, 0, false}));
   const QueuedRecord queued = Again(SampleQueued());
   EXPECT_EQ(Encode(queued), Encode(SampleQueued()));
   EXPECT_EQ(queued.entry.lane, "l");
