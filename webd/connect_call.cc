@@ -7,11 +7,8 @@
 #include <variant>
 
 #include "asio/this_coro.hpp"
-#include "common/base/reason.h"
 #include "common/base/status.h"
-#include "common/net/stream.h"
 #include "common/rpc/grpc_transport.h"
-#include "webd/connect/code.h"
 #include "webd/connect/envelope.h"
 #include "webd/limits.h"
 #include "webd/translate/codec.h"
@@ -19,15 +16,6 @@
 #include "webd/translate/gzip.h"
 
 namespace mailstead::web {
-namespace {
-
-absl::Status NoMemory() {
-  return WithReason(absl::UnavailableError("there are too many large requests at the moment"), kReasonBusy);
-}
-absl::Status ShuttingDown() { return absl::UnavailableError("this server is shutting down"); }
-
-}  // namespace
-
 ConnectCall::ConnectCall(Answerer& answerer, Exchange& exchange, const Method& method)
     : answerer_(answerer),
       context_(answerer.context()),
@@ -103,10 +91,7 @@ absl::Duration ConnectCall::TimeLeft() const {
 
 rpc::CallOptions ConnectCall::Options() const {
   const absl::Duration longest = form_.streaming ? context_.timeouts.stream : context_.timeouts.store_call;
-  return {.timeout = std::min(TimeLeft(), longest),
-          .session_id = answerer_.journal().session_id(),
-          .authorization = form_.authorization,
-          .client_address = answerer_.stream().peer_address()};
+  return answerer_.OptionsFor(form_.authorization, std::min(TimeLeft(), longest));
 }
 
 // --- The call
@@ -177,10 +162,7 @@ asio::awaitable<void> ConnectCall::Refuse(Refusal refusal) {
 
 asio::awaitable<void> ConnectCall::Fail(absl::Status error) {
   if (!form_.streaming) {
-    Refusal refusal{.http_status = HttpStatusOf(error.code()), .error = error};
-    // RFC 9110 section 11.6.1.
-    if (absl::IsUnauthenticated(error)) refusal.fields.push_back({"WWW-Authenticate", "Bearer"});
-    co_return co_await Refuse(std::move(refusal));
+    co_return co_await Refuse(RefusalFor(std::move(error)));
   }
   ResponseHead head{.fields = {{"Content-Type", std::string(ContentTypeOf(form_))}}};
   co_await exchange_.Respond(std::move(head), Enveloped(kEndStreamFlag, EndOfStream(error)));

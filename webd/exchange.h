@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -38,13 +39,19 @@ class Exchange {
 
   // --- The answer: whole, or in pieces
 
+  // Fields that the answer has, whatever it is.
+  void AddFields(std::vector<HeaderField> fields) { added_ = std::move(fields); }
+
   // With what is common to all answers (response_head.h). What was not read of the request is read and thrown away where it
   // is short; else the connection ends behind the answer, or, in HTTP/2, the request.
-  virtual asio::awaitable<void> Respond(ResponseHead head, std::string body) = 0;
+  asio::awaitable<void> Respond(ResponseHead head, std::string body) {
+    return SendWhole(WithAdded(std::move(head)), std::move(body));
+  }
   // Of a length that is not known, unless the head has it.
-  virtual asio::awaitable<void> Begin(ResponseHead head) = 0;
-  // Waits until the client takes more (back-pressure). Not of a HEAD.
+  asio::awaitable<void> Begin(ResponseHead head) { return SendHead(WithAdded(std::move(head))); }
+  // Waits until the client takes more (back-pressure). Not of a HEAD. What is beyond the length that the head has is not written.
   virtual asio::awaitable<void> Write(std::string bytes) = 0;
+  // When less was written than the length that the head has, the client sees that the answer is broken.
   virtual asio::awaitable<void> Finish() = 0;
 
   // --- The client's end
@@ -63,7 +70,17 @@ class Exchange {
   virtual ~Exchange() = default;
   void set_begun(absl::Time begun) { begun_ = begun; }
 
+  // Respond and Begin.
+  virtual asio::awaitable<void> SendWhole(ResponseHead head, std::string body) = 0;
+  virtual asio::awaitable<void> SendHead(ResponseHead head) = 0;
+
  private:
+  ResponseHead WithAdded(ResponseHead head) const {
+    head.fields.insert(head.fields.end(), added_.begin(), added_.end());
+    return head;
+  }
+
+  std::vector<HeaderField> added_;
   absl::Time begun_;
 };
 

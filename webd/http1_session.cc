@@ -1,6 +1,7 @@
 #include "webd/http1_session.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -38,8 +39,6 @@ class Http1Session::OneExchange final : public Exchange {
   asio::awaitable<absl::StatusOr<std::string>> ReadBody(absl::Time deadline) override;
   int body_error_status() const override { return body_error_status_; }
 
-  asio::awaitable<void> Respond(ResponseHead head, std::string body) override;
-  asio::awaitable<void> Begin(ResponseHead head) override;
   asio::awaitable<void> Write(std::string bytes) override;
   asio::awaitable<void> Finish() override;
 
@@ -51,6 +50,10 @@ class Http1Session::OneExchange final : public Exchange {
     woken_ = true;
     link_.stream().Interrupt();
   }
+
+ protected:
+  asio::awaitable<void> SendWhole(ResponseHead head, std::string body) override;
+  asio::awaitable<void> SendHead(ResponseHead head) override;
 
  private:
   absl::Duration TimeUntil(absl::Time deadline) const {
@@ -74,6 +77,8 @@ class Http1Session::OneExchange final : public Exchange {
   // Of the answer that was begun.
   bool chunked_ = false;
   bool keep_alive_ = false;
+  // Of the length that it said, how much is still to come.
+  std::optional<uint64_t> left_;
   // Set and cleared around each wait that Wake may end.
   bool waiting_ = false;
   // Set by Wake; cleared when such a wait begins.
@@ -137,7 +142,7 @@ asio::awaitable<void> Http1Session::OneExchange::SkipBody() {
   }
 }
 
-asio::awaitable<void> Http1Session::OneExchange::Respond(ResponseHead head, std::string body) {
+asio::awaitable<void> Http1Session::OneExchange::SendWhole(ResponseHead head, std::string body) {
   co_await SkipBody();
   head.content_length = body.size();
   head.minor_version = reader_.head().minor_version;
@@ -150,17 +155,23 @@ asio::awaitable<void> Http1Session::OneExchange::Respond(ResponseHead head, std:
   EndUnless(head.keep_alive);
 }
 
-asio::awaitable<void> Http1Session::OneExchange::Begin(ResponseHead head) {
+asio::awaitable<void> Http1Session::OneExchange::SendHead(ResponseHead head) {
   head.minor_version = reader_.head().minor_version;
   chunked_ = !head.content_length.has_value() && head.minor_version >= 1;
   keep_alive_ = MayGoOn() && (chunked_ || head.content_length.has_value());
   head.keep_alive = keep_alive_;
+  if (reader_.head().method != "HEAD") left_ = head.content_length;
   co_await link_.WriteAll(web::Write(head, link_.context().wall.Now()), link_.context().timeouts.write);
 }
 
 asio::awaitable<void> Http1Session::OneExchange::Write(std::string bytes) {
   // In chunks, no bytes are the end.
   if (over() || bytes.empty()) co_return;
+  if (left_.has_value()) {
+    // SECURITY: what stood behind the end would be read as the next answer.
+    bytes.resize(std::min<uint64_t>(*left_, bytes.size()));
+    *left_ -= bytes.size();
+  }
   if (chunked_) bytes = absl::StrCat(absl::Hex(bytes.size()), "\r\n", bytes, "\r\n");
   co_await link_.WriteAll(std::move(bytes), link_.context().timeouts.write);
 }
@@ -168,6 +179,7 @@ asio::awaitable<void> Http1Session::OneExchange::Write(std::string bytes) {
 asio::awaitable<void> Http1Session::OneExchange::Finish() {
   if (chunked_ && !over()) co_await link_.WriteAll("0\r\n\r\n", link_.context().timeouts.write);
   link_.set_talked_to(!reader_.done());
+  if (left_.value_or(0) > 0) link_.End("broken_answer");
   EndUnless(keep_alive_);
 }
 

@@ -45,6 +45,17 @@ asio::awaitable<void> StoreStream::Read(std::shared_ptr<State> state) {
 
 bool StoreStream::has_next() const { return state_->next.has_value(); }
 
+asio::awaitable<bool> StoreStream::AwaitNext() {
+  while (!has_next() && !state_->exchange.over()) {
+    if (state_->exchange.draining()) {
+      co_await state_->ended->WaitUntil(absl::InfiniteFuture());
+    } else {
+      co_await state_->exchange.AwaitWake();
+    }
+  }
+  co_return has_next();
+}
+
 StoreStream::Next StoreStream::Take() {
   Next next = *std::move(state_->next);
   state_->next.reset();

@@ -28,6 +28,8 @@ class StoreStream {
   // Begins to read the next one. The last one was taken.
   void Ask();
   bool has_next() const;
+  // Waits for it, also when the process ends; false: the client has gone.
+  asio::awaitable<bool> AwaitNext();
   Next Take();
   // Gives the call up, and waits until nothing of it is under way. Last of all.
   asio::awaitable<void> End();

@@ -1,5 +1,6 @@
 #include "webd/routes/route.h"
 
+#include <iterator>
 #include <vector>
 
 #include "absl/algorithm/container.h"
@@ -7,27 +8,38 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
+#include "common/base/check.h"
+#include "common/text/utf8.h"
 #include "webd/http/percent.h"
 
 namespace mailstead::web {
 namespace {
 
 struct Row {
-  absl::string_view path;
   RouteKind kind;
+  absl::string_view path;
+  absl::string_view verbs;
 };
-constexpr Row kRows[] = {{kRawPath, RouteKind::kRaw},
-                         {kPartPath, RouteKind::kPart},
-                         {kWatchPath, RouteKind::kWatch},
-                         {kOpenApiPath, RouteKind::kOpenApi},
-                         {kDocsPath, RouteKind::kDocs}};
+constexpr Row kRows[] = {{RouteKind::kRaw, kRawPath, "GET, HEAD"},
+                         {RouteKind::kPart, kPartPath, "GET, HEAD"},
+                         // It has no end that HEAD could tell of.
+                         {RouteKind::kWatch, kWatchPath, "GET"},
+                         {RouteKind::kOpenApi, kOpenApiPath, "GET, HEAD"},
+                         {RouteKind::kDocs, kDocsPath, "GET, HEAD"}};
+
+const Row& RowOf(RouteKind kind) {
+  const Row* const row = absl::c_find_if(kRows, [kind](const Row& each) { return each.kind == kind; });
+  CHECK(row != std::end(kRows));
+  return *row;
+}
 
 bool SetMessageId(const std::string& text, Route& route) {
   return absl::c_all_of(text, absl::ascii_isdigit) && absl::SimpleAtoi(text, &route.message_id);
 }
 
 bool Set(absl::string_view name, std::string value, Route& route) {
-  if (value.empty()) return false;
+  // What is no text names nothing; a message of the store cannot have it.
+  if (value.empty() || !IsValidUtf8(value)) return false;
   if (name == "{message_id}") return SetMessageId(value, route);
   (name == "{account}" ? route.account : route.part_id) = std::move(value);
   return true;
@@ -50,6 +62,9 @@ bool Matches(absl::string_view pattern, absl::string_view path, Route& route) {
 }
 
 }  // namespace
+
+absl::string_view PathOf(RouteKind kind) { return RowOf(kind).path; }
+absl::string_view AllowedVerbs(RouteKind kind) { return RowOf(kind).verbs; }
 
 std::optional<Route> FindRoute(absl::string_view path) {
   for (const Row& row : kRows) {

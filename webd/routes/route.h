@@ -27,6 +27,11 @@ struct Route {
   std::string part_id;
 };
 
+// One of the paths above.
+absl::string_view PathOf(RouteKind kind);
+// As Allow says them.
+absl::string_view AllowedVerbs(RouteKind kind);
+
 // `path` is as it was sent, without its query. nullopt: it leads nowhere.
 std::optional<Route> FindRoute(absl::string_view path);
 

@@ -1,5 +1,6 @@
 #include "webd/http/disposition.h"
 
+#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 
 namespace mailstead::web {
@@ -37,7 +38,8 @@ TEST(Disposition, NamesThatAreNot) {
 TEST(Disposition, LongNamesKeepTheirEnding) {
   EXPECT_EQ(Safe(std::string(kMaxFileNameBytes, 'x')).size(), kMaxFileNameBytes);
   EXPECT_EQ(Safe(std::string(kMaxFileNameBytes + 1, 'x')).size(), kMaxFileNameBytes);
-  EXPECT_EQ(Safe(std::string(300, 'x') + ".pdf"), std::string(kMaxFileNameBytes - 4, 'x') + ".pdf");
+  EXPECT_EQ(Safe(absl::StrCat(std::string(300, 'x'), ".pdf")),
+            absl::StrCat(std::string(kMaxFileNameBytes - 4, 'x'), ".pdf"));
   std::string umlauts;
   for (int i = 0; i < 200; ++i) umlauts += "\xc3\xa9";
   const std::string cut = Safe(umlauts + ".pdf");

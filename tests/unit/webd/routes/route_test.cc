@@ -26,12 +26,26 @@ TEST(Route, Others) {
 }
 
 TEST(Route, WhatLeadsNowhere) {
-  for (const char* const path :
-       {"", "*", "//", "/v1", "/v1/watch/", "/V1/watch", "/v1/%77atch", "/v1/accounts//messages/1/raw",
-        "/v1/accounts/a/messages/x/raw", "/v1/accounts/a/messages/-1/raw", "/v1/accounts/a/messages/+1/raw",
-        "/v1/accounts/a/messages/9223372036854775808/raw", "/v1/accounts/a/messages//raw",
-        "/v1/accounts/a/messages/1/raw/", "/v1/accounts/a%/messages/1/raw", "/v1/accounts/a/b/messages/1/raw",
-        "/v1/accounts/a/messages/1/parts/", "/v1/accounts/a/messages/1/parts/1/2", "/openapi.json/"}) {
+  for (const char* const path : {"",
+                                 "*",
+                                 "//",
+                                 "/v1",
+                                 "/v1/watch/",
+                                 "/V1/watch",
+                                 "/v1/%77atch",
+                                 "/v1/accounts//messages/1/raw",
+                                 "/v1/accounts/a/messages/x/raw",
+                                 "/v1/accounts/a/messages/-1/raw",
+                                 "/v1/accounts/a/messages/+1/raw",
+                                 "/v1/accounts/a/messages/9223372036854775808/raw",
+                                 "/v1/accounts/a/messages//raw",
+                                 "/v1/accounts/a/messages/1/raw/",
+                                 "/v1/accounts/a%/messages/1/raw",
+                                 "/v1/accounts/%ff/messages/1/raw",
+                                 "/v1/accounts/a/b/messages/1/raw",
+                                 "/v1/accounts/a/messages/1/parts/",
+                                 "/v1/accounts/a/messages/1/parts/1/2",
+                                 "/openapi.json/"}) {
     EXPECT_FALSE(FindRoute(path).has_value()) << path;
   }
 }
