@@ -80,19 +80,22 @@ class OpenApiTest(SharedStackCase, WebCase):
         self.assertNotEqual(0, run(path).returncode)
 
     def test_schemathesis(self):
-        """What it makes of the document, good and bad, webd and the store answer as the document says."""
+        """What it makes of the document, good and bad, webd and the store answer as the document says. With one worker: Python 3.11
+        cannot parse in two threads what hypothesis lets it parse."""
         folder = tools()
         command = ["/usr/bin/python3", "-m", "schemathesis.cli", "run", f"http://127.0.0.1:{self.stack.webd.ports['http']}/openapi.json",
                    "--header", f"Authorization: Bearer {self.key}", "--phases", "coverage,fuzzing", "--max-examples", "4", "--seed", "1",
-                   "--workers", "2", "--no-shrink", "--no-color", "--suppress-health-check", "all", "--request-timeout", "20",
-                   "--warnings", "off", "--exclude-by", "operation/requestBody/content/application~1connect+json",
-                   "--checks", ",".join(CHECKS)]
-        for name in NOT_CALLED:
+                   "--workers", "1", "--no-shrink", "--no-color", "--suppress-health-check", "all", "--request-timeout", "20",
+                   "--warnings", "off", "--checks", ",".join(CHECKS)]
+        paths = json.loads(self.get("/openapi.json")[1])["paths"]
+        in_envelopes = [verbs["post"]["operationId"] for verbs in paths.values()
+                        if "application/connect+json" in verbs.get("post", {}).get("requestBody", {}).get("content", {})]
+        for name in {*NOT_CALLED, *in_envelopes}:
             command += ["--exclude-operation-id", name]
         done = run_tool(command, timeout=400, cwd=self.stack.folder, environment={**os.environ, "PYTHONPATH": str(folder)})
         said = done.stdout.decode()
         self.assertEqual(0, done.returncode, said[-20000:] + done.stderr.decode()[-2000:])
-        [tested] = re.findall(r"(\d+) tested", said)
+        [tested] = re.findall(r"Tested: (\d+)", said)
         self.assertGreater(int(tested), 90, said)
 
     def test_the_page(self):
