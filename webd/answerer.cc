@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "webd/connect/query.h"
 #include "webd/connect_call.h"
 #include "webd/translate/error_body.h"
@@ -28,6 +29,12 @@ asio::awaitable<void> Answerer::Route(Exchange& exchange) {
   if (stream_.tls() == nullptr && !context_.plaintext_networks.Contains(stream_.peer().address())) {
     Refusal refusal{.http_status = 403,
                     .error = absl::PermissionDeniedError("keys are taken by TLS only from where you are")};
+    co_return co_await Refuse(exchange, std::move(refusal));
+  }
+  const absl::string_view expectation = exchange.head().Value("expect");
+  if (!expectation.empty() && !absl::EqualsIgnoreCase(expectation, "100-continue")) {
+    Refusal refusal{.http_status = 417,
+                    .error = absl::InvalidArgumentError("of Expect there is 100-continue")};
     co_return co_await Refuse(exchange, std::move(refusal));
   }
   const Method* const method = context_.methods.Find(PathOf(exchange.head().target));

@@ -4,17 +4,12 @@
 #include <string>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "webd/http/request_reader.h"
 #include "webd/limits.h"
 
 namespace mailstead::web {
 namespace {
-
-bool ExpectsContinue(const RequestHead& head) {
-  return head.minor_version >= 1 && absl::EqualsIgnoreCase(head.Value("expect"), "100-continue");
-}
 
 Refusal Refused(int http_status, absl::Status error) {
   return {.http_status = http_status, .error = std::move(error)};
@@ -29,7 +24,7 @@ class Http1Session::OneExchange final : public Exchange {
   RequestReader& reader() { return reader_; }
   void HeadIsDone() {
     set_begun(link_.context().steady.Now());
-    must_continue_ = ExpectsContinue(head()) && head().has_body();
+    must_continue_ = head().expects_continue();
   }
 
   const RequestHead& head() const override { return reader_.head(); }
@@ -126,7 +121,7 @@ asio::awaitable<void> Http1Session::OneExchange::AwaitWake() {
 
 asio::awaitable<void> Http1Session::OneExchange::SkipBody() {
   if (!reader_.head_done() || reader_.done() || !reader_.error().ok() || link_.ended()) co_return;
-  if (head().chunked || ExpectsContinue(head()) || head().content_length > kMaxSkippedBytes) co_return;
+  if (head().chunked || head().expects_continue() || head().content_length > kMaxSkippedBytes) co_return;
   const absl::Time deadline = link_.context().steady.Now() + kLeaveTimeout;
   while (true) {
     link_.input().Consume(reader_.Read(link_.input().bytes()));
@@ -186,10 +181,6 @@ asio::awaitable<void> Http1Session::ServeOne() {
   const bool has_head = co_await ReadHead(exchange);
   if (!has_head) co_return;
   exchange.HeadIsDone();
-  if (exchange.head().Count("expect") > 0 && !ExpectsContinue(exchange.head())) {
-    Refusal refusal = Refused(417, absl::InvalidArgumentError("of Expect there is 100-continue"));
-    co_return co_await answerer_.Refuse(exchange, std::move(refusal));
-  }
   co_await answerer_.Answer(exchange);
 }
 
