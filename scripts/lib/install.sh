@@ -20,7 +20,7 @@ packages_run() {
 packages_test() {
   printf '%s\n' \
     clang libclang-rt-14-dev llvm \
-    ca-certificates curl fetchmail getmail6 gsasl haproxy iproute2 ldnsutils libnet-ssleay-perl mpop msmtp mutt neomutt \
+    ca-certificates chromium curl fetchmail getmail6 gsasl haproxy iproute2 ldnsutils libnet-ssleay-perl mpop msmtp mutt neomutt \
     libdb5.3 libevent-2.1-7 libgnutls-dane0 libidn12 libnsl2 libpam0g libpcre2-8-0 libsasl2-modules libsasl2-modules-db \
     nodejs nsd opendkim openssl postfix postsrsd procps swaks unbound util-linux valgrind \
     libgmime-3.0-dev libpython3.11-testsuite \
