@@ -18,9 +18,11 @@ class GrpcTransport;
 
 namespace mailstead::web {
 
+class CorsPolicy;
 class Metrics;
 class MethodTable;
 class Translator;
+struct Documents;
 
 // All of it outlives the connections.
 struct ConnectionContext {
@@ -36,10 +38,14 @@ struct ConnectionContext {
   rpc::GrpcTransport& transport;
   const MethodTable& methods;
   const Translator& translator;
+  const CorsPolicy& cors;
+  const Documents& documents;
   // Of all bodies.
   ByteBudget& memory;
   Metrics& metrics;
   size_t max_request_bytes = kMaxRequestBytes;
+  // Of one connection of HTTP/2.
+  size_t max_streams = kMaxStreams;
   // For deadlines, and for dates.
   const Clock& steady = Clock::Steady();
   const Clock& wall = Clock::System();

@@ -13,7 +13,10 @@
 namespace mailstead::web {
 
 struct Flags {
-  Flags() { frontend.admin_listen = "127.0.0.1:9180"; }
+  Flags() {
+    frontend.admin_listen = "127.0.0.1:9180";
+    frontend.tls.alpn = {"h2", "http/1.1"};
+  }
 
   frontend::Flags frontend;
   // Each empty: no such listener.
@@ -22,9 +25,12 @@ struct Flags {
   // As the flag says it, and, after ReadFlags, as it is used.
   std::string plaintext_networks_text = "127.0.0.0/8,::1";
   net::NetworkList plaintext_networks;
+  // Empty: no CORS.
+  std::vector<std::string> cors_origins;
   ConnectionTimeouts timeouts;
   size_t max_request_bytes = kMaxRequestBytes;
   size_t body_memory = kBodyMemoryBytes;
+  size_t max_streams = kMaxStreams;
 };
 
 // The rows of these flags, those of every front-end included. `flags` outlives them.

@@ -6,7 +6,7 @@ packages_build() {
   printf '%s\n' \
     ccache cmake g++ mold ninja-build pkg-config \
     libabsl-dev libargon2-dev libasio-dev libboost-dev libc-ares-dev libcivetweb-dev libcrypt-dev libcurl4-openssl-dev libgmock-dev \
-    libgrpc++-dev libgsasl-dev libgtest-dev libidn2-dev nettle-dev libprotobuf-dev librocksdb-dev libspdlog-dev libssl-dev \
+    libgrpc++-dev libgsasl-dev libgtest-dev libidn2-dev libnghttp2-dev nettle-dev libprotobuf-dev librocksdb-dev libspdlog-dev libssl-dev \
     libzstd-dev prometheus-cpp-dev protobuf-compiler protobuf-compiler-grpc zlib1g-dev
 }
 
@@ -20,7 +20,7 @@ packages_run() {
 packages_test() {
   printf '%s\n' \
     clang libclang-rt-14-dev llvm \
-    ca-certificates curl fetchmail getmail6 gsasl haproxy iproute2 ldnsutils libnet-ssleay-perl mpop msmtp mutt neomutt \
+    ca-certificates chromium curl fetchmail getmail6 gsasl haproxy iproute2 ldnsutils libnet-ssleay-perl mpop msmtp mutt neomutt \
     libdb5.3 libevent-2.1-7 libgnutls-dane0 libidn12 libnsl2 libpam0g libpcre2-8-0 libsasl2-modules libsasl2-modules-db \
     nodejs nsd opendkim openssl postfix postsrsd procps swaks unbound util-linux valgrind \
     libgmime-3.0-dev libpython3.11-testsuite \

@@ -16,6 +16,7 @@ from mailstead.process import run_tool, wait_until
 from mailstead.stack import SharedStackCase, StackCase
 
 LIST = "/mailstead.store.v1.MessageService/ListMessages"
+GET_MESSAGE = "/mailstead.store.v1.MessageService/GetMessage"
 FETCH = "/mailstead.store.v1.MessageService/FetchMessage"
 WATCH = "/mailstead.store.v1.WatchService/Watch"
 JSON = "application/json"
@@ -304,7 +305,7 @@ class WebTest(SharedStackCase, WebCase):
     # --- what clients get wrong
 
     def test_what_is_no_call(self):
-        self.assert_error(self.call("/", {}), 404, "unimplemented")
+        self.assert_error(self.call("/nothing", {}), 404, "unimplemented")
         self.assert_error(self.call("/mailstead.frontend.v1.AuthService/Authenticate", {}), 404, "unimplemented")
         self.assert_error(self.call(LIST, {}, Content_Type="text/html"), 415, "invalid_argument")
         self.assert_error(self.call(LIST, {}, Connect_Protocol_Version="2"), 400, "invalid_argument")
@@ -412,7 +413,7 @@ class WebTest(SharedStackCase, WebCase):
         wait_until(lambda: self.call(LIST, {"account": self.user})[0] == 200, what="calls go on")
 
     def test_what_speaks_something_else(self):
-        for bytes_ in (b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\r\n\r\n", b"EHLO x\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        for bytes_ in (b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\r\n\r\n", b"EHLO x\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n",
                        b"\r\n\r\n\r\n", b"\0\0\0\0"):
             self.assertRegex(self.raw(bytes_), rb"^HTTP/1\.1 (400|505) ")
 
