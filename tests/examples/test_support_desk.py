@@ -13,7 +13,7 @@ import unittest
 
 from mailstead.paths import REPOSITORY, tool
 from mailstead.process import Process, run_tool, wait_until
-from mailstead.registries import npm_install
+from mailstead.registries import GO_ENVIRONMENT, go_download, npm_install
 from mailstead.stack import StackCase
 
 DESK = REPOSITORY / "examples" / "support-desk"
@@ -35,6 +35,19 @@ def mail(number, sender=CUSTOMER, **fields):
     message.set_content(f"Größe {number}\n")
     message.add_attachment(FILE, maintype="application", subtype="octet-stream", filename="../../etc/paßwd")
     return message.as_bytes()
+
+
+def run_well(argv, **options):
+    done = run_tool(argv, timeout=500, **options)
+    assert done.returncode == 0, (done.stdout + done.stderr).decode()[-4000:]
+
+
+def laid_out(language):
+    """A copy of the desk beside one of proto/, as they lie in the repository: what is made stays out of that."""
+    root = KEPT / language
+    for path in (pathlib.Path("proto"), DESK.relative_to(REPOSITORY) / language):
+        shutil.copytree(REPOSITORY / path, root / path, dirs_exist_ok=True)
+    return root / DESK.relative_to(REPOSITORY) / language
 
 
 class DeskCase:
@@ -181,8 +194,7 @@ class PythonTest(DeskCase, StackCase):
     def make(cls):
         stubs = KEPT / "python-stubs"
         shutil.rmtree(stubs, ignore_errors=True)
-        done = run_tool([DESK / "python" / "stubs", stubs])
-        assert done.returncode == 0, done.stderr.decode()
+        run_well([DESK / "python" / "stubs", stubs])
         return ["/usr/bin/python3", str(DESK / "python" / "desk.py")], {"DESK_STUBS": str(stubs)}
 
 
@@ -197,15 +209,27 @@ class NodeTest(DeskCase, StackCase):
         return [tool("node"), str(folder / "desk.js")], {"DESK_PROTO": str(REPOSITORY / "proto")}
 
 
+class GoTest(DeskCase, StackCase):
+
+    @classmethod
+    def make(cls):
+        folder = laid_out("go")
+        go_download(folder)
+        buf = KEPT / "buf"
+        npm_install(REPOSITORY / "tests/proto/buf", buf)
+        environment = {**GO_ENVIRONMENT, "PATH": f"{buf / 'node_modules/.bin'}:{os.environ['PATH']}"}
+        for argv in (["generate"], ["vet"], ["build", "-o", folder / "desk", "."]):
+            run_well([tool("go"), *argv], cwd=folder, environment=environment)
+        return [str(folder / "desk")], {}
+
+
 class CppTest(DeskCase, StackCase):
 
     @classmethod
     def make(cls):
         folder = KEPT / "cpp"
-        for argv in (["cmake", "-S", DESK / "cpp", "-B", folder, "-G", "Ninja", "-DCMAKE_CXX_COMPILER_LAUNCHER=ccache"],
-                     ["cmake", "--build", folder]):
-            done = run_tool([tool(argv[0]), *argv[1:]], timeout=500)
-            assert done.returncode == 0, (done.stdout + done.stderr).decode()[-4000:]
+        run_well([tool("cmake"), "-S", DESK / "cpp", "-B", folder, "-G", "Ninja", "-DCMAKE_CXX_COMPILER_LAUNCHER=ccache"])
+        run_well([tool("cmake"), "--build", folder])
         return [str(folder / "desk")], {}
 
 

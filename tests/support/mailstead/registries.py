@@ -10,6 +10,10 @@ from .paths import tool
 from .process import run_tool
 
 
+# With the Go that is installed, and no other.
+GO_ENVIRONMENT = {"GOTOOLCHAIN": "local", "GOFLAGS": "-buildvcs=false", "CGO_ENABLED": "0"}
+
+
 def npm_install(source, folder):
     """Installs what the package-lock.json in `source` names into `folder`, unless it is there."""
     def fetch():
@@ -33,14 +37,20 @@ def go_install(modules, folder):
     """Builds programs of Go, "path@version" each, into `folder`, unless they are there. With the Go that is installed: the
     versions are ones that Debian's builds."""
     def fetch():
-        environment = {**os.environ, "GOBIN": str(folder), "GOTOOLCHAIN": "local", "GOFLAGS": "-buildvcs=false",
-                       "CGO_ENABLED": "0"}
+        environment = {**GO_ENVIRONMENT, "GOBIN": str(folder)}
         for module in modules:
             done = run_tool([tool("go"), "install", module], cwd=folder, timeout=900, environment=environment)
             if done.returncode != 0:
                 break
         return done
     _once(folder, "\n".join(modules).encode(), fetch, "go install")
+
+
+def go_download(folder):
+    """Loads the modules that the go.sum in `folder` names into Go's own cache, unless that was done."""
+    def fetch():
+        return run_tool([tool("go"), "mod", "download"], cwd=folder, timeout=300, environment=GO_ENVIRONMENT)
+    _once(folder, (folder / "go.sum").read_bytes(), fetch, "go mod download")
 
 
 def debian_unpack(packages, folder):
