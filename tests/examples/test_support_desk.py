@@ -13,7 +13,7 @@ import unittest
 
 from mailstead.paths import REPOSITORY, tool
 from mailstead.process import Process, run_tool, wait_until
-from mailstead.registries import GO_ENVIRONMENT, go_download, npm_install
+from mailstead.registries import GO_ENVIRONMENT, go_download, maven_package, npm_install
 from mailstead.stack import StackCase
 
 DESK = REPOSITORY / "examples" / "support-desk"
@@ -221,6 +221,16 @@ class GoTest(DeskCase, StackCase):
         for argv in (["generate"], ["vet"], ["build", "-o", folder / "desk", "."]):
             run_well([tool("go"), *argv], cwd=folder, environment=environment)
         return [str(folder / "desk")], {}
+
+
+class JavaTest(DeskCase, StackCase):
+
+    @classmethod
+    def make(cls):
+        folder = laid_out("java")
+        done = maven_package(folder, KEPT / "maven")
+        assert done.returncode == 0, (done.stdout + done.stderr).decode()[-4000:]
+        return [tool("java"), "-jar", str(folder / "target/support-desk-1.jar")], {}
 
 
 class CppTest(DeskCase, StackCase):

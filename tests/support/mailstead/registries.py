@@ -1,5 +1,5 @@
-"""What tests use of npm's, PyPI's, Go's and Debian's registries, kept in a folder, so that only the first run needs the network.
-Of npm, PyPI and Go the versions are locked; Debian's are those of the release."""
+"""What tests use of the registries of npm, PyPI, Go, Maven and Debian, kept in a folder, so that only the first run needs the
+network. Debian's versions are those of the release; all others are locked."""
 
 import os
 import pathlib
@@ -51,6 +51,17 @@ def go_download(folder):
     def fetch():
         return run_tool([tool("go"), "mod", "download"], cwd=folder, timeout=300, environment=GO_ENVIRONMENT)
     _once(folder, (folder / "go.sum").read_bytes(), fetch, "go mod download")
+
+
+def maven_package(project, repository):
+    """Makes what the pom.xml in `project` says, with what Maven Central has: that goes into `repository`, from where it is taken
+    the next time."""
+    argv = [tool("mvn"), "--batch-mode", "--quiet", f"-Dmaven.repo.local={repository}", "package"]
+
+    def fetch():
+        return run_tool(argv, cwd=project, timeout=500)
+    _once(repository, (project / "pom.xml").read_bytes(), fetch, "mvn package")
+    return run_tool([*argv, "--offline"], cwd=project, timeout=300)
 
 
 def debian_unpack(packages, folder):
