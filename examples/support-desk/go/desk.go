@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -28,10 +29,17 @@ type desk struct {
 	submissions     store.SubmissionServiceClient
 	watch           store.WatchServiceClient
 	incarnation     string
+	// name is what no other desk is called.
+	name string
 }
 
 func newDesk(connection grpc.ClientConnInterface, account, folder string) (*desk, error) {
+	name := make([]byte, 8)
+	if _, err := rand.Read(name); err != nil {
+		return nil, err
+	}
 	return &desk{
+		name:        fmt.Sprintf("%x", name),
 		account:     account,
 		folder:      folder,
 		messages:    store.NewMessageServiceClient(connection),
@@ -169,6 +177,16 @@ func (d *desk) take(ctx context.Context, id int64) error {
 	if err := d.write(ctx, ticket, message); err != nil {
 		return err
 	}
+	// Of desks that were killed, or are behind.
+	lefts, err := filepath.Glob(filepath.Join(d.folder, ticket+".unfinished-*"))
+	if err != nil {
+		return err
+	}
+	for _, left := range lefts {
+		if err := os.RemoveAll(left); err != nil {
+			return err
+		}
+	}
 	if err := d.answer(ctx, ticket, message); err != nil {
 		return err
 	}
@@ -192,7 +210,7 @@ func (d *desk) write(ctx context.Context, ticket string, message *store.Message)
 	if _, err := os.Stat(finished); err == nil {
 		return nil
 	}
-	unfinished := finished + ".unfinished"
+	unfinished := finished + ".unfinished-" + d.name
 	if err := os.RemoveAll(unfinished); err != nil {
 		return err
 	}
@@ -228,7 +246,13 @@ func (d *desk) write(ctx context.Context, ticket string, message *store.Message)
 	if err := os.WriteFile(filepath.Join(unfinished, "ticket.json"), append(about, '\n'), 0o666); err != nil {
 		return err
 	}
-	return os.Rename(unfinished, finished)
+	if err := os.Rename(unfinished, finished); err != nil {
+		if _, missing := os.Stat(finished); missing != nil {
+			return err
+		}
+		// Another desk has written it meanwhile.
+	}
+	return nil
 }
 
 func (d *desk) fetch(ctx context.Context, id int64, part, path string) error {

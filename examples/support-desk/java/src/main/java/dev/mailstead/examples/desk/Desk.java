@@ -42,8 +42,12 @@ import io.grpc.stub.AbstractStub;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryNotEmptyException;
+import java.nio.file.DirectoryStream;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.SimpleFileVisitor;
 import java.nio.file.attribute.BasicFileAttributes;
@@ -58,6 +62,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.UUID;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BiFunction;
 import java.util.function.Function;
@@ -87,6 +92,8 @@ final class Desk {
   private final MessageServiceBlockingStub messages;
   private final SubmissionServiceBlockingStub submissions;
   private final WatchServiceBlockingStub watch;
+  /** What no other desk is called. */
+  private final UUID name = UUID.randomUUID();
   private String incarnation = "";
 
   Desk(Channel channel, CallCredentials key, String account, Path folder) throws IOException {
@@ -221,6 +228,12 @@ final class Desk {
     // In another incarnation of the store the same id may be another message's.
     String ticket = sha256(incarnation + " " + account + " " + message.getSummary().getUniqueId());
     write(ticket, message);
+    // Of desks that were killed, or are behind.
+    try (DirectoryStream<Path> lefts = Files.newDirectoryStream(folder, ticket + ".unfinished-*")) {
+      for (Path left : lefts) {
+        remove(left);
+      }
+    }
     answer(ticket, message);
     call(messages, MessageServiceBlockingStub::deleteMessages,
         DeleteMessagesRequest.newBuilder().setAccount(account).addMessageIds(messageId).build());
@@ -241,7 +254,7 @@ final class Desk {
     if (Files.exists(finished)) {
       return;
     }
-    Path unfinished = folder.resolve(ticket + ".unfinished");
+    Path unfinished = folder.resolve(ticket + ".unfinished-" + name);
     remove(unfinished);
     Files.createDirectory(unfinished);
     Map<String, Part> parts =
@@ -261,7 +274,11 @@ final class Desk {
     Ticket about =
         new Ticket(from, message.getHeader().getSubject(), text == null ? "" : text.getText(), attachments);
     Files.writeString(unfinished.resolve("ticket.json"), JSON.toJson(about) + "\n");
-    Files.move(unfinished, finished);
+    try {
+      Files.move(unfinished, finished);
+    } catch (FileAlreadyExistsException | DirectoryNotEmptyException written) {
+      // Another desk has written it meanwhile.
+    }
   }
 
   /** Deletes a folder, if it is there. */
@@ -272,13 +289,21 @@ final class Desk {
     Files.walkFileTree(path, new SimpleFileVisitor<>() {
       @Override
       public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) throws IOException {
-        Files.delete(file);
+        Files.deleteIfExists(file);
         return FileVisitResult.CONTINUE;
       }
 
       @Override
+      public FileVisitResult visitFileFailed(Path file, IOException failed) throws IOException {
+        if (failed instanceof NoSuchFileException) {
+          return FileVisitResult.CONTINUE; // Another desk deletes it, too.
+        }
+        throw failed;
+      }
+
+      @Override
       public FileVisitResult postVisitDirectory(Path directory, IOException failed) throws IOException {
-        Files.delete(directory);
+        Files.deleteIfExists(directory);
         return FileVisitResult.CONTINUE;
       }
     });
