@@ -49,6 +49,18 @@ function(mailstead_pure_library name)
   set_property(GLOBAL PROPERTY mailstead_pure_${name} TRUE)
 endfunction()
 
+# mailstead_embed(VARIABLE file kSymbol): a source, whose path is put into VARIABLE, with the bytes of the file (Embed.cmake).
+function(mailstead_embed variable file symbol)
+  get_filename_component(input ${file} ABSOLUTE)
+  set(output ${CMAKE_CURRENT_BINARY_DIR}/${symbol}.cc)
+  add_custom_command(
+    OUTPUT ${output}
+    COMMAND ${CMAKE_COMMAND} -DINPUT=${input} -DOUTPUT=${output} -DSYMBOL=${symbol} -P ${CMAKE_SOURCE_DIR}/cmake/Embed.cmake
+    DEPENDS ${input} ${CMAKE_SOURCE_DIR}/cmake/Embed.cmake
+    VERBATIM)
+  set(${variable} ${output} PARENT_SCOPE)
+endfunction()
+
 # mailstead_binary(NAME SRCS ... DEPS ...): a program, in build/bin.
 function(mailstead_binary name)
   cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})

@@ -18,9 +18,11 @@ class GrpcTransport;
 
 namespace mailstead::web {
 
+class CorsPolicy;
 class Metrics;
 class MethodTable;
 class Translator;
+struct Documents;
 
 // All of it outlives the connections.
 struct ConnectionContext {
@@ -36,6 +38,8 @@ struct ConnectionContext {
   rpc::GrpcTransport& transport;
   const MethodTable& methods;
   const Translator& translator;
+  const CorsPolicy& cors;
+  const Documents& documents;
   // Of all bodies.
   ByteBudget& memory;
   Metrics& metrics;

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "common/config/config.h"
+#include "webd/http/cors.h"
 
 namespace mailstead::web {
 namespace {
@@ -16,6 +17,8 @@ constexpr config::Program kProgram{"webd",
 constexpr absl::Duration kLeastTimeout = absl::Milliseconds(100);
 constexpr size_t kMostRequestBytes = size_t{64} << 20;
 constexpr size_t kLeastBodyMemory = size_t{1} << 20;
+
+absl::Status CheckCorsOrigin(const std::string& origin) { return CheckOrigin(origin); }
 
 // What is out of bounds has its line already.
 bool InBounds(const Flags& flags) {
@@ -32,6 +35,10 @@ config::Options OptionsOf(Flags& flags) {
            "addresses for HTTP with TLS, host:port, comma separated; empty: none"),
       Flag("plaintext_networks", flags.plaintext_networks_text,
            "networks whose clients may call without TLS, comma separated: their keys go in clear"),
+      Flag("cors_origins", flags.cors_origins, CheckCorsOrigin,
+           "origins of pages that may call from a browser (CORS), https://host or http://host:port each, "
+           "comma "
+           "separated; empty: none"),
       Flag("max_request_bytes", flags.max_request_bytes, Between(1024, kMostRequestBytes),
            "the largest request, as it comes and unpacked"),
       Flag("body_memory", flags.body_memory, Between(kLeastBodyMemory, int64_t{1} << 40),

@@ -22,6 +22,8 @@ struct Flags {
   // As the flag says it, and, after ReadFlags, as it is used.
   std::string plaintext_networks_text = "127.0.0.0/8,::1";
   net::NetworkList plaintext_networks;
+  // Empty: no CORS.
+  std::vector<std::string> cors_origins;
   ConnectionTimeouts timeouts;
   size_t max_request_bytes = kMaxRequestBytes;
   size_t body_memory = kBodyMemoryBytes;

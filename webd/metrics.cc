@@ -27,11 +27,12 @@ Metrics::Metrics(prometheus::Registry& registry)
       stream_messages(
           CounterFamily(registry, "mailstead_http_stream_messages_total", "Messages of streams sent")
               .Add({})),
-      // mailstead_http_calls_total{method,code}: method as in the path, empty for a path that is none; code as
-      // Connect names it, ok for none.
+      // mailstead_http_calls_total{method,code}: method as in the path, or one of the paths of docs/http.md, empty for
+      // others; code as Connect names it, ok for none.
       calls_family_(CounterFamily(registry, "mailstead_http_calls_total", "Calls, by method and code")),
       // mailstead_http_closed_total{reason}: done (as the client wanted it), idle, vanished, timeout,
-      // write_timeout, malformed, unread_body, refused, proxy_failed, tls_failed, shutdown.
+      // write_timeout, malformed, unread_body, broken_answer (the store failed in the midst of it), refused,
+      // proxy_failed, tls_failed, shutdown.
       closed_family_(CounterFamily(registry, "mailstead_http_closed_total", "Ended connections, by reason")) {
 }
 

@@ -14,6 +14,8 @@ Server::Server(const Flags& flags, frontend::Daemon& daemon, Metrics& metrics)
     : flags_(flags),
       methods_(Pool(), StoreFiles()),
       translator_(Pool()),
+      cors_(flags.cors_origins),
+      documents_(MakeDocuments()),
       memory_(flags.body_memory),
       plain_(MakeContext(false, daemon, metrics)),
       tls_(MakeContext(true, daemon, metrics)) {}
@@ -28,6 +30,8 @@ ConnectionContext Server::MakeContext(bool implicit_tls, frontend::Daemon& daemo
                            .transport = daemon.transport(),
                            .methods = methods_,
                            .translator = translator_,
+                           .cors = cors_,
+                           .documents = documents_,
                            .memory = memory_,
                            .metrics = metrics,
                            .max_request_bytes = flags_.max_request_bytes};

@@ -7,6 +7,8 @@
 #include "common/frontend/daemon.h"
 #include "webd/connection_context.h"
 #include "webd/flags.h"
+#include "webd/http/cors.h"
+#include "webd/routes/document_route.h"
 #include "webd/translate/codec.h"
 #include "webd/translate/methods.h"
 
@@ -30,6 +32,8 @@ class Server {
   const Flags flags_;
   const MethodTable methods_;
   const Translator translator_;
+  const CorsPolicy cors_;
+  const Documents documents_;
   ByteBudget memory_;
   const ConnectionContext plain_;
   const ConnectionContext tls_;

@@ -10,39 +10,51 @@
 namespace mailstead::web {
 
 struct StoreStream::State {
-  State(std::unique_ptr<rpc::ByteStream> of, net::Stream& to)
-      : stream(std::move(of)), client(to), ended(Timers::Steady().NewTimer(to.executor())) {}
+  State(std::unique_ptr<rpc::ByteStream> of, Exchange& to, const asio::any_io_executor& on)
+      : stream(std::move(of)), exchange(to), executor(on), ended(Timers::Steady().NewTimer(on)) {}
 
   const std::unique_ptr<rpc::ByteStream> stream;
-  net::Stream& client;
+  Exchange& exchange;
+  const asio::any_io_executor executor;
   // Cancelled when a read has ended.
   const std::unique_ptr<Timer> ended;
   std::optional<Next> next;
   // Set while a read is under way.
   bool reading = false;
-  bool interrupts_client = false;
 };
 
-StoreStream::StoreStream(std::unique_ptr<rpc::ByteStream> stream, net::Stream& client)
-    : state_(std::make_shared<State>(std::move(stream), client)) {}
+StoreStream::StoreStream(std::unique_ptr<rpc::ByteStream> stream, Exchange& exchange,
+                         asio::any_io_executor executor)
+    : state_(std::make_shared<State>(std::move(stream), exchange, executor)) {}
 
 StoreStream::~StoreStream() { CHECK(!state_->reading); }
 
 void StoreStream::Ask() {
   CHECK(!state_->reading && !state_->next.has_value());
   state_->reading = true;
-  asio::co_spawn(state_->client.executor(), Read(state_), asio::detached);
+  asio::co_spawn(state_->executor, Read(state_), asio::detached);
 }
 
 asio::awaitable<void> StoreStream::Read(std::shared_ptr<State> state) {
   Next next = co_await state->stream->Read();
   state->next = std::move(next);
   state->reading = false;
-  if (state->interrupts_client) state->client.Interrupt();
+  state->exchange.Wake();
   state->ended->Cancel();
 }
 
 bool StoreStream::has_next() const { return state_->next.has_value(); }
+
+asio::awaitable<bool> StoreStream::AwaitNext() {
+  while (!has_next() && !state_->exchange.over()) {
+    if (state_->exchange.draining()) {
+      co_await state_->ended->WaitUntil(absl::InfiniteFuture());
+    } else {
+      co_await state_->exchange.AwaitWake();
+    }
+  }
+  co_return has_next();
+}
 
 StoreStream::Next StoreStream::Take() {
   Next next = *std::move(state_->next);
@@ -50,10 +62,7 @@ StoreStream::Next StoreStream::Take() {
   return next;
 }
 
-void StoreStream::InterruptsClient(bool yes) { state_->interrupts_client = yes; }
-
 asio::awaitable<void> StoreStream::End() {
-  state_->interrupts_client = false;
   state_->stream->Cancel();
   while (state_->reading) co_await state_->ended->WaitUntil(absl::InfiniteFuture());
 }

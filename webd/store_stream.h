@@ -8,8 +8,8 @@
 #include "absl/status/statusor.h"
 #include "asio/any_io_executor.hpp"
 #include "asio/awaitable.hpp"
-#include "common/net/stream.h"
 #include "common/rpc/grpc_transport.h"
+#include "webd/exchange.h"
 
 namespace mailstead::web {
 
@@ -19,8 +19,8 @@ class StoreStream {
   // nullopt: the call has succeeded, and there are no more.
   using Next = absl::StatusOr<std::optional<std::string>>;
 
-  // `client`, of that executor, outlives it.
-  StoreStream(std::unique_ptr<rpc::ByteStream> stream, net::Stream& client);
+  // Wakes `exchange`, of that executor, whenever the next one is there. It outlives this.
+  StoreStream(std::unique_ptr<rpc::ByteStream> stream, Exchange& exchange, asio::any_io_executor executor);
   ~StoreStream();
   StoreStream(const StoreStream&) = delete;
   StoreStream& operator=(const StoreStream&) = delete;
@@ -28,9 +28,9 @@ class StoreStream {
   // Begins to read the next one. The last one was taken.
   void Ask();
   bool has_next() const;
+  // Waits for it, also when the process ends; false: the client has gone.
+  asio::awaitable<bool> AwaitNext();
   Next Take();
-  // While this is set, the coming of the next one interrupts the wait that `client` is in.
-  void InterruptsClient(bool yes);
   // Gives the call up, and waits until nothing of it is under way. Last of all.
   asio::awaitable<void> End();
 

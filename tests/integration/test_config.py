@@ -46,7 +46,8 @@ WRONG = {
         ("body_memory", "1048575"), ("body_memory", "33554431"), ("idle_timeout", "0s"), ("head_timeout", "soon"),
         ("body_timeout", "0s"), ("write_timeout", "2h"), ("store_timeout", "11m"), ("stream_timeout", "169h"),
         ("proxy_networks", "10.0.0.0/99"), ("max_connections", "-1"), ("tls_cert", "/no/such/file"), ("store", "nowhere:x"),
-        ("allow_plaintext_auth", "true"), ("sasl_mechanisms", "PLAIN"),
+        ("allow_plaintext_auth", "true"), ("sasl_mechanisms", "PLAIN"), ("cors_origins", "*"),
+        ("cors_origins", "https://desk.example.test/"), ("cors_origins", "https://a.example.test,desk"),
     ],
 }
 # It takes no passwords.

@@ -16,6 +16,7 @@ from mailstead.process import run_tool, wait_until
 from mailstead.stack import SharedStackCase, StackCase
 
 LIST = "/mailstead.store.v1.MessageService/ListMessages"
+GET_MESSAGE = "/mailstead.store.v1.MessageService/GetMessage"
 FETCH = "/mailstead.store.v1.MessageService/FetchMessage"
 WATCH = "/mailstead.store.v1.WatchService/Watch"
 JSON = "application/json"
@@ -304,7 +305,7 @@ class WebTest(SharedStackCase, WebCase):
     # --- what clients get wrong
 
     def test_what_is_no_call(self):
-        self.assert_error(self.call("/", {}), 404, "unimplemented")
+        self.assert_error(self.call("/nothing", {}), 404, "unimplemented")
         self.assert_error(self.call("/mailstead.frontend.v1.AuthService/Authenticate", {}), 404, "unimplemented")
         self.assert_error(self.call(LIST, {}, Content_Type="text/html"), 415, "invalid_argument")
         self.assert_error(self.call(LIST, {}, Connect_Protocol_Version="2"), 400, "invalid_argument")

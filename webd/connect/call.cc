@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "common/base/reason.h"
+#include "webd/connect/code.h"
 #include "webd/connect/query.h"
 
 namespace mailstead::web {
@@ -23,10 +24,13 @@ constexpr absl::string_view kStreamProtoType = "application/connect+proto";
 // https://connectrpc.com/docs/protocol#unary-request: ten digits at most, of milliseconds.
 constexpr size_t kMaxTimeoutDigits = 10;
 
-// Those that mean something once only. SECURITY: of two, we and a proxy might each take another.
-constexpr absl::string_view kSingleFields[] = {"authorization",      "content-type",
-                                               "content-encoding",   "connect-protocol-version",
+// Those that mean something once only, beside Authorization. SECURITY: of two, we and a proxy might each take another.
+constexpr absl::string_view kSingleFields[] = {"content-type", "content-encoding", "connect-protocol-version",
                                                "connect-timeout-ms", "connect-content-encoding"};
+
+absl::Status MoreThanOne(absl::string_view name) {
+  return absl::InvalidArgumentError(absl::StrCat("there is more than one ", name));
+}
 
 // "application/json; charset=utf-8": what is in front of the parameters, and whether these are such as we can read.
 struct MediaType {
@@ -54,24 +58,6 @@ std::optional<Codec> CodecOf(const MediaType& type, bool streaming) {
   return std::nullopt;
 }
 
-// Whether gzip is among what the client takes: "gzip, br", "gzip;q=0.5"; not "gzip;q=0".
-bool TakesGzip(absl::string_view accepted) {
-  for (const absl::string_view item : absl::StrSplit(accepted, ',')) {
-    const std::vector<absl::string_view> parts = absl::StrSplit(item, ';');
-    if (!absl::EqualsIgnoreCase(absl::StripAsciiWhitespace(parts.front()), "gzip")) continue;
-    for (size_t i = 1; i < parts.size(); ++i) {
-      const absl::string_view weight = absl::StripAsciiWhitespace(parts[i]);
-      double value = 1;
-      if (absl::StartsWithIgnoreCase(weight, "q=") && absl::SimpleAtod(weight.substr(2), &value) &&
-          value == 0) {
-        return false;
-      }
-    }
-    return true;
-  }
-  return false;
-}
-
 absl::Status ReadPacking(absl::string_view encoding, CallForm& form) {
   if (encoding.empty() || absl::EqualsIgnoreCase(encoding, "identity")) return absl::OkStatus();
   if (!absl::EqualsIgnoreCase(encoding, "gzip")) {
@@ -91,26 +77,15 @@ absl::Status ReadTimeout(absl::string_view text, CallForm& form) {
   return absl::OkStatus();
 }
 
-absl::Status ReadAuthorization(absl::string_view value, CallForm& form) {
-  // SECURITY: it goes into a header of gRPC's, which ends a program that gives it what no header can have.
-  const bool printable = absl::c_all_of(value, [](char c) { return c >= ' ' && c <= '~'; });
-  if (!printable || !absl::StartsWithIgnoreCase(value, "Bearer ")) {
-    return WithReason(absl::UnauthenticatedError("a key is asked for: Authorization: Bearer KEY"),
-                      kReasonNoCredential);
-  }
-  form.authorization = std::string(value);
-  return absl::OkStatus();
-}
-
 // What is said of the call beside its type; the first thing that is wrong.
 absl::Status ReadRest(const RequestHead& head, absl::string_view version, absl::string_view encoding,
                       CallForm& form) {
   for (const absl::string_view name : kSingleFields) {
-    if (head.Count(name) > 1) {
-      return absl::InvalidArgumentError(absl::StrCat("there is more than one ", name));
-    }
+    if (head.Count(name) > 1) return MoreThanOne(name);
   }
-  if (absl::Status read = ReadAuthorization(head.Value("authorization"), form); !read.ok()) return read;
+  absl::StatusOr<std::string> authorization = AuthorizationOf(head);
+  if (!authorization.ok()) return authorization.status();
+  form.authorization = *std::move(authorization);
   if (!version.empty()) {
     return absl::InvalidArgumentError("of the Connect protocol there is version 1 only");
   }
@@ -157,6 +132,42 @@ std::variant<CallForm, Refusal> ReadGet(const RequestHead& head) {
 }
 
 }  // namespace
+
+Refusal RefusalFor(absl::Status error) {
+  Refusal refusal{.http_status = HttpStatusOf(error.code()), .error = std::move(error)};
+  // RFC 9110 section 11.6.1.
+  if (absl::IsUnauthenticated(refusal.error)) refusal.fields.push_back({"WWW-Authenticate", "Bearer"});
+  return refusal;
+}
+
+absl::StatusOr<std::string> AuthorizationOf(const RequestHead& head) {
+  if (head.Count("authorization") > 1) return MoreThanOne("authorization");
+  const absl::string_view value = head.Value("authorization");
+  // SECURITY: it goes into a header of gRPC's, which ends a program that gives it what no header can have.
+  const bool printable = absl::c_all_of(value, [](char c) { return c >= ' ' && c <= '~'; });
+  if (!printable || !absl::StartsWithIgnoreCase(value, "Bearer ")) {
+    return WithReason(absl::UnauthenticatedError("a key is asked for: Authorization: Bearer KEY"),
+                      kReasonNoCredential);
+  }
+  return std::string(value);
+}
+
+bool TakesGzip(absl::string_view accepted) {
+  for (const absl::string_view item : absl::StrSplit(accepted, ',')) {
+    const std::vector<absl::string_view> parts = absl::StrSplit(item, ';');
+    if (!absl::EqualsIgnoreCase(absl::StripAsciiWhitespace(parts.front()), "gzip")) continue;
+    for (size_t i = 1; i < parts.size(); ++i) {
+      const absl::string_view weight = absl::StripAsciiWhitespace(parts[i]);
+      double value = 1;
+      if (absl::StartsWithIgnoreCase(weight, "q=") && absl::SimpleAtod(weight.substr(2), &value) &&
+          value == 0) {
+        return false;
+      }
+    }
+    return true;
+  }
+  return false;
+}
 
 std::variant<CallForm, Refusal> ReadCall(const RequestHead& head, const MethodKind& method) {
   const bool streaming = method.server_streaming || method.client_streaming;

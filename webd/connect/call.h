@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "webd/http/request_head.h"
@@ -48,6 +49,16 @@ struct Refusal {
   absl::Status error;
   std::vector<HeaderField> fields;
 };
+
+// As HTTP says it: the status of the error's code.
+Refusal RefusalFor(absl::Status error);
+
+// What the client shows of itself: "Bearer KEY", printable. Unauthenticated with kReasonNoCredential: nothing that could be a key;
+// InvalidArgument: it is there twice.
+absl::StatusOr<std::string> AuthorizationOf(const RequestHead& head);
+
+// Whether gzip is among what the client takes: "gzip, br", "gzip;q=0.5"; not "gzip;q=0".
+bool TakesGzip(absl::string_view accepted);
 
 std::variant<CallForm, Refusal> ReadCall(const RequestHead& head, const MethodKind& method);
 

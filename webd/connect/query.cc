@@ -7,35 +7,10 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "webd/http/percent.h"
 
 namespace mailstead::web {
 namespace {
-
-int HexDigit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
-// As forms are written: '+' is a blank.
-std::optional<std::string> PercentDecoded(absl::string_view text) {
-  std::string decoded;
-  decoded.reserve(text.size());
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      decoded.push_back(text[i] == '+' ? ' ' : text[i]);
-      continue;
-    }
-    if (text.size() - i < 3) return std::nullopt;
-    const int high = HexDigit(text[i + 1]);
-    const int low = HexDigit(text[i + 2]);
-    if (high < 0 || low < 0) return std::nullopt;
-    decoded.push_back(static_cast<char>(high << 4 | low));
-    i += 2;
-  }
-  return decoded;
-}
 
 absl::Status Set(absl::string_view name, std::string value, std::optional<std::string>& field) {
   if (field.has_value())
@@ -69,7 +44,7 @@ absl::StatusOr<GetQuery> ParseGetQuery(absl::string_view target) {
                                                                       : nullptr;
     if (field == nullptr) continue;
     std::optional<std::string> value =
-        PercentDecoded(equals == absl::string_view::npos ? "" : part.substr(equals + 1));
+        PercentDecoded(equals == absl::string_view::npos ? "" : part.substr(equals + 1), PlusSign::kBlank);
     if (!value.has_value()) {
       return absl::InvalidArgumentError(absl::StrCat("the parameter ", name, " cannot be decoded"));
     }

@@ -16,6 +16,8 @@ namespace {
 
 namespace beast = boost::beast;
 
+constexpr absl::string_view kTooLarge = "the request is too large";
+
 using BeastText = beast::string_view;
 
 absl::string_view View(BeastText text) { return {text.data(), text.size()}; }
@@ -23,8 +25,7 @@ absl::string_view View(BeastText text) { return {text.data(), text.size()}; }
 // Fills head and body. What it refuses says `status` and `reason`; the error_code only stops the parser.
 class Parser final : public beast::http::basic_parser<true> {
  public:
-  Parser(RequestHead& head, std::string& body, size_t max_body_bytes)
-      : head_(head), body_(body), max_body_bytes_(max_body_bytes) {
+  Parser(RequestHead& head, std::string& body) : head_(head), body_(body) {
     // The head was measured before it comes here.
     header_limit(2 * kMaxHeadBytes);
     // Counted here: the answer is ours.
@@ -33,6 +34,8 @@ class Parser final : public beast::http::basic_parser<true> {
 
   int status = 0;
   absl::string_view reason;
+  // What the rest of the body may have.
+  uint64_t room_bytes = std::numeric_limits<uint64_t>::max();
 
  private:
   void Refuse(int with_status, absl::string_view why, beast::error_code& error) {
@@ -84,7 +87,7 @@ class Parser final : public beast::http::basic_parser<true> {
       return Refuse(400, "there must be one Host", error);
     }
     if (content_length().has_value()) head_.content_length = *content_length();
-    if (head_.content_length > max_body_bytes_) return Refuse(413, "the request is too large", error);
+    if (head_.content_length > room_bytes) return Refuse(413, kTooLarge, error);
   }
 
   void on_body_init_impl(const boost::optional<std::uint64_t>&, beast::error_code&) override {}
@@ -92,7 +95,7 @@ class Parser final : public beast::http::basic_parser<true> {
   std::size_t on_body_impl(BeastText piece, beast::error_code& error) override { return Take(piece, error); }
 
   void on_chunk_header_impl(std::uint64_t size, BeastText, beast::error_code& error) override {
-    if (size > max_body_bytes_ - body_.size()) Refuse(413, "the request is too large", error);
+    if (size > room_bytes) Refuse(413, kTooLarge, error);
   }
 
   std::size_t on_chunk_body_impl(std::uint64_t, BeastText piece, beast::error_code& error) override {
@@ -102,17 +105,17 @@ class Parser final : public beast::http::basic_parser<true> {
   void on_finish_impl(beast::error_code&) override {}
 
   std::size_t Take(BeastText piece, beast::error_code& error) {
-    if (piece.size() > max_body_bytes_ - body_.size()) {
-      Refuse(413, "the request is too large", error);
+    if (piece.size() > room_bytes) {
+      Refuse(413, kTooLarge, error);
       return 0;
     }
     body_.append(piece.data(), piece.size());
+    room_bytes -= piece.size();
     return piece.size();
   }
 
   RequestHead& head_;
   std::string& body_;
-  const size_t max_body_bytes_;
   // Set for good when the head is whole.
   bool head_is_done_ = false;
 };
@@ -120,7 +123,7 @@ class Parser final : public beast::http::basic_parser<true> {
 }  // namespace
 
 struct RequestReader::Impl {
-  explicit Impl(size_t max_body_bytes) : parser(head, body, max_body_bytes) {}
+  Impl() : parser(head, body) {}
 
   size_t Fail(int with_status, absl::string_view why) {
     status = with_status;
@@ -178,8 +181,13 @@ struct RequestReader::Impl {
   int status = 0;
 };
 
-RequestReader::RequestReader(size_t max_body_bytes) : impl_(std::make_unique<Impl>(max_body_bytes)) {}
+RequestReader::RequestReader() : impl_(std::make_unique<Impl>()) {}
 RequestReader::~RequestReader() = default;
+
+void RequestReader::LimitBody(uint64_t max_bytes) {
+  impl_->parser.room_bytes = max_bytes;
+  if (head_done() && head().content_length > max_bytes) impl_->Fail(413, kTooLarge);
+}
 
 size_t RequestReader::Read(absl::string_view input) {
   if (input.empty() || done() || !impl_->error.ok()) return 0;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -14,11 +15,13 @@ namespace mailstead::web {
 
 class RequestReader {
  public:
-  // A longer body is refused.
-  explicit RequestReader(size_t max_body_bytes);
+  RequestReader();
   ~RequestReader();
   RequestReader(const RequestReader&) = delete;
   RequestReader& operator=(const RequestReader&) = delete;
+
+  // A longer body is refused; without it none is too long. Before any of the body is read.
+  void LimitBody(uint64_t max_bytes);
 
   // Reads from `input`, which begins with what was not taken of the last one; how many bytes were taken. It stops behind the
   // head and behind the request. 0: more is needed, or there was an error.
@@ -32,7 +35,7 @@ class RequestReader {
   int error_status() const;
 
   const RequestHead& head() const;
-  // What has come of it.
+  // What has come of its body and was not taken: it may be moved away.
   std::string& body();
 
  private:

@@ -8,6 +8,12 @@ absl::string_view ReasonPhrase(int status) {
   switch (status) {
     case 200:
       return "OK";
+    case 204:
+      return "No Content";
+    case 206:
+      return "Partial Content";
+    case 304:
+      return "Not Modified";
     case 400:
       return "Bad Request";
     case 401:
@@ -22,10 +28,14 @@ absl::string_view ReasonPhrase(int status) {
       return "Request Timeout";
     case 409:
       return "Conflict";
+    case 412:
+      return "Precondition Failed";
     case 413:
       return "Content Too Large";
     case 415:
       return "Unsupported Media Type";
+    case 416:
+      return "Range Not Satisfiable";
     case 417:
       return "Expectation Failed";
     case 429:
@@ -49,6 +59,8 @@ absl::string_view ReasonPhrase(int status) {
   }
 }
 
+bool HasBody(int status) { return status != 204 && status != 304; }
+
 std::string Write(const ResponseHead& head, absl::Time now) {
   std::string text = absl::StrCat("HTTP/1.1 ", head.status, " ", ReasonPhrase(head.status), "\r\n");
   // RFC 9110 section 5.6.7.
@@ -57,8 +69,10 @@ std::string Write(const ResponseHead& head, absl::Time now) {
   for (const HeaderField& field : head.fields) absl::StrAppend(&text, field.name, ": ", field.value, "\r\n");
   // SECURITY: no answer is a document of a browser, kept by a cache, or taken for another type than it says.
   absl::StrAppend(&text, "Cache-Control: no-store\r\n", "X-Content-Type-Options: nosniff\r\n",
-                  "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n");
-  if (head.content_length.has_value()) {
+                  "Content-Security-Policy: ", head.policy, "\r\n");
+  if (!HasBody(head.status)) {
+    // Nothing of a length.
+  } else if (head.content_length.has_value()) {
     absl::StrAppend(&text, "Content-Length: ", *head.content_length, "\r\n");
   } else if (head.minor_version >= 1) {
     absl::StrAppend(&text, "Transfer-Encoding: chunked\r\n");

@@ -11,16 +11,20 @@ namespace mailstead::web {
 namespace {
 
 Method Describe(const google::protobuf::MethodDescriptor& method) {
-  using Options = google::protobuf::MethodOptions;
   return {.name = absl::StrCat(method.service()->full_name(), "/", method.name()),
-          .kind = {.client_streaming = method.client_streaming(),
-                   .server_streaming = method.server_streaming(),
-                   .no_side_effects = method.options().idempotency_level() == Options::NO_SIDE_EFFECTS},
+          .kind = MethodKindOf(method),
           .request_type = method.input_type()->full_name(),
           .response_type = method.output_type()->full_name()};
 }
 
 }  // namespace
+
+MethodKind MethodKindOf(const google::protobuf::MethodDescriptor& method) {
+  using Options = google::protobuf::MethodOptions;
+  return {.client_streaming = method.client_streaming(),
+          .server_streaming = method.server_streaming(),
+          .no_side_effects = method.options().idempotency_level() == Options::NO_SIDE_EFFECTS};
+}
 
 MethodTable::MethodTable(const google::protobuf::DescriptorPool& pool,
                          const std::vector<std::string>& files) {

@@ -21,6 +21,8 @@ struct Method {
   std::string response_type;
 };
 
+MethodKind MethodKindOf(const google::protobuf::MethodDescriptor& method);
+
 // SECURITY: a table that is made once: a pool that is asked for names which strangers make up keeps each of them.
 class MethodTable {
  public:

@@ -33,6 +33,16 @@ def pip_download(requirements, folder):
     return sorted(folder.glob("*.whl"))
 
 
+def pip_install(requirements, folder):
+    """Installs the wheels that `requirements` names, with their hashes, into `folder`, to be put into PYTHONPATH, unless they are
+    there."""
+    def fetch():
+        return run_tool(["/usr/bin/python3", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps",
+                         "--only-binary=:all:", "--require-hashes", "--root-user-action=ignore", "--target", folder, "-r",
+                         requirements], timeout=300)
+    _once(folder, requirements.read_bytes(), fetch, "pip install")
+
+
 def go_install(modules, folder):
     """Builds programs of Go, "path@version" each, into `folder`, unless they are there. With the Go that is installed: the
     versions are ones that Debian's builds."""

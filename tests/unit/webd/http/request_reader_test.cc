@@ -23,7 +23,8 @@ struct Outcome {
 
 // In pieces of that size.
 Outcome Read(const std::string& bytes, size_t piece_bytes) {
-  RequestReader reader(kMaxBody);
+  RequestReader reader;
+  reader.LimitBody(kMaxBody);
   std::string input;
   for (size_t at = 0; at < bytes.size(); at += piece_bytes) {
     input += bytes.substr(at, piece_bytes);

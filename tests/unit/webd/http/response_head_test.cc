@@ -20,6 +20,22 @@ TEST(ResponseHead, AsItIsWritten) {
             "Content-Length: 2\r\n\r\n");
 }
 
+TEST(ResponseHead, WithoutABody) {
+  for (const int status : {204, 304}) {
+    ResponseHead head{.status = status};
+    head.content_length = 0;
+    EXPECT_EQ(Write(head, kNow).find("Content-Length"), std::string::npos);
+    head.content_length = std::nullopt;
+    EXPECT_EQ(Write(head, kNow).find("Transfer-Encoding"), std::string::npos);
+  }
+}
+
+TEST(ResponseHead, OnePolicy) {
+  const std::string text = Write({.policy = "sandbox"}, kNow);
+  EXPECT_NE(text.find("Content-Security-Policy: sandbox\r\n"), std::string::npos);
+  EXPECT_EQ(text.find("default-src"), std::string::npos);
+}
+
 TEST(ResponseHead, HowTheBodyEnds) {
   ResponseHead head;
   EXPECT_NE(Write(head, kNow).find("Transfer-Encoding: chunked\r\n"), std::string::npos);
