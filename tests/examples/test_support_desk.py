@@ -151,6 +151,16 @@ class DeskCase:
         self.assertIn("QUOTA_TOO_SMALL", desk.text())
         self.assertEqual(["<7@customers.example>"], [answer["In-Reply-To"] for answer in self.answers(stack)])
 
+    def test_a_desk_whose_key_does_not_count_any_more_ends(self):
+        stack = self.start()
+        desk = self.desk(stack)
+        stack.send([SUPPORT], mail(1), sender=CUSTOMER)
+        self.wait_until_empty(stack)
+        stack.ctl.run("key", "revoke", "support-desk")
+        wait_until(lambda: not desk.running(), what=f"its end: {desk.tail()}")
+        self.assertEqual(1, desk.wait())
+        self.assertIn("KEY_REVOKED", desk.text())
+
     def test_over_tls(self):
         stack = self.new_stack()
         certificate, certificate_key = stack.authority.issue("localhost")
