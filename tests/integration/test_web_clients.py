@@ -25,7 +25,8 @@ SOURCE = REPOSITORY / "tests/clients/connect"
 # Of several pieces of a stream.
 CONTENT = b"Subject: hello\r\n\r\n" + b"Hello!\r\n" * 40_000
 DOMAIN = "mailstead.store"
-KEPT = pathlib.Path(os.environ.get("MAILSTEAD_TEST_WEB_DIR") or pathlib.Path(tempfile.gettempdir()) / "mailstead-test-web-clients")
+KEPT = pathlib.Path(os.environ.get("MAILSTEAD_TEST_WEB_DIR")
+                    or pathlib.Path(tempfile.gettempdir()) / "mailstead-test-web-clients")
 
 
 def laid_out():
