@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/algorithm/container.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "common/base/reason.h"
@@ -57,6 +58,12 @@ asio::awaitable<void> Answerer::Dispatch(Exchange& exchange) {
   if (stream_.tls() == nullptr && !context_.plaintext_networks.Contains(stream_.peer().address())) {
     Refusal refusal{.http_status = 403,
                     .error = absl::PermissionDeniedError("keys are taken by TLS only from where you are")};
+    co_return co_await Refuse(exchange, std::move(refusal));
+  }
+  const absl::string_view expectation = exchange.head().Value("expect");
+  if (!expectation.empty() && !absl::EqualsIgnoreCase(expectation, "100-continue")) {
+    Refusal refusal{.http_status = 417,
+                    .error = absl::InvalidArgumentError("of Expect there is 100-continue")};
     co_return co_await Refuse(exchange, std::move(refusal));
   }
   const absl::string_view path = PathOf(exchange.head().target);

@@ -45,6 +45,8 @@ class ClientLink {
   asio::awaitable<absl::Status> Fill(absl::Duration timeout);
   // The same, with Waiting.
   asio::awaitable<absl::Status> AwaitInput(absl::Duration timeout);
+  // The same of what is there now. DeadlineExceeded: nothing is.
+  asio::awaitable<absl::Status> FillNow() { return Fill(absl::ZeroDuration()); }
   asio::awaitable<void> WriteAll(std::string bytes, absl::Duration timeout);
 
   // Ends the connection. The first reason counts; they are literals.

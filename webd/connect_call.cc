@@ -44,10 +44,12 @@ asio::awaitable<void> ConnectCall::Run() {
 
 asio::awaitable<bool> ConnectCall::ReadBody() {
   exchange_.LimitBody(context_.max_request_bytes);
+  const RequestHead& head = exchange_.head();
   const absl::Time deadline = context_.steady.Now() + context_.timeouts.body;
   while (true) {
     // A string that grows has room for twice as much, and what is read next comes beside it.
-    const size_t needed = exchange_.head().has_body() ? 2 * body_.size() + kReadBytes : 0;
+    const size_t next = head.chunked ? kReadBytes : std::min<uint64_t>(head.content_length, kReadBytes);
+    const size_t needed = 2 * body_.size() + next;
     if (held_.bytes() < needed && !held_.TryTake(needed - held_.bytes())) {
       co_await Fail(NoMemory());
       co_return false;

@@ -1,12 +1,15 @@
 #include "webd/connection.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/string_view.h"
 #include "common/net/proxy_protocol.h"
 #include "common/net/tls_context.h"
 #include "webd/http1_session.h"
+#include "webd/http2_session.h"
 #include "webd/limits.h"
 
 namespace mailstead::web {
@@ -27,13 +30,23 @@ Connection::~Connection() = default;
 asio::awaitable<void> Connection::Run() {
   const bool ready = co_await Prepare();
   if (ready) {
-    Http1Session session(link_, answerer_);
-    co_await session.Run();
+    const bool speaks_http2 = co_await SpeaksHttp2();
+    co_await Serve(speaks_http2);
   }
   place_ = {};
   co_await link_.LeaveGently();
   link_.stream().Close();
   link_.journal().Closed(link_.end_reason());
+}
+
+asio::awaitable<void> Connection::Serve(bool speaks_http2) {
+  if (speaks_http2) {
+    Http2Session session(link_, answerer_);
+    co_await session.Run();
+  } else {
+    Http1Session session(link_, answerer_);
+    co_await session.Run();
+  }
 }
 
 // --- Before the first request
@@ -80,6 +93,27 @@ asio::awaitable<bool> Connection::HandshakeTls() {
   if (status.ok()) co_return true;
   link_.journal().TlsFailed(status);
   link_.End("tls_failed");
+  co_return false;
+}
+
+// RFC 9113 section 3.3: a client that knows that we speak it begins with it.
+asio::awaitable<bool> Connection::SpeaksHttp2() {
+  if (link_.stream().tls() != nullptr) co_return link_.stream().tls()->alpn == "h2";
+  absl::Time deadline = absl::InfiniteFuture();
+  while (!link_.ended()) {
+    const absl::string_view begin = link_.input().bytes().substr(0, kHttp2Preface.size());
+    if (begin == kHttp2Preface) co_return true;
+    if (!absl::StartsWith(kHttp2Preface, begin)) co_return false;
+    const bool begun = !begin.empty();
+    if (begun && deadline == absl::InfiniteFuture())
+      deadline = context_.steady.Now() + context_.timeouts.head;
+    const absl::Status status = co_await link_.AwaitInput(
+        begun ? std::max(deadline - context_.steady.Now(), absl::ZeroDuration()) : context_.timeouts.idle);
+    if (status.ok()) continue;
+    // Clients may come and go as they like.
+    if (!begun && absl::IsUnavailable(status)) link_.End("done");
+    link_.EndFor(status, begun ? "timeout" : "idle");
+  }
   co_return false;
 }
 

@@ -37,6 +37,9 @@ class Connection final : public frontend::Connection {
   asio::awaitable<bool> ReadProxyHeader();
   asio::awaitable<bool> Admit();
   asio::awaitable<bool> HandshakeTls();
+  asio::awaitable<void> Serve(bool speaks_http2);
+  // By ALPN, and without TLS by how the client begins.
+  asio::awaitable<bool> SpeaksHttp2();
 
   const ConnectionContext& context_;
   ClientLink link_;

@@ -44,6 +44,8 @@ struct ConnectionContext {
   ByteBudget& memory;
   Metrics& metrics;
   size_t max_request_bytes = kMaxRequestBytes;
+  // Of one connection of HTTP/2.
+  size_t max_streams = kMaxStreams;
   // For deadlines, and for dates.
   const Clock& steady = Clock::Steady();
   const Clock& wall = Clock::System();

@@ -2,7 +2,9 @@
 // (answerer.h) knows nothing of the version.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -48,9 +50,17 @@ class Exchange {
     return SendWhole(WithAdded(std::move(head)), std::move(body));
   }
   // Of a length that is not known, unless the head has it.
-  asio::awaitable<void> Begin(ResponseHead head) { return SendHead(WithAdded(std::move(head))); }
+  asio::awaitable<void> Begin(ResponseHead head) {
+    left_ = this->head().method == "HEAD" ? 0 : head.content_length;
+    return SendHead(WithAdded(std::move(head)));
+  }
   // Waits until the client takes more (back-pressure). Not of a HEAD. What is beyond the length that the head has is not written.
-  virtual asio::awaitable<void> Write(std::string bytes) = 0;
+  asio::awaitable<void> Write(std::string bytes) {
+    // SECURITY: what stood behind the end would be read as the next answer.
+    if (left_.has_value()) bytes.resize(std::min<uint64_t>(*left_, bytes.size()));
+    if (left_.has_value()) *left_ -= bytes.size();
+    return SendPiece(std::move(bytes));
+  }
   // When less was written than the length that the head has, the client sees that the answer is broken.
   virtual asio::awaitable<void> Finish() = 0;
 
@@ -70,9 +80,12 @@ class Exchange {
   virtual ~Exchange() = default;
   void set_begun(absl::Time begun) { begun_ = begun; }
 
-  // Respond and Begin.
+  // Respond, Begin and Write. A piece may be empty, and is nothing then.
   virtual asio::awaitable<void> SendWhole(ResponseHead head, std::string body) = 0;
   virtual asio::awaitable<void> SendHead(ResponseHead head) = 0;
+  virtual asio::awaitable<void> SendPiece(std::string bytes) = 0;
+  // Less was written than the length says.
+  bool is_short() const { return left_.value_or(0) > 0; }
 
  private:
   ResponseHead WithAdded(ResponseHead head) const {
@@ -81,6 +94,8 @@ class Exchange {
   }
 
   std::vector<HeaderField> added_;
+  // Of the length that the answer's head has, how much is still to come.
+  std::optional<uint64_t> left_;
   absl::Time begun_;
 };
 

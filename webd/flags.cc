@@ -44,6 +44,8 @@ config::Options OptionsOf(Flags& flags) {
       Flag("body_memory", flags.body_memory, Between(kLeastBodyMemory, int64_t{1} << 40),
            "the bodies of all requests and responses together; beyond it calls are refused. At least four "
            "times --max_request_bytes"),
+      Flag("max_streams", flags.max_streams, Between(1, 1000),
+           "requests at the same time on one connection of HTTP/2"),
       Flag("idle_timeout", flags.timeouts.idle, Between(kLeastTimeout, absl::Hours(24)),
            "silence between requests that ends a connection"),
       Flag("head_timeout", flags.timeouts.head, Between(kLeastTimeout, absl::Hours(1)),

@@ -13,7 +13,10 @@
 namespace mailstead::web {
 
 struct Flags {
-  Flags() { frontend.admin_listen = "127.0.0.1:9180"; }
+  Flags() {
+    frontend.admin_listen = "127.0.0.1:9180";
+    frontend.tls.alpn = {"h2", "http/1.1"};
+  }
 
   frontend::Flags frontend;
   // Each empty: no such listener.
@@ -27,6 +30,7 @@ struct Flags {
   ConnectionTimeouts timeouts;
   size_t max_request_bytes = kMaxRequestBytes;
   size_t body_memory = kBodyMemoryBytes;
+  size_t max_streams = kMaxStreams;
 };
 
 // The rows of these flags, those of every front-end included. `flags` outlives them.

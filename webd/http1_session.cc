@@ -1,21 +1,15 @@
 #include "webd/http1_session.h"
 
 #include <algorithm>
-#include <optional>
 #include <string>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "webd/http/request_reader.h"
 #include "webd/limits.h"
 
 namespace mailstead::web {
 namespace {
-
-bool ExpectsContinue(const RequestHead& head) {
-  return head.minor_version >= 1 && absl::EqualsIgnoreCase(head.Value("expect"), "100-continue");
-}
 
 Refusal Refused(int http_status, absl::Status error) {
   return {.http_status = http_status, .error = std::move(error)};
@@ -30,7 +24,7 @@ class Http1Session::OneExchange final : public Exchange {
   RequestReader& reader() { return reader_; }
   void HeadIsDone() {
     set_begun(link_.context().steady.Now());
-    must_continue_ = ExpectsContinue(head()) && head().has_body();
+    must_continue_ = head().expects_continue();
   }
 
   const RequestHead& head() const override { return reader_.head(); }
@@ -39,7 +33,6 @@ class Http1Session::OneExchange final : public Exchange {
   asio::awaitable<absl::StatusOr<std::string>> ReadBody(absl::Time deadline) override;
   int body_error_status() const override { return body_error_status_; }
 
-  asio::awaitable<void> Write(std::string bytes) override;
   asio::awaitable<void> Finish() override;
 
   bool over() const override { return link_.ended(); }
@@ -54,6 +47,7 @@ class Http1Session::OneExchange final : public Exchange {
  protected:
   asio::awaitable<void> SendWhole(ResponseHead head, std::string body) override;
   asio::awaitable<void> SendHead(ResponseHead head) override;
+  asio::awaitable<void> SendPiece(std::string bytes) override;
 
  private:
   absl::Duration TimeUntil(absl::Time deadline) const {
@@ -77,8 +71,6 @@ class Http1Session::OneExchange final : public Exchange {
   // Of the answer that was begun.
   bool chunked_ = false;
   bool keep_alive_ = false;
-  // Of the length that it said, how much is still to come.
-  std::optional<uint64_t> left_;
   // Set and cleared around each wait that Wake may end.
   bool waiting_ = false;
   // Set by Wake; cleared when such a wait begins.
@@ -131,7 +123,7 @@ asio::awaitable<void> Http1Session::OneExchange::AwaitWake() {
 
 asio::awaitable<void> Http1Session::OneExchange::SkipBody() {
   if (!reader_.head_done() || reader_.done() || !reader_.error().ok() || link_.ended()) co_return;
-  if (head().chunked || ExpectsContinue(head()) || head().content_length > kMaxSkippedBytes) co_return;
+  if (head().chunked || head().expects_continue() || head().content_length > kMaxSkippedBytes) co_return;
   const absl::Time deadline = link_.context().steady.Now() + kLeaveTimeout;
   while (true) {
     link_.input().Consume(reader_.Read(link_.input().bytes()));
@@ -160,18 +152,12 @@ asio::awaitable<void> Http1Session::OneExchange::SendHead(ResponseHead head) {
   chunked_ = !head.content_length.has_value() && head.minor_version >= 1;
   keep_alive_ = MayGoOn() && (chunked_ || head.content_length.has_value());
   head.keep_alive = keep_alive_;
-  if (reader_.head().method != "HEAD") left_ = head.content_length;
   co_await link_.WriteAll(web::Write(head, link_.context().wall.Now()), link_.context().timeouts.write);
 }
 
-asio::awaitable<void> Http1Session::OneExchange::Write(std::string bytes) {
+asio::awaitable<void> Http1Session::OneExchange::SendPiece(std::string bytes) {
   // In chunks, no bytes are the end.
   if (over() || bytes.empty()) co_return;
-  if (left_.has_value()) {
-    // SECURITY: what stood behind the end would be read as the next answer.
-    bytes.resize(std::min<uint64_t>(*left_, bytes.size()));
-    *left_ -= bytes.size();
-  }
   if (chunked_) bytes = absl::StrCat(absl::Hex(bytes.size()), "\r\n", bytes, "\r\n");
   co_await link_.WriteAll(std::move(bytes), link_.context().timeouts.write);
 }
@@ -179,7 +165,7 @@ asio::awaitable<void> Http1Session::OneExchange::Write(std::string bytes) {
 asio::awaitable<void> Http1Session::OneExchange::Finish() {
   if (chunked_ && !over()) co_await link_.WriteAll("0\r\n\r\n", link_.context().timeouts.write);
   link_.set_talked_to(!reader_.done());
-  if (left_.value_or(0) > 0) link_.End("broken_answer");
+  if (is_short()) link_.End("broken_answer");
   EndUnless(keep_alive_);
 }
 
@@ -198,10 +184,6 @@ asio::awaitable<void> Http1Session::ServeOne() {
   const bool has_head = co_await ReadHead(exchange);
   if (!has_head) co_return;
   exchange.HeadIsDone();
-  if (exchange.head().Count("expect") > 0 && !ExpectsContinue(exchange.head())) {
-    Refusal refusal = Refused(417, absl::InvalidArgumentError("of Expect there is 100-continue"));
-    co_return co_await answerer_.Refuse(exchange, std::move(refusal));
-  }
   co_await answerer_.Answer(exchange);
 }
 

@@ -29,6 +29,26 @@ inline constexpr size_t kMaxLeaveBytes = 65'536;
 // What a refused client may take to read why.
 inline constexpr absl::Duration kRefusalTimeout = absl::Seconds(1);
 
+// --- HTTP/2
+
+// Requests at the same time on one connection, unless the operator says otherwise: RFC 9113 section 6.5.2 names 100 as the least.
+inline constexpr size_t kMaxStreams = 100;
+// For each of these, how many requests may be under way: those that the client has reset, but the store not answered, too.
+inline constexpr size_t kMaxCallsPerStream = 2;
+// What a client may send of one body, and of all on a connection, before it is taken: as much as is on its way at 20 MB/s over
+// 50 ms.
+inline constexpr size_t kStreamWindowBytes = size_t{256} << 10;
+inline constexpr size_t kConnectionWindowBytes = size_t{1} << 20;
+// What is written to the socket at once, and held while the client does not take it.
+inline constexpr size_t kMaxOutputBytes = 65'536;
+// Frames that give us work and bring a request no further (PING, SETTINGS, empty DATA), and resets of requests, which
+// count as many: as many at once, and in each second (CVE-2019-9511 and its kin; CVE-2023-44487, rapid reset).
+inline constexpr double kMaxIdleFrames = 1000;
+inline constexpr double kIdleFramesPerSecond = 100;
+inline constexpr double kFramesOfAReset = 10;
+// How many reads are served before others have their turn.
+inline constexpr int kReadsInARow = 8;
+
 // How long a connection may wait for what.
 struct ConnectionTimeouts {
   // Between two requests, and before the first.

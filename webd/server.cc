@@ -34,7 +34,8 @@ ConnectionContext Server::MakeContext(bool implicit_tls, frontend::Daemon& daemo
                            .documents = documents_,
                            .memory = memory_,
                            .metrics = metrics,
-                           .max_request_bytes = flags_.max_request_bytes};
+                           .max_request_bytes = flags_.max_request_bytes,
+                           .max_streams = flags_.max_streams};
 }
 
 std::vector<frontend::Listening> Server::listening() const {

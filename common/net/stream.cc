@@ -74,6 +74,10 @@ TlsInfo DescribeTls(SSL* ssl) {
   info.version = SSL_get_version(ssl);
   info.cipher = SSL_get_cipher_name(ssl);
   info.resumed = SSL_session_reused(ssl) == 1;
+  const unsigned char* protocol = nullptr;
+  unsigned int protocol_bytes = 0;
+  SSL_get0_alpn_selected(ssl, &protocol, &protocol_bytes);
+  info.alpn.assign(reinterpret_cast<const char*>(protocol), protocol_bytes);
   // SECURITY: without the extended master secret a TLS 1.2 exporter value can be the same on two connections,
   // and a man in the middle could pass a SCRAM exchange on (RFC 9266 section 3, RFC 7627).
   if (SSL_version(ssl) < TLS1_3_VERSION && SSL_get_extms_support(ssl) != 1) return info;
@@ -113,6 +117,8 @@ struct Stream::Impl : std::enable_shared_from_this<Stream::Impl> {
   Step TlsStep(int result, size_t bytes);
   // OK when the socket is ready for what is wanted; the errors of the header otherwise.
   asio::awaitable<absl::Status> Wait(Want want, SteadyTime until);
+  // The same until the socket can be read or written.
+  asio::awaitable<absl::Status> WaitForEither(SteadyTime until);
   // Sees to it that the timer goes off at the deadline or before it.
   void SetTimer();
   void OnTimer();
@@ -143,6 +149,10 @@ struct Stream::Impl : std::enable_shared_from_this<Stream::Impl> {
   SteadyTime alarm = kNever;
   // Set when the current wait's time was over; cleared when a wait begins.
   bool timed_out = false;
+  // Of the current wait for either, which is told by it from those before: its handler may still be queued when it is over.
+  uint64_t wait_for_either = 0;
+  // Set when that wait has ended because the socket can be written; cleared when one begins.
+  bool writable = false;
   // Set by Close, for ever.
   bool closed = false;
   // Set by a fatal error, for ever: no more may be asked of OpenSSL then, not even close_notify.
@@ -286,6 +296,27 @@ asio::awaitable<absl::Status> Stream::Impl::Wait(Want want, SteadyTime until) {
   co_return absl::UnavailableError(error.message());
 }
 
+asio::awaitable<absl::Status> Stream::Impl::WaitForEither(SteadyTime until) {
+  if (closed) co_return ClosedByUs();
+  writable = false;
+  const uint64_t number = ++wait_for_either;
+  socket.async_wait(asio::socket_base::wait_write,
+                    [self = shared_from_this(), number](const std::error_code& error) {
+                      if (error || self->closed || self->wait_for_either != number) return;
+                      self->writable = true;
+                      std::error_code ignored;
+                      self->socket.cancel(ignored);
+                    });
+  absl::Status ready = co_await Wait(Want::kRead, until);
+  ++wait_for_either;
+  if (closed) co_return ready;
+  // The other half of it.
+  std::error_code ignored;
+  socket.cancel(ignored);
+  if (writable && absl::IsCancelled(ready)) co_return absl::OkStatus();
+  co_return ready;
+}
+
 void Stream::Impl::AcknowledgeNow() {
   const int on = 1;
   // Where it fails the peer waits a little longer.
@@ -413,6 +444,28 @@ asio::awaitable<absl::Status> Stream::Write(absl::string_view bytes, absl::Durat
     if (!ready.ok()) co_return ready;
   }
   co_return absl::OkStatus();
+}
+
+absl::StatusOr<size_t> Stream::TryWrite(absl::string_view bytes) {
+  size_t written = 0;
+  while (written < bytes.size()) {
+    const Step step = impl_->TryWrite(bytes.substr(written));
+    if (!step.status.ok()) return step.status;
+    if (step.want != Want::kNothing) break;
+    written += step.bytes;
+  }
+  return written;
+}
+
+asio::awaitable<absl::Status> Stream::WaitForPeer(bool or_writable, absl::Duration timeout) {
+  const SteadyTime until = DeadlineAfter(timeout);
+  absl::Status ready;
+  if (or_writable) {
+    ready = co_await impl_->WaitForEither(until);
+  } else {
+    ready = co_await impl_->Wait(Want::kRead, until);
+  }
+  co_return ready;
 }
 
 asio::awaitable<absl::Status> Stream::StartTls(const TlsContext& context, absl::Duration timeout) {

@@ -27,6 +27,8 @@ class TlsContext;
 struct TlsInfo {
   std::string version;  // "TLSv1.3"
   std::string cipher;   // "TLS_AES_256_GCM_SHA384"
+  // The protocol that was chosen by ALPN (RFC 7301); empty: the client named none, or this side offers none.
+  std::string alpn;
   // It went on from an earlier session, by a ticket.
   bool resumed = false;
   // The 32 bytes of RFC 9266 that bind a login to the connection (SCRAM-SHA-256-PLUS). Empty when the
@@ -64,6 +66,13 @@ class Stream {
   // Writes all of `bytes`. The deadline is for each step that makes progress, and `bytes` must live until
   // then.
   asio::awaitable<absl::Status> Write(absl::string_view bytes, absl::Duration timeout);
+
+  // For one coroutine that reads and writes at once, as HTTP/2 must: what can be written without a wait is; how many bytes.
+  // What follows the bytes that were not written begins with them.
+  absl::StatusOr<size_t> TryWrite(absl::string_view bytes);
+  // Waits until more can be read than a read without a timeout has just found, or, with `or_writable`, until something can be
+  // written.
+  asio::awaitable<absl::Status> WaitForPeer(bool or_writable, absl::Duration timeout);
 
   // Performs the server's handshake. Once. What was read from the socket before is the caller's to throw
   // away. After an error the stream can only be closed. OpenSSL writes with write(2): the process must ignore

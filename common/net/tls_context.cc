@@ -71,12 +71,36 @@ bool SetPolicy(SSL_CTX* context) {
                                         kSessionContext.size()) == 1;
 }
 
+// As RFC 7301 section 3.1 writes them.
+std::string AlpnList(const std::vector<std::string>& protocols) {
+  std::string list;
+  for (const std::string& protocol : protocols) {
+    absl::StrAppend(&list, std::string(1, static_cast<char>(protocol.size())), protocol);
+  }
+  return list;
+}
+
+// SECURITY: a client that wants to speak something else gets no connection (RFC 7301 section 3.2): what is sent to one protocol
+// could be passed to us as another (ALPACA).
+int ChooseAlpn(SSL*, const unsigned char** chosen, unsigned char* chosen_bytes, const unsigned char* named,
+               unsigned int named_bytes, void* ours) {
+  const auto& list = *static_cast<const std::string*>(ours);
+  unsigned char* found = nullptr;
+  const int result =
+      SSL_select_next_proto(&found, chosen_bytes, reinterpret_cast<const unsigned char*>(list.data()),
+                            static_cast<unsigned int>(list.size()), named, named_bytes);
+  *chosen = found;
+  return result == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+// `alpn` outlives it.
 absl::StatusOr<std::shared_ptr<SSL_CTX>> BuildContext(const PemFile& certificate, const PemFile& key,
-                                                      TicketRing& tickets) {
+                                                      const std::string& alpn, TicketRing& tickets) {
   const std::shared_ptr<SSL_CTX> context(SSL_CTX_new(TLS_server_method()), SSL_CTX_free);
   if (context == nullptr || !SetPolicy(context.get())) {
     return absl::InternalError(absl::StrCat("cannot set up TLS: ", TakeOpenSslError()));
   }
+  if (!alpn.empty()) SSL_CTX_set_alpn_select_cb(context.get(), ChooseAlpn, const_cast<std::string*>(&alpn));
   RETURN_IF_ERROR(tickets.UseFor(context.get()));
   RETURN_IF_ERROR(CheckPair(certificate, key));
   RETURN_IF_ERROR(UseCertificateChain(context.get(), certificate));
@@ -97,7 +121,8 @@ absl::StatusOr<PemFile> ReadRequired(const std::string& path) {
 }  // namespace
 
 struct TlsContext::Impl {
-  Impl(TlsOptions tls_options, const Clock& clock) : options(std::move(tls_options)), tickets(clock) {}
+  Impl(TlsOptions tls_options, const Clock& clock)
+      : options(std::move(tls_options)), alpn(AlpnList(options.alpn)), tickets(clock) {}
 
   // No certificate was named: ours, or what the operator has put into our folder.
   bool self_signed() const { return options.cert_file.empty(); }
@@ -113,6 +138,7 @@ struct TlsContext::Impl {
   bool Changed();
 
   const TlsOptions options;
+  const std::string alpn;
   // Serializes Load; everything below but `context` is its own.
   absl::Mutex load_mutex;
   // The files in use and what they were like.
@@ -192,7 +218,7 @@ absl::Status TlsContext::Impl::Load() {
     if (!options.ticket_key_file.empty()) {
       ASSIGN_OR_RETURN(ticket_secret, TicketSecretInFile());
     }
-    ASSIGN_OR_RETURN(std::shared_ptr<SSL_CTX> loaded, BuildContext(pair.first, pair.second, tickets));
+    ASSIGN_OR_RETURN(std::shared_ptr<SSL_CTX> loaded, BuildContext(pair.first, pair.second, alpn, tickets));
     if (!ticket_secret.empty()) RETURN_IF_ERROR(tickets.Fix(ticket_secret));
     OPENSSL_cleanse(ticket_secret.data(), ticket_secret.size());
     OPENSSL_cleanse(pair.second.bytes.data(), pair.second.bytes.size());

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -29,6 +30,9 @@ struct TlsOptions {
   // A file of 48 or more bytes shared by all replicas, so that a session ticket of one resumes at another. Empty: what
   // tickets() is given, and a key of our own before that.
   std::string ticket_key_file;
+  // The protocols that clients may choose by ALPN (RFC 7301), the best first. A client that names others only is refused.
+  // Empty: what clients name is passed over.
+  std::vector<std::string> alpn;
   // Told when the certificate ends, whenever one is put into use. Of one call at a time; may be empty.
   std::function<void(absl::Time not_after)> in_use;
 };

@@ -430,7 +430,7 @@ class WebTest(SharedStackCase, WebCase):
         wait_until(lambda: self.call(LIST, {"account": self.user})[0] == 200, what="calls go on")
 
     def test_what_speaks_something_else(self):
-        for bytes_ in (b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\r\n\r\n", b"EHLO x\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        for bytes_ in (b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\r\n\r\n", b"EHLO x\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n",
                        b"\r\n\r\n\r\n", b"\0\0\0\0"):
             self.assertRegex(self.raw(bytes_), rb"^HTTP/1\.1 (400|505) ")
 

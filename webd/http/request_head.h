@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/string_view.h"
 
 namespace mailstead::web {
@@ -31,6 +32,10 @@ struct RequestHead {
   // Of the body, where it was said.
   uint64_t content_length = 0;
 
+  // The client waits for a word of ours before it sends the body (RFC 9110 section 10.1.1).
+  bool expects_continue() const {
+    return minor_version >= 1 && has_body() && absl::EqualsIgnoreCase(Value("expect"), "100-continue");
+  }
   bool has_body() const { return chunked || content_length > 0; }
   // How many fields of that name there are, which is given in lower case.
   size_t Count(absl::string_view name) const {

@@ -61,20 +61,26 @@ absl::string_view ReasonPhrase(int status) {
 
 bool HasBody(int status) { return status != 204 && status != 304; }
 
+std::vector<HeaderField> FieldsOf(const ResponseHead& head, absl::Time now) {
+  std::vector<HeaderField> fields = {
+      {"Date", absl::FormatTime("%a, %d %b %Y %H:%M:%S GMT", now, absl::UTCTimeZone())}};
+  fields.insert(fields.end(), head.fields.begin(), head.fields.end());
+  // SECURITY: no answer is a document of a browser, kept by a cache, or taken for another type than it says.
+  fields.push_back({"Cache-Control", "no-store"});
+  fields.push_back({"X-Content-Type-Options", "nosniff"});
+  fields.push_back({"Content-Security-Policy", head.policy});
+  if (head.content_length.has_value() && HasBody(head.status)) {
+    fields.push_back({"Content-Length", absl::StrCat(*head.content_length)});
+  }
+  return fields;
+}
+
 std::string Write(const ResponseHead& head, absl::Time now) {
   std::string text = absl::StrCat("HTTP/1.1 ", head.status, " ", ReasonPhrase(head.status), "\r\n");
-  // RFC 9110 section 5.6.7.
-  absl::StrAppend(&text, "Date: ", absl::FormatTime("%a, %d %b %Y %H:%M:%S GMT", now, absl::UTCTimeZone()),
-                  "\r\n");
-  for (const HeaderField& field : head.fields) absl::StrAppend(&text, field.name, ": ", field.value, "\r\n");
-  // SECURITY: no answer is a document of a browser, kept by a cache, or taken for another type than it says.
-  absl::StrAppend(&text, "Cache-Control: no-store\r\n", "X-Content-Type-Options: nosniff\r\n",
-                  "Content-Security-Policy: ", head.policy, "\r\n");
-  if (!HasBody(head.status)) {
-    // Nothing of a length.
-  } else if (head.content_length.has_value()) {
-    absl::StrAppend(&text, "Content-Length: ", *head.content_length, "\r\n");
-  } else if (head.minor_version >= 1) {
+  for (const HeaderField& field : FieldsOf(head, now)) {
+    absl::StrAppend(&text, field.name, ": ", field.value, "\r\n");
+  }
+  if (!head.content_length.has_value() && HasBody(head.status) && head.minor_version >= 1) {
     absl::StrAppend(&text, "Transfer-Encoding: chunked\r\n");
   }
   if (!head.keep_alive) {

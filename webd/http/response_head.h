@@ -24,8 +24,10 @@ struct ResponseHead {
   int minor_version = 1;
 };
 
-// With Date, and with what keeps everything from being shown or kept as something else: what a mail says is never a page of
+// With Date, with the length where it is known, and with what keeps everything from being shown or kept as something else: what a mail says is never a page of
 // this origin.
+std::vector<HeaderField> FieldsOf(const ResponseHead& head, absl::Time now);
+// The same as the head of HTTP/1.
 std::string Write(const ResponseHead& head, absl::Time now);
 
 // 204 and 304 have none, and say no length of it (RFC 9110 sections 8.6, 15.3.5 and 15.4.5).
