@@ -21,7 +21,7 @@ from mailstead.process import wait_until
 from mailstead.smtp import Smtp
 from mailstead.trace import strip_trace
 
-from composition import REPOSITORY, Composition, docker
+from composition import REPOSITORY, Composition, docker, free_ports
 
 CLIENT_TESTS = pathlib.Path(__file__).resolve().parents[1] / "clients"
 PASSWORD = "correct horse battery"
@@ -354,6 +354,18 @@ class ApiTest(ComposeCase):
             self.assertIn("a question", compose("exec", "-T", "desk", "cat", f"/tickets/{tickets[0]}/ticket.json"))
             wait_until(lambda: json.loads(composition.mailctl("message", "list", asker, "--json"))["messages"], timeout=60,
                        interval=0.5, what="an answer")
+
+    def test_a_mail_trap_for_the_tests_of_another_project(self):
+        """As examples/mail-trap says, with the images that are tested here; again, while it is there."""
+        [port] = free_ports(1)
+        environment = {**os.environ, "COMPOSE_PROJECT_NAME": f"{composition.project}-trap", "TRAP_PORT": str(port), "NO_PROXY": "*"}
+        trap = REPOSITORY / "examples" / "mail-trap"
+        self.addCleanup(subprocess.run, ["docker", "compose", "--file", trap / "compose.yml", "down", "--volumes", "--timeout", "1",
+                                         "--rmi", "local"], env=environment, capture_output=True, timeout=120, check=True)
+        for _ in range(2):
+            done = subprocess.run([trap / "test"], env=environment, capture_output=True, timeout=300, check=False)
+            self.assertEqual(0, done.returncode, done.stderr.decode()[-3000:])
+            self.assertRegex(done.stdout.decode(), r"(?m)^ok: anna-\d+@example\.test got https://shop\.example/confirm\?token=[0-9a-f]{16}$")
 
     def test_over_http_through_the_edge(self):
         address = self.new_account()

@@ -13,9 +13,10 @@ import unittest
 
 from mailstead.paths import REPOSITORY, tool
 from mailstead.process import Process, run_tool, wait_until
-from mailstead.registries import npm_install
-from mailstead.stack import StackCase
+from mailstead.registries import GO_ENVIRONMENT, go_download, maven_package, npm_install
+from mailstead.stack import StackCase, Webd
 
+HERE = pathlib.Path(__file__).resolve().parent
 DESK = REPOSITORY / "examples" / "support-desk"
 KEPT = pathlib.Path(os.environ.get("MAILSTEAD_TEST_EXAMPLES_DIR")
                     or pathlib.Path(tempfile.gettempdir()) / "mailstead-test-examples")
@@ -35,6 +36,19 @@ def mail(number, sender=CUSTOMER, **fields):
     message.set_content(f"Größe {number}\n")
     message.add_attachment(FILE, maintype="application", subtype="octet-stream", filename="../../etc/paßwd")
     return message.as_bytes()
+
+
+def run_well(argv, **options):
+    done = run_tool(argv, timeout=500, **options)
+    assert done.returncode == 0, (done.stdout + done.stderr).decode()[-4000:]
+
+
+def laid_out(language):
+    """A copy of the desk beside one of proto/, as they lie in the repository: what is made stays out of that."""
+    root = KEPT / language
+    for path in (pathlib.Path("proto"), DESK.relative_to(REPOSITORY) / language):
+        shutil.copytree(REPOSITORY / path, root / path, dirs_exist_ok=True)
+    return root / DESK.relative_to(REPOSITORY) / language
 
 
 class DeskCase:
@@ -61,9 +75,13 @@ class DeskCase:
         mailctl("key", "create", "support-desk", "--mailbox", SUPPORT, "--out", self.key,
                 *(word for scope in SCOPES for word in ("--scope", scope)))
 
+    def store(self, stack, host="127.0.0.1"):
+        """What the desk is told of where the store is."""
+        return f"{host}:{stack.stored.ports['store']}"
+
     def desk(self, stack, **settings):
         # The modules of the tests have the same name as those of the API.
-        environment = {"PYTHONPATH": "", **self.environment, "DESK_STORE": stack.stored.address, "DESK_KEY_FILE": str(self.key),
+        environment = {"PYTHONPATH": "", **self.environment, "DESK_STORE": self.store(stack), "DESK_KEY_FILE": str(self.key),
                        "DESK_ACCOUNT": SUPPORT, "DESK_FOLDER": str(self.tickets), **settings}
         desk = Process(f"desk-{len(self.desks)}", self.argv, environment)
         self.desks.append(desk)
@@ -117,33 +135,47 @@ class DeskCase:
             self.assertTrue(answer["Message-ID"] and answer["Date"])
 
     def test_what_programs_send_is_not_answered(self):
+        """Nor whom no answer reaches; and neither keeps the next one from theirs."""
         stack = self.start()
+        stack.ctl.run("account", "add", "small@example.test", "--no_password", "--quota_bytes=1")
         stack.send([SUPPORT], mail(1), sender="")
         stack.send([SUPPORT], mail(2, Auto_Submitted="auto-generated"), sender=CUSTOMER)
         stack.send([SUPPORT], mail(3, List_Id="<list.example.test>"), sender=CUSTOMER)
         stack.send([SUPPORT], mail(4, Precedence="bulk"), sender=CUSTOMER)
         stack.send([SUPPORT], mail(5, sender="nobody@example.test"), sender="nobody@example.test")  # Cannot be answered.
-        stack.send([SUPPORT], mail(6), sender=CUSTOMER)
-        self.desk(stack)
-        self.wait_for_tickets(6)
+        stack.send([SUPPORT], mail(6, sender="small@example.test"), sender="small@example.test")
+        stack.send([SUPPORT], mail(7), sender=CUSTOMER)
+        desk = self.desk(stack)
+        self.wait_for_tickets(7)
         self.wait_until_empty(stack)
-        self.assertEqual(["<6@customers.example>"], [answer["In-Reply-To"] for answer in self.answers(stack)])
+        self.assertIn("QUOTA_TOO_SMALL", desk.text())
+        self.assertEqual(["<7@customers.example>"], [answer["In-Reply-To"] for answer in self.answers(stack)])
+
+    def test_a_desk_whose_key_does_not_count_any_more_ends(self):
+        stack = self.start()
+        desk = self.desk(stack)
+        stack.send([SUPPORT], mail(1), sender=CUSTOMER)
+        self.wait_until_empty(stack)
+        stack.ctl.run("key", "revoke", "support-desk")
+        wait_until(lambda: not desk.running(), what=f"its end: {desk.tail()}")
+        self.assertEqual(1, desk.wait())
+        self.assertIn("KEY_REVOKED", desk.text())
 
     def test_over_tls(self):
         stack = self.new_stack()
         certificate, certificate_key = stack.authority.issue("localhost")
         stack.add_stored(tls_cert=certificate, tls_key=certificate_key)
-        store = f"localhost:{stack.stored.ports['store']}"
+        address = f"localhost:{stack.stored.ports['store']}"
 
         def mailctl(*words, input=None):
-            stack.ctl.run(*words, "--store", store, "--tls_ca", stack.authority.cert, input=input)
+            stack.ctl.run(*words, "--store", address, "--tls_ca", stack.authority.cert, input=input)
 
         self.key, self.tickets = stack.folder / "desk.key", stack.folder / "tickets"
         mailctl("domain", "add", "example.test")
         mailctl("account", "add", SUPPORT, "--no_password")
         self.make_key(mailctl)
         mailctl("deliver", "-", "--from", "somebody@elsewhere.test", "--to", SUPPORT, input=mail(1))
-        self.desk(stack, DESK_STORE=store, DESK_CA_FILE=str(stack.authority.cert))
+        self.desk(stack, DESK_STORE=self.store(stack, "localhost"), DESK_CA_FILE=str(stack.authority.cert))
         self.wait_for_tickets(1)
 
     def test_killed_at_any_moment_nothing_is_lost_or_twice(self):
@@ -167,6 +199,7 @@ class DeskCase:
         self.wait_for_tickets(count)
         self.wait_until_empty(stack)
         self.assertEqual(count, len(self.made()))
+        self.assertEqual(sorted(self.made()), sorted(self.tickets.iterdir()), "nothing is left of desks that were killed")
         about = [json.loads((path / "ticket.json").read_text(encoding="utf-8")) for path in self.made()]
         self.assertEqual({f"Größe {number}" for number in range(1, count + 1)}, {ticket["text"].strip() for ticket in about})
         for path in self.made():
@@ -181,8 +214,7 @@ class PythonTest(DeskCase, StackCase):
     def make(cls):
         stubs = KEPT / "python-stubs"
         shutil.rmtree(stubs, ignore_errors=True)
-        done = run_tool([DESK / "python" / "stubs", stubs])
-        assert done.returncode == 0, done.stderr.decode()
+        run_well([DESK / "python" / "stubs", stubs])
         return ["/usr/bin/python3", str(DESK / "python" / "desk.py")], {"DESK_STUBS": str(stubs)}
 
 
@@ -197,15 +229,54 @@ class NodeTest(DeskCase, StackCase):
         return [tool("node"), str(folder / "desk.js")], {"DESK_PROTO": str(REPOSITORY / "proto")}
 
 
+class GoTest(DeskCase, StackCase):
+
+    @classmethod
+    def make(cls):
+        folder = laid_out("go")
+        go_download(folder)
+        buf = KEPT / "buf"
+        npm_install(REPOSITORY / "tests/proto/buf", buf)
+        environment = {**GO_ENVIRONMENT, "PATH": f"{buf / 'node_modules/.bin'}:{os.environ['PATH']}"}
+        for argv in (["generate"], ["vet"], ["build", "-o", folder / "desk", "."]):
+            run_well([tool("go"), *argv], cwd=folder, environment=environment)
+        return [str(folder / "desk")], {}
+
+
+class JavaTest(DeskCase, StackCase):
+
+    @classmethod
+    def make(cls):
+        folder = laid_out("java")
+        done = maven_package(folder, KEPT / "maven")
+        assert done.returncode == 0, (done.stdout + done.stderr).decode()[-4000:]
+        return [tool("java"), "-jar", str(folder / "target/support-desk-1.jar")], {}
+
+
+class CurlTest(DeskCase, StackCase):
+    """By way of webd."""
+
+    @classmethod
+    def make(cls):
+        return [str(DESK / "curl" / "desk")], {"NO_PROXY": "*"}
+
+    def store(self, stack, host=""):
+        if not any(isinstance(server, Webd) for server in stack.servers):
+            flags = stack.stored.flags
+            under_tls = {"tls_cert": flags["tls_cert"], "tls_key": flags["tls_key"], "store": f"localhost:{stack.stored.ports['store']}",
+                         "store_tls_ca": stack.authority.cert} if host else {}
+            stack.stored.web = stack.add_webd(**under_tls)
+        ports = stack.stored.web.ports
+        return f"https://{host}:{ports['https']}" if host else f"http://127.0.0.1:{ports['http']}"
+
+
 class CppTest(DeskCase, StackCase):
 
     @classmethod
     def make(cls):
         folder = KEPT / "cpp"
-        for argv in (["cmake", "-S", DESK / "cpp", "-B", folder, "-G", "Ninja", "-DCMAKE_CXX_COMPILER_LAUNCHER=ccache"],
-                     ["cmake", "--build", folder]):
-            done = run_tool([tool(argv[0]), *argv[1:]], timeout=500)
-            assert done.returncode == 0, (done.stdout + done.stderr).decode()[-4000:]
+        run_well([tool("cmake"), "-S", DESK / "cpp", "-B", folder, "-G", "Ninja", "-DCMAKE_CXX_COMPILER_LAUNCHER=ccache"])
+        run_well([tool("cmake"), "--build", folder])
         return [str(folder / "desk")], {}
 
 

@@ -344,6 +344,23 @@ class WebTest(SharedStackCase, WebCase):
             self.assertIn(b"HTTP/1.1 400 ", sock.recv(65536))
         self.assertIn(b"HTTP/1.1 417 ", self.raw(self.post("Content-Length: 2\r\nExpect: x\r\nConnection: close\r\n")))
 
+    def test_bodies_behind_their_heads(self):
+        """As libraries send them: the head, then all of the body in one piece, or as it happens to be cut."""
+        message = json.dumps({"account": self.user})
+        half = len(message) // 2
+        whole = f"{len(message):x}\r\n{message}\r\n0\r\n\r\n"
+        parts = f"{half:x};x=y\r\n{message[:half]}\r\n{len(message) - half:x}\r\n{message[half:]}\r\n0\r\nT: v\r\n\r\n"
+        chunked = "Transfer-Encoding: chunked\r\n"
+        for fields, body in ((f"Content-Length: {len(message)}\r\n", message), (chunked, whole), (chunked, parts)):
+            for cut in (len(body), 1, len(body) // 2, len(body) - 2):
+                with self.subTest(body=body, cut=cut), \
+                        socket.create_connection(("127.0.0.1", self.stack.webd.ports["http"]), timeout=20) as sock:
+                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    for piece in (self.post(f"{fields}Connection: close\r\n", ""), body[:cut], body[cut:]):
+                        sock.sendall(piece.encode())
+                        time.sleep(0.02)
+                    self.assertEqual(b"HTTP/1.1 200 OK\r\n", sock.recv(65536)[:17])
+
     def test_http_1_0(self):
         request = self.post("Content-Length: 31\r\n", '{"account":"demo@example.test"}').replace("HTTP/1.1", "HTTP/1.0")
         answer = self.raw(request)

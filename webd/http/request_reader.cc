@@ -150,11 +150,18 @@ struct RequestReader::Impl {
   }
 
   size_t ReadBody(absl::string_view input) {
-    const size_t taken = Put(input);
-    if (!error.ok() || taken > 0 || parser.is_done()) return taken;
+    size_t taken = 0;
+    // Beast takes one step at a time: a chunk's size, what is there of the chunk, the trailer. The next step may not need more
+    // input, and then none may come.
+    while (taken < input.size() && !parser.is_done()) {
+      const size_t step = Put(input.substr(taken));
+      if (!error.ok()) return 0;
+      if (step == 0) break;
+      taken += step;
+    }
     // A chunk's size with its extensions, or the trailer.
-    if (input.size() > kMaxHeadBytes) return Fail(400, "a line of the body does not end");
-    return 0;
+    if (taken == 0 && input.size() > kMaxHeadBytes) return Fail(400, "a line of the body does not end");
+    return taken;
   }
 
   size_t Put(absl::string_view input) {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -13,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <random>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -36,6 +38,7 @@ constexpr char kConsumer[] = "support-desk";
 constexpr seconds kDeadline(30);
 constexpr milliseconds kFirstWait(200);
 constexpr milliseconds kLongestWait(30'000);
+constexpr milliseconds kLongestAsked(300'000);
 
 // What an error of the store says beside its code.
 struct Details {
@@ -72,18 +75,25 @@ class Failed : public std::runtime_error {
   grpc::Status status_;
 };
 
-// The same call may be repeated.
+// The same call may succeed without anybody having done something (docs/store-api-errors.md).
 bool MayBeRepeated(const grpc::Status& status) {
   switch (status.error_code()) {
-    case grpc::UNAVAILABLE:
-    case grpc::DEADLINE_EXCEEDED:
-    case grpc::RESOURCE_EXHAUSTED:
-    case grpc::ABORTED:
     case grpc::CANCELLED:
+    case grpc::UNKNOWN:
+    case grpc::DEADLINE_EXCEEDED:
+    case grpc::INTERNAL:
+    case grpc::UNAVAILABLE:
       return true;
     default:
-      return false;
+      const Details details = DetailsOf(status);
+      return details.wait.has_value() && *details.wait <= kLongestAsked;
   }
+}
+
+// Of a stream: another desk is at work now, the key was changed, this one read too slowly, or there are too many streams.
+// This one waits for its turn.
+bool TurnLost(const grpc::Status& status) {
+  return status.error_code() == grpc::ABORTED || status.error_code() == grpc::RESOURCE_EXHAUSTED;
 }
 
 // Doubles with each use, unless the store has named a time.
@@ -172,7 +182,7 @@ class Desk {
         Do<v1::Consumer>(*watch_, &v1::WatchService::Stub::ResetConsumer, reset);
         continue;
       }
-      if (!status.ok() && !MayBeRepeated(status)) throw Failed(status);
+      if (!status.ok() && !MayBeRepeated(status) && !TurnLost(status)) throw Failed(status);
       wait.Sleep(details.wait);
     }
   }
@@ -191,10 +201,8 @@ class Desk {
       Response response;
       const grpc::Status status = (stub.*method)(&context, request, &response);
       if (status.ok()) return response;
-      const Details details = DetailsOf(status);
-      // Another desk is at work now: this one waits for its turn.
-      if (!MayBeRepeated(status) || details.reason == "CONSUMER_FENCED") throw Failed(status);
-      wait.Sleep(details.wait);
+      if (!MayBeRepeated(status)) throw Failed(status);
+      wait.Sleep(DetailsOf(status).wait);
     }
   }
 
@@ -258,7 +266,7 @@ class Desk {
     try {
       Do<v1::AckConsumerResponse>(*watch_, &v1::WatchService::Stub::AckConsumer, ack);
     } catch (const Failed& failed) {
-      if (!MayBeRepeated(failed.status())) throw;
+      if (!TurnLost(failed.status())) throw;
       return failed.status();
     }
     return grpc::Status::OK;
@@ -300,6 +308,10 @@ class Desk {
         Sha256InHex(incarnation_ + " " + account_ + " " + message.summary().unique_id());
     const grpc::Status written = Write(ticket, message);
     if (!written.ok()) return written;
+    // Of desks that were killed, or are behind.
+    for (const fs::directory_entry& left : fs::directory_iterator(folder_)) {
+      if (left.path().filename().string().rfind(ticket + ".unfinished-", 0) == 0) fs::remove_all(left.path());
+    }
     Answer(ticket, message);
     v1::DeleteMessagesRequest remove;
     remove.set_account(account_);
@@ -312,7 +324,7 @@ class Desk {
   grpc::Status Write(const std::string& ticket, const v1::Message& message) {
     const fs::path finished = folder_ / ticket;
     if (fs::exists(finished)) return grpc::Status::OK;
-    const fs::path unfinished = folder_ / (ticket + ".unfinished");
+    const fs::path unfinished = folder_ / (ticket + ".unfinished-" + name_);
     fs::remove_all(unfinished);
     fs::create_directory(unfinished);
     std::map<std::string, const v1::Part*> parts;
@@ -341,7 +353,10 @@ class Desk {
     options.add_whitespace = true;
     (void)google::protobuf::util::MessageToJsonString(about, &json, options);
     Put(unfinished / "ticket.json", json);
-    fs::rename(unfinished, finished);
+    std::error_code failed;
+    fs::rename(unfinished, finished, failed);
+    // Otherwise another desk has written it meanwhile.
+    if (failed && !fs::exists(finished)) throw std::runtime_error("cannot rename " + unfinished.string());
     return grpc::Status::OK;
   }
 
@@ -405,6 +420,8 @@ class Desk {
   const std::unique_ptr<v1::MessageService::Stub> messages_;
   const std::unique_ptr<v1::SubmissionService::Stub> submissions_;
   const std::unique_ptr<v1::WatchService::Stub> watch_;
+  // What no other desk is called.
+  const std::string name_ = std::to_string((uint64_t{std::random_device()()} << 32) | std::random_device()());
   std::string incarnation_;
 };
 

@@ -1,5 +1,5 @@
 // A support desk on Mailstead: makes a ticket of each message in a mailbox, answers it and deletes it.
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
 import fs from 'node:fs/promises';
 import path from 'node:path';
@@ -14,9 +14,15 @@ import protobuf from 'protobufjs';
 const CONSUMER = 'support-desk';
 // What a call may take, in milliseconds. A Watch has no end of its own.
 const DEADLINE = 30_000;
-// The same call may be repeated.
-const AGAIN = new Set([grpc.status.UNAVAILABLE, grpc.status.DEADLINE_EXCEEDED, grpc.status.RESOURCE_EXHAUSTED,
-  grpc.status.ABORTED, grpc.status.CANCELLED]);
+// The same call may succeed without anybody having done something (docs/store-api-errors.md); with other codes where the store
+// says how long to wait, which is not longer than this, in milliseconds.
+const AGAIN = new Set([grpc.status.CANCELLED, grpc.status.UNKNOWN, grpc.status.DEADLINE_EXCEEDED, grpc.status.INTERNAL,
+  grpc.status.UNAVAILABLE]);
+const LONGEST_ASKED = 300_000;
+const mayBeRepeated = (code, asked) => AGAIN.has(code) || asked <= LONGEST_ASKED;
+// Of a stream: another desk is at work now, the key was changed, this one read too slowly, or there are too many streams. This one
+// waits for its turn.
+const TURN_LOST = new Set([grpc.status.ABORTED, grpc.status.RESOURCE_EXHAUSTED]);
 
 const protos = process.env.DESK_PROTO ??
   path.join(path.dirname(fileURLToPath(import.meta.url)), '../../../proto');
@@ -78,6 +84,8 @@ class Desk {
     this.submissions = new v1.SubmissionService(store, credentials, options);
     this.watch = new v1.WatchService(store, credentials, options);
     this.incarnation = '';
+    // What no other desk is called.
+    this.name = randomUUID();
   }
 
   // A call that is repeated until it has an answer.
@@ -89,9 +97,8 @@ class Desk {
             (error, response) => (error ? reject(error) : resolve(response)));
         });
       } catch (error) {
-        const { reason, wait: asked } = detailsOf(error);
-        // Another desk is at work now: this one waits for its turn.
-        if (!AGAIN.has(error.code) || reason === 'CONSUMER_FENCED') throw error;
+        const { wait: asked } = detailsOf(error);
+        if (!mayBeRepeated(error.code, asked)) throw error;
         await sleep(asked ?? wait);
       }
     }
@@ -120,7 +127,7 @@ class Desk {
           await this.call(this.watch, 'ResetConsumer', { name: CONSUMER, start: 'WATCH_START_NOW' });
           continue;
         }
-        if (!AGAIN.has(error.code)) throw error;
+        if (!mayBeRepeated(error.code, said) && !TURN_LOST.has(error.code)) throw error;
         asked = said;
       } finally {
         stream.cancel();
@@ -180,6 +187,10 @@ class Desk {
     const ticket = createHash('sha256')
       .update(`${this.incarnation} ${this.account} ${message.summary.unique_id}`).digest('hex');
     await this.write(ticket, message);
+    // Of desks that were killed, or are behind.
+    for (const left of await fs.readdir(this.folder)) {
+      if (left.startsWith(`${ticket}.unfinished-`)) await fs.rm(path.join(this.folder, left), { recursive: true, force: true });
+    }
     await this.answer(ticket, message);
     await this.call(this.messages, 'DeleteMessages', { account: this.account, message_ids: [messageId] });
     console.log(`ticket ${ticket}`);
@@ -188,7 +199,7 @@ class Desk {
   async write(ticket, message) {
     const finished = path.join(this.folder, ticket);
     if (await fs.stat(finished).catch(() => null)) return;
-    const unfinished = `${finished}.unfinished`;
+    const unfinished = `${finished}.unfinished-${this.name}`;
     await fs.rm(unfinished, { recursive: true, force: true });
     await fs.mkdir(unfinished);
     const parts = new Map(message.parsed.parts.map((part) => [part.part_id, part]));
@@ -204,7 +215,9 @@ class Desk {
       subject: message.header.subject, text: text?.text ?? '', attachments,
     };
     await fs.writeFile(path.join(unfinished, 'ticket.json'), `${JSON.stringify(about, null, 1)}\n`);
-    await fs.rename(unfinished, finished);
+    await fs.rename(unfinished, finished).catch(async (error) => {
+      if (!await fs.stat(finished).catch(() => null)) throw error; // Another desk has written it meanwhile.
+    });
   }
 
   async fetch(messageId, partId, file) {

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import pathlib
+import secrets
 import shutil
 import signal
 import sys
@@ -22,9 +23,14 @@ from mailstead.store.v1 import message_pb2, message_pb2_grpc, submission_pb2, su
 CONSUMER = "support-desk"
 # What a call may take, in seconds. A Watch has no end of its own.
 DEADLINE = 30
-# The same call may be repeated.
-AGAIN = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED,
-         grpc.StatusCode.ABORTED, grpc.StatusCode.CANCELLED}
+# The same call may succeed without anybody having done something (docs/store-api-errors.md); with other codes where the store
+# says how long to wait, which is not longer than this.
+AGAIN = {grpc.StatusCode.CANCELLED, grpc.StatusCode.UNKNOWN, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.INTERNAL,
+         grpc.StatusCode.UNAVAILABLE}
+LONGEST_ASKED = 300
+# Of a stream: another desk is at work now, the key was changed, this one read too slowly, or there are too many streams. This one
+# waits for its turn.
+TURN_LOST = {grpc.StatusCode.ABORTED, grpc.StatusCode.RESOURCE_EXHAUSTED}
 
 
 def details_of(error):
@@ -40,6 +46,10 @@ def details_of(error):
             elif detail.Unpack(retry):
                 wait = retry.retry_delay.ToTimedelta().total_seconds()
     return reason, wait
+
+
+def may_be_repeated(code, asked):
+    return code in AGAIN or asked is not None and asked <= LONGEST_ASKED
 
 
 class Desk:
@@ -61,6 +71,8 @@ class Desk:
         self.submissions = submission_pb2_grpc.SubmissionServiceStub(channel)
         self.watch = watch_pb2_grpc.WatchServiceStub(channel)
         self.incarnation = ""
+        # What no other desk is called.
+        self.name = secrets.token_hex(8)
 
     def call(self, method, request):
         """A call that is repeated until it has an answer."""
@@ -69,9 +81,8 @@ class Desk:
             try:
                 return method(request, timeout=DEADLINE, metadata=self.key)
             except grpc.RpcError as error:
-                reason, asked = details_of(error)
-                # Another desk is at work now: this one waits for its turn.
-                if error.code() not in AGAIN or reason == "CONSUMER_FENCED":
+                _, asked = details_of(error)
+                if not may_be_repeated(error.code(), asked):
                     raise
             time.sleep(wait if asked is None else asked)
             wait = min(wait * 2, 30)
@@ -95,7 +106,7 @@ class Desk:
                     self.call(self.watch.ResetConsumer,
                               watch_pb2.ResetConsumerRequest(name=CONSUMER, start=watch_pb2.WATCH_START_NOW))
                     continue
-                if error.code() not in AGAIN:
+                if not may_be_repeated(error.code(), asked) and error.code() not in TURN_LOST:
                     raise
             time.sleep(wait if asked is None else asked)
             wait = min(wait * 2, 30)
@@ -147,15 +158,18 @@ class Desk:
         name = f"{self.incarnation} {self.account} {message.summary.unique_id}"
         ticket = hashlib.sha256(name.encode()).hexdigest()
         self.write(ticket, message)
+        # Of desks that were killed, or are behind.
+        for left in self.folder.glob(f"{ticket}.unfinished-*"):
+            shutil.rmtree(left, ignore_errors=True)
         self.answer(ticket, message)
         self.call(self.messages.DeleteMessages,
                   message_pb2.DeleteMessagesRequest(account=self.account, message_ids=[message_id]))
         print(f"ticket {ticket}", flush=True)
 
     def write(self, ticket, message):
-        if (self.folder / ticket).exists():
+        finished, unfinished = self.folder / ticket, self.folder / f"{ticket}.unfinished-{self.name}"
+        if finished.exists():
             return
-        unfinished = self.folder / f"{ticket}.unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir()
         parts = {part.part_id: part for part in message.parsed.parts}
@@ -168,7 +182,11 @@ class Desk:
         about = {"from": [address.address for address in message.header.from_addresses],
                  "subject": message.header.subject, "text": text.text if text else "", "attachments": attachments}
         (unfinished / "ticket.json").write_text(json.dumps(about, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-        unfinished.rename(self.folder / ticket)
+        try:
+            unfinished.rename(finished)
+        except OSError:
+            if not finished.exists():  # Another desk has written it meanwhile.
+                raise
 
     def fetch(self, message_id, part_id, path):
         request = message_pb2.FetchMessageRequest(account=self.account, message_id=message_id, part_id=part_id)

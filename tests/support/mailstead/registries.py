@@ -1,5 +1,5 @@
-"""What tests use of npm's, PyPI's, Go's and Debian's registries, kept in a folder, so that only the first run needs the network.
-Of npm, PyPI and Go the versions are locked; Debian's are those of the release."""
+"""What tests use of the registries of npm, PyPI, Go, Maven and Debian, kept in a folder, so that only the first run needs the
+network. Debian's versions are those of the release; all others are locked."""
 
 import os
 import pathlib
@@ -8,6 +8,10 @@ import unittest
 
 from .paths import tool
 from .process import run_tool
+
+
+# With the Go that is installed, and no other.
+GO_ENVIRONMENT = {"GOTOOLCHAIN": "local", "GOFLAGS": "-buildvcs=false", "CGO_ENABLED": "0"}
 
 
 def npm_install(source, folder):
@@ -43,14 +47,31 @@ def go_install(modules, folder):
     """Builds programs of Go, "path@version" each, into `folder`, unless they are there. With the Go that is installed: the
     versions are ones that Debian's builds."""
     def fetch():
-        environment = {**os.environ, "GOBIN": str(folder), "GOTOOLCHAIN": "local", "GOFLAGS": "-buildvcs=false",
-                       "CGO_ENABLED": "0"}
+        environment = {**GO_ENVIRONMENT, "GOBIN": str(folder)}
         for module in modules:
             done = run_tool([tool("go"), "install", module], cwd=folder, timeout=900, environment=environment)
             if done.returncode != 0:
                 break
         return done
     _once(folder, "\n".join(modules).encode(), fetch, "go install")
+
+
+def go_download(folder):
+    """Loads the modules that the go.sum in `folder` names into Go's own cache, unless that was done."""
+    def fetch():
+        return run_tool([tool("go"), "mod", "download"], cwd=folder, timeout=300, environment=GO_ENVIRONMENT)
+    _once(folder, (folder / "go.sum").read_bytes(), fetch, "go mod download")
+
+
+def maven_package(project, repository):
+    """Makes what the pom.xml in `project` says, with what Maven Central has: that goes into `repository`, from where it is taken
+    the next time."""
+    argv = [tool("mvn"), "--batch-mode", "--quiet", f"-Dmaven.repo.local={repository}", "package"]
+
+    def fetch():
+        return run_tool(argv, cwd=project, timeout=500)
+    _once(repository, (project / "pom.xml").read_bytes(), fetch, "mvn package")
+    return run_tool([*argv, "--offline"], cwd=project, timeout=300)
 
 
 def debian_unpack(packages, folder):
