@@ -7,11 +7,12 @@ namespace mailstead::ctl {
 const std::vector<Command>& AllCommands() {
   static const std::vector<Command> commands = [] {
     std::vector<Command> all;
-    for (auto* part : {DomainCommands,  AccountCommands, AliasCommands,      DkimCommands,   RouteCommands,
-                       QueueCommands,   SrsCommands,     KeyCommands,        AuditCommands,  MessageCommands,
-                       FetchCommands,   DeliverCommands, SubmissionCommands, WatchCommands,  ConsumerCommands,
-                       ResolveCommands, SessionCommands, LockoutCommands,    DoctorCommands, StatusCommands,
-                       VerifyCommands,  BackupCommands,  ProgramCommands}) {
+    for (auto* part :
+         {DomainCommands,  AccountCommands, AliasCommands,      DkimCommands,    RouteCommands,
+          QueueCommands,   SrsCommands,     KeyCommands,        AuditCommands,   MessageCommands,
+          FetchCommands,   DeliverCommands, SubmissionCommands, WatchCommands,   ConsumerCommands,
+          WebhookCommands, ResolveCommands, SessionCommands,    LockoutCommands, DoctorCommands,
+          StatusCommands,  VerifyCommands,  BackupCommands,     ProgramCommands}) {
       for (Command& command : part()) all.push_back(command);
     }
     return all;
@@ -34,6 +35,7 @@ const std::vector<Noun>& AllNouns() {
       if (command.noun == "srs")
         summary = "The secrets and addresses of mail that is sent on to other hosts.";
       if (command.noun == "key") summary = "Keys of programs that call the store.";
+      if (command.noun == "webhook") summary = "What happens, posted to a URL as it happens.";
       if (command.noun == "message") summary = "Messages in a mailbox.";
       if (command.noun == "submission") summary = "Mail that was submitted, and what has become of it.";
       if (command.noun == "session") summary = "POP3 sessions that hold a mailbox.";

@@ -40,7 +40,8 @@ ExitCode ExitCodeOf(const absl::Status& status) {
       const std::string reason = ReasonOf(status);
       const bool permanent = reason == kReasonTooLarge || reason == kReasonQuotaTooSmall ||
                              reason == kReasonTooManyMailboxes || reason == kReasonTooManyRoutes ||
-                             reason == kReasonTooManyDkimKeys || reason == kReasonTooManyKeys;
+                             reason == kReasonTooManyDkimKeys || reason == kReasonTooManyKeys ||
+                             reason == kReasonTooManyWebhooks;
       return permanent ? ExitCode::kRefused : ExitCode::kTemporary;
     }
     case absl::StatusCode::kUnavailable:

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "common/config/config.h"
 #include "webd/http/cors.h"
 
@@ -58,6 +59,17 @@ config::Options OptionsOf(Flags& flags) {
            "deadline of one call to the store; clients may name a shorter one"),
       Flag("stream_timeout", flags.timeouts.stream, Between(kLeastTimeout, absl::Hours(24 * 7)),
            "the same of a call that is answered by a stream"),
+      Flag("webhook_workers", flags.webhook_workers, Between(0, 1000),
+           "webhooks that this process sends at a time; 0: none"),
+      Flag("webhook_timeout", flags.webhook_timeout, Between(kLeastTimeout, absl::Minutes(5)),
+           "what a receiver of webhooks may take for its answer"),
+      Flag("webhook_allow_networks", flags.webhook_allow_networks_text,
+           "networks that webhooks may be posted to whatever they are (private, loopback), comma separated"),
+      Flag("webhook_plaintext_networks", flags.webhook_plaintext_networks_text,
+           "networks that webhooks may be posted to without TLS, comma separated"),
+      Flag("public_url", flags.public_url,
+           "where clients reach this server, for links in what webhooks post: https://mail.example.org; "
+           "empty: there are no links"),
   };
   Append(options, OptionsOf(flags.frontend));
   return options;
@@ -77,6 +89,16 @@ Flags ReadFlags(int argc, char** argv) {
   absl::StatusOr<net::NetworkList> plaintext = net::NetworkList::Parse(flags.plaintext_networks_text);
   check.Ok("plaintext_networks", plaintext.status());
   if (plaintext.ok()) flags.plaintext_networks = *std::move(plaintext);
+  absl::StatusOr<net::NetworkList> allowed = net::NetworkList::Parse(flags.webhook_allow_networks_text);
+  check.Ok("webhook_allow_networks", allowed.status());
+  if (allowed.ok()) flags.webhook_allow_networks = *std::move(allowed);
+  absl::StatusOr<net::NetworkList> in_clear = net::NetworkList::Parse(flags.webhook_plaintext_networks_text);
+  check.Ok("webhook_plaintext_networks", in_clear.status());
+  if (in_clear.ok()) flags.webhook_plaintext_networks = *std::move(in_clear);
+  while (absl::EndsWith(flags.public_url, "/")) flags.public_url.pop_back();
+  check.That(flags.public_url.empty() || absl::StartsWith(flags.public_url, "https://") ||
+                 absl::StartsWith(flags.public_url, "http://"),
+             "public_url", "must begin with https:// or http://");
   check.ExitIfBad(kProgram.name);
   return flags;
 }

@@ -31,6 +31,15 @@ struct Flags {
   size_t max_request_bytes = kMaxRequestBytes;
   size_t body_memory = kBodyMemoryBytes;
   size_t max_streams = kMaxStreams;
+  // Webhooks that are sent at a time; 0: none.
+  size_t webhook_workers = kWebhooks;
+  absl::Duration webhook_timeout = absl::Seconds(15);
+  std::string webhook_allow_networks_text;
+  net::NetworkList webhook_allow_networks;
+  std::string webhook_plaintext_networks_text = "127.0.0.0/8,::1";
+  net::NetworkList webhook_plaintext_networks;
+  // Without a slash at its end; empty: not known.
+  std::string public_url;
 };
 
 // The rows of these flags, those of every front-end included. `flags` outlives them.

@@ -17,6 +17,9 @@ inline constexpr size_t kBodyMemoryBytes = size_t{256} << 20;
 // The least that it may be for each byte of --max_request_bytes: a body that grows, unpacked, and translated.
 inline constexpr size_t kBodyMemoryFactor = 4;
 
+// Webhooks that one process sends: the store has no more.
+inline constexpr size_t kWebhooks = 100;
+
 // Bytes taken from the socket in one read.
 inline constexpr size_t kReadBytes = 16'384;
 // A body of a refused request up to here is read and thrown away, so that the connection can go on; a longer one ends it.

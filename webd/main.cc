@@ -17,5 +17,5 @@ int main(int argc, char** argv) {
   mailstead::web::Metrics metrics(*registry);
   frontend::Daemon daemon({.program = "webd", .flags = flags.frontend, .registry = registry});
   mailstead::web::Server server(flags, daemon, metrics);
-  return daemon.Run(server.listening(), {});
+  return daemon.Run(server.listening(), server.hooks());
 }

@@ -27,17 +27,27 @@ Metrics::Metrics(prometheus::Registry& registry)
       stream_messages(
           CounterFamily(registry, "mailstead_http_stream_messages_total", "Messages of streams sent")
               .Add({})),
+      // mailstead_webhooks: that this process sends.
+      webhooks(OneGauge(registry, "mailstead_webhooks", "Webhooks that are sent here")),
+      // mailstead_webhook_bytes: memory of events that are about to be sent.
+      webhook_bytes(OneGauge(registry, "mailstead_webhook_bytes", "Memory of events of webhooks")),
       // mailstead_http_calls_total{method,code}: method as in the path, or one of the paths of docs/http.md, empty for
       // others; code as Connect names it, ok for none.
       calls_family_(CounterFamily(registry, "mailstead_http_calls_total", "Calls, by method and code")),
       // mailstead_http_closed_total{reason}: done (as the client wanted it), idle, vanished, timeout,
       // write_timeout, malformed, unread_body, broken_answer (the store failed in the midst of it), refused,
       // proxy_failed, tls_failed, shutdown.
-      closed_family_(CounterFamily(registry, "mailstead_http_closed_total", "Ended connections, by reason")) {
-}
+      closed_family_(CounterFamily(registry, "mailstead_http_closed_total", "Ended connections, by reason")),
+      // mailstead_webhook_events_total{outcome}: tries to post an event: sent, failed.
+      webhook_events_family_(
+          CounterFamily(registry, "mailstead_webhook_events_total", "Tries to post events, by outcome")) {}
 
 void Metrics::CountCall(absl::string_view method, absl::string_view code) {
   calls_family_.Add({{"method", std::string(method)}, {"code", std::string(code)}}).Increment();
+}
+
+void Metrics::CountWebhookEvent(bool sent) {
+  webhook_events_family_.Add({{"outcome", sent ? "sent" : "failed"}}).Increment();
 }
 
 void Metrics::CountClosed(absl::string_view reason) {

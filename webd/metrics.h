@@ -18,15 +18,19 @@ class Metrics {
   // `method` is one of the API, or empty.
   void CountCall(absl::string_view method, absl::string_view code);
   void CountClosed(absl::string_view reason);
+  void CountWebhookEvent(bool sent);
 
   prometheus::Gauge& connections;
   prometheus::Gauge& body_bytes;
   prometheus::Counter& tls_failures;
   prometheus::Counter& stream_messages;
+  prometheus::Gauge& webhooks;
+  prometheus::Gauge& webhook_bytes;
 
  private:
   prometheus::Family<prometheus::Counter>& calls_family_;
   prometheus::Family<prometheus::Counter>& closed_family_;
+  prometheus::Family<prometheus::Counter>& webhook_events_family_;
 };
 
 }  // namespace mailstead::web

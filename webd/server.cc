@@ -1,12 +1,29 @@
 #include "webd/server.h"
 
+#include <unistd.h>
+
+#include "absl/strings/str_cat.h"
 #include "common/rpc/grpc_transport.h"
 #include "webd/connection.h"
+#include "webd/webhooks/senders.h"
 
 namespace mailstead::web {
 namespace {
 
 const google::protobuf::DescriptorPool& Pool() { return *google::protobuf::DescriptorPool::generated_pool(); }
+
+SendersOptions OptionsOfSenders(const Flags& flags) {
+  SendersOptions options;
+  options.max_webhooks = flags.webhook_workers;
+  options.holder = absl::StrCat("webd ", flags.frontend.hostname, " ", getpid());
+  options.drain_timeout = flags.frontend.drain_timeout;
+  options.sender.store_timeout = flags.timeouts.store_call;
+  options.poster.rules.allowed = flags.webhook_allow_networks;
+  options.poster.plaintext = flags.webhook_plaintext_networks;
+  options.poster.timeout = flags.webhook_timeout;
+  options.poster.public_url = flags.public_url;
+  return options;
+}
 
 }  // namespace
 
@@ -18,7 +35,12 @@ Server::Server(const Flags& flags, frontend::Daemon& daemon, Metrics& metrics)
       documents_(MakeDocuments()),
       memory_(flags.body_memory),
       plain_(MakeContext(false, daemon, metrics)),
-      tls_(MakeContext(true, daemon, metrics)) {}
+      tls_(MakeContext(true, daemon, metrics)) {
+  if (flags_.webhook_workers == 0) return;
+  senders_ = std::make_unique<Senders>(daemon.store(), daemon.threads(), metrics, OptionsOfSenders(flags_));
+}
+
+Server::~Server() = default;
 
 ConnectionContext Server::MakeContext(bool implicit_tls, frontend::Daemon& daemon, Metrics& metrics) {
   return ConnectionContext{.timeouts = flags_.timeouts,
@@ -41,6 +63,13 @@ ConnectionContext Server::MakeContext(bool implicit_tls, frontend::Daemon& daemo
 std::vector<frontend::Listening> Server::listening() const {
   return {frontend::ListenFor<Connection>("listen", "http", flags_.listen, plain_),
           frontend::ListenFor<Connection>("tls_listen", "https", flags_.tls_listen, tls_)};
+}
+
+frontend::Hooks Server::hooks() {
+  if (senders_ == nullptr) return {};
+  return {.start = [this] { senders_->Start(); },
+          .health = [this] { return senders_->Health(); },
+          .end = [this] { return senders_->End(); }};
 }
 
 }  // namespace mailstead::web

@@ -95,6 +95,9 @@ inline constexpr absl::string_view kReasonConsumerNotFound = "CONSUMER_NOT_FOUND
 inline constexpr absl::string_view kReasonConsumerExists = "CONSUMER_EXISTS";
 inline constexpr absl::string_view kReasonTooManyConsumers = "TOO_MANY_CONSUMERS";
 inline constexpr absl::string_view kReasonConsumerFenced = "CONSUMER_FENCED";
+inline constexpr absl::string_view kReasonWebhookNotFound = "WEBHOOK_NOT_FOUND";
+inline constexpr absl::string_view kReasonTooManyWebhooks = "TOO_MANY_WEBHOOKS";
+inline constexpr absl::string_view kReasonWebhookFenced = "WEBHOOK_FENCED";
 inline constexpr absl::string_view kReasonRevisionTooOld = "REVISION_TOO_OLD";
 inline constexpr absl::string_view kReasonRevisionTooNew = "REVISION_TOO_NEW";
 

@@ -1,8 +1,12 @@
 #include "common/http/https_client.h"
 
 #include <curl/curl.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <deque>
 #include <mutex>
 #include <optional>
@@ -13,6 +17,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "asio/any_io_executor.hpp"
@@ -54,7 +59,16 @@ bool IsName(absl::string_view host) {
     if (!absl::ascii_isalnum(static_cast<unsigned char>(c)) && c != '-' && c != '_' && c != '.') return false;
   }
   const absl::string_view last = host.substr(host.rfind('.') + 1);
-  return host.size() > last.size() && !last.empty() && absl::ascii_isalpha(static_cast<unsigned char>(last.front()));
+  return host.size() > last.size() && !last.empty() &&
+         absl::ascii_isalpha(static_cast<unsigned char>(last.front()));
+}
+
+// Nothing that could end the host in a URL.
+bool IsAnyHost(absl::string_view host) {
+  for (const char c : host) {
+    if (!absl::ascii_isalnum(static_cast<unsigned char>(c)) && !absl::StrContains("-_.:[]", c)) return false;
+  }
+  return !host.empty();
 }
 
 std::string PartOf(CURLU* url, CURLUPart part, unsigned flags = 0) {
@@ -67,23 +81,32 @@ std::string PartOf(CURLU* url, CURLUPart part, unsigned flags = 0) {
 
 }  // namespace
 
-absl::StatusOr<HttpsUrl> ParseHttpsUrl(absl::string_view url) {
+absl::StatusOr<HttpsUrl> ParseHttpUrl(absl::string_view url) {
   InitializeOnce();
   const std::unique_ptr<CURLU, UrlDeleter> parts(curl_url());
   const std::string text(url);
   // A NUL would end it for libcurl, and for nobody else.
   if (parts == nullptr || text.find('\0') != std::string::npos ||
-      curl_url_set(parts.get(), CURLUPART_URL, text.c_str(), CURLU_DISALLOW_USER) != CURLUE_OK ||
-      PartOf(parts.get(), CURLUPART_SCHEME) != "https") {
-    return absl::InvalidArgumentError("not an https URL");
+      curl_url_set(parts.get(), CURLUPART_URL, text.c_str(), CURLU_DISALLOW_USER) != CURLUE_OK) {
+    return absl::InvalidArgumentError("not a URL");
   }
   HttpsUrl parsed;
+  const std::string scheme = PartOf(parts.get(), CURLUPART_SCHEME);
+  parsed.plain = scheme == "http";
+  if (!parsed.plain && scheme != "https") return absl::InvalidArgumentError("not an http or https URL");
   parsed.host = PartOf(parts.get(), CURLUPART_HOST);
-  parsed.port = static_cast<uint16_t>(std::atoi(PartOf(parts.get(), CURLUPART_PORT, CURLU_DEFAULT_PORT).c_str()));
+  parsed.port =
+      static_cast<uint16_t>(std::atoi(PartOf(parts.get(), CURLUPART_PORT, CURLU_DEFAULT_PORT).c_str()));
   parsed.path = PartOf(parts.get(), CURLUPART_PATH);
   const std::string query = PartOf(parts.get(), CURLUPART_QUERY);
   if (!query.empty()) absl::StrAppend(&parsed.path, "?", query);
   return parsed;
+}
+
+absl::StatusOr<HttpsUrl> ParseHttpsUrl(absl::string_view url) {
+  absl::StatusOr<HttpsUrl> parsed = ParseHttpUrl(url);
+  if (parsed.ok() && !parsed->plain) return parsed;
+  return absl::InvalidArgumentError("not an https URL");
 }
 
 namespace {
@@ -102,7 +125,7 @@ class Transfer {
   Transfer& operator=(const Transfer&) = delete;
 
   // Null: out of memory, or an option that this libcurl has not.
-  CURL* Prepare(const std::string& ca_file, const std::string& ca_dir) {
+  CURL* Prepare(const std::string& ca_file, const std::string& ca_dir, bool reuse) {
     easy_ = curl_easy_init();
     // Addresses of its own: nothing that another request was told is used for this one.
     share_ = curl_share_init();
@@ -110,11 +133,13 @@ class Transfer {
     curl_share_setopt(share_, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS);
     std::string addresses;
     for (const asio::ip::address& address : request_.addresses) {
-      absl::StrAppend(&addresses, addresses.empty() ? "" : ",", address.is_v6() ? "[" : "", address.to_string(),
-                      address.is_v6() ? "]" : "");
+      absl::StrAppend(&addresses, addresses.empty() ? "" : ",", address.is_v6() ? "[" : "",
+                      address.to_string(), address.is_v6() ? "]" : "");
     }
-    resolve_ = curl_slist_append(nullptr, absl::StrCat(request_.host, ":", request_.port, ":", addresses).c_str());
-    const std::string url = absl::StrCat("https://", request_.host, ":", request_.port, request_.path);
+    resolve_ =
+        curl_slist_append(nullptr, absl::StrCat(request_.host, ":", request_.port, ":", addresses).c_str());
+    const char* const scheme = request_.plain ? "http" : "https";
+    const std::string url = absl::StrCat(scheme, "://", request_.host, ":", request_.port, request_.path);
     bool ok = resolve_ != nullptr;
     const auto set = [&](CURLoption option, auto value) {
       ok = ok && curl_easy_setopt(easy_, option, value) == CURLE_OK;
@@ -122,13 +147,15 @@ class Transfer {
     set(CURLOPT_SHARE, share_);
     set(CURLOPT_RESOLVE, resolve_);
     set(CURLOPT_URL, url.c_str());
-    set(CURLOPT_PROTOCOLS_STR, "https");
+    set(CURLOPT_PROTOCOLS_STR, scheme);
+    set(CURLOPT_OPENSOCKETFUNCTION, &Transfer::OpenSocket);
+    set(CURLOPT_OPENSOCKETDATA, this);
     set(CURLOPT_FOLLOWLOCATION, 0L);
     // An empty name: no proxy, whatever the environment says.
     set(CURLOPT_PROXY, "");
     set(CURLOPT_NETRC, static_cast<long>(CURL_NETRC_IGNORED));
-    set(CURLOPT_FRESH_CONNECT, 1L);
-    set(CURLOPT_FORBID_REUSE, 1L);
+    set(CURLOPT_FRESH_CONNECT, reuse ? 0L : 1L);
+    set(CURLOPT_FORBID_REUSE, reuse ? 0L : 1L);
     set(CURLOPT_SSL_SESSIONID_CACHE, 0L);
     set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
     set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
@@ -139,7 +166,9 @@ class Transfer {
     set(CURLOPT_NOSIGNAL, 1L);
     set(CURLOPT_TIMEOUT_MS, static_cast<long>(absl::ToInt64Milliseconds(request_.timeout)));
     set(CURLOPT_USERAGENT, "Mailstead");
-    set(CURLOPT_MAXFILESIZE_LARGE, static_cast<curl_off_t>(request_.max_body_bytes));
+    if (!request_.status_only) {
+      set(CURLOPT_MAXFILESIZE_LARGE, static_cast<curl_off_t>(request_.max_body_bytes));
+    }
     set(CURLOPT_ERRORBUFFER, error_);
     set(CURLOPT_WRITEFUNCTION, &Transfer::TakeBody);
     set(CURLOPT_WRITEDATA, this);
@@ -149,6 +178,9 @@ class Transfer {
       fields_ = curl_slist_append(nullptr, absl::StrCat("Content-Type: ", request_.content_type).c_str());
       // No wait for "100 Continue", which some hosts never send.
       if (fields_ != nullptr) fields_ = AppendOrFree(fields_, "Expect:");
+      for (const std::string& field : request_.fields) {
+        if (fields_ != nullptr) fields_ = AppendOrFree(fields_, field.c_str());
+      }
       ok = ok && fields_ != nullptr;
       set(CURLOPT_HTTPHEADER, fields_);
       set(CURLOPT_POST, 1L);
@@ -168,11 +200,35 @@ class Transfer {
     return longer;
   }
 
+  // SECURITY: whatever libcurl makes of the host, it reaches none but the addresses that were allowed.
+  static curl_socket_t OpenSocket(void* self, curlsocktype, curl_sockaddr* to) {
+    const Transfer& transfer = *static_cast<const Transfer*>(self);
+    asio::ip::address address;
+    if (to->family == AF_INET) {
+      sockaddr_in v4;
+      std::memcpy(&v4, &to->addr, sizeof(v4));
+      address = asio::ip::address_v4(ntohl(v4.sin_addr.s_addr));
+    } else if (to->family == AF_INET6 && to->addrlen >= sizeof(sockaddr_in6)) {
+      sockaddr_in6 v6;
+      std::memcpy(&v6, static_cast<const void*>(&to->addr), sizeof(v6));
+      asio::ip::address_v6::bytes_type bytes;
+      std::memcpy(bytes.data(), &v6.sin6_addr, bytes.size());
+      address = asio::ip::address_v6(bytes);
+    }
+    const auto& allowed = transfer.request_.addresses;
+    const auto is_it = [&](const asio::ip::address& one) {
+      return one.is_v4() == address.is_v4() &&
+             (one.is_v4() ? one == address : one.to_v6().to_bytes() == address.to_v6().to_bytes());
+    };
+    if (std::none_of(allowed.begin(), allowed.end(), is_it)) return CURL_SOCKET_BAD;
+    return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+  }
+
   static size_t TakeBody(char* bytes, size_t size, size_t count, void* self) {
     Transfer& transfer = *static_cast<Transfer*>(self);
     const size_t length = size * count;
     if (transfer.body_.size() + length > transfer.request_.max_body_bytes) {
-      transfer.too_large_ = true;
+      (transfer.request_.status_only ? transfer.cut_ : transfer.too_large_) = true;
       return 0;
     }
     transfer.body_.append(bytes, length);
@@ -193,11 +249,12 @@ class Transfer {
       return absl::ResourceExhaustedError(
           absl::StrCat("the response is larger than ", request_.max_body_bytes, " octets"));
     }
-    switch (code) {
+    switch (cut_ ? CURLE_OK : code) {
       case CURLE_OK:
         break;
       case CURLE_OPERATION_TIMEDOUT:
-        return absl::DeadlineExceededError(absl::StrCat("no whole response within ", absl::FormatDuration(request_.timeout)));
+        return absl::DeadlineExceededError(
+            absl::StrCat("no whole response within ", absl::FormatDuration(request_.timeout)));
       case CURLE_PEER_FAILED_VERIFICATION:
         return absl::PermissionDeniedError(why);
       default:
@@ -208,7 +265,12 @@ class Transfer {
     curl_easy_getinfo(easy_, CURLINFO_RESPONSE_CODE, &status);
     response.status = static_cast<int>(status);
     const char* type = nullptr;
-    if (curl_easy_getinfo(easy_, CURLINFO_CONTENT_TYPE, &type) == CURLE_OK && type != nullptr) response.content_type = type;
+    if (curl_easy_getinfo(easy_, CURLINFO_CONTENT_TYPE, &type) == CURLE_OK && type != nullptr)
+      response.content_type = type;
+    curl_off_t retry_after = 0;
+    if (curl_easy_getinfo(easy_, CURLINFO_RETRY_AFTER, &retry_after) == CURLE_OK) {
+      response.retry_after = absl::Seconds(static_cast<int64_t>(retry_after));
+    }
     response.body = std::move(body_);
     return response;
   }
@@ -223,6 +285,8 @@ class Transfer {
   std::string body_;
   size_t header_bytes_ = 0;
   bool too_large_ = false;
+  // More came than is wanted.
+  bool cut_ = false;
 };
 
 }  // namespace
@@ -290,7 +354,8 @@ class HttpsClient::Impl {
       absl::MutexLock lock(&mutex_);
       left.swap(waiting_);
     }
-    for (const std::unique_ptr<Transfer>& transfer : left) transfer->Fail(absl::CancelledError("shutting down"));
+    for (const std::unique_ptr<Transfer>& transfer : left)
+      transfer->Fail(absl::CancelledError("shutting down"));
   }
 
   bool AnyWaiting() {
@@ -309,7 +374,7 @@ class HttpsClient::Impl {
         transfer = std::move(waiting_.front());
         waiting_.pop_front();
       }
-      CURL* const easy = transfer->Prepare(ca_file_, ca_dir_);
+      CURL* const easy = transfer->Prepare(ca_file_, ca_dir_, options_.reuse_connections);
       if (easy == nullptr || curl_multi_add_handle(multi_, easy) != CURLM_OK) {
         transfer->Fail(absl::ResourceExhaustedError("the request could not be begun"));
         continue;
@@ -354,8 +419,10 @@ HttpsClient::~HttpsClient() { impl_->Stop(); }
 void HttpsClient::Stop() { impl_->Stop(); }
 
 asio::awaitable<absl::StatusOr<HttpsResponse>> HttpsClient::Send(HttpsRequest request) {
-  if (!IsName(request.host)) co_return absl::InvalidArgumentError(absl::StrCat(request.host, " is not a host's name"));
-  if (request.addresses.empty()) co_return absl::InvalidArgumentError(absl::StrCat(request.host, " has no address"));
+  if (!IsName(request.host) && !(request.any_host && IsAnyHost(request.host)))
+    co_return absl::InvalidArgumentError(absl::StrCat(request.host, " is not a host's name"));
+  if (request.addresses.empty())
+    co_return absl::InvalidArgumentError(absl::StrCat(request.host, " has no address"));
   const asio::any_io_executor executor = co_await asio::this_coro::executor;
   Impl* const impl = impl_.get();
   auto initiate = [impl, executor](auto handler, HttpsRequest wanted) {

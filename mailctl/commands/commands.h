@@ -11,6 +11,7 @@ std::vector<Command> DomainCommands();
 std::vector<Command> AccountCommands();
 std::vector<Command> AliasCommands();
 std::vector<Command> RouteCommands();
+std::vector<Command> WebhookCommands();
 std::vector<Command> DkimCommands();
 std::vector<Command> QueueCommands();
 std::vector<Command> SrsCommands();

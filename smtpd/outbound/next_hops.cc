@@ -55,7 +55,7 @@ struct HostAddresses {
   std::optional<dns::Failure> failure;
   // The first address that was refused.
   std::optional<address> refused;
-  AddressVerdict verdict = AddressVerdict::kAllowed;
+  net::AddressVerdict verdict = net::AddressVerdict::kAllowed;
   bool ourselves = false;
 };
 
@@ -81,11 +81,11 @@ std::vector<std::string> BestNames(const Answer& answer, const dns::MxOrder& ord
   return names;
 }
 
-void RefuseForbidden(const AddressRules& rules, std::vector<address>* addresses, HostAddresses* host) {
+void RefuseForbidden(const net::AddressRules& rules, std::vector<address>* addresses, HostAddresses* host) {
   const auto refused = [&rules, host](const address& each) {
-    const AddressVerdict verdict = CheckAddress(each, rules);
-    if (verdict == AddressVerdict::kAllowed) return false;
-    if (verdict == AddressVerdict::kOurselves) host->ourselves = true;
+    const net::AddressVerdict verdict = CheckAddress(each, rules);
+    if (verdict == net::AddressVerdict::kAllowed) return false;
+    if (verdict == net::AddressVerdict::kOurselves) host->ourselves = true;
     if (!host->refused.has_value()) {
       host->refused = each;
       host->verdict = verdict;
@@ -95,7 +95,7 @@ void RefuseForbidden(const AddressRules& rules, std::vector<address>* addresses,
   addresses->erase(std::remove_if(addresses->begin(), addresses->end(), refused), addresses->end());
 }
 
-HostAddresses Combine(const Answer& ipv6, const Answer& ipv4, const AddressRules* rules) {
+HostAddresses Combine(const Answer& ipv6, const Answer& ipv4, const net::AddressRules* rules) {
   HostAddresses host;
   host.ipv6 = AddressesOf(ipv6);
   host.ipv4 = AddressesOf(ipv4);
@@ -193,9 +193,9 @@ asio::awaitable<NextHopsResult> NextHopFinder::ForDomain(std::string domain, abs
   if (absl::StartsWith(domain, "[")) {
     const std::optional<address> literal = ParseLiteral(domain);
     if (!literal.has_value()) co_return None(Reason::kBadLiteral, domain, "is not an address");
-    const AddressVerdict verdict = CheckAddress(*literal, options_.rules);
-    if (verdict == AddressVerdict::kOurselves) co_return None(Reason::kLoop, domain, "is this host");
-    if (verdict != AddressVerdict::kAllowed) {
+    const net::AddressVerdict verdict = CheckAddress(*literal, options_.rules);
+    if (verdict == net::AddressVerdict::kOurselves) co_return None(Reason::kLoop, domain, "is this host");
+    if (verdict != net::AddressVerdict::kAllowed) {
       NoNextHop none =
           None(Reason::kForbidden, domain,
                absl::StrCat("is an address (", AddressVerdictText(verdict), ") that mail is not sent to"));
@@ -251,7 +251,8 @@ asio::awaitable<NextHopsResult> NextHopFinder::ForHost(std::string host, absl::T
 
 asio::awaitable<NextHopsResult> NextHopFinder::ResolveHosts(std::string domain,
                                                             std::vector<Exchanger> exchangers, NextHops found,
-                                                            const AddressRules* rules, absl::Time deadline) {
+                                                            const net::AddressRules* rules,
+                                                            absl::Time deadline) {
   std::vector<dns::Question> questions;
   for (const Exchanger& each : exchangers) {
     questions.push_back({each.host, dns::Type::kAaaa});

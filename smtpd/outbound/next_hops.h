@@ -14,7 +14,7 @@
 #include "asio/ip/address.hpp"
 #include "common/dns/mx_order.h"
 #include "common/dns/resolver.h"
-#include "smtpd/outbound/address_check.h"
+#include "common/net/address_check.h"
 
 namespace mailstead::smtp {
 
@@ -71,7 +71,7 @@ struct NoNextHop {
   // For people, in ASCII: which name, and why.
   std::string text;
   // Why an address was refused; kAllowed unless kForbidden.
-  AddressVerdict verdict = AddressVerdict::kAllowed;
+  net::AddressVerdict verdict = net::AddressVerdict::kAllowed;
 
   bool temporary() const { return reason == Reason::kLookupFailed; }
 };
@@ -84,7 +84,7 @@ using NextHopsResult = std::variant<NextHops, NoNextHop>;
 struct NextHopOptions {
   // Names by which others know us, in lower case: an MX record with one of them is us.
   std::vector<std::string> own_names;
-  AddressRules rules;
+  net::AddressRules rules;
 };
 
 // Used on one executor at a time.
@@ -105,7 +105,7 @@ class NextHopFinder {
 
  private:
   asio::awaitable<NextHopsResult> ResolveHosts(std::string domain, std::vector<dns::Exchanger> exchangers,
-                                               NextHops found, const AddressRules* rules,
+                                               NextHops found, const net::AddressRules* rules,
                                                absl::Time deadline);
 
   dns::Resolver& resolver_;

@@ -32,7 +32,7 @@ struct Addresses {
 };
 
 Addresses AllowedOf(const std::string& host, const std::vector<dns::Answer>& answers,
-                    const AddressRules& rules) {
+                    const net::AddressRules& rules) {
   Addresses found;
   found.why = absl::StrCat(host, " has no address");
   for (const dns::Answer& answer : answers) {
@@ -43,8 +43,8 @@ Addresses AllowedOf(const std::string& host, const std::vector<dns::Answer>& ans
       asio::ip::address address;
       if (const auto* ipv4 = std::get_if<dns::Ipv4Bytes>(&record)) address = asio::ip::address_v4(*ipv4);
       if (const auto* ipv6 = std::get_if<dns::Ipv6Bytes>(&record)) address = asio::ip::address_v6(*ipv6);
-      const AddressVerdict verdict = CheckAddress(address, rules);
-      if (verdict == AddressVerdict::kAllowed) {
+      const net::AddressVerdict verdict = CheckAddress(address, rules);
+      if (verdict == net::AddressVerdict::kAllowed) {
         found.allowed.push_back(address);
       } else {
         found.why = absl::StrCat(host, " has the address ", address.to_string(), " (",

@@ -9,7 +9,7 @@
 #include "common/base/timers.h"
 #include "common/dns/resolver.h"
 #include "common/http/https_client.h"
-#include "smtpd/outbound/address_check.h"
+#include "common/net/address_check.h"
 #include "smtpd/outbound/sts_lookup.h"
 
 namespace mailstead::smtp::outbound {
@@ -18,7 +18,7 @@ class HttpsStsSource final : public StsSource {
  public:
   struct Options {
     // Which addresses may be connected to.
-    AddressRules rules;
+    net::AddressRules rules;
     // Of all the servers.
     uint16_t port = http::kHttpsPort;
     // At most kStsHttpsTimeout.

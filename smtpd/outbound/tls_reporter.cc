@@ -42,14 +42,15 @@ store::TlsSessions ToStore(const std::string& domain, const TlsSession& session)
   return sessions;
 }
 
-std::vector<asio::ip::address> AllowedOf(const std::vector<dns::Answer>& answers, const AddressRules& rules) {
+std::vector<asio::ip::address> AllowedOf(const std::vector<dns::Answer>& answers,
+                                         const net::AddressRules& rules) {
   std::vector<asio::ip::address> allowed;
   for (const dns::Answer& answer : answers) {
     for (const dns::Record& record : answer.records) {
       asio::ip::address address;
       if (const auto* ipv4 = std::get_if<dns::Ipv4Bytes>(&record)) address = asio::ip::address_v4(*ipv4);
       if (const auto* ipv6 = std::get_if<dns::Ipv6Bytes>(&record)) address = asio::ip::address_v6(*ipv6);
-      if (allowed.size() < kMaxAddresses && CheckAddress(address, rules) == AddressVerdict::kAllowed)
+      if (allowed.size() < kMaxAddresses && CheckAddress(address, rules) == net::AddressVerdict::kAllowed)
         allowed.push_back(address);
     }
   }

@@ -18,8 +18,8 @@
 #include "common/base/timers.h"
 #include "common/dns/resolver.h"
 #include "common/http/https_client.h"
+#include "common/net/address_check.h"
 #include "common/store/tls_report_api.h"
-#include "smtpd/outbound/address_check.h"
 #include "smtpd/outbound/tls_session.h"
 
 namespace mailstead::smtp::outbound {
@@ -43,7 +43,7 @@ class TlsReportJournal {
 
 struct TlsReporterOptions {
   // Which addresses reports are posted to.
-  AddressRules rules;
+  net::AddressRules rules;
   // Between two times that the store is told, and asked for reports that are due: a call that finds nothing costs next to
   // nothing.
   absl::Duration count_period = absl::Seconds(10);

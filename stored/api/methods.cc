@@ -29,6 +29,8 @@
 #include "stored/api/tls.h"
 #include "stored/api/tls_reports.h"
 #include "stored/api/watch.h"
+#include "stored/api/webhook_sending.h"
+#include "stored/api/webhooks.h"
 #include "stored/core/limits.h"
 
 namespace mailstead::stored {
@@ -50,7 +52,7 @@ constexpr size_t kTlsReportsCost = 512 << 10;
 constexpr size_t kStsCost = 32 << 10;
 
 // Those that keep a lease.
-constexpr unsigned kWithLease = kSmtp | kPop | kRelay;
+constexpr unsigned kWithLease = kSmtp | kPop | kRelay | kWeb;
 
 // How a method is called, beside its name, roles and cost.
 enum Trait : unsigned {
@@ -180,6 +182,15 @@ void AddMethods(Environment& environment, rpc::MethodTable& table) {
   store("WatchService/DeleteConsumer", kMailWatch, kAudited, kSmallCost, DeleteConsumer);
   store("WatchService/AckConsumer", kMailWatch, kPlain, kSmallCost, AckConsumer);
   store("WatchService/ResetConsumer", kMailWatch, kAudited, kSmallCost, ResetConsumer);
+  whole("WebhookService/CreateWebhook", kAdminWrite, kAudited, kSmallCost, CreateWebhook);
+  whole("WebhookService/GetWebhook", kAdminRead, kPlain, kSmallCost, GetWebhook);
+  whole("WebhookService/ListWebhooks", kAdminRead, kPlain, kListingCost, ListWebhooks);
+  whole("WebhookService/PauseWebhook", kAdminWrite, kAudited, kSmallCost, PauseWebhook);
+  whole("WebhookService/ResumeWebhook", kAdminWrite, kAudited, kSmallCost, ResumeWebhook);
+  whole("WebhookService/TestWebhook", kAdminWrite, kAudited, kSmallCost, TestWebhook);
+  whole("WebhookService/DeleteWebhook", kAdminWrite, kAudited, kSmallCost, DeleteWebhook);
+  whole("WebhookService/ListDeadWebhookEvents", kAdminRead, kPlain, kListingCost, ListDeadWebhookEvents);
+  whole("WebhookService/RetryDeadWebhookEvents", kAdminWrite, kAudited, kListingCost, RetryDeadWebhookEvents);
   whole("KeyService/CreateKey", kAdminWrite, kAudited, kSmallCost, CreateKey);
   whole("KeyService/GetKey", kAdminRead, kPlain, kSmallCost, GetKey);
   whole("KeyService/ListKeys", kAdminRead, kPlain, kListingCost, ListKeys);
@@ -214,6 +225,10 @@ void AddMethods(Environment& environment, rpc::MethodTable& table) {
   frontend("TlsReportService/CountTlsSessions", kRelay, kBatched, kTlsReportsCost, CountTlsSessions);
   frontend("TlsReportService/LeaseTlsReports", kRelay, kBatched, kTlsReportsCost, LeaseTlsReports);
   frontend("TlsReportService/FinishTlsReport", kRelay, kBatched, kTlsReportsCost, FinishTlsReport);
+  frontend("WebhookSendingService/ClaimWebhooks", kWeb, kBatched, kListingCost, ClaimWebhooks);
+  frontend("WebhookSendingService/ReadWebhookEvents", kWeb, kPlain, kLeaseCost, ReadWebhookEvents);
+  frontend("WebhookSendingService/ListWebhookLanes", kWeb, kBatched, kListingCost, ListWebhookLanes);
+  frontend("WebhookSendingService/ReportWebhookEvents", kWeb, kPlain, kListingCost, ReportWebhookEvents);
   frontend("BatchService/Probe", kFrontends, kUncounted, kSmallCost, Probe);
 }
 

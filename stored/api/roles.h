@@ -9,11 +9,13 @@ namespace mailstead::stored {
 
 // Bits of a set: of what a method's callers may be, and of what a caller is.
 enum Role : unsigned {
-  kSmtp = 1,       // smtpd: logs clients in, checks senders, resolves, delivers
-  kPop = 2,        // pop3d: logs clients in; then only what a login's grant allows
-  kRelay = 4,      // what brings mail to other hosts
-  kOperator = 8,   // people, and what they trust with everything
-  kWeb = 1 << 16,  // webd: calls in the name of clients, with their keys; by itself it may do nothing to mail
+  kSmtp = 1,      // smtpd: logs clients in, checks senders, resolves, delivers
+  kPop = 2,       // pop3d: logs clients in; then only what a login's grant allows
+  kRelay = 4,     // what brings mail to other hosts
+  kOperator = 8,  // people, and what they trust with everything
+  kWeb =
+      1
+      << 16,  // webd: calls in the name of clients, with their keys; by itself it reads what webhooks send, no more
 };
 
 // What a caller with a key may do: bits of the same set. A method of mailstead.store.v1 has one, a front-end's none.

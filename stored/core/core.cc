@@ -72,7 +72,8 @@ Core::Core(engine::Engine& engine, Executor& executor, const Clock& clock, CoreO
       tls_reports(engine.tls_reports(), intake, clock, options.host_name, std::move(options.tls_reports)),
       mail_reader(std::max(1u, std::thread::hardware_concurrency()), executor, kReadingBytes),
       watches(engine.changes(), timers, executor, options.watches),
-      consumers(Clock::Steady()) {
+      consumers(Clock::Steady()),
+      webhooks(engine, clock, options.secrets_key) {
   recipients.UseSrs(srs);
   queue.UseSrs(srs);
   queue.UseSending(sending);

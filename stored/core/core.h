@@ -34,6 +34,7 @@
 #include "stored/core/timer_queue.h"
 #include "stored/core/tls_reports.h"
 #include "stored/core/watches.h"
+#include "stored/core/webhooks.h"
 #include "stored/engine/engine.h"
 
 namespace mailstead::stored {
@@ -116,6 +117,7 @@ struct Core {
   MailReader mail_reader;
   Watches watches;
   Consumers consumers;
+  Webhooks webhooks;
 };
 
 }  // namespace mailstead::stored

@@ -385,6 +385,7 @@ class KeyEngine;
 class SendingEngine;
 class SrsEngine;
 class SubmissionEngine;
+class WebhookEngine;
 
 // The facets of one engine, which live as long as it. All Tasks have ended, and all that the engine gave out (body
 // writers, message readers, work on backups) is destroyed, before the engine.
@@ -404,6 +405,7 @@ class Engine {
   virtual SendingEngine& sending() = 0;
   virtual ChangeEngine& changes() = 0;
   virtual SubmissionEngine& submissions() = 0;
+  virtual WebhookEngine& webhooks() = 0;
   virtual KeyEngine& keys() = 0;
   virtual AuditEngine& audit() = 0;
   virtual UpkeepEngine& upkeep() = 0;

@@ -30,6 +30,7 @@
 #include "stored/engine/sending.h"
 #include "stored/engine/srs.h"
 #include "stored/engine/submission.h"
+#include "stored/engine/webhook.h"
 #include "stored/rules/queue.h"
 #include "tests/support/block_on.h"
 #include "tests/support/sync_engine.h"
@@ -315,6 +316,40 @@ class SrsConformance : public EngineConformance {
   }
 };
 
+class WebhookConformance : public EngineConformance {
+ protected:
+  WebhookEngine& webhooks() { return facets().webhooks(); }
+  // Has this lease, which it makes, send a webhook. Gives the fence.
+  int64_t Claimed(const std::string& id = "a", const std::string& lease = "lease-of-one-0000") {
+    EXPECT_OK(BlockOn(facets().leases().Renew(lease, "webd", absl::Seconds(60))));
+    const auto claimed = BlockOn(webhooks().Claim(id, lease));
+    EXPECT_OK(claimed.status());
+    if (!claimed.ok()) return 0;
+    EXPECT_EQ(claimed->progress.lease_id, lease);
+    return claimed->progress.fence;
+  }
+  // Of webhook "a".
+  absl::StatusOr<WebhookReported> Report(int64_t fence, int64_t position,
+                                         std::vector<WebhookOutcome> outcomes,
+                                         absl::Time now = absl::FromUnixSeconds(1'700'000'000)) {
+    WebhookReport report;
+    report.id = "a";
+    report.fence = fence;
+    report.cursor.position = position;
+    report.outcomes = std::move(outcomes);
+    return BlockOn(webhooks().Report(std::move(report), now));
+  }
+  WebhookProgress Progress() {
+    const auto kept = BlockOn(webhooks().Find("a"));
+    EXPECT_OK(kept.status());
+    return kept.ok() ? kept->progress : WebhookProgress();
+  }
+  std::vector<WebhookEvent> WaitingOf(AccountId account) {
+    return BlockOn(webhooks().ListWaiting("a", account, 100)).value();
+  }
+  std::vector<WebhookEvent> Dead() { return BlockOn(webhooks().ListDead("a", ChangeCursor(), 2000)).value(); }
+};
+
 class KeyConformance : public EngineConformance {
  protected:
   KeyEngine& keys() { return facets().keys(); }
@@ -460,6 +495,7 @@ class SubmissionConformance : public QueueConformance {
   INSTANTIATE_TEST_SUITE_P(name, StsConformance, testing::Values(kind), EngineKindName);        \
   INSTANTIATE_TEST_SUITE_P(name, DkimConformance, testing::Values(kind), EngineKindName);       \
   INSTANTIATE_TEST_SUITE_P(name, SrsConformance, testing::Values(kind), EngineKindName);        \
+  INSTANTIATE_TEST_SUITE_P(name, WebhookConformance, testing::Values(kind), EngineKindName);    \
   INSTANTIATE_TEST_SUITE_P(name, KeyConformance, testing::Values(kind), EngineKindName);        \
   INSTANTIATE_TEST_SUITE_P(name, AuditConformance, testing::Values(kind), EngineKindName);      \
   INSTANTIATE_TEST_SUITE_P(name, SendingConformance, testing::Values(kind), EngineKindName);    \

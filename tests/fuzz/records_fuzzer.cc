@@ -43,6 +43,9 @@ void Run(absl::string_view input) {
   Check<engine::Alias>(input);
   Check<engine::Route>(input);
   Check<engine::DkimRecord>(input);
+  Check<engine::Webhook>(input);
+  Check<engine::WebhookProgress>(input);
+  Check<engine::WebhookEvent>(input);
   Check<engine::SrsSecret>(input);
   Check<engine::SrsSender>(input);
   Check<engine::SendingSettings>(input);

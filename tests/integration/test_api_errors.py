@@ -59,14 +59,14 @@ class World:
         self.stack = stack
         stack.add_stored(secrets_key_file=stack.folder / "secrets.key", backup_dir=made_folder(stack))
         self.address = stack.stored.address
-        self.operator, self.smtp, self.pop, self.relay = (
-            StoreClient(self.address, stack.token(role)) for role in ("operator", "smtp", "pop", "relay"))
+        self.operator, self.smtp, self.pop, self.relay, self.web = (
+            StoreClient(self.address, stack.token(role)) for role in ("operator", "smtp", "pop", "relay", "web"))
         self.stranger = StoreClient(self.address)
         stack.add_accounts("ann")
         self.count = 0
 
     def close(self):
-        for client in (self.operator, self.smtp, self.pop, self.relay, self.stranger):
+        for client in (self.operator, self.smtp, self.pop, self.relay, self.web, self.stranger):
             client.close()
 
     def id(self, what="id"):
@@ -426,6 +426,31 @@ def alias_too_deep(world):
         world.alias(f"step-{number}", f"step-{number + 1}@example.test")
     world.alias("step-12", ANN)
     return world.not_delivered("step-0@example.test")
+
+
+def create_webhook(world):
+    return world.operator.call("WebhookService/CreateWebhook", url="https://a.test/", filter=dict(all=True))
+
+
+@happens("WEBHOOK_NOT_FOUND")
+def webhook_not_found(world):
+    return world.operator.failure("WebhookService/GetWebhook", webhook_id="nobody")
+
+
+@happens("TOO_MANY_WEBHOOKS")
+def too_many_webhooks(world):
+    while True:
+        try:
+            create_webhook(world)
+        except grpc.RpcError:
+            return world.operator.failure("WebhookService/CreateWebhook", url="https://a.test/", filter=dict(all=True))
+
+
+@happens("WEBHOOK_FENCED")
+def webhook_fenced(world):
+    [webhook, *_] = world.operator.call("WebhookService/ListWebhooks").webhooks or [create_webhook(world).webhook]
+    return world.web.failure("+WebhookSendingService/ReportWebhookEvents", webhook_id=webhook.webhook_id,
+                             fence=1)
 
 
 @happens("TOO_MANY_ROUTES")

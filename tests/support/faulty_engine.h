@@ -174,6 +174,7 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
         srs_(*this, behind),
         sending_(*this, behind),
         submissions_(*this, behind),
+        webhooks_(behind.webhooks()),
         keys_(behind.keys()),
         audit_(behind.audit()),
         upkeep_(*this, behind),
@@ -193,6 +194,7 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
   engine::SendingEngine& sending() override { return sending_; }
   engine::SubmissionEngine& submissions() override { return submissions_; }
   engine::ChangeEngine& changes() override { return changes_; }
+  engine::WebhookEngine& webhooks() override { return webhooks_; }
   engine::KeyEngine& keys() override { return keys_; }
   engine::AuditEngine& audit() override { return audit_; }
   engine::UpkeepEngine& upkeep() override { return upkeep_; }
@@ -606,6 +608,7 @@ class FaultyEngine final : public engine::Engine, public EngineFaults {
   Srs srs_;
   Sending sending_;
   Submissions submissions_;
+  engine::WebhookEngine& webhooks_;
   engine::KeyEngine& keys_;
   engine::AuditEngine& audit_;
   Upkeep upkeep_;

@@ -24,6 +24,7 @@ class MemoryEngine final : public Engine {
         sts_(shared_),
         dkim_(shared_),
         srs_(shared_),
+        webhooks_(shared_),
         sending_(shared_),
         changes_(shared_),
         submissions_(shared_),
@@ -41,6 +42,7 @@ class MemoryEngine final : public Engine {
   StsEngine& sts() override { return sts_; }
   DkimEngine& dkim() override { return dkim_; }
   SrsEngine& srs() override { return srs_; }
+  WebhookEngine& webhooks() override { return webhooks_; }
   SendingEngine& sending() override { return sending_; }
   ChangeEngine& changes() override { return changes_; }
   SubmissionEngine& submissions() override { return submissions_; }
@@ -61,6 +63,7 @@ class MemoryEngine final : public Engine {
   MemorySts sts_;
   MemoryDkim dkim_;
   MemorySrs srs_;
+  MemoryWebhooks webhooks_;
   MemorySending sending_;
   MemoryChanges changes_;
   MemorySubmissions submissions_;

@@ -24,6 +24,7 @@
 #include "stored/engine/sending.h"
 #include "stored/engine/srs.h"
 #include "stored/engine/submission.h"
+#include "stored/engine/webhook.h"
 #include "stored/rules/destination.h"
 #include "stored/rules/directory.h"
 #include "stored/rules/lease.h"
@@ -119,6 +120,12 @@ struct KeptFeed {
   int64_t last() const { return first + static_cast<int64_t>(changes.size()) - 1; }
 };
 
+struct KeptHook {
+  KeptWebhook kept;
+  std::map<std::pair<AccountId, ChangeCursor>, WebhookEvent> waiting;
+  std::map<ChangeCursor, WebhookEvent> dead;
+};
+
 struct MemoryStore::State {
   mutable absl::Mutex mutex;
   const std::string incarnation;
@@ -138,6 +145,8 @@ struct MemoryStore::State {
   std::map<std::pair<int64_t, std::string>, std::string> srs_senders ABSL_GUARDED_BY(mutex);
   // By id.
   std::map<std::string, KeptSubmission> submissions ABSL_GUARDED_BY(mutex);
+  // By id.
+  std::map<std::string, KeptHook> webhooks ABSL_GUARDED_BY(mutex);
   std::map<std::string, Key> keys ABSL_GUARDED_BY(mutex);
   std::map<std::string, KeyUse> key_uses ABSL_GUARDED_BY(mutex);
   // By number; with the number of the newest there ever was.
@@ -459,6 +468,36 @@ class MemoryDkim final : public DkimEngine {
   // `change` is told of the state, under its mutex, and of the domain's keys, which it changes or refuses to.
   template <typename Change>
   absl::Status Apply(const std::string& domain, Change change);
+
+  MemoryShared& shared_;
+};
+
+class MemoryWebhooks final : public WebhookEngine {
+ public:
+  explicit MemoryWebhooks(MemoryShared& shared) : shared_(shared) {}
+  Task<absl::StatusOr<std::vector<KeptWebhook>>> List() override;
+  Task<absl::StatusOr<KeptWebhook>> Find(std::string id) override;
+  Task<absl::Status> Create(KeptWebhook webhook) override;
+  Task<absl::StatusOr<KeptWebhook>> SetState(std::string id, Webhook::State state) override;
+  Task<absl::StatusOr<KeptWebhook>> Reset(std::string id, ChangeCursor cursor,
+                                          std::string incarnation) override;
+  Task<absl::StatusOr<bool>> Delete(std::string id) override;
+  Task<absl::StatusOr<KeptWebhook>> Claim(std::string id, std::string lease_id) override;
+  Task<absl::StatusOr<WebhookReported>> Report(WebhookReport report, absl::Time now) override;
+  Task<absl::StatusOr<std::vector<WebhookLane>>> ListLanes(std::string id, AccountId after,
+                                                           size_t limit) override;
+  Task<absl::StatusOr<std::vector<WebhookEvent>>> ListWaiting(std::string id, AccountId account,
+                                                              size_t limit) override;
+  Task<absl::StatusOr<std::vector<WebhookEvent>>> ListDead(std::string id, ChangeCursor after,
+                                                           size_t limit) override;
+  Task<absl::StatusOr<int64_t>> Revive(std::string id, std::vector<ChangeCursor> dead,
+                                       absl::Time now) override;
+  Task<absl::Status> Add(std::string id, WebhookEvent test) override;
+
+ private:
+  // What `act` gives of the webhook, under the state's mutex.
+  template <typename Act>
+  auto With(const std::string& id, Act act) -> std::invoke_result_t<Act&, KeptHook&>;
 
   MemoryShared& shared_;
 };

@@ -38,6 +38,7 @@ class RocksDbEngine final : public Engine {
         sts_(shared_),
         dkim_(shared_),
         srs_(shared_),
+        webhooks_(shared_),
         sending_(shared_),
         changes_(shared_),
         submissions_(shared_),
@@ -68,6 +69,7 @@ class RocksDbEngine final : public Engine {
   StsEngine& sts() override { return sts_; }
   DkimEngine& dkim() override { return dkim_; }
   SrsEngine& srs() override { return srs_; }
+  WebhookEngine& webhooks() override { return webhooks_; }
   SendingEngine& sending() override { return sending_; }
   ChangeEngine& changes() override { return changes_; }
   SubmissionEngine& submissions() override { return submissions_; }
@@ -88,6 +90,7 @@ class RocksDbEngine final : public Engine {
   RocksDbSts sts_;
   RocksDbDkim dkim_;
   RocksDbSrs srs_;
+  RocksDbWebhooks webhooks_;
   RocksDbSending sending_;
   RocksDbChanges changes_;
   RocksDbSubmissions submissions_;

@@ -29,6 +29,7 @@
 #include "stored/engine/sending.h"
 #include "stored/engine/srs.h"
 #include "stored/engine/submission.h"
+#include "stored/engine/webhook.h"
 #include "stored/rules/lock.h"
 
 namespace mailstead::engine {
@@ -268,6 +269,36 @@ class RocksDbTlsReports final : public TlsReportEngine {
   Task<absl::Status> Finish(TlsReportKey key, int64_t lease) override;
 
  private:
+  RocksDbShared& shared_;
+};
+
+class RocksDbWebhooks final : public WebhookEngine {
+ public:
+  explicit RocksDbWebhooks(RocksDbShared& shared) : shared_(shared) {}
+  Task<absl::StatusOr<std::vector<KeptWebhook>>> List() override;
+  Task<absl::StatusOr<KeptWebhook>> Find(std::string id) override;
+  Task<absl::Status> Create(KeptWebhook webhook) override;
+  Task<absl::StatusOr<KeptWebhook>> SetState(std::string id, Webhook::State state) override;
+  Task<absl::StatusOr<KeptWebhook>> Reset(std::string id, ChangeCursor cursor,
+                                          std::string incarnation) override;
+  Task<absl::StatusOr<bool>> Delete(std::string id) override;
+  Task<absl::StatusOr<KeptWebhook>> Claim(std::string id, std::string lease_id) override;
+  Task<absl::StatusOr<WebhookReported>> Report(WebhookReport report, absl::Time now) override;
+  Task<absl::StatusOr<std::vector<WebhookLane>>> ListLanes(std::string id, AccountId after,
+                                                           size_t limit) override;
+  Task<absl::StatusOr<std::vector<WebhookEvent>>> ListWaiting(std::string id, AccountId account,
+                                                              size_t limit) override;
+  Task<absl::StatusOr<std::vector<WebhookEvent>>> ListDead(std::string id, ChangeCursor after,
+                                                           size_t limit) override;
+  Task<absl::StatusOr<int64_t>> Revive(std::string id, std::vector<ChangeCursor> dead,
+                                       absl::Time now) override;
+  Task<absl::Status> Add(std::string id, WebhookEvent test) override;
+
+ private:
+  // Reads the webhook, and keeps what `change` makes of it and of the batch; false: nothing has changed.
+  template <typename Change>
+  Task<absl::StatusOr<KeptWebhook>> Move(std::string id, Change change);
+
   RocksDbShared& shared_;
 };
 

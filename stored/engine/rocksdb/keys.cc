@@ -140,6 +140,32 @@ std::string SendingKey(char kind, AccountId account) {
   return key;
 }
 
+std::string WebhookKey(absl::string_view prefix, absl::string_view id) { return absl::StrCat(prefix, id); }
+
+std::string WaitingEventsPrefix(absl::string_view id) { return absl::StrCat("webhook_wait/", id, kNul); }
+
+std::string WaitingEventsPrefix(absl::string_view id, AccountId account) {
+  std::string key = WaitingEventsPrefix(id);
+  AppendNumber(key, account.value);
+  return key;
+}
+
+std::string WaitingEventKey(absl::string_view id, AccountId account, const ChangeCursor& at) {
+  std::string key = WaitingEventsPrefix(id, account);
+  AppendNumber(key, at.position);
+  AppendNumber(key, at.message.value);
+  return key;
+}
+
+std::string DeadEventsPrefix(absl::string_view id) { return absl::StrCat("webhook_dead/", id, kNul); }
+
+std::string DeadEventKey(absl::string_view id, const ChangeCursor& at) {
+  std::string key = DeadEventsPrefix(id);
+  AppendNumber(key, at.position);
+  AppendNumber(key, at.message.value);
+  return key;
+}
+
 std::string SrsSecretKey(int64_t number) {
   std::string key(kSrsSecretPrefix);
   AppendNumber(key, number);

@@ -3,6 +3,8 @@
 //   default    "counters" | "epoch" | "incarnation" | "doomed/" account | "srs/secret/" secret
 //              | "srs/sender/" days name | "sending/" kind account | "key/" key | "key_use/" key
 //              | "audit/" audit_kind entry | "audit_end/" audit_kind
+//              | "webhook/" webhook | "webhook_at/" webhook | "webhook_wait/" webhook NUL account position message
+//              | "webhook_dead/" webhook NUL position message
 //   directory  'd' domain | 'a' domain NUL local-part | 'l' domain NUL local-part | 'm' account |
 //              'r' destination NUL sender_domain | 'k' domain | 'p' domain
 //   mailbox    account | account removal_count
@@ -45,6 +47,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "stored/engine/audit.h"
+#include "stored/engine/change.h"
 #include "stored/engine/tls_report.h"
 #include "stored/engine/types.h"
 
@@ -81,9 +84,20 @@ inline constexpr absl::string_view kSrsSecretPrefix = "srs/secret/";
 inline constexpr absl::string_view kApiKeyPrefix = "key/";
 inline constexpr absl::string_view kApiKeyUsePrefix = "key_use/";
 
+inline constexpr absl::string_view kWebhookPrefix = "webhook/";
+inline constexpr absl::string_view kWebhookProgressPrefix = "webhook_at/";
+
 std::string DoomedKey(AccountId account);
 // Of an API key, or of its last use.
 std::string ApiKeyKey(absl::string_view prefix, absl::string_view id);
+// Of a webhook, or of how far it has got. Ids hold no NUL.
+std::string WebhookKey(absl::string_view prefix, absl::string_view id);
+// Of its events that wait, and of those of one mailbox.
+std::string WaitingEventsPrefix(absl::string_view id);
+std::string WaitingEventsPrefix(absl::string_view id, AccountId account);
+std::string WaitingEventKey(absl::string_view id, AccountId account, const ChangeCursor& at);
+std::string DeadEventsPrefix(absl::string_view id);
+std::string DeadEventKey(absl::string_view id, const ChangeCursor& at);
 std::string AuditKey(AuditKind kind, int64_t number);
 std::string AuditEndKey(AuditKind kind);
 inline constexpr char kSendingSettingsKind = 's';

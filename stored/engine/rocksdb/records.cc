@@ -49,6 +49,13 @@
 //                                               scopes: the bits of stored/api/roles.h, added up
 //   key_secret = digest:string create_time:time expire_time:time
 //   key_use   = 1 id:string time:time address:string
+//   webhook   = 1 id:string url:string filter:string sealed_secret:string state:number create_time:time
+//                                               state: 0 active, 1 paused, 2 gone, 3 being removed
+//   webhook_progress = 1 position:number message:number incarnation:string lease_id:string fence:number revision:number
+//                 waiting_count:number dead_count:number dropped_count:number success_time:time failure_time:time
+//                 failure:string
+//   webhook_event = 1 account:number position:number message:number event:string attempt_count:number time:time
+//                 failure:string
 //   audit     = 1 number:number time:time actor:string peer:string action:string target:string result:string
 //                 session_id:string call_count:number kind:number
 //                                               kind: 0 change, 1 mail, 2 refusal
@@ -815,6 +822,90 @@ absl::Status Decode(absl::string_view bytes, Key& key) {
       .Number(key.version);
   key.retention = absl::ZeroDuration();
   if (decoder.version() >= 2) decoder.Duration(key.retention);
+  return decoder.Finish();
+}
+
+std::string Encode(const Webhook& webhook) {
+  return Encoder(1)
+      .String(webhook.id)
+      .String(webhook.url)
+      .String(webhook.filter)
+      .String(webhook.sealed_secret)
+      .Number(static_cast<int64_t>(webhook.state))
+      .Time(webhook.create_time)
+      .Take();
+}
+
+absl::Status Decode(absl::string_view bytes, Webhook& webhook) {
+  Decoder decoder("webhook", bytes, 1);
+  int64_t state;
+  decoder.String(webhook.id)
+      .String(webhook.url)
+      .String(webhook.filter)
+      .String(webhook.sealed_secret)
+      .Number(state, static_cast<int64_t>(Webhook::State::kRemoved))
+      .Time(webhook.create_time);
+  webhook.state = static_cast<Webhook::State>(state);
+  return decoder.Finish();
+}
+
+std::string Encode(const WebhookProgress& progress) {
+  return Encoder(1)
+      .Number(progress.cursor.position)
+      .Number(progress.cursor.message.value)
+      .String(progress.incarnation)
+      .String(progress.lease_id)
+      .Number(progress.fence)
+      .Number(progress.revision)
+      .Number(progress.waiting_count)
+      .Number(progress.dead_count)
+      .Number(progress.dropped_count)
+      .Time(progress.success_time)
+      .Time(progress.failure_time)
+      .String(progress.failure)
+      .Take();
+}
+
+absl::Status Decode(absl::string_view bytes, WebhookProgress& progress) {
+  return Decoder("webhook_progress", bytes, 1)
+      .Number(progress.cursor.position)
+      .Number(progress.cursor.message.value)
+      .String(progress.incarnation)
+      .String(progress.lease_id)
+      .Number(progress.fence)
+      .Number(progress.revision)
+      .Number(progress.waiting_count)
+      .Number(progress.dead_count)
+      .Number(progress.dropped_count)
+      .Time(progress.success_time)
+      .Time(progress.failure_time)
+      .String(progress.failure)
+      .Finish();
+}
+
+std::string Encode(const WebhookEvent& event) {
+  return Encoder(1)
+      .Number(event.account.value)
+      .Number(event.at.position)
+      .Number(event.at.message.value)
+      .String(event.event)
+      .Number(event.attempt_count)
+      .Time(event.time)
+      .String(event.failure)
+      .Take();
+}
+
+absl::Status Decode(absl::string_view bytes, WebhookEvent& event) {
+  Decoder decoder("webhook_event", bytes, 1);
+  int64_t attempts;
+  decoder.Number(event.account.value)
+      .Number(event.at.position)
+      .Number(event.at.message.value)
+      .String(event.event)
+      .Number(attempts, std::numeric_limits<int32_t>::max())
+      .Time(event.time)
+      .String(event.failure);
+  event.attempt_count = static_cast<int32_t>(attempts);
   return decoder.Finish();
 }
 

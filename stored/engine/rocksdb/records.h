@@ -22,6 +22,7 @@
 #include "stored/engine/submission.h"
 #include "stored/engine/tls_report.h"
 #include "stored/engine/types.h"
+#include "stored/engine/webhook.h"
 #include "stored/rules/destination.h"
 #include "stored/rules/lease.h"
 #include "stored/rules/lock.h"
@@ -209,6 +210,9 @@ std::string Encode(const SendingSettings& settings);
 std::string Encode(const SendingUse& use);
 std::string Encode(const SrsSecret& secret);
 std::string Encode(const SrsSender& sender);
+std::string Encode(const Webhook& webhook);
+std::string Encode(const WebhookProgress& progress);
+std::string Encode(const WebhookEvent& event);
 std::string Encode(const Key& key);
 std::string Encode(const KeyUse& use);
 std::string Encode(const AuditEntry& entry);
@@ -252,6 +256,9 @@ absl::Status Decode(absl::string_view bytes, SendingSettings& settings);
 absl::Status Decode(absl::string_view bytes, SendingUse& use);
 absl::Status Decode(absl::string_view bytes, SrsSecret& secret);
 absl::Status Decode(absl::string_view bytes, SrsSender& sender);
+absl::Status Decode(absl::string_view bytes, Webhook& webhook);
+absl::Status Decode(absl::string_view bytes, WebhookProgress& progress);
+absl::Status Decode(absl::string_view bytes, WebhookEvent& event);
 absl::Status Decode(absl::string_view bytes, Key& key);
 absl::Status Decode(absl::string_view bytes, KeyUse& use);
 absl::Status Decode(absl::string_view bytes, AuditEntry& entry);

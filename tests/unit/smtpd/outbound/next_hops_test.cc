@@ -224,7 +224,7 @@ TEST_F(NextHopsTest, ARefusedAddressIsNamed) {
   SetMx("example.test", {Mx{10, "mx.test"}});
   SetA("mx.test", {Ipv4Bytes{169, 254, 169, 254}});
   const NoNextHop none = None("example.test");
-  EXPECT_EQ(none.verdict, AddressVerdict::kLinkLocal);
+  EXPECT_EQ(none.verdict, net::AddressVerdict::kLinkLocal);
   EXPECT_EQ(none.text, "mx.test has the address 169.254.169.254 (link-local), which mail is not sent to");
 }
 
@@ -275,7 +275,7 @@ TEST_F(NextHopsTest, AddressLiterals) {
   EXPECT_THAT(Hosts(Found("[ipv6:2001:db8::1]")), ElementsAre("[ipv6:2001:db8::1] 2001:db8::1"));
   EXPECT_THAT(dns_.asked(), IsEmpty());
   EXPECT_EQ(StatusOf("[127.0.0.1]"), "5.4.4");
-  EXPECT_EQ(None("[ipv6:::1]").verdict, AddressVerdict::kLoopback);
+  EXPECT_EQ(None("[ipv6:::1]").verdict, net::AddressVerdict::kLoopback);
   EXPECT_EQ(StatusOf("[192.0.2.99]"), "5.4.6");
   for (const char* bad :
        {"[]", "[", "[192.0.2.1", "[2001:db8::1]", "[ipv6:192.0.2.1]", "[ipv6:fe80::1%lo]", "[x]"}) {

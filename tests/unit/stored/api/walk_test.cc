@@ -84,6 +84,15 @@ constexpr Row kTable[] = {
     {"store.v1.SendingService/SetSendingLimits", kOp | kAdminWrite},
     {"store.v1.SendingService/PauseSending", kOp | kAdminWrite},
     {"store.v1.SendingService/ResumeSending", kOp | kAdminWrite},
+    {"store.v1.WebhookService/CreateWebhook", kOp | kAdminWrite | kWholeStore},
+    {"store.v1.WebhookService/GetWebhook", kOp | kAdminRead | kWholeStore},
+    {"store.v1.WebhookService/ListWebhooks", kOp | kAdminRead | kWholeStore},
+    {"store.v1.WebhookService/PauseWebhook", kOp | kAdminWrite | kWholeStore},
+    {"store.v1.WebhookService/ResumeWebhook", kOp | kAdminWrite | kWholeStore},
+    {"store.v1.WebhookService/TestWebhook", kOp | kAdminWrite | kWholeStore},
+    {"store.v1.WebhookService/DeleteWebhook", kOp | kAdminWrite | kWholeStore},
+    {"store.v1.WebhookService/ListDeadWebhookEvents", kOp | kAdminRead | kWholeStore},
+    {"store.v1.WebhookService/RetryDeadWebhookEvents", kOp | kAdminWrite | kWholeStore},
     {"store.v1.SrsService/RotateSrsSecret", kOp | kAdminWrite | kWholeStore},
     {"store.v1.SrsService/ListSrsSecrets", kOp | kAdminRead | kWholeStore},
     {"store.v1.SrsService/DecodeSrsAddress", kOp | kAdminRead | kWholeStore},
@@ -123,8 +132,8 @@ constexpr Row kTable[] = {
     {"frontend.v1.MaildropService/FetchMessage", kPop, true},
     {"frontend.v1.MaildropService/CommitMaildrop", kPop, true},
     {"frontend.v1.MaildropService/ReleaseMaildrop", kPop, true},
-    {"frontend.v1.LeaseService/RenewLease", kSmtp | kPop | kRelay},
-    {"frontend.v1.LeaseService/EndLease", kSmtp | kPop | kRelay},
+    {"frontend.v1.LeaseService/RenewLease", kSmtp | kPop | kRelay | kWeb},
+    {"frontend.v1.LeaseService/EndLease", kSmtp | kPop | kRelay | kWeb},
     {"frontend.v1.RelayService/LeaseAttempts", kRelay},
     {"frontend.v1.RelayService/FetchQueuedMessage", kRelay},
     {"frontend.v1.RelayService/ReportAttempts", kRelay},
@@ -137,6 +146,10 @@ constexpr Row kTable[] = {
     {"frontend.v1.TlsReportService/CountTlsSessions", kRelay},
     {"frontend.v1.TlsReportService/LeaseTlsReports", kRelay},
     {"frontend.v1.TlsReportService/FinishTlsReport", kRelay},
+    {"frontend.v1.WebhookSendingService/ClaimWebhooks", kWeb},
+    {"frontend.v1.WebhookSendingService/ReadWebhookEvents", kWeb},
+    {"frontend.v1.WebhookSendingService/ListWebhookLanes", kWeb},
+    {"frontend.v1.WebhookSendingService/ReportWebhookEvents", kWeb},
     {"frontend.v1.BatchService/Probe", kSmtp | kPop | kRelay | kWeb},
 };
 
@@ -272,8 +285,8 @@ TEST_P(WalkTest, EveryMethodOfTheTableIsWalked) {
         absl::StrContains(method->name, "/Create") || absl::StrContains(method->name, "/Update") ||
         absl::StrContains(method->name, "/Delete") || absl::StrContains(method->name, "/SetPassword") ||
         absl::StrContains(method->name, "/SetRoute") || absl::StrContains(method->name, "/Revoke") ||
-        absl::StrContains(method->name, "/Restore") ||
-        absl::StrContains(method->name, "/Rotate") || absl::StrContains(method->name, "/Activate") ||
+        absl::StrContains(method->name, "/Restore") || absl::StrContains(method->name, "/Rotate") ||
+        absl::StrContains(method->name, "/Activate") ||
         absl::StrContains(method->name, "/SetSendingLimits") ||
         absl::StrContains(method->name, "/PauseSending") ||
         absl::StrContains(method->name, "/ResumeSending") ||

@@ -82,6 +82,28 @@ Account SampleAccount() {
   return account;
 }
 
+Webhook SampleWebhook() { return {"h", "u", "f", "s", Webhook::State::kGone, absl::FromUnixMicros(64)}; }
+
+WebhookProgress SampleProgress() {
+  WebhookProgress progress;
+  progress.cursor = {300, MessageId{3}};
+  progress.incarnation = "i";
+  progress.lease_id = "l";
+  progress.fence = 4;
+  progress.revision = 5;
+  progress.waiting_count = 6;
+  progress.dead_count = 7;
+  progress.dropped_count = 8;
+  progress.success_time = absl::FromUnixMicros(64);
+  progress.failure_time = absl::FromUnixMicros(65);
+  progress.failure = "f";
+  return progress;
+}
+
+WebhookEvent SampleWaiting() {
+  return {AccountId{7}, {300, MessageId{3}}, "e", 3, absl::FromUnixMicros(64), "f"};
+}
+
 Route SampleRoute() {
   Route route;
   route.key = {".x", "y"};
@@ -287,6 +309,15 @@ TEST(Records, GoldenBytes) {
       Hex(Encode(SampleKey())),
       "02016b016eac02000201ac020101640101690101630102030102007302040608feffffffffffffffff010a017201660600");
   EXPECT_EQ(Hex(Encode(KeyUse{"k", absl::FromUnixMicros(64), "i"})), "01016b80010169");
+  EXPECT_EQ(Hex(Encode(SampleWebhook())),
+            "01016801750166017302"
+            "8001");
+  EXPECT_EQ(Hex(Encode(SampleProgress())),
+            "01ac02030169016c04050607088001820101"
+            "66");
+  EXPECT_EQ(Hex(Encode(SampleWaiting())),
+            "0107ac0203016503800101"
+            "66");
   EXPECT_EQ(Hex(Encode(SampleAudit())), "01ac020201610170016d0174017201730202");
   EXPECT_EQ(Hex(Encode(AuditEnd{300})), "01ac02");
   EXPECT_EQ(Hex(Encode(SampleDkim())),

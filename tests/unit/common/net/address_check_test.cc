@@ -1,4 +1,4 @@
-#include "smtpd/outbound/address_check.h"
+#include "common/net/address_check.h"
 
 #include <string>
 #include <utility>
@@ -6,7 +6,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
-namespace mailstead::smtp {
+namespace mailstead::net {
 namespace {
 
 AddressVerdict Check(const std::string& address, const AddressRules& rules = {}) {
@@ -117,10 +117,10 @@ TEST(CheckAddressTest, OurOwnMachine) {
     const char* address;
     AddressVerdict verdict;
   } kTable[] = {
-      {"192.0.2.1", AddressVerdict::kOurselves},  {"::ffff:192.0.2.1", AddressVerdict::kOurselves},
-      {"10.0.0.1", AddressVerdict::kOurselves},   {"10.0.0.2", AddressVerdict::kPrivate},
-      {"192.0.2.2", AddressVerdict::kAllowed},    {"127.0.0.1", AddressVerdict::kLoopback},
-      {"0.0.0.0", AddressVerdict::kUnspecified},  {"224.0.0.1", AddressVerdict::kMulticast},
+      {"192.0.2.1", AddressVerdict::kOurselves}, {"::ffff:192.0.2.1", AddressVerdict::kOurselves},
+      {"10.0.0.1", AddressVerdict::kOurselves},  {"10.0.0.2", AddressVerdict::kPrivate},
+      {"192.0.2.2", AddressVerdict::kAllowed},   {"127.0.0.1", AddressVerdict::kLoopback},
+      {"0.0.0.0", AddressVerdict::kUnspecified}, {"224.0.0.1", AddressVerdict::kMulticast},
   };
   for (const auto& row : kTable) {
     EXPECT_EQ(AddressVerdictText(Check(row.address, rules)), AddressVerdictText(row.verdict)) << row.address;
@@ -155,4 +155,4 @@ TEST(CheckAddressTest, NetworksThatAreAllowedAreAllowed) {
 }
 
 }  // namespace
-}  // namespace mailstead::smtp
+}  // namespace mailstead::net

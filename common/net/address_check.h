@@ -1,5 +1,5 @@
-// Which addresses mail may be sent to. What a stranger's DNS says must not lead to a service on this machine, to the
-// network around it, or back to us.
+// Which addresses may be connected to for what strangers have named: the hosts that mail goes to, and those of webhooks. What
+// their DNS says must not lead to a service on this machine, to the network around it, or back to us.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@
 #include "common/net/local_address.h"
 #include "common/net/network_list.h"
 
-namespace mailstead::smtp {
+namespace mailstead::net {
 
 enum class AddressVerdict {
   kAllowed,
@@ -40,11 +40,11 @@ struct AddressRules {
   std::vector<asio::ip::address> own;
   // A listener of ours takes every address of this machine, and what these are is asked each time: they come and go.
   bool own_machine = false;
-  std::function<bool(const asio::ip::address&)> is_of_machine = net::IsLocalAddress;
+  std::function<bool(const asio::ip::address&)> is_of_machine = IsLocalAddress;
   // Whether kPrivate is allowed.
   bool allow_private = false;
   // Allowed whatever they are.
-  net::NetworkList allowed;
+  NetworkList allowed;
 };
 
 // Adds where `listener`, one of ours, is reached by who connects to `port`. One on loopback adds nothing: nobody is sent there.
@@ -54,4 +54,4 @@ void AddOwnListener(const asio::ip::tcp::endpoint& listener, uint16_t port, Addr
 // IPv4-compatible (RFC 4291 section 2.5.5), NAT64 (RFC 6052 section 2.1), 6to4 (RFC 3056).
 AddressVerdict CheckAddress(const asio::ip::address& address, const AddressRules& rules);
 
-}  // namespace mailstead::smtp
+}  // namespace mailstead::net

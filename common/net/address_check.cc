@@ -1,4 +1,4 @@
-#include "smtpd/outbound/address_check.h"
+#include "common/net/address_check.h"
 
 #include <algorithm>
 #include <array>
@@ -6,7 +6,7 @@
 #include <initializer_list>
 #include <optional>
 
-namespace mailstead::smtp {
+namespace mailstead::net {
 namespace {
 
 using asio::ip::address_v4;
@@ -17,7 +17,7 @@ struct Ipv4Network {
   int prefix_bits;
   AddressVerdict verdict;
 };
-// RFC 6890's registry, as far as nobody's mail server can be there. The first that fits counts.
+// RFC 6890's registry, as far as nobody's host can be there. The first that fits counts.
 constexpr Ipv4Network kIpv4Networks[] = {
     {0x00000000, 8, AddressVerdict::kUnspecified}, {0x0a000000, 8, AddressVerdict::kPrivate},
     {0x64400000, 10, AddressVerdict::kPrivate},    {0x7f000000, 8, AddressVerdict::kLoopback},
@@ -119,10 +119,10 @@ AddressVerdict CheckAddress(const asio::ip::address& address, const AddressRules
   const auto is_target = [&target](const asio::ip::address& own) { return Unwrapped(own) == target; };
   if (std::any_of(rules.own.begin(), rules.own.end(), is_target)) return AddressVerdict::kOurselves;
   const AddressVerdict verdict = target.is_v4() ? CheckIpv4(target.to_v4()) : CheckIpv6(target.to_v6());
-  // What nobody's mail server can be at says more than that it is this machine.
+  // What nobody's host can be at says more than that it is this machine.
   if (verdict != AddressVerdict::kAllowed && verdict != AddressVerdict::kPrivate) return verdict;
   if (rules.own_machine && rules.is_of_machine(target)) return AddressVerdict::kOurselves;
   return rules.allow_private ? AddressVerdict::kAllowed : verdict;
 }
 
-}  // namespace mailstead::smtp
+}  // namespace mailstead::net

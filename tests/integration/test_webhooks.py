@@ -1,0 +1,364 @@
+"""Webhooks from outside: what a receiver is posted, in which order, and what becomes of events that it does not take."""
+
+import base64
+import hashlib
+import hmac
+import http.server
+import json
+import threading
+import time
+
+from mailstead.process import wait_until
+from mailstead.stack import StackCase
+
+SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
+NETWORKS = "127.0.0.0/8"
+
+
+def verify(secret, headers, body):
+    """As the Standard Webhooks specification has it; none of its code."""
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+    digest = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+    return f"v1,{digest}" in headers["webhook-signature"].split() and abs(time.time() - int(headers["webhook-timestamp"])) < 60
+
+
+class Receiver:
+    """A program that webhooks are posted to. `answer(receiver, post)` gives a status, or (status, headers, body)."""
+
+    def __init__(self, answer=lambda receiver, post: 204):
+        self.answer = answer
+        self.posts = []
+        self.lock = threading.Lock()
+        receiver = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):  # pylint: disable=invalid-name
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                post = {"headers": dict(self.headers.items()), "body": body, "path": self.path, "json": json.loads(body),
+                        "id": self.headers["webhook-id"], "time": time.monotonic()}
+                with receiver.lock:
+                    receiver.posts.append(post)
+                answer = receiver.answer(receiver, post)
+                status, headers, content = answer if isinstance(answer, tuple) else (answer, {}, b"")
+                post["status"] = status
+                try:
+                    self.send_response(status)
+                    for name, value in headers.items():
+                        self.send_header(name, value)
+                    if status != 204:
+                        self.send_header("Content-Length", str(len(content)))
+                    self.end_headers()
+                    self.wfile.write(content)
+                except OSError:
+                    pass
+
+            do_GET = do_POST  # pylint: disable=invalid-name
+
+            def log_message(self, format, *args):  # pylint: disable=redefined-builtin
+                pass
+
+        class Server(http.server.ThreadingHTTPServer):
+            daemon_threads = True
+            request_queue_size = 128
+
+        self.server = Server(("127.0.0.1", 0), Handler)
+        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self.thread.start()
+        self.url = f"http://127.0.0.1:{self.server.server_port}/hook?x=1"
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+    def subjects(self, user=None):
+        """Of the posts, in the order in which they came."""
+        with self.lock:
+            return [subject(post) for post in self.posts
+                    if user is None or post["json"]["data"]["event"].get("address") == user]
+
+
+def subject(post):
+    return post["json"]["data"]["event"]["delivered"]["message"]["header"]["subject"]
+
+
+class WebhookCase(StackCase):
+
+    def start(self, *users, **web):
+        self.stack = stack = self.new_stack()
+        stack.add_stored(secrets_key_file=stack.folder / "secrets.key")
+        stack.add_smtpd()
+        self.users = stack.add_accounts(*users)
+        self.webd = stack.add_webd(**{"webhook_allow_networks": NETWORKS, **web})
+        self.secret_file = stack.folder / "webhook.secret"
+        self.secret_file.write_text(SECRET + "\n", encoding="ascii")
+        stack.secrets.add(SECRET)
+
+    def receiver(self, *answer):
+        made = Receiver(*answer)
+        self.addCleanup(made.close)
+        return made
+
+    def add(self, url, *options):
+        made = self.stack.ctl.json("webhook", "add", url, "--secret_file", str(self.secret_file), *(options or ["--all"]))
+        return made["webhook"]["webhook_id"]
+
+    def show(self, webhook):
+        return self.stack.ctl.json("webhook", "show", webhook)
+
+    def deliver(self, *mails):
+        """[(user, subject)], one after the other."""
+        with self.stack.mx() as session:
+            for user, text in mails:
+                session.deliver("a@elsewhere.test", [user], f"Subject: {text}\r\n\r\nHello\r\n".encode())
+
+    def wait_for(self, condition, what="posts", timeout=30):
+        wait_until(condition, timeout=timeout, what=what)
+
+
+class TestSending(WebhookCase):
+
+    def test_events_are_signed_and_say_what_the_mail_says(self):
+        self.start("ann", "bob", public_url="https://mail.example.test/")
+        ann, bob = self.users
+        receiver = self.receiver()
+        webhook = self.add(receiver.url, "--mailbox", ann)
+        self.deliver((bob, "not this"), (ann, "hello"))
+        self.wait_for(lambda: receiver.posts)
+        post = receiver.posts[0]
+        self.assertTrue(verify(SECRET, post["headers"], post["body"]))
+        self.assertFalse(verify(SECRET[:-4] + "AAA=", post["headers"], post["body"]))
+        self.assertEqual(("/hook?x=1", "application/json"), (post["path"], post["headers"]["Content-Type"]))
+        self.assertEqual("message.delivered", post["json"]["type"])
+        event = post["json"]["data"]["event"]
+        self.assertEqual(ann, event["address"])
+        self.assertEqual("hello", subject(post))
+        parts = event["delivered"]["message"]["parsed"]["parts"]
+        self.assertEqual("Hello\n", parts[0]["text"].replace("\r", ""))
+        place = f"https://mail.example.test/v1/accounts/{event['accountId']}/messages/{event['delivered']['messageId']}"
+        self.assertEqual(f"{place}/raw", post["json"]["data"]["rawUrl"])
+        self.assertEqual([{"partId": "1", "url": f"{place}/parts/1"}], post["json"]["data"]["parts"])
+        self.wait_for(lambda: self.show(webhook)["success_time"], what="a success")
+        shown = self.show(webhook)
+        self.assertEqual("STATE_ACTIVE", shown["state"])
+        self.assertIn("webd", shown["sender"])
+        # Nobody is shown the secret, and nothing waits.
+        self.assertNotIn(SECRET, json.dumps(shown))
+        self.assertEqual("0", shown["waiting_count"])
+        self.stack.ctl.run("webhook", "remove", webhook)
+        self.assertEqual([], self.stack.ctl.json("webhook", "list")["webhooks"])
+        self.deliver((ann, "too late"))
+        time.sleep(2)
+        self.assertEqual(["hello"], receiver.subjects())
+
+    def test_the_order_holds_within_a_mailbox_and_others_go_on(self):
+        self.start("ann", "bob")
+        ann, bob = self.users
+        refused = threading.Event()
+
+        def answer(receiver, post):
+            if subject(post) == "ann 0" and not refused.is_set():
+                refused.set()
+                return 500
+            return 200
+        receiver = self.receiver(answer)
+        webhook = self.add(receiver.url)
+        self.deliver(*((user, f"{user[:3]} {i}") for i in range(10) for user in (ann, bob)))
+        self.wait_for(lambda: len(receiver.subjects(bob)) == 10)
+        # What comes behind it waits with it.
+        self.assertEqual(["ann 0"], receiver.subjects(ann))
+        self.wait_for(lambda: int(self.show(webhook)["waiting_count"]) == 10, what="ten that wait")
+        self.assertEqual("STATE_FAILING", self.show(webhook)["state"])
+        self.assertIn("500", self.show(webhook)["failure"])
+        self.deliver((ann, "ann 10"))
+        self.wait_for(lambda: len(receiver.subjects(ann)) == 12)
+        self.assertEqual(["ann 0"] + [f"ann {i}" for i in range(11)], receiver.subjects(ann))
+        self.assertEqual([f"bob {i}" for i in range(10)], receiver.subjects(bob))
+        first, second = [post for post in receiver.posts if subject(post) == "ann 0"]
+        self.assertEqual(first["id"], second["id"])
+        self.assertGreaterEqual(second["time"] - first["time"], 4.5)
+        self.assertEqual(21, len({post["id"] for post in receiver.posts}))
+        self.wait_for(lambda: self.show(webhook)["waiting_count"] == "0", what="nothing that waits")
+        # The mailbox is as any other again.
+        self.deliver((ann, "ann 11"))
+        self.wait_for(lambda: receiver.subjects(ann)[-1] == "ann 11")
+
+    def test_what_waits_outlives_the_store_and_webd(self):
+        self.start("ann")
+        [ann] = self.users
+        receiver = self.receiver(lambda receiver, post: 503 if len(receiver.posts) == 1 else 200)
+        webhook = self.add(receiver.url)
+        self.deliver((ann, "0"), (ann, "1"))
+        self.wait_for(lambda: int(self.show(webhook)["waiting_count"]) == 2, what="two that wait")
+        self.webd.kill()
+        self.stack.stored.kill()
+        self.stack.stored.restart()
+        self.webd.restart()
+        self.deliver((ann, "2"))
+        self.wait_for(lambda: len(receiver.posts) == 4, timeout=40)
+        self.assertEqual(["0", "0", "1", "2"], receiver.subjects())
+
+    def test_another_takes_over_and_none_is_left_out(self):
+        self.start("ann", "bob")
+        other = self.stack.add_webd(webhook_allow_networks=NETWORKS)
+        receiver = self.receiver()
+        webhook = self.add(receiver.url)
+        self.wait_for(lambda: self.show(webhook)["sender"], what="a sender")
+        webds = {str(web.process.pid): web for web in (self.webd, other)}
+        sender = webds[self.show(webhook)["sender"].split()[-1]]
+        count = 60
+        mails = [(user, f"{user[:3]} {i}") for i in range(count) for user in self.users]
+        done = threading.Thread(target=self.deliver, args=mails)
+        done.start()
+        self.wait_for(lambda: len(receiver.posts) >= 20)
+        sender.kill()
+        killed = time.monotonic()
+        done.join()
+        wanted = {text for _, text in mails}
+        self.wait_for(lambda: set(receiver.subjects()) == wanted)
+        self.assertLess(next(post["time"] for post in receiver.posts if post["time"] > killed + 0.5) - killed, 15)
+        for user in self.users:
+            # Those that the killed one had posted and not reported come twice, in order again.
+            firsts = list(dict.fromkeys(receiver.subjects(user)))
+            self.assertEqual([f"{user[:3]} {i}" for i in range(count)], firsts)
+        self.assertLess(len(receiver.posts) - len(mails), 64 + 1)
+
+
+class TestReceivers(WebhookCase):
+
+    def failing(self, receiver, **web):
+        """A webhook to a receiver that has failed once."""
+        self.start("ann", **web)
+        webhook = self.add(receiver if isinstance(receiver, str) else receiver.url)
+        self.deliver((self.users[0], "0"))
+        self.wait_for(lambda: self.show(webhook)["failure"], what="a failure")
+        return webhook, self.show(webhook)
+
+    def test_one_that_is_gone_is_not_asked_again(self):
+        receiver = self.receiver(lambda receiver, post: 410 if len(receiver.posts) == 1 else 200)
+        webhook, shown = self.failing(receiver)
+        self.assertEqual("STATE_GONE", shown["state"])
+        self.deliver((self.users[0], "1"))
+        time.sleep(7)
+        self.assertEqual(["0"], receiver.subjects())
+        self.stack.ctl.run("webhook", "resume", webhook)
+        self.wait_for(lambda: receiver.subjects() == ["0", "0", "1"])
+
+    def test_redirects_are_not_followed(self):
+        elsewhere = self.receiver()
+        receiver = self.receiver(lambda receiver, post: (307, {"Location": elsewhere.url}, b""))
+        _, shown = self.failing(receiver)
+        self.assertIn("redirects are not followed", shown["failure"])
+        self.assertEqual([], elsewhere.posts)
+
+    def test_addresses_around_us_are_refused_unless_they_are_allowed(self):
+        receiver = self.receiver()
+        _, shown = self.failing(receiver, webhook_allow_networks="10.0.0.0/8")
+        self.assertIn("127.0.0.1 is loopback", shown["failure"])
+        # However it is written, and by whatever name.
+        port = receiver.server.server_port
+        for host in ("localhost", "127.1", "2130706433", "0x7f000001", "[::ffff:127.0.0.1]", "[::1]"):
+            webhook = self.add(f"http://{host}:{port}/")
+            self.stack.ctl.run("webhook", "test", webhook)
+            self.wait_for(lambda: self.show(webhook)["failure"], what=f"a failure of {host}")
+        self.assertEqual([], receiver.posts)
+
+    def test_without_tls_only_where_that_is_allowed(self):
+        receiver = self.receiver()
+        _, shown = self.failing(receiver, webhook_plaintext_networks="10.0.0.0/8")
+        self.assertIn("has to be https", shown["failure"])
+        self.assertEqual([], receiver.posts)
+
+    def test_a_certificate_that_nobody_vouches_for(self):
+        self.start("ann")
+        webhook = self.add(f"https://127.0.0.1:{self.webd.ports['https']}/")
+        self.deliver((self.users[0], "0"))
+        self.wait_for(lambda: self.show(webhook)["failure"], what="a failure")
+        self.assertIn("certificate", self.show(webhook)["failure"].lower())
+
+    def test_slow_ones_are_left_and_hold_up_nobody(self):
+        slow = self.receiver(lambda receiver, post: time.sleep(5) or 200)
+        quick = self.receiver()
+        self.start("ann", webhook_timeout="1s")
+        webhook = self.add(slow.url)
+        self.add(quick.url)
+        began = time.monotonic()
+        self.deliver((self.users[0], "0"))
+        self.wait_for(lambda: quick.posts)
+        self.assertLess(quick.posts[0]["time"] - began, 3)
+        self.wait_for(lambda: self.show(webhook)["failure"], what="a failure")
+        self.assertIn("within 1s", self.show(webhook)["failure"])
+
+    def test_large_answers_are_not_read(self):
+        self.start("ann")
+        receiver = self.receiver(lambda receiver, post: (200, {}, b"x" * (64 << 20)))
+        webhook = self.add(receiver.url)
+        self.deliver((self.users[0], "0"))
+        self.wait_for(lambda: self.show(webhook)["success_time"], what="a success")
+        self.assertLess(self.webd.process.peak_resident_bytes(), 128 << 20)
+
+
+class TestOperating(WebhookCase):
+
+    def test_pause_resume_test_dead_and_retry(self):
+        self.start("ann")
+        [ann] = self.users
+        ctl = self.stack.ctl
+        broken = threading.Event()
+        broken.set()
+        receiver = self.receiver(lambda receiver, post: 500 if broken.is_set() else 200)
+        webhook = self.add(receiver.url, "--domain", "example.test", "--events", "delivered,deleted,account")
+        # A test is tried once, and given up.
+        ctl.run("webhook", "test", webhook)
+        self.wait_for(lambda: self.show(webhook)["dead_count"] == "1", what="a dead event")
+        [dead] = ctl.json("webhook", "dead", webhook)["events"]
+        self.assertEqual(("webhook.test", "the receiver answered 500"), (dead["type"], dead["failure"]))
+        self.assertEqual(1, len(receiver.posts))
+        broken.clear()
+        self.assertIn("1 event sent again", ctl.run("webhook", "retry", webhook, dead["event_id"]).stdout)
+        self.wait_for(lambda: len(receiver.posts) == 2)
+        self.assertEqual(dead["event_id"], receiver.posts[1]["id"])
+        self.wait_for(lambda: self.show(webhook)["waiting_count"] == "0", what="nothing that waits")
+        self.assertEqual([], ctl.json("webhook", "dead", webhook)["events"])
+        self.assertIn("0 events", ctl.run("webhook", "retry", webhook, dead["event_id"]).stdout)
+        self.assertIn("0 events", ctl.run("webhook", "retry", webhook, "--all").stdout)
+
+        ctl.run("webhook", "pause", webhook)
+        self.assertEqual("STATE_PAUSED", self.show(webhook)["state"])
+        self.deliver((ann, "0"), (ann, "1"))
+        time.sleep(2.5)
+        self.assertEqual(2, len(receiver.posts))
+        ctl.run("webhook", "resume", webhook)
+        self.wait_for(lambda: len(receiver.posts) == 4)
+        self.assertEqual(["0", "1"], [subject(post) for post in receiver.posts[2:]])
+        # Other kinds of events.
+        self.stack.add_accounts("new")
+        self.wait_for(lambda: receiver.posts[-1]["json"]["type"] == "account.changed")
+        self.stack.fetch_all(ann)
+        self.wait_for(lambda: receiver.posts[-1]["json"]["type"] == "message.deleted")
+
+    def test_what_is_refused(self):
+        self.start("ann")
+        ctl = self.stack.ctl
+        for url in ("ftp://a.test/", "https://", "https://u:p@a.test/", "https://a.test/#x", "https://a b.test/", "//a.test",
+                    "https://a.test/" + "x" * 2048):
+            self.assertNotEqual(0, ctl.raw("webhook", "add", url, "--all").returncode, url)
+        for secret in ("", "whsec_", "x", "whsec_" + base64.b64encode(bytes(23)).decode(),
+                       "whsec_" + base64.b64encode(bytes(65)).decode()):
+            self.secret_file.write_text(secret + "\n", encoding="ascii")
+            done = ctl.raw("webhook", "add", "https://a.test/", "--all", "--secret_file", str(self.secret_file))
+            self.assertNotEqual(0, done.returncode, secret)
+        for options in ([], ["--all", "--domain", "example.test"], ["--domain", "other.test"], ["--mailbox", "x@example.test"],
+                        ["--all", "--events", "opened"]):
+            self.assertNotEqual(0, ctl.raw("webhook", "add", "https://a.test/", *options).returncode, options)
+        for verb in ("show", "pause", "resume", "test", "remove", "dead"):
+            self.assertNotEqual(0, ctl.raw("webhook", verb, "nosuchwebhook").returncode, verb)
+        self.assertEqual([], ctl.json("webhook", "list")["webhooks"])
+        # The store makes a secret where none is given, and tells it once.
+        made = ctl.json("webhook", "add", "https://a.test/", "--all")
+        self.assertTrue(made["secret"].startswith("whsec_"))
+        self.stack.secrets.add(made["secret"])
+        self.assertNotIn(made["secret"], json.dumps(self.show(made["webhook"]["webhook_id"])))
