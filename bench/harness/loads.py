@@ -36,7 +36,7 @@ def mailload(mode, port, time_limit=RUN_LIMIT, **flags):
 
 
 def mailread(store, token_file, **flags):
-    """What read_bench measured, as a dict: empty_per_second, summary_per_second, parsed_p50_us."""
+    """What read_bench measured, as a dict: empty_per_second, summary_per_second, list_per_second, parsed_p50_us."""
     argv = [str(READ_BENCH), f"--store={store}", f"--token_file={token_file}"]
     argv += [f"--{name}={value}" for name, value in flags.items()]
     done = subprocess.run(argv, check=True, timeout=RUN_LIMIT, stdout=subprocess.PIPE, start_new_session=True)

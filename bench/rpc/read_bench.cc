@@ -2,8 +2,8 @@
 //
 //   read_bench --store=127.0.0.1:7070 --token_file=operator.token --account=ann@example.test --message_id=1
 //
-// Prints a line of JSON: calls a second of an empty unary call (gRPC's health check) and of GetMessage with the view SUMMARY,
-// by turns, and the median time of GetMessage with the view PARSED, one at a time.
+// Prints a line of JSON: calls a second of an empty unary call (gRPC's health check), of GetMessage with the view SUMMARY and of
+// ListMessages with a page of 50, by turns, and the median time of GetMessage with the view PARSED, one at a time.
 #include <algorithm>
 #include <cstdint>
 #include <memory>
@@ -39,6 +39,8 @@ namespace v1 = store::v1;
 
 constexpr char kCheck[] = "grpc.health.v1.Health/Check";
 constexpr char kGetMessage[] = "mailstead.store.v1.MessageService/GetMessage";
+constexpr char kListMessages[] = "mailstead.store.v1.MessageService/ListMessages";
+constexpr int32_t kListed = 50;
 constexpr int kTurns = 3;
 
 v1::GetMessageRequest Wanted(v1::MessageView view) {
@@ -46,6 +48,13 @@ v1::GetMessageRequest Wanted(v1::MessageView view) {
   request.set_account(absl::GetFlag(FLAGS_account));
   request.set_message_id(absl::GetFlag(FLAGS_message_id));
   request.set_view(view);
+  return request;
+}
+
+v1::ListMessagesRequest WantedPage() {
+  v1::ListMessagesRequest request;
+  request.set_account(absl::GetFlag(FLAGS_account));
+  request.set_page_size(kListed);
   return request;
 }
 
@@ -93,19 +102,23 @@ void Run() {
   const double seconds = kTurns * absl::GetFlag(FLAGS_seconds);
   size_t empty = 0;
   size_t summaries = 0;
+  size_t pages = 0;
   for (int turn = 0; turn < kTurns; ++turn) {
     const grpc::health::v1::HealthCheckRequest check;
     empty += Measure<grpc::health::v1::HealthCheckResponse>(transport, kCheck, check, in_flight).size();
     summaries +=
         Measure<v1::Message>(transport, kGetMessage, Wanted(v1::MESSAGE_VIEW_SUMMARY), in_flight).size();
+    pages += Measure<v1::ListMessagesResponse>(transport, kListMessages, WantedPage(), in_flight).size();
   }
   std::vector<absl::Duration> parsed =
       Measure<v1::Message>(transport, kGetMessage, Wanted(v1::MESSAGE_VIEW_PARSED), 1);
   CHECK(!parsed.empty());
   std::sort(parsed.begin(), parsed.end());
-  absl::PrintF("{\"empty_per_second\": %.0f, \"summary_per_second\": %.0f, \"parsed_p50_us\": %.0f}\n",
-               static_cast<double>(empty) / seconds, static_cast<double>(summaries) / seconds,
-               absl::ToDoubleMicroseconds(parsed[parsed.size() / 2]));
+  absl::PrintF(
+      "{\"empty_per_second\": %.0f, \"summary_per_second\": %.0f, \"list_per_second\": %.0f, "
+      "\"parsed_p50_us\": %.0f}\n",
+      static_cast<double>(empty) / seconds, static_cast<double>(summaries) / seconds,
+      static_cast<double>(pages) / seconds, absl::ToDoubleMicroseconds(parsed[parsed.size() / 2]));
 }
 
 }  // namespace

@@ -1,0 +1,279 @@
+"""What webd costs: calls as JSON beside gRPC's, many Server-Sent Events, large messages, webhooks.
+
+    PYTHONPATH=tests/support MAILSTEAD_BIN=build/bin /usr/bin/python3 bench/web/main.py [--scale 0.1] [--only calls,events,...]
+
+Prints a line for each figure. At scale 1: calls for 3 turns of 2 seconds each by h2load and read_bench; 5,000 streams; a message of
+100 MB; 20,000 deliveries with and without a webhook. The clients run on the same machine and take their part of the processor.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import re
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from harness.mailstead import PASSWORD_HASH
+
+from mailstead.process import run_tool
+from mailstead.stack import Stack
+from mailstead.store_client import message
+
+BIN = Path(os.environ["MAILSTEAD_BIN"])
+SERVICE = "mailstead.store.v1.MessageService"
+SCOPES = "mail.read,mail.deliver,mail.watch"
+TURNS = 3
+LISTED = 50
+IN_FLIGHT = 32
+STREAMS = 5000
+LARGE_BYTES = 100_000_000
+PIECE_BYTES = 64 << 10
+DELIVERIES = 20_000
+SENDERS = 16
+
+
+def show(name, value):
+    print(f"{name} {value}", flush=True)
+
+
+class World:
+    """A store with a webd, and a key."""
+
+    def __init__(self, **stored):
+        self.stack = Stack()
+        secrets = self.stack.folder / "secrets.key"
+        self.stack.add_stored(secrets_key_file=str(secrets), **stored)
+        self.webd = self.stack.add_webd(max_connections_per_address=0, webhook_allow_networks="127.0.0.0/8")
+        self.http = f"http://127.0.0.1:{self.webd.ports['http']}"
+        self.users = self.stack.add_accounts("demo", password=PASSWORD_HASH)
+        path = self.stack.folder / "bench.key"
+        self.stack.ctl.run("key", "create", "bench", "--all", "--scope", SCOPES, "--out", str(path))
+        self.key_file = path
+        self.key = path.read_text(encoding="ascii").strip()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.stack.close()
+
+    def deliver(self, content, to):
+        self.stack.ctl.run("deliver", "-", f"--to={to}", input=content)
+
+
+# --- calls
+
+def calls(scale):
+    with World() as world:
+        for number in range(LISTED):
+            world.deliver(b"From: Ann <ann@example.org>\r\nSubject: number %d\r\n\r\nHello\r\n" % number, "demo@example.test")
+        seconds = max(0.3, 2 * scale)
+        by_grpc = json.loads(run_tool([
+            str(BIN / "read_bench"), f"--store={world.stack.stored.address}", f"--token_file={world.key_file}",
+            "--account=demo@example.test", f"--seconds={seconds}"], timeout=300).stdout)
+        wanted = {"list": ("ListMessages", {"account": "demo@example.test", "pageSize": LISTED}),
+                  "summary": ("GetMessage", {"account": "demo@example.test", "messageId": "1", "view": "MESSAGE_VIEW_SUMMARY"})}
+        for name, (method, request) in wanted.items():
+            for version, options in (("http1", ["--h1", "-c", str(IN_FLIGHT)]), ("http2", ["-c", "1", "-m", str(IN_FLIGHT)])):
+                rate = statistics.median(h2load(world, method, request, options, seconds) for _ in range(TURNS))
+                show(f"web_{name}_{version}_rate", round(rate))
+                show(f"web_{name}_{version}_share_of_grpc", round(rate / by_grpc[f"{name}_per_second"], 2))
+            show(f"grpc_{name}_rate", by_grpc[f"{name}_per_second"])
+
+
+def h2load(world, method, request, options, seconds):
+    """Calls a second."""
+    with tempfile.NamedTemporaryFile() as body:
+        body.write(json.dumps(request).encode())
+        body.flush()
+        done = run_tool(["h2load", "-D", str(max(1, round(seconds))), "-d", body.name, "-H", f"authorization: Bearer {world.key}",
+                         "-H", "content-type: application/json", *options, f"{world.http}/{SERVICE}/{method}"], timeout=60)
+    text = done.stdout.decode()
+    counts = dict((word, int(count)) for count, word in re.findall(r"(\d+) (2xx|4xx|5xx|errored)", text))
+    assert counts["2xx"] and not counts["4xx"] + counts["5xx"] + counts["errored"], text
+    return float(re.search(r"([0-9.]+) req/s", text)[1])
+
+
+# --- events
+
+def events(scale):
+    count = max(100, int(STREAMS * scale))
+    with World() as world:
+        before = world.webd.process.resident_bytes()
+        asyncio.run(hold(world, count))
+        show("web_streams", count)
+        show("web_streams_resident_mib", world.webd.process.resident_bytes() >> 20)
+        show("web_stream_kib", round((world.webd.process.resident_bytes() - before) / 1024 / count, 1))
+
+
+async def hold(world, count):
+    """Streams that have begun, each on a connection of its own; each is told of one message."""
+    request = (f"GET /v1/watch?account=demo@example.test HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {world.key}\r\n\r\n").encode()
+    told = []
+
+    async def one(number):
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", world.webd.ports["http"], local_addr=(f"127.0.0.{2 + number // 10_000}", 0))
+        writer.write(request)
+        await writer.drain()
+        await reader.readuntil(b"event: started")
+        begun.release()
+        await reader.readuntil(b"event: delivered")
+        told.append(time.monotonic())
+        return writer
+
+    begun = asyncio.Semaphore(0)
+    tasks = []
+    for number in range(count):
+        tasks.append(asyncio.create_task(one(number)))
+        if number >= 100:
+            await begun.acquire()
+    for _ in range(min(count, 100)):
+        await begun.acquire()
+    show("web_streams_peak_mib", world.webd.process.peak_resident_bytes() >> 20)
+    begin = time.monotonic()
+    await asyncio.to_thread(world.deliver, b"Subject: told\r\n\r\nHello\r\n", "demo@example.test")
+    writers = await asyncio.gather(*tasks)
+    show("web_streams_all_told_ms", round(1000 * (max(told) - begin)))
+    for writer in writers:
+        writer.close()
+
+
+# --- large messages
+
+def large(scale):
+    size = max(5_000_000, int(LARGE_BYTES * scale))
+    with World(max_message_bytes=size + 1_000_000) as world:
+        upload = world.stack.folder / "upload"
+        write_upload(upload, size)
+        world.webd.process.reset_peak()
+        begin = time.monotonic()
+        done = run_tool(["curl", "--silent", "--show-error", "--fail", "-X", "POST", "-H", f"Authorization: Bearer {world.key}",
+                         "-H", "Content-Type: application/connect+proto", "-T", str(upload),
+                         f"{world.http}/{SERVICE}/DeliverMessageStream"], timeout=300)
+        # The last envelope says how it ended: {} is well.
+        assert done.returncode == 0 and done.stdout.endswith(b"{}"), done
+        show("web_upload_mb_per_second", round(size / 1e6 / (time.monotonic() - begin)))
+        show("web_upload_peak_mib", world.webd.process.peak_resident_bytes() >> 20)
+        world.webd.process.reset_peak()
+        begin = time.monotonic()
+        target = world.stack.folder / "download"
+        done = run_tool(["curl", "--silent", "--show-error", "--fail", "-H", f"Authorization: Bearer {world.key}", "-o", str(target),
+                         f"{world.http}/v1/accounts/demo@example.test/messages/1/raw"], timeout=300)
+        assert done.returncode == 0 and target.stat().st_size >= size, done
+        show("web_download_mb_per_second", round(size / 1e6 / (time.monotonic() - begin)))
+        show("web_download_peak_mib", world.webd.process.peak_resident_bytes() >> 20)
+
+
+def write_upload(path, size):
+    """A DeliverMessageStream of Connect."""
+    piece = message("mailstead.store.v1.DeliverMessageStreamRequest")
+    line = b"A line of text that is as long as most of them are in mail that people write.\r\n"
+    block = line * (PIECE_BYTES // len(line))
+    with open(path, "wb") as file:
+        def write(**fields):
+            encoded = piece(**fields).SerializeToString()
+            file.write(struct.pack(">BI", 0, len(encoded)) + encoded)
+        write(envelope={"delivery_id": "bench-of-webd-large", "recipients": [{"address": "demo@example.test"}]})
+        write(content=b"Subject: large\r\n\r\n")
+        for _ in range(-(-size // len(block))):
+            write(content=block)
+        write(last=True)
+
+
+# --- webhooks
+
+def webhooks(scale):
+    """Deliveries a second without and with a webhook, and how fast events are posted."""
+    count = max(1000, int(DELIVERIES * scale))
+    receiver = Receiver()
+    with World() as world:
+        world.stack.add_smtpd(max_connections_per_address=0)
+        rates = {"without": deliver_many(world, count)}
+        world.stack.ctl.run("webhook", "add", f"http://127.0.0.1:{receiver.port}/hook", "--all")
+        time.sleep(3)
+        begin = time.monotonic()
+        rates["with"] = deliver_many(world, count)
+        posted = receiver.wait_for(count)
+        for name, rate in rates.items():
+            show(f"deliveries_{name}_webhook_rate", round(rate))
+        show("webhook_posts_rate", round(count / (posted - begin)))
+        show("webhook_webd_peak_mib", world.webd.process.peak_resident_bytes() >> 20)
+    receiver.close()
+
+
+def deliver_many(world, count):
+    """Messages a second by SMTP."""
+    done = run_tool([str(BIN / "mailload"), "smtp", f"--port={world.stack.smtpd.ports['mx']}", f"--sessions={SENDERS}",
+                     f"--count={count}", "--recipient=demo@example.test", "--message_bytes=4096"], timeout=600)
+    assert done.returncode == 0, done
+    return json.loads(done.stdout)["per_second"]
+
+
+RECEIVER = """
+import asyncio, sys
+seen = 0
+async def serve(reader, writer):
+    global seen
+    try:
+        while True:
+            head = await reader.readuntil(b"\\r\\n\\r\\n")
+            size = next(int(line[15:]) for line in head.split(b"\\r\\n") if line[:15].lower() == b"content-length:")
+            await reader.readexactly(size)
+            writer.write(b"HTTP/1.1 204 No Content\\r\\n\\r\\n")
+            seen += 1
+    except (asyncio.IncompleteReadError, ConnectionError):
+        writer.close()
+async def main():
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    last = 0
+    while True:
+        await asyncio.sleep(0.02)
+        if seen != last:
+            last = seen
+            print(seen, flush=True)
+asyncio.run(main())
+"""
+
+
+class Receiver:
+    """A program of its own that takes every post, and says how many there were."""
+
+    def __init__(self):
+        self.process = subprocess.Popen([sys.executable, "-c", RECEIVER], stdout=subprocess.PIPE, text=True)
+        self.port = int(self.process.stdout.readline())
+
+    def wait_for(self, count):
+        """When it had so many."""
+        while int(self.process.stdout.readline()) < count:
+            pass
+        return time.monotonic()
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+PARTS = {"calls": calls, "events": events, "large": large, "webhooks": webhooks}
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--scale", type=float, default=0.1)
+    parser.add_argument("--only", default=",".join(PARTS))
+    given = parser.parse_args()
+    for part in given.only.split(","):
+        PARTS[part](given.scale)
+
+
+if __name__ == "__main__":
+    main()
