@@ -23,6 +23,7 @@ struct WellKnown {
   absl::string_view pattern;
 };
 constexpr absl::string_view kInt64Pattern = "^-?[0-9]+$";
+constexpr absl::string_view kUint64Pattern = "^[0-9]+$";
 constexpr WellKnown kWellKnown[] = {
     {"google.protobuf.Timestamp", "string", "date-time", ""},
     {"google.protobuf.Duration", "string", "", R"(^-?[0-9]+(\.[0-9]{1,9})?s$)"},
@@ -32,7 +33,7 @@ constexpr WellKnown kWellKnown[] = {
     {"google.protobuf.Int32Value", "integer", "int32", ""},
     {"google.protobuf.UInt32Value", "integer", "uint32", ""},
     {"google.protobuf.Int64Value", "string", "int64", kInt64Pattern},
-    {"google.protobuf.UInt64Value", "string", "uint64", "^[0-9]+$"},
+    {"google.protobuf.UInt64Value", "string", "uint64", kUint64Pattern},
     {"google.protobuf.DoubleValue", "number", "double", ""},
 };
 
@@ -43,12 +44,14 @@ const WellKnown* FindWellKnown(const std::string& full_name) {
   return nullptr;
 }
 
-void WriteType(absl::string_view type, absl::string_view format, absl::string_view pattern,
-               JsonWriter& json) {
-  json.Text("type", type);
-  if (!format.empty()) json.Text("format", format);
-  if (!pattern.empty()) json.Text("pattern", pattern);
+Json Type(absl::string_view type, absl::string_view format = "", absl::string_view pattern = "") {
+  Json schema = {{"type", type}};
+  if (!format.empty()) schema["format"] = format;
+  if (!pattern.empty()) schema["pattern"] = pattern;
+  return schema;
 }
+
+Json Reference(absl::string_view name) { return {{"$ref", absl::StrCat("#/components/schemas/", name)}}; }
 
 // What is given beside others, one of which there may be: "One of: plain, cryptHash."
 std::string WithOneof(std::string comment, const FieldDescriptor& field) {
@@ -81,118 +84,95 @@ std::string Schemas::NameOf(absl::string_view full_name) const {
   return std::string(absl::StripPrefix(full_name, absl::StrCat(package_, ".")));
 }
 
-void Schemas::Refer(const std::string& name, JsonWriter& json) {
-  json.Text("$ref", absl::StrCat("#/components/schemas/", name));
-}
-
-void Schemas::WriteReference(const Descriptor& message, JsonWriter& json) {
+Json Schemas::ReferenceTo(const Descriptor& message) {
   const std::string name = NameOf(message.full_name());
   messages_.emplace(name, &message);
-  json.BeginObject();
-  Refer(name, json);
-  json.EndObject();
+  return Reference(name);
 }
 
-void Schemas::WriteAll(JsonWriter& json) {
-  // What is written refers to more.
+void Schemas::AddAll(Json& schemas) {
+  // What is made refers to more.
   absl::btree_map<std::string, const Descriptor*> done;
   while (done.size() < messages_.size()) {
     const absl::btree_map<std::string, const Descriptor*> known = messages_;
     for (const auto& [name, message] : known) {
-      if (!done.emplace(name, message).second) continue;
-      json.Key(name);
-      WriteMessage(*message, json);
+      if (done.emplace(name, message).second) schemas[name] = SchemaOf(*message);
     }
   }
-  for (const auto& [name, type] : enums_) {
-    json.Key(name);
-    WriteEnum(*type, json);
-  }
+  for (const auto& [name, type] : enums_) schemas[name] = SchemaOf(*type);
 }
 
-void Schemas::WriteMessage(const Descriptor& message, JsonWriter& json) {
-  json.BeginObject();
-  json.Text("type", "object");
-  if (const std::string comment = CommentOf(message); !comment.empty()) json.Text("description", comment);
-  json.BeginObject("properties");
+Json Schemas::SchemaOf(const Descriptor& message) {
+  Json schema = Type("object");
+  if (const std::string comment = CommentOf(message); !comment.empty()) schema["description"] = comment;
+  Json& properties = schema["properties"] = Json::object();
   for (int i = 0; i < message.field_count(); ++i) {
-    json.Key(message.field(i)->json_name());
-    WriteField(*message.field(i), json);
+    properties[message.field(i)->json_name()] = SchemaOf(*message.field(i));
   }
-  json.EndObject();
-  json.EndObject();
+  return schema;
 }
 
-void Schemas::WriteEnum(const EnumDescriptor& type, JsonWriter& json) {
-  json.BeginObject();
-  json.Text("type", "string");
+Json Schemas::SchemaOf(const EnumDescriptor& type) const {
+  Json names = Json::array();
   std::string description = CommentOf(type);
   for (int i = 0; i < type.value_count(); ++i) {
     absl::StrAppend(&description, "\n\n", type.value(i)->name(), ": ", CommentOf(*type.value(i)));
+    names.push_back(type.value(i)->name());
   }
-  json.Text("description", description);
-  json.BeginArray("enum");
-  for (int i = 0; i < type.value_count(); ++i) json.Text(type.value(i)->name());
-  json.EndArray();
-  json.EndObject();
+  return {{"type", "string"}, {"description", std::move(description)}, {"enum", std::move(names)}};
 }
 
-void Schemas::WriteField(const FieldDescriptor& field, JsonWriter& json) {
-  json.BeginObject();
+Json Schemas::SchemaOf(const FieldDescriptor& field) {
+  Json schema = Json::object();
   const std::string comment = WithOneof(CommentOf(field), field);
-  if (!comment.empty()) json.Text("description", comment);
+  if (!comment.empty()) schema["description"] = comment;
   if (field.is_map()) {
-    json.Text("type", "object");
-    json.BeginObject("additionalProperties");
-    WriteValue(*field.message_type()->map_value(), json);
-    json.EndObject();
+    schema["type"] = "object";
+    schema["additionalProperties"] = SchemaOfValue(*field.message_type()->map_value());
   } else if (field.is_repeated()) {
-    json.Text("type", "array");
-    json.BeginObject("items");
-    WriteValue(field, json);
-    json.EndObject();
+    schema["type"] = "array";
+    schema["items"] = SchemaOfValue(field);
   } else {
-    WriteValue(field, json);
+    schema.update(SchemaOfValue(field));
   }
-  json.EndObject();
+  return schema;
 }
 
-void Schemas::WriteValue(const FieldDescriptor& field, JsonWriter& json) {
+Json Schemas::SchemaOfValue(const FieldDescriptor& field) {
   switch (field.cpp_type()) {
     case FieldDescriptor::CPPTYPE_BOOL:
-      return json.Text("type", "boolean");
+      return Type("boolean");
     case FieldDescriptor::CPPTYPE_INT32:
-      return WriteType("integer", "int32", "", json);
+      return Type("integer", "int32");
     case FieldDescriptor::CPPTYPE_UINT32:
-      return WriteType("integer", "uint32", "", json);
+      return Type("integer", "uint32");
     case FieldDescriptor::CPPTYPE_INT64:
-      return WriteType("string", "int64", kInt64Pattern, json);
+      return Type("string", "int64", kInt64Pattern);
     case FieldDescriptor::CPPTYPE_UINT64:
-      return WriteType("string", "uint64", "^[0-9]+$", json);
+      return Type("string", "uint64", kUint64Pattern);
     case FieldDescriptor::CPPTYPE_FLOAT:
     case FieldDescriptor::CPPTYPE_DOUBLE:
-      return json.Text("type", "number");
-    case FieldDescriptor::CPPTYPE_STRING:
-      json.Text("type", "string");
-      if (field.type() == FieldDescriptor::TYPE_BYTES) json.Text("contentEncoding", "base64");
-      return;
+      return Type("number");
+    case FieldDescriptor::CPPTYPE_STRING: {
+      Json schema = Type("string");
+      if (field.type() == FieldDescriptor::TYPE_BYTES) schema["contentEncoding"] = "base64";
+      return schema;
+    }
     case FieldDescriptor::CPPTYPE_ENUM: {
       const std::string name = NameOf(field.enum_type()->full_name());
       enums_.emplace(name, field.enum_type());
-      return Refer(name, json);
+      return Reference(name);
     }
     case FieldDescriptor::CPPTYPE_MESSAGE:
       break;
   }
   const std::string& full_name = field.message_type()->full_name();
   if (const WellKnown* const known = FindWellKnown(full_name); known != nullptr) {
-    return WriteType(known->type, known->format, known->pattern, json);
+    return Type(known->type, known->format, known->pattern);
   }
   // Any, Struct and their kin: an object whose members are known where it is read.
-  if (absl::StartsWith(full_name, "google.protobuf.")) return json.Text("type", "object");
-  const std::string name = NameOf(full_name);
-  messages_.emplace(name, field.message_type());
-  Refer(name, json);
+  if (absl::StartsWith(full_name, "google.protobuf.")) return Type("object");
+  return ReferenceTo(*field.message_type());
 }
 
 }  // namespace mailstead::web

@@ -3,14 +3,17 @@
 
 #include <google/protobuf/descriptor.h>
 
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "absl/container/btree_map.h"
 #include "absl/strings/string_view.h"
-#include "webd/openapi/json_writer.h"
 
 namespace mailstead::web {
+
+// Members stay in the order in which they were set.
+using Json = nlohmann::ordered_json;
 
 class Schemas {
  public:
@@ -18,18 +21,17 @@ class Schemas {
   explicit Schemas(std::string package) : package_(std::move(package)) {}
 
   // A schema that refers to that of a message, which All will have.
-  void WriteReference(const google::protobuf::Descriptor& message, JsonWriter& json);
-  // Members of an object: all that were referred to, by their names, and what these refer to.
-  void WriteAll(JsonWriter& json);
+  Json ReferenceTo(const google::protobuf::Descriptor& message);
+  // All that were referred to, by their names, and what these refer to. They are added to `schemas`, an object.
+  void AddAll(Json& schemas);
 
  private:
   std::string NameOf(absl::string_view full_name) const;
-  void WriteMessage(const google::protobuf::Descriptor& message, JsonWriter& json);
-  void WriteEnum(const google::protobuf::EnumDescriptor& type, JsonWriter& json);
-  void WriteField(const google::protobuf::FieldDescriptor& field, JsonWriter& json);
-  // Members of the schema of one value.
-  void WriteValue(const google::protobuf::FieldDescriptor& field, JsonWriter& json);
-  void Refer(const std::string& name, JsonWriter& json);
+  Json SchemaOf(const google::protobuf::Descriptor& message);
+  Json SchemaOf(const google::protobuf::EnumDescriptor& type) const;
+  Json SchemaOf(const google::protobuf::FieldDescriptor& field);
+  // Of one value.
+  Json SchemaOfValue(const google::protobuf::FieldDescriptor& field);
 
   const std::string package_;
   absl::btree_map<std::string, const google::protobuf::Descriptor*> messages_;
