@@ -52,9 +52,9 @@ std::string SafeFileName(absl::string_view written, absl::string_view otherwise)
   for (char& c : name) {
     if (absl::StrContains(kUnsafe, absl::string_view(&c, 1))) c = '_';
   }
-  name = Shortened(Trimmed(name));
+  name = std::string(Trimmed(name));
   if (name.empty()) return std::string(otherwise);
-  return IsDevice(name) ? absl::StrCat("_", name) : name;
+  return Shortened(IsDevice(name) ? absl::StrCat("_", name) : name);
 }
 
 std::string AttachmentNamed(absl::string_view name) {
