@@ -92,10 +92,8 @@ asio::awaitable<void> Answerer::AnswerRoute(Exchange& exchange, const Route& rou
                     .fields = {{"Allow", std::string(allowed)}}};
     co_return co_await Refuse(exchange, std::move(refusal), PathOf(route.kind));
   }
-  if (exchange.head().has_body()) {
-    Refusal refusal{.http_status = 400, .error = absl::InvalidArgumentError("a GET has no body here")};
-    co_return co_await Refuse(exchange, std::move(refusal), PathOf(route.kind));
-  }
+  const bool readable = co_await AwaitNoBody(exchange, PathOf(route.kind));
+  if (!readable) co_return;
   switch (route.kind) {
     case RouteKind::kRaw:
     case RouteKind::kPart: {
@@ -111,6 +109,24 @@ asio::awaitable<void> Answerer::AnswerRoute(Exchange& exchange, const Route& rou
     case RouteKind::kDocs:
       co_return co_await AnswerDocument(*this, exchange, route.kind, context_.documents.page);
   }
+}
+
+asio::awaitable<bool> Answerer::AwaitNoBody(Exchange& exchange, absl::string_view method) {
+  if (!exchange.head().has_body()) co_return true;
+  Refusal refusal{.http_status = 400, .error = absl::InvalidArgumentError("a GET has no body here")};
+  if (exchange.head().content_length == 0) {
+    exchange.LimitBody(0);
+    const absl::StatusOr<std::string> piece =
+        co_await exchange.ReadBody(context_.steady.Now() + context_.timeouts.body);
+    if (piece.ok() && piece->empty()) co_return true;
+    if (absl::IsCancelled(piece.status())) co_return false;
+    if (absl::IsDeadlineExceeded(piece.status())) {
+      refusal.http_status = exchange.body_error_status();
+      refusal.error = piece.status();
+    }
+  }
+  co_await Refuse(exchange, std::move(refusal), method);
+  co_return false;
 }
 
 asio::awaitable<void> Answerer::Refuse(Exchange& exchange, Refusal refusal, absl::string_view method) {

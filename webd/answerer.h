@@ -43,6 +43,9 @@ class Answerer {
   asio::awaitable<void> Answer(Exchange& exchange);
   // Says as JSON why the request comes to nothing. `method`: of the API; empty: none.
   asio::awaitable<void> Refuse(Exchange& exchange, Refusal refusal, absl::string_view method = "");
+  // False: the GET has a body, and was refused, or its client has gone. Chunks and HTTP/2 may say behind the head only that there
+  // is none, as some libraries do.
+  asio::awaitable<bool> AwaitNoBody(Exchange& exchange, absl::string_view method);
   // Tells the journal that the answer is given.
   void Answered(const Exchange& exchange, absl::string_view method, const absl::Status& status);
 

@@ -28,8 +28,9 @@ asio::awaitable<void> ConnectCall::Run() {
   if (std::holds_alternative<Refusal>(read)) co_return co_await Refuse(std::get<Refusal>(std::move(read)));
   form_ = std::get<CallForm>(std::move(read));
   if (!form_.error.ok()) co_return co_await Fail(form_.error);
-  const bool whole = co_await ReadBody();
-  if (!whole) co_return;
+  const bool readable =
+      form_.by_get ? co_await answerer_.AwaitNoBody(exchange_, method_.name) : co_await ReadBody();
+  if (!readable) co_return;
   if (TimeLeft() <= absl::ZeroDuration()) {
     co_return co_await Fail(absl::DeadlineExceededError("Connect-Timeout-Ms is over"));
   }

@@ -361,6 +361,17 @@ class WebTest(SharedStackCase, WebCase):
                         time.sleep(0.02)
                     self.assertEqual(b"HTTP/1.1 200 OK\r\n", sock.recv(65536)[:17])
 
+    def test_a_get_has_no_body(self):
+        """But may say behind its head only that there is none."""
+        query = urllib.parse.urlencode({"encoding": "json", "message": json.dumps({"account": self.user})})
+        for path in (f"{LIST}?{query}", "/v1/accounts/demo@example.test/messages/1/raw"):
+            for fields, body, status in (("Transfer-Encoding: chunked\r\n", "0\r\n\r\n", 200), ("Content-Length: 0\r\n", "", 200),
+                                         ("Transfer-Encoding: chunked\r\n", "1\r\nx\r\n0\r\n\r\n", 400),
+                                         ("Content-Length: 1\r\n", "x", 400), ("Transfer-Encoding: chunked\r\n", "", 408)):
+                with self.subTest(path=path, fields=fields, body=body):
+                    request = self.post(f"{fields}Connection: close\r\n", body, path).replace("POST ", "GET ", 1)
+                    self.assertIn(f"HTTP/1.1 {status} ".encode(), self.raw(request)[:13])
+
     def test_http_1_0(self):
         request = self.post("Content-Length: 31\r\n", '{"account":"demo@example.test"}').replace("HTTP/1.1", "HTTP/1.0")
         answer = self.raw(request)

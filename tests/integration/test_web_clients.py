@@ -69,9 +69,9 @@ class ClientsCase(SharedStackCase):
     def flags(cls):
         return {}
 
-    def settings(self, under_tls=False, compress=False):
+    def settings(self, version="1.1", under_tls=False, compress=False):
         ports = self.stack.webd.ports
-        settings = {"http": "1.1", "key": self.key, "account": self.user, "id": self.id().rpartition("_")[2][:8],
+        settings = {"http": version, "key": self.key, "account": self.user, "id": f"{self.id().rpartition('_')[2]}{version[0]}",
                     "compress": compress, "url": f"http://127.0.0.1:{ports['http']}"}
         if under_tls:
             settings |= {"url": f"https://localhost:{ports['https']}", "ca": str(self.stack.authority.cert)}
@@ -104,14 +104,8 @@ class ClientsCase(SharedStackCase):
         return "".join(word.capitalize() for word in name.split("_"))
 
 
-class NodeTest(ClientsCase):
-
-    @classmethod
-    def make(cls):
-        cls.run_well("buf", "generate")
-
-    def call(self, **settings):
-        self.check(json.loads(self.run_well(tool("node"), "node.js", json.dumps(self.settings(**settings)))))
+class VersionsCase:
+    """By both versions of HTTP."""
 
     def test_plain(self):
         self.call()
@@ -122,8 +116,29 @@ class NodeTest(ClientsCase):
     def test_compressed(self):
         self.call(compress=True)
 
+    def test_by_http_2(self):
+        """By prior knowledge."""
+        self.call(version="2")
 
-class GoTest(ClientsCase):
+    def test_by_http_2_under_tls(self):
+        """By ALPN."""
+        self.call(version="2", under_tls=True)
+
+    def test_by_http_2_compressed(self):
+        self.call(version="2", compress=True)
+
+
+class NodeTest(VersionsCase, ClientsCase):
+
+    @classmethod
+    def make(cls):
+        cls.run_well("buf", "generate")
+
+    def call(self, **settings):
+        self.check(json.loads(self.run_well(tool("node"), "node.js", json.dumps(self.settings(**settings)))))
+
+
+class GoTest(VersionsCase, ClientsCase):
 
     @classmethod
     def make(cls):
@@ -137,15 +152,6 @@ class GoTest(ClientsCase):
 
     def call(self, **settings):
         self.check(json.loads(self.run_well(self.folder / "client", json.dumps(self.settings(**settings)))))
-
-    def test_plain(self):
-        self.call()
-
-    def test_under_tls(self):
-        self.call(under_tls=True)
-
-    def test_compressed(self):
-        self.call(compress=True)
 
 
 class Page(http.server.BaseHTTPRequestHandler):

@@ -117,7 +117,6 @@ Refusal UnsupportedType(bool streaming) {
 }
 
 std::variant<CallForm, Refusal> ReadGet(const RequestHead& head) {
-  if (head.has_body()) return Refusal{400, absl::InvalidArgumentError("a GET has no body here"), {}};
   absl::StatusOr<GetQuery> query = ParseGetQuery(head.target);
   if (!query.ok()) return Refusal{400, query.status(), {}};
   CallForm form{.by_get = true, .pack_response = TakesGzip(head.Value("accept-encoding"))};

@@ -13,12 +13,14 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"net"
 	"net/http"
 	"os"
 	"strings"
 	"time"
 
 	"connectrpc.com/connect"
+	"golang.org/x/net/http2"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 
 	"mailstead.dev/tests/connect/store"
@@ -140,19 +142,28 @@ func watched(ctx context.Context, watch storeconnect.WatchServiceClient, message
 	return result{"seen": seen}, stream.Err()
 }
 
+// transport speaks the version of HTTP that is asked for, and no other: HTTP/2 without TLS by prior knowledge.
 func transport(from settings) (http.RoundTripper, error) {
-	made := http.DefaultTransport.(*http.Transport).Clone()
+	var under *tls.Config
 	if from.CA != "" {
 		authority, err := os.ReadFile(from.CA)
 		if err != nil {
 			return nil, err
 		}
-		pool := x509.NewCertPool()
-		pool.AppendCertsFromPEM(authority)
-		made.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+		under = &tls.Config{RootCAs: x509.NewCertPool(), MinVersion: tls.VersionTLS12}
+		under.RootCAs.AppendCertsFromPEM(authority)
 	}
-	made.ForceAttemptHTTP2 = from.HTTP == "2"
-	return made, nil
+	if from.HTTP != "2" {
+		return &http.Transport{TLSClientConfig: under}, nil
+	}
+	second := &http2.Transport{TLSClientConfig: under}
+	if under == nil {
+		second.AllowHTTP = true
+		second.DialTLSContext = func(ctx context.Context, network, address string, _ *tls.Config) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, network, address)
+		}
+	}
+	return second, nil
 }
 
 func cases(ctx context.Context, from settings, client *http.Client, options []connect.ClientOption) (result, error) {

@@ -72,9 +72,6 @@ TEST(Call, ByGet) {
   EXPECT_EQ(Refused(Get("message="), kRead), 400);
   EXPECT_TRUE(absl::IsInvalidArgument(Form(Get("encoding=json&message=&connect=v2"), kRead).error));
   EXPECT_TRUE(absl::IsUnimplemented(Form(Get("encoding=json&message=&compression=br"), kRead).error));
-  RequestHead with_body = Get("encoding=json&message=");
-  with_body.content_length = 1;
-  EXPECT_EQ(Refused(with_body, kRead), 400);
   EXPECT_EQ(Refused(Get("encoding=json&message="), kUnary), 405) << "what changes something is no link";
 }
 
