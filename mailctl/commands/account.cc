@@ -99,12 +99,18 @@ void Apply(const Limits& given, v1::SendingLimits& limits) {
       clear();
     }
   };
-  apply(given.hourly_messages, [&] { limits.clear_hourly_messages(); }, [&](int64_t n) { limits.mutable_hourly_messages()->set_value(n); });
-  apply(given.daily_messages, [&] { limits.clear_daily_messages(); }, [&](int64_t n) { limits.mutable_daily_messages()->set_value(n); });
-  apply(given.hourly_recipients, [&] { limits.clear_hourly_recipients(); },
-        [&](int64_t n) { limits.mutable_hourly_recipients()->set_value(n); });
-  apply(given.daily_recipients, [&] { limits.clear_daily_recipients(); },
-        [&](int64_t n) { limits.mutable_daily_recipients()->set_value(n); });
+  apply(
+      given.hourly_messages, [&] { limits.clear_hourly_messages(); },
+      [&](int64_t n) { limits.mutable_hourly_messages()->set_value(n); });
+  apply(
+      given.daily_messages, [&] { limits.clear_daily_messages(); },
+      [&](int64_t n) { limits.mutable_daily_messages()->set_value(n); });
+  apply(
+      given.hourly_recipients, [&] { limits.clear_hourly_recipients(); },
+      [&](int64_t n) { limits.mutable_hourly_recipients()->set_value(n); });
+  apply(
+      given.daily_recipients, [&] { limits.clear_daily_recipients(); },
+      [&](int64_t n) { limits.mutable_daily_recipients()->set_value(n); });
   if (given.trusted.has_value()) limits.set_trusted(*given.trusted);
 }
 
@@ -115,12 +121,14 @@ absl::StatusOr<v1::Sending> GetSending(Client& store, const std::string& account
 }
 
 std::vector<Option> LimitOptions() {
-  return {{"hourly_recipients", "N",
-           "Most recipients at other hosts in an hour; 0 is no limit, default the store's own."},
-          {"daily_recipients", "N", "The same in a day."},
-          {"hourly_messages", "N", "Most messages to other hosts in an hour; 0 is no limit, default the store's own."},
-          {"daily_messages", "N", "The same in a day."},
-          {"trusted", "yes|no", "Whether it is never paused for what it sends, such as a newsletter.", "yes|no"}};
+  return {
+      {"hourly_recipients", "N",
+       "Most recipients at other hosts in an hour; 0 is no limit, default the store's own."},
+      {"daily_recipients", "N", "The same in a day."},
+      {"hourly_messages", "N",
+       "Most messages to other hosts in an hour; 0 is no limit, default the store's own."},
+      {"daily_messages", "N", "The same in a day."},
+      {"trusted", "yes|no", "Whether it is never paused for what it sends, such as a newsletter.", "yes|no"}};
 }
 
 absl::StatusOr<v1::Account> Get(Client& store, const std::string& account) {
@@ -133,7 +141,8 @@ std::vector<Option> SettingOptions() {
   return {{"quota_bytes", "SIZE", "Most bytes in the mailbox, such as 500M or 2G; 0 is no limit."},
           {"quota_messages", "N", "Most messages in the mailbox; 0 is no limit."},
           {"disabled", "yes|no", "Whether the account neither logs in nor takes mail.", "yes|no"},
-          {kRetentionName, "TIME", "How long its messages stay, in days: 30d; never, or domain: as its domain says."}};
+          {kRetentionName, "TIME",
+           "How long its messages stay, in days: 30d; never, or domain: as its domain says."}};
 }
 
 std::vector<Option> SetOptions() {
@@ -166,13 +175,14 @@ absl::string_view PasswordKindText(v1::PasswordKind kind) {
 // "12 recipients of 500, 3 messages"
 std::string UseText(const v1::SendingUse& use, int64_t most_messages, int64_t most_recipients) {
   const auto of = [](int64_t limit) { return limit == 0 ? std::string() : absl::StrCat(" of ", limit); };
-  return absl::StrCat(Plural(use.recipients(), "recipient"), of(most_recipients), ", ", Plural(use.messages(), "message"),
-                      of(most_messages), ", ", use.new_recipients(), " new, ", use.delivered(), " taken, ",
-                      use.refused(), " refused");
+  return absl::StrCat(Plural(use.recipients(), "recipient"), of(most_recipients), ", ",
+                      Plural(use.messages(), "message"), of(most_messages), ", ", use.new_recipients(),
+                      " new, ", use.delivered(), " taken, ", use.refused(), " refused");
 }
 
 std::string SendingText(const v1::Sending& sending) {
-  if (sending.state() != v1::SENDING_STATE_PAUSED) return sending.limits().trusted() ? "active, trusted" : "active";
+  if (sending.state() != v1::SENDING_STATE_PAUSED)
+    return sending.limits().trusted() ? "active, trusted" : "active";
   absl::string_view why = "by an operator";
   if (sending.pause_reason() == v1::SENDING_PAUSE_REASON_NEW_RECIPIENTS) {
     why = "it wrote to very many new recipients: its password may be stolen";
@@ -196,8 +206,7 @@ absl::Status Add(const Arguments& arguments, Context& context) {
     ASSIGN_OR_RETURN(*request.mutable_password(), ReadPassword(arguments, context));
   }
   ASSIGN_OR_RETURN(Client * store, context.Store());
-  ASSIGN_OR_RETURN(const v1::Account account,
-                   store->Call(store::kCreateAccount, request));
+  ASSIGN_OR_RETURN(const v1::Account account, store->Call(store::kCreateAccount, request));
   context.output().Result(
       account, absl::StrCat("account ", account.address(), " added, mailbox ", account.account_id()));
   return absl::OkStatus();
@@ -238,14 +247,17 @@ absl::Status Show(const Arguments& arguments, Context& context) {
   fields.Add("size", FormatBytes(account.usage().bytes()));
   fields.Add("quota of bytes", FormatBytesLimit(account.quota().bytes()));
   fields.Add("quota of messages", FormatLimit(account.quota().messages()));
-  fields.Add("messages stay", account.has_retention() ? RetentionText(account.retention()) : "as its domain says");
+  fields.Add("messages stay",
+             account.has_retention() ? RetentionText(account.retention()) : "as its domain says");
   fields.Add("password", PasswordKindText(account.password_kind()));
   fields.Add("created", FormatTime(account.create_time()));
   ASSIGN_OR_RETURN(const v1::Sending sending, GetSending(*store, account.account_id()));
   const v1::SendingLimits& limits = sending.limits();
   fields.Add("sending", SendingText(sending));
-  fields.Add("sent in an hour", UseText(sending.hour(), limits.hourly_messages().value(), limits.hourly_recipients().value()));
-  fields.Add("sent in a day", UseText(sending.day(), limits.daily_messages().value(), limits.daily_recipients().value()));
+  fields.Add("sent in an hour",
+             UseText(sending.hour(), limits.hourly_messages().value(), limits.hourly_recipients().value()));
+  fields.Add("sent in a day",
+             UseText(sending.day(), limits.daily_messages().value(), limits.daily_recipients().value()));
   context.output().Raw(fields.Text());
   return absl::OkStatus();
 }
@@ -255,7 +267,8 @@ absl::Status Set(const Arguments& arguments, Context& context) {
   ASSIGN_OR_RETURN(const Limits limits, TakeLimits(arguments));
   if (changes == Changes() && limits == Limits()) {
     return UsageError(
-        "nothing to change: give --address, --quota_bytes, --quota_messages, --disabled, --retention, or a limit of "
+        "nothing to change: give --address, --quota_bytes, --quota_messages, --disabled, --retention, or a "
+        "limit of "
         "what it sends");
   }
   ASSIGN_OR_RETURN(Client * store, context.Store());
@@ -278,8 +291,7 @@ absl::Status Set(const Arguments& arguments, Context& context) {
   ASSIGN_OR_RETURN(*request.mutable_update(), Get(*store, arguments.positional(0)));
   request.set_account(request.update().account_id());
   Apply(changes, *request.mutable_update(), *request.mutable_update_mask());
-  ASSIGN_OR_RETURN(const v1::Account account,
-                   store->Call(store::kUpdateAccount, request));
+  ASSIGN_OR_RETURN(const v1::Account account, store->Call(store::kUpdateAccount, request));
   context.output().Result(account, absl::StrCat("account ", account.address(), " changed"));
   return absl::OkStatus();
 }
@@ -289,7 +301,8 @@ absl::Status Pause(const Arguments& arguments, Context& context) {
   v1::PauseSendingRequest request;
   request.set_account(arguments.positional(0));
   ASSIGN_OR_RETURN(const v1::Sending sending, store->Call(store::kPauseSending, request));
-  context.output().Result(sending, absl::StrCat("sending of ", Printable(sending.address()), ": ", SendingText(sending)));
+  context.output().Result(
+      sending, absl::StrCat("sending of ", Printable(sending.address()), ": ", SendingText(sending)));
   return absl::OkStatus();
 }
 
@@ -309,8 +322,7 @@ absl::Status SetPassword(const Arguments& arguments, Context& context) {
   request.set_account(arguments.positional(0));
   ASSIGN_OR_RETURN(*request.mutable_password(), ReadPassword(arguments, context));
   ASSIGN_OR_RETURN(Client * store, context.Store());
-  ASSIGN_OR_RETURN(const v1::SetPasswordResponse response,
-                   store->Call(store::kSetPassword, request));
+  ASSIGN_OR_RETURN(const v1::SetPasswordResponse response, store->Call(store::kSetPassword, request));
   context.output().Result(response, absl::StrCat("password of ", arguments.positional(0), " changed"));
   return absl::OkStatus();
 }
@@ -328,21 +340,25 @@ absl::Status Remove(const Arguments& arguments, Context& context) {
     request.set_account(account.account_id());
     request.set_etag(account.etag());
   }
-  ASSIGN_OR_RETURN(
-      const v1::DeleteAccountResponse response,
-      store->Call(store::kDeleteAccount, request, kTransferTimeout));
+  ASSIGN_OR_RETURN(const v1::DeleteAccountResponse response,
+                   store->Call(store::kDeleteAccount, request, kTransferTimeout));
   context.output().Result(response, absl::StrCat("account ", arguments.positional(0), " removed"));
   return absl::OkStatus();
 }
 
 constexpr absl::string_view kImportDetails =
-    "Each line of FILE is an address, blanks, and a password or its hash; \"-\" reads standard input. The password is\n"
-    "the rest of the line, blanks included. What looks like a hash is taken as one ($2y$, $6$, $y$, $argon2id$ ...) or\n"
-    "refused; {PLAIN} in front says that it is a password all the same, and Dovecot's {CRYPT}, {SHA512-CRYPT} and\n"
-    "their kin that it is a hash. *, ! and x make an account without a login. Empty lines and lines that begin with #\n"
+    "Each line of FILE is an address, blanks, and a password or its hash; \"-\" reads standard input. The "
+    "password is\n"
+    "the rest of the line, blanks included. What looks like a hash is taken as one ($2y$, $6$, $y$, "
+    "$argon2id$ ...) or\n"
+    "refused; {PLAIN} in front says that it is a password all the same, and Dovecot's {CRYPT}, "
+    "{SHA512-CRYPT} and\n"
+    "their kin that it is a hash. *, ! and x make an account without a login. Empty lines and lines that "
+    "begin with #\n"
     "are passed over. The domains must exist.\n"
     "\n"
-    "Each bad line is reported by its number and the rest goes on; the exit code is 1 when any failed. When the store\n"
+    "Each bad line is reported by its number and the rest goes on; the exit code is 1 when any failed. When "
+    "the store\n"
     "goes away the import ends with exit code 5; --existing=skip lets it be run again.";
 
 }  // namespace
@@ -390,7 +406,8 @@ std::vector<Command> AccountCommands() {
        "Let an account send nothing for now.",
        {{"ADDRESS"}},
        {},
-       "What it submits is refused (550 5.7.1), and what waits of it in the queue is held. Logins and mail that comes in\n"
+       "What it submits is refused (550 5.7.1), and what waits of it in the queue is held. Logins and mail "
+       "that comes in\n"
        "go on. The store does this by itself with an account whose password seems to be stolen.",
        "mailctl account pause demo@example.test",
        Pause},
@@ -399,7 +416,8 @@ std::vector<Command> AccountCommands() {
        "Let an account send again that was paused.",
        {{"ADDRESS"}},
        {},
-       "Everything that is held of its mail in the queue goes out: look at it first, and cancel what is not its own\n"
+       "Everything that is held of its mail in the queue goes out: look at it first, and cancel what is not "
+       "its own\n"
        "(mailctl queue list --sender ADDRESS). Give it another password before.",
        "mailctl account resume demo@example.test",
        Resume},

@@ -406,8 +406,9 @@ TEST_F(UploadTest, StoresTheWhole) {
   for (int i = 0; i < 3; ++i) ASSERT_TRUE(Get(upload->Write(piece_)).ok());
   const absl::Status status = Get(upload->Finish("end\r\n", "Received: by us\r\n"));
   ASSERT_TRUE(status.ok()) << status;
-  EXPECT_THAT(store_.Messages(kUser),
-              ElementsAre(EndsWith(absl::StrCat("Received: by us\r\n\r\n", piece_, piece_, piece_, "end\r\n"))));
+  EXPECT_THAT(
+      store_.Messages(kUser),
+      ElementsAre(EndsWith(absl::StrCat("Received: by us\r\n\r\n", piece_, piece_, piece_, "end\r\n"))));
   const std::vector<test::SeenCall> seen = store_.way().seen("Deliver");
   ASSERT_THAT(seen, SizeIs(1));
   EXPECT_EQ(seen[0].session_id, "s1");
@@ -644,7 +645,8 @@ class PopApiTest : public LoginTest {
 
 TEST_F(PopApiTest, AHeartbeatWaitsBehindNothingAndIsNotRepeated) {
   store_.way().Fail("RenewLease", When::kBefore, absl::UnavailableError("away"));
-  EXPECT_EQ(Get(api_.RenewLease(kLease, "host pop3d 1", absl::Seconds(30), {.patience = absl::Minutes(1)})).status(),
+  EXPECT_EQ(Get(api_.RenewLease(kLease, "host pop3d 1", absl::Seconds(30), {.patience = absl::Minutes(1)}))
+                .status(),
             absl::UnavailableError("away"));
   ASSERT_TRUE(LogInAndOpen("one").ok());
   const std::vector<test::SeenCall> renewals = store_.way().seen("RenewLease");
@@ -867,7 +869,8 @@ TEST_F(PopApiTest, AFencedCommitIsNoAnswerWhereAnEarlierTryMayHaveCommitted) {
   const auto login = LogInAndOpen("s1");
   ASSERT_TRUE(login.ok() && login->maildrop.ok());
   store_.way().Fail("CommitMaildrop", When::kAfter, absl::UnavailableError("lost"));
-  store_.way().Fail("CommitMaildrop", When::kBefore, WithReason(absl::AbortedError("fenced"), kReasonFenced), 2);
+  store_.way().Fail("CommitMaildrop", When::kBefore, WithReason(absl::AbortedError("fenced"), kReasonFenced),
+                    2);
   const auto committed = GetLater(api_.CommitMaildrop(login->grant, login->maildrop->token, {id},
                                                       {.session_id = "s1", .patience = kPatience}));
   EXPECT_TRUE(absl::IsUnavailable(committed.status())) << committed.status();
