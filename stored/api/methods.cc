@@ -226,9 +226,9 @@ void AddMethods(Environment& environment, rpc::MethodTable& table) {
   frontend("TlsReportService/LeaseTlsReports", kRelay, kBatched, kTlsReportsCost, LeaseTlsReports);
   frontend("TlsReportService/FinishTlsReport", kRelay, kBatched, kTlsReportsCost, FinishTlsReport);
   frontend("WebhookSendingService/ClaimWebhooks", kWeb, kBatched, kListingCost, ClaimWebhooks);
-  frontend("WebhookSendingService/ReadWebhookEvents", kWeb, kPlain, kLeaseCost, ReadWebhookEvents);
+  frontend("WebhookSendingService/ReadWebhookEvents", kWeb, kBatched, kLeaseCost, ReadWebhookEvents);
   frontend("WebhookSendingService/ListWebhookLanes", kWeb, kBatched, kListingCost, ListWebhookLanes);
-  frontend("WebhookSendingService/ReportWebhookEvents", kWeb, kPlain, kListingCost, ReportWebhookEvents);
+  frontend("WebhookSendingService/ReportWebhookEvents", kWeb, kBatched, kListingCost, ReportWebhookEvents);
   frontend("BatchService/Probe", kFrontends, kUncounted, kSmallCost, Probe);
 }
 

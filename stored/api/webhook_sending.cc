@@ -60,15 +60,16 @@ Task<absl::Status> AddContent(Environment& environment, AccountId account, store
   while (true) {
     absl::StatusOr<engine::MessageSummary> summary =
         co_await FindSummary(environment, account, MessageId{delivered.message_id()});
-    absl::StatusOr<store::v1::Message> message = summary.status();
-    if (summary.ok()) message = co_await ReadListedView(environment, account, *std::move(summary), view);
-    if (message.ok()) {
-      *delivered.mutable_message() = *std::move(message);
-      co_return absl::OkStatus();
+    absl::Status read = summary.status();
+    if (summary.ok()) {
+      absl::StatusOr<store::v1::Message> message =
+          co_await ReadListedView(environment, account, *std::move(summary), view);
+      read = message.status();
+      if (message.ok()) *delivered.mutable_message() = *std::move(message);
     }
-    // It has gone: what is known of it is sent.
-    if (absl::IsNotFound(message.status())) co_return absl::OkStatus();
-    if (ReasonOf(message.status()) != kReasonBusy) co_return message.status();
+    // Where it has gone what is known of it is sent.
+    if (read.ok() || absl::IsNotFound(read)) co_return absl::OkStatus();
+    if (ReasonOf(read) != kReasonBusy) co_return read;
     co_await waker.Wait(kMemoryLook);
   }
 }
@@ -122,6 +123,8 @@ Task<absl::Status> ReadFeed(Environment& environment, const engine::KeptWebhook&
       if (!woken || core.watches.stopping()) break;
     }
   }
+  // A pause that came meanwhile holds from its answer on.
+  CO_RETURN_IF_ERROR((co_await core.webhooks.FindFenced(request.webhook_id(), request.fence())).status());
   ToProto(page.reached, *response.mutable_reached());
   size_t bytes = 0;
   for (engine::FeedChange& change : page.changes) {

@@ -43,7 +43,9 @@ v1::Webhook::State StateOf(Environment& environment, const engine::KeptWebhook& 
       break;
   }
   if (!environment.core.webhooks.CheckPlace(kept.progress).ok()) return v1::Webhook::STATE_EXPIRED;
-  const bool failing = kept.progress.failure_time > kept.progress.success_time;
+  const engine::WebhookProgress& progress = kept.progress;
+  const bool waits = progress.waiting_count > 0 && progress.failure_time != absl::InfinitePast();
+  const bool failing = waits || progress.failure_time > progress.success_time;
   return failing ? v1::Webhook::STATE_FAILING : v1::Webhook::STATE_ACTIVE;
 }
 

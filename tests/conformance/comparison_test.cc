@@ -25,6 +25,7 @@
 #include "stored/engine/change.h"
 #include "stored/engine/memory/memory_engine.h"
 #include "stored/engine/rocksdb/rocksdb_engine.h"
+#include "stored/engine/webhook.h"
 #include "tests/conformance/conformance.h"
 #include "tests/support/sync_engine.h"
 
@@ -55,6 +56,26 @@ std::string Describe(size_t number) { return absl::StrCat(number); }
 std::string Describe(bool flag) { return flag ? "yes" : "no"; }
 std::string Describe(const std::string& text) { return text; }
 std::string Describe(MessageId id) { return absl::StrCat(id.value); }
+std::string Describe(const WebhookProgress& progress) {
+  return absl::StrCat("at ", progress.cursor.position, " by ", progress.lease_id, " ", progress.revision,
+                      " waiting ", progress.waiting_count, " dead ", progress.dead_count, " dropped ",
+                      progress.dropped_count, " ", Describe(progress.success_time), " ",
+                      Describe(progress.failure_time), " ", progress.failure);
+}
+std::string Describe(const KeptWebhook& kept) {
+  return absl::StrCat("webhook ", kept.webhook.id, " ", static_cast<int>(kept.webhook.state), " ",
+                      Describe(kept.progress));
+}
+std::string Describe(const WebhookEvent& event) {
+  return absl::StrCat(event.account.value, "/", event.at.position, "/", event.at.message.value, " ",
+                      event.event, " ", event.attempt_count, " ", Describe(event.time), " ", event.failure);
+}
+std::string Describe(const WebhookLane& lane) {
+  return absl::StrCat(lane.account.value, " ", Describe(lane.time));
+}
+std::string Describe(const WebhookReported& reported) {
+  return absl::StrCat(Describe(reported.progress), " ", Describe(reported.lanes));
+}
 std::string Describe(const Domain& domain) {
   return absl::StrCat("domain ", domain.name, " ", domain.plus_addressing, " ", Describe(domain.create_time),
                       " ", Describe(domain.update_time), " ", domain.version, " ",
@@ -280,7 +301,7 @@ class Comparison {
         return Below(3) == 0 ? DeliverHere() : Upkeep();
       default:
         if (Below(5) == 0) OpenBoth();
-        return Below(2) == 0 ? Follow() : Settle();
+        return Below(3) == 0 ? StepsOfWebhooks() : Below(2) == 0 ? Follow() : Settle();
     }
   }
 
@@ -325,6 +346,12 @@ class Comparison {
   const std::string& what() const { return what_; }
 
  private:
+  // Its fences, which each engine makes its own way.
+  struct SentWebhook {
+    std::string id;
+    int64_t memory_fence = 0;
+    int64_t rocksdb_fence = 0;
+  };
   struct Session {
     std::string id;
     AccountId account;
@@ -680,6 +707,105 @@ class Comparison {
              return absl::StrCat(reader->size_bytes(), " ", reader->delivery_id(), " ",
                                  absl::BytesToHexString(Sha256(piece)));
            });
+  }
+
+  // What becomes of a webhook's events, by who claims it and an operator.
+  bool StepsOfWebhooks() {
+    for (int64_t left = 1 + Below(12); left > 0; --left) {
+      if (!StepOfWebhook()) return false;
+    }
+    return true;
+  }
+  bool StepOfWebhook() {
+    if (webhooks_.size() < 2) {
+      KeptWebhook made;
+      made.webhook.id = absl::StrCat("hook-", ++counter_);
+      made.webhook.create_time = clock_.Now();
+      webhooks_.push_back({made.webhook.id});
+      return Hooked("Create", [made](WebhookEngine& engine) { return BlockOn(engine.Create(made)); });
+    }
+    SentWebhook& sent = webhooks_[static_cast<size_t>(Below(2))];
+    const std::string id = sent.id;
+    const AccountId account{Below(3)};
+    switch (Below(12)) {
+      case 0:
+      case 1: {
+        const std::string lease = absl::StrCat("lease-", Below(3));
+        const auto claim = [&](Engine& engine, int64_t& fence) {
+          const auto kept = BlockOn(engine.webhooks().Claim(id, lease));
+          if (kept.ok() && kept->progress.lease_id == lease) fence = kept->progress.fence;
+          return Describe(kept);
+        };
+        return Compare("Claim " + id, claim(*memory_, sent.memory_fence),
+                       claim(*rocksdb_, sent.rocksdb_fence));
+      }
+      case 2: {
+        const auto state = OneOf<Webhook::State>({Webhook::State::kActive, Webhook::State::kPaused});
+        return Hooked("SetState", [=](WebhookEngine& engine) { return BlockOn(engine.SetState(id, state)); });
+      }
+      case 3:
+        if (Below(8) != 0) return true;
+        return Hooked("Delete", [id](WebhookEngine& engine) { return BlockOn(engine.Delete(id)); }) &&
+               Hooked("Delete on", [id](WebhookEngine& engine) { return BlockOn(engine.Delete(id)); }) &&
+               Hooked("List", [](WebhookEngine& engine) { return BlockOn(engine.List()); });
+      case 4: {
+        WebhookEvent test;
+        test.event = "test";
+        test.attempt_count = static_cast<int32_t>(Below(11));
+        test.time = clock_.Now();
+        return Hooked("Add", [=](WebhookEngine& engine) { return BlockOn(engine.Add(id, test)); });
+      }
+      case 5: {
+        const std::vector<ChangeCursor> dead = {{Below(20), MessageId{0}}, {Below(20), MessageId{0}}};
+        const absl::Time now = clock_.Now();
+        return Hooked("Revive", [=](WebhookEngine& engine) { return BlockOn(engine.Revive(id, dead, now)); });
+      }
+      case 6:
+        return Hooked("ListDead",
+                      [=](WebhookEngine& engine) {
+                        return BlockOn(engine.ListDead(id, {5, {}}, 5));
+                      }) &&
+               Hooked("ListLanes",
+                      [=](WebhookEngine& engine) { return BlockOn(engine.ListLanes(id, account, 2)); });
+      case 7:
+        return Hooked("ListWaiting",
+                      [=](WebhookEngine& engine) { return BlockOn(engine.ListWaiting(id, account, 5)); });
+      default: {
+        WebhookReport report;
+        report.id = id;
+        report.cursor.position = Below(20);
+        for (int64_t left = Below(5); left > 0; --left) {
+          WebhookOutcome outcome;
+          outcome.kind =
+              OneOf<WebhookOutcome::Kind>({WebhookOutcome::Kind::kSent, WebhookOutcome::Kind::kFailed,
+                                           WebhookOutcome::Kind::kFailed, WebhookOutcome::Kind::kBehind});
+          outcome.account = AccountId{Below(3)};
+          outcome.at.position = Below(20);
+          // Of what waits, as it is; or of something else.
+          const auto waiting = BlockOn(memory_->webhooks().ListWaiting(id, outcome.account, 1));
+          if (waiting.ok() && !waiting->empty() && Below(3) != 0) {
+            outcome.at = waiting->front().at;
+            outcome.attempt_count = waiting->front().attempt_count;
+          } else {
+            outcome.event = absl::StrCat("event ", outcome.at.position);
+          }
+          outcome.failure = "no";
+          outcome.retry_after = absl::Minutes(Below(100));
+          report.outcomes.push_back(outcome);
+        }
+        const absl::Time now = clock_.Now();
+        const auto tell = [&](Engine& engine, int64_t fence) {
+          report.fence = fence;
+          return Describe(BlockOn(engine.webhooks().Report(report, now)));
+        };
+        return Compare("Report " + id, tell(*memory_, sent.memory_fence),
+                       tell(*rocksdb_, sent.rocksdb_fence));
+      }
+    }
+  }
+  template <typename Verb>
+  bool Hooked(const std::string& what, const Verb& verb) {
+    return Compare(what, Describe(verb(memory_->webhooks())), Describe(verb(rocksdb_->webhooks())));
   }
 
   bool PassTime() {
@@ -1056,6 +1182,7 @@ class Comparison {
   std::unique_ptr<Engine> rocksdb_;
   int64_t last_account_ = 0;
   int64_t counter_ = 0;
+  std::vector<SentWebhook> webhooks_;
   std::vector<Session> sessions_;
   std::vector<Version> versions_;
   // That may be reported.

@@ -141,7 +141,7 @@ class TestSending(WebhookCase):
         place = f"https://mail.example.test/v1/accounts/{event['accountId']}/messages/{event['delivered']['messageId']}"
         self.assertEqual(f"{place}/raw", post["json"]["data"]["rawUrl"])
         self.assertEqual([{"partId": "1", "url": f"{place}/parts/1"}], post["json"]["data"]["parts"])
-        self.wait_for(lambda: self.show(webhook)["success_time"], what="a success")
+        self.wait_for(lambda: self.show(webhook).get("success_time"), what="a success")
         shown = self.show(webhook)
         self.assertEqual("STATE_ACTIVE", shown["state"])
         self.assertIn("webd", shown["sender"])
@@ -297,7 +297,7 @@ class TestReceivers(WebhookCase):
         receiver = self.receiver(lambda receiver, post: (200, {}, b"x" * (64 << 20)))
         webhook = self.add(receiver.url)
         self.deliver((self.users[0], "0"))
-        self.wait_for(lambda: self.show(webhook)["success_time"], what="a success")
+        self.wait_for(lambda: self.show(webhook).get("success_time"), what="a success")
         self.assertLess(self.webd.process.peak_resident_bytes(), 128 << 20)
 
 
@@ -318,13 +318,13 @@ class TestOperating(WebhookCase):
         self.assertEqual(("webhook.test", "the receiver answered 500"), (dead["type"], dead["failure"]))
         self.assertEqual(1, len(receiver.posts))
         broken.clear()
-        self.assertIn("1 event sent again", ctl.run("webhook", "retry", webhook, dead["event_id"]).stdout)
+        self.assertIn(b"1 event sent again", ctl.run("webhook", "retry", webhook, dead["event_id"]))
         self.wait_for(lambda: len(receiver.posts) == 2)
         self.assertEqual(dead["event_id"], receiver.posts[1]["id"])
         self.wait_for(lambda: self.show(webhook)["waiting_count"] == "0", what="nothing that waits")
         self.assertEqual([], ctl.json("webhook", "dead", webhook)["events"])
-        self.assertIn("0 events", ctl.run("webhook", "retry", webhook, dead["event_id"]).stdout)
-        self.assertIn("0 events", ctl.run("webhook", "retry", webhook, "--all").stdout)
+        self.assertIn(b"0 events", ctl.run("webhook", "retry", webhook, dead["event_id"]))
+        self.assertIn(b"0 events", ctl.run("webhook", "retry", webhook, "--all"))
 
         ctl.run("webhook", "pause", webhook)
         self.assertEqual("STATE_PAUSED", self.show(webhook)["state"])
@@ -337,7 +337,8 @@ class TestOperating(WebhookCase):
         # Other kinds of events.
         self.stack.add_accounts("new")
         self.wait_for(lambda: receiver.posts[-1]["json"]["type"] == "account.changed")
-        self.stack.fetch_all(ann)
+        ids = [message["message_id"] for message in ctl.json("message", "list", ann)["messages"]]
+        ctl.run("message", "remove", ann, *ids)
         self.wait_for(lambda: receiver.posts[-1]["json"]["type"] == "message.deleted")
 
     def test_what_is_refused(self):

@@ -24,6 +24,8 @@ constexpr int kReadLimit = 100;
 constexpr int kLaneLimit = 8;
 // The store keeps 10,000; what is in memory may all have to wait.
 constexpr int64_t kMaxWaiting = 10'000 - 1'000;
+// The store takes 2 MiB, and no event that is kept has more than some KiB.
+constexpr size_t kEnoughReportBytes = 1 << 20;
 constexpr absl::Duration kReadWait = absl::Seconds(2);
 constexpr absl::Duration kPause = absl::Seconds(1);
 // What was passed over in the feed is told now and then.
@@ -376,11 +378,20 @@ asio::awaitable<void> Sender::SendReports() {
     fv1::ReportWebhookEventsRequest request;
     request.set_webhook_id(webhook_.webhook_id());
     request.set_fence(webhook_.fence());
-    const Cursor cursor = settled_;
+    std::vector<Outcome> told = std::exchange(outcomes_, {});
+    size_t bytes = 0;
+    size_t count = 0;
+    for (; count < told.size() && bytes < kEnoughReportBytes; ++count) {
+      bytes += told[count].proto.ByteSizeLong();
+      *request.add_outcomes() = told[count].proto;
+    }
+    // The place moves with the last of the outcomes.
+    const Cursor cursor = count == told.size() ? settled_ : reported_;
+    outcomes_.assign(std::make_move_iterator(told.begin() + static_cast<std::ptrdiff_t>(count)),
+                     std::make_move_iterator(told.end()));
+    told.resize(count);
     request.mutable_cursor()->set_position(cursor.first);
     request.mutable_cursor()->set_message_id(cursor.second);
-    std::vector<Outcome> told = std::exchange(outcomes_, {});
-    for (const Outcome& outcome : told) *request.add_outcomes() = outcome.proto;
     store::CallContext context = Context(absl::ZeroDuration());
     context.patience = kReportPatience;
     const absl::StatusOr<fv1::ReportWebhookEventsResponse> kept =
