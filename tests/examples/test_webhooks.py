@@ -35,7 +35,7 @@ class ReceiverCase:
 
     @classmethod
     def setUpClass(cls):
-        [wheel] = pip_download(HERE / "requirements.txt", KEPT / "wheels")
+        [wheel] = pip_download(HERE / "requirements.txt", KEPT / f"wheels-{cls.__name__}")
         sys.path.insert(0, str(wheel))
         cls.addClassCleanup(sys.path.remove, str(wheel))
         cls.signer = importlib.import_module("standardwebhooks.webhooks").Webhook
