@@ -1,14 +1,11 @@
 #include "stored/engine/rocksdb/expiry.h"
 
 #include <algorithm>
-#include <limits>
-#include <memory>
 #include <optional>
 #include <utility>
 
-#include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
 #include "common/base/status.h"
+#include "common/obs/log.h"
 #include "stored/engine/rocksdb/deletions.h"
 #include "stored/engine/rocksdb/engine_impl.h"
 #include "stored/engine/rocksdb/keys.h"
@@ -62,6 +59,12 @@ class Step {
  private:
   // Each of these gives false where the step ends.
 
+  // What is damaged stays, and does not keep others from their end.
+  static bool PassOver(AccountId account, const absl::Status& damage) {
+    obs::LogError("expiry_damaged", {{"account", account.value}, {"error", damage.ToString()}});
+    return true;
+  }
+
   bool EndAt(ExpiryPlace place) {
     found_.next = std::move(place);
     return false;
@@ -83,7 +86,9 @@ class Step {
       expired.push_back(message);
       return true;
     };
-    RETURN_IF_ERROR(ScanMessages(use_, account, MessageId{0}, 0, visit));
+    const absl::Status looked = ScanMessages(use_, account, MessageId{0}, 0, visit);
+    if (absl::IsDataLoss(looked)) return PassOver(account, looked);
+    RETURN_IF_ERROR(looked);
     RETURN_IF_ERROR(Add(account, retention, std::move(expired)));
     return found_.next.key.empty();
   }
@@ -117,8 +122,10 @@ class Step {
     found_.passed.emplace_back(key);
     const AccountId account = AccountOfExpireKey(key);
     const MessageId message = MessageOfExpireKey(key);
-    ASSIGN_OR_RETURN(const auto record,
-                     FindRecord<MessageRecord>(use_, Family::kMessage, MessageKey(account, message)));
+    const auto found = FindRecord<MessageRecord>(use_, Family::kMessage, MessageKey(account, message));
+    if (absl::IsDataLoss(found.status())) return PassOver(account, found.status());
+    RETURN_IF_ERROR(found.status());
+    const std::optional<MessageRecord>& record = *found;
     if (!record.has_value() || !rules::HasExpired(record->entry, absl::ZeroDuration(), now_)) return true;
     ASSIGN_OR_RETURN(const bool is_hidden, IsHidden(use_, account, message));
     if (is_hidden) return true;

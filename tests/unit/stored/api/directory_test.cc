@@ -71,7 +71,9 @@ TEST_P(DirectoryApiTest, Domains) {
   update.mutable_domain()->mutable_retention()->set_seconds(3650 * 24 * 3600);
   EXPECT_EQ(Ask("UpdateDomain", update)->retention().seconds(), 3650 * 24 * 3600);
   update.mutable_domain()->mutable_retention()->set_seconds(0);
-  EXPECT_FALSE(Ask("UpdateDomain", update)->has_retention());
+  const auto for_ever = Ask("UpdateDomain", update);
+  ASSERT_TRUE(for_ever.ok()) << for_ever.status();
+  EXPECT_FALSE(for_ever->has_retention());
 
   v1::ListDomainsRequest list;
   list.set_page_size(1);
@@ -88,7 +90,7 @@ TEST_P(DirectoryApiTest, Domains) {
   remove.set_name("other.test");
   remove.set_etag(domain->etag());
   EXPECT_EQ(ReasonOf(Ask<v1::DeleteDomainResponse>("DeleteDomain", remove).status()), kReasonEtagMismatch);
-  remove.set_etag(cleared->etag());
+  remove.set_etag(for_ever->etag());
   EXPECT_TRUE(Ask<v1::DeleteDomainResponse>("DeleteDomain", remove).ok());
   v1::GetDomainRequest get;
   get.set_name("other.test");

@@ -15,6 +15,7 @@
 #include "absl/strings/str_format.h"
 #include "common/base/check.h"
 #include "common/base/reason.h"
+#include "stored/engine/rocksdb/keys.h"
 #include "stored/engine/rocksdb/rocksdb_engine.h"
 #include "tests/support/block_on.h"
 #include "tests/support/sync_engine.h"
@@ -98,8 +99,9 @@ class MigrationTest : public testing::Test {
     return engine().Append(std::move(message), Content{std::move(content), nullptr});
   }
 
-  // The counters are those of version 7, in the closed store.
-  void ForgetTrashCounts() {
+  // In the closed store: `change` makes another value of that of a key.
+  template <typename Change>
+  void ChangeRecord(const std::string& family, const std::string& key, Change change) {
     const std::string path = path_ + "/rocksdb/db";
     std::vector<std::string> names;
     CHECK(rocksdb::DB::ListColumnFamilies(rocksdb::Options(), path, &names).ok());
@@ -109,19 +111,16 @@ class MigrationTest : public testing::Test {
     rocksdb::DB* opened = nullptr;
     CHECK(rocksdb::DB::Open(rocksdb::Options(), path, families, &handles, &opened).ok());
     const std::unique_ptr<rocksdb::DB> db(opened);
-    std::string bytes;
-    CHECK(db->Get(rocksdb::ReadOptions(), "counters", &bytes).ok());
-    CHECK(bytes[0] == 3);
-    bytes[0] = 2;
-    // The last two numbers, each of whose bytes but the last has its high bit set.
-    for (int numbers = 0; numbers < 2; ++numbers) {
-      bytes.pop_back();
-      while ((bytes.back() & 0x80) != 0) bytes.pop_back();
+    for (rocksdb::ColumnFamilyHandle* handle : handles) {
+      if (handle->GetName() == family) {
+        std::string bytes;
+        CHECK(db->Get(rocksdb::ReadOptions(), handle, key, &bytes).ok());
+        rocksdb::WriteOptions synced;
+        synced.sync = true;
+        CHECK(db->Put(synced, handle, key, change(bytes)).ok());
+      }
+      CHECK(db->DestroyColumnFamilyHandle(handle).ok());
     }
-    rocksdb::WriteOptions synced;
-    synced.sync = true;
-    CHECK(db->Put(synced, "counters", bytes).ok());
-    for (rocksdb::ColumnFamilyHandle* handle : handles) CHECK(db->DestroyColumnFamilyHandle(handle).ok());
   }
 
   std::string path_;
@@ -354,7 +353,16 @@ TEST_F(MigrationTest, TheTrashOfVersion7IsCounted) {
   EXPECT_EQ(before->trash_message_count, 2);
   EXPECT_GT(before->trash_message_bytes, 1 << 20);
   engine_.reset();
-  ForgetTrashCounts();
+  // The last two numbers, each of whose bytes but the last has its high bit set.
+  ChangeRecord("default", "counters", [](std::string bytes) {
+    CHECK(bytes[0] == 3);
+    bytes[0] = 2;
+    for (int numbers = 0; numbers < 2; ++numbers) {
+      bytes.pop_back();
+      while ((bytes.back() & 0x80) != 0) bytes.pop_back();
+    }
+    return bytes;
+  });
   std::ofstream(path_ + "/rocksdb/schema") << "7\n";
   OpenEngine();
   const auto after = engine().Status();
@@ -364,6 +372,27 @@ TEST_F(MigrationTest, TheTrashOfVersion7IsCounted) {
   ASSERT_EQ(engine().Restore(kAnn, {MessageId{2}})->count, 1);
   OpenEngine();
   EXPECT_EQ(engine().Status()->trash_message_count, 1);
+}
+
+// What is damaged in one mailbox does not keep others from losing what is too old.
+TEST_F(MigrationTest, ADamagedMailboxIsPassedOver) {
+  DomainChange change;
+  change.name = "example.test";
+  change.retention = absl::Microseconds(1);
+  ASSERT_TRUE(engine().UpdateDomain(change).ok());
+  engine_.reset();
+  ChangeRecord("message", MessageKey(kAnn, MessageId{2}), [](const std::string&) { return "damaged"; });
+  OpenEngine();
+  int64_t count = 0;
+  for (bool more = true; more;) {
+    const auto step = engine().Expire();
+    ASSERT_TRUE(step.ok()) << step.status();
+    count += step->count;
+    more = step->more;
+  }
+  EXPECT_EQ(count, 4);
+  EXPECT_EQ(engine().FindAccount(kBob)->usage.message_count, 0);
+  EXPECT_EQ(engine().FindAccount(kAnn)->usage.message_count, 5);
 }
 
 // One line, and nothing is touched.
