@@ -50,6 +50,54 @@ TEST_F(HttpsClientTest, TakesNamesOfHostsOnly) {
   EXPECT_EQ(Send(client, nowhere).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
+TEST_F(HttpsClientTest, ReachesNoAddressButThoseThatWereAllowed) {
+  HttpsClient client;
+  // Somebody who would take it.
+  asio::ip::tcp::acceptor acceptor(context_, {asio::ip::make_address("127.0.0.1"), 0});
+  const uint16_t port = acceptor.local_endpoint().port();
+  for (const char* host : {"127.0.0.1", "127.1", "0x7f000001", "2130706433"}) {
+    HttpsRequest request = To(host, "192.0.2.1", port);
+    request.any_host = true;
+    request.plain = true;
+    request.timeout = absl::Milliseconds(300);
+    EXPECT_FALSE(Send(client, request).ok()) << host;
+    acceptor.non_blocking(true);
+    asio::error_code nobody;
+    (void)acceptor.accept(nobody);
+    EXPECT_EQ(nobody, asio::error::would_block) << host;
+  }
+}
+
+TEST_F(HttpsClientTest, TakesHostsOfAnyKindWhereAnOperatorHasNamedThem) {
+  HttpsClient client;
+  for (const char* host : {"", "a.test/x", "u@a.test", "a.test?x", "a.test#x", "a.test\r\nX: y", "a b"}) {
+    HttpsRequest request = To(host);
+    request.any_host = true;
+    EXPECT_EQ(Send(client, request).status().code(), absl::StatusCode::kInvalidArgument) << host;
+  }
+  asio::ip::tcp::acceptor acceptor(context_, {asio::ip::make_address("127.0.0.1"), 0});
+  const uint16_t port = acceptor.local_endpoint().port();
+  acceptor.close();
+  for (const char* host : {"localhost", "127.0.0.1"}) {
+    HttpsRequest request = To(host, "127.0.0.1", port);
+    request.any_host = true;
+    request.plain = true;
+    EXPECT_EQ(Send(client, request).status().code(), absl::StatusCode::kUnavailable) << host;
+  }
+}
+
+TEST_F(HttpsClientTest, TakesUrlsApart) {
+  const auto url = ParseHttpUrl("http://a.test:81/b?c#d");
+  ASSERT_TRUE(url.ok());
+  EXPECT_TRUE(url->plain);
+  EXPECT_EQ(url->host, "a.test");
+  EXPECT_EQ(url->port, 81);
+  EXPECT_EQ(url->path, "/b?c");
+  EXPECT_FALSE(ParseHttpUrl("https://a.test")->plain);
+  EXPECT_EQ(ParseHttpUrl("ftp://a.test").status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(ParseHttpsUrl("http://a.test").status().code(), absl::StatusCode::kInvalidArgument);
+}
+
 TEST_F(HttpsClientTest, SaysWhenNobodyIsThere) {
   HttpsClient client;
   // A port that was free a moment ago.

@@ -287,11 +287,10 @@ TEST_P(WalkTest, EveryMethodOfTheTableIsWalked) {
         absl::StrContains(method->name, "/SetRoute") || absl::StrContains(method->name, "/Revoke") ||
         absl::StrContains(method->name, "/Restore") || absl::StrContains(method->name, "/Rotate") ||
         absl::StrContains(method->name, "/Activate") ||
-        absl::StrContains(method->name, "/SetSendingLimits") ||
-        absl::StrContains(method->name, "/PauseSending") ||
-        absl::StrContains(method->name, "/ResumeSending") ||
-        absl::StrContains(method->name, "/BatchCreate") || absl::StrContains(method->name, "/Reset") ||
-        absl::StrContains(method->name, "/DeliverMessage") ||
+        absl::StrContains(method->name, "/SetSendingLimits") || absl::StrContains(method->name, "/Pause") ||
+        absl::StrContains(method->name, "/TestWebhook") || absl::StrContains(method->name, "/Resume") ||
+        absl::StrContains(method->name, "/RetryDead") || absl::StrContains(method->name, "/BatchCreate") ||
+        absl::StrContains(method->name, "/Reset") || absl::StrContains(method->name, "/DeliverMessage") ||
         absl::StrContains(method->name, "/SubmitMessage") ||
         absl::EndsWith(method->name, "/CancelSubmission") ||
         absl::EndsWith(method->name, "/ChangeQueuedMessages") ||
