@@ -70,10 +70,10 @@ class DeskCase:
         self.make_key(stack.ctl.run)
         return stack
 
-    def make_key(self, mailctl):
+    def make_key(self, mailctl, *options):
         """As the README says."""
         mailctl("key", "create", "support-desk", "--mailbox", SUPPORT, "--out", self.key,
-                *(word for scope in SCOPES for word in ("--scope", scope)))
+                *(word for scope in SCOPES for word in ("--scope", scope)), *options)
 
     def store(self, stack, host="127.0.0.1"):
         """What the desk is told of where the store is."""
@@ -160,6 +160,20 @@ class DeskCase:
         wait_until(lambda: not desk.running(), what=f"its end: {desk.tail()}")
         self.assertEqual(1, desk.wait())
         self.assertIn("KEY_REVOKED", desk.text())
+
+    def test_a_key_with_few_calls(self):
+        """The desk waits as long as it is told to."""
+        stack = self.start()
+        stack.ctl.run("key", "revoke", "support-desk")
+        self.key.unlink()
+        self.make_key(stack.ctl.run, "--rate", "4", "--burst", "2")
+        for number in range(3):
+            stack.send([SUPPORT], mail(number), sender=CUSTOMER)
+        self.desk(stack)
+        self.wait_for_tickets(3)
+        self.wait_until_empty(stack)
+        self.assertEqual(3, len(self.answers(stack)))
+        self.assertEqual([FILE] * 3, [(path / "attachment-1").read_bytes() for path in self.made()])
 
     def test_over_tls(self):
         stack = self.new_stack()
