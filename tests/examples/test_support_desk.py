@@ -1,5 +1,6 @@
 """examples/support-desk in each of its languages, against the real store: what its README promises, under kill -9 too."""
 
+import contextlib
 import email
 import email.message
 import email.policy
@@ -15,6 +16,7 @@ from mailstead.paths import REPOSITORY, tool
 from mailstead.process import Process, run_tool, wait_until
 from mailstead.registries import GO_ENVIRONMENT, go_download, maven_package, npm_install
 from mailstead.stack import StackCase, Webd
+from mailstead.store_client import StoreClient
 
 HERE = pathlib.Path(__file__).resolve().parent
 DESK = REPOSITORY / "examples" / "support-desk"
@@ -70,10 +72,10 @@ class DeskCase:
         self.make_key(stack.ctl.run)
         return stack
 
-    def make_key(self, mailctl):
+    def make_key(self, mailctl, *options):
         """As the README says."""
         mailctl("key", "create", "support-desk", "--mailbox", SUPPORT, "--out", self.key,
-                *(word for scope in SCOPES for word in ("--scope", scope)))
+                *(word for scope in SCOPES for word in ("--scope", scope)), *options)
 
     def store(self, stack, host="127.0.0.1"):
         """What the desk is told of where the store is."""
@@ -161,6 +163,20 @@ class DeskCase:
         self.assertEqual(1, desk.wait())
         self.assertIn("KEY_REVOKED", desk.text())
 
+    def test_a_key_with_few_calls(self):
+        """The desk waits as long as it is told to."""
+        stack = self.start()
+        stack.ctl.run("key", "revoke", "support-desk")
+        self.key.unlink()
+        self.make_key(stack.ctl.run, "--rate", "4", "--burst", "2")
+        for number in range(3):
+            stack.send([SUPPORT], mail(number), sender=CUSTOMER)
+        self.desk(stack)
+        self.wait_for_tickets(3)
+        self.wait_until_empty(stack)
+        self.assertEqual(3, len(self.answers(stack)))
+        self.assertEqual([FILE] * 3, [(path / "attachment-1").read_bytes() for path in self.made()])
+
     def test_over_tls(self):
         stack = self.new_stack()
         certificate, certificate_key = stack.authority.issue("localhost")
@@ -202,6 +218,38 @@ class DeskCase:
         self.assertEqual(sorted(self.made()), sorted(self.tickets.iterdir()), "nothing is left of desks that were killed")
         about = [json.loads((path / "ticket.json").read_text(encoding="utf-8")) for path in self.made()]
         self.assertEqual({f"Größe {number}" for number in range(1, count + 1)}, {ticket["text"].strip() for ticket in about})
+        for path in self.made():
+            self.assertEqual(FILE, (path / "attachment-1").read_bytes())
+        answered = sorted(answer["In-Reply-To"] for answer in self.answers(stack))
+        self.assertEqual(sorted(f"<{number}@customers.example>" for number in range(1, count + 1)), answered)
+
+    def test_a_desk_that_another_took_over_from_while_it_slept(self):
+        """It goes on in the middle of what the other has done meanwhile."""
+        stack = self.start()
+        with contextlib.closing(StoreClient(stack.stored.address, stack.token("operator"))) as store:
+            store.call("WatchService/CreateConsumer", name="support-desk", ack_timeout=dict(seconds=5),
+                       filter=dict(accounts=[SUPPORT], kinds=["WATCH_KIND_DELIVERED"]))
+        desks = [self.desk(stack), self.desk(stack)]
+        count = 0
+        for asleep in (0, 1):
+            for _ in range(6):
+                count += 1
+                stack.send([SUPPORT], mail(count), sender=CUSTOMER)
+            wait_until(lambda: len(self.made()) > count - 6, timeout=90, what="the first of them")
+            desks[asleep].stop()
+            # By the one or the other: the one that sleeps had its turn, or not.
+            self.wait_for_tickets(count)
+            self.wait_until_empty(stack)
+            desks[asleep].resume()
+            # It may end with an error of what is not there any more; then somebody starts it again.
+            if not desks[asleep].running():
+                desks[asleep] = self.desk(stack)
+        count += 1
+        stack.send([SUPPORT], mail(count), sender=CUSTOMER)
+        self.wait_for_tickets(count)
+        self.wait_until_empty(stack)
+        about = [json.loads((path / "ticket.json").read_text(encoding="utf-8")) for path in self.made()]
+        self.assertEqual(sorted(f"Größe {number}" for number in range(1, count + 1)), sorted(ticket["text"].strip() for ticket in about))
         for path in self.made():
             self.assertEqual(FILE, (path / "attachment-1").read_bytes())
         answered = sorted(answer["In-Reply-To"] for answer in self.answers(stack))

@@ -96,11 +96,11 @@ bool TurnLost(const grpc::Status& status) {
   return status.error_code() == grpc::ABORTED || status.error_code() == grpc::RESOURCE_EXHAUSTED;
 }
 
-// Doubles with each use, unless the store has named a time.
+// Doubles with each use, and is not shorter than the store asks for.
 class Wait {
  public:
   void Sleep(const std::optional<milliseconds>& asked) {
-    std::this_thread::sleep_for(asked.value_or(next_));
+    std::this_thread::sleep_for(std::max(next_, asked.value_or(milliseconds(0))));
     next_ = std::min(next_ * 2, kLongestWait);
   }
   void Reset() { next_ = kFirstWait; }
@@ -190,17 +190,24 @@ class Desk {
  private:
   void Prepare(grpc::ClientContext& context) const { context.AddMetadata("authorization", authorization_); }
 
-  // A call that is repeated until it has an answer.
   template <typename Response, typename Stub, typename Request>
   Response Do(Stub& stub, grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
               const Request& request) {
+    Response response;
+    Repeat(kDeadline,
+           [&](grpc::ClientContext& context) { return (stub.*method)(&context, request, &response); });
+    return response;
+  }
+
+  // Tries a call until it has an answer, each time for so long.
+  template <typename Attempt>
+  void Repeat(seconds deadline, const Attempt& attempt) {
     for (Wait wait;;) {
       grpc::ClientContext context;
       Prepare(context);
-      context.set_deadline(std::chrono::system_clock::now() + kDeadline);
-      Response response;
-      const grpc::Status status = (stub.*method)(&context, request, &response);
-      if (status.ok()) return response;
+      context.set_deadline(std::chrono::system_clock::now() + deadline);
+      const grpc::Status status = attempt(context);
+      if (status.ok()) return;
       if (!MayBeRepeated(status)) throw Failed(status);
       wait.Sleep(DetailsOf(status).wait);
     }
@@ -230,67 +237,53 @@ class Desk {
     const auto stream = watch_->Watch(&context, request);
     for (v1::WatchResponse response; stream->Read(&response);) {
       wait.Reset();
-      const grpc::Status status = TakeEvents(response);
-      if (status.ok()) continue;
-      // They come again with the next stream.
-      context.TryCancel();
-      while (stream->Read(&response)) {
+      try {
+        TakeEvents(response);
+      } catch (const Failed& failed) {
+        // They come again with the next stream.
+        context.TryCancel();
+        while (stream->Read(&response)) {
+        }
+        stream->Finish();
+        return failed.status();
       }
-      stream->Finish();
-      return status;
     }
     return stream->Finish();
   }
 
-  grpc::Status TakeEvents(const v1::WatchResponse& response) {
+  void TakeEvents(const v1::WatchResponse& response) {
     for (const v1::WatchEvent& event : response.events()) {
-      grpc::Status taken;
       if (event.has_started()) {
         // This desk is the active one. First what is there: from before the consumer was made, or left by another desk.
         incarnation_ = event.started().incarnation();
-        taken = TakeAll();
+        TakeAll();
       } else if (event.has_delivered()) {
-        taken = Take(event.delivered().message_id());
+        Take(event.delivered().message_id());
       }
-      if (!taken.ok()) return taken;
     }
     const std::string& cursor = response.events(response.events_size() - 1).cursor();
     // None while another desk is at work.
-    return cursor.empty() ? grpc::Status::OK : Acknowledge(cursor);
-  }
-
-  grpc::Status Acknowledge(const std::string& cursor) {
+    if (cursor.empty()) return;
     v1::AckConsumerRequest ack;
     ack.set_name(kConsumer);
     ack.set_cursor(cursor);
-    try {
-      Do<v1::AckConsumerResponse>(*watch_, &v1::WatchService::Stub::AckConsumer, ack);
-    } catch (const Failed& failed) {
-      if (!TurnLost(failed.status())) throw;
-      return failed.status();
-    }
-    return grpc::Status::OK;
+    Do<v1::AckConsumerResponse>(*watch_, &v1::WatchService::Stub::AckConsumer, ack);
   }
 
-  grpc::Status TakeAll() {
+  void TakeAll() {
     v1::ListMessagesRequest request;
     request.set_account(account_);
     do {
       const auto page =
           Do<v1::ListMessagesResponse>(*messages_, &v1::MessageService::Stub::ListMessages, request);
-      for (const v1::Message& message : page.messages()) {
-        const grpc::Status taken = Take(message.summary().message_id());
-        if (!taken.ok()) return taken;
-      }
+      for (const v1::Message& message : page.messages()) Take(message.summary().message_id());
       request.set_page_token(page.next_page_token());
     } while (!request.page_token().empty());
-    return grpc::Status::OK;
   }
 
   // ---- A message
 
-  // An error of the stream that gives an attachment; all others are dealt with, or thrown.
-  grpc::Status Take(int64_t message_id) {
+  void Take(int64_t message_id) {
     v1::GetMessageRequest get;
     get.set_account(account_);
     get.set_message_id(message_id);
@@ -299,15 +292,13 @@ class Desk {
     try {
       message = Do<v1::Message>(*messages_, &v1::MessageService::Stub::GetMessage, get);
     } catch (const Failed& failed) {
-      if (failed.status().error_code() == grpc::NOT_FOUND)
-        return grpc::Status::OK;  // Dealt with before a restart.
+      if (failed.status().error_code() == grpc::NOT_FOUND) return;  // Dealt with before a restart.
       throw;
     }
     // In another incarnation of the store the same id may be another message's.
     const std::string ticket =
         Sha256InHex(incarnation_ + " " + account_ + " " + message.summary().unique_id());
-    const grpc::Status written = Write(ticket, message);
-    if (!written.ok()) return written;
+    Write(ticket, message);
     // Of desks that were killed, or are behind.
     for (const fs::directory_entry& left : fs::directory_iterator(folder_)) {
       if (left.path().filename().string().rfind(ticket + ".unfinished-", 0) == 0) fs::remove_all(left.path());
@@ -318,12 +309,11 @@ class Desk {
     remove.add_message_ids(message_id);
     Do<v1::DeleteMessagesResponse>(*messages_, &v1::MessageService::Stub::DeleteMessages, remove);
     std::cout << "ticket " << ticket << std::endl;
-    return grpc::Status::OK;
   }
 
-  grpc::Status Write(const std::string& ticket, const v1::Message& message) {
+  void Write(const std::string& ticket, const v1::Message& message) {
     const fs::path finished = folder_ / ticket;
-    if (fs::exists(finished)) return grpc::Status::OK;
+    if (fs::exists(finished)) return;
     const fs::path unfinished = folder_ / (ticket + ".unfinished-" + name_);
     fs::remove_all(unfinished);
     fs::create_directory(unfinished);
@@ -341,8 +331,7 @@ class Desk {
     auto& attachments = *fields["attachments"].mutable_list_value();
     for (const std::string& part_id : message.parsed().attachment_part_ids()) {
       const std::string name = "attachment-" + std::to_string(attachments.values_size() + 1);
-      const grpc::Status fetched = Fetch(message.summary().message_id(), part_id, unfinished / name);
-      if (!fetched.ok()) return fetched;
+      Fetch(message.summary().message_id(), part_id, unfinished / name);
       auto& attachment = *attachments.add_values()->mutable_struct_value()->mutable_fields();
       attachment["file"].set_string_value(name);
       attachment["sent_as"].set_string_value(parts.at(part_id)->file_name());
@@ -357,7 +346,6 @@ class Desk {
     fs::rename(unfinished, finished, failed);
     // Otherwise another desk has written it meanwhile.
     if (failed && !fs::exists(finished)) throw std::runtime_error("cannot rename " + unfinished.string());
-    return grpc::Status::OK;
   }
 
   static void Put(const fs::path& path, const std::string& bytes) {
@@ -365,20 +353,19 @@ class Desk {
     if (!(file << bytes).flush()) throw std::runtime_error("cannot write " + path.string());
   }
 
-  grpc::Status Fetch(int64_t message_id, const std::string& part_id, const fs::path& path) {
-    grpc::ClientContext context;
-    Prepare(context);
-    context.set_deadline(std::chrono::system_clock::now() + 20 * kDeadline);
+  void Fetch(int64_t message_id, const std::string& part_id, const fs::path& path) {
     v1::FetchMessageRequest request;
     request.set_account(account_);
     request.set_message_id(message_id);
     request.set_part_id(part_id);
-    const auto stream = messages_->FetchMessage(&context, request);
-    std::ofstream file(path, std::ios::binary);
-    for (v1::FetchMessageResponse piece; stream->Read(&piece);) file << piece.content();
-    const grpc::Status status = stream->Finish();
-    if (status.ok() && !file.flush()) throw std::runtime_error("cannot write " + path.string());
-    return status;
+    Repeat(20 * kDeadline, [&](grpc::ClientContext& context) {
+      const auto stream = messages_->FetchMessage(&context, request);
+      std::ofstream file(path, std::ios::binary);
+      for (v1::FetchMessageResponse piece; stream->Read(&piece);) file << piece.content();
+      const grpc::Status status = stream->Finish();
+      if (status.ok() && !file.flush()) throw std::runtime_error("cannot write " + path.string());
+      return status;
+    });
   }
 
   void Answer(const std::string& ticket, const v1::Message& message) {

@@ -256,8 +256,10 @@ func (d *desk) write(ctx context.Context, ticket string, message *store.Message)
 }
 
 func (d *desk) fetch(ctx context.Context, id int64, part, path string) error {
-	ctx, cancel := context.WithTimeout(ctx, 20*deadline)
-	defer cancel()
+	return repeat(ctx, 20*deadline, func(ctx context.Context) error { return d.fetchOnce(ctx, id, part, path) })
+}
+
+func (d *desk) fetchOnce(ctx context.Context, id int64, part, path string) error {
 	stream, err := d.messages.FetchMessage(ctx, &store.FetchMessageRequest{Account: d.account, MessageId: id, PartId: part})
 	if err != nil {
 		return err

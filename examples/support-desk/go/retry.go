@@ -61,7 +61,7 @@ func mayBeRepeated(err error) bool {
 	return asked != nil && *asked <= longestAsked
 }
 
-// backoff doubles with each use, unless the store has named a time.
+// backoff doubles with each use, and is not shorter than the store asks for.
 type backoff struct{ next time.Duration }
 
 func (b *backoff) sleep(ctx context.Context, asked *time.Duration) error {
@@ -69,7 +69,7 @@ func (b *backoff) sleep(ctx context.Context, asked *time.Duration) error {
 		b.next = firstWait
 	}
 	wait := b.next
-	if asked != nil {
+	if asked != nil && *asked > wait {
 		wait = *asked
 	}
 	b.next *= 2
@@ -88,18 +88,27 @@ func (b *backoff) sleep(ctx context.Context, asked *time.Duration) error {
 
 func (b *backoff) reset() { b.next = 0 }
 
-// call is one that is repeated until it has an answer.
+// call is a unary one.
 func call[Request, Response any](ctx context.Context, method func(context.Context, *Request, ...grpc.CallOption) (*Response, error),
 	request *Request) (*Response, error) {
+	var response *Response
+	return response, repeat(ctx, deadline, func(ctx context.Context) (err error) {
+		response, err = method(ctx, request)
+		return err
+	})
+}
+
+// repeat tries a call until it has an answer, each time for so long.
+func repeat(ctx context.Context, time time.Duration, attempt func(context.Context) error) error {
 	for wait := (backoff{}); ; {
-		within, cancel := context.WithTimeout(ctx, deadline)
-		response, err := method(within, request)
+		within, cancel := context.WithTimeout(ctx, time)
+		err := attempt(within)
 		cancel()
 		if err == nil || !mayBeRepeated(err) {
-			return response, err
+			return err
 		}
 		if err := wait.sleep(ctx, detailsOf(err).wait); err != nil {
-			return nil, err
+			return err
 		}
 	}
 }

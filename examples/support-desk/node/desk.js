@@ -88,18 +88,22 @@ class Desk {
     this.name = randomUUID();
   }
 
-  // A call that is repeated until it has an answer.
-  async call(client, method, request) {
+  call(client, method, request) {
+    return this.repeat(() => new Promise((resolve, reject) => {
+      client[method](request, this.key, { deadline: Date.now() + DEADLINE },
+        (error, response) => (error ? reject(error) : resolve(response)));
+    }));
+  }
+
+  // Tries a call until it has an answer.
+  async repeat(attempt) {
     for (let wait = 200; ; wait = Math.min(wait * 2, 30_000)) {
       try {
-        return await new Promise((resolve, reject) => {
-          client[method](request, this.key, { deadline: Date.now() + DEADLINE },
-            (error, response) => (error ? reject(error) : resolve(response)));
-        });
+        return await attempt();
       } catch (error) {
         const { wait: asked } = detailsOf(error);
         if (!mayBeRepeated(error.code, asked)) throw error;
-        await sleep(asked ?? wait);
+        await sleep(Math.max(wait, asked ?? 0));
       }
     }
   }
@@ -132,7 +136,7 @@ class Desk {
       } finally {
         stream.cancel();
       }
-      await sleep(asked ?? wait);
+      await sleep(Math.max(wait, asked ?? 0));
       wait = Math.min(wait * 2, 30_000);
     }
   }
@@ -221,13 +225,15 @@ class Desk {
   }
 
   async fetch(messageId, partId, file) {
-    const pieces = this.messages.FetchMessage(
-      { account: this.account, message_id: messageId, part_id: partId }, this.key, { deadline: Date.now() + 600_000 });
-    const content = new Transform({
-      writableObjectMode: true,
-      transform(piece, _, done) { done(null, piece.content); },
+    await this.repeat(() => {
+      const pieces = this.messages.FetchMessage(
+        { account: this.account, message_id: messageId, part_id: partId }, this.key, { deadline: Date.now() + 20 * DEADLINE });
+      const content = new Transform({
+        writableObjectMode: true,
+        transform(piece, _, done) { done(null, piece.content); },
+      });
+      return pipeline(pieces, content, createWriteStream(file));
     });
-    await pipeline(pieces, content, createWriteStream(file));
   }
 
   async answer(ticket, message) {

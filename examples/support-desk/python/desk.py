@@ -74,17 +74,17 @@ class Desk:
         # What no other desk is called.
         self.name = secrets.token_hex(8)
 
-    def call(self, method, request):
+    def call(self, method, request, deadline=DEADLINE):
         """A call that is repeated until it has an answer."""
         wait = 0.2
         while True:
             try:
-                return method(request, timeout=DEADLINE, metadata=self.key)
+                return method(request, timeout=deadline, metadata=self.key)
             except grpc.RpcError as error:
                 _, asked = details_of(error)
                 if not may_be_repeated(error.code(), asked):
                     raise
-            time.sleep(wait if asked is None else asked)
+            time.sleep(max(wait, asked or 0))
             wait = min(wait * 2, 30)
 
     # ---- The feed
@@ -108,7 +108,7 @@ class Desk:
                     continue
                 if not may_be_repeated(error.code(), asked) and error.code() not in TURN_LOST:
                     raise
-            time.sleep(wait if asked is None else asked)
+            time.sleep(max(wait, asked or 0))
             wait = min(wait * 2, 30)
 
     def create_consumer(self):
@@ -189,10 +189,12 @@ class Desk:
                 raise
 
     def fetch(self, message_id, part_id, path):
+        def to_file(request, **options):
+            with open(path, "wb") as file:
+                for piece in self.messages.FetchMessage(request, **options):
+                    file.write(piece.content)
         request = message_pb2.FetchMessageRequest(account=self.account, message_id=message_id, part_id=part_id)
-        with open(path, "wb") as file:
-            for piece in self.messages.FetchMessage(request, timeout=600, metadata=self.key):
-                file.write(piece.content)
+        self.call(to_file, request, deadline=20 * DEADLINE)
 
     def answer(self, ticket, message):
         sender = message.summary.reverse_path

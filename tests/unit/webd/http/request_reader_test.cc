@@ -74,6 +74,21 @@ TEST(RequestReader, WithoutABody) {
   EXPECT_FALSE(got.head.has_body());
 }
 
+// Nothing may come after it that would give another chance.
+TEST(RequestReader, AllThatIsThereOfABodyIsTakenAtOnce) {
+  const std::string head = Post("Transfer-Encoding: chunked\r\n", "");
+  const std::string body = "3;x=y\r\nhel\r\n2\r\nlo\r\n0\r\nT: v\r\n\r\n";
+  for (size_t cut = 0; cut < body.size(); ++cut) {
+    RequestReader reader;
+    ASSERT_EQ(reader.Read(head), head.size());
+    const size_t taken = reader.Read(body.substr(0, cut));
+    EXPECT_FALSE(reader.done()) << cut;
+    EXPECT_EQ(reader.Read(body.substr(taken) + "NEXT"), body.size() - taken) << cut;
+    EXPECT_TRUE(reader.done()) << cut;
+    EXPECT_EQ(reader.body(), "hello") << cut;
+  }
+}
+
 TEST(RequestReader, InChunks) {
   const Outcome got =
       Read(Post("Transfer-Encoding: chunked\r\n", "3;x=y\r\nhel\r\n2\r\nlo\r\n0\r\nT: v\r\n\r\n"));

@@ -104,12 +104,21 @@ final class Desk {
     watch = WatchServiceGrpc.newBlockingStub(channel).withCallCredentials(key);
   }
 
-  /** A call that is repeated until it has an answer. */
+  /** What may be tried again. */
+  private interface Attempt<R> {
+    R run() throws IOException;
+  }
+
   private static <S extends AbstractStub<S>, Q, R> R call(S stub, BiFunction<S, Q, R> method, Q request)
-      throws InterruptedException {
+      throws IOException, InterruptedException {
+    return repeat(() -> method.apply(stub.withDeadlineAfter(DEADLINE, TimeUnit.SECONDS), request));
+  }
+
+  /** Tries a call until it has an answer. */
+  private static <R> R repeat(Attempt<R> attempt) throws IOException, InterruptedException {
     for (Backoff backoff = new Backoff(); ; ) {
       try {
-        return method.apply(stub.withDeadlineAfter(DEADLINE, TimeUnit.SECONDS), request);
+        return attempt.run();
       } catch (StatusRuntimeException error) {
         Failure failure = Failure.of(error);
         if (!failure.mayBeRepeated()) {
@@ -146,7 +155,7 @@ final class Desk {
     }
   }
 
-  private void createConsumer() throws InterruptedException {
+  private void createConsumer() throws IOException, InterruptedException {
     WatchFilter only =
         WatchFilter.newBuilder().addAccounts(account).addKinds(WatchKind.WATCH_KIND_DELIVERED).build();
     try {
@@ -249,7 +258,7 @@ final class Desk {
     }
   }
 
-  private void write(String ticket, Message message) throws IOException {
+  private void write(String ticket, Message message) throws IOException, InterruptedException {
     Path finished = folder.resolve(ticket);
     if (Files.exists(finished)) {
       return;
@@ -309,16 +318,19 @@ final class Desk {
     });
   }
 
-  private void fetch(long messageId, String partId, Path path) throws IOException {
+  private void fetch(long messageId, String partId, Path path) throws IOException, InterruptedException {
     FetchMessageRequest request =
         FetchMessageRequest.newBuilder().setAccount(account).setMessageId(messageId).setPartId(partId).build();
-    try (OutputStream file = Files.newOutputStream(path)) {
-      Iterator<FetchMessageResponse> pieces =
-          messages.withDeadlineAfter(20 * DEADLINE, TimeUnit.SECONDS).fetchMessage(request);
-      while (pieces.hasNext()) {
-        pieces.next().getContent().writeTo(file);
+    repeat(() -> {
+      try (OutputStream file = Files.newOutputStream(path)) {
+        Iterator<FetchMessageResponse> pieces =
+            messages.withDeadlineAfter(20 * DEADLINE, TimeUnit.SECONDS).fetchMessage(request);
+        while (pieces.hasNext()) {
+          pieces.next().getContent().writeTo(file);
+        }
       }
-    }
+      return null;
+    });
   }
 
   /** Whether it is not what a program or a list has sent (RFC 3834 section 2). */
@@ -342,7 +354,7 @@ final class Desk {
     return true;
   }
 
-  private void answer(String ticket, Message message) throws InterruptedException {
+  private void answer(String ticket, Message message) throws IOException, InterruptedException {
     if (!wantsAnswer(message)) {
       return;
     }
