@@ -13,6 +13,7 @@
 #include "webd/connect/query.h"
 #include "webd/connect_call.h"
 #include "webd/http/cors.h"
+#include "webd/routes/discovery_route.h"
 #include "webd/routes/document_route.h"
 #include "webd/routes/message_route.h"
 #include "webd/routes/watch_route.h"
@@ -92,7 +93,7 @@ asio::awaitable<void> Answerer::AnswerRoute(Exchange& exchange, const Route& rou
                     .fields = {{"Allow", std::string(allowed)}}};
     co_return co_await Refuse(exchange, std::move(refusal), PathOf(route.kind));
   }
-  if (exchange.head().has_body()) {
+  if (exchange.head().has_body() && exchange.head().method != "POST") {
     Refusal refusal{.http_status = 400, .error = absl::InvalidArgumentError("a GET has no body here")};
     co_return co_await Refuse(exchange, std::move(refusal), PathOf(route.kind));
   }
@@ -105,6 +106,11 @@ asio::awaitable<void> Answerer::AnswerRoute(Exchange& exchange, const Route& rou
     case RouteKind::kWatch: {
       WatchRoute watch(*this, exchange);
       co_return co_await watch.Run();
+    }
+    case RouteKind::kAutoconfig:
+    case RouteKind::kAutodiscover: {
+      DiscoveryRoute discovery(*this, exchange, route);
+      co_return co_await discovery.Run();
     }
     case RouteKind::kOpenApi:
       co_return co_await AnswerDocument(*this, exchange, route.kind, context_.documents.openapi);

@@ -23,6 +23,7 @@ class Metrics;
 class MethodTable;
 class Translator;
 struct Documents;
+struct MailSettings;
 
 // All of it outlives the connections.
 struct ConnectionContext {
@@ -40,6 +41,7 @@ struct ConnectionContext {
   const Translator& translator;
   const CorsPolicy& cors;
   const Documents& documents;
+  const MailSettings& mail_settings;
   // Of all bodies.
   ByteBudget& memory;
   Metrics& metrics;

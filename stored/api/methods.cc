@@ -29,6 +29,7 @@
 #include "stored/api/tls.h"
 #include "stored/api/tls_reports.h"
 #include "stored/api/watch.h"
+#include "stored/api/web.h"
 #include "stored/core/limits.h"
 
 namespace mailstead::stored {
@@ -214,6 +215,7 @@ void AddMethods(Environment& environment, rpc::MethodTable& table) {
   frontend("TlsReportService/CountTlsSessions", kRelay, kBatched, kTlsReportsCost, CountTlsSessions);
   frontend("TlsReportService/LeaseTlsReports", kRelay, kBatched, kTlsReportsCost, LeaseTlsReports);
   frontend("TlsReportService/FinishTlsReport", kRelay, kBatched, kTlsReportsCost, FinishTlsReport);
+  frontend("WebService/FindMailDomain", kWeb, kBatched, kSmallCost, FindMailDomain);
   frontend("BatchService/Probe", kFrontends, kUncounted, kSmallCost, Probe);
 }
 
