@@ -103,14 +103,16 @@ absl::Status ReadAuthorization(absl::string_view value, CallForm& form) {
 }
 
 // What is said of the call beside its type; the first thing that is wrong.
-absl::Status ReadRest(const RequestHead& head, absl::string_view version, absl::string_view encoding,
-                      CallForm& form) {
+absl::Status ReadRest(const RequestHead& head, bool needs_key, absl::string_view version,
+                      absl::string_view encoding, CallForm& form) {
   for (const absl::string_view name : kSingleFields) {
     if (head.Count(name) > 1) {
       return absl::InvalidArgumentError(absl::StrCat("there is more than one ", name));
     }
   }
-  if (absl::Status read = ReadAuthorization(head.Value("authorization"), form); !read.ok()) return read;
+  if (needs_key) {
+    if (absl::Status read = ReadAuthorization(head.Value("authorization"), form); !read.ok()) return read;
+  }
   if (!version.empty()) {
     return absl::InvalidArgumentError("of the Connect protocol there is version 1 only");
   }
@@ -141,7 +143,7 @@ Refusal UnsupportedType(bool streaming) {
           .fields = {{"Accept-Post", types}}};
 }
 
-std::variant<CallForm, Refusal> ReadGet(const RequestHead& head) {
+std::variant<CallForm, Refusal> ReadGet(const RequestHead& head, bool needs_key) {
   if (head.has_body()) return Refusal{400, absl::InvalidArgumentError("a GET has no body here"), {}};
   absl::StatusOr<GetQuery> query = ParseGetQuery(head.target);
   if (!query.ok()) return Refusal{400, query.status(), {}};
@@ -152,15 +154,15 @@ std::variant<CallForm, Refusal> ReadGet(const RequestHead& head) {
     return Refusal{415, absl::InvalidArgumentError("the parameter encoding must be json or proto"), {}};
   }
   form.message = std::move(query->message);
-  form.error = ReadRest(head, BadVersion(query->connect, "v1"), query->compression, form);
+  form.error = ReadRest(head, needs_key, BadVersion(query->connect, "v1"), query->compression, form);
   return form;
 }
 
 }  // namespace
 
-std::variant<CallForm, Refusal> ReadCall(const RequestHead& head, const MethodKind& method) {
+std::variant<CallForm, Refusal> ReadCall(const RequestHead& head, const MethodKind& method, bool needs_key) {
   const bool streaming = method.server_streaming || method.client_streaming;
-  if (head.method == "GET" && method.no_side_effects && !streaming) return ReadGet(head);
+  if (head.method == "GET" && method.no_side_effects && !streaming) return ReadGet(head, needs_key);
   if (head.method != "POST") return MethodNotAllowed(method);
   const std::optional<Codec> codec = CodecOf(ParseMediaType(head.Value("content-type")), streaming);
   if (!codec.has_value()) return UnsupportedType(streaming);
@@ -168,11 +170,8 @@ std::variant<CallForm, Refusal> ReadCall(const RequestHead& head, const MethodKi
       .codec = *codec,
       .streaming = streaming,
       .pack_response = TakesGzip(head.Value(streaming ? "connect-accept-encoding" : "accept-encoding"))};
-  form.error = ReadRest(head, BadVersion(head.Value("connect-protocol-version"), "1"),
+  form.error = ReadRest(head, needs_key, BadVersion(head.Value("connect-protocol-version"), "1"),
                         head.Value(streaming ? "connect-content-encoding" : "content-encoding"), form);
-  if (form.error.ok() && method.client_streaming) {
-    form.error = absl::UnimplementedError("a method with a stream of requests cannot be called here yet");
-  }
   return form;
 }
 
