@@ -58,7 +58,9 @@ asio::awaitable<void> ConnectCall::Run() {
 }
 
 asio::awaitable<bool> ConnectCall::ReadBody() {
-  exchange_.LimitBody(context_.max_request_bytes);
+  // A GET has all of it in its target.
+  exchange_.LimitBody(form_.by_get ? 0
+                                   : context_.max_request_bytes + (form_.streaming ? kEnvelopeHeadBytes : 0));
   const RequestHead& head = exchange_.head();
   const absl::Time deadline = context_.steady.Now() + context_.timeouts.body;
   while (true) {
@@ -72,8 +74,7 @@ asio::awaitable<bool> ConnectCall::ReadBody() {
     const absl::StatusOr<std::string> piece = co_await exchange_.ReadBody(deadline);
     if (!piece.ok()) {
       if (absl::IsCancelled(piece.status())) co_return false;
-      Refusal refusal{.http_status = exchange_.body_error_status(), .error = piece.status()};
-      co_await Refuse(std::move(refusal));
+      co_await FailBody(piece.status());
       co_return false;
     }
     if (piece->empty()) co_return true;
@@ -90,8 +91,8 @@ absl::StatusOr<std::string> ConnectCall::Request() {
 
 absl::StatusOr<std::string> ConnectCall::Request(const Envelope& envelope, ByteHold& held) {
   if (envelope.compressed && !form_.request_packed) {
-    return absl::InvalidArgumentError(
-        "the message is compressed, and Connect-Content-Encoding does not say how");
+    // This code, says the protocol.
+    return absl::InternalError("the message is compressed, and Connect-Content-Encoding does not say how");
   }
   return Request(std::string(envelope.message), envelope.compressed, held);
 }
@@ -111,6 +112,8 @@ absl::Duration ConnectCall::TimeLeft() const {
 }
 
 rpc::CallOptions ConnectCall::Options() const {
+  // How long a call may take, the other side says then.
+  if (context_.passes_all) return {.timeout = TimeLeft(), .session_id = answerer_.journal().session_id()};
   const absl::Duration longest = form_.streaming ? context_.timeouts.stream : context_.timeouts.store_call;
   return {.timeout = std::min(TimeLeft(), longest),
           .session_id = answerer_.journal().session_id(),
@@ -219,6 +222,12 @@ asio::awaitable<void> ConnectCall::BeginStream() {
   co_await exchange_.Begin(std::move(head));
 }
 
+std::string ConnectCall::EndBody(const absl::Status& status) const {
+  if (!context_.passes_all) return EndOfStream(status);
+  const CallEnd end{.status = status, .trailing = trailing_};
+  return PassedEndOfStream(end);
+}
+
 void ConnectCall::NoteMetadata(const StoreStream& store) {
   if (!context_.passes_all) return;
   initial_ = store.stream().initial_metadata();
@@ -227,9 +236,7 @@ void ConnectCall::NoteMetadata(const StoreStream& store) {
 
 asio::awaitable<void> ConnectCall::EndStream(absl::Status status) {
   co_await BeginStream();
-  const CallEnd how{.status = status, .trailing = trailing_};
-  const std::string end = context_.passes_all ? PassedEndOfStream(how) : EndOfStream(status);
-  co_await exchange_.Write(Enveloped(kEndStreamFlag, end));
+  co_await exchange_.Write(Enveloped(kEndStreamFlag, EndBody(status)));
   co_await exchange_.Finish();
   answerer_.Answered(exchange_, method_.name, status);
 }
@@ -309,6 +316,15 @@ asio::awaitable<void> ConnectCall::Refuse(Refusal refusal) {
   co_await answerer_.Refuse(exchange_, std::move(refusal), method_.name);
 }
 
+// What is wrong with the body itself has a status of HTTP's own, where the form of the call leaves room for one.
+asio::awaitable<void> ConnectCall::FailBody(absl::Status error) {
+  const int http_status = exchange_.body_error_status();
+  if (http_status == 413) error = WithReason(absl::ResourceExhaustedError(error.message()), kReasonTooLarge);
+  if (form_.streaming) co_return co_await Fail(std::move(error));
+  Refusal refusal{.http_status = http_status, .error = std::move(error)};
+  co_await Refuse(std::move(refusal));
+}
+
 asio::awaitable<void> ConnectCall::Fail(absl::Status error) {
   if (!form_.streaming) {
     Refusal refusal{.http_status = HttpStatusOf(error.code()), .error = error};
@@ -317,7 +333,7 @@ asio::awaitable<void> ConnectCall::Fail(absl::Status error) {
     co_return co_await Refuse(std::move(refusal));
   }
   ResponseHead head{.fields = {{"Content-Type", std::string(ContentTypeOf(form_))}}};
-  co_await exchange_.Respond(std::move(head), Enveloped(kEndStreamFlag, EndOfStream(error)));
+  co_await exchange_.Respond(std::move(head), Enveloped(kEndStreamFlag, EndBody(error)));
   answerer_.Answered(exchange_, method_.name, error);
 }
 

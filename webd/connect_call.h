@@ -35,6 +35,7 @@ class ConnectCall {
   // Says in the form of the call, or as a refusal, why it comes to nothing.
   asio::awaitable<void> Refuse(Refusal refusal);
   asio::awaitable<void> Fail(absl::Status error);
+  asio::awaitable<void> FailBody(absl::Status error);
   // The body to its end, into body_. False: the answer was given, or there is nobody to give it to.
   asio::awaitable<bool> ReadBody();
   // The message that the store is sent.
@@ -52,6 +53,8 @@ class ConnectCall {
   // The same, where all is passed on.
   asio::awaitable<void> PassUnary(std::string request);
   void NoteMetadata(const StoreStream& store);
+  // The last message of a stream of answers.
+  std::string EndBody(const absl::Status& status) const;
   asio::awaitable<void> CallStream(std::string request);
   // Writes what comes of the store; how the call ended.
   asio::awaitable<absl::Status> Forward(StoreStream& store);

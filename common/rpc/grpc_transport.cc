@@ -301,12 +301,12 @@ class GrpcByteStream final : public ByteStream {
 
   asio::awaitable<bool> Write(std::string request, bool last) override {
     const grpc::ByteBuffer buffer = BufferOf(request);
-    const bool written = ended() ? false : co_await call_->Write(buffer, last);
-    co_return written;
+    if (finishing_) co_return false;
+    co_return co_await call_->Write(buffer, last);
   }
   asio::awaitable<bool> WritesDone() override {
-    const bool written = ended() ? false : co_await call_->WritesDone();
-    co_return written;
+    if (finishing_) co_return false;
+    co_return co_await call_->WritesDone();
   }
 
   asio::awaitable<absl::StatusOr<std::optional<std::string>>> Read() override {
@@ -343,8 +343,6 @@ class GrpcByteStream final : public ByteStream {
     }
     return copy;
   }
-  bool ended() const { return finishing_; }
-
   const std::shared_ptr<StreamCall<grpc::ByteBuffer>> call_;
   // Set for good by the first Read that has come back.
   bool has_read_ = false;

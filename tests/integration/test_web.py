@@ -270,7 +270,7 @@ class WebTest(SharedStackCase, WebCase):
         good = upload(self.uploads, b"Subject: x\r\n\r\n!\r\n", f"upload-{'5' * 16}")
         for requests, code in ((good[:1], "invalid_argument"), ([], "invalid_argument"), ([good[0], good[1][:-3]], "invalid_argument"),
                                ([envelope(b"{}", 4)], "invalid_argument"), ([envelope(b"{", 0)], "invalid_argument"),
-                               ([envelope(b"{}", 1)], "invalid_argument"), ([good[0][:3]], "invalid_argument"),
+                               ([envelope(b"{}", 1)], "internal"), ([good[0][:3]], "invalid_argument"),
                                ([struct.pack(">BI", 0, 100_001)], "resource_exhausted"),
                                ([struct.pack(">BI", 0, 2**32 - 1)], "resource_exhausted")):
             with self.subTest(requests):
@@ -379,7 +379,7 @@ class WebTest(SharedStackCase, WebCase):
     def test_what_is_no_call(self):
         self.assert_error(self.call("/", {}), 404, "unimplemented")
         self.assert_error(self.call("/mailstead.frontend.v1.AuthService/Authenticate", {}), 404, "unimplemented")
-        self.assert_error(self.call(LIST, {}, Content_Type="text/html"), 415, "invalid_argument")
+        self.assert_error(self.call(LIST, {}, Content_Type="text/html"), 415, "unknown")
         self.assert_error(self.call(LIST, {}, Connect_Protocol_Version="2"), 400, "invalid_argument")
         self.assert_error(self.call(LIST, {"acount": "x"}), 400, "invalid_argument")
         self.assert_error(self.call(LIST, b"{"), 400, "invalid_argument")

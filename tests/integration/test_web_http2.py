@@ -249,11 +249,11 @@ class Http2Test(SharedStackCase, Http2Case):
     def test_errors_and_refusals(self):
         client = self.client()
         for stream, status, code in ((self.post(client, "/no/such"), 404, "unimplemented"),
-                                     (self.post(client, content_type="text/html"), 415, "invalid_argument"),
+                                     (self.post(client, content_type="text/html"), 415, "unknown"),
                                      (self.post(client, message={"account": "nobody@example.test"}), 404, "not_found"),
                                      (self.post(client, message=b"{"), 400, "invalid_argument"),
                                      (self.post(client, more=[("expect", "more")]), 417, "invalid_argument"),
-                                     (self.post(client, message=b"x" * 100_001), 413, "invalid_argument"),
+                                     (self.post(client, message=b"x" * 100_001), 413, "resource_exhausted"),
                                      (self.post(client, more=[("connect-timeout-ms", "0")]), 504, "deadline_exceeded")):
             answer = client.answer(stream)
             self.assertEqual((status, code), (answer.status, json.loads(answer.body)["code"]))

@@ -130,8 +130,9 @@ absl::string_view BadVersion(absl::string_view said, absl::string_view good) {
 Refusal MethodNotAllowed(const MethodKind& method) {
   const bool by_get = method.no_side_effects && !method.server_streaming && !method.client_streaming;
   return {.http_status = 405,
-          .error = absl::UnimplementedError(by_get ? "this method is called by POST or GET"
-                                                   : "this method is called by POST"),
+          // Codes of calls do not fit what is none (https://connectrpc.com/docs/protocol#http-to-error-code).
+          .error = absl::UnknownError(by_get ? "this method is called by POST or GET"
+                                             : "this method is called by POST"),
           .fields = {{"Allow", by_get ? "POST, GET" : "POST"}}};
 }
 
@@ -139,7 +140,7 @@ Refusal UnsupportedType(bool streaming) {
   const std::string types = streaming ? absl::StrCat(kStreamJsonType, ", ", kStreamProtoType)
                                       : absl::StrCat(kJsonType, ", ", kProtoType);
   return {.http_status = 415,
-          .error = absl::InvalidArgumentError(absl::StrCat("Content-Type must be one of ", types)),
+          .error = absl::UnknownError(absl::StrCat("Content-Type must be one of ", types)),
           .fields = {{"Accept-Post", types}}};
 }
 

@@ -19,6 +19,8 @@ std::string Enveloped(uint8_t flags, absl::string_view message) {
 
 namespace {
 
+constexpr absl::string_view kCutOff = "the stream ends within a message";
+
 // What stands in front of a message. There are kEnvelopeHeadBytes.
 struct EnvelopeHead {
   uint8_t flags = 0;
@@ -37,13 +39,12 @@ absl::StatusOr<EnvelopeHead> ReadHead(absl::string_view bytes) {
 }  // namespace
 
 absl::StatusOr<Envelope> OnlyEnvelope(absl::string_view body) {
-  if (body.size() < kEnvelopeHeadBytes) {
-    return absl::InvalidArgumentError("the stream has no whole message: one must be there");
-  }
+  // As gRPC has it: a method with one request takes neither none nor several.
+  if (body.empty()) return absl::UnimplementedError("the stream has no message: this method takes one");
+  if (body.size() < kEnvelopeHeadBytes) return absl::InvalidArgumentError(kCutOff);
   ASSIGN_OR_RETURN(const EnvelopeHead head, ReadHead(body));
   body.remove_prefix(kEnvelopeHeadBytes);
-  if (head.size > body.size()) return absl::InvalidArgumentError("the stream ends within a message");
-  // As gRPC has it, too: a method with one request takes no second one.
+  if (head.size > body.size()) return absl::InvalidArgumentError(kCutOff);
   if (head.size < body.size()) {
     return absl::UnimplementedError("the stream has several messages: this method takes one");
   }

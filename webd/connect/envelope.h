@@ -28,8 +28,8 @@ struct Envelope {
   absl::string_view message;
 };
 
-// The one envelope of a body that has nothing else: what a method with one request is sent. InvalidArgument: it is none, or not
-// the only one.
+// The one envelope of a body that has nothing else: what a method with one request is sent. InvalidArgument: it is none;
+// Unimplemented: there is none, or more than one.
 absl::StatusOr<Envelope> OnlyEnvelope(absl::string_view body);
 
 // The envelopes of a body, one after another, out of its pieces. It holds one message and one piece at most.
