@@ -1,6 +1,7 @@
 #include "webd/answerer.h"
 
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -19,6 +20,7 @@
 #include "webd/routes/watch_route.h"
 #include "webd/translate/error_body.h"
 #include "webd/translate/methods.h"
+#include "webd/translate/passing.h"
 
 namespace mailstead::web {
 namespace {
@@ -120,7 +122,9 @@ asio::awaitable<void> Answerer::AnswerRoute(Exchange& exchange, const Route& rou
 }
 
 asio::awaitable<void> Answerer::Refuse(Exchange& exchange, Refusal refusal, absl::string_view method) {
-  co_await exchange.Respond(HeadFor(refusal), ErrorBody(refusal.error));
+  const CallEnd end{.status = refusal.error};
+  std::string body = context_.passes_all ? PassedErrorBody(end) : ErrorBody(refusal.error);
+  co_await exchange.Respond(HeadFor(refusal), std::move(body));
   Answered(exchange, method, refusal.error);
 }
 

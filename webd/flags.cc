@@ -20,21 +20,23 @@ constexpr size_t kLeastBodyMemory = size_t{1} << 20;
 
 absl::Status CheckCorsOrigin(const std::string& origin) { return CheckOrigin(origin); }
 
-void ReadHost(const std::string& flag, const std::string& text, Host& host, config::Checker& check) {
-  if (text.empty()) return;
+// False: it is none, and has its line.
+bool ReadHost(const std::string& flag, const std::string& text, Host& host, config::Checker& check) {
+  if (text.empty()) return true;
   absl::StatusOr<Host> parsed = ParseHost(text);
   check.Ok(flag, parsed.status());
   if (parsed.ok()) host = *std::move(parsed);
+  return parsed.ok();
 }
 
 // Who knows how to read mail and not how to send it, or the other way, would have people type the rest.
 void ReadMailSettings(Flags& flags, config::Checker& check) {
   MailSettings& settings = flags.mail_settings;
-  ReadHost("autoconfig_pop3s", flags.autoconfig_pop3s, settings.pop3s, check);
-  ReadHost("autoconfig_submissions", flags.autoconfig_submissions, settings.submissions, check);
-  ReadHost("autoconfig_submission", flags.autoconfig_submission, settings.submission, check);
+  bool good = ReadHost("autoconfig_pop3s", flags.autoconfig_pop3s, settings.pop3s, check);
+  good &= ReadHost("autoconfig_submissions", flags.autoconfig_submissions, settings.submissions, check);
+  good &= ReadHost("autoconfig_submission", flags.autoconfig_submission, settings.submission, check);
   const bool sends = !flags.autoconfig_submissions.empty() || !flags.autoconfig_submission.empty();
-  check.That(flags.autoconfig_pop3s.empty() != sends, "autoconfig_pop3s",
+  check.That(!good || flags.autoconfig_pop3s.empty() != sends, "autoconfig_pop3s",
              "goes with --autoconfig_submissions or --autoconfig_submission, and they with it");
 }
 
