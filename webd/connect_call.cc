@@ -7,8 +7,10 @@
 #include <variant>
 
 #include "asio/this_coro.hpp"
+#include "common/base/reason.h"
 #include "common/base/status.h"
 #include "common/rpc/grpc_transport.h"
+#include "webd/connect/code.h"
 #include "webd/connect/envelope.h"
 #include "webd/limits.h"
 #include "webd/translate/codec.h"

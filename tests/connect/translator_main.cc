@@ -23,8 +23,8 @@
 #include "webd/connection_context.h"
 #include "webd/discovery/settings.h"
 #include "webd/http/cors.h"
-#include "webd/routes/document_route.h"
 #include "webd/metrics.h"
+#include "webd/routes/document_route.h"
 #include "webd/translate/codec.h"
 #include "webd/translate/methods.h"
 
