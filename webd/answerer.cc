@@ -1,6 +1,7 @@
 #include "webd/answerer.h"
 
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -13,11 +14,13 @@
 #include "webd/connect/query.h"
 #include "webd/connect_call.h"
 #include "webd/http/cors.h"
+#include "webd/routes/discovery_route.h"
 #include "webd/routes/document_route.h"
 #include "webd/routes/message_route.h"
 #include "webd/routes/watch_route.h"
 #include "webd/translate/error_body.h"
 #include "webd/translate/methods.h"
+#include "webd/translate/passing.h"
 
 namespace mailstead::web {
 namespace {
@@ -92,8 +95,10 @@ asio::awaitable<void> Answerer::AnswerRoute(Exchange& exchange, const Route& rou
                     .fields = {{"Allow", std::string(allowed)}}};
     co_return co_await Refuse(exchange, std::move(refusal), PathOf(route.kind));
   }
-  const bool readable = co_await AwaitNoBody(exchange, PathOf(route.kind));
-  if (!readable) co_return;
+  if (exchange.head().method != "POST") {
+    const bool readable = co_await AwaitNoBody(exchange, PathOf(route.kind));
+    if (!readable) co_return;
+  }
   switch (route.kind) {
     case RouteKind::kRaw:
     case RouteKind::kPart: {
@@ -103,6 +108,11 @@ asio::awaitable<void> Answerer::AnswerRoute(Exchange& exchange, const Route& rou
     case RouteKind::kWatch: {
       WatchRoute watch(*this, exchange);
       co_return co_await watch.Run();
+    }
+    case RouteKind::kAutoconfig:
+    case RouteKind::kAutodiscover: {
+      DiscoveryRoute discovery(*this, exchange, route);
+      co_return co_await discovery.Run();
     }
     case RouteKind::kOpenApi:
       co_return co_await AnswerDocument(*this, exchange, route.kind, context_.documents.openapi);
@@ -130,7 +140,9 @@ asio::awaitable<bool> Answerer::AwaitNoBody(Exchange& exchange, absl::string_vie
 }
 
 asio::awaitable<void> Answerer::Refuse(Exchange& exchange, Refusal refusal, absl::string_view method) {
-  co_await exchange.Respond(HeadFor(refusal), ErrorBody(refusal.error));
+  const CallEnd end{.status = refusal.error};
+  std::string body = context_.passes_all ? PassedErrorBody(end) : ErrorBody(refusal.error);
+  co_await exchange.Respond(HeadFor(refusal), std::move(body));
   Answered(exchange, method, refusal.error);
 }
 

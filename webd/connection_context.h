@@ -23,6 +23,7 @@ class Metrics;
 class MethodTable;
 class Translator;
 struct Documents;
+struct MailSettings;
 
 // All of it outlives the connections.
 struct ConnectionContext {
@@ -40,12 +41,16 @@ struct ConnectionContext {
   const Translator& translator;
   const CorsPolicy& cors;
   const Documents& documents;
+  const MailSettings& mail_settings;
   // Of all bodies.
   ByteBudget& memory;
   Metrics& metrics;
   size_t max_request_bytes = kMaxRequestBytes;
   // Of one connection of HTTP/2.
   size_t max_streams = kMaxStreams;
+  // Not our store is called but another server of gRPC, which knows of no keys of ours: without a key, with the client's fields,
+  // and with all that the server says. For the protocol's own conformance tests.
+  bool passes_all = false;
   // For deadlines, and for dates.
   const Clock& steady = Clock::Steady();
   const Clock& wall = Clock::System();

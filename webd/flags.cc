@@ -21,6 +21,26 @@ constexpr size_t kLeastBodyMemory = size_t{1} << 20;
 
 absl::Status CheckCorsOrigin(const std::string& origin) { return CheckOrigin(origin); }
 
+// False: it is none, and has its line.
+bool ReadHost(const std::string& flag, const std::string& text, Host& host, config::Checker& check) {
+  if (text.empty()) return true;
+  absl::StatusOr<Host> parsed = ParseHost(text);
+  check.Ok(flag, parsed.status());
+  if (parsed.ok()) host = *std::move(parsed);
+  return parsed.ok();
+}
+
+// Who knows how to read mail and not how to send it, or the other way, would have people type the rest.
+void ReadMailSettings(Flags& flags, config::Checker& check) {
+  MailSettings& settings = flags.mail_settings;
+  bool good = ReadHost("autoconfig_pop3s", flags.autoconfig_pop3s, settings.pop3s, check);
+  good &= ReadHost("autoconfig_submissions", flags.autoconfig_submissions, settings.submissions, check);
+  good &= ReadHost("autoconfig_submission", flags.autoconfig_submission, settings.submission, check);
+  const bool sends = !flags.autoconfig_submissions.empty() || !flags.autoconfig_submission.empty();
+  check.That(!good || flags.autoconfig_pop3s.empty() != sends, "autoconfig_pop3s",
+             "goes with --autoconfig_submissions or --autoconfig_submission, and they with it");
+}
+
 // What is out of bounds has its line already.
 bool InBounds(const Flags& flags) {
   return flags.max_request_bytes <= kMostRequestBytes && flags.body_memory >= kLeastBodyMemory;
@@ -40,6 +60,14 @@ config::Options OptionsOf(Flags& flags) {
            "origins of pages that may call from a browser (CORS), https://host or http://host:port each, "
            "comma "
            "separated; empty: none"),
+      Flag("autoconfig_pop3s", flags.autoconfig_pop3s,
+           "host:port where mail programs reach POP3 with TLS from the first byte, which they are told for "
+           "the domains "
+           "here; empty: they are told nothing"),
+      Flag("autoconfig_submissions", flags.autoconfig_submissions,
+           "the same of submission with TLS from the first byte; empty: there is none"),
+      Flag("autoconfig_submission", flags.autoconfig_submission,
+           "the same of submission with STARTTLS; empty: there is none"),
       Flag("max_request_bytes", flags.max_request_bytes, Between(1024, kMostRequestBytes),
            "the largest request, as it comes and unpacked"),
       Flag("body_memory", flags.body_memory, Between(kLeastBodyMemory, int64_t{1} << 40),
@@ -86,6 +114,7 @@ Flags ReadFlags(int argc, char** argv) {
              "this and --tls_listen are both empty");
   check.That(!InBounds(flags) || flags.body_memory / kBodyMemoryFactor >= flags.max_request_bytes,
              "body_memory", "must be at least four times --max_request_bytes");
+  ReadMailSettings(flags, check);
   absl::StatusOr<net::NetworkList> plaintext = net::NetworkList::Parse(flags.plaintext_networks_text);
   check.Ok("plaintext_networks", plaintext.status());
   if (plaintext.ok()) flags.plaintext_networks = *std::move(plaintext);

@@ -8,6 +8,7 @@
 #include "common/config/option.h"
 #include "common/frontend/flags.h"
 #include "common/net/network_list.h"
+#include "webd/discovery/settings.h"
 #include "webd/limits.h"
 
 namespace mailstead::web {
@@ -27,6 +28,11 @@ struct Flags {
   net::NetworkList plaintext_networks;
   // Empty: no CORS.
   std::vector<std::string> cors_origins;
+  // As the flags say them, and, after ReadFlags, as they are used.
+  std::string autoconfig_pop3s;
+  std::string autoconfig_submissions;
+  std::string autoconfig_submission;
+  MailSettings mail_settings;
   ConnectionTimeouts timeouts;
   size_t max_request_bytes = kMaxRequestBytes;
   size_t body_memory = kBodyMemoryBytes;

@@ -54,6 +54,7 @@ ConnectionContext Server::MakeContext(bool implicit_tls, frontend::Daemon& daemo
                            .translator = translator_,
                            .cors = cors_,
                            .documents = documents_,
+                           .mail_settings = flags_.mail_settings,
                            .memory = memory_,
                            .metrics = metrics,
                            .max_request_bytes = flags_.max_request_bytes,

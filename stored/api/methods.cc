@@ -29,6 +29,7 @@
 #include "stored/api/tls.h"
 #include "stored/api/tls_reports.h"
 #include "stored/api/watch.h"
+#include "stored/api/web.h"
 #include "stored/api/webhook_sending.h"
 #include "stored/api/webhooks.h"
 #include "stored/core/limits.h"
@@ -225,6 +226,7 @@ void AddMethods(Environment& environment, rpc::MethodTable& table) {
   frontend("TlsReportService/CountTlsSessions", kRelay, kBatched, kTlsReportsCost, CountTlsSessions);
   frontend("TlsReportService/LeaseTlsReports", kRelay, kBatched, kTlsReportsCost, LeaseTlsReports);
   frontend("TlsReportService/FinishTlsReport", kRelay, kBatched, kTlsReportsCost, FinishTlsReport);
+  frontend("WebService/FindMailDomain", kWeb, kBatched, kSmallCost, FindMailDomain);
   frontend("WebhookSendingService/ClaimWebhooks", kWeb, kBatched, kListingCost, ClaimWebhooks);
   frontend("WebhookSendingService/ReadWebhookEvents", kWeb, kBatched, kLeaseCost, ReadWebhookEvents);
   frontend("WebhookSendingService/ListWebhookLanes", kWeb, kBatched, kListingCost, ListWebhookLanes);

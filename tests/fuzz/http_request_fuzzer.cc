@@ -3,8 +3,10 @@
 #include <string>
 
 #include "common/base/check.h"
+#include "common/mail/address.h"
 #include "common/text/utf8.h"
 #include "tests/fuzz/fuzz.h"
+#include "webd/discovery/settings.h"
 #include "webd/http/conditions.h"
 #include "webd/http/cors.h"
 #include "webd/http/disposition.h"
@@ -62,6 +64,10 @@ void Run(absl::string_view input) {
     CHECK(route->message_id >= 0 && IsValidUtf8(route->account) && IsValidUtf8(route->part_id));
   CHECK(web::PercentDecoded(web::PercentEncoded(input), web::PlusSign::kBlank) == std::string(input));
   (void)web::CheckOrigin(input);
+  (void)web::ParseHost(input);
+  (void)web::DomainOfRequest({.target = std::string(input)});
+  const absl::StatusOr<std::string> address = web::AddressOfAutodiscover(input);
+  if (address.ok()) CHECK(ParseAddress(*address).ok() && IsValidUtf8(*address));
 }
 
 }  // namespace mailstead::fuzz

@@ -47,6 +47,8 @@ WRONG = {
         ("body_timeout", "0s"), ("write_timeout", "2h"), ("store_timeout", "11m"), ("stream_timeout", "169h"),
         ("proxy_networks", "10.0.0.0/99"), ("max_connections", "-1"), ("tls_cert", "/no/such/file"), ("store", "nowhere:x"),
         ("allow_plaintext_auth", "true"), ("sasl_mechanisms", "PLAIN"), ("cors_origins", "*"),
+        ("autoconfig_pop3s", "pop.example.test:995"), ("autoconfig_submission", "smtp.example.test:587"),
+        ("autoconfig_submissions", "smtp.example.test"),
         ("cors_origins", "https://desk.example.test/"), ("cors_origins", "https://a.example.test,desk"),
     ],
 }

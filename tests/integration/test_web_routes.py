@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import time
+from xml.etree import ElementTree
 
 from mailstead.process import run_tool, wait_until
 from mailstead.stack import SharedStackCase
@@ -510,3 +511,76 @@ class CorsTest(SharedStackCase, RoutesCase):
         self.assertEqual((405, None), (response.status, response.headers["Access-Control-Allow-Origin"]))
         answer = self.call(LIST, {"account": self.user}, self.connection(web), Origin=ORIGIN)
         self.assertEqual((200, None), (answer[0], answer[1]["Access-Control-Allow-Origin"]))
+
+
+class AutoconfigTest(SharedStackCase, RoutesCase):
+    """What mail programs are told: nothing that was not said by flags, and only of domains here."""
+
+    PATHS = ("/mail/config-v1.1.xml", "/.well-known/autoconfig/mail/config-v1.1.xml")
+    SCHEMA = "{http://schemas.microsoft.com/exchange/autodiscover/outlook/responseschema/2006a}"
+
+    @classmethod
+    def build(cls, stack):
+        stack.add_stored()
+        stack.webd = stack.add_webd(autoconfig_pop3s="pop.example.test:995", autoconfig_submission="smtp.example.test:587")
+        stack.plain_webd = stack.add_webd()
+        [cls.user] = stack.add_accounts("demo")
+        stack.ctl.add_domain("xn--bcher-kva.example.test")
+
+    def ask(self, path, web=None, host="webd"):
+        connection = self.connection(web)
+        connection.request("GET", path, headers={"Host": host})
+        response = connection.getresponse()
+        return response.status, response.headers, response.read()
+
+    def autodiscover(self, body, path="/autodiscover/autodiscover.xml", web=None):
+        connection = self.connection(web)
+        connection.request("POST", path, body, headers={"Content-Type": "text/xml"})
+        response = connection.getresponse()
+        return response.status, response.headers, response.read()
+
+    def test_as_thunderbird_asks(self):
+        for path in self.PATHS:
+            for target, host in ((f"{path}?emailaddress=demo%40example.test", "webd"), (path, "autoconfig.example.test"),
+                                 (f"{path}?emailaddress=anybody%40EXAMPLE.test", "webd")):
+                status, headers, body = self.ask(target, host=host)
+                self.assertEqual((200, "application/xml; charset=utf-8"), (status, headers["Content-Type"]), body)
+                provider = ElementTree.fromstring(body).find("emailProvider")
+                self.assertEqual("example.test", provider.get("id"))
+                told = [[server.get("type"), *(server.findtext(name) for name in ("hostname", "port", "socketType", "username"))]
+                        for server in provider if server.get("type")]
+                self.assertEqual([["pop3", "pop.example.test", "995", "SSL", "%EMAILADDRESS%"],
+                                  ["smtp", "smtp.example.test", "587", "STARTTLS", "%EMAILADDRESS%"]], told)
+        status, _, body = self.ask(f"{self.PATHS[0]}?emailaddress=a%40b%C3%BCcher.example.test")
+        self.assertEqual(200, status)
+        self.assertIn(b"<domain>xn--bcher-kva.example.test</domain>", body)
+
+    def test_as_outlook_asks(self):
+        for path in ("/autodiscover/autodiscover.xml", "/Autodiscover/Autodiscover.xml"):
+            status, _, body = self.autodiscover("<Autodiscover><Request><EMailAddress>demo@example.test</EMailAddress></Request></Autodiscover>",
+                                                path)
+            self.assertEqual(200, status, body)
+            told = [[protocol.findtext(self.SCHEMA + name) for name in ("Type", "Server", "Port", "LoginName", "Encryption")]
+                    for protocol in ElementTree.fromstring(body).iter(self.SCHEMA + "Protocol")]
+            self.assertEqual([["POP3", "pop.example.test", "995", "demo@example.test", "SSL"],
+                              ["SMTP", "smtp.example.test", "587", "demo@example.test", "TLS"]], told)
+
+    def test_domains_of_others(self):
+        for target, host in (("?emailaddress=ann@elsewhere.test", "webd"), ("", "autoconfig.elsewhere.test")):
+            self.assert_error(self.ask(self.PATHS[0] + target, host=host), 404, "not_found", "DOMAIN_NOT_FOUND")
+        self.assert_error(self.autodiscover("<EMailAddress>ann@elsewhere.test</EMailAddress>"), 404, "not_found", "DOMAIN_NOT_FOUND")
+
+    def test_what_is_none(self):
+        for query in ("emailaddress=ann", "emailaddress=", "emailaddress=%zz", "emailaddress=a@[127.0.0.1]", "emailaddress=a%40%ff"):
+            self.assert_error(self.ask(f"{self.PATHS[0]}?{query}"), 400, "invalid_argument")
+        for body in ("", "<EMailAddress>ann", "<EMailAddress>&xxe;</EMailAddress>",
+                     '<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><EMailAddress>&a;</EMailAddress>'):
+            self.assert_error(self.autodiscover(body), 400, "invalid_argument")
+        self.assertEqual(413, self.autodiscover("x" * 17_000)[0])
+        self.assertEqual("POST", self.ask("/autodiscover/autodiscover.xml")[1]["Allow"])
+
+    def test_nothing_is_guessed(self):
+        web = self.stack.plain_webd
+        for path in self.PATHS:
+            self.assert_error(self.ask(f"{path}?emailaddress=demo@example.test", web), 404, "unimplemented")
+        self.assert_error(self.autodiscover("<EMailAddress>demo@example.test</EMailAddress>", web=web), 404, "unimplemented")

@@ -60,7 +60,9 @@ absl::StatusOr<std::string> AuthorizationOf(const RequestHead& head);
 // Whether gzip is among what the client takes: "gzip, br", "gzip;q=0.5"; not "gzip;q=0".
 bool TakesGzip(absl::string_view accepted);
 
-std::variant<CallForm, Refusal> ReadCall(const RequestHead& head, const MethodKind& method);
+// `needs_key`: who shows none is refused.
+std::variant<CallForm, Refusal> ReadCall(const RequestHead& head, const MethodKind& method,
+                                         bool needs_key = true);
 
 // For a path that is no method.
 Refusal NoSuchMethod();

@@ -122,10 +122,11 @@ asio::awaitable<absl::Status> MessageRoute::Open(uint64_t offset, uint64_t limit
   request.set_part_id(route_.part_id);
   request.set_read_offset(static_cast<int64_t>(offset));
   request.set_read_limit(static_cast<int64_t>(limit));
-  std::unique_ptr<rpc::ByteStream> opened =
-      co_await context_.transport.OpenBytes(kFetchMessage, request.SerializeAsString(),
-                                            answerer_.OptionsFor(authorization_, context_.timeouts.stream));
+  std::unique_ptr<rpc::ByteStream> opened = context_.transport.OpenBytes(
+      kFetchMessage, answerer_.OptionsFor(authorization_, context_.timeouts.stream));
   stream_ = std::make_unique<StoreStream>(std::move(opened), exchange_, co_await asio::this_coro::executor);
+  // How that ends, Next says.
+  co_await stream_->Write(request.SerializeAsString(), /*last=*/true);
   const absl::StatusOr<bool> any = co_await Next();
   if (any.ok() && *any) co_return absl::OkStatus();
   co_await CloseStream();
@@ -140,7 +141,7 @@ asio::awaitable<void> MessageRoute::CloseStream() {
 
 asio::awaitable<absl::StatusOr<bool>> MessageRoute::Next() {
   stream_->Ask();
-  const bool has_next = co_await stream_->AwaitNext();
+  const bool has_next = co_await stream_->AwaitNextOrClient();
   if (!has_next) co_return absl::CancelledError("the client has gone");
   const StoreStream::Next next = stream_->Take();
   if (!next.ok()) co_return next.status();

@@ -25,7 +25,11 @@ constexpr Row kRows[] = {{RouteKind::kRaw, kRawPath, "GET, HEAD"},
                          // It has no end that HEAD could tell of.
                          {RouteKind::kWatch, kWatchPath, "GET"},
                          {RouteKind::kOpenApi, kOpenApiPath, "GET, HEAD"},
-                         {RouteKind::kDocs, kDocsPath, "GET, HEAD"}};
+                         {RouteKind::kDocs, kDocsPath, "GET, HEAD"},
+                         {RouteKind::kAutoconfig, kAutoconfigPath, "GET, HEAD"},
+                         {RouteKind::kAutoconfig, kWellKnownAutoconfigPath, "GET, HEAD"},
+                         {RouteKind::kAutodiscover, kAutodiscoverPath, "POST"},
+                         {RouteKind::kAutodiscover, kCapitalAutodiscoverPath, "POST"}};
 
 const Row& RowOf(RouteKind kind) {
   const Row* const row = absl::c_find_if(kRows, [kind](const Row& each) { return each.kind == kind; });

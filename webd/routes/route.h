@@ -9,7 +9,7 @@
 
 namespace mailstead::web {
 
-enum class RouteKind { kRaw, kPart, kWatch, kOpenApi, kDocs };
+enum class RouteKind { kRaw, kPart, kWatch, kOpenApi, kDocs, kAutoconfig, kAutodiscover };
 
 // The paths, with their parameters in braces, as documents name them.
 inline constexpr absl::string_view kRawPath = "/v1/accounts/{account}/messages/{message_id}/raw";
@@ -17,6 +17,11 @@ inline constexpr absl::string_view kPartPath = "/v1/accounts/{account}/messages/
 inline constexpr absl::string_view kWatchPath = "/v1/watch";
 inline constexpr absl::string_view kOpenApiPath = "/openapi.json";
 inline constexpr absl::string_view kDocsPath = "/";
+// For mail programs; of each kind the second is another way to write it.
+inline constexpr absl::string_view kAutoconfigPath = "/mail/config-v1.1.xml";
+inline constexpr absl::string_view kWellKnownAutoconfigPath = "/.well-known/autoconfig/mail/config-v1.1.xml";
+inline constexpr absl::string_view kAutodiscoverPath = "/autodiscover/autodiscover.xml";
+inline constexpr absl::string_view kCapitalAutodiscoverPath = "/Autodiscover/Autodiscover.xml";
 
 struct Route {
   RouteKind kind = RouteKind::kDocs;
@@ -27,7 +32,7 @@ struct Route {
   std::string part_id;
 };
 
-// One of the paths above.
+// One of the paths above; the first of its kind.
 absl::string_view PathOf(RouteKind kind);
 // As Allow says them.
 absl::string_view AllowedVerbs(RouteKind kind);

@@ -45,10 +45,11 @@ asio::awaitable<void> WatchRoute::Run() {
   if (!authorization.ok()) co_return co_await Refuse(authorization.status());
   const absl::StatusOr<v1::WatchRequest> request = ReadWatchQuery(exchange_.head());
   if (!request.ok()) co_return co_await Refuse(request.status());
-  rpc::CallOptions options = answerer_.OptionsFor(*std::move(authorization), context_.timeouts.stream);
-  std::unique_ptr<rpc::ByteStream> opened =
-      co_await context_.transport.OpenBytes(kWatch, request->SerializeAsString(), std::move(options));
+  const rpc::CallOptions options = answerer_.OptionsFor(*std::move(authorization), context_.timeouts.stream);
+  std::unique_ptr<rpc::ByteStream> opened = context_.transport.OpenBytes(kWatch, options);
   StoreStream answers(std::move(opened), exchange_, co_await asio::this_coro::executor);
+  // How that ends, Next says.
+  co_await answers.Write(request->SerializeAsString(), /*last=*/true);
   co_await Forward(answers);
   co_await answers.End();
 }

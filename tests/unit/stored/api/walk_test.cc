@@ -143,6 +143,7 @@ constexpr Row kTable[] = {
     {"frontend.v1.SigningService/ListPendingKeys", kRelay},
     {"frontend.v1.SigningService/ReportKeyRecords", kRelay},
     {"frontend.v1.TlsService/ListTicketKeys", kSmtp | kPop | kWeb},
+    {"frontend.v1.WebService/FindMailDomain", kWeb},
     {"frontend.v1.TlsReportService/CountTlsSessions", kRelay},
     {"frontend.v1.TlsReportService/LeaseTlsReports", kRelay},
     {"frontend.v1.TlsReportService/FinishTlsReport", kRelay},
