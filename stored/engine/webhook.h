@@ -58,7 +58,7 @@ struct WebhookProgress {
   int64_t revision = 0;
   int64_t waiting_count = 0;
   int64_t dead_count = 0;
-  // Dead ones that went unread, for want of room.
+  // Dead ones that went, for want of room or with time.
   int64_t dropped_count = 0;
   absl::Time success_time = absl::InfinitePast();
   absl::Time failure_time = absl::InfinitePast();
