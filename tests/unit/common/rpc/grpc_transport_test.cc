@@ -12,6 +12,7 @@
 #include "asio/executor_work_guard.hpp"
 #include "asio/io_context.hpp"
 #include "asio/post.hpp"
+#include "asio/use_awaitable.hpp"
 #include "common/base/reason.h"
 #include "common/rpc/channel.h"
 #include "common/store/limits.h"
@@ -339,17 +340,28 @@ TEST_F(GrpcTransportTest, SeveralRequestsOfBytes) {
   EXPECT_FALSE(Run(WriteBytes(stream.get(), {Piece("e", true)}, true))) << "it has ended";
 }
 
+// Reads from the begin, and writes meanwhile.
+asio::awaitable<absl::StatusOr<std::vector<std::string>>> Converse(ByteStream* stream, asio::io_context* io) {
+  std::optional<absl::StatusOr<std::vector<std::string>>> read;
+  const auto done = [&read](std::exception_ptr, absl::StatusOr<std::vector<std::string>> all) {
+    read = std::move(all);
+  };
+  asio::co_spawn(*io, ReadAll(stream), done);
+  const v1::DeliverRequest first = Piece("abc", false);
+  const v1::DeliverRequest last = Piece("d", true);
+  EXPECT_TRUE(co_await stream->Write(first.SerializeAsString(), /*last=*/false));
+  EXPECT_TRUE(co_await stream->Write(last.SerializeAsString(), /*last=*/false));
+  EXPECT_FALSE(read.has_value());
+  EXPECT_TRUE(co_await stream->WritesDone());
+  while (!read.has_value()) co_await asio::post(*io, asio::use_awaitable);
+  co_return *std::move(read);
+}
+
 TEST_F(GrpcTransportTest, AStreamOfBytesIsReadWhileItIsWritten) {
   const auto stream = transport_->OpenBytes(kDeliver, {.timeout = absl::Seconds(60)});
-  std::optional<absl::StatusOr<std::vector<std::string>>> read;
-  asio::co_spawn(
-      io_, ReadAll(stream.get()),
-      [&](std::exception_ptr, absl::StatusOr<std::vector<std::string>> all) { read = std::move(all); });
-  ASSERT_TRUE(Run(WriteBytes(stream.get(), {Piece("abc", false), Piece("d", true)}, /*last=*/false)));
-  ASSERT_TRUE(Run(EndBytes(stream.get())));
-  while (!read.has_value()) io_.run_one();
-  ASSERT_TRUE(read->ok()) << read->status();
-  EXPECT_EQ((*read)->size(), 1u);
+  const auto read = Run(Converse(stream.get(), &io_));
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->size(), 1u);
   EXPECT_EQ(store_.delivery.content, "abcd");
 }
 
