@@ -5,6 +5,7 @@ import base64
 import gzip
 import http.client
 import json
+import pathlib
 import re
 import socket
 import struct
@@ -266,6 +267,16 @@ class WebTest(SharedStackCase, WebCase):
         packed = [envelope(gzip.compress(piece[5:]), 1) for piece in upload(self.uploads, content[:100_000], f"upload-{'4' * 16}", 30_000)]
         [answer], error = self.send_upload(packed, connection, Connect_Content_Encoding="gzip")
         self.assertEqual(({}, "DELIVER_OUTCOME_STORED"), (error, answer["outcome"]))
+
+    def test_a_large_upload_is_never_whole_in_memory(self):
+        """40 MiB, of which webd may hold one, and the store's end waits for no more."""
+        content = b"Subject: large\r\n\r\n" + b"0123456789abcde\r\n" * (40 << 20 >> 4)
+        status = pathlib.Path(f"/proc/{self.stack.webd.process.pid}/status")
+        before = int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text(encoding="ascii"))[1])
+        [answer], error = self.send_upload(upload(self.uploads, content, f"upload-{'8' * 16}"))
+        self.assertEqual(({}, "DELIVER_OUTCOME_STORED"), (error, answer["outcome"]))
+        after = int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text(encoding="ascii"))[1])
+        self.assertLess(after - before, 20 << 10)
 
     def test_uploads_that_go_wrong(self):
         good = upload(self.uploads, b"Subject: x\r\n\r\n!\r\n", f"upload-{'5' * 16}")
