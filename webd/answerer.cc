@@ -1,5 +1,6 @@
 #include "webd/answerer.h"
 
+#include <string>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -7,6 +8,7 @@
 #include "webd/connect_call.h"
 #include "webd/translate/error_body.h"
 #include "webd/translate/methods.h"
+#include "webd/translate/passing.h"
 
 namespace mailstead::web {
 namespace {
@@ -44,7 +46,9 @@ asio::awaitable<void> Answerer::Route(Exchange& exchange) {
 }
 
 asio::awaitable<void> Answerer::Refuse(Exchange& exchange, Refusal refusal, absl::string_view method) {
-  co_await exchange.Respond(HeadFor(refusal), ErrorBody(refusal.error));
+  const CallEnd end{.status = refusal.error};
+  std::string body = context_.passes_all ? PassedErrorBody(end) : ErrorBody(refusal.error);
+  co_await exchange.Respond(HeadFor(refusal), std::move(body));
   Answered(exchange, method, refusal.error);
 }
 

@@ -42,6 +42,9 @@ struct ConnectionContext {
   size_t max_request_bytes = kMaxRequestBytes;
   // Of one connection of HTTP/2.
   size_t max_streams = kMaxStreams;
+  // Not our store is called but another server of gRPC, which knows of no keys of ours: without a key, with the client's fields,
+  // and with all that the server says. For the protocol's own conformance tests.
+  bool passes_all = false;
   // For deadlines, and for dates.
   const Clock& steady = Clock::Steady();
   const Clock& wall = Clock::System();

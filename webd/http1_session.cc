@@ -53,6 +53,7 @@ class Http1Session::OneExchange final : public Exchange {
   }
   // Fill, which Wake ends.
   asio::awaitable<absl::Status> AwaitBody(absl::Time deadline);
+  asio::awaitable<void> LookForEnd();
   // What is not long is read, so that the connection may go on.
   asio::awaitable<void> SkipBody();
   // Whether the connection can go on behind the answer.
@@ -80,7 +81,8 @@ asio::awaitable<absl::StatusOr<std::string>> Http1Session::OneExchange::ReadBody
     co_await link_.WriteAll("HTTP/1.1 100 Continue\r\n\r\n", link_.context().timeouts.write);
   }
   while (true) {
-    link_.input().Consume(reader_.Read(link_.input().bytes()));
+    const size_t taken = reader_.Read(link_.input().bytes());
+    link_.input().Consume(taken);
     if (!reader_.error().ok()) {
       body_error_status_ = reader_.error_status();
       link_.journal().RequestMalformed(reader_.error());
@@ -89,6 +91,8 @@ asio::awaitable<absl::StatusOr<std::string>> Http1Session::OneExchange::ReadBody
     }
     if (!reader_.body().empty()) co_return std::exchange(reader_.body(), std::string());
     if (reader_.done()) co_return std::string();
+    // The size of a chunk, say.
+    if (taken > 0) continue;
     if (over()) co_return absl::CancelledError("the connection ends");
     const absl::Status status = co_await AwaitBody(deadline);
     if (status.ok()) continue;
@@ -124,9 +128,11 @@ asio::awaitable<void> Http1Session::OneExchange::SkipBody() {
   if (head().chunked || head().expects_continue() || head().content_length > kMaxSkippedBytes) co_return;
   const absl::Time deadline = link_.context().steady.Now() + kLeaveTimeout;
   while (true) {
-    link_.input().Consume(reader_.Read(link_.input().bytes()));
+    const size_t taken = reader_.Read(link_.input().bytes());
+    link_.input().Consume(taken);
     reader_.body().clear();
     if (reader_.done() || !reader_.error().ok()) co_return;
+    if (taken > 0) continue;
     const absl::Status status = co_await link_.Fill(TimeUntil(deadline));
     if (!status.ok()) co_return;
   }
@@ -145,7 +151,18 @@ asio::awaitable<void> Http1Session::OneExchange::Respond(ResponseHead head, std:
   EndUnless(head.keep_alive);
 }
 
+// The end of a body mostly stands right behind what the answer is to; without it the connection could not go on.
+asio::awaitable<void> Http1Session::OneExchange::LookForEnd() {
+  if (link_.ended() || reader_.done()) co_return;
+  if (link_.input().empty()) co_await link_.FillNow();
+  for (size_t taken = 1; taken > 0 && reader_.body().empty() && reader_.error().ok();) {
+    taken = reader_.Read(link_.input().bytes());
+    link_.input().Consume(taken);
+  }
+}
+
 asio::awaitable<void> Http1Session::OneExchange::Begin(ResponseHead head) {
+  co_await LookForEnd();
   head.minor_version = reader_.head().minor_version;
   chunked_ = !head.content_length.has_value() && head.minor_version >= 1;
   keep_alive_ = MayGoOn() && (chunked_ || head.content_length.has_value());

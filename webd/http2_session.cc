@@ -267,7 +267,10 @@ void Http2Session::Impl::OneExchange::HeadIsDone(bool has_body) {
   set_begun(session_.Now());
   body_done_ = !has_body;
   // nghttp2 has seen to it that it is one number, and that the body has as much.
-  head_.chunked = !absl::SimpleAtoi(head_.Value("content-length"), &head_.content_length) && has_body;
+  // Clients often end a request that has none by an empty DATA: of what is mostly without a body it is not known in front.
+  const bool may_have_none = head_.method == "GET" || head_.method == "HEAD";
+  head_.chunked =
+      !absl::SimpleAtoi(head_.Value("content-length"), &head_.content_length) && has_body && !may_have_none;
   head_is_done_ = true;
   must_continue_ = head_.expects_continue();
 }

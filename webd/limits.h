@@ -25,7 +25,7 @@ inline constexpr size_t kMaxSkippedBytes = 65'536;
 inline constexpr size_t kMaxAheadBytes = 16'384;
 // How long, and for how many bytes, a client that still talks is listened to while we close.
 inline constexpr absl::Duration kLeaveTimeout = absl::Seconds(1);
-inline constexpr size_t kMaxLeaveBytes = 65'536;
+inline constexpr size_t kMaxLeaveBytes = size_t{1} << 20;
 // What a refused client may take to read why.
 inline constexpr absl::Duration kRefusalTimeout = absl::Seconds(1);
 

@@ -31,7 +31,7 @@ Metrics::Metrics(prometheus::Registry& registry)
       // Connect names it, ok for none.
       calls_family_(CounterFamily(registry, "mailstead_http_calls_total", "Calls, by method and code")),
       // mailstead_http_closed_total{reason}: done (as the client wanted it), idle, vanished, timeout,
-      // write_timeout, malformed, unread_body, refused, proxy_failed, tls_failed, shutdown.
+      // write_timeout, malformed, flood (of HTTP/2), unread_body, refused, proxy_failed, tls_failed, shutdown.
       closed_family_(CounterFamily(registry, "mailstead_http_closed_total", "Ended connections, by reason")) {
 }
 

@@ -43,6 +43,13 @@ asio::awaitable<void> StoreStream::Read(std::shared_ptr<State> state) {
   state->ended->Cancel();
 }
 
+asio::awaitable<bool> StoreStream::Write(std::string request, bool last) {
+  return state_->stream->Write(std::move(request), last);
+}
+asio::awaitable<bool> StoreStream::WritesDone() { return state_->stream->WritesDone(); }
+
+const rpc::ByteStream& StoreStream::stream() const { return *state_->stream; }
+
 bool StoreStream::has_next() const { return state_->next.has_value(); }
 
 StoreStream::Next StoreStream::Take() {
@@ -51,9 +58,13 @@ StoreStream::Next StoreStream::Take() {
   return next;
 }
 
+asio::awaitable<void> StoreStream::AwaitNext() {
+  while (state_->reading) co_await state_->ended->WaitUntil(absl::InfiniteFuture());
+}
+
 asio::awaitable<void> StoreStream::End() {
   state_->stream->Cancel();
-  while (state_->reading) co_await state_->ended->WaitUntil(absl::InfiniteFuture());
+  co_await AwaitNext();
 }
 
 }  // namespace mailstead::web

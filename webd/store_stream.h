@@ -1,4 +1,5 @@
-// The answers of the store to one call, one after another, read while something else is waited for: the client's end.
+// A call of the store with several requests or answers. Answers are read while something else is waited for: what the client sends, or
+// its end.
 #pragma once
 
 #include <memory>
@@ -25,10 +26,16 @@ class StoreStream {
   StoreStream(const StoreStream&) = delete;
   StoreStream& operator=(const StoreStream&) = delete;
 
+  // As ByteStream's, beside a read.
+  asio::awaitable<bool> Write(std::string request, bool last);
+  asio::awaitable<bool> WritesDone();
   // Begins to read the next one. The last one was taken.
   void Ask();
   bool has_next() const;
+  // Waits for it, whatever the client does: for a call that has ended, of which only how is not known yet.
+  asio::awaitable<void> AwaitNext();
   Next Take();
+  const rpc::ByteStream& stream() const;
   // Gives the call up, and waits until nothing of it is under way. Last of all.
   asio::awaitable<void> End();
 

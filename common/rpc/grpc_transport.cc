@@ -6,6 +6,7 @@
 #include <grpcpp/impl/codegen/proto_utils.h>
 
 #include <atomic>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -121,7 +122,8 @@ class UnaryCall {
   Tag finished_ = MakeTag<&UnaryCall::OnFinished>(this);
 };
 
-// gRPC's side of a stream, which lives until gRPC is done with it: one operation at a time with one waiter.
+// gRPC's side of a stream, which lives until gRPC is done with it: one operation of each direction at a time, each with one
+// waiter.
 template <typename Request>
 class StreamCall : public std::enable_shared_from_this<StreamCall<Request>> {
  public:
@@ -137,24 +139,32 @@ class StreamCall : public std::enable_shared_from_this<StreamCall<Request>> {
   // False: the call has ended, and Finish tells why. Not after Finish.
   asio::awaitable<bool> Write(const Request& request, bool last) {
     const auto start = [&](Resumption<bool> done) {
-      Begin(std::move(done));
+      Begin(writing_, std::move(done));
       grpc::WriteOptions options;
       if (last) options.set_last_message();
-      stream_->Write(request, options, &done_tag_);
+      stream_->Write(request, options, &written_tag_);
+    };
+    co_return co_await AwaitResumption<bool>(start);
+  }
+  // As Write.
+  asio::awaitable<bool> WritesDone() {
+    const auto start = [this](Resumption<bool> done) {
+      Begin(writing_, std::move(done));
+      stream_->WritesDone(&written_tag_);
     };
     co_return co_await AwaitResumption<bool>(start);
   }
   asio::awaitable<bool> Read() {
     const auto start = [this](Resumption<bool> done) {
-      Begin(std::move(done));
-      stream_->Read(&response, &done_tag_);
+      Begin(reading_, std::move(done));
+      stream_->Read(&response, &read_tag_);
     };
     co_return co_await AwaitResumption<bool>(start);
   }
-  // How the call has ended. Once.
+  // How the call has ended. Once; a Write may be under way, which fails.
   asio::awaitable<absl::Status> Finish() {
     const auto start = [this](Resumption<bool> done) {
-      Begin(std::move(done));
+      Begin(reading_, std::move(done));
       StartFinish();
     };
     co_await AwaitResumption<bool>(start);
@@ -173,8 +183,8 @@ class StreamCall : public std::enable_shared_from_this<StreamCall<Request>> {
     {
       absl::MutexLock lock(&mutex_);
       abandoned_ = true;
-      if (!begun_ || busy_ || finishing_) return;
-      Hold();
+      if (!begun_ || finishing_ || busy()) return;
+      Hold(reading_);
     }
     StartFinish();
   }
@@ -184,55 +194,66 @@ class StreamCall : public std::enable_shared_from_this<StreamCall<Request>> {
   grpc::ByteBuffer response;
 
  private:
-  void Hold() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    busy_ = begun_ = true;
-    self_ = this->shared_from_this();
+  // The operation of one direction that is under way, if one is.
+  struct Operation {
+    // Set while it is.
+    std::shared_ptr<StreamCall> self;
+    Resumption<bool> waiter;
+  };
+
+  bool busy() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return reading_.self != nullptr || writing_.self != nullptr;
   }
-  void Begin(Resumption<bool> waiter) {
+  void Hold(Operation& operation) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    begun_ = true;
+    operation.self = this->shared_from_this();
+  }
+  void Begin(Operation& operation, Resumption<bool> waiter) {
     absl::MutexLock lock(&mutex_);
-    CHECK(!busy_ && !finishing_);
-    Hold();
-    waiter_ = std::move(waiter);
+    CHECK(operation.self == nullptr && !finishing_);
+    Hold(operation);
+    operation.waiter = std::move(waiter);
   }
   void StartFinish() {
     {
       absl::MutexLock lock(&mutex_);
       finishing_ = true;
     }
-    stream_->Finish(&status_, &done_tag_);
+    stream_->Finish(&status_, &read_tag_);
   }
 
   // On the queue's thread.
-  void OnDone(bool ok) {
+  void OnRead(bool ok) { OnDone(reading_, ok); }
+  void OnWritten(bool ok) { OnDone(writing_, ok); }
+  void OnDone(Operation& operation, bool ok) {
     std::shared_ptr<StreamCall> alive;
     Resumption<bool> waiter;
     bool finish = false;
     {
       absl::MutexLock lock(&mutex_);
-      alive = std::move(self_);
-      waiter = std::move(waiter_);
-      waiter_ = nullptr;
-      busy_ = false;
-      finish = abandoned_ && !finishing_;
-      if (finish) Hold();
+      alive = std::move(operation.self);
+      operation.self = nullptr;
+      waiter = std::move(operation.waiter);
+      operation.waiter = nullptr;
+      finish = abandoned_ && !finishing_ && !busy();
+      if (finish) Hold(reading_);
     }
     if (finish) StartFinish();
     if (waiter) waiter(ok);
   }
 
   std::unique_ptr<Reading> stream_;
-  Tag done_tag_ = MakeTag<&StreamCall::OnDone>(this);
+  Tag read_tag_ = MakeTag<&StreamCall::OnRead>(this);
+  Tag written_tag_ = MakeTag<&StreamCall::OnWritten>(this);
   grpc::Status status_;
   // Set for good by Cancel.
   bool cancelled_ = false;
   absl::Mutex mutex_;
-  // Set while an operation is under way.
-  std::shared_ptr<StreamCall> self_ ABSL_GUARDED_BY(mutex_);
-  Resumption<bool> waiter_ ABSL_GUARDED_BY(mutex_);
+  // Both under the mutex. Read or Finish:
+  Operation reading_;
+  Operation writing_;
   // Set for good by the first operation: before it gRPC has nothing to finish.
   bool begun_ ABSL_GUARDED_BY(mutex_) = false;
-  // Set while an operation is under way.
-  bool busy_ ABSL_GUARDED_BY(mutex_) = false;
   // Set for good when Finish begins.
   bool finishing_ ABSL_GUARDED_BY(mutex_) = false;
   // Set for good when nobody asks any more.
@@ -278,11 +299,14 @@ class GrpcByteStream final : public ByteStream {
   explicit GrpcByteStream(std::shared_ptr<StreamCall<grpc::ByteBuffer>> call) : call_(std::move(call)) {}
   ~GrpcByteStream() override { call_->Abandon(); }
 
-  // What is wrong with it Read says: gRPC tells the end of a call there.
-  asio::awaitable<void> Write(const std::string& request) {
+  asio::awaitable<bool> Write(std::string request, bool last) override {
     const grpc::ByteBuffer buffer = BufferOf(request);
-    const bool written = co_await call_->Write(buffer, /*last=*/true);
-    static_cast<void>(written);
+    if (finishing_) co_return false;
+    co_return co_await call_->Write(buffer, last);
+  }
+  asio::awaitable<bool> WritesDone() override {
+    if (finishing_) co_return false;
+    co_return co_await call_->WritesDone();
   }
 
   asio::awaitable<absl::StatusOr<std::optional<std::string>>> Read() override {
@@ -291,10 +315,12 @@ class GrpcByteStream final : public ByteStream {
       co_return std::optional<std::string>();
     }
     const bool read = co_await call_->Read();
+    has_read_ = true;
     if (read) {
       CO_ASSIGN_OR_RETURN(std::string bytes, BytesIn(call_->response));
       co_return std::optional<std::string>(std::move(bytes));
     }
+    finishing_ = true;
     end_ = co_await call_->Finish();
     if (!end_->ok()) co_return *end_;
     co_return std::optional<std::string>();
@@ -302,9 +328,27 @@ class GrpcByteStream final : public ByteStream {
 
   void Cancel() override { call_->Cancel(); }
 
+  Metadata initial_metadata() const override {
+    return has_read_ ? Copy(call_->context.GetServerInitialMetadata()) : Metadata();
+  }
+  Metadata trailing_metadata() const override {
+    return end_.has_value() ? Copy(call_->context.GetServerTrailingMetadata()) : Metadata();
+  }
+
  private:
+  static Metadata Copy(const std::multimap<grpc::string_ref, grpc::string_ref>& from) {
+    Metadata copy;
+    for (const auto& [name, value] : from) {
+      copy.emplace_back(std::string(name.data(), name.size()), std::string(value.data(), value.size()));
+    }
+    return copy;
+  }
   const std::shared_ptr<StreamCall<grpc::ByteBuffer>> call_;
-  // Set for good when Read has found the end.
+  // Set for good by the first Read that has come back.
+  bool has_read_ = false;
+  // Set for good when Read has found the end, and asks how it came.
+  bool finishing_ = false;
+  // Set for good when it knows.
   std::optional<absl::Status> end_;
 };
 
@@ -416,14 +460,13 @@ asio::awaitable<absl::StatusOr<std::string>> GrpcTransport::CallBytes(std::strin
   co_return BytesIn(*bytes);
 }
 
-asio::awaitable<std::unique_ptr<ByteStream>> GrpcTransport::OpenBytes(std::string method, std::string request,
-                                                                      CallOptions options) {
+std::unique_ptr<ByteStream> GrpcTransport::OpenBytes(const std::string& method, const CallOptions& options,
+                                                     const Metadata& more) {
   auto call = std::make_shared<StreamCall<grpc::ByteBuffer>>();
   Prepare(call->context, options);
+  for (const auto& [name, value] : more) call->context.AddMetadata(name, value);
   call->Prepare(channel_, absl::StrCat("/", method));
-  auto stream = std::make_unique<GrpcByteStream>(std::move(call));
-  co_await stream->Write(request);
-  co_return std::move(stream);
+  return std::make_unique<GrpcByteStream>(std::move(call));
 }
 
 }  // namespace mailstead::rpc

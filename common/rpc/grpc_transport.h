@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/rpc/batch_stream.h"
@@ -13,20 +14,31 @@
 
 namespace mailstead::rpc {
 
-// A Call of a method of mailstead.frontend.v1 goes by a stream when its request is small (kMaxBatchedRequestBytes), but for
-// BatchService itself. An error of a call reaches no other one.
-// One call with one request and any number of responses, as bytes: for who translates messages, and need not make objects of
-// them, which a stranger's bytes could be many times as large as. Used by one coroutine at a time. Destroyed before its end:
-// cancelled.
+// What goes with a call beside its messages: names in lower case, and values, which are any bytes where the name ends in "-bin".
+using Metadata = std::vector<std::pair<std::string, std::string>>;
+
+// One call with any number of requests and responses, as bytes: for who translates messages, and need not make objects of
+// them, which a stranger's bytes could be many times as large as. Destroyed before its end: cancelled.
 class ByteStream {
  public:
   virtual ~ByteStream() = default;
-  // The next response; nullopt: the end, and the call succeeded. Else why it failed.
+  // The next request, while a Read is perhaps under way. Waits until the other side takes more (back-pressure). `last`: no more
+  // follow. False: the call has ended, and Read says how.
+  virtual asio::awaitable<bool> Write(std::string request, bool last) = 0;
+  // No more follow, after a Write that was not the last, or without any.
+  virtual asio::awaitable<bool> WritesDone() = 0;
+  // The next response; nullopt: the end, and the call succeeded. Else why it failed. Used by one coroutine at a time, as Write
+  // and WritesDone are.
   virtual asio::awaitable<absl::StatusOr<std::optional<std::string>>> Read() = 0;
   // As CallStream::Cancel.
   virtual void Cancel() = 0;
+  // What came in front of the first response, once Read has given it or the end; and behind the last one, after the end.
+  virtual Metadata initial_metadata() const = 0;
+  virtual Metadata trailing_metadata() const = 0;
 };
 
+// A Call of a method of mailstead.frontend.v1 goes by a stream when its request is small (kMaxBatchedRequestBytes), but for
+// BatchService itself. An error of a call reaches no other one.
 class GrpcTransport final : public Transport {
  public:
   using Options = BatchStreams::Options;
@@ -43,9 +55,9 @@ class GrpcTransport final : public Transport {
   // Call, of bytes; never by a stream. `method` need not be a literal.
   asio::awaitable<absl::StatusOr<std::string>> CallBytes(std::string method, std::string request,
                                                          CallOptions options);
-  // Sends the only request. An error of that is what Read gives.
-  asio::awaitable<std::unique_ptr<ByteStream>> OpenBytes(std::string method, std::string request,
-                                                         CallOptions options);
+  // `more` goes with the call beside what `options` names.
+  std::unique_ptr<ByteStream> OpenBytes(const std::string& method, const CallOptions& options,
+                                        const Metadata& more = {});
 
  private:
   asio::awaitable<absl::Status> CallBatched(absl::string_view method,

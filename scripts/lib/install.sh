@@ -22,9 +22,9 @@ packages_test() {
     clang libclang-rt-14-dev llvm \
     ca-certificates curl fetchmail getmail6 gsasl haproxy iproute2 ldnsutils libnet-ssleay-perl mpop msmtp mutt neomutt \
     libdb5.3 libevent-2.1-7 libgnutls-dane0 libidn12 libnsl2 libpam0g libpcre2-8-0 libsasl2-modules libsasl2-modules-db \
-    nodejs nsd opendkim openssl postfix postsrsd procps swaks unbound util-linux valgrind \
+    nghttp2-client nodejs nsd opendkim openssl postfix postsrsd procps swaks unbound util-linux valgrind \
     libgmime-3.0-dev libpython3.11-testsuite \
-    python3 python3-dkim python3-grpc-tools python3-grpcio python3-nacl python3-pip python3-protobuf python3-spf
+    python3 python3-dkim python3-grpc-tools python3-grpcio python3-h2 python3-nacl python3-pip python3-protobuf python3-spf
   # Node.js from elsewhere than Debian brings its own npm and does not go together with Debian's.
   command -v npm >/dev/null 2>&1 || echo npm
   # For grpcurl and its like, which Debian has not.

@@ -1,5 +1,6 @@
 #include <string>
 
+#include "absl/strings/match.h"
 #include "common/base/check.h"
 #include "tests/fuzz/fuzz.h"
 #include "webd/connect/envelope.h"
@@ -46,6 +47,27 @@ void CheckHead(absl::string_view input, const Scanned& scanned) {
   }
 }
 
+// The messages of a body that comes in pieces of that size, one behind another, and how it went.
+std::string Messages(absl::string_view input, size_t piece_bytes) {
+  web::EnvelopeReader reader(1000);
+  std::string messages;
+  bool bad = false;
+  ForPieces(input, piece_bytes, [&](absl::string_view piece) {
+    if (bad) return;
+    reader.Append(piece);
+    while (true) {
+      const auto next = reader.Next();
+      bad = !next.ok();
+      if (bad || !next->has_value()) break;
+      CHECK((*next)->message.size() <= 1000);
+      messages += web::Enveloped((*next)->compressed ? web::kCompressedFlag : 0, (*next)->message);
+    }
+  });
+  CHECK(absl::StartsWith(input, messages));
+  if (!bad) CHECK(reader.held_bytes() == input.size() - messages.size());
+  return messages;
+}
+
 }  // namespace
 
 void Run(absl::string_view input) {
@@ -55,6 +77,9 @@ void Run(absl::string_view input) {
   const auto envelope = web::OnlyEnvelope(input);
   if (envelope.ok()) {
     CHECK(web::Enveloped(envelope->compressed ? web::kCompressedFlag : 0, envelope->message) == input);
+  }
+  for (const size_t piece_bytes : {1, 7}) {
+    CHECK(Messages(input, piece_bytes) == Messages(input, input.size() + 1));
   }
   CHECK(web::PathOf(input).size() <= input.size() + 1);
   static_cast<void>(web::ParseGetQuery(input));

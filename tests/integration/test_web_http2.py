@@ -13,7 +13,7 @@ import h2.connection
 import h2.events
 import h2.settings
 import hyperframe.frame as frames
-from test_web import FETCH, JSON, LIST, MAIL, SCOPES, STREAM, WATCH, WebCase, envelope, envelopes, make_key
+from test_web import DELIVER, FETCH, JSON, LIST, MAIL, SCOPES, STREAM, WATCH, WebCase, envelope, end_of, envelopes, make_key, upload
 
 from mailstead.process import run_tool, wait_until
 from mailstead.stack import SharedStackCase
@@ -179,7 +179,7 @@ class Http2Test(SharedStackCase, Http2Case):
         stack.add_stored()
         stack.webd = stack.add_webd(max_request_bytes=100_000, body_memory=1_048_576, head_timeout="1s", body_timeout="2s",
                                     write_timeout="2s", idle_timeout="20s", max_streams=20)
-        [cls.user] = stack.add_accounts("demo")
+        [cls.user, cls.uploads] = stack.add_accounts("demo", "uploads")
         cls.key = make_key(stack, "all", "--scope", SCOPES)
         stack.ctl.run("deliver", "-", "--to", cls.user, input=MAIL)
 
@@ -249,11 +249,11 @@ class Http2Test(SharedStackCase, Http2Case):
     def test_errors_and_refusals(self):
         client = self.client()
         for stream, status, code in ((self.post(client, "/no/such"), 404, "unimplemented"),
-                                     (self.post(client, content_type="text/html"), 415, "invalid_argument"),
+                                     (self.post(client, content_type="text/html"), 415, "unknown"),
                                      (self.post(client, message={"account": "nobody@example.test"}), 404, "not_found"),
                                      (self.post(client, message=b"{"), 400, "invalid_argument"),
                                      (self.post(client, more=[("expect", "more")]), 417, "invalid_argument"),
-                                     (self.post(client, message=b"x" * 100_001), 413, "invalid_argument"),
+                                     (self.post(client, message=b"x" * 100_001), 413, "resource_exhausted"),
                                      (self.post(client, more=[("connect-timeout-ms", "0")]), 504, "deadline_exceeded")):
             answer = client.answer(stream)
             self.assertEqual((status, code), (answer.status, json.loads(answer.body)["code"]))
@@ -296,6 +296,43 @@ class Http2Test(SharedStackCase, Http2Case):
         wait_until(lambda: self.watch_streams() == 1, what="the watch is there")
         client.close()
         wait_until(lambda: self.watch_streams() == 0, what="the watch has ended")
+
+    def test_uploads(self):
+        """Several at the same time on one connection; each waits for the store, and none for another."""
+        web = self.stack.add_webd()
+        client = self.client(web)
+        content = b"Subject: large\r\n\r\n" + b"0123456789abcde\r\n" * 50_000
+        bodies = {}
+        for number in range(4):
+            stream = client.begin(self.head(DELIVER, content_type=STREAM))
+            bodies[stream] = upload(self.uploads, content, f"upload-{number}-{'6' * 16}", 30_000)
+        for number, pieces in enumerate(zip(*bodies.values()), 1):
+            for stream, piece in zip(bodies, pieces):
+                self.assertTrue(client.send(stream, piece, end=number == len(bodies[stream])))
+        for stream in bodies:
+            [answer], error = end_of(client.answer(stream).body)
+            self.assertEqual(({}, "DELIVER_OUTCOME_STORED"), (error, answer["outcome"]))
+        client.close()
+        self.assertEqual(0, web.terminate())
+
+    def test_an_error_comes_before_the_end_of_the_upload(self):
+        client = self.client()
+        stream = client.begin(self.head(DELIVER, content_type=STREAM))
+        client.send(stream, upload("nobody", b"x\r\n", "short")[0])
+        answer = client.answer(stream)
+        self.assertEqual("invalid_argument", end_of(answer.body)[1]["code"])
+        self.assertTrue(client.until(lambda: answer.reset is not None))
+        self.assertEqual(NO_ERROR, answer.reset)
+
+    def test_an_upload_that_is_reset_stores_nothing(self):
+        client = self.client()
+        stream = client.begin(self.head(DELIVER, content_type=STREAM))
+        first, *_ = upload(self.user, b"Subject: never\r\n\r\n!\r\n", f"upload-{'7' * 16}")
+        client.send(stream, first)
+        client.h2.reset_stream(stream, CANCEL)
+        client.flush()
+        listed = json.loads(client.answer(self.post(client)).body)
+        self.assertNotIn("never", [message["summary"]["subject"] for message in listed["messages"]])
 
     def test_expect(self):
         client = self.client()

@@ -103,14 +103,16 @@ absl::Status ReadAuthorization(absl::string_view value, CallForm& form) {
 }
 
 // What is said of the call beside its type; the first thing that is wrong.
-absl::Status ReadRest(const RequestHead& head, absl::string_view version, absl::string_view encoding,
-                      CallForm& form) {
+absl::Status ReadRest(const RequestHead& head, bool needs_key, absl::string_view version,
+                      absl::string_view encoding, CallForm& form) {
   for (const absl::string_view name : kSingleFields) {
     if (head.Count(name) > 1) {
       return absl::InvalidArgumentError(absl::StrCat("there is more than one ", name));
     }
   }
-  if (absl::Status read = ReadAuthorization(head.Value("authorization"), form); !read.ok()) return read;
+  if (needs_key) {
+    if (absl::Status read = ReadAuthorization(head.Value("authorization"), form); !read.ok()) return read;
+  }
   if (!version.empty()) {
     return absl::InvalidArgumentError("of the Connect protocol there is version 1 only");
   }
@@ -128,8 +130,9 @@ absl::string_view BadVersion(absl::string_view said, absl::string_view good) {
 Refusal MethodNotAllowed(const MethodKind& method) {
   const bool by_get = method.no_side_effects && !method.server_streaming && !method.client_streaming;
   return {.http_status = 405,
-          .error = absl::UnimplementedError(by_get ? "this method is called by POST or GET"
-                                                   : "this method is called by POST"),
+          // Codes of calls do not fit what is none (https://connectrpc.com/docs/protocol#http-to-error-code).
+          .error = absl::UnknownError(by_get ? "this method is called by POST or GET"
+                                             : "this method is called by POST"),
           .fields = {{"Allow", by_get ? "POST, GET" : "POST"}}};
 }
 
@@ -137,11 +140,11 @@ Refusal UnsupportedType(bool streaming) {
   const std::string types = streaming ? absl::StrCat(kStreamJsonType, ", ", kStreamProtoType)
                                       : absl::StrCat(kJsonType, ", ", kProtoType);
   return {.http_status = 415,
-          .error = absl::InvalidArgumentError(absl::StrCat("Content-Type must be one of ", types)),
+          .error = absl::UnknownError(absl::StrCat("Content-Type must be one of ", types)),
           .fields = {{"Accept-Post", types}}};
 }
 
-std::variant<CallForm, Refusal> ReadGet(const RequestHead& head) {
+std::variant<CallForm, Refusal> ReadGet(const RequestHead& head, bool needs_key) {
   if (head.has_body()) return Refusal{400, absl::InvalidArgumentError("a GET has no body here"), {}};
   absl::StatusOr<GetQuery> query = ParseGetQuery(head.target);
   if (!query.ok()) return Refusal{400, query.status(), {}};
@@ -152,15 +155,15 @@ std::variant<CallForm, Refusal> ReadGet(const RequestHead& head) {
     return Refusal{415, absl::InvalidArgumentError("the parameter encoding must be json or proto"), {}};
   }
   form.message = std::move(query->message);
-  form.error = ReadRest(head, BadVersion(query->connect, "v1"), query->compression, form);
+  form.error = ReadRest(head, needs_key, BadVersion(query->connect, "v1"), query->compression, form);
   return form;
 }
 
 }  // namespace
 
-std::variant<CallForm, Refusal> ReadCall(const RequestHead& head, const MethodKind& method) {
+std::variant<CallForm, Refusal> ReadCall(const RequestHead& head, const MethodKind& method, bool needs_key) {
   const bool streaming = method.server_streaming || method.client_streaming;
-  if (head.method == "GET" && method.no_side_effects && !streaming) return ReadGet(head);
+  if (head.method == "GET" && method.no_side_effects && !streaming) return ReadGet(head, needs_key);
   if (head.method != "POST") return MethodNotAllowed(method);
   const std::optional<Codec> codec = CodecOf(ParseMediaType(head.Value("content-type")), streaming);
   if (!codec.has_value()) return UnsupportedType(streaming);
@@ -168,11 +171,8 @@ std::variant<CallForm, Refusal> ReadCall(const RequestHead& head, const MethodKi
       .codec = *codec,
       .streaming = streaming,
       .pack_response = TakesGzip(head.Value(streaming ? "connect-accept-encoding" : "accept-encoding"))};
-  form.error = ReadRest(head, BadVersion(head.Value("connect-protocol-version"), "1"),
+  form.error = ReadRest(head, needs_key, BadVersion(head.Value("connect-protocol-version"), "1"),
                         head.Value(streaming ? "connect-content-encoding" : "content-encoding"), form);
-  if (form.error.ok() && method.client_streaming) {
-    form.error = absl::UnimplementedError("a method with a stream of requests cannot be called here yet");
-  }
   return form;
 }
 

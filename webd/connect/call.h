@@ -49,7 +49,9 @@ struct Refusal {
   std::vector<HeaderField> fields;
 };
 
-std::variant<CallForm, Refusal> ReadCall(const RequestHead& head, const MethodKind& method);
+// `needs_key`: who shows none is refused.
+std::variant<CallForm, Refusal> ReadCall(const RequestHead& head, const MethodKind& method,
+                                         bool needs_key = true);
 
 // For a path that is no method.
 Refusal NoSuchMethod();

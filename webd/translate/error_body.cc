@@ -23,13 +23,6 @@ std::string JsonOf(const google::protobuf::Message& message, absl::string_view o
   return util::MessageToJsonString(message, &json).ok() ? json : std::string(otherwise);
 }
 
-// A string of JSON, in quotes.
-std::string Quoted(const std::string& text) {
-  google::protobuf::Value value;
-  value.set_string_value(text);
-  return JsonOf(value, "\"\"");
-}
-
 std::string Base64(absl::string_view bytes) {
   const std::string padded = absl::Base64Escape(bytes);
   return padded.substr(0, padded.find('='));
@@ -56,13 +49,23 @@ std::string DetailBody(const Any& any) {
 
 }  // namespace
 
+std::string JsonString(const std::string& text) {
+  google::protobuf::Value value;
+  value.set_string_value(text);
+  return JsonOf(value, "\"\"");
+}
+
 std::string ErrorBody(const absl::Status& error) {
   google::rpc::Status proto;
   rpc::ToProto(error, proto);
-  std::string json = absl::StrCat("{\"code\":\"", CodeName(error.code()),
-                                  "\",\"message\":", Quoted(proto.message()), ",\"details\":[");
-  for (int i = 0; i < proto.details_size(); ++i) {
-    absl::StrAppend(&json, i == 0 ? "" : ",", DetailBody(proto.details(i)));
+  return ErrorBody(proto);
+}
+
+std::string ErrorBody(const google::rpc::Status& error) {
+  std::string json = absl::StrCat("{\"code\":\"", CodeName(static_cast<absl::StatusCode>(error.code())),
+                                  "\",\"message\":", JsonString(error.message()), ",\"details\":[");
+  for (int i = 0; i < error.details_size(); ++i) {
+    absl::StrAppend(&json, i == 0 ? "" : ",", DetailBody(error.details(i)));
   }
   absl::StrAppend(&json, "]}");
   return json;

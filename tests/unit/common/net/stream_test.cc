@@ -79,6 +79,61 @@ TEST(StreamTest, GivesBytesWithoutABufferOfTheCallers) {
   EXPECT_EQ(taken, "abcdeflate");
 }
 
+// Writes until neither side has room; how much that was.
+size_t Stuff(Stream& stream) {
+  const std::string much = Pattern(1 << 20);
+  size_t all = 0;
+  // What is on its way to the other side's buffer makes room again, until an acknowledgment that is put off has come.
+  for (int full = 0; full < 5;) {
+    const absl::StatusOr<size_t> written = stream.TryWrite(much);
+    EXPECT_TRUE(written.ok()) << written.status();
+    if (!written.ok()) return all;
+    all += *written;
+    full = *written == 0 ? full + 1 : 0;
+    absl::SleepFor(absl::Milliseconds(100));
+  }
+  return all;
+}
+
+TEST(StreamTest, ReadingAndWritingAtOnce) {
+  Loopback link;
+  const size_t stuffed = Stuff(*link.stream);
+  ASSERT_GT(stuffed, 0u);
+  EXPECT_TRUE(absl::IsDeadlineExceeded(Await(link.context, link.stream->WaitForPeer(true, kShort))));
+  // The client speaks, and has read nothing.
+  ASSERT_TRUE(link.client.Send("x"));
+  ASSERT_TRUE(Await(link.context, link.stream->WaitForPeer(true, kLong)).ok());
+  EXPECT_EQ(*Await(link.context, ReadUpTo(*link.stream, 100, absl::ZeroDuration())), "x");
+  EXPECT_EQ(*link.stream->TryWrite("y"), 0u);
+  // The client reads, and says nothing.
+  std::thread later([&] {
+    absl::SleepFor(absl::Milliseconds(20));
+    for (size_t read = 0; read < stuffed;) read += link.client.Receive(65536).size();
+  });
+  ASSERT_TRUE(Await(link.context, link.stream->WaitForPeer(true, kLong)).ok());
+  later.join();
+  EXPECT_EQ(*link.stream->TryWrite("y"), 1u);
+  EXPECT_EQ(link.client.Receive(), "y");
+  // A wait that was for both leaves nothing behind for one that is not.
+  EXPECT_TRUE(absl::IsDeadlineExceeded(Await(link.context, link.stream->WaitForPeer(false, kShort))));
+  link.client.Reset();
+  EXPECT_TRUE(Await(link.context, link.stream->WaitForPeer(true, kLong)).ok()) << "the end can be read";
+  EXPECT_TRUE(
+      absl::IsUnavailable(Await(link.context, ReadUpTo(*link.stream, 1, absl::ZeroDuration())).status()));
+}
+
+TEST(StreamTest, AWaitForBothIsInterruptedAndClosed) {
+  Loopback link;
+  Stuff(*link.stream);
+  asio::steady_timer timer(link.context, std::chrono::milliseconds(20));
+  timer.async_wait([&](const std::error_code&) { link.stream->Interrupt(); });
+  EXPECT_TRUE(absl::IsCancelled(Await(link.context, link.stream->WaitForPeer(true, kLong))));
+  timer.expires_after(std::chrono::milliseconds(20));
+  timer.async_wait([&](const std::error_code&) { link.stream->Close(); });
+  EXPECT_TRUE(absl::IsCancelled(Await(link.context, link.stream->WaitForPeer(true, kLong))));
+  EXPECT_FALSE(link.stream->TryWrite("x").ok());
+}
+
 TEST(StreamTest, TwoThatReadOnOneThreadDoNotMixTheirBytes) {
   Loopback first;
   Loopback second;

@@ -59,6 +59,8 @@ struct TlsClientOptions {
   int max_version = TLS1_3_VERSION;
   uint64_t options = 0;
   SSL_SESSION* resume = nullptr;
+  // As on the wire: "\2h2".
+  std::string alpn;
 };
 
 // Not verifying unless told.
@@ -72,6 +74,8 @@ class TlsClient {
     SSL_CTX_set_options(context_.get(), options.options);
     ssl_.reset(SSL_new(context_.get()));
     SSL_set_fd(ssl_.get(), fd);
+    SSL_set_alpn_protos(ssl_.get(), reinterpret_cast<const unsigned char*>(options.alpn.data()),
+                        static_cast<unsigned int>(options.alpn.size()));
     if (options.resume != nullptr) SSL_set_session(ssl_.get(), options.resume);
   }
 

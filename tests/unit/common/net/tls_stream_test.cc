@@ -65,6 +65,33 @@ TEST_F(TlsStreamTest, SaysWhatWasAgreedOn) {
   EXPECT_EQ(link.stream->tls()->cipher, SSL_get_cipher_name(client.ssl()));
 }
 
+TEST_F(TlsStreamTest, TheBestProtocolThatBothSpeakIsChosen) {
+  static const struct {
+    std::string named;
+    std::string chosen;
+  } kRows[] = {{"\2h2\10http/1.1", "h2"}, {"\10http/1.1\2h2", "h2"}, {"\10http/1.1", "http/1.1"}, {"", ""}};
+  TlsOptions options{.self_signed_name = "mx.example.test", .alpn = {"h2", "http/1.1"}};
+  context = *TlsContext::Create(options);
+  for (const auto& row : kRows) {
+    Loopback other;
+    TlsClient client(other.client.fd(), {.alpn = row.named});
+    std::thread other_side([&] { client.Handshake(); });
+    ASSERT_TRUE(Await(other.context, other.stream->StartTls(*context, kLong)).ok());
+    other_side.join();
+    EXPECT_EQ(other.stream->tls()->alpn, row.chosen);
+  }
+  TlsClient client(link.client.fd(), {.alpn = "\4smtp"});
+  bool client_ok = true;
+  EXPECT_FALSE(Handshake(client, &client_ok).ok());
+  EXPECT_FALSE(client_ok);
+}
+
+TEST_F(TlsStreamTest, WhoOffersNoProtocolPassesOverThem) {
+  TlsClient client(link.client.fd(), {.alpn = "\4smtp"});
+  ASSERT_TRUE(Handshake(client).ok());
+  EXPECT_EQ(link.stream->tls()->alpn, "");
+}
+
 TEST_F(TlsStreamTest, ExporterIsTheClientsOverTls13) {
   TlsClient client(link.client.fd());
   ASSERT_TRUE(Handshake(client).ok());

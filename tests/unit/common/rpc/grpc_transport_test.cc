@@ -12,6 +12,7 @@
 #include "asio/executor_work_guard.hpp"
 #include "asio/io_context.hpp"
 #include "asio/post.hpp"
+#include "asio/use_awaitable.hpp"
 #include "common/base/reason.h"
 #include "common/rpc/channel.h"
 #include "common/store/limits.h"
@@ -302,7 +303,96 @@ TEST_F(GrpcTransportTest, LeavingAStreamDropsWhatCame) {
   EXPECT_EQ(store_.delivery.last_status.error_code(), grpc::StatusCode::ABORTED);
 }
 
+// ---- As bytes
+
+asio::awaitable<absl::StatusOr<std::vector<std::string>>> ReadAll(ByteStream* stream) {
+  std::vector<std::string> responses;
+  while (true) {
+    const auto next = co_await stream->Read();
+    if (!next.ok()) co_return next.status();
+    if (!next->has_value()) co_return responses;
+    responses.push_back(**next);
+  }
+}
+
+asio::awaitable<bool> WriteBytes(ByteStream* stream, std::vector<v1::DeliverRequest> requests, bool last) {
+  bool written = true;
+  for (size_t i = 0; i < requests.size() && written; ++i) {
+    written = co_await stream->Write(requests[i].SerializeAsString(), last && i + 1 == requests.size());
+  }
+  co_return written;
+}
+
+asio::awaitable<bool> EndBytes(ByteStream* stream) { co_return co_await stream->WritesDone(); }
+
+TEST_F(GrpcTransportTest, SeveralRequestsOfBytes) {
+  const auto stream =
+      transport_->OpenBytes(kDeliver, {.timeout = absl::Seconds(60), .session_id = "session"});
+  ASSERT_TRUE(Run(WriteBytes(stream.get(), {Piece("abc", false), Piece("d", true)}, /*last=*/true)));
+  const auto responses = Run(ReadAll(stream.get()));
+  ASSERT_TRUE(responses.ok()) << responses.status();
+  ASSERT_EQ(responses->size(), 1u);
+  v1::DeliverResponse response;
+  ASSERT_TRUE(response.ParseFromString(responses->front()));
+  EXPECT_EQ(response.outcome(), store::v1::DELIVER_OUTCOME_STORED);
+  EXPECT_EQ(store_.delivery.content, "abcd");
+  EXPECT_EQ(store_.delivery.session_id, "session");
+  EXPECT_FALSE(Run(WriteBytes(stream.get(), {Piece("e", true)}, true))) << "it has ended";
+}
+
+// Reads from the begin, and writes meanwhile.
+asio::awaitable<absl::StatusOr<std::vector<std::string>>> Converse(ByteStream* stream, asio::io_context* io) {
+  std::optional<absl::StatusOr<std::vector<std::string>>> read;
+  const auto done = [&read](std::exception_ptr, absl::StatusOr<std::vector<std::string>> all) {
+    read = std::move(all);
+  };
+  asio::co_spawn(*io, ReadAll(stream), done);
+  const v1::DeliverRequest first = Piece("abc", false);
+  const v1::DeliverRequest last = Piece("d", true);
+  EXPECT_TRUE(co_await stream->Write(first.SerializeAsString(), /*last=*/false));
+  EXPECT_TRUE(co_await stream->Write(last.SerializeAsString(), /*last=*/false));
+  EXPECT_FALSE(read.has_value());
+  EXPECT_TRUE(co_await stream->WritesDone());
+  while (!read.has_value()) co_await asio::post(*io, asio::use_awaitable);
+  co_return *std::move(read);
+}
+
+TEST_F(GrpcTransportTest, AStreamOfBytesIsReadWhileItIsWritten) {
+  const auto stream = transport_->OpenBytes(kDeliver, {.timeout = absl::Seconds(60)});
+  const auto read = Run(Converse(stream.get(), &io_));
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->size(), 1u);
+  EXPECT_EQ(store_.delivery.content, "abcd");
+}
+
+TEST_F(GrpcTransportTest, AStreamOfBytesEndsWithoutAnyRequest) {
+  const auto stream = transport_->OpenBytes(kDeliver, {.timeout = absl::Seconds(60)});
+  ASSERT_TRUE(Run(EndBytes(stream.get())));
+  EXPECT_TRUE(absl::IsAborted(Run(ReadAll(stream.get())).status()));
+}
+
+TEST_F(GrpcTransportTest, AStreamOfBytesTellsWhyItEndedBeforeItWasWritten) {
+  store_.delivery.end = grpc::Status(grpc::RESOURCE_EXHAUSTED, "full");
+  const auto stream = transport_->OpenBytes(kDeliver, {.timeout = absl::Seconds(60)});
+  ASSERT_TRUE(Run(WriteBytes(stream.get(), {Piece("abc", false)}, /*last=*/false)));
+  EXPECT_EQ(Run(ReadAll(stream.get())).status(), absl::ResourceExhaustedError("full"));
+  EXPECT_FALSE(Run(WriteBytes(stream.get(), {Piece("d", true)}, true)));
+  EXPECT_FALSE(Run(EndBytes(stream.get())));
+}
+
+TEST_F(GrpcTransportTest, AStreamOfBytesThatIsLeftInBothDirections) {
+  auto stream = transport_->OpenBytes(kDeliver, {.timeout = absl::Seconds(60)});
+  ASSERT_TRUE(Run(WriteBytes(stream.get(), {Piece("abc", false)}, /*last=*/false)));
+  while (!store_.delivery.begun) absl::SleepFor(absl::Milliseconds(1));
+  stream.reset();
+  transport_.reset();
+  channel_.reset();
+  store_.Stop();
+  EXPECT_EQ(store_.delivery.last_status.error_code(), grpc::StatusCode::ABORTED);
+}
+
 TEST_F(GrpcTransportTest, CallsThatNeverBeganLeaveNothing) {
+  transport_->OpenBytes(kDeliver, {});
   Open(kFetch);
   Open(kDeliver);
   transport_.reset();

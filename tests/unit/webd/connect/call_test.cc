@@ -135,8 +135,18 @@ TEST(Call, Compression) {
   EXPECT_TRUE(Form(stream, kServerStream).pack_response);
 }
 
-TEST(Call, StreamsOfRequestsAreNotThereYet) {
-  EXPECT_TRUE(absl::IsUnimplemented(Form(Head({}, "application/connect+json"), kClientStream).error));
+TEST(Call, AStreamOfRequests) {
+  const CallForm form = Form(Head({}, "application/connect+json"), kClientStream);
+  EXPECT_TRUE(form.error.ok()) << form.error;
+  EXPECT_TRUE(form.streaming);
+  EXPECT_EQ(Refused(Head({}, "application/json"), kClientStream), 415);
+}
+
+TEST(Call, AnotherServerKnowsOfNoKeys) {
+  const RequestHead head{
+      .method = "POST", .target = "/s/m", .fields = {{"content-type", "application/json"}}};
+  EXPECT_TRUE(absl::IsUnauthenticated(std::get<CallForm>(ReadCall(head, kUnary)).error));
+  EXPECT_TRUE(std::get<CallForm>(ReadCall(head, kUnary, /*needs_key=*/false)).error.ok());
 }
 
 }  // namespace
