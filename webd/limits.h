@@ -23,7 +23,8 @@ inline constexpr size_t kReadBytes = 16'384;
 inline constexpr size_t kMaxSkippedBytes = 65'536;
 // What a client may send on while a stream is on its way to it: the head of its next request, say.
 inline constexpr size_t kMaxAheadBytes = 16'384;
-// How long, and for how many bytes, a client that still talks is listened to while we close.
+// How long, and for how many bytes, a client that still talks is listened to while we close: one that is reset in the middle of an
+// upload may never read why it was refused.
 inline constexpr absl::Duration kLeaveTimeout = absl::Seconds(1);
 inline constexpr size_t kMaxLeaveBytes = size_t{1} << 20;
 // What a refused client may take to read why.
