@@ -8,6 +8,7 @@
 #include "common/base/reason.h"
 #include "mailstead/store/v1/audit.pb.h"
 #include "mailstead/store/v1/key.pb.h"
+#include "mailstead/store/v1/submission.pb.h"
 #include "mailstead/store/v1/watch.pb.h"
 #include "tests/unit/stored/api/api_fixture.h"
 

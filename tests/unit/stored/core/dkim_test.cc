@@ -266,7 +266,7 @@ TEST_F(DkimTest, PendingKeysAreLookedForTheLessOftenTheOlderTheyAre) {
   EXPECT_THAT(Looks(), ElementsAre());
   clock_.Advance(absl::Minutes(1));
   EXPECT_THAT(Looks(), ElementsAre("s of a.test"));
-  ASSERT_TRUE(BlockOn(keys().Activate("a.test", "s")).ok());
+  ASSERT_TRUE(BlockOn(keys().Activate("a.test", "s", 0)).ok());
   clock_.Advance(absl::Hours(24));
   EXPECT_THAT(Looks(), ElementsAre());
   // None pending is remembered; a new one is seen.
@@ -452,7 +452,7 @@ TEST_F(DkimTest, WithoutAnyKeyNothingIsAskedFor) {
   EXPECT_FALSE(BlockOn(signer().IsWanted(lane)).value());
   ASSERT_TRUE(Create({.domain = "a.test", .selector = "s", .type = KeyType::kEd25519}).ok());
   EXPECT_TRUE(BlockOn(signer().IsWanted(lane)).value());
-  ASSERT_TRUE(BlockOn(keys().Delete("a.test", "s", false)).ok());
+  ASSERT_TRUE(BlockOn(keys().Delete("a.test", "s", 0, false)).ok());
   EXPECT_FALSE(BlockOn(signer().IsWanted(lane)).value());
 }
 

@@ -91,6 +91,7 @@ class AwayDirectory : public engine::DirectoryEngine {
   }
   Task<absl::StatusOr<engine::DirectoryEntry>> Update(engine::DirectoryChange) override { co_return Away(); }
   Task<absl::Status> Delete(engine::DirectoryKey, int64_t) override { co_return Away(); }
+  Task<absl::StatusOr<absl::Duration>> LeastRetention() override { co_return Away(); }
   int64_t Version() const override { return 0; }
 
  private:
