@@ -6,7 +6,7 @@ packages_build() {
   printf '%s\n' \
     ccache cmake g++ mold ninja-build pkg-config \
     libabsl-dev libargon2-dev libasio-dev libboost-dev libc-ares-dev libcivetweb-dev libcrypt-dev libcurl4-openssl-dev libgmock-dev \
-    libgrpc++-dev libgsasl-dev libgtest-dev libidn2-dev libnghttp2-dev nettle-dev libprotobuf-dev librocksdb-dev libspdlog-dev libssl-dev \
+    libgrpc++-dev libgsasl-dev libgtest-dev libidn2-dev libnghttp2-dev nettle-dev nlohmann-json3-dev libprotobuf-dev librocksdb-dev libspdlog-dev libssl-dev \
     libzstd-dev prometheus-cpp-dev protobuf-compiler protobuf-compiler-grpc zlib1g-dev
 }
 
