@@ -93,7 +93,8 @@ void AddMethods(Environment& environment, rpc::MethodTable& table) {
   };
   // The same, with a whole message in its request.
   const auto with_message = [&](absl::string_view name, Scope scope, unsigned traits, auto function) {
-    rpc::Method row = Row(absl::StrCat("mailstead.store.v1.", name), kOperator | scope, kWholeCost, traits);
+    rpc::Method row =
+        Row(absl::StrCat("mailstead.store.v1.", name), unsigned{kOperator} | scope, kWholeCost, traits);
     row.max_request_bytes = kMaxUnaryContentBytes + store::kMaxEnvelopeBytes;
     table.Add(rpc::Bind(std::move(row), environment, function));
   };

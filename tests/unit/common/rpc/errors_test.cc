@@ -127,7 +127,9 @@ TEST(Errors, WhateverIsInItItFitsIntoTheTrailers) {
       EXPECT_LE(encoded, 7'200u) << count;
       const absl::Status back = FromGrpc(on_the_wire);
       EXPECT_EQ(MetadataOf(back).size(), kMaxMetadata);
-      if (count > 20) EXPECT_GT(ViolationsOf(back).size(), 0u);
+      if (count > 20) {
+        EXPECT_GT(ViolationsOf(back).size(), 0u);
+      }
     }
   }
 }

@@ -149,7 +149,9 @@ INSTANTIATE_TEST_SUITE_P(EveryDoor, MessageListTest, testing::Values(TestDoor::k
 TEST_P(MessageListTest, FiltersFindWhatTheySay) {
   uint64_t seed = std::random_device()();
   const char* const given = std::getenv("MAILSTEAD_SEED");
-  if (given != nullptr) ASSERT_TRUE(absl::SimpleAtoi(given, &seed));
+  if (given != nullptr) {
+    ASSERT_TRUE(absl::SimpleAtoi(given, &seed));
+  }
   std::cout << "MAILSTEAD_SEED=" << seed << std::endl;
   std::mt19937_64 random(seed);
   const auto below = [&random](int64_t n) {
@@ -305,7 +307,9 @@ TEST_P(MessageListTest, PagesSurviveWhatComesAndGoes) {
                                                         : std::is_sorted(seen.rbegin(), seen.rend()));
     EXPECT_EQ(std::set<int64_t>(seen.begin(), seen.end()).size(), seen.size());
     for (const int64_t id : before) {
-      if (removed.count(id) == 0) EXPECT_THAT(seen, testing::Contains(id));
+      if (removed.count(id) == 0) {
+        EXPECT_THAT(seen, testing::Contains(id));
+      }
     }
   }
 }

@@ -372,8 +372,9 @@ TEST_P(MessageApiTest, AnEnvelopeOfMoreThanTwoMebibytesEndsItsOwnCallOnly) {
           .status();
   // In the same process nothing is sent.
   EXPECT_EQ(status.ok(), GetParam() == TestDoor::kInProcess) << status;
-  if (!status.ok())
+  if (!status.ok()) {
     EXPECT_EQ(ReasonOf(status), kReasonTooLarge) << status << ": gRPC's own words tell nobody what to do";
+  }
   EXPECT_TRUE(DeliverWhole(sent).ok());
 }
 
