@@ -80,9 +80,11 @@ rocksdb::ColumnFamilyOptions FamilyOptions(Family family, const RocksDbOptions& 
   result.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
 
   result.write_buffer_size = options.write_buffer_bytes;
-  // Most of what is looked for is not in the memtable.
-  result.memtable_whole_key_filtering = true;
-  result.memtable_prefix_bloom_size_ratio = 0.02;
+  // What is looked up most, and mostly not in the memtable. Not for all: each filter is a part of the memory for writes.
+  if (family == Family::kDirectory || family == Family::kMessage) {
+    result.memtable_whole_key_filtering = true;
+    result.memtable_prefix_bloom_size_ratio = 0.02;
+  }
   // Read often and in small pieces; what is large comes packed (chunk_codec.h).
   result.compression = rocksdb::kLZ4Compression;
   result.target_file_size_base = uint64_t{32} << 20;
