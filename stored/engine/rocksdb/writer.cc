@@ -227,7 +227,6 @@ Writer::Group Writer::NextGroup() {
     return !committing_ && (stopping_ || !waiting_.empty());
   };
   absl::MutexLock lock(&mutex_);
-  committing_ = false;
   mutex_.Await(absl::Condition(&has_work));
   committing_ = true;
   Group group;
@@ -251,6 +250,11 @@ void Writer::CommitGroup(const Group& group) {
   {
     const Database::Use use(database_);
     written = ApplyAndWrite(use, group, outcomes);
+  }
+  {
+    // Before anybody goes on: a small change that follows finds the writer idle.
+    absl::MutexLock lock(&mutex_);
+    committing_ = false;
   }
   std::vector<std::coroutine_handle<>> ready;
   ready.reserve(group.size());

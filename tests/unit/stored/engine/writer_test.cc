@@ -243,6 +243,24 @@ TEST_F(WriterTest, ASmallChangeIsCommittedWhereItIsAskedForWhileTheWriterIsIdle)
   EXPECT_EQ(Value("test"), "small");
 }
 
+// What goes on after a commit finds the writer idle.
+TEST_F(WriterTest, ASmallChangeRightAfterACommitNeedsNoChangeOfThreads) {
+  const auto commit_both = [this]() -> Task<void> {
+    const auto put = [](Batch& batch) {
+      batch.Put(Family::kMeta, "test", "1");
+      return absl::OkStatus();
+    };
+    TestChange large(put);
+    TestChange small(put, 0, /*small=*/true);
+    EXPECT_EQ(co_await writer_->Commit(large), absl::OkStatus());
+    EXPECT_EQ(co_await writer_->Commit(small), absl::OkStatus());
+  };
+  for (int i = 1; i <= 100; ++i) {
+    BlockOn(commit_both());
+    EXPECT_EQ(executor_.wake_up_count(), i);
+  }
+}
+
 TEST_F(WriterTest, ASmallChangeThatFailsLeavesNothing) {
   const auto fail = [](Batch& batch) {
     batch.Put(Family::kMeta, "test", "bad");
