@@ -1,10 +1,13 @@
-// Puts very many small messages into one mailbox of a data folder, by the engine itself and thus much faster than
-// mail comes in; for what is measured with a mailbox of 1,000,000, or with so many in the queue for other hosts. stored must
-// not run on the folder meanwhile:
+// Puts very many small messages into mailboxes of a data folder, by the engine itself and thus much faster than mail comes
+// in; for what is measured with a mailbox of 1,000,000, or with so many in the queue for other hosts. stored must not run on
+// the folder meanwhile:
 //   fill_mailbox --data_dir=/srv/store --account=huge@example.test --messages=1000000
+//   fill_mailbox --data_dir=/srv/store --account=user%@example.test --mailboxes=100000 --copies=100 --messages=10000
 //   fill_mailbox --data_dir=/srv/store --queue_recipient=user@d%.example.org --queue_domains=1000 --messages=1000000
 #include <openssl/sha.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
@@ -32,7 +35,11 @@ ABSL_FLAG(std::string, account, "huge@example.test",
           "Whose mailbox it is; % is replaced by a number below --mailboxes. The accounts, and their domain, "
           "are made "
           "when they are not there.");
-ABSL_FLAG(int64_t, mailboxes, 1, "How many mailboxes; each message goes to all of them.");
+ABSL_FLAG(int64_t, mailboxes, 1, "How many mailboxes.");
+ABSL_FLAG(int64_t, copies, 0,
+          "To how many of the mailboxes each message goes, one message to those behind the ones of the "
+          "message before; 0: "
+          "to all.");
 ABSL_FLAG(std::string, queue_recipient, "",
           "Into the queue, and no mailbox: the recipient of each message; % is replaced by the message's "
           "number modulo "
@@ -140,6 +147,8 @@ void Fill(Engine& engine) {
     const std::string address = Numbered(absl::GetFlag(FLAGS_account), i);
     copies.push_back({AccountOf(engine, address), "Return-Path: <sender@example.org>\r\n", {0}, {}, {}});
   }
+  const size_t wanted = static_cast<size_t>(absl::GetFlag(FLAGS_copies));
+  const size_t at_once = wanted == 0 ? copies.size() : std::min(wanted, copies.size());
   const std::string content = ContentOf(absl::GetFlag(FLAGS_bytes));
   const std::string sha256 = Sha256(content);
   const absl::Time time = absl::Now() - absl::GetFlag(FLAGS_age);
@@ -153,7 +162,7 @@ void Fill(Engine& engine) {
     message.envelope.reverse_path = "sender@example.org";
     message.envelope.recipients.resize(1);
     message.envelope.recipients[0].address = "list@example.test";
-    message.copies = copies;
+    for (size_t k = 0; k < at_once; ++k) message.copies.push_back(copies[(i * at_once + k) % copies.size()]);
     if (!queue_recipient.empty()) {
       message.queued = QueuedTo(Numbered(queue_recipient, i % absl::GetFlag(FLAGS_queue_domains)), time);
     }
@@ -185,7 +194,7 @@ void Run() {
 
 int main(int argc, char** argv) {
   absl::SetProgramUsageMessage(
-      "Puts very many small messages into one mailbox, or the queue, of a data folder.");
+      "Puts very many small messages into mailboxes, or the queue, of a data folder.");
   absl::ParseCommandLine(argc, argv);
   mailstead::engine::Run();
   return 0;

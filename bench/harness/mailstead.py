@@ -163,8 +163,39 @@ class Mailstead(Server):
             self._wait_until_ready(front_end)
         self.wait_until_calm()
 
+    def seconds_after_kill(self):
+        """Until stored is ready again after kill -9."""
+        process = self._process("stored")
+        process.kill()
+        process.wait(60)
+        self.processes.remove(process)
+        begin = time.monotonic()
+        self._run("stored")
+        took = time.monotonic() - begin
+        self.processes.insert(0, self.processes.pop())
+        return took
+
+    @contextlib.contextmanager
+    def watch(self):
+        """Somebody is told of all that happens; nobody, where the programs' version has no Watch."""
+        if b" watch " not in self.ctl.run("help"):
+            yield
+            return
+        argv = [self.programs / "mailctl", "watch", "--all", "--json", f"--store={self.store}",
+                f"--token_file={self.tokens['operator']}"]
+        with open(self.folder / "watched", "wb") as told:
+            watcher = start_program(argv, stdout=told)
+            try:
+                yield
+            finally:
+                watcher.terminate()
+                watcher.wait(30)
+
+    def _process(self, name):
+        return next(process for process in self.processes if process.pid == self.pids[name])
+
     def _stop(self, name):
-        process = next(process for process in self.processes if process.pid == self.pids[name])
+        process = self._process(name)
         process.terminate()
         process.wait(60)
         self.processes.remove(process)

@@ -33,6 +33,12 @@ def deliver(server, scale):
     return count / (time.monotonic() - begin)
 
 
+def deliver_watched(server, scale):
+    """Deliver as above, and somebody is told of each message by Watch."""
+    with server.watch():
+        return deliver(server, scale)
+
+
 def deliver_new_connections(server, scale):
     """Deliver 4 KB, a connection for each message, 100 at once."""
     count = int(server.bulk * scale / 2)
@@ -252,6 +258,17 @@ def growth(server, scale):
     # What the fill left to do is not part of what is measured.
     server.wait_until_calm()
     return deliver(server, scale) / empty
+
+
+def restart(server, scale):
+    """From kill -9 of stored until it is ready again, with 1,000,000 messages in 100,000 mailboxes and new ones in its log: the worst of five."""
+    mailboxes = int(100_000 * scale)
+    server.fill_mailbox("user%", mailboxes // 10, mailboxes=mailboxes, copies=100)
+    took = []
+    for _ in range(5):
+        deliver(server, 0.2)
+        took.append(server.seconds_after_kill())
+    return max(took)
 
 
 def delete_by_pop3(port, name, count):
@@ -542,6 +559,7 @@ def memory_row(function, most, unit="KiB", has_peer=True):
 
 ROWS = {
     "deliver": Row(deliver, "msg/s", (Target(20, PEER), Target(0.5, SINK))),
+    "deliver_watched": Row(deliver_watched, "msg/s", has_peer=False),
     "deliver_new_connections": Row(deliver_new_connections, "msg/s", (Target(10, PEER), Target(0.6, SINK_NEW))),
     "deliver_tls": Row(deliver_tls, "msg/s", (Target(10, PEER),)),
     "latency": Row(latency, "us", (Target(3, FDATASYNC),), less_is_better=True),
@@ -562,6 +580,7 @@ ROWS = {
     # Its bound is --rpc_memory_bytes and --block_cache_bytes together.
     "slow_uploads_stored": memory_row(slow_uploads_stored, 604, "MB", has_peer=False),
     "growth": Row(growth, "×", (Target(0.9),), has_peer=False),
+    "restart": Row(restart, "s", (Target(3),), less_is_better=True, has_peer=False),
     "bystander": Row(bystander, "×", (Target(5),), less_is_better=True, has_peer=False),
     "send": Row(send, "msg/s", (Target(6, PEER),)),
     "send_dkim": Row(send_dkim, "×", (Target(0.8),), has_peer=False),
