@@ -44,7 +44,7 @@ constexpr absl::Duration kMaxAckTimeout = absl::Hours(1);
 constexpr size_t kFewEvents = 64;
 constexpr size_t kManyEvents = 500;
 constexpr int64_t kFarBehind = 1000;
-// A response with messages is sent when it has so much.
+// A response with messages is sent when it has so much; and about how much a page of the feed has.
 constexpr size_t kEnoughBytes = 128 << 10;
 // How often a worker that waits looks at the one that is active, and a stream for which there is no memory at that.
 constexpr absl::Duration kLook = absl::Seconds(1);
@@ -102,6 +102,19 @@ Task<void> CutOff(Executor& executor, std::shared_ptr<Guard> guard) {
   if (guard->writer != nullptr) guard->writer->Cut();
 }
 
+// A page of the feed that is being read, or was.
+struct PageAhead {
+  Arrival<absl::StatusOr<engine::ChangePage>> page;
+  // When it was begun.
+  int64_t account_changes = 0;
+  // Of one that is in memory beside the page that is sent.
+  ByteHold held;
+};
+
+Task<void> Bring(engine::ChangeEngine& changes, engine::ChangeQuestion question, PageAhead& ahead) {
+  ahead.page.Set(co_await changes.Read(std::move(question)));
+}
+
 // One call of Watch.
 class Stream {
  public:
@@ -122,6 +135,14 @@ class Stream {
   Stream& operator=(const Stream&) = delete;
 
   Task<absl::Status> Run() {
+    absl::Status ended = co_await Follow();
+    // What is being read for it refers to it.
+    if (ahead_.has_value()) (void)co_await ahead_->page;
+    co_return ended;
+  }
+
+ private:
+  Task<absl::Status> Follow() {
     CO_RETURN_IF_ERROR(core_.watches.CheckRoom());
     CO_ASSIGN_OR_RETURN(view_, ViewOf(request_));
     // What is in a message is read by those who may read messages, also here.
@@ -144,7 +165,6 @@ class Stream {
     }
   }
 
- private:
   absl::Time Now() const { return Clock::Steady().Now(); }
   bool is_consumer() const { return worker_.has_value(); }
 
@@ -218,20 +238,24 @@ class Stream {
   Task<absl::Status> Step() {
     if (is_consumer() && worker_->unacknowledged_count() >= max_unacknowledged_)
       co_return co_await Wait(true);
-    if (core_.watches.budget().full()) {
-      co_await waker_.Wait(kMemoryLook);
-      co_return absl::OkStatus();
+    if (!ahead_.has_value()) {
+      if (core_.watches.budget().full()) {
+        co_await waker_.Wait(kMemoryLook);
+        co_return absl::OkStatus();
+      }
+      ReadFrom(at_, /*sent_soon=*/0);
     }
-    member_.Clear();
-    question_.after = at_;
-    const int64_t behind = core_.engine.changes().Bounds().last - at_.position;
-    question_.limit = behind > kFarBehind ? kManyEvents : kFewEvents;
-    if (is_consumer()) {
-      question_.limit = std::min(question_.limit, max_unacknowledged_ - worker_->unacknowledged_count());
-    }
-    const int64_t account_changes = core_.watches.account_changes();
-    CO_ASSIGN_OR_RETURN(engine::ChangePage page, co_await core_.engine.changes().Read(question_));
+    absl::StatusOr<engine::ChangePage> read = co_await ahead_->page;
+    const int64_t account_changes = ahead_->account_changes;
+    ahead_.reset();
+    CO_ASSIGN_OR_RETURN(engine::ChangePage page, std::move(read));
     at_ = page.reached;
+    // One that is far behind need not wait for the disk and its reader by turns.
+    if (IsFarBehind(at_) && MayReadOn(page)) {
+      ReadFrom(at_, page.changes.size());
+      ahead_->held = ByteHold(core_.watches.budget());
+      ahead_->held.Take(kEnoughBytes);
+    }
     v1::WatchResponse response;
     size_t size_bytes = 0;
     absl::Status ended;
@@ -258,6 +282,30 @@ class Stream {
     if (!ended.ok() || page.more) co_return ended;
     if (Now() >= next_heartbeat_) co_return co_await SendHeartbeat(false);
     co_return co_await Wait(false);
+  }
+
+  bool IsFarBehind(const ChangeCursor& at) const {
+    return core_.engine.changes().Bounds().last - at.position > kFarBehind;
+  }
+
+  // Whether there may be a page more in memory than the one that is sent.
+  bool MayReadOn(const engine::ChangePage& page) const {
+    if (!page.more || core_.watches.budget().full()) return false;
+    return !is_consumer() || worker_->unacknowledged_count() + page.changes.size() < max_unacknowledged_;
+  }
+
+  // Begins to read the page behind `at`, with `sent_soon` events still to be sent before it.
+  void ReadFrom(const ChangeCursor& at, size_t sent_soon) {
+    member_.Clear();
+    question_.after = at;
+    question_.limit = IsFarBehind(at) ? kManyEvents : kFewEvents;
+    if (is_consumer()) {
+      question_.limit =
+          std::min(question_.limit, max_unacknowledged_ - worker_->unacknowledged_count() - sent_soon);
+    }
+    ahead_.emplace();
+    ahead_->account_changes = core_.watches.account_changes();
+    Start(Bring(core_.engine.changes(), question_, *ahead_));
   }
 
   // NotFound: nothing can come any more, or the caller may not see it any more.
@@ -395,6 +443,8 @@ class Stream {
   absl::Time next_heartbeat_;
   // All up to here was sent, or is not for this stream.
   ChangeCursor at_;
+  // The page behind `at_`.
+  std::optional<PageAhead> ahead_;
 };
 
 Task<absl::StatusOr<v1::Consumer>> Describe(Environment& environment, SeenConsumer seen) {

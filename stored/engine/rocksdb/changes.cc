@@ -12,6 +12,7 @@
 #include "stored/engine/rocksdb/deletions.h"
 #include "stored/engine/rocksdb/engine_impl.h"
 #include "stored/engine/rocksdb/keys.h"
+#include "stored/engine/rocksdb/known_addresses.h"
 #include "stored/rules/change.h"
 #include "stored/rules/directory.h"
 #include "stored/rules/new_message.h"
@@ -53,7 +54,11 @@ absl::StatusOr<KnownAddress> FindAddress(const Source& source, AccountId account
 // Makes a page of the changes that it is shown, in order.
 class Page {
  public:
-  Page(const Database::Use& use, const ChangeQuestion& question) : use_(use), question_(question) {
+  Page(const Database::Use& use, const ChangeQuestion& question, KnownAddresses& known)
+      : use_(use),
+        question_(question),
+        known_(known),
+        directory_version_(use.database().directory_version()) {
     page_.reached = question.after;
   }
 
@@ -80,10 +85,10 @@ class Page {
   bool IsFull() const { return page_.changes.size() >= question_.limit || bytes_ >= kMaxPageBytes; }
 
   absl::StatusOr<KnownAddress> AddressOf(AccountId account) {
-    const auto known = addresses_.find(account);
-    if (known != addresses_.end()) return known->second;
+    if (std::optional<std::string> known = known_.Find(account, directory_version_))
+      return KnownAddress{*std::move(known), true};
     ASSIGN_OR_RETURN(KnownAddress found, FindAddress(use_, account));
-    addresses_.emplace(account, found);
+    if (found.exists) known_.Learn(account, found.address, directory_version_);
     return found;
   }
 
@@ -189,8 +194,9 @@ class Page {
   const Database::Use& use_;
   const ChangeQuestion& question_;
   ChangePage page_;
+  KnownAddresses& known_;
+  const int64_t directory_version_;
   size_t bytes_ = 0;
-  std::map<AccountId, KnownAddress> addresses_;
 };
 
 // Over all changes.
@@ -261,11 +267,12 @@ bool SeeksAccounts(const ChangeQuestion& question, const ChangeBounds& bounds) {
           static_cast<int64_t>(question.accounts.size()) * kWalkedForOneSought < behind);
 }
 
-absl::StatusOr<ChangePage> ReadPage(const Database::Use& use, const ChangeQuestion& question) {
+absl::StatusOr<ChangePage> ReadPage(const Database::Use& use, const ChangeQuestion& question,
+                                    KnownAddresses& known) {
   const Database& database = use.database();
   const ChangeBounds bounds = database.change_bounds();
   RETURN_IF_ERROR(rules::CheckCursor(question.after, bounds));
-  Page page(use, question);
+  Page page(use, question, known);
   RETURN_IF_ERROR(SeeksAccounts(question, bounds) ? Seek(use, question, page) : Walk(use, question, page));
   ChangePage read = page.Take();
   // What has committed since may be in the page or not.
@@ -344,7 +351,7 @@ absl::StatusOr<bool> TrimNow(RocksDbShared& shared, absl::Duration age, int64_t 
 ChangeBounds RocksDbChanges::Bounds() const { return shared_.database().change_bounds(); }
 
 Task<absl::StatusOr<ChangePage>> RocksDbChanges::Read(ChangeQuestion question) {
-  const auto read = [&question](const Database::Use& use) { return ReadPage(use, question); };
+  const auto read = [&](const Database::Use& use) { return ReadPage(use, question, known_addresses_); };
   const ChangeBounds bounds = Bounds();
   const bool few = bounds.last - question.after.position <= kFewChanges || question.accounts.size() == 1;
   if (few && question.limit <= static_cast<size_t>(kFewChanges))

@@ -22,6 +22,7 @@
 #include "stored/engine/rocksdb/database.h"
 #include "stored/engine/rocksdb/expiry.h"
 #include "stored/engine/rocksdb/health.h"
+#include "stored/engine/rocksdb/known_addresses.h"
 #include "stored/engine/rocksdb/lease_table.h"
 #include "stored/engine/rocksdb/readers.h"
 #include "stored/engine/rocksdb/rocksdb_engine.h"
@@ -400,6 +401,7 @@ class RocksDbChanges final : public ChangeEngine {
   Task<absl::StatusOr<FeedConsumer>> Move(std::string name, Change change);
 
   RocksDbShared& shared_;
+  KnownAddresses known_addresses_;
 };
 
 class RocksDbSubmissions final : public SubmissionEngine {
