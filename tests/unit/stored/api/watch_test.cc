@@ -228,6 +228,39 @@ TEST_P(WatchTest, FromTheOldestThatIsKept) {
   EXPECT_THAT(Watch(request).UpTo("deleted 1 API"), ElementsAre("started", "deleted 1 API"));
 }
 
+// Pages are read while the ones before them are sent.
+TEST_P(WatchTest, OneThatIsFarBehindMissesNothing) {
+  constexpr int kMessages = 1800;
+  std::vector<std::string> all = {"started"};
+  ASSERT_TRUE(Create("desk", a_).ok());
+  for (int i = 1; i <= kMessages; ++i) {
+    Put(a_);
+    all.push_back(absl::StrCat("delivered ", i));
+  }
+  v1::WatchRequest request = Of({a_});
+  request.set_start(v1::WATCH_START_OLDEST);
+  request.mutable_filter()->add_kinds(v1::WATCH_KIND_DELIVERED);
+  EXPECT_EQ(Watch(request).UpTo(all.back()), all);
+  // They may go at any time.
+  for (int i = 0; i < 20; ++i) {
+    Watching watching = Watch(request);
+    for (int k = 0; k < 30 * i; ++k) watching.Next();
+    watching.Cancel();
+  }
+  // A consumer is never sent more than it may have unacknowledged.
+  v1::WatchRequest as_desk = As("desk");
+  as_desk.set_max_unacknowledged(600);
+  Watching desk = Watch(as_desk);
+  for (int part = 0; part < 3; ++part) {
+    const std::vector<std::string> texts = desk.UpTo("waits for ack");
+    std::vector<std::string> expected(all.begin() + 600 * part + 1, all.begin() + 600 * (part + 1) + 1);
+    if (part == 0) expected.insert(expected.begin(), "started");
+    expected.push_back("waits for ack");
+    EXPECT_EQ(texts, expected);
+    EXPECT_TRUE(Ack("desk", desk.cursor()).ok());
+  }
+}
+
 TEST_P(WatchTest, OfADomainAndOfAll) {
   v1::WatchRequest of_domain;
   of_domain.mutable_filter()->set_domain("EXAMPLE.test");
