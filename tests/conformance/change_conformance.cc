@@ -84,6 +84,7 @@ TEST_P(ChangeConformance, AccountsChangeByKinds) {
   change.id = a;
   change.quota_bytes = 5;
   ASSERT_OK(engine().UpdateAccount(change));
+  for (const FeedChange& one : All()) EXPECT_EQ(one.current_address, "a@example.test");
   change = AccountChange();
   change.id = a;
   change.address = "b@other.test";
@@ -93,6 +94,8 @@ TEST_P(ChangeConformance, AccountsChangeByKinds) {
   change.id = a;
   change.disabled = false;
   ASSERT_OK(engine().UpdateAccount(change));
+  // Also of what was read before.
+  for (const FeedChange& one : All()) EXPECT_EQ(one.current_address, "b@other.test");
   ASSERT_OK(engine().DeleteAccount("b@other.test"));
   EXPECT_THAT(Texts(All()), ElementsAre("created a@example.test", "updated a@example.test",
                                         "renamed b@other.test from a@example.test", "disabled b@other.test",
