@@ -21,12 +21,15 @@ namespace {
 // Last words up to here leave at once when nothing else is on its way.
 constexpr size_t kMaxLastWordsBytes = 512;
 
+constexpr frontend::ClientLinkOptions kLinkOptions = {
+    .read_bytes = kReadBytes, .leave_timeout = kLeaveTimeout, .max_leave_bytes = kMaxLeaveBytes};
+
 }  // namespace
 
 Connection::Connection(const ConnectionContext& context, asio::ip::tcp::socket socket)
     : context_(context),
-      stream_(std::move(socket)),
-      journal_(context.metrics, stream_),
+      link_(std::move(socket), context.steady, kLinkOptions),
+      journal_(context.metrics, link_.stream()),
       session_(context.session, journal_),
       held_(context, journal_.session_id()),
       fetcher_(context, journal_.session_id()) {}
@@ -40,9 +43,9 @@ asio::awaitable<void> Connection::Run() {
   // A dropped connection, a timeout, a shutdown: nothing is deleted, and the next session finds the maildrop
   // unlocked (RFC 1939 section 6).
   ReleaseMaildrop();
-  co_await LeaveGently();
-  stream_.Close();
-  journal_.Closed(end_reason_, session_.login().address);
+  co_await link_.LeaveGently();
+  link_.stream().Close();
+  journal_.Closed(link_.end_reason(), session_.login().address);
 }
 
 // --- Before the greeting
@@ -55,22 +58,19 @@ asio::awaitable<bool> Connection::Prepare() {
   co_return co_await HandshakeTls();
 }
 
-// SECURITY: the header is believed from the balancers' networks only, and from these it is required: else any
-// client could choose the address that limits and log go by.
 asio::awaitable<bool> Connection::ReadProxyHeader() {
-  if (!context_.proxy_networks.Contains(stream_.peer().address())) co_return true;
-  waiting_for_client_ = true;
-  const absl::Status status = co_await net::ReadProxyHeader(stream_, context_.timeouts.proxy_header);
-  waiting_for_client_ = false;
+  const frontend::ClientLink::Waiting waiting(link_);
+  const absl::Status status =
+      co_await net::ReadProxyHeader(link_.stream(), context_.proxy_networks, context_.timeouts.proxy_header);
   if (status.ok()) co_return true;
   journal_.ProxyHeaderRefused(status);
-  End("proxy_failed");
+  link_.End("proxy_failed");
   co_return false;
 }
 
 asio::awaitable<bool> Connection::Admit() {
   using Verdict = net::ConnectionCounter::Verdict;
-  const Verdict verdict = context_.counter.Admit(stream_.peer_address(), place_);
+  const Verdict verdict = context_.counter.Admit(link_.stream().peer_address(), place_);
   if (verdict == Verdict::kAdmitted) {
     journal_.Admitted();
     co_return true;
@@ -82,20 +82,20 @@ asio::awaitable<bool> Connection::Admit() {
   const std::string words = std::exchange(session_.output(), std::string());
   // With implicit TLS the words would cost a handshake, which is what a flood of connections wants of us.
   if (!context_.implicit_tls) {
-    const absl::Status ignored = co_await stream_.Write(words, kRefusalTimeout);
+    const absl::Status ignored = co_await link_.stream().Write(words, kRefusalTimeout);
     static_cast<void>(ignored);
   }
-  End("refused");
+  link_.End("refused");
   co_return false;
 }
 
 asio::awaitable<bool> Connection::HandshakeTls() {
-  waiting_for_client_ = true;
-  const absl::Status status = co_await stream_.StartTls(*context_.tls, context_.timeouts.tls_handshake);
-  waiting_for_client_ = false;
+  const frontend::ClientLink::Waiting waiting(link_);
+  const absl::Status status =
+      co_await link_.stream().StartTls(*context_.tls, context_.timeouts.tls_handshake);
   if (!status.ok()) {
     journal_.TlsFailed(status);
-    End("tls_failed");
+    link_.End("tls_failed");
     co_return false;
   }
   session_.OnTlsStarted(ProtectionNow());
@@ -103,7 +103,7 @@ asio::awaitable<bool> Connection::HandshakeTls() {
 }
 
 Protection Connection::ProtectionNow() const {
-  const net::TlsInfo* tls = stream_.tls();
+  const net::TlsInfo* tls = link_.stream().tls();
   return Protection{.tls = tls != nullptr, .channel_binding = tls != nullptr && !tls->tls_exporter.empty()};
 }
 
@@ -113,21 +113,21 @@ asio::awaitable<void> Connection::Dialog() {
   session_.SetLeastRetention(context_.leases.least_retention());
   session_.Greet();
   idle_deadline_ = context_.steady.Now() + context_.timeouts.idle;
-  while (end_reason_.empty()) {
-    if (draining_) {
-      End("shutdown");
+  while (!link_.ended()) {
+    if (link_.draining()) {
+      link_.End("shutdown");
       break;
     }
     LineFramer& framer = session_.in_auth() ? auth_framer_ : command_framer_;
-    const Line line = framer.Next(input_.bytes());
+    const Line line = framer.Next(link_.input().bytes());
     if (line.kind == Line::Kind::kNeedMore) {
-      input_.Consume(line.size_bytes);
+      link_.input().Consume(line.size_bytes);
       co_await AwaitInput();
       continue;
     }
     journal_.LineRead();
     Action action = Hear(line);
-    input_.Consume(line.size_bytes);
+    link_.input().Consume(line.size_bytes);
     while (!std::holds_alternative<NextCommandAction>(action)) {
       Next next = PerformAny(std::move(action));
       action = co_await std::move(next);
@@ -137,7 +137,7 @@ asio::awaitable<void> Connection::Dialog() {
   }
   // A client that sees our last word, or the end, may come back at once: it no longer counts then. SECURITY: one that takes
   // nothing does, until what it was told is on its way.
-  if (session_.output().size() <= kMaxLastWordsBytes && !stream_.HasUnsent()) place_ = {};
+  if (session_.output().size() <= kMaxLastWordsBytes && !link_.stream().HasUnsent()) place_ = {};
   co_await Flush();
   place_ = {};
 }
@@ -156,70 +156,23 @@ Action Connection::Hear(const Line& line) {
 // Replies gather while whole commands are there (RFC 2449 section 6.6) and go out together before we wait.
 asio::awaitable<void> Connection::AwaitInput() {
   co_await Flush();
-  if (draining_) End("shutdown");
-  if (!end_reason_.empty()) co_return;
-  waiting_for_client_ = true;
-  const absl::Status status = co_await Fill(IdleTimeLeft());
-  waiting_for_client_ = false;
+  if (link_.draining()) link_.End("shutdown");
+  if (link_.ended()) co_return;
+  const absl::Status status = co_await link_.AwaitInput(IdleTimeLeft());
   if (status.ok()) co_return;
   // RFC 1939 section 3: on a timeout the connection is closed without a word, and nothing is deleted.
-  if (draining_) End("shutdown");
-  EndFor(status, "timeout");
-}
-
-asio::awaitable<absl::Status> Connection::Fill(absl::Duration timeout) {
-  const auto take = [this](absl::string_view bytes) { input_.Append(bytes); };
-  absl::Status status = co_await stream_.ReadInto(take, kReadBytes, timeout);
-  co_return status;
+  if (link_.draining()) link_.End("shutdown");
+  link_.EndFor(status, "timeout");
 }
 
 asio::awaitable<void> Connection::Flush() {
   if (session_.output().empty()) co_return;
   // Taken out, so that an idle session keeps no buffer.
-  const std::string bytes = std::exchange(session_.output(), std::string());
-  const absl::Status status = co_await stream_.Write(bytes, context_.timeouts.write);
-  if (!status.ok()) EndFor(status, "write_timeout");
-}
-
-// Closing a socket with unread input resets the connection, and the reset can overtake our last reply on its
-// way to the client. So a client that still talks is listened to for a moment.
-asio::awaitable<void> Connection::LeaveGently() {
-  stream_.ShutdownSend();
-  if (input_.empty() && !stream_.HasPendingInput()) co_return;
-  const absl::Time deadline = context_.steady.Now() + kLeaveTimeout;
-  for (size_t heard = 0; heard < kMaxLeaveBytes && !closed_;) {
-    input_.Clear();
-    const absl::Status status = co_await Fill(deadline - context_.steady.Now());
-    if (!status.ok()) co_return;
-    heard += input_.bytes().size();
-  }
-}
-
-void Connection::End(absl::string_view reason) {
-  if (end_reason_.empty()) end_reason_ = reason;
-}
-
-void Connection::EndFor(const absl::Status& status, absl::string_view timeout_reason) {
-  if (absl::IsDeadlineExceeded(status)) {
-    End(timeout_reason);
-  } else {
-    End(absl::IsCancelled(status) ? "shutdown" : "vanished");
-  }
+  co_await link_.WriteAll(std::exchange(session_.output(), std::string()), context_.timeouts.write);
 }
 
 absl::Duration Connection::IdleTimeLeft() const {
   return std::max(idle_deadline_ - context_.steady.Now(), absl::ZeroDuration());
-}
-
-void Connection::Drain() {
-  draining_ = true;
-  if (waiting_for_client_) stream_.Interrupt();
-}
-
-void Connection::Close() {
-  draining_ = true;
-  closed_ = true;
-  stream_.Close();
 }
 
 // --- The actions
@@ -235,19 +188,19 @@ Connection::Next Connection::Perform(CloseAction close) {
   ReleaseMaildrop();
   switch (close.cause) {
     case CloseCause::kQuit:
-      End("quit");
+      link_.End("quit");
       break;
     case CloseCause::kErrors:
-      End("errors");
+      link_.End("errors");
       break;
     case CloseCause::kLoginFailures:
-      End("login_failures");
+      link_.End("login_failures");
       break;
     case CloseCause::kLoginEnded:
-      End("login_ended");
+      link_.End("login_ended");
       break;
     case CloseCause::kSessionEnded:
-      End("session_ended");
+      link_.End("session_ended");
       break;
   }
   co_return NextCommandAction{};
@@ -255,11 +208,11 @@ Connection::Next Connection::Perform(CloseAction close) {
 
 Connection::Next Connection::Perform(StartTlsAction) {
   co_await Flush();
-  if (!end_reason_.empty()) co_return NextCommandAction{};
+  if (link_.ended()) co_return NextCommandAction{};
   // SECURITY: whatever was sent behind STLS came in the clear, perhaps from someone between the client and us
   // who wants it taken for the client's words under TLS (CVE-2011-0411). It is thrown away here, and what the
   // session knew in OnTlsStarted.
-  input_.Clear();
+  link_.input().Clear();
   const bool started = co_await HandshakeTls();
   static_cast<void>(started);
   co_return NextCommandAction{};
@@ -272,15 +225,15 @@ Connection::Next Connection::Perform(BeginAuthAction begin) {
       {.session_id = journal_.session_id(),
        .timeout = timeouts.store_call + (interactive ? timeouts.challenges : absl::ZeroDuration())});
   store::MaildropRequest maildrop =
-      held_.Request(LoginName(begin.mechanism, begin.initial_response), stream_.peer_address());
+      held_.Request(LoginName(begin.mechanism, begin.initial_response), link_.stream().peer_address());
   sasl::Start start{.mechanism = std::move(begin.mechanism),
                     .initial_response = std::move(begin.initial_response),
-                    .client_address = stream_.peer_address()};
+                    .client_address = link_.stream().peer_address()};
   // What the store knows of the channel it takes for offered: to it, a client that says that it was not offered PLUS
   // was lied to (RFC 5802 section 6).
   if (session_.OffersMechanism(sasl::kScramSha256Plus)) {
-    start.tls_exporter = stream_.tls()->tls_exporter;
-    start.tls_unique = stream_.tls()->tls_unique;
+    start.tls_exporter = link_.stream().tls()->tls_exporter;
+    start.tls_unique = link_.stream().tls()->tls_unique;
   }
   absl::StatusOr<store::LoginStep> step = co_await login_->Begin(std::move(start), std::move(maildrop));
   co_return Stepped(std::move(step));
@@ -324,7 +277,7 @@ void Connection::WatchLogin(const store::LoggedIn& login) {
 void Connection::LoginEnded(store::LoginEnd why) {
   session_.OnLoginEnded(why);
   // The maildrop is free at once, though the client may say nothing for minutes. At work the session leaves by itself.
-  if (waiting_for_client_) ReleaseMaildrop();
+  if (link_.waiting_for_client()) ReleaseMaildrop();
 }
 
 Connection::Next Connection::Perform(OpenMaildropAction open) {
@@ -353,7 +306,7 @@ Connection::Next Connection::Perform(SendListingAction listing) {
     }
     if (output.size() < kMaxGatheredReplyBytes) continue;
     co_await Flush();
-    if (!end_reason_.empty()) co_return NextCommandAction{};
+    if (link_.ended()) co_return NextCommandAction{};
   }
   output.append(".\r\n");
   co_return NextCommandAction{};
@@ -384,10 +337,10 @@ asio::awaitable<void> Connection::Send(const SendMessageAction& wanted, OpenedMe
     encoder.Encode(piece.substr(0, size), session_.output());
     sent_bytes += size;
     if (session_.output().size() >= kMaxGatheredReplyBytes) co_await Flush();
-    if (!end_reason_.empty() || (cutter.has_value() && cutter->done()) || message.is_last()) break;
+    if (link_.ended() || (cutter.has_value() && cutter->done()) || message.is_last()) break;
     failure = co_await message.Next();
   }
-  if (failure.ok() && !cutter.has_value() && end_reason_.empty() && sent_bytes != wanted.size_bytes) {
+  if (failure.ok() && !cutter.has_value() && !link_.ended() && sent_bytes != wanted.size_bytes) {
     failure = absl::DataLossError(
         absl::StrCat("the message has ", wanted.size_bytes, " bytes, ", sent_bytes, " came"));
   }
@@ -395,10 +348,10 @@ asio::awaitable<void> Connection::Send(const SendMessageAction& wanted, OpenedMe
     // +OK is out. Closing without the final dot is the one way left to say that this is not the whole
     // message.
     journal_.StoreBrokeOff(wanted.id, sent_bytes, failure);
-    End("store_failed");
+    link_.End("store_failed");
     co_return;
   }
-  if (!end_reason_.empty()) {
+  if (link_.ended()) {
     journal_.BrokenOff(sent_bytes);
     co_return;
   }

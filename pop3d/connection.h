@@ -7,15 +7,14 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "asio/any_io_executor.hpp"
 #include "asio/awaitable.hpp"
 #include "asio/ip/tcp.hpp"
+#include "common/frontend/client_link.h"
 #include "common/frontend/connection_set.h"
 #include "common/frontend/login_watch.h"
 #include "common/net/connection_counter.h"
-#include "common/net/stream.h"
 #include "common/store/store_api.h"
 #include "common/text/line_framer.h"
 #include "pop3d/connection_context.h"
@@ -40,12 +39,12 @@ class Connection final : public frontend::Connection {
   // lock of the maildrop on its way to be released. Once.
   asio::awaitable<void> Run();
 
-  asio::any_io_executor executor() override { return stream_.executor(); }
+  asio::any_io_executor executor() override { return link_.stream().executor(); }
   // The process ends: close after the command in progress, at once when there is none. Nothing is said (the
   // client has asked nothing) and nothing is deleted.
-  void Drain() override;
+  void Drain() override { link_.Drain(); }
   // The time for that is over: close now.
-  void Close() override;
+  void Close() override { link_.Close(); }
 
  private:
   using Next = asio::awaitable<Action>;
@@ -59,8 +58,6 @@ class Connection final : public frontend::Connection {
   // Sends what is gathered, and waits for the client's next bytes.
   asio::awaitable<void> AwaitInput();
   Action Hear(const Line& line);
-  // After the last reply.
-  asio::awaitable<void> LeaveGently();
 
   // The actions. Each gives the session's next one.
   Next PerformAny(Action action);
@@ -81,22 +78,16 @@ class Connection final : public frontend::Connection {
   void LoginEnded(store::LoginEnd why);
   asio::awaitable<void> Send(const SendMessageAction& wanted, OpenedMessage& message);
   void ReleaseMaildrop();
-  // Appends at least one byte to input_.
-  asio::awaitable<absl::Status> Fill(absl::Duration timeout);
   // Sends the replies gathered.
   asio::awaitable<void> Flush();
-  // Ends the dialog. The first reason counts.
-  void End(absl::string_view reason);
-  void EndFor(const absl::Status& status, absl::string_view timeout_reason);
   absl::Duration IdleTimeLeft() const;
   Protection ProtectionNow() const;
 
   const ConnectionContext& context_;
-  net::Stream stream_;
+  frontend::ClientLink link_;
   net::ConnectionCounter::Place place_;
   Journal journal_;
   Session session_;
-  InputBuffer input_;
   LineFramer command_framer_{kMaxCommandLineBytes};
   LineFramer auth_framer_{kMaxAuthLineBytes};
   // Until the end of the next command.
@@ -107,15 +98,6 @@ class Connection final : public frontend::Connection {
   // Of the account that is logged in; null before, and when its maildrop could not be opened.
   std::unique_ptr<frontend::LoginWatch::Login> watched_;
   Fetcher fetcher_;
-
-  // Empty while the dialog goes on.
-  absl::string_view end_reason_ = "";
-  // Nothing but the client's next bytes is waited for: set and cleared around each such wait.
-  bool waiting_for_client_ = false;
-  // Set by Drain and Close, for good.
-  bool draining_ = false;
-  // Set by Close, for good.
-  bool closed_ = false;
 };
 
 }  // namespace mailstead::pop3

@@ -1,84 +1,34 @@
-// One client's connection, as the sessions of each version of HTTP use it: its bytes with their deadlines, and why it ends.
+// One client's connection, as the sessions of each version of HTTP use it.
 #pragma once
 
-#include <string>
+#include <utility>
 
-#include "absl/status/status.h"
-#include "absl/strings/string_view.h"
-#include "absl/time/time.h"
-#include "asio/awaitable.hpp"
 #include "asio/ip/tcp.hpp"
-#include "common/net/stream.h"
-#include "common/text/line_framer.h"
+#include "common/frontend/client_link.h"
 #include "webd/connection_context.h"
 #include "webd/journal.h"
+#include "webd/limits.h"
 
 namespace mailstead::web {
 
+inline constexpr frontend::ClientLinkOptions kLinkOptions = {
+    .read_bytes = kReadBytes, .leave_timeout = kLeaveTimeout, .max_leave_bytes = kMaxLeaveBytes};
+
 // Belongs to the single-threaded executor of its socket; every function is called there.
-class ClientLink {
+class ClientLink final : public frontend::ClientLink {
  public:
   // `context` outlives it.
-  ClientLink(const ConnectionContext& context, asio::ip::tcp::socket socket);
-  ClientLink(const ClientLink&) = delete;
-  ClientLink& operator=(const ClientLink&) = delete;
+  ClientLink(const ConnectionContext& context, asio::ip::tcp::socket socket)
+      : frontend::ClientLink(std::move(socket), context.steady, kLinkOptions),
+        context_(context),
+        journal_(context.metrics, stream()) {}
 
   const ConnectionContext& context() const { return context_; }
-  net::Stream& stream() { return stream_; }
   Journal& journal() { return journal_; }
-  // What came and was not dealt with.
-  InputBuffer& input() { return input_; }
-
-  // While this lives, nothing but the client is waited for: Drain ends the wait.
-  class Waiting {
-   public:
-    explicit Waiting(ClientLink& link) : link_(link) { link_.waiting_for_client_ = true; }
-    ~Waiting() { link_.waiting_for_client_ = false; }
-    Waiting(const Waiting&) = delete;
-    Waiting& operator=(const Waiting&) = delete;
-
-   private:
-    ClientLink& link_;
-  };
-
-  // Appends at least one byte to input().
-  asio::awaitable<absl::Status> Fill(absl::Duration timeout);
-  // The same, with Waiting.
-  asio::awaitable<absl::Status> AwaitInput(absl::Duration timeout);
-  // The same of what is there now. DeadlineExceeded: nothing is.
-  asio::awaitable<absl::Status> FillNow() { return Fill(absl::ZeroDuration()); }
-  asio::awaitable<void> WriteAll(std::string bytes, absl::Duration timeout);
-
-  // Ends the connection. The first reason counts; they are literals.
-  void End(absl::string_view reason);
-  void EndFor(const absl::Status& status, absl::string_view timeout_reason);
-  // Empty while the connection goes on.
-  absl::string_view end_reason() const { return end_reason_; }
-  bool ended() const { return !end_reason_.empty(); }
-
-  // As of frontend::Connection.
-  void Drain();
-  void Close();
-  bool draining() const { return draining_; }
-
-  // The client is perhaps still sending what is not read.
-  void set_talked_to(bool yes) { is_talked_to_ = yes; }
-  // After the last response.
-  asio::awaitable<void> LeaveGently();
 
  private:
   const ConnectionContext& context_;
-  net::Stream stream_;
   Journal journal_;
-  InputBuffer input_;
-  absl::string_view end_reason_ = "";
-  // Set and cleared by Waiting.
-  bool waiting_for_client_ = false;
-  bool is_talked_to_ = false;
-  // Set by Drain and Close, for good.
-  bool draining_ = false;
-  // Set by Close, for good.
-  bool closed_ = false;
 };
 
 }  // namespace mailstead::web

@@ -59,12 +59,10 @@ asio::awaitable<bool> Connection::Prepare() {
   co_return co_await HandshakeTls();
 }
 
-// SECURITY: the header is believed from the balancers' networks only, and from these it is required: else any client could
-// choose the address that limits, keys and log go by.
 asio::awaitable<bool> Connection::ReadProxyHeader() {
-  if (!context_.proxy_networks.Contains(link_.stream().peer().address())) co_return true;
   const ClientLink::Waiting waiting(link_);
-  const absl::Status status = co_await net::ReadProxyHeader(link_.stream(), context_.timeouts.proxy_header);
+  const absl::Status status =
+      co_await net::ReadProxyHeader(link_.stream(), context_.proxy_networks, context_.timeouts.proxy_header);
   if (status.ok()) co_return true;
   link_.journal().ProxyHeaderRefused(status);
   link_.End("proxy_failed");
@@ -116,10 +114,5 @@ asio::awaitable<bool> Connection::SpeaksHttp2() {
   }
   co_return false;
 }
-
-// --- The end
-
-void Connection::Drain() { link_.Drain(); }
-void Connection::Close() { link_.Close(); }
 
 }  // namespace mailstead::web

@@ -27,9 +27,9 @@ class Connection final : public frontend::Connection {
 
   asio::any_io_executor executor() override { return link_.stream().executor(); }
   // The process ends: close after the request in progress, at once when there is none. A stream ends with an error that says so.
-  void Drain() override;
+  void Drain() override { link_.Drain(); }
   // The time for that is over: close now.
-  void Close() override;
+  void Close() override { link_.Close(); }
 
  private:
   // Before the first request: PROXY header, counting, TLS. False: there is none.

@@ -13,6 +13,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "common/base/status.h"
+#include "common/net/network_list.h"
 #include "common/net/stream.h"
 
 namespace mailstead::net {
@@ -197,6 +198,14 @@ asio::awaitable<absl::Status> ReadProxyHeader(Stream& stream, absl::Duration tim
     if ((*header)->source.has_value()) stream.SetEndpoints(*(*header)->source, *(*header)->destination);
     co_return absl::OkStatus();
   }
+}
+
+// SECURITY: the header is believed from the balancers' networks only, and from these it is required: else any client could
+// choose the address that limits and logs go by.
+asio::awaitable<absl::Status> ReadProxyHeader(Stream& stream, const NetworkList& balancers,
+                                              absl::Duration timeout) {
+  if (!balancers.Contains(stream.peer().address())) co_return absl::OkStatus();
+  co_return co_await ReadProxyHeader(stream, timeout);
 }
 
 }  // namespace mailstead::net

@@ -14,6 +14,7 @@
 
 namespace mailstead::net {
 
+class NetworkList;
 class Stream;
 
 struct ProxyHeader {
@@ -34,5 +35,8 @@ absl::StatusOr<std::optional<ProxyHeader>> ParseProxyHeader(absl::string_view by
 
 // Reads exactly the header from the stream, byte by byte past what it must, and sets the stream's endpoints.
 asio::awaitable<absl::Status> ReadProxyHeader(Stream& stream, absl::Duration timeout);
+// The same where the peer is in `balancers`; from elsewhere there is none, and nothing is read.
+asio::awaitable<absl::Status> ReadProxyHeader(Stream& stream, const NetworkList& balancers,
+                                              absl::Duration timeout);
 
 }  // namespace mailstead::net

@@ -78,10 +78,8 @@ asio::awaitable<bool> Connection::Admit() {
 }
 
 asio::awaitable<bool> Connection::ReadProxyHeader() {
-  // SECURITY: only from these networks, and from them always: who else could say which address it has?
-  if (!context_.proxy_networks.Contains(stream_.peer().address())) co_return true;
-  const absl::Status status =
-      co_await net::ReadProxyHeader(stream_, context_.session.limits.proxy_header_timeout);
+  const absl::Status status = co_await net::ReadProxyHeader(stream_, context_.proxy_networks,
+                                                            context_.session.limits.proxy_header_timeout);
   if (status.ok()) co_return true;
   journal_.SetClient(stream_.peer_address());
   journal_.ProxyHeaderRefused(status);

@@ -1,23 +1,23 @@
-#include "webd/client_link.h"
+#include "common/frontend/client_link.h"
 
 #include <utility>
 
-#include "webd/limits.h"
+namespace mailstead::frontend {
 
-namespace mailstead::web {
-
-ClientLink::ClientLink(const ConnectionContext& context, asio::ip::tcp::socket socket)
-    : context_(context), stream_(std::move(socket)), journal_(context.metrics, stream_) {}
+ClientLink::ClientLink(asio::ip::tcp::socket socket, const Clock& steady, const ClientLinkOptions& options)
+    : stream_(std::move(socket)), steady_(steady), options_(options) {}
 
 asio::awaitable<absl::Status> ClientLink::Fill(absl::Duration timeout) {
   const auto take = [this](absl::string_view bytes) { input_.Append(bytes); };
-  absl::Status status = co_await stream_.ReadInto(take, kReadBytes, timeout);
+  absl::Status status = co_await stream_.ReadInto(take, options_.read_bytes, timeout);
   co_return status;
 }
 
 asio::awaitable<absl::Status> ClientLink::AwaitInput(absl::Duration timeout) {
   const Waiting waiting(*this);
-  absl::Status status = co_await Fill(timeout);
+  // Not by Fill: an idle connection keeps each frame.
+  const auto take = [this](absl::string_view bytes) { input_.Append(bytes); };
+  absl::Status status = co_await stream_.ReadInto(take, options_.read_bytes, timeout);
   co_return status;
 }
 
@@ -50,18 +50,18 @@ void ClientLink::Close() {
   stream_.Close();
 }
 
-// Closing a socket with unread input resets the connection, and the reset can overtake our last response on its way to the
+// Closing a socket with unread input resets the connection, and the reset can overtake our last reply on its way to the
 // client. So a client that still talks is listened to for a moment.
 asio::awaitable<void> ClientLink::LeaveGently() {
   stream_.ShutdownSend();
   if (!is_talked_to_ && input_.empty() && !stream_.HasPendingInput()) co_return;
-  const absl::Time deadline = context_.steady.Now() + kLeaveTimeout;
-  for (size_t heard = 0; heard < kMaxLeaveBytes && !closed_;) {
+  const absl::Time deadline = steady_.Now() + options_.leave_timeout;
+  for (size_t heard = 0; heard < options_.max_leave_bytes && !closed_;) {
     input_.Clear();
-    const absl::Status status = co_await Fill(deadline - context_.steady.Now());
+    const absl::Status status = co_await Fill(deadline - steady_.Now());
     if (!status.ok()) co_return;
     heard += input_.bytes().size();
   }
 }
 
-}  // namespace mailstead::web
+}  // namespace mailstead::frontend
