@@ -55,7 +55,7 @@ class World:
         self.http = f"http://127.0.0.1:{self.webd.ports['http']}"
         self.users = self.stack.add_accounts("demo", password=PASSWORD_HASH)
         path = self.stack.folder / "bench.key"
-        self.stack.ctl.run("key", "create", "bench", "--all", "--scope", SCOPES, "--out", str(path))
+        self.stack.ctl.run("key", "create", "bench", "--scope", SCOPES, "--out", str(path))
         self.key_file = path
         self.key = path.read_text(encoding="ascii").strip()
 
