@@ -17,6 +17,7 @@
 #include "webd/routes/discovery_route.h"
 #include "webd/routes/document_route.h"
 #include "webd/routes/message_route.h"
+#include "webd/routes/sts_route.h"
 #include "webd/routes/watch_route.h"
 #include "webd/translate/error_body.h"
 #include "webd/translate/methods.h"
@@ -114,6 +115,8 @@ asio::awaitable<void> Answerer::AnswerRoute(Exchange& exchange, const Route& rou
       DiscoveryRoute discovery(*this, exchange, route);
       co_return co_await discovery.Run();
     }
+    case RouteKind::kStsPolicy:
+      co_return co_await AnswerStsPolicy(*this, exchange);
     case RouteKind::kOpenApi:
       co_return co_await AnswerDocument(*this, exchange, route.kind, context_.documents.openapi);
     case RouteKind::kDocs:

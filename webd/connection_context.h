@@ -24,6 +24,7 @@ class MethodTable;
 class Translator;
 struct Documents;
 struct MailSettings;
+struct StsSettings;
 
 // All of it outlives the connections.
 struct ConnectionContext {
@@ -42,6 +43,7 @@ struct ConnectionContext {
   const CorsPolicy& cors;
   const Documents& documents;
   const MailSettings& mail_settings;
+  const StsSettings& sts_settings;
   // Of all bodies.
   ByteBudget& memory;
   Metrics& metrics;

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "common/config/config.h"
 #include "webd/http/cors.h"
 
@@ -20,6 +21,7 @@ constexpr size_t kMostRequestBytes = size_t{64} << 20;
 constexpr size_t kLeastBodyMemory = size_t{1} << 20;
 
 absl::Status CheckCorsOrigin(const std::string& origin) { return CheckOrigin(origin); }
+absl::Status CheckStsHost(const std::string& host) { return CheckStsPattern(host); }
 
 // False: it is none, and has its line.
 bool ReadHost(const std::string& flag, const std::string& text, Host& host, config::Checker& check) {
@@ -68,6 +70,11 @@ config::Options OptionsOf(Flags& flags) {
            "the same of submission with TLS from the first byte; empty: there is none"),
       Flag("autoconfig_submission", flags.autoconfig_submission,
            "the same of submission with STARTTLS; empty: there is none"),
+      Flag("mta_sts_mx", flags.sts_settings.mx, CheckStsHost,
+           "the hosts that take mail here, as MX records name them, comma separated, for the policies of "
+           "MTA-STS that are served for domains here; empty: none is"),
+      Flag("mta_sts_max_age", flags.sts_settings.max_age, Between(absl::ZeroDuration(), mailauth::kMaxStsAge),
+           "how long senders keep such a policy; 0: a day, or two weeks when it is enforced"),
       Flag("max_request_bytes", flags.max_request_bytes, Between(1024, kMostRequestBytes),
            "the largest request, as it comes and unpacked"),
       Flag("body_memory", flags.body_memory, Between(kLeastBodyMemory, int64_t{1} << 40),
@@ -95,6 +102,9 @@ config::Options OptionsOf(Flags& flags) {
            "networks that webhooks may be posted to whatever they are (private, loopback), comma separated"),
       Flag("webhook_plaintext_networks", flags.webhook_plaintext_networks_text,
            "networks that webhooks may be posted to without TLS, comma separated"),
+      Flag("dns_servers", flags.dns_servers_text,
+           "DNS servers that are asked where webhooks' hosts are, comma separated, as 127.0.0.1 or "
+           "[2001:db8::53]:53; empty: the system's"),
       Flag("public_url", flags.public_url,
            "where clients reach this server, for links in what webhooks post: https://mail.example.org; "
            "empty: there are no links"),
@@ -115,6 +125,8 @@ Flags ReadFlags(int argc, char** argv) {
   check.That(!InBounds(flags) || flags.body_memory / kBodyMemoryFactor >= flags.max_request_bytes,
              "body_memory", "must be at least four times --max_request_bytes");
   ReadMailSettings(flags, check);
+  check.That(flags.sts_settings.mx.size() <= mailauth::kMaxStsPatterns, "mta_sts_mx",
+             absl::StrCat("must be at most ", mailauth::kMaxStsPatterns));
   absl::StatusOr<net::NetworkList> plaintext = net::NetworkList::Parse(flags.plaintext_networks_text);
   check.Ok("plaintext_networks", plaintext.status());
   if (plaintext.ok()) flags.plaintext_networks = *std::move(plaintext);
@@ -124,6 +136,9 @@ Flags ReadFlags(int argc, char** argv) {
   absl::StatusOr<net::NetworkList> in_clear = net::NetworkList::Parse(flags.webhook_plaintext_networks_text);
   check.Ok("webhook_plaintext_networks", in_clear.status());
   if (in_clear.ok()) flags.webhook_plaintext_networks = *std::move(in_clear);
+  absl::StatusOr<std::vector<dns::Server>> servers = dns::ParseServers(flags.dns_servers_text);
+  check.Ok("dns_servers", servers.status());
+  if (servers.ok()) flags.dns_servers = *std::move(servers);
   while (absl::EndsWith(flags.public_url, "/")) flags.public_url.pop_back();
   check.That(flags.public_url.empty() || absl::StartsWith(flags.public_url, "https://") ||
                  absl::StartsWith(flags.public_url, "http://"),

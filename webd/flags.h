@@ -6,9 +6,11 @@
 #include <vector>
 
 #include "common/config/option.h"
+#include "common/dns/server_list.h"
 #include "common/frontend/flags.h"
 #include "common/net/network_list.h"
 #include "webd/discovery/settings.h"
+#include "webd/discovery/sts.h"
 #include "webd/limits.h"
 
 namespace mailstead::web {
@@ -33,6 +35,7 @@ struct Flags {
   std::string autoconfig_submissions;
   std::string autoconfig_submission;
   MailSettings mail_settings;
+  StsSettings sts_settings;
   ConnectionTimeouts timeouts;
   size_t max_request_bytes = kMaxRequestBytes;
   size_t body_memory = kBodyMemoryBytes;
@@ -44,6 +47,8 @@ struct Flags {
   net::NetworkList webhook_allow_networks;
   std::string webhook_plaintext_networks_text = "127.0.0.0/8,::1";
   net::NetworkList webhook_plaintext_networks;
+  std::string dns_servers_text;
+  std::vector<dns::Server> dns_servers;
   // Without a slash at its end; empty: not known.
   std::string public_url;
 };

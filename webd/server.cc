@@ -21,6 +21,7 @@ SendersOptions OptionsOfSenders(const Flags& flags) {
   options.poster.rules.allowed = flags.webhook_allow_networks;
   options.poster.plaintext = flags.webhook_plaintext_networks;
   options.poster.timeout = flags.webhook_timeout;
+  options.poster.dns_servers = flags.dns_servers;
   options.poster.public_url = flags.public_url;
   return options;
 }
@@ -55,6 +56,7 @@ ConnectionContext Server::MakeContext(bool implicit_tls, frontend::Daemon& daemo
                            .cors = cors_,
                            .documents = documents_,
                            .mail_settings = flags_.mail_settings,
+                           .sts_settings = flags_.sts_settings,
                            .memory = memory_,
                            .metrics = metrics,
                            .max_request_bytes = flags_.max_request_bytes,

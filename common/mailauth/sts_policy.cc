@@ -202,6 +202,19 @@ std::string StsPolicyFile(const StsPolicy& policy) {
   return file;
 }
 
+std::string StsIdOf(const StsPolicy& policy) {
+  // FNV-1a: it tells policies apart, and nobody gains by two that have one id.
+  uint64_t hash = 14695981039346656037u;
+  for (const char c : StsPolicyFile(policy)) {
+    hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211u;
+  }
+  return absl::StrCat(absl::Hex(hash, absl::kZeroPad16));
+}
+
+absl::Duration UsualStsAge(StsPolicy::Mode mode) {
+  return mode == StsPolicy::Mode::kEnforce ? absl::Hours(14 * 24) : absl::Hours(24);
+}
+
 bool StsAllows(const StsPolicy& policy, absl::string_view host) {
   std::string name = absl::AsciiStrToLower(host);
   if (!name.empty() && name.back() == '.') name.pop_back();

@@ -1,5 +1,5 @@
-// MTA-STS (RFC 8461) as a sender reads it: the record that says that there is a policy, the policy, and which hosts it names.
-// Pure.
+// MTA-STS (RFC 8461): the record that says that there is a policy, the policy, and which hosts it names; as a sender reads them,
+// and as they are written for domains here. Pure.
 #pragma once
 
 #include <cstddef>
@@ -58,6 +58,12 @@ absl::StatusOr<StsPolicy> ParseStsPolicy(absl::string_view file);
 
 // The file of a policy: ParseStsPolicy gives the policy again.
 std::string StsPolicyFile(const StsPolicy& policy);
+
+// For the record of a policy that is served here: another one for each policy, and the same for the same.
+std::string StsIdOf(const StsPolicy& policy);
+// How long a policy is to count unless somebody says otherwise: in testing a mistake is mended in a day; one that is enforced is
+// of use only when it lasts (section 3.2).
+absl::Duration UsualStsAge(StsPolicy::Mode mode);
 
 // Whether a host with this name may take the mail (section 4.1): in any letter case, with or without a dot at its end. Whatever
 // the mode is.

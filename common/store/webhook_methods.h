@@ -13,6 +13,10 @@ inline constexpr Method<v1::GetWebhookRequest, v1::Webhook> kGetWebhook{
     "mailstead.store.v1.WebhookService/GetWebhook"};
 inline constexpr Method<v1::ListWebhooksRequest, v1::ListWebhooksResponse> kListWebhooks{
     "mailstead.store.v1.WebhookService/ListWebhooks"};
+inline constexpr Method<v1::UpdateWebhookRequest, v1::Webhook> kUpdateWebhook{
+    "mailstead.store.v1.WebhookService/UpdateWebhook"};
+inline constexpr Method<v1::RotateWebhookSecretRequest, v1::RotateWebhookSecretResponse> kRotateWebhookSecret{
+    "mailstead.store.v1.WebhookService/RotateWebhookSecret"};
 inline constexpr Method<v1::PauseWebhookRequest, v1::Webhook> kPauseWebhook{
     "mailstead.store.v1.WebhookService/PauseWebhook"};
 inline constexpr Method<v1::ResumeWebhookRequest, v1::Webhook> kResumeWebhook{

@@ -27,6 +27,30 @@ const Option kUndeleteWindow = {
 const Option kRetention = {kRetentionName, "TIME",
                            "How long messages stay in its mailboxes, in days: 30d; never deletes none."};
 
+const Option kMtaSts = {"mta_sts", "MODE", "Which policy of MTA-STS webd serves for it; off is none.",
+                        "off|none|testing|enforce"};
+
+std::optional<v1::MtaSts> MtaSts(const Arguments& arguments) {
+  if (!arguments.Has(kMtaSts.name)) return std::nullopt;
+  const std::string word = arguments.Get(kMtaSts.name);
+  if (word == "enforce") return v1::MTA_STS_ENFORCE;
+  if (word == "testing") return v1::MTA_STS_TESTING;
+  return word == "none" ? v1::MTA_STS_NONE : v1::MTA_STS_OFF;
+}
+
+absl::string_view MtaStsText(const v1::Domain& domain) {
+  switch (domain.mta_sts()) {
+    case v1::MTA_STS_ENFORCE:
+      return "enforce";
+    case v1::MTA_STS_TESTING:
+      return "testing";
+    case v1::MTA_STS_NONE:
+      return "none";
+    default:
+      return "off";
+  }
+}
+
 // Absent where it was not given; 0 for "off".
 absl::StatusOr<std::optional<absl::Duration>> UndeleteWindow(const Arguments& arguments) {
   if (!arguments.Has(kUndeleteWindow.name)) return std::nullopt;
@@ -90,6 +114,7 @@ absl::Status Add(const Arguments& arguments, Context& context) {
   v1::CreateDomainRequest request;
   if (retention.has_value()) SetRetention(*retention, *request.mutable_domain()->mutable_retention());
   if (window.has_value()) ToProto(*window, *request.mutable_domain()->mutable_undelete_window());
+  request.mutable_domain()->set_mta_sts(MtaSts(arguments).value_or(v1::MTA_STS_OFF));
   request.mutable_domain()->set_name(arguments.positional(0));
   request.mutable_domain()->set_plus_addressing(ToProto(plus_addressing.value_or(true)));
   ASSIGN_OR_RETURN(const v1::Domain domain, store->Call(store::kCreateDomain, request));
@@ -126,6 +151,7 @@ absl::Status Show(const Arguments& arguments, Context& context) {
   fields.Add("plus addressing", YesNo(HasPlusAddressing(domain)));
   fields.Add("undelete window", WindowText(domain));
   fields.Add("messages stay", RetentionText(domain.retention()));
+  fields.Add("MTA-STS policy", std::string(MtaStsText(domain)));
   fields.Add("postmaster", postmaster.text);
   fields.Add("created", FormatTime(domain.create_time()));
   context.output().Raw(fields.Text());
@@ -136,8 +162,10 @@ absl::Status Set(const Arguments& arguments, Context& context) {
   ASSIGN_OR_RETURN(const std::optional<bool> plus_addressing, arguments.GetBool("plus_addressing"));
   ASSIGN_OR_RETURN(const std::optional<absl::Duration> window, UndeleteWindow(arguments));
   ASSIGN_OR_RETURN(const std::optional<absl::Duration> retention, ReadRetention(arguments));
-  if (!plus_addressing.has_value() && !window.has_value() && !retention.has_value()) {
-    return UsageError("nothing to change: give --plus_addressing, --undelete_window or --retention");
+  const std::optional<v1::MtaSts> mta_sts = MtaSts(arguments);
+  if (!plus_addressing.has_value() && !window.has_value() && !retention.has_value() && !mta_sts.has_value()) {
+    return UsageError(
+        "nothing to change: give --plus_addressing, --undelete_window, --retention or --mta_sts");
   }
   ASSIGN_OR_RETURN(Client * store, context.Store());
   v1::UpdateDomainRequest request;
@@ -154,6 +182,10 @@ absl::Status Set(const Arguments& arguments, Context& context) {
   if (retention.has_value()) {
     SetRetention(*retention, *request.mutable_domain()->mutable_retention());
     request.mutable_update_mask()->add_paths("retention");
+  }
+  if (mta_sts.has_value()) {
+    request.mutable_domain()->set_mta_sts(*mta_sts);
+    request.mutable_update_mask()->add_paths("mta_sts");
   }
   ASSIGN_OR_RETURN(const v1::Domain domain, store->Call(store::kUpdateDomain, request));
   context.output().Result(domain, absl::StrCat("domain ", domain.name(), " changed"));
@@ -181,7 +213,8 @@ std::vector<Command> DomainCommands() {
          "Who gets mail for its postmaster, by an alias that is made. Asked for at a terminal."},
         kPlusAddressing,
         kUndeleteWindow,
-        kRetention},
+        kRetention,
+        kMtaSts},
        "Plus addressing is on unless it is turned off. Internationalised names may be given in UTF-8.\n"
        "While nobody is named, mail for postmaster goes to the address in --postmaster of stored, or else to "
        "the\n"
@@ -194,7 +227,7 @@ std::vector<Command> DomainCommands() {
        "set",
        "Change a domain.",
        {{"DOMAIN"}},
-       {kPlusAddressing, kUndeleteWindow, kRetention},
+       {kPlusAddressing, kUndeleteWindow, kRetention, kMtaSts},
        "While the undelete window is on, what is deleted in the domain's mailboxes, by POP3 or otherwise, is "
        "kept for that\n"
        "time, counts for no quota, and may be brought back: mailctl message list --deleted, mailctl message "
@@ -203,9 +236,16 @@ std::vector<Command> DomainCommands() {
        "\n"
        "What is older than --retention is deleted within the hour, what is there already too; an account may "
        "have\n"
-       "another one. POP3 says so to clients (EXPIRE).",
+       "another one. POP3 says so to clients (EXPIRE).\n"
+       "\n"
+       "--mta_sts says what senders are to do without TLS (RFC 8461). The policy is served by webd with "
+       "--mta_sts_mx,\n"
+       "and its record, which changes with it, is among those of mailctl domain dns. A policy is given up by "
+       "none, and\n"
+       "off when all have forgotten the one before.",
        "mailctl domain set example.test --plus_addressing=no\n"
-       "mailctl domain set example.test --undelete_window=7d --retention=90d",
+       "mailctl domain set example.test --undelete_window=7d --retention=90d\n"
+       "mailctl domain set example.test --mta_sts=testing",
        Set},
       DomainDnsCommand(),
       DomainCheckCommand(),

@@ -1,6 +1,7 @@
 #include "mailctl/commands/domain_dns.h"
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "common/mail/address.h"
 #include "mailctl/client.h"
 #include "mailctl/commands/postmaster.h"
+#include "mailctl/commands/time_word.h"
 #include "mailctl/dns_check/check_text.h"
 #include "mailctl/dns_check/domain_check.h"
 #include "mailctl/dns_check/expectation.h"
@@ -45,12 +47,25 @@ absl::StatusOr<std::vector<std::string>> GivenHosts(const Arguments& arguments) 
   return hosts;
 }
 
-// The name as the store keeps it. NotFound: it has no such domain.
-absl::StatusOr<std::string> FindDomain(Client& store, const std::string& name) {
+// As the store keeps it. NotFound: it has no such domain.
+absl::StatusOr<v1::Domain> FindDomain(Client& store, const std::string& name) {
   v1::GetDomainRequest request;
   request.set_name(name);
-  ASSIGN_OR_RETURN(const v1::Domain domain, store.Call(store::kGetDomain, request));
-  return domain.name();
+  return store.Call(store::kGetDomain, request);
+}
+
+// Of the policy that webd serves for it. Absent: none.
+std::optional<mailauth::StsPolicy::Mode> ServedMode(const v1::Domain& domain) {
+  switch (domain.mta_sts()) {
+    case v1::MTA_STS_NONE:
+      return mailauth::StsPolicy::Mode::kNone;
+    case v1::MTA_STS_TESTING:
+      return mailauth::StsPolicy::Mode::kTesting;
+    case v1::MTA_STS_ENFORCE:
+      return mailauth::StsPolicy::Mode::kEnforce;
+    default:
+      return std::nullopt;
+  }
 }
 
 absl::StatusOr<std::vector<std::string>> GivenAddresses(const Arguments& arguments) {
@@ -73,7 +88,8 @@ absl::StatusOr<mailauth::StsPolicy::Mode> GivenMode(const Arguments& arguments) 
 
 absl::StatusOr<DomainPlan> PlanOf(const Arguments& arguments, Client& store, absl::Time now) {
   DomainPlan plan;
-  ASSIGN_OR_RETURN(plan.domain, FindDomain(store, arguments.positional(0)));
+  ASSIGN_OR_RETURN(const v1::Domain domain, FindDomain(store, arguments.positional(0)));
+  plan.domain = domain.name();
   ASSIGN_OR_RETURN(plan.mx_hosts, GivenHosts(arguments));
   if (plan.mx_hosts.empty()) {
     ASSIGN_OR_RETURN(plan.mx_hosts, RelayHosts(store));
@@ -98,7 +114,20 @@ absl::StatusOr<DomainPlan> PlanOf(const Arguments& arguments, Client& store, abs
     return UsageError(absl::StrCat("--reports=", Printable(plan.reports), " is not an address"));
   }
   plan.dmarc_policy = arguments.Get("dmarc", "none");
-  ASSIGN_OR_RETURN(plan.sts_mode, GivenMode(arguments));
+  const std::optional<mailauth::StsPolicy::Mode> served = ServedMode(domain);
+  plan.served_here = served.has_value();
+  plan.sts_mode = served.value_or(mailauth::StsPolicy::Mode::kTesting);
+  if (arguments.Has("sts")) {
+    if (plan.served_here) {
+      return UsageError(absl::StrCat("--sts: webd serves the policy of ", plan.domain,
+                                     ": change it by mailctl domain set --mta_sts"));
+    }
+    ASSIGN_OR_RETURN(plan.sts_mode, GivenMode(arguments));
+  }
+  if (arguments.Has("sts_max_age")) {
+    ASSIGN_OR_RETURN(plan.sts_max_age, ParseDurationWord("sts_max_age", arguments.Get("sts_max_age")));
+    if (*plan.sts_max_age > mailauth::kMaxStsAge) return UsageError("--sts_max_age: must be at most a year");
+  }
   ASSIGN_OR_RETURN(const std::vector<DkimExpectation> keys, DkimKeysOf(store, plan.domain, now));
   for (const DkimExpectation& key : keys) {
     plan.dkim.push_back({key.name, "TXT", key.value,
@@ -133,9 +162,12 @@ std::string ZoneText(const DomainPlan& plan, const std::vector<DnsRecord>& recor
   if (plan.dkim.empty()) absl::StrAppend(&text, "\n; DKIM: the domain has no key\n");
   if (plan.policy_host.empty()) {
     absl::StrAppend(&text, "\n; ", mailauth::StsPolicyHost(plan.domain),
-                    " must lead to the web server that has the policy.\n");
+                    plan.served_here ? " must lead to webd, which serves the policy by https.\n"
+                                     : " must lead to the web server that has the policy.\n");
   }
-  absl::StrAppend(&text, "\n; ", StsUrlOf(plan.domain), ", as text/plain:\n");
+  absl::StrAppend(
+      &text, "\n; ", StsUrlOf(plan.domain),
+      plan.served_here ? ", by a webd with --mta_sts_mx of these hosts:\n" : ", as text/plain:\n");
   for (const absl::string_view line :
        absl::StrSplit(mailauth::StsPolicyFile(StsPolicyOf(plan)), "\r\n", absl::SkipEmpty())) {
     absl::StrAppend(&text, ";   ", line, "\n");
@@ -160,7 +192,9 @@ absl::Status Check(const Arguments& arguments, Context& context) {
   ASSIGN_OR_RETURN(expected.mx_hosts, GivenHosts(arguments));
   ASSIGN_OR_RETURN(const std::unique_ptr<Network> network, Network::Create(arguments.Get("dns_servers")));
   ASSIGN_OR_RETURN(Client * store, context.Store());
-  ASSIGN_OR_RETURN(expected.domain, FindDomain(*store, arguments.positional(0)));
+  ASSIGN_OR_RETURN(const v1::Domain found, FindDomain(*store, arguments.positional(0)));
+  expected.domain = found.name();
+  expected.sts_mode = ServedMode(found);
   if (expected.mx_hosts.empty()) {
     ASSIGN_OR_RETURN(expected.mx_hosts, RelayHosts(*store));
     expected.mx_hosts_guessed = true;
@@ -171,7 +205,8 @@ absl::Status Check(const Arguments& arguments, Context& context) {
   const std::string domain = expected.domain;
   const std::vector<CheckLine> lines = network->Run(CheckDomain(check, std::move(expected)));
   if (context.output().json()) {
-    context.output().JsonText(absl::StrCat("{\"domain\": ", JsonQuote(domain), ", ", CheckMembers(lines), "}"));
+    context.output().JsonText(
+        absl::StrCat("{\"domain\": ", JsonQuote(domain), ", ", CheckMembers(lines), "}"));
   } else {
     for (const CheckLine& line : lines) context.output().Raw(CheckText(line));
   }
@@ -190,15 +225,22 @@ Command DomainDnsCommand() {
       {{"DOMAIN"}},
       {kMxHost,
        {"address", "ADDRESS", "Of that host, for its record and SPF; as often as it has some."},
-       {"client_host", "HOST", "Where users' programs send and fetch; the first --mx_host unless it is given."},
+       {"client_host", "HOST",
+        "Where users' programs send and fetch; the first --mx_host unless it is given."},
        {"policy_host", "HOST", "The web server that has the MTA-STS policy."},
        {"reports", "ADDRESS",
         "Who gets reports of DMARC and TLS-RPT; the domain's postmaster unless it is given."},
        {"dmarc", "POLICY", "What becomes of mail that is not the domain's; none unless it is given.",
         "none|quarantine|reject"},
-       {"sts", "MODE", "Of the MTA-STS policy; testing unless it is given.", "testing|enforce|none"}},
-      "Prints lines of a zone file, and the policy that the web server must have: MX, SPF, DKIM of all keys,\n"
-      "DMARC, MTA-STS, TLS-RPT, and SRV for users' programs. Changes nothing.",
+       {"sts", "MODE", "Of the MTA-STS policy of a web server of yours; testing unless it is given.",
+        "testing|enforce|none"},
+       {"sts_max_age", "TIME",
+        "How long senders keep it, as webd has it by --mta_sts_max_age; 1d, or 14d of enforce."}},
+      "Prints lines of a zone file, and the policy that the web server must have, or webd has (domain set\n"
+      "--mta_sts): MX, SPF, DKIM of all keys,\n"
+      "DMARC, MTA-STS, TLS-RPT, and SRV for users' programs. Changes nothing.\n"
+      "The id in the record of MTA-STS is another one for each policy: publish it when the policy has "
+      "changed.",
       "mailctl domain dns example.test --mx_host=mx.example.test --address=192.0.2.1",
       Dns};
 }
@@ -212,7 +254,8 @@ Command DomainCheckCommand() {
       {kMxHost,
        {"dns_servers", "SERVERS",
         "Who is asked: 127.0.0.1 or 192.0.2.53:5353, comma separated; else the system's."}},
-      "Each line is ok, warning or error, with what is there and what should be. The exit code is 1 when there\n"
+      "Each line is ok, warning or error, with what is there and what should be. The exit code is 1 when "
+      "there\n"
       "is an error. What DNSSEC proves is only known from a resolver at 127.0.0.1 or ::1 that is named.",
       "mailctl domain check example.test\nmailctl domain check example.test --dns_servers=127.0.0.1 --json",
       Check};

@@ -9,6 +9,7 @@
 #include "common/store/webhook_methods.h"
 #include "mailctl/client.h"
 #include "mailctl/commands/commands.h"
+#include "mailctl/commands/time_word.h"
 #include "mailctl/exit_code.h"
 #include "mailctl/input.h"
 #include "mailctl/output.h"
@@ -35,13 +36,23 @@ absl::StatusOr<v1::WatchKind> ParseKind(absl::string_view name) {
       absl::StrCat("--events=", name, ": must be of delivered, deleted, restored, account and submission"));
 }
 
-absl::Status TakeFilter(const Arguments& arguments, v1::WatchFilter& filter) {
+bool NamesMailboxes(const Arguments& arguments) {
+  return arguments.Has("mailbox") || arguments.Has("domain") || arguments.Has("all");
+}
+
+absl::Status TakeMailboxes(const Arguments& arguments, v1::WatchFilter& filter) {
+  filter.clear_accounts();
   for (const std::string& mailbox : arguments.GetAll("mailbox")) filter.add_accounts(mailbox);
   filter.set_domain(arguments.Get("domain"));
   filter.set_all(arguments.Has("all"));
   const int named =
       (filter.accounts().empty() ? 0 : 1) + (filter.domain().empty() ? 0 : 1) + (filter.all() ? 1 : 0);
   if (named != 1) return UsageError("exactly one of --mailbox, --domain and --all must be given");
+  return absl::OkStatus();
+}
+
+absl::Status TakeKinds(const Arguments& arguments, v1::WatchFilter& filter) {
+  filter.clear_kinds();
   for (const std::string& events : arguments.GetAll("events")) {
     for (const absl::string_view name : absl::StrSplit(events, ',')) {
       ASSIGN_OR_RETURN(const v1::WatchKind kind, ParseKind(name));
@@ -88,6 +99,10 @@ void Show(Output& output, const v1::Webhook& webhook) {
   fields.Add("told of", FilterText(webhook.filter()));
   fields.Add("state", StateText(webhook));
   fields.Add("made", FormatTime(webhook.create_time()));
+  fields.Add("changed", FormatTime(webhook.update_time()));
+  if (webhook.has_old_secret_expire_time()) {
+    fields.Add("old secret", absl::StrCat("signs too until ", FormatTime(webhook.old_secret_expire_time())));
+  }
   fields.Add("last taken", FormatTime(webhook.success_time()));
   fields.Add("last failed", FormatTime(webhook.failure_time()));
   if (!webhook.failure().empty()) fields.Add("failure", webhook.failure());
@@ -114,19 +129,22 @@ absl::StatusOr<std::string> ReadSecret(const Arguments& arguments, Context& cont
   return *std::move(line);
 }
 
+void ShowMadeSecret(Output& output, const std::string& secret) {
+  if (!secret.empty()) output.Line(absl::StrCat("its secret, which is not shown again: ", secret));
+}
+
 absl::Status Add(const Arguments& arguments, Context& context) {
   v1::CreateWebhookRequest request;
   request.set_url(arguments.positional(0));
-  RETURN_IF_ERROR(TakeFilter(arguments, *request.mutable_filter()));
+  RETURN_IF_ERROR(TakeMailboxes(arguments, *request.mutable_filter()));
+  RETURN_IF_ERROR(TakeKinds(arguments, *request.mutable_filter()));
   ASSIGN_OR_RETURN(const std::string secret, ReadSecret(arguments, context));
   request.set_secret(secret);
   ASSIGN_OR_RETURN(Client * store, context.Store());
   ASSIGN_OR_RETURN(const v1::CreateWebhookResponse response, store->Call(store::kCreateWebhook, request));
   context.output().Result(response, absl::StrCat("webhook ", response.webhook().webhook_id(),
                                                  " added: ", FilterText(response.webhook().filter())));
-  if (!response.secret().empty()) {
-    context.output().Line(absl::StrCat("its secret, which is not shown again: ", response.secret()));
-  }
+  ShowMadeSecret(context.output(), response.secret());
   return absl::OkStatus();
 }
 
@@ -169,6 +187,51 @@ absl::Status ShowOne(const Arguments& arguments, Context& context) {
   ASSIGN_OR_RETURN(const v1::Webhook webhook, CallFor(store::kGetWebhook, arguments, context));
   context.output().Json(webhook);
   if (!context.output().json()) Show(context.output(), webhook);
+  return absl::OkStatus();
+}
+
+absl::Status Set(const Arguments& arguments, Context& context) {
+  const bool filters = NamesMailboxes(arguments) || arguments.Has("events");
+  if (!filters && !arguments.Has("url")) {
+    return UsageError("nothing to change: give --url, --events, or one of --mailbox, --domain and --all");
+  }
+  // With the etag of what was read: a change that somebody else makes meanwhile is not lost.
+  v1::UpdateWebhookRequest request;
+  ASSIGN_OR_RETURN(*request.mutable_webhook(), CallFor(store::kGetWebhook, arguments, context));
+  v1::Webhook& webhook = *request.mutable_webhook();
+  if (arguments.Has("url")) {
+    webhook.set_url(arguments.Get("url"));
+    request.mutable_update_mask()->add_paths("url");
+  }
+  if (NamesMailboxes(arguments)) RETURN_IF_ERROR(TakeMailboxes(arguments, *webhook.mutable_filter()));
+  if (arguments.Has("events")) RETURN_IF_ERROR(TakeKinds(arguments, *webhook.mutable_filter()));
+  if (filters) request.mutable_update_mask()->add_paths("filter");
+  ASSIGN_OR_RETURN(Client * store, context.Store());
+  ASSIGN_OR_RETURN(const v1::Webhook changed, store->Call(store::kUpdateWebhook, request));
+  context.output().Result(changed, absl::StrCat("webhook ", changed.webhook_id(), " changed: ",
+                                                FilterText(changed.filter()), ", to ", changed.url()));
+  return absl::OkStatus();
+}
+
+absl::Status Rotate(const Arguments& arguments, Context& context) {
+  v1::RotateWebhookSecretRequest request;
+  request.set_webhook_id(arguments.positional(0));
+  if (arguments.Has("overlap")) {
+    ASSIGN_OR_RETURN(const absl::Duration overlap, ParseDurationWord("overlap", arguments.Get("overlap")));
+    request.mutable_overlap()->set_seconds(absl::ToInt64Seconds(overlap));
+  }
+  ASSIGN_OR_RETURN(*request.mutable_secret(), ReadSecret(arguments, context));
+  ASSIGN_OR_RETURN(Client * store, context.Store());
+  ASSIGN_OR_RETURN(const v1::RotateWebhookSecretResponse response,
+                   store->Call(store::kRotateWebhookSecret, request));
+  const v1::Webhook& webhook = response.webhook();
+  const std::string old =
+      webhook.has_old_secret_expire_time()
+          ? absl::StrCat("; the old one signs too until ", FormatTime(webhook.old_secret_expire_time()))
+          : std::string("; the old one has ended");
+  context.output().Result(response,
+                          absl::StrCat("webhook ", webhook.webhook_id(), " has another secret", old));
+  ShowMadeSecret(context.output(), response.secret());
   return absl::OkStatus();
 }
 
@@ -284,6 +347,29 @@ std::vector<Command> WebhookCommands() {
        "The secret is never shown.",
        "mailctl webhook show 0123456789abcdef",
        ShowOne},
+      {"webhook",
+       "set",
+       "Change where a webhook posts, or what.",
+       {{"WEBHOOK"}},
+       {{"url", "URL", "Where it posts from now on, what waits too."},
+        {"events", "KINDS", "Of delivered,deleted,restored,account,submission."},
+        {"mailbox", "ADDRESS", "What happens to this mailbox and its account; may be given again."},
+        {"domain", "DOMAIN", "What happens to the mailboxes of this domain."},
+        {"all", "", "What happens to all mailboxes."}},
+       "What is not given stays, and so does its place: nothing is lost, and nothing sent again.",
+       "mailctl webhook set 0123456789abcdef --url https://new.example.org/mail\n"
+       "mailctl webhook set 0123456789abcdef --events delivered,deleted",
+       Set},
+      {"webhook",
+       "rotate",
+       "Give a webhook another secret.",
+       {{"WEBHOOK"}},
+       {{"secret_file", "FILE", "File with the new secret; else the store makes one, which is shown once."},
+        {"overlap", "TIME", "How long what is posted is signed with the old one, too: 12h, 30d at most."}},
+       "During the overlap each post has two signatures: give the new secret to the receivers in that time.\n"
+       "Without it the old one ends at once, as when somebody else has it.",
+       "mailctl webhook rotate 0123456789abcdef --overlap 7d",
+       Rotate},
       {"webhook",
        "pause",
        "Send nothing until resume.",

@@ -377,10 +377,11 @@ asio::awaitable<CheckLine> CheckKey(CheckContext& context, DkimExpectation key) 
   const std::vector<std::string> texts = TextsOf(answer);
   const Level missing = key.active ? Level::kError : Level::kWarning;
   if (texts.empty()) {
-    co_return subject.Line(missing, "", key.value,
-                           key.active    ? "Mail is signed with a key that nobody can find: publish it."
-                           : key.retired ? "Mail that the key signed, and that is on its way, cannot be checked any more."
-                                         : "The key is not published, and signs nothing until it is.");
+    co_return subject.Line(
+        missing, "", key.value,
+        key.active    ? "Mail is signed with a key that nobody can find: publish it."
+        : key.retired ? "Mail that the key signed, and that is on its way, cannot be checked any more."
+                      : "The key is not published, and signs nothing until it is.");
   }
   if (texts.size() > 1) {
     co_return subject.Line(Level::kError, absl::StrCat(texts.size(), " records"), key.value,
@@ -452,6 +453,24 @@ CheckLine CompareWithPolicy(const Subject& subject, const StsPolicy& policy,
   return subject.Ok(found, policy.mode == StsPolicy::Mode::kTesting
                                ? "Nothing is enforced yet: when reports are clean, mode enforce."
                                : "");
+}
+
+// What is not as it should be where the policy is webd's; none otherwise.
+Lines CompareWithServed(const Subject& record, const std::string& id, const Subject& policy_host,
+                        const StsPolicy& policy, StsPolicy::Mode wanted) {
+  Lines lines;
+  if (policy.mode != wanted) {
+    lines.push_back(policy_host.Line(
+        Level::kError, absl::StrCat("mode ", mailauth::StsModeText(policy.mode)),
+        absl::StrCat("mode ", mailauth::StsModeText(wanted)),
+        "It is not what the domain has here (mailctl domain show): another server answers in webd's place."));
+  } else if (const std::string present = mailauth::StsIdOf(policy); id != present) {
+    lines.push_back(
+        record.Line(Level::kWarning, absl::StrCat("id ", id), absl::StrCat("v=STSv1; id=", present),
+                    "The policy is another one than the record was made for: senders that keep an "
+                    "older one learn of it by the id."));
+  }
+  return lines;
 }
 
 // ---- TLS-RPT
@@ -599,7 +618,8 @@ asio::awaitable<Lines> CheckDmarc(CheckContext& context, const std::string& doma
   co_return lines;
 }
 
-asio::awaitable<Lines> CheckSts(CheckContext& context, const std::string& domain) {
+asio::awaitable<Lines> CheckSts(CheckContext& context, const DomainExpectation& expected) {
+  const std::string& domain = expected.domain;
   const Subject record{"MTA-STS", mailauth::StsRecordName(domain)};
   const dns::Answer answer = co_await Ask(context, record.name, dns::Type::kTxt);
   Lines lines;
@@ -638,6 +658,9 @@ asio::awaitable<Lines> CheckSts(CheckContext& context, const std::string& domain
   std::vector<std::string> hosts = ExchangersOf(mx);
   if (mx.outcome == dns::Outcome::kNoData) hosts = {domain};
   lines.push_back(CompareWithPolicy(policy_host, *policy, hosts));
+  if (expected.sts_mode.has_value()) {
+    Append(CompareWithServed(record, *id, policy_host, *policy, *expected.sts_mode), lines);
+  }
   co_return lines;
 }
 
@@ -671,7 +694,7 @@ asio::awaitable<Lines> CheckDomain(CheckContext& context, DomainExpectation expe
   Append(co_await CheckSpf(context, expected.domain), lines);
   Append(co_await CheckDkim(context, expected), lines);
   Append(co_await CheckDmarc(context, expected.domain), lines);
-  Append(co_await CheckSts(context, expected.domain), lines);
+  Append(co_await CheckSts(context, expected), lines);
   Append(co_await CheckTlsRpt(context, expected.domain), lines);
   co_return lines;
 }

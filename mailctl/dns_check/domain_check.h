@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "asio/awaitable.hpp"
 #include "common/base/clock.h"
 #include "common/dns/resolver.h"
+#include "common/mailauth/sts_policy.h"
 
 namespace mailstead::ctl {
 
@@ -55,6 +57,8 @@ struct DomainExpectation {
   // `mx_hosts` is what relays call themselves, and not what an operator has said: others are no error.
   bool mx_hosts_guessed = false;
   std::vector<DkimExpectation> dkim;
+  // Of the MTA-STS policy that webd serves; absent: it serves none.
+  std::optional<mailauth::StsPolicy::Mode> sts_mode;
 };
 
 // Gets the file of a domain's MTA-STS policy; an error says why there is none.

@@ -1,7 +1,6 @@
 #include "mailctl/dns_check/records.h"
 
 #include <algorithm>
-#include <cstdint>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -13,9 +12,6 @@ namespace {
 
 // RFC 1035 section 3.3: of one <character-string>.
 constexpr size_t kMaxStringBytes = 255;
-// In testing a mistake is mended in a day; a policy that is enforced is of use only when it lasts (RFC 8461 section 3.2).
-constexpr absl::Duration kTestingAge = absl::Hours(24);
-constexpr absl::Duration kEnforcedAge = absl::Hours(14 * 24);
 
 bool IsIpv6(absl::string_view address) { return absl::StrContains(address, ':'); }
 
@@ -61,18 +57,9 @@ std::string Quoted(absl::string_view text) {
 mailauth::StsPolicy StsPolicyOf(const DomainPlan& plan) {
   mailauth::StsPolicy policy;
   policy.mode = plan.sts_mode;
-  policy.max_age = plan.sts_mode == mailauth::StsPolicy::Mode::kEnforce ? kEnforcedAge : kTestingAge;
+  policy.max_age = plan.sts_max_age.value_or(mailauth::UsualStsAge(plan.sts_mode));
   policy.mx = plan.mx_hosts;
   return policy;
-}
-
-std::string StsIdOf(const mailauth::StsPolicy& policy) {
-  // FNV-1a: it tells policies apart, and nobody gains by two that have one id.
-  uint64_t hash = 14695981039346656037u;
-  for (const char c : mailauth::StsPolicyFile(policy)) {
-    hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211u;
-  }
-  return absl::StrFormat("%016x", hash);
 }
 
 std::string StsUrlOf(absl::string_view domain) {
@@ -95,10 +82,12 @@ std::vector<DnsRecord> RecordsOf(const DomainPlan& plan) {
                      absl::StrCat("v=DMARC1; p=", plan.dmarc_policy, "; rua=mailto:", plan.reports),
                      "DMARC: what becomes of mail that is not the domain's, and who is told"});
   records.push_back({mailauth::StsRecordName(plan.domain), "TXT",
-                     absl::StrCat("v=STSv1; id=", StsIdOf(StsPolicyOf(plan))), "MTA-STS: there is a policy"});
+                     absl::StrCat("v=STSv1; id=", mailauth::StsIdOf(StsPolicyOf(plan))),
+                     "MTA-STS: there is a policy"});
   if (!plan.policy_host.empty()) {
     records.push_back({mailauth::StsPolicyHost(plan.domain), "CNAME", absl::StrCat(plan.policy_host, "."),
-                       "MTA-STS: the web server that has it"});
+                       plan.served_here ? "MTA-STS: where webd is reached by https, which has it"
+                                        : "MTA-STS: the web server that has it"});
   }
   records.push_back({absl::StrCat("_smtp._tls.", plan.domain), "TXT",
                      absl::StrCat("v=TLSRPTv1; rua=mailto:", plan.reports),

@@ -1,10 +1,12 @@
 // The records that a domain needs in the DNS to receive mail and to send mail that others trust. Pure.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "common/mailauth/sts_policy.h"
 
 namespace mailstead::ctl {
@@ -38,6 +40,10 @@ struct DomainPlan {
   // "none", "quarantine", "reject".
   std::string dmarc_policy = "none";
   mailauth::StsPolicy::Mode sts_mode = mailauth::StsPolicy::Mode::kTesting;
+  // Absent: the usual one (UsualStsAge).
+  std::optional<absl::Duration> sts_max_age;
+  // By webd; else by a web server of the operator's.
+  bool served_here = false;
   // TXT records of DKIM keys.
   std::vector<DnsRecord> dkim;
 };
@@ -46,8 +52,6 @@ std::vector<DnsRecord> RecordsOf(const DomainPlan& plan);
 
 // The policy that the web server must have.
 mailauth::StsPolicy StsPolicyOf(const DomainPlan& plan);
-// Of the TXT record: another one for each policy, and the same for the same.
-std::string StsIdOf(const mailauth::StsPolicy& policy);
 // "https://mta-sts.example.test/.well-known/mta-sts.txt".
 std::string StsUrlOf(absl::string_view domain);
 

@@ -35,31 +35,32 @@ constexpr Kinds kKinds[] = {
     {v1::WATCH_KIND_RESTORED, KindBit(ChangeKind::kRestored)},
 };
 
-absl::StatusOr<uint32_t> KindsOf(const v1::WatchFilter& filter) {
+absl::StatusOr<uint32_t> KindsOf(const v1::WatchFilter& filter, absl::string_view field) {
   if (filter.kinds().empty()) return engine::kAllChangeKinds;
   uint32_t bits = 0;
   for (const int kind : filter.kinds()) {
     const auto found =
         std::find_if(std::begin(kKinds), std::end(kKinds), [&](const Kinds& k) { return k.kind == kind; });
-    if (found == std::end(kKinds)) return FieldError("filter.kinds", "must be kinds of events");
+    if (found == std::end(kKinds))
+      return FieldError(absl::StrCat(field, ".kinds"), "must be kinds of events");
     bits |= found->bits;
   }
   return bits;
 }
 
-absl::Status NoDomain(absl::string_view domain) {
+absl::Status NoDomain(absl::string_view domain, absl::string_view field) {
   return WithField(
       WithReason(absl::NotFoundError(absl::StrCat("there is no domain ", domain)), kReasonDomainNotFound),
-      "filter.domain");
+      field);
 }
 
 Task<absl::StatusOr<std::string>> FindDomain(Environment& environment, const rpc::Call& call,
-                                             std::string text) {
-  CO_ASSIGN_OR_RETURN(std::string domain, CheckDomainName("filter.domain", text));
+                                             std::string text, std::string field) {
+  CO_ASSIGN_OR_RETURN(std::string domain, CheckDomainName(field, text));
   const absl::StatusOr<engine::Domain> found = co_await environment.core.directory.GetDomain(domain);
-  if (absl::IsNotFound(found.status())) co_return NoDomain(domain);
+  if (absl::IsNotFound(found.status())) co_return NoDomain(domain, field);
   if (!found.ok()) co_return found.status();
-  if (!SeesDomain(call, domain)) co_return NoDomain(domain);
+  if (!SeesDomain(call, domain)) co_return NoDomain(domain, field);
   co_return domain;
 }
 
@@ -77,21 +78,22 @@ engine::ChangeQuestion Watched::Question() const {
 }
 
 Task<absl::StatusOr<Watched>> Resolve(Environment& environment, const rpc::Call& call,
-                                      const v1::WatchFilter& filter) {
+                                      const v1::WatchFilter& filter, absl::string_view field) {
   const int named =
       (filter.accounts().empty() ? 0 : 1) + (filter.domain().empty() ? 0 : 1) + (filter.all() ? 1 : 0);
-  if (named != 1) co_return FieldError("filter", "must have accounts, a domain or all: exactly one of them");
+  if (named != 1) co_return FieldError(field, "must have accounts, a domain or all: exactly one of them");
   if (static_cast<size_t>(filter.accounts_size()) > kMaxFilterAccounts) {
-    co_return FieldError("filter.accounts", "must be at most 1000");
+    co_return FieldError(absl::StrCat(field, ".accounts"), "must be at most 1000");
   }
   Watched watched;
-  CO_ASSIGN_OR_RETURN(watched.kinds, KindsOf(filter));
+  CO_ASSIGN_OR_RETURN(watched.kinds, KindsOf(filter, field));
   if (!filter.domain().empty()) {
-    CO_ASSIGN_OR_RETURN(watched.domain, co_await FindDomain(environment, call, filter.domain()));
+    CO_ASSIGN_OR_RETURN(watched.domain, co_await FindDomain(environment, call, filter.domain(),
+                                                            absl::StrCat(field, ".domain")));
   }
   for (int i = 0; i < filter.accounts_size(); ++i) {
     absl::StatusOr<engine::Account> account = co_await FindAccount(environment, call, filter.accounts(i));
-    if (!account.ok()) co_return WithField(account.status(), absl::StrCat("filter.accounts[", i, "]"));
+    if (!account.ok()) co_return WithField(account.status(), absl::StrCat(field, ".accounts[", i, "]"));
     watched.accounts.push_back(account->id);
   }
   std::sort(watched.accounts.begin(), watched.accounts.end());
@@ -122,7 +124,7 @@ absl::StatusOr<Watched> ReadKeptFilter(absl::string_view bytes) {
     return absl::DataLossError("a consumer's filter cannot be read");
   }
   Watched watched;
-  ASSIGN_OR_RETURN(watched.kinds, KindsOf(filter));
+  ASSIGN_OR_RETURN(watched.kinds, KindsOf(filter, "filter"));
   watched.domain = filter.domain();
   for (const std::string& text : filter.accounts()) {
     AccountId account;

@@ -32,9 +32,10 @@ struct Watched {
   engine::ChangeQuestion Question() const;
 };
 
-// FieldError; NotFound with the field, for what the caller does not see.
+// `field` names it in the request. FieldError; NotFound with the field, for what the caller does not see.
 Task<absl::StatusOr<Watched>> Resolve(Environment& environment, const rpc::Call& call,
-                                      const store::v1::WatchFilter& filter);
+                                      const store::v1::WatchFilter& filter,
+                                      absl::string_view field = "filter");
 // What a consumer keeps of it; and the inverse, which looks nothing up: its accounts may be gone.
 std::string KeptFilter(const Watched& watched);
 absl::StatusOr<Watched> ReadKeptFilter(absl::string_view bytes);

@@ -195,16 +195,17 @@ Task<absl::Status> ClaimWebhooks(Environment& environment, rpc::Call&,
       const std::vector<ServedWebhook> served,
       co_await environment.core.webhooks.Claim(request.lease_id(), static_cast<size_t>(request.new_limit())));
   for (const ServedWebhook& webhook : served) {
-    if (!webhook.secret.ok()) {
+    if (!webhook.secrets.ok()) {
       obs::LogWarning("webhook_secret_unreadable",
-                      {{"webhook", webhook.kept.webhook.id}, {"reason", webhook.secret.status().message()}});
+                      {{"webhook", webhook.kept.webhook.id}, {"reason", webhook.secrets.status().message()}});
       continue;
     }
     v1::ClaimedWebhook& proto = *response.add_webhooks();
     proto.set_webhook_id(webhook.kept.webhook.id);
     proto.set_fence(webhook.kept.progress.fence);
     proto.set_url(webhook.kept.webhook.url);
-    proto.set_secret(*webhook.secret);
+    proto.set_secret(webhook.secrets->present);
+    proto.set_old_secret(webhook.secrets->old);
     ToProto(webhook.kept.progress.cursor, *proto.mutable_cursor());
     proto.set_revision(webhook.kept.progress.revision);
     proto.set_waiting_count(webhook.kept.progress.waiting_count);

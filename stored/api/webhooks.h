@@ -17,6 +17,12 @@ Task<absl::Status> GetWebhook(Environment& environment, rpc::Call& call,
 Task<absl::Status> ListWebhooks(Environment& environment, rpc::Call& call,
                                 const store::v1::ListWebhooksRequest& request,
                                 store::v1::ListWebhooksResponse& response);
+Task<absl::Status> UpdateWebhook(Environment& environment, rpc::Call& call,
+                                 const store::v1::UpdateWebhookRequest& request,
+                                 store::v1::Webhook& response);
+Task<absl::Status> RotateWebhookSecret(Environment& environment, rpc::Call& call,
+                                       const store::v1::RotateWebhookSecretRequest& request,
+                                       store::v1::RotateWebhookSecretResponse& response);
 Task<absl::Status> PauseWebhook(Environment& environment, rpc::Call& call,
                                 const store::v1::PauseWebhookRequest& request, store::v1::Webhook& response);
 Task<absl::Status> ResumeWebhook(Environment& environment, rpc::Call& call,

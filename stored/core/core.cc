@@ -73,7 +73,7 @@ Core::Core(engine::Engine& engine, Executor& executor, const Clock& clock, CoreO
       mail_reader(std::max(1u, std::thread::hardware_concurrency()), executor, kReadingBytes),
       watches(engine.changes(), timers, executor, options.watches),
       consumers(Clock::Steady()),
-      webhooks(engine, clock, options.secrets_key) {
+      webhooks(engine, clock, executor, options.secrets_key) {
   recipients.UseSrs(srs);
   queue.UseSrs(srs);
   queue.UseSending(sending);

@@ -165,6 +165,7 @@ Task<absl::StatusOr<engine::Domain>> Directory::CreateDomain(NewDomain wanted) {
   domain.plus_addressing = wanted.plus_addressing;
   domain.undelete_window = wanted.undelete_window;
   domain.retention = wanted.retention;
+  domain.mta_sts = wanted.mta_sts;
   domain.create_time = domain.update_time = clock_.Now();
   std::vector<engine::DirectoryEntry> entries;
   entries.emplace_back(std::move(domain));
@@ -214,6 +215,7 @@ Task<absl::StatusOr<engine::Domain>> Directory::UpdateDomain(DomainUpdate update
   change.plus_addressing = update.plus_addressing;
   change.undelete_window = update.undelete_window;
   change.retention = update.retention;
+  change.mta_sts = update.mta_sts;
   change.time = clock_.Now();
   const bool changes_retention = change.retention.has_value();
   absl::StatusOr<engine::Domain> updated =

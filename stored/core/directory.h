@@ -40,6 +40,7 @@ struct NewDomain {
   bool plus_addressing = true;
   absl::Duration undelete_window;
   absl::Duration retention;
+  engine::MtaSts mta_sts = engine::MtaSts::kOff;
   // What whoever read the request has found wrong with it already: told together with the rest.
   Violations wrong;
 };
@@ -52,6 +53,7 @@ struct DomainUpdate {
   std::optional<bool> plus_addressing;
   std::optional<absl::Duration> undelete_window;
   std::optional<absl::Duration> retention;
+  std::optional<engine::MtaSts> mta_sts;
   // As of NewDomain.
   Violations wrong;
 };

@@ -22,6 +22,9 @@ using LockToken = Id<struct LockTag>;
 // Versions of Domain, Account and Alias: 1 when it is created, one more with every change. An expected version of 0 means
 // any.
 
+// Which policy of MTA-STS webd serves for a domain (RFC 8461); kOff: none at all.
+enum class MtaSts : uint8_t { kOff = 0, kNone = 1, kTesting = 2, kEnforce = 3 };
+
 struct Domain {
   std::string name;  // lower case, A-labels
   bool plus_addressing = true;
@@ -32,6 +35,7 @@ struct Domain {
   absl::Duration undelete_window;
   // For how long messages stay in its mailboxes (rules/retention.h); 0: for ever.
   absl::Duration retention;
+  MtaSts mta_sts = MtaSts::kOff;
 };
 
 // What a login is checked against.
@@ -97,6 +101,7 @@ struct DomainChange {
   absl::Time time;
   std::optional<absl::Duration> undelete_window;
   std::optional<absl::Duration> retention;
+  std::optional<MtaSts> mta_sts;
 };
 struct AccountChange {
   AccountId id;

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,7 +44,27 @@ struct Webhook {
   std::string sealed_secret;
   State state = State::kActive;
   absl::Time create_time;
+  absl::Time update_time;
+  // 1 when it is made, one more with every change of what is above.
+  int64_t version = 0;
+  // What was sealed_secret before, while it counts: until then. Empty: nothing.
+  std::string old_sealed_secret;
+  absl::Time old_secret_expire_time = absl::InfinitePast();
   bool operator==(const Webhook&) const = default;
+};
+
+// A change; an absent member stays as it is. An expected version of 0 means any.
+struct WebhookUpdate {
+  std::string id;
+  int64_t expected_version = 0;
+  std::optional<std::string> url;
+  std::optional<std::string> filter;
+  // Another secret; the one that it takes the place of counts until then, where that is later than `time`.
+  std::optional<std::string> sealed_secret;
+  absl::Time old_secret_expire_time = absl::InfinitePast();
+  // kPaused or kActive; whoever sends is fenced by either.
+  std::optional<Webhook::State> state;
+  absl::Time time;
 };
 
 // How far it has got.
@@ -143,14 +164,14 @@ class WebhookEngine {
   virtual Task<absl::StatusOr<KeptWebhook>> Find(std::string id) = 0;
   // ResourceExhausted with kReasonTooManyWebhooks.
   virtual Task<absl::Status> Create(KeptWebhook webhook) = 0;
-  // kPaused or kActive; whoever sends is fenced by a pause.
-  virtual Task<absl::StatusOr<KeptWebhook>> SetState(std::string id, Webhook::State state) = 0;
+  // Aborted with kReasonEtagMismatch, as of those below that have an expected version.
+  virtual Task<absl::StatusOr<KeptWebhook>> Update(WebhookUpdate update) = 0;
   // It goes on at this cursor, in this incarnation; what waits goes on waiting. Whoever sends is fenced.
-  virtual Task<absl::StatusOr<KeptWebhook>> Reset(std::string id, ChangeCursor cursor,
-                                                  std::string incarnation) = 0;
-  // A bounded step: it is not there any more for anybody behind the first. Whether there is more to take away; NotFound when
-  // nothing is left.
-  virtual Task<absl::StatusOr<bool>> Delete(std::string id) = 0;
+  virtual Task<absl::StatusOr<KeptWebhook>> Reset(std::string id, int64_t expected_version,
+                                                  ChangeCursor cursor, std::string incarnation) = 0;
+  // A bounded step: it is not there any more for anybody behind the first, which compares the version. Whether there is more to
+  // take away; NotFound when nothing is left.
+  virtual Task<absl::StatusOr<bool>> Delete(std::string id, int64_t expected_version) = 0;
 
   // The lease sends from now on, with a new fence, where nobody with a live lease does. Else, and for one that is not active:
   // as it is, without a change.

@@ -82,6 +82,7 @@ engine::Domain Changed(engine::Domain domain, const engine::DomainChange& change
   if (change.plus_addressing.has_value()) domain.plus_addressing = *change.plus_addressing;
   if (change.undelete_window.has_value()) domain.undelete_window = Kept(*change.undelete_window);
   if (change.retention.has_value()) domain.retention = Kept(*change.retention);
+  if (change.mta_sts.has_value()) domain.mta_sts = *change.mta_sts;
   MarkChanged(domain, change);
   return domain;
 }

@@ -6,6 +6,8 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/reason.h"
 #include "common/base/status.h"
+#include "stored/rules/directory.h"
+#include "stored/rules/times.h"
 
 namespace mailstead::rules {
 
@@ -21,6 +23,11 @@ constexpr absl::Duration kSchedule[] = {
     absl::Hours(10),  absl::Hours(14),  absl::Hours(20),   absl::Hours(24),
 };
 
+void MarkChanged(absl::Time time, Webhook& webhook) {
+  webhook.update_time = Kept(time);
+  ++webhook.version;
+}
+
 }  // namespace
 
 absl::Span<const absl::Duration> WebhookSchedule() { return kSchedule; }
@@ -29,10 +36,9 @@ absl::Status NoWebhook(absl::string_view id) {
   return WithReason(absl::NotFoundError(absl::StrCat("there is no webhook ", id)), kReasonWebhookNotFound);
 }
 
-absl::Status TooManyWebhooks() {
-  return WithReason(
-      absl::ResourceExhaustedError(absl::StrCat("there are ", engine::kMaxWebhooks, " webhooks already")),
-      kReasonTooManyWebhooks);
+absl::Status TooManyWebhooks(size_t most) {
+  return WithReason(absl::ResourceExhaustedError(absl::StrCat("there are ", most, " webhooks already")),
+                    kReasonTooManyWebhooks);
 }
 
 absl::Status WebhookFenced(absl::string_view id) {
@@ -44,6 +50,31 @@ absl::Status WebhookFenced(absl::string_view id) {
 absl::Status TooMuchWaits(absl::string_view id) {
   return WithReason(absl::ResourceExhaustedError(absl::StrCat("too many events of webhook ", id, " wait")),
                     kReasonBusy);
+}
+
+Webhook Created(Webhook webhook) {
+  webhook.version = 1;
+  webhook.create_time = webhook.update_time = Kept(webhook.create_time);
+  return webhook;
+}
+
+absl::Status Update(const engine::WebhookUpdate& update, KeptWebhook& kept) {
+  Webhook& webhook = kept.webhook;
+  RETURN_IF_ERROR(CheckVersion(update.expected_version, webhook.version));
+  if (update.url.has_value()) webhook.url = *update.url;
+  if (update.filter.has_value()) webhook.filter = *update.filter;
+  if (update.sealed_secret.has_value()) {
+    const bool overlaps = update.old_secret_expire_time > update.time;
+    webhook.old_sealed_secret = overlaps ? webhook.sealed_secret : std::string();
+    webhook.old_secret_expire_time = overlaps ? Kept(update.old_secret_expire_time) : absl::InfinitePast();
+    webhook.sealed_secret = *update.sealed_secret;
+  }
+  if (update.state.has_value()) {
+    webhook.state = *update.state;
+    kept.progress.lease_id.clear();
+  }
+  MarkChanged(update.time, webhook);
+  return absl::OkStatus();
 }
 
 bool MayClaim(const KeptWebhook& kept, absl::string_view lease_id, bool lives) {
@@ -62,7 +93,9 @@ absl::Status BeginReport(const engine::WebhookReport& report, absl::Time now, Ke
     if (outcome.kind != WebhookOutcome::Kind::kFailed) continue;
     progress.failure_time = now;
     progress.failure = outcome.failure.substr(0, kMaxWebhookFailureBytes);
-    if (outcome.gone) kept.webhook.state = Webhook::State::kGone;
+    if (!outcome.gone || kept.webhook.state == Webhook::State::kGone) continue;
+    kept.webhook.state = Webhook::State::kGone;
+    MarkChanged(now, kept.webhook);
   }
   return absl::OkStatus();
 }

@@ -23,9 +23,14 @@ inline constexpr absl::Duration kDeadEventAge = absl::Hours(30 * 24);
 inline constexpr size_t kMaxWebhookFailureBytes = 512;
 
 absl::Status NoWebhook(absl::string_view id);      // NotFound with kReasonWebhookNotFound
-absl::Status TooManyWebhooks();                    // ResourceExhausted with kReasonTooManyWebhooks
+absl::Status TooManyWebhooks(size_t most);         // ResourceExhausted with kReasonTooManyWebhooks
 absl::Status WebhookFenced(absl::string_view id);  // Aborted with kReasonWebhookFenced
 absl::Status TooMuchWaits(absl::string_view id);   // ResourceExhausted with kReasonBusy
+
+// As it is when it is made.
+engine::Webhook Created(engine::Webhook webhook);
+// `kept` is changed by `update`, or stays as it is where it says Aborted with kReasonEtagMismatch.
+absl::Status Update(const engine::WebhookUpdate& update, engine::KeptWebhook& kept);
 
 // Whether the lease may send; `lives`: the lease of who sends now does.
 bool MayClaim(const engine::KeptWebhook& kept, absl::string_view lease_id, bool lives);

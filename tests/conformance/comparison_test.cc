@@ -63,8 +63,11 @@ std::string Describe(const WebhookProgress& progress) {
                       Describe(progress.failure_time), " ", progress.failure);
 }
 std::string Describe(const KeptWebhook& kept) {
-  return absl::StrCat("webhook ", kept.webhook.id, " ", static_cast<int>(kept.webhook.state), " ",
-                      Describe(kept.progress));
+  const Webhook& webhook = kept.webhook;
+  return absl::StrCat("webhook ", webhook.id, " ", static_cast<int>(webhook.state), " ", webhook.version, " ",
+                      webhook.url, " ", webhook.filter, " ", webhook.sealed_secret, " ",
+                      webhook.old_sealed_secret, " ", Describe(webhook.old_secret_expire_time), " ",
+                      Describe(webhook.update_time), " ", Describe(kept.progress));
 }
 std::string Describe(const WebhookEvent& event) {
   return absl::StrCat(event.account.value, "/", event.at.position, "/", event.at.message.value, " ",
@@ -80,7 +83,7 @@ std::string Describe(const Domain& domain) {
   return absl::StrCat("domain ", domain.name, " ", domain.plus_addressing, " ", Describe(domain.create_time),
                       " ", Describe(domain.update_time), " ", domain.version, " ",
                       absl::FormatDuration(domain.undelete_window), " ",
-                      absl::FormatDuration(domain.retention));
+                      absl::FormatDuration(domain.retention), " ", static_cast<int>(domain.mta_sts));
 }
 std::string Describe(const Account& account) {
   return absl::StrCat("account ", account.id.value, " ", account.address, " ", account.disabled, " ",
@@ -434,10 +437,14 @@ class Comparison {
   absl::Duration UndeleteWindow() { return absl::Seconds(OneOf<int64_t>({0, 20, 3600})); }
   // An engine takes any.
   absl::Duration Retention() { return absl::Seconds(OneOf<int64_t>({0, 30, 60, 300})); }
+  MtaSts AnyMtaSts() {
+    return OneOf<MtaSts>({MtaSts::kOff, MtaSts::kNone, MtaSts::kTesting, MtaSts::kEnforce});
+  }
   bool CreateDomain() {
     Domain domain{DomainName(), Below(2) == 0, clock_.Now()};
     domain.undelete_window = UndeleteWindow();
     if (Below(2) == 0) domain.retention = Retention();
+    domain.mta_sts = AnyMtaSts();
     return Create(domain);
   }
   bool CreateAccount() {
@@ -463,6 +470,7 @@ class Comparison {
         if (Below(2) == 0) change.plus_addressing = Below(2) == 0;
         if (Below(2) == 0) change.undelete_window = UndeleteWindow();
         if (Below(3) == 0) change.retention = Retention();
+        if (Below(3) == 0) change.mta_sts = AnyMtaSts();
         return Same("UpdateDomain " + change.name,
                     [&](SyncEngine engine) { return engine.UpdateDomain(change); });
       }
@@ -740,14 +748,27 @@ class Comparison {
                        claim(*rocksdb_, sent.rocksdb_fence));
       }
       case 2: {
-        const auto state = OneOf<Webhook::State>({Webhook::State::kActive, Webhook::State::kPaused});
-        return Hooked("SetState", [=](WebhookEngine& engine) { return BlockOn(engine.SetState(id, state)); });
+        WebhookUpdate update;
+        update.id = id;
+        update.expected_version = Expected();
+        update.time = clock_.Now();
+        if (Below(2) == 0)
+          update.state = OneOf<Webhook::State>({Webhook::State::kActive, Webhook::State::kPaused});
+        if (Below(4) == 0) update.url = absl::StrCat("u", Below(9));
+        if (Below(4) == 0) update.filter = absl::StrCat("f", Below(9));
+        if (Below(3) == 0) {
+          update.sealed_secret = absl::StrCat("s", Below(9));
+          update.old_secret_expire_time = clock_.Now() + absl::Seconds(Below(3));
+        }
+        return Hooked("Update", [=](WebhookEngine& engine) { return BlockOn(engine.Update(update)); });
       }
-      case 3:
+      case 3: {
         if (Below(8) != 0) return true;
-        return Hooked("Delete", [id](WebhookEngine& engine) { return BlockOn(engine.Delete(id)); }) &&
-               Hooked("Delete on", [id](WebhookEngine& engine) { return BlockOn(engine.Delete(id)); }) &&
+        const int64_t expected = Expected();
+        const auto remove = [=](WebhookEngine& engine) { return BlockOn(engine.Delete(id, expected)); };
+        return Hooked("Delete", remove) && Hooked("Delete on", remove) &&
                Hooked("List", [](WebhookEngine& engine) { return BlockOn(engine.List()); });
+      }
       case 4: {
         WebhookEvent test;
         test.event = "test";

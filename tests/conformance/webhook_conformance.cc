@@ -31,6 +31,21 @@ KeptWebhook Hook(const std::string& id) {
   return hook;
 }
 
+// Of "a".
+WebhookUpdate UpdateAt(absl::Time time, int64_t expected_version = 0) {
+  WebhookUpdate update;
+  update.id = "a";
+  update.expected_version = expected_version;
+  update.time = time;
+  return update;
+}
+
+WebhookUpdate StateOf(State state) {
+  WebhookUpdate update = UpdateAt(kNow);
+  update.state = state;
+  return update;
+}
+
 WebhookOutcome Outcome(Kind kind, AccountId account, int64_t position, int32_t tries = 0) {
   WebhookOutcome outcome;
   outcome.kind = kind;
@@ -84,13 +99,84 @@ TEST_P(WebhookConformance, APauseFencesAndKeepsItsPlace) {
   ASSERT_OK(BlockOn(webhooks().Create(Hook("a"))));
   const int64_t fence = Claimed();
   ASSERT_OK(Report(fence, 9, {}).status());
-  ASSERT_OK(BlockOn(webhooks().SetState("a", State::kPaused)).status());
+  ASSERT_OK(BlockOn(webhooks().Update(StateOf(State::kPaused))).status());
   EXPECT_THAT(Report(fence, 10, {}).status(), HasReason(absl::StatusCode::kAborted, kReasonWebhookFenced));
   // Nobody claims it.
   EXPECT_EQ(BlockOn(webhooks().Claim("a", "lease-of-one-0000"))->progress.lease_id, "");
-  ASSERT_OK(BlockOn(webhooks().SetState("a", State::kActive)).status());
+  ASSERT_OK(BlockOn(webhooks().Update(StateOf(State::kActive))).status());
   EXPECT_GT(Claimed(), fence);
   EXPECT_EQ(Progress().cursor.position, 9);
+}
+
+TEST_P(WebhookConformance, IsChangedInPlace) {
+  KeptWebhook made = Hook("a");
+  made.webhook = rules::Created(made.webhook);
+  ASSERT_OK(BlockOn(webhooks().Create(made)));
+  const int64_t fence = Claimed();
+  ASSERT_OK(Report(fence, 9, {Outcome(Kind::kFailed, kAnn, 6)}).status());
+
+  WebhookUpdate update = UpdateAt(kNow + absl::Minutes(1), 1);
+  update.url = "https://b.test/";
+  update.filter = "other";
+  const auto changed = BlockOn(webhooks().Update(update));
+  ASSERT_OK(changed.status());
+  Restart();
+  const KeptWebhook kept = *BlockOn(webhooks().Find("a"));
+  EXPECT_EQ(kept.webhook, changed->webhook);
+  EXPECT_EQ(kept.webhook.url, "https://b.test/");
+  EXPECT_EQ(kept.webhook.filter, "other");
+  EXPECT_EQ(kept.webhook.sealed_secret, "sealed");
+  EXPECT_EQ(kept.webhook.version, 2);
+  EXPECT_EQ(kept.webhook.create_time, kNow);
+  EXPECT_EQ(kept.webhook.update_time, kNow + absl::Minutes(1));
+  // Who sends goes on, and what waits waits.
+  EXPECT_EQ(kept.progress.cursor.position, 9);
+  EXPECT_OK(Report(fence, 10, {}).status());
+  EXPECT_THAT(Positions(WaitingOf(kAnn)), ElementsAre(6));
+}
+
+TEST_P(WebhookConformance, AnotherVersionIsNotChanged) {
+  KeptWebhook made = Hook("a");
+  made.webhook = rules::Created(made.webhook);
+  ASSERT_OK(BlockOn(webhooks().Create(made)));
+  ASSERT_OK(BlockOn(webhooks().Update(UpdateAt(kNow, 1))).status());
+  const KeptWebhook before = *BlockOn(webhooks().Find("a"));
+  WebhookUpdate update = UpdateAt(kNow, 1);
+  update.url = "u";
+  update.state = State::kPaused;
+  const auto mismatch = HasReason(absl::StatusCode::kAborted, kReasonEtagMismatch);
+  EXPECT_THAT(BlockOn(webhooks().Update(update)).status(), mismatch);
+  EXPECT_THAT(BlockOn(webhooks().Reset("a", 1, {99, MessageId{0}}, "j")).status(), mismatch);
+  EXPECT_THAT(BlockOn(webhooks().Delete("a", 1)).status(), mismatch);
+  EXPECT_EQ(*BlockOn(webhooks().Find("a")), before);
+  ASSERT_OK(BlockOn(webhooks().Reset("a", 2, {99, MessageId{0}}, "j")).status());
+  EXPECT_TRUE(*BlockOn(webhooks().Delete("a", 2)));
+  EXPECT_THAT(BlockOn(webhooks().Update(UpdateAt(kNow))).status(),
+              HasReason(absl::StatusCode::kNotFound, kReasonWebhookNotFound));
+}
+
+TEST_P(WebhookConformance, TheSecretBeforeCountsForATime) {
+  ASSERT_OK(BlockOn(webhooks().Create(Hook("a"))));
+  WebhookUpdate update = UpdateAt(kNow);
+  update.sealed_secret = "second";
+  update.old_secret_expire_time = kNow + absl::Hours(1);
+  ASSERT_OK(BlockOn(webhooks().Update(update)).status());
+  Restart();
+  Webhook webhook = BlockOn(webhooks().Find("a"))->webhook;
+  EXPECT_EQ(webhook.sealed_secret, "second");
+  EXPECT_EQ(webhook.old_sealed_secret, "sealed");
+  EXPECT_EQ(webhook.old_secret_expire_time, kNow + absl::Hours(1));
+  // One that is older ends at once.
+  update.sealed_secret = "third";
+  ASSERT_OK(BlockOn(webhooks().Update(update)).status());
+  EXPECT_EQ(BlockOn(webhooks().Find("a"))->webhook.old_sealed_secret, "second");
+  // Without an overlap so does the one before.
+  update.sealed_secret = "fourth";
+  update.old_secret_expire_time = kNow;
+  ASSERT_OK(BlockOn(webhooks().Update(update)).status());
+  webhook = BlockOn(webhooks().Find("a"))->webhook;
+  EXPECT_EQ(webhook.sealed_secret, "fourth");
+  EXPECT_EQ(webhook.old_sealed_secret, "");
 }
 
 TEST_P(WebhookConformance, WhatFailedWaitsWithWhatIsBehindIt) {
@@ -193,6 +279,8 @@ TEST_P(WebhookConformance, WhoIsGonePausesIt) {
   gone.gone = true;
   ASSERT_OK(Report(fence, 6, {gone}).status());
   EXPECT_EQ(BlockOn(webhooks().Find("a"))->webhook.state, State::kGone);
+  // Which is a change of it.
+  EXPECT_EQ(BlockOn(webhooks().Find("a"))->webhook.version, 1);
   EXPECT_THAT(Positions(WaitingOf(kAnn)), ElementsAre(6));
   EXPECT_THAT(Report(fence, 7, {}).status(), HasCode(absl::StatusCode::kAborted));
 }
@@ -234,13 +322,13 @@ TEST_P(WebhookConformance, IsTakenAwayInStepsWithItsEvents) {
     for (int64_t i = 0; i < 1000; ++i) outcomes.push_back(Outcome(Kind::kBehind, kAnn, 10 + step * 1000 + i));
     ASSERT_OK(Report(fence, 3000, std::move(outcomes)).status());
   }
-  EXPECT_TRUE(*BlockOn(webhooks().Delete("a")));
+  EXPECT_TRUE(*BlockOn(webhooks().Delete("a", 0)));
   EXPECT_THAT(BlockOn(webhooks().Find("a")).status(), HasCode(absl::StatusCode::kNotFound));
   Restart();
   int steps = 1;
-  while (*BlockOn(webhooks().Delete("a"))) ++steps;
+  while (*BlockOn(webhooks().Delete("a", 0))) ++steps;
   EXPECT_GE(steps, 3);
-  EXPECT_THAT(BlockOn(webhooks().Delete("a")).status(), HasCode(absl::StatusCode::kNotFound));
+  EXPECT_THAT(BlockOn(webhooks().Delete("a", 0)).status(), HasCode(absl::StatusCode::kNotFound));
   EXPECT_THAT(*BlockOn(webhooks().List()), SizeIs(1));
   // Nothing is left for one of the same name.
   ASSERT_OK(BlockOn(webhooks().Create(Hook("a"))));

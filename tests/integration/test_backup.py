@@ -95,7 +95,7 @@ class BackupTest(BackupCase):
         self.assertEqual("2026-11-23_a.b", backup["name"])
         self.assertEqual(3, int(backup["message_count"]))
         self.assertGreater(int(backup["disk_bytes"]), 150_000)
-        self.assertEqual(8, backup["schema_version"])
+        self.assertEqual(9, backup["schema_version"])
         self.assertTrue(backup["verify_time"])
         self.assertEqual("0", backup["damaged_count"])
         self.assertEqual(ctl.json("status")["incarnation"], backup["incarnation"])

@@ -20,7 +20,7 @@ from test_relay_network import Host
 
 MAIL = b"From: user@example.test\r\nTo: friend@far.test\r\nSubject: hello\r\n\r\nwords\r\n"
 MX_PORT = 2525
-GOOD, PLAIN, STRANGER, OTHER, WEB = (f"198.51.100.{number}" for number in range(11, 16))
+GOOD, PLAIN, STRANGER, OTHER, WEB, WEBD = (f"198.51.100.{number}" for number in range(11, 17))
 
 # What a web server may say and be: its response, or its certificate, and whether the policy counts then.
 ENFORCE = policy("enforce", "plain.sts.test")
@@ -95,9 +95,19 @@ HOSTS = {
 }
 
 
+# Domains whose policy webd serves, which names the good host alone: their only host, the mode, and who takes their mail.
+SERVED = {
+    "good": ("good", "enforce", "good"),
+    "bad": ("plain", "enforce", None),
+    "testing": ("plain", "testing", "plain"),
+    "none": ("plain", "none", "plain"),
+    "off": ("plain", "off", "plain"),
+}
+
+
 def setUpModule():
     own_network.enter()
-    for address in (GOOD, PLAIN, STRANGER, OTHER, WEB, "198.51.100.1"):
+    for address in (GOOD, PLAIN, STRANGER, OTHER, WEB, WEBD, "198.51.100.1"):
         subprocess.run(["ip", "address", "add", f"{address}/32", "dev", "lo"], check=True)
 
 
@@ -120,6 +130,8 @@ class MtaStsCase(StackCase):
             for name, (hosts, _, _) in HOSTS.items():
                 cls.zones.add(f"{name}.{mode}.test", zone(hosts, f"mta-sts IN A {WEB}"))
         cls.zones.add("change.test", zone(["plain"], f"mta-sts IN A {WEB}"))
+        for name, (host, _, _) in SERVED.items():
+            cls.zones.add(f"{name}.here.test", zone([host], f"mta-sts IN A {WEBD}"))
         cls.nsd = Nsd(cls, cls.zones)
         cls.dns = Unbound(cls, cls.zones, cls.nsd)
         folder = tempfile.TemporaryDirectory(prefix="mailstead-ca-")
@@ -260,6 +272,33 @@ class HostsTest(MtaStsCase):
         self.web.responses["mta-sts.stranger.enforce.test"] = response(policy("enforce", "*.sts.test"))
         self.submit("a@stranger.enforce.test")
         wait_until(lambda: "a@stranger.enforce.test" in self.deferred(), 30, "a deferral")
+
+
+class ServedTest(MtaStsCase):
+    """What our own relay makes of the policies that our own webd serves."""
+
+    def test_what_webd_serves_is_obeyed(self):
+        self.start()
+        here = self.new_stack()
+        here.add_stored()
+        for name, (_, mode, _) in SERVED.items():
+            here.ctl.add_domain(f"{name}.here.test")
+            here.ctl.run("domain", "set", f"{name}.here.test", f"--mta_sts={mode}")
+        hosts = [f"mta-sts.{name}.here.test" for name in SERVED]
+        cert, key = self.authority.issue(hosts[0], hosts[1:], ())
+        webd = here.add_webd(listen="", tls_listen=f"{WEBD}:443", tls_cert=cert, tls_key=key, mta_sts_mx="good.sts.test")
+        expected = {f"a@{name}.here.test": taken_by for name, (_, _, taken_by) in SERVED.items()}
+        self.submit(*expected)
+        self.await_all(expected)
+        self.assertEqual({address: host for address, host in expected.items() if host}, self.taken())
+        self.assertIn("MTA-STS", self.deferred()["a@bad.here.test"]["reply_text"])
+        self.assertTrue(all(len(lines) > 1 for _, lines in self.hosts["good"].sessions))
+        # Only where there is none nothing could be fetched.
+        self.assertEqual({"off.here.test"}, {line["domain"] for line in self.events("sts_not_fetched")})
+        metrics = webd.metrics()
+        asked = {dict(labels)["code"]: count for (name, labels), count in metrics.items()
+                 if name == "mailstead_http_calls_total" and dict(labels).get("method") == "/.well-known/mta-sts.txt"}
+        self.assertEqual({"ok": len(SERVED) - 1, "not_found": 1}, asked)
 
 
 class TimeTest(MtaStsCase):

@@ -8,6 +8,7 @@ import http.client
 import json
 import re
 import signal
+import ssl
 import subprocess
 import time
 from xml.etree import ElementTree
@@ -584,3 +585,83 @@ class AutoconfigTest(SharedStackCase, RoutesCase):
         for path in self.PATHS:
             self.assert_error(self.ask(f"{path}?emailaddress=demo@example.test", web), 404, "unimplemented")
         self.assert_error(self.autodiscover("<EMailAddress>demo@example.test</EMailAddress>", web=web), 404, "unimplemented")
+
+
+class StsTest(SharedStackCase, RoutesCase):
+    """The policies of MTA-STS of domains here (RFC 8461)."""
+
+    PATH = "/.well-known/mta-sts.txt"
+
+    @classmethod
+    def build(cls, stack):
+        stack.add_stored()
+        stack.webd = stack.add_webd(mta_sts_mx="mx1.example.test,*.mx.example.test", mta_sts_max_age="48h")
+        stack.plain_webd = stack.add_webd()
+        stack.ctl.add_domain("example.test")
+        stack.ctl.add_domain("xn--bcher-kva.test")
+        stack.ctl.add_domain("silent.test")
+
+    def ask(self, host, web=None, verb="GET", secured=False):
+        connection = self.secured(web) if secured else self.connection(web)
+        connection.request(verb, self.PATH, headers={"Host": host})
+        response = connection.getresponse()
+        return response.status, response.headers, response.read()
+
+    def secured(self, web):
+        connection = http.client.HTTPSConnection("127.0.0.1", (web or self.stack.webd).ports["https"], timeout=10,
+                                                 context=ssl._create_unverified_context())  # pylint: disable=protected-access
+        self.addCleanup(connection.close)
+        return connection
+
+    def set(self, mode, domain="example.test"):
+        self.stack.ctl.run("domain", "set", domain, f"--mta_sts={mode}")
+
+    def record_id(self, domain="example.test"):
+        records = self.stack.ctl.json("domain", "dns", domain, "--mx_host=mx1.example.test", "--sts_max_age=48h")["records"]
+        [value] = [record["value"] for record in records if record["name"] == f"_mta-sts.{domain}"]
+        return value.partition("id=")[2]
+
+    def test_a_policy(self):
+        self.set("enforce")
+        wanted = b"version: STSv1\r\nmode: enforce\r\nmx: mx1.example.test\r\nmx: *.mx.example.test\r\nmax_age: 172800\r\n"
+        for secured in (False, True):
+            for host in ("mta-sts.example.test", "MTA-STS.example.test:443", "mta-sts.example.test."):
+                status, headers, body = self.ask(host, secured=secured)
+                self.assertEqual((200, "text/plain; charset=utf-8", wanted), (status, headers["Content-Type"], body))
+        status, headers, body = self.ask("mta-sts.example.test", verb="HEAD")
+        self.assertEqual((200, str(len(wanted)), b""), (status, headers["Content-Length"], body))
+        self.set("testing", "xn--bcher-kva.test")
+        self.assertIn(b"mode: testing\r\n", self.ask("mta-sts.xn--bcher-kva.test")[2])
+        self.set("none")
+        self.assertIn(b"mode: none\r\n", self.ask("mta-sts.example.test")[2])
+
+    def test_the_record_changes_with_the_policy(self):
+        single = self.stack.add_webd(mta_sts_mx="mx1.example.test", mta_sts_max_age="48h")
+        seen = set()
+        for mode in ("testing", "enforce", "none"):
+            self.set(mode)
+            tag = self.ask("mta-sts.example.test", single)[1]["ETag"].strip('"')
+            self.assertEqual(tag, self.record_id())
+            seen.add(tag)
+        self.assertEqual(3, len(seen))
+        # It would say what is not so.
+        failed = self.stack.ctl.raw("domain", "dns", "example.test", "--mx_host=mx1.example.test", "--sts=enforce")
+        self.assertEqual(2, failed.returncode)
+        self.assertIn(b"mailctl domain set --mta_sts", failed.stderr)
+
+    def test_nothing_else(self):
+        self.set("enforce")
+        self.assert_error(self.ask("mta-sts.elsewhere.test"), 404, "not_found", "DOMAIN_NOT_FOUND")
+        self.assert_error(self.ask("mta-sts.silent.test"), 404, "not_found")
+        for host in ("example.test", "webd", "127.0.0.1", "mta-sts.", "xmta-sts.example.test", "mta-sts.example", "mta-sts.[::1]"):
+            self.assertEqual(404, self.ask(host)[0], host)
+        self.assert_error(self.ask("mta-sts.example.test", self.stack.plain_webd), 404, "unimplemented")
+        self.set("off")
+        self.assert_error(self.ask("mta-sts.example.test"), 404, "not_found")
+        self.assertEqual(405, self.ask("mta-sts.example.test", verb="POST")[0])
+
+    def test_without_tls_from_trusted_networks_only(self):
+        self.set("enforce")
+        strict = self.stack.add_webd(mta_sts_mx="mx1.example.test", plaintext_networks="192.0.2.0/24")
+        self.assertEqual(403, self.ask("mta-sts.example.test", strict)[0])
+        self.assertEqual(200, self.ask("mta-sts.example.test", strict, secured=True)[0])

@@ -3,9 +3,12 @@
 import base64
 import http.server
 import json
+import socket
+import struct
 import threading
 import time
 
+from mailstead.ctl import Mailctl
 from mailstead.paths import REPOSITORY
 from mailstead.process import wait_until
 from mailstead.stack import StackCase
@@ -85,6 +88,40 @@ class Receiver:
 
 def subject(post):
     return post["json"]["data"]["event"]["delivered"]["message"]["header"]["subject"]
+
+
+class Names:
+    """A DNS server. `addresses`: by host, those of IPv4; of others it says nothing at all."""
+
+    def __init__(self, addresses):
+        self.addresses = addresses
+        self.asked = []
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.server = f"127.0.0.1:{self.socket.getsockname()[1]}"
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                query, client = self.socket.recvfrom(4096)
+            except OSError:
+                return
+            labels, at = [], 12
+            while query[at]:
+                labels.append(query[at + 1:at + 1 + query[at]].decode())
+                at += 1 + query[at]
+            host, kind = ".".join(labels), query[at + 2]
+            self.asked.append(host)
+            if host not in self.addresses:
+                continue
+            found = self.addresses[host] if kind == 1 else []
+            records = b"".join(b"\xc0\x0c\0\1\0\1\0\0\0\1\0\4" + socket.inet_aton(address) for address in found)
+            self.socket.sendto(query[:2] + b"\x81\x80\0\1" + struct.pack(">H", len(found)) + b"\0\0\0\0" + query[12:at + 5] + records,
+                               client)
+
+    def close(self):
+        self.socket.close()
 
 
 class WebhookCase(StackCase):
@@ -298,6 +335,51 @@ class TestReceivers(WebhookCase):
         self.wait_for(lambda: self.show(webhook)["failure"], what="a failure")
         self.assertIn("within 1s", self.show(webhook)["failure"])
 
+    def names(self, **addresses):
+        made = Names({f"{name}.test": found for name, found in addresses.items()})
+        self.addCleanup(made.close)
+        return made
+
+    def test_names_that_are_slow_to_find_hold_up_nobody(self):
+        names = self.names(quick=["127.0.0.1"])
+        quick = self.receiver()
+        self.start("ann", webhook_timeout="2s", dns_servers=names.server)
+        port = quick.server.server_port
+        slow = [self.add(f"http://slow{number}.test:{port}/") for number in range(10)]
+        self.add(f"http://quick.test:{port}/")
+        began = time.monotonic()
+        self.deliver(*((self.users[0], str(number)) for number in range(3)))
+        self.wait_for(lambda: len(quick.posts) == 3)
+        self.assertLess(quick.posts[-1]["time"] - began, 6)
+        for webhook in slow:
+            self.wait_for(lambda: self.show(webhook)["failure"], what="a failure")  # pylint: disable=cell-var-from-loop
+            self.assertIn("cannot be looked up: no answer in time", self.show(webhook)["failure"])
+        # By the timeout, and not by that of the DNS, which is longer; all at the same time.
+        self.assertLess(time.monotonic() - began, 12)
+        # Nothing was posted but to the one.
+        self.assertEqual(3, len(quick.posts))
+        # Its addresses of both families, once for all three posts.
+        self.assertEqual(2, names.asked.count("quick.test"))
+
+    def test_an_address_counts_and_not_the_name(self):
+        receiver = self.receiver()
+        names = self.names(both=["10.0.0.1", "127.0.0.1"], inside=["10.0.0.1"], none=[])
+        self.start("ann", webhook_allow_networks="127.0.0.0/8", dns_servers=names.server)
+        port = receiver.server.server_port
+        failures = {}
+        for name in ("inside", "none"):
+            webhook = self.add(f"http://{name}.test:{port}/")
+            self.stack.ctl.run("webhook", "test", webhook)
+            self.wait_for(lambda: self.show(webhook)["failure"], what="a failure")  # pylint: disable=cell-var-from-loop
+            failures[name] = self.show(webhook)["failure"]
+        self.assertIn("10.0.0.1 is private", failures["inside"])
+        self.assertIn("none.test has no address", failures["none"])
+        # Of several those that are allowed; what the name leads to afterwards is not asked for once more.
+        webhook = self.add(f"http://both.test:{port}/")
+        self.stack.ctl.run("webhook", "test", webhook)
+        self.wait_for(lambda: receiver.posts)
+        self.assertEqual(f"both.test:{port}", receiver.posts[0]["headers"]["Host"])
+
     def test_large_answers_are_not_read(self):
         self.start("ann")
         receiver = self.receiver(lambda receiver, post: (200, {}, b"x" * (64 << 20)))
@@ -369,3 +451,117 @@ class TestOperating(WebhookCase):
         self.assertTrue(made["secret"].startswith("whsec_"))
         self.stack.secrets.add(made["secret"])
         self.assertNotIn(made["secret"], json.dumps(self.show(made["webhook"]["webhook_id"])))
+
+    def test_a_change_in_place(self):
+        self.start("ann", "bob")
+        ann, bob = self.users
+        ctl = self.stack.ctl
+        first, second = self.receiver(lambda receiver, post: 500), self.receiver()
+        webhook = self.add(first.url, "--mailbox", ann)
+        self.deliver((ann, "0"))
+        self.wait_for(lambda: self.show(webhook)["waiting_count"] == "1", what="one that waits")
+        before = self.show(webhook)
+        # What waits goes to the new place, and what comes of the other mailbox, too.
+        ctl.run("webhook", "set", webhook, "--url", second.url, "--domain", "example.test", "--events", "delivered,deleted")
+        after = self.show(webhook)
+        self.assertEqual((second.url, "example.test", ["WATCH_KIND_DELIVERED", "WATCH_KIND_DELETED"]),
+                         (after["url"], after["filter"]["domain"], after["filter"]["kinds"]))
+        self.assertNotEqual(before["etag"], after["etag"])
+        self.assertEqual(before["create_time"], after["create_time"])
+        self.assertLess(before["update_time"], after["update_time"])
+        self.deliver((bob, "1"))
+        self.wait_for(lambda: sorted(second.subjects()) == ["0", "1"])
+        self.assertEqual(["0"] * len(first.posts), first.subjects())
+        ids = [message["message_id"] for message in ctl.json("message", "list", bob)["messages"]]
+        ctl.run("message", "remove", bob, *ids)
+        self.wait_for(lambda: second.posts[-1]["json"]["type"] == "message.deleted")
+        # Sent is no change of it.
+        self.assertEqual(after["etag"], self.show(webhook)["etag"])
+        for options in ([], ["--url", "ftp://a.test/"], ["--domain", "other.test"], ["--events", "opened"]):
+            self.assertNotEqual(0, ctl.raw("webhook", "set", webhook, *options).returncode, options)
+        self.assertNotEqual(0, ctl.raw("webhook", "set", "nosuchwebhook", "--url", second.url).returncode)
+        self.assertEqual(after["etag"], self.show(webhook)["etag"])
+
+    def test_another_secret_with_an_overlap(self):
+        self.start("ann")
+        [ann] = self.users
+        ctl = self.stack.ctl
+        receiver = self.receiver()
+        webhook = self.add(receiver.url)
+
+        def posted(text):
+            """The post of a new mail, once who sends knows what has changed."""
+            time.sleep(2.5)
+            self.deliver((ann, text))
+            self.wait_for(lambda: receiver.subjects()[-1:] == [text])
+            return receiver.posts[-1]
+        made = ctl.json("webhook", "rotate", webhook, "--overlap", "1h")
+        self.stack.secrets.add(made["secret"])
+        self.assertIn("old_secret_expire_time", self.show(webhook))
+        post = posted("both")
+        self.assertEqual(2, len(post["headers"]["webhook-signature"].split(" ")))
+        for secret in (SECRET, made["secret"]):
+            self.assertTrue(is_ours(secret, post["headers"], post["body"]))
+        # Without an overlap both of before end at once.
+        third = "whsec_" + base64.b64encode(bytes(range(1, 33))).decode()
+        self.stack.secrets.add(third)
+        self.secret_file.write_text(third + "\n", encoding="ascii")
+        self.assertEqual("", ctl.json("webhook", "rotate", webhook, "--secret_file", str(self.secret_file)).get("secret", ""))
+        post = posted("third")
+        self.assertEqual(1, len(post["headers"]["webhook-signature"].split(" ")))
+        self.assertTrue(is_ours(third, post["headers"], post["body"]))
+        for secret in (SECRET, made["secret"]):
+            self.assertFalse(is_ours(secret, post["headers"], post["body"]))
+        self.assertNotIn("old_secret_expire_time", self.show(webhook))
+        # An overlap that has passed.
+        ctl.run("webhook", "rotate", webhook, "--overlap", "1s", "--json")
+        post = posted("fourth")
+        self.assertEqual(1, len(post["headers"]["webhook-signature"].split(" ")))
+        self.assertFalse(is_ours(third, post["headers"], post["body"]))
+        for options in (["--overlap", "31d"], ["--secret_file", str(self.stack.folder / "nothing")]):
+            self.assertNotEqual(0, ctl.raw("webhook", "rotate", webhook, *options).returncode, options)
+
+    def test_keys_of_some_mailboxes_have_webhooks_of_their_own(self):
+        self.start("ann", "bob")
+        ann, bob = self.users
+        self.stack.ctl.add_domain("other.test")
+        theirs = self.add("https://a.test/")
+        bobs = self.add("https://a.test/", "--mailbox", bob)
+
+        def key(name, *options):
+            path = self.stack.folder / f"{name}.key"
+            self.stack.ctl.run("key", "create", name, "--scope", "admin.read,admin.write", *options, "--out", str(path))
+            self.stack.secrets.add(path.read_text(encoding="ascii").strip())
+            return Mailctl(self.stack.stored.address, path)
+        mine = key("ann", "--mailbox", ann)
+        receiver = self.receiver()
+        made = mine.json("webhook", "add", receiver.url, "--mailbox", ann)
+        self.stack.secrets.add(made["secret"])
+        webhook = made["webhook"]["webhook_id"]
+        self.deliver((bob, "not this"), (ann, "this"))
+        self.wait_for(lambda: receiver.subjects() == ["this"])
+        self.assertEqual([webhook], [one["webhook_id"] for one in mine.json("webhook", "list")["webhooks"]])
+        for verb in ("pause", "resume", "test", "show"):
+            mine.run("webhook", verb, webhook)
+        mine.run("webhook", "set", webhook, "--events", "deleted")
+        self.stack.secrets.add(mine.json("webhook", "rotate", webhook)["secret"])
+        # What is not of these mailboxes alone is not there, and cannot be made.
+        for other in (theirs, bobs):
+            for verb in ("show", "pause", "resume", "test", "remove", "dead", "rotate"):
+                done = mine.raw("webhook", verb, other)
+                self.assertIn(b"there is no webhook", done.stderr, (verb, other))
+            self.assertIn(b"there is no webhook", mine.raw("webhook", "retry", other, "evt_1").stderr)
+            self.assertIn(b"there is no webhook", mine.raw("webhook", "set", other, "--url", receiver.url).stderr)
+        for options in (["--all"], ["--domain", "example.test"], ["--mailbox", bob], ["--mailbox", ann, "--mailbox", bob]):
+            self.assertNotEqual(0, mine.raw("webhook", "add", receiver.url, *options).returncode, options)
+            self.assertNotEqual(0, mine.raw("webhook", "set", webhook, *options).returncode, options)
+        # A domain's key sees those of its mailboxes, too.
+        domains = key("domain", "--domain", "example.test")
+        self.assertEqual({webhook, bobs}, {one["webhook_id"] for one in domains.json("webhook", "list")["webhooks"]})
+        self.assertEqual([], key("other", "--domain", "other.test").json("webhook", "list")["webhooks"])
+        # It takes no room from others.
+        for _ in range(19):
+            self.stack.secrets.add(mine.json("webhook", "add", receiver.url, "--mailbox", ann)["secret"])
+        self.assertIn(b"there are 20 webhooks", mine.raw("webhook", "add", receiver.url, "--mailbox", ann).stderr)
+        self.add("https://a.test/", "--mailbox", ann)
+        mine.run("webhook", "remove", webhook)

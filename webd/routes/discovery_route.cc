@@ -3,18 +3,12 @@
 #include <utility>
 
 #include "common/base/byte_budget.h"
-#include "common/rpc/grpc_transport.h"
-#include "mailstead/frontend/v1/web.pb.h"
 #include "webd/discovery/settings.h"
+#include "webd/routes/mail_domain.h"
 
 namespace mailstead::web {
-namespace {
 
 namespace fv1 = frontend::v1;
-
-constexpr char kFindMailDomain[] = "mailstead.frontend.v1.WebService/FindMailDomain";
-
-}  // namespace
 
 asio::awaitable<void> DiscoveryRoute::Run() {
   const absl::string_view path = PathOf(route_.kind);
@@ -72,19 +66,11 @@ asio::awaitable<absl::StatusOr<std::string>> DiscoveryRoute::ReadBody() {
   }
 }
 
-// In webd's own name: who asks shows no key.
 asio::awaitable<absl::StatusOr<std::string>> DiscoveryRoute::FindDomain(std::string name) {
-  fv1::FindMailDomainRequest request;
-  request.set_name(std::move(name));
-  rpc::CallOptions options{.timeout = context_.timeouts.store_call,
-                           .session_id = answerer_.journal().session_id()};
-  const absl::StatusOr<std::string> answer =
-      co_await context_.transport.CallBytes(kFindMailDomain, request.SerializeAsString(), std::move(options));
-  if (!answer.ok()) co_return answer.status();
-  fv1::FindMailDomainResponse response;
-  if (!response.ParseFromString(*answer))
-    co_return absl::InternalError("the store sent what is no such message");
-  co_return response.name();
+  const absl::StatusOr<fv1::FindMailDomainResponse> found =
+      co_await FindMailDomain(answerer_, std::move(name));
+  if (!found.ok()) co_return found.status();
+  co_return found->name();
 }
 
 }  // namespace mailstead::web

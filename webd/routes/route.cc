@@ -9,6 +9,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
 #include "common/base/check.h"
+#include "common/mailauth/sts_policy.h"
 #include "common/text/utf8.h"
 #include "webd/http/percent.h"
 
@@ -29,7 +30,8 @@ constexpr Row kRows[] = {{RouteKind::kRaw, kRawPath, "GET, HEAD"},
                          {RouteKind::kAutoconfig, kAutoconfigPath, "GET, HEAD"},
                          {RouteKind::kAutoconfig, kWellKnownAutoconfigPath, "GET, HEAD"},
                          {RouteKind::kAutodiscover, kAutodiscoverPath, "POST"},
-                         {RouteKind::kAutodiscover, kCapitalAutodiscoverPath, "POST"}};
+                         {RouteKind::kAutodiscover, kCapitalAutodiscoverPath, "POST"},
+                         {RouteKind::kStsPolicy, mailauth::kStsPolicyPath, "GET, HEAD"}};
 
 const Row& RowOf(RouteKind kind) {
   const Row* const row = absl::c_find_if(kRows, [kind](const Row& each) { return each.kind == kind; });

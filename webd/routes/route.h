@@ -9,7 +9,7 @@
 
 namespace mailstead::web {
 
-enum class RouteKind { kRaw, kPart, kWatch, kOpenApi, kDocs, kAutoconfig, kAutodiscover };
+enum class RouteKind { kRaw, kPart, kWatch, kOpenApi, kDocs, kAutoconfig, kAutodiscover, kStsPolicy };
 
 // The paths, with their parameters in braces, as documents name them.
 inline constexpr absl::string_view kRawPath = "/v1/accounts/{account}/messages/{message_id}/raw";
@@ -22,7 +22,6 @@ inline constexpr absl::string_view kAutoconfigPath = "/mail/config-v1.1.xml";
 inline constexpr absl::string_view kWellKnownAutoconfigPath = "/.well-known/autoconfig/mail/config-v1.1.xml";
 inline constexpr absl::string_view kAutodiscoverPath = "/autodiscover/autodiscover.xml";
 inline constexpr absl::string_view kCapitalAutodiscoverPath = "/Autodiscover/Autodiscover.xml";
-
 struct Route {
   RouteKind kind = RouteKind::kDocs;
   // Decoded, and not looked into; the store does that. Of kRaw and kPart.

@@ -5,9 +5,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "asio/ip/tcp.hpp"
-#include "asio/redirect_error.hpp"
-#include "asio/use_awaitable.hpp"
+#include "absl/strings/str_join.h"
 #include "common/base/clock.h"
 #include "common/base/status.h"
 #include "webd/webhooks/payload.h"
@@ -19,13 +17,11 @@ namespace {
 namespace fv1 = frontend::v1;
 using Addresses = std::vector<asio::ip::address>;
 
-// How long a host is where it was.
-constexpr absl::Duration kKnownFor = absl::Seconds(30);
-constexpr size_t kMaxKnown = 1000;
-constexpr size_t kMaxAddresses = 8;
 // Nobody reads what a receiver says beside its status.
 constexpr size_t kMaxAnswerBytes = 4096;
 constexpr size_t kMaxWaiting = 4096;
+// What a look-up may leave, as libcurl knows no less.
+constexpr absl::Duration kLeastTimeout = absl::Milliseconds(1);
 
 http::HttpsOptions ClientOptions(const PosterOptions& options) {
   http::HttpsOptions client;
@@ -35,36 +31,36 @@ http::HttpsOptions ClientOptions(const PosterOptions& options) {
   return client;
 }
 
-Posted Failed(std::string why) {
+dns::HostFinderOptions FinderOptions(const PosterOptions& options) {
+  dns::HostFinderOptions finder;
+  finder.timeout = options.timeout;
+  finder.servers = options.dns_servers;
+  return finder;
+}
+
+Posted Failed(const absl::Status& why) {
   Posted posted;
-  posted.failure = std::move(why);
+  posted.failure = std::string(why.message());
+  posted.cut_off = absl::IsCancelled(why);
   return posted;
+}
+
+// By each of the secrets, with a space between.
+absl::StatusOr<std::string> SignaturesOf(const std::vector<std::string>& secrets, absl::string_view id,
+                                         int64_t timestamp, absl::string_view body) {
+  std::vector<std::string> signatures;
+  for (const std::string& secret : secrets) {
+    ASSIGN_OR_RETURN(signatures.emplace_back(), WebhookSignature(secret, id, timestamp, body));
+  }
+  return absl::StrJoin(signatures, " ");
 }
 
 }  // namespace
 
 Poster::Poster(asio::any_io_executor executor, PosterOptions options)
-    : executor_(std::move(executor)), options_(std::move(options)), client_(ClientOptions(options_)) {}
-
-asio::awaitable<absl::StatusOr<Addresses>> Poster::LookUp(std::string host) {
-  const absl::Time now = Clock::Steady().Now();
-  const auto known = known_.find(host);
-  if (known != known_.end() && known->second.until > now) co_return known->second.addresses;
-  asio::ip::tcp::resolver resolver(executor_);
-  asio::error_code error;
-  const auto found =
-      co_await resolver.async_resolve(host, "", asio::redirect_error(asio::use_awaitable, error));
-  if (error) co_return absl::UnavailableError(absl::StrCat(host, " cannot be looked up: ", error.message()));
-  Addresses addresses;
-  for (const auto& entry : found) {
-    const asio::ip::address address = entry.endpoint().address();
-    const bool is_new = std::find(addresses.begin(), addresses.end(), address) == addresses.end();
-    if (is_new && addresses.size() < kMaxAddresses) addresses.push_back(address);
-  }
-  if (known_.size() >= kMaxKnown) known_.clear();
-  known_[host] = {addresses, now + kKnownFor};
-  co_return addresses;
-}
+    : options_(std::move(options)),
+      finder_(std::move(executor), FinderOptions(options_)),
+      client_(ClientOptions(options_)) {}
 
 asio::awaitable<absl::StatusOr<Addresses>> Poster::AddressesOf(const http::HttpsUrl& url) {
   std::string bare = url.host;
@@ -75,7 +71,7 @@ asio::awaitable<absl::StatusOr<Addresses>> Poster::AddressesOf(const http::Https
   if (!no_address) {
     found = {literal};
   } else {
-    CO_ASSIGN_OR_RETURN(found, co_await LookUp(url.host));
+    CO_ASSIGN_OR_RETURN(found, co_await finder_.Find(url.host));
   }
   Addresses allowed;
   std::string why = "it has no address";
@@ -97,17 +93,20 @@ asio::awaitable<absl::StatusOr<Addresses>> Poster::AddressesOf(const http::Https
 }
 
 asio::awaitable<Posted> Poster::Post(const fv1::ClaimedWebhook& webhook, const fv1::WebhookEvent& event) {
+  const absl::Time deadline = Clock::Steady().Now() + options_.timeout;
   const absl::StatusOr<http::HttpsUrl> url = http::ParseHttpUrl(webhook.url());
-  if (!url.ok()) co_return Failed(std::string(url.status().message()));
+  if (!url.ok()) co_return Failed(url.status());
+  // As they are with this URL: while the host is looked up they may be changed.
+  std::vector<std::string> secrets = {webhook.secret()};
+  if (!webhook.old_secret().empty()) secrets.push_back(webhook.old_secret());
   absl::StatusOr<Addresses> addresses = co_await AddressesOf(*url);
-  if (!addresses.ok()) co_return Failed(std::string(addresses.status().message()));
+  if (!addresses.ok()) co_return Failed(addresses.status());
   absl::StatusOr<std::string> body = WebhookBody(event, options_.public_url);
-  if (!body.ok()) co_return Failed(std::string(body.status().message()));
+  if (!body.ok()) co_return Failed(body.status());
   // Of this try: receivers refuse what is old, so that nobody sends it again.
   const int64_t timestamp = absl::ToUnixSeconds(Clock::System().Now());
-  const absl::StatusOr<std::string> signature =
-      WebhookSignature(webhook.secret(), event.event_id(), timestamp, *body);
-  if (!signature.ok()) co_return Failed(std::string(signature.status().message()));
+  const absl::StatusOr<std::string> signatures = SignaturesOf(secrets, event.event_id(), timestamp, *body);
+  if (!signatures.ok()) co_return Failed(signatures.status());
 
   http::HttpsRequest request;
   request.host = url->host;
@@ -120,16 +119,12 @@ asio::awaitable<Posted> Poster::Post(const fv1::ClaimedWebhook& webhook, const f
   request.body = *std::move(body);
   request.fields.push_back(absl::StrCat("webhook-id: ", event.event_id()));
   request.fields.push_back(absl::StrCat("webhook-timestamp: ", timestamp));
-  request.fields.push_back(absl::StrCat("webhook-signature: ", *signature));
+  request.fields.push_back(absl::StrCat("webhook-signature: ", *signatures));
   request.max_body_bytes = kMaxAnswerBytes;
   request.status_only = true;
-  request.timeout = options_.timeout;
+  request.timeout = std::max(deadline - Clock::Steady().Now(), kLeastTimeout);
   const absl::StatusOr<http::HttpsResponse> response = co_await client_.Send(std::move(request));
-  if (!response.ok()) {
-    Posted failed = Failed(std::string(response.status().message()));
-    failed.cut_off = absl::IsCancelled(response.status());
-    co_return failed;
-  }
+  if (!response.ok()) co_return Failed(response.status());
 
   Posted posted;
   posted.sent = response->status >= 200 && response->status < 300;

@@ -1,7 +1,6 @@
 // Posts events of webhooks to where their receivers are.
 #pragma once
 
-#include <map>
 #include <string>
 #include <vector>
 
@@ -10,6 +9,7 @@
 #include "asio/any_io_executor.hpp"
 #include "asio/awaitable.hpp"
 #include "asio/ip/address.hpp"
+#include "common/dns/host_finder.h"
 #include "common/http/https_client.h"
 #include "common/net/address_check.h"
 #include "common/net/network_list.h"
@@ -22,6 +22,8 @@ struct PosterOptions {
   net::AddressRules rules;
   // Where it may be without TLS.
   net::NetworkList plaintext;
+  // Who is asked where hosts are; empty: the system's servers.
+  std::vector<dns::Server> dns_servers;
   // From the look-up of the host to the answer.
   absl::Duration timeout = absl::Seconds(15);
   // See WebhookBody.
@@ -51,23 +53,18 @@ class Poster {
   asio::awaitable<Posted> Post(const frontend::v1::ClaimedWebhook& webhook,
                                const frontend::v1::WebhookEvent& event);
   // What is under way ends at once.
-  void Stop() { client_.Stop(); }
+  void Stop() {
+    finder_.Stop();
+    client_.Stop();
+  }
 
  private:
-  struct Known {
-    std::vector<asio::ip::address> addresses;
-    absl::Time until;
-  };
-
   // Those that may be connected to; errors say which may not.
   asio::awaitable<absl::StatusOr<std::vector<asio::ip::address>>> AddressesOf(const http::HttpsUrl& url);
-  asio::awaitable<absl::StatusOr<std::vector<asio::ip::address>>> LookUp(std::string host);
 
-  const asio::any_io_executor executor_;
   const PosterOptions options_;
+  dns::HostFinder finder_;
   http::HttpsClient client_;
-  // By host: as many as there are webhooks, at most.
-  std::map<std::string, Known> known_;
 };
 
 }  // namespace mailstead::web

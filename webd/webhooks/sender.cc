@@ -83,6 +83,10 @@ void Sender::Start() {
 }
 
 void Sender::Refresh(const fv1::ClaimedWebhook& webhook) {
+  // What is on its way has what it was sent with.
+  webhook_.set_url(webhook.url());
+  webhook_.set_secret(webhook.secret());
+  webhook_.set_old_secret(webhook.old_secret());
   if (webhook.revision() == known_revision_) return;
   known_revision_ = webhook.revision();
   lanes_known_ = false;

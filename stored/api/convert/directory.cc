@@ -96,6 +96,24 @@ absl::StatusOr<bool> FromProto(v1::PlusAddressing plus_addressing, bool if_unspe
   }
 }
 
+absl::StatusOr<engine::MtaSts> FromProto(v1::MtaSts mta_sts, engine::MtaSts if_unspecified) {
+  switch (mta_sts) {
+    case v1::MTA_STS_UNSPECIFIED:
+      return if_unspecified;
+    case v1::MTA_STS_OFF:
+      return engine::MtaSts::kOff;
+    case v1::MTA_STS_NONE:
+      return engine::MtaSts::kNone;
+    case v1::MTA_STS_TESTING:
+      return engine::MtaSts::kTesting;
+    case v1::MTA_STS_ENFORCE:
+      return engine::MtaSts::kEnforce;
+    default:
+      return FieldError("domain.mta_sts",
+                        "must be MTA_STS_OFF, MTA_STS_NONE, MTA_STS_TESTING or MTA_STS_ENFORCE");
+  }
+}
+
 // Whether the account is disabled.
 absl::StatusOr<bool> FromProto(absl::string_view field, v1::AccountState state) {
   if (state == v1::ACCOUNT_STATE_ACTIVE) return false;
@@ -112,6 +130,20 @@ std::optional<absl::Duration> RetentionOf(absl::string_view field, const v1::Acc
 
 }  // namespace
 
+v1::MtaSts ToProto(engine::MtaSts mta_sts) {
+  switch (mta_sts) {
+    case engine::MtaSts::kOff:
+      return v1::MTA_STS_OFF;
+    case engine::MtaSts::kNone:
+      return v1::MTA_STS_NONE;
+    case engine::MtaSts::kTesting:
+      return v1::MTA_STS_TESTING;
+    case engine::MtaSts::kEnforce:
+      return v1::MTA_STS_ENFORCE;
+  }
+  CHECK(false);
+}
+
 void ToProto(const engine::Domain& domain, v1::Domain& proto) {
   proto.set_name(domain.name);
   proto.set_plus_addressing(domain.plus_addressing ? v1::PLUS_ADDRESSING_ENABLED
@@ -120,6 +152,7 @@ void ToProto(const engine::Domain& domain, v1::Domain& proto) {
     ToProto(domain.undelete_window, *proto.mutable_undelete_window());
   }
   if (domain.retention > absl::ZeroDuration()) ToProto(domain.retention, *proto.mutable_retention());
+  proto.set_mta_sts(ToProto(domain.mta_sts));
   SetState(domain, proto);
 }
 
@@ -174,13 +207,14 @@ NewDomain FromProto(const v1::CreateDomainRequest& request) {
   domain.undelete_window =
       domain.wrong.Take(FromProto("domain.undelete_window", request.domain().undelete_window()));
   domain.retention = domain.wrong.Take(FromProto("domain.retention", request.domain().retention()));
+  domain.mta_sts = domain.wrong.Take(FromProto(request.domain().mta_sts(), engine::MtaSts::kOff));
   return domain;
 }
 
 DomainUpdate FromProto(const v1::UpdateDomainRequest& request) {
   const google::protobuf::FieldMask& mask = request.update_mask();
   DomainUpdate update;
-  update.wrong.Add(CheckMask(mask, {"plus_addressing", "undelete_window", "retention"}));
+  update.wrong.Add(CheckMask(mask, {"plus_addressing", "undelete_window", "retention", "mta_sts"}));
   update.name = request.domain().name();
   update.expected_version = update.wrong.Take(ReadEtag(request.domain().etag()));
   if (HasPath(mask, "plus_addressing")) {
@@ -195,6 +229,12 @@ DomainUpdate FromProto(const v1::UpdateDomainRequest& request) {
   }
   if (HasPath(mask, "retention")) {
     update.retention = update.wrong.Take(FromProto("domain.retention", request.domain().retention()));
+  }
+  if (HasPath(mask, "mta_sts")) {
+    if (request.domain().mta_sts() == v1::MTA_STS_UNSPECIFIED) {
+      update.wrong.Add("domain.mta_sts", "must be set");
+    }
+    update.mta_sts = update.wrong.Take(FromProto(request.domain().mta_sts(), engine::MtaSts::kOff));
   }
   return update;
 }

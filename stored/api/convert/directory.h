@@ -11,6 +11,7 @@
 
 namespace mailstead::stored {
 
+store::v1::MtaSts ToProto(engine::MtaSts mta_sts);
 void ToProto(const engine::Domain& domain, store::v1::Domain& proto);
 void ToProto(const engine::Account& account, store::v1::Account& proto);
 void ToProto(const engine::Alias& alias, store::v1::Alias& proto);

@@ -478,10 +478,10 @@ class MemoryWebhooks final : public WebhookEngine {
   Task<absl::StatusOr<std::vector<KeptWebhook>>> List() override;
   Task<absl::StatusOr<KeptWebhook>> Find(std::string id) override;
   Task<absl::Status> Create(KeptWebhook webhook) override;
-  Task<absl::StatusOr<KeptWebhook>> SetState(std::string id, Webhook::State state) override;
-  Task<absl::StatusOr<KeptWebhook>> Reset(std::string id, ChangeCursor cursor,
+  Task<absl::StatusOr<KeptWebhook>> Update(WebhookUpdate update) override;
+  Task<absl::StatusOr<KeptWebhook>> Reset(std::string id, int64_t expected_version, ChangeCursor cursor,
                                           std::string incarnation) override;
-  Task<absl::StatusOr<bool>> Delete(std::string id) override;
+  Task<absl::StatusOr<bool>> Delete(std::string id, int64_t expected_version) override;
   Task<absl::StatusOr<KeptWebhook>> Claim(std::string id, std::string lease_id) override;
   Task<absl::StatusOr<WebhookReported>> Report(WebhookReport report, absl::Time now) override;
   Task<absl::StatusOr<std::vector<WebhookLane>>> ListLanes(std::string id, AccountId after,

@@ -6,6 +6,7 @@
 
 #include "common/base/status.h"
 #include "stored/engine/memory/engine_impl.h"
+#include "stored/rules/directory.h"
 #include "stored/rules/webhook.h"
 
 namespace mailstead::engine {
@@ -86,7 +87,7 @@ Task<absl::Status> MemoryWebhooks::Create(KeptWebhook webhook) {
     MemoryStore::State& state = shared_.state();
     absl::MutexLock lock(&state.mutex);
     if (state.webhooks.size() >= kMaxWebhooks) {
-      created = rules::TooManyWebhooks();
+      created = rules::TooManyWebhooks(kMaxWebhooks);
     } else {
       const std::string id = webhook.webhook.id;
       state.webhooks[id].kept = std::move(webhook);
@@ -96,20 +97,20 @@ Task<absl::Status> MemoryWebhooks::Create(KeptWebhook webhook) {
   co_return created;
 }
 
-Task<absl::StatusOr<KeptWebhook>> MemoryWebhooks::SetState(std::string id, Webhook::State to) {
-  const auto set = [to](KeptHook& hook) -> absl::StatusOr<KeptWebhook> {
-    hook.kept.webhook.state = to;
-    hook.kept.progress.lease_id.clear();
+Task<absl::StatusOr<KeptWebhook>> MemoryWebhooks::Update(WebhookUpdate update) {
+  const auto change = [&update](KeptHook& hook) -> absl::StatusOr<KeptWebhook> {
+    RETURN_IF_ERROR(rules::Update(update, hook.kept));
     return hook.kept;
   };
-  absl::StatusOr<KeptWebhook> kept = With(id, set);
+  absl::StatusOr<KeptWebhook> kept = With(update.id, change);
   co_await shared_.End();
   co_return kept;
 }
 
-Task<absl::StatusOr<KeptWebhook>> MemoryWebhooks::Reset(std::string id, ChangeCursor cursor,
-                                                        std::string incarnation) {
+Task<absl::StatusOr<KeptWebhook>> MemoryWebhooks::Reset(std::string id, int64_t expected_version,
+                                                        ChangeCursor cursor, std::string incarnation) {
   const auto set = [&](KeptHook& hook) -> absl::StatusOr<KeptWebhook> {
+    RETURN_IF_ERROR(rules::CheckVersion(expected_version, hook.kept.webhook.version));
     hook.kept.progress.cursor = cursor;
     hook.kept.progress.incarnation = incarnation;
     hook.kept.progress.lease_id.clear();
@@ -121,17 +122,20 @@ Task<absl::StatusOr<KeptWebhook>> MemoryWebhooks::Reset(std::string id, ChangeCu
   co_return kept;
 }
 
-Task<absl::StatusOr<bool>> MemoryWebhooks::Delete(std::string id) {
+Task<absl::StatusOr<bool>> MemoryWebhooks::Delete(std::string id, int64_t expected_version) {
   absl::StatusOr<bool> more = rules::NoWebhook(id);
   {
     MemoryStore::State& state = shared_.state();
     absl::MutexLock lock(&state.mutex);
     const auto found = state.webhooks.find(id);
-    if (found != state.webhooks.end()) {
+    if (found != state.webhooks.end() && found->second.kept.webhook.state != State::kRemoved) {
+      Webhook& webhook = found->second.kept.webhook;
+      const absl::Status as_expected = rules::CheckVersion(expected_version, webhook.version);
+      if (as_expected.ok()) webhook.state = State::kRemoved;
+      more = as_expected.ok() ? absl::StatusOr<bool>(true) : as_expected;
+    } else if (found != state.webhooks.end()) {
       KeptHook& hook = found->second;
-      const bool is_first = hook.kept.webhook.state != State::kRemoved;
-      hook.kept.webhook.state = State::kRemoved;
-      size_t left = is_first ? 0 : kDeletedAtOnce;
+      size_t left = kDeletedAtOnce;
       for (; left > 0 && !hook.waiting.empty(); --left) hook.waiting.erase(hook.waiting.begin());
       for (; left > 0 && !hook.dead.empty(); --left) hook.dead.erase(hook.dead.begin());
       more = left == 0;

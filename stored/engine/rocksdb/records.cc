@@ -11,11 +11,12 @@
 //                                               infinite times
 //   duration  = number                          microseconds, folded in the same way
 //
-//   domain    = 4 name:string plus_addressing:flag create_time:time update_time:time version:number
-//                 undelete_window:duration retention:duration
+//   domain    = 5 name:string plus_addressing:flag create_time:time update_time:time version:number
+//                 undelete_window:duration retention:duration mta_sts:number
 //                                               retention: 0 for ever
-//                                               3 in place of 4: of an earlier store, and without retention; 2: and
-//                                               without undelete_window
+//                                               mta_sts: 0 off, 1 none, 2 testing, 3 enforce
+//                                               4 in place of 5: of an earlier store, and without mta_sts; 3: and
+//                                               without retention; 2: and without undelete_window
 //   account   = 3 address:string account:number disabled:flag quota_bytes:number quota_messages:number
 //                 create_time:time credential update_time:time version:number has_retention:flag retention:duration
 //                                               retention: where it has one of its own; 0 for ever
@@ -49,8 +50,11 @@
 //                                               scopes: the bits of stored/api/roles.h, added up
 //   key_secret = digest:string create_time:time expire_time:time
 //   key_use   = 1 id:string time:time address:string
-//   webhook   = 1 id:string url:string filter:string sealed_secret:string state:number create_time:time
+//   webhook   = 2 id:string url:string filter:string sealed_secret:string state:number create_time:time
+//                 update_time:time version:number old_sealed_secret:string old_secret_expire_time:time
 //                                               state: 0 active, 1 paused, 2 gone, 3 being removed
+//                                               1 in place of 2: of an earlier store, and without what follows
+//                                               create_time
 //   webhook_progress = 1 position:number message:number incarnation:string lease_id:string fence:number revision:number
 //                 waiting_count:number dead_count:number dropped_count:number success_time:time failure_time:time
 //                 failure:string
@@ -513,7 +517,7 @@ void DecodeRecipients(Decoder& decoder, std::vector<EnvelopeRecipient>& recipien
 }  // namespace
 
 std::string Encode(const Domain& domain) {
-  return Encoder(4)
+  return Encoder(5)
       .String(domain.name)
       .Flag(domain.plus_addressing)
       .Time(domain.create_time)
@@ -521,17 +525,21 @@ std::string Encode(const Domain& domain) {
       .Number(domain.version)
       .Duration(domain.undelete_window)
       .Duration(domain.retention)
+      .Number(static_cast<int64_t>(domain.mta_sts))
       .Take();
 }
 
 absl::Status Decode(absl::string_view bytes, Domain& domain) {
-  Decoder decoder("domain", bytes, 4);
+  Decoder decoder("domain", bytes, 5);
   decoder.String(domain.name).Flag(domain.plus_addressing).Time(domain.create_time);
   DecodeChanges(decoder, domain);
   domain.undelete_window = absl::ZeroDuration();
   if (decoder.version() >= 3) decoder.Duration(domain.undelete_window);
   domain.retention = absl::ZeroDuration();
   if (decoder.version() >= 4) decoder.Duration(domain.retention);
+  int64_t mta_sts = 0;
+  if (decoder.version() >= 5) decoder.Number(mta_sts, static_cast<int64_t>(MtaSts::kEnforce));
+  domain.mta_sts = static_cast<MtaSts>(mta_sts);
   return decoder.Finish();
 }
 
@@ -826,18 +834,22 @@ absl::Status Decode(absl::string_view bytes, Key& key) {
 }
 
 std::string Encode(const Webhook& webhook) {
-  return Encoder(1)
+  return Encoder(2)
       .String(webhook.id)
       .String(webhook.url)
       .String(webhook.filter)
       .String(webhook.sealed_secret)
       .Number(static_cast<int64_t>(webhook.state))
       .Time(webhook.create_time)
+      .Time(webhook.update_time)
+      .Number(webhook.version)
+      .String(webhook.old_sealed_secret)
+      .Time(webhook.old_secret_expire_time)
       .Take();
 }
 
 absl::Status Decode(absl::string_view bytes, Webhook& webhook) {
-  Decoder decoder("webhook", bytes, 1);
+  Decoder decoder("webhook", bytes, 2);
   int64_t state;
   decoder.String(webhook.id)
       .String(webhook.url)
@@ -846,6 +858,11 @@ absl::Status Decode(absl::string_view bytes, Webhook& webhook) {
       .Number(state, static_cast<int64_t>(Webhook::State::kRemoved))
       .Time(webhook.create_time);
   webhook.state = static_cast<Webhook::State>(state);
+  DecodeChanges(decoder, webhook);
+  webhook.old_sealed_secret.clear();
+  webhook.old_secret_expire_time = absl::InfinitePast();
+  if (decoder.version() >= 2)
+    decoder.String(webhook.old_sealed_secret).Time(webhook.old_secret_expire_time);
   return decoder.Finish();
 }
 

@@ -20,8 +20,9 @@ namespace mailstead::engine {
 // 5: mail for other hosts is in a family of its own. 6: records of messages have what is searched of their header; the change
 // feed is in a family of its own, in which a program that does not write it would leave silent holes. 7: what is deleted may
 // be kept for a time, in a family of its own; a lock has what its mailbox had lost by then. 8: domains, accounts, keys and
-// messages may have a retention, and a family of its own says where. Folders of versions 1 to 7 are taken on.
-inline constexpr uint32_t kSchemaVersion = 8;
+// messages may have a retention, and a family of its own says where. 9: domains may have a policy of MTA-STS, webhooks a
+// version and a secret that ends. Folders of versions 1 to 8 are taken on.
+inline constexpr uint32_t kSchemaVersion = 9;
 inline constexpr uint32_t kOldestSchemaVersion = 1;
 
 enum class SchemaState {

@@ -10,6 +10,7 @@
 #include "stored/engine/rocksdb/engine_impl.h"
 #include "stored/engine/rocksdb/keys.h"
 #include "stored/engine/rocksdb/records.h"
+#include "stored/rules/directory.h"
 #include "stored/rules/webhook.h"
 
 namespace mailstead::engine {
@@ -192,25 +193,25 @@ Task<absl::Status> RocksDbWebhooks::Create(KeptWebhook webhook) {
   CO_RETURN_IF_ERROR(shared_.health().CheckSpace());
   const auto apply = [&](Batch& batch) -> absl::Status {
     ASSIGN_OR_RETURN(const size_t count, batch.CountPrefix(kFamily, kWebhookPrefix, kMaxWebhooks));
-    if (count >= kMaxWebhooks) return rules::TooManyWebhooks();
+    if (count >= kMaxWebhooks) return rules::TooManyWebhooks(kMaxWebhooks);
     Keep(batch, KeptWebhook(), webhook);
     return absl::OkStatus();
   };
   co_return co_await shared_.writer().Commit(apply, /*sync=*/true);
 }
 
-Task<absl::StatusOr<KeptWebhook>> RocksDbWebhooks::SetState(std::string id, Webhook::State state) {
-  const auto change = [state](Batch&, KeptWebhook& kept) -> absl::StatusOr<bool> {
-    kept.webhook.state = state;
-    kept.progress.lease_id.clear();
+Task<absl::StatusOr<KeptWebhook>> RocksDbWebhooks::Update(WebhookUpdate update) {
+  const auto change = [&update](Batch&, KeptWebhook& kept) -> absl::StatusOr<bool> {
+    RETURN_IF_ERROR(rules::Update(update, kept));
     return true;
   };
-  co_return co_await Move(std::move(id), change);
+  co_return co_await Move(update.id, change);
 }
 
-Task<absl::StatusOr<KeptWebhook>> RocksDbWebhooks::Reset(std::string id, ChangeCursor cursor,
-                                                         std::string incarnation) {
+Task<absl::StatusOr<KeptWebhook>> RocksDbWebhooks::Reset(std::string id, int64_t expected_version,
+                                                         ChangeCursor cursor, std::string incarnation) {
   const auto change = [&](Batch&, KeptWebhook& kept) -> absl::StatusOr<bool> {
+    RETURN_IF_ERROR(rules::CheckVersion(expected_version, kept.webhook.version));
     kept.progress.cursor = cursor;
     kept.progress.incarnation = incarnation;
     kept.progress.lease_id.clear();
@@ -220,12 +221,13 @@ Task<absl::StatusOr<KeptWebhook>> RocksDbWebhooks::Reset(std::string id, ChangeC
   co_return co_await Move(std::move(id), change);
 }
 
-Task<absl::StatusOr<bool>> RocksDbWebhooks::Delete(std::string id) {
+Task<absl::StatusOr<bool>> RocksDbWebhooks::Delete(std::string id, int64_t expected_version) {
   bool more = true;
   const auto apply = [&](Batch& batch) -> absl::Status {
     ASSIGN_OR_RETURN(KeptWebhook kept, FindAny(batch, id));
     more = true;
     if (kept.webhook.state != State::kRemoved) {
+      RETURN_IF_ERROR(rules::CheckVersion(expected_version, kept.webhook.version));
       kept.webhook.state = State::kRemoved;
       batch.Put(kFamily, WebhookKey(kWebhookPrefix, id), Encode(kept.webhook));
       return absl::OkStatus();

@@ -43,7 +43,8 @@ TEST(RecordsOf, HasAllThatADomainNeeds) {
                           "example.test TXT v=spf1 mx ip4:192.0.2.1 ip6:2001:db8::1 -all",
                           "s._domainkey.example.test TXT v=DKIM1; p=AA",
                           "_dmarc.example.test TXT v=DMARC1; p=reject; rua=mailto:postmaster@example.test",
-                          absl::StrCat("_mta-sts.example.test TXT v=STSv1; id=", StsIdOf(StsPolicyOf(plan))),
+                          absl::StrCat("_mta-sts.example.test TXT v=STSv1; id=",
+                                       mailauth::StsIdOf(StsPolicyOf(plan))),
                           "mta-sts.example.test CNAME www.example.test.",
                           "_smtp._tls.example.test TXT v=TLSRPTv1; rua=mailto:postmaster@example.test",
                           "_submissions._tcp.example.test SRV 0 1 465 mail.example.test.",
@@ -71,14 +72,17 @@ TEST(RecordsOf, IsWhatTheStandardsHave) {
 
 TEST(StsIdOf, ChangesWithThePolicy) {
   DomainPlan plan = Plan();
-  const std::string id = StsIdOf(StsPolicyOf(plan));
+  const std::string id = mailauth::StsIdOf(StsPolicyOf(plan));
   EXPECT_TRUE(mailauth::IsStsId(id)) << id;
-  EXPECT_EQ(StsIdOf(StsPolicyOf(Plan())), id);
+  EXPECT_EQ(mailauth::StsIdOf(StsPolicyOf(Plan())), id);
   plan.sts_mode = mailauth::StsPolicy::Mode::kEnforce;
-  EXPECT_NE(StsIdOf(StsPolicyOf(plan)), id);
+  EXPECT_NE(mailauth::StsIdOf(StsPolicyOf(plan)), id);
+  plan = Plan();
+  plan.sts_max_age = absl::Hours(48);
+  EXPECT_NE(mailauth::StsIdOf(StsPolicyOf(plan)), id);
   plan = Plan();
   plan.mx_hosts.pop_back();
-  EXPECT_NE(StsIdOf(StsPolicyOf(plan)), id);
+  EXPECT_NE(mailauth::StsIdOf(StsPolicyOf(plan)), id);
 }
 
 TEST(ZoneLine, QuotesAndCutsTexts) {

@@ -82,7 +82,14 @@ Account SampleAccount() {
   return account;
 }
 
-Webhook SampleWebhook() { return {"h", "u", "f", "s", Webhook::State::kGone, absl::FromUnixMicros(64)}; }
+Webhook SampleWebhook() {
+  Webhook webhook{"h", "u", "f", "s", Webhook::State::kGone, absl::FromUnixMicros(64)};
+  webhook.update_time = absl::FromUnixMicros(65);
+  webhook.version = 3;
+  webhook.old_sealed_secret = "o";
+  webhook.old_secret_expire_time = absl::FromUnixMicros(66);
+  return webhook;
+}
 
 WebhookProgress SampleProgress() {
   WebhookProgress progress;
@@ -266,13 +273,19 @@ std::string Hex(const std::string& bytes) { return absl::BytesToHexString(bytes)
 // The bytes on disk. A change here is a change of the format: it needs another version byte.
 TEST(Records, GoldenBytes) {
   EXPECT_EQ(Hex(Encode(Domain{"x.test", true, absl::FromUnixMicros(64), absl::FromUnixMicros(65), 3})),
-            "0406782e74657374"
+            "0506782e74657374"
             "01"
             "8001"
             "8201"
             "03"
             "00"
+            "00"
             "00");
+  Domain enforcing{"x.test", true, absl::FromUnixMicros(64), absl::FromUnixMicros(65), 3};
+  enforcing.mta_sts = MtaSts::kEnforce;
+  EXPECT_EQ(Hex(Encode(enforcing)),
+            "0506782e746573740180018201030000"
+            "03");
   EXPECT_EQ(Hex(Encode(SampleAccount())),
             "03"
             "03414078"
@@ -310,8 +323,10 @@ TEST(Records, GoldenBytes) {
       "02016b016eac02000201ac020101640101690101630102030102007302040608feffffffffffffffff010a017201660600");
   EXPECT_EQ(Hex(Encode(KeyUse{"k", absl::FromUnixMicros(64), "i"})), "01016b80010169");
   EXPECT_EQ(Hex(Encode(SampleWebhook())),
-            "01016801750166017302"
-            "8001");
+            "02016801750166017302"
+            "8001"
+            "820103"
+            "016f8401");
   EXPECT_EQ(Hex(Encode(SampleProgress())),
             "01ac02030169016c04050607088001820101"
             "66");
@@ -646,6 +661,20 @@ TEST(Records, EarlierRecordsAreRead) {
   const Domain lasting = FromHex<Domain>("0306782e7465737401800182010302");
   EXPECT_EQ(lasting.undelete_window, absl::Microseconds(1));
   EXPECT_EQ(lasting.retention, absl::ZeroDuration());
+  // Of schema version 8.
+  const Domain without_sts = FromHex<Domain>(
+      "0406782e74657374018001820103"
+      "0204");
+  EXPECT_EQ(without_sts.retention, absl::Microseconds(2));
+  EXPECT_EQ(without_sts.mta_sts, MtaSts::kOff);
+  const Webhook webhook = FromHex<Webhook>(
+      "01016801750166017302"
+      "8001");
+  EXPECT_EQ(webhook.create_time, absl::FromUnixMicros(64));
+  EXPECT_EQ(webhook.update_time, webhook.create_time);
+  EXPECT_EQ(webhook.version, 1);
+  EXPECT_EQ(webhook.old_sealed_secret, "");
+  EXPECT_EQ(webhook.old_secret_expire_time, absl::InfinitePast());
   const std::string account_then = Hex(Encode(SampleAccount()));
   const Account as_its_domain = FromHex<Account>("02" + account_then.substr(2, account_then.size() - 6));
   EXPECT_EQ(as_its_domain.retention, std::nullopt);

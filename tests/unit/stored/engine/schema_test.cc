@@ -48,32 +48,32 @@ class SchemaTest : public testing::Test {
 
 TEST_F(SchemaTest, AFreshStoreIsMarked) {
   ASSERT_TRUE(Open().ok());
-  EXPECT_EQ(Read(), "8\n");
+  EXPECT_EQ(Read(), "9\n");
   EXPECT_TRUE(Open().ok());
 }
 
 TEST_F(SchemaTest, AnotherVersionIsRefusedAndNotTouched) {
   ASSERT_TRUE(Open().ok());
-  for (const char* version : {"0\n", "9\n", "17\n", "9 new\n"}) {
+  for (const char* version : {"0\n", "10\n", "17\n", "10 new\n"}) {
     Write(version);
     const auto before = std::filesystem::last_write_time(path_ + "/db");
     const absl::Status refused = Open();
     EXPECT_EQ(refused.code(), StatusCode::kFailedPrecondition);
     EXPECT_THAT(std::string(refused.message()),
                 HasSubstr("version " + std::string(version, strcspn(version, " \n"))));
-    EXPECT_THAT(std::string(refused.message()), HasSubstr("this program reads and writes version 8"));
+    EXPECT_THAT(std::string(refused.message()), HasSubstr("this program reads and writes version 9"));
     EXPECT_EQ(Read(), version);
     EXPECT_EQ(std::filesystem::last_write_time(path_ + "/db"), before);
   }
-  Write("8\n");
+  Write("9\n");
   EXPECT_TRUE(Open().ok());
 }
 
 TEST_F(SchemaTest, EarlierVersionsAreTakenOn) {
   Write("1 new\n");
   ASSERT_TRUE(Open().ok());
-  EXPECT_EQ(Read(), "8\n");
-  for (const char* version : {"1", "2", "3", "4", "5", "6", "7"}) {
+  EXPECT_EQ(Read(), "9\n");
+  for (const char* version : {"1", "2", "3", "4", "5", "6", "7", "8"}) {
     Write(std::string(version) + "\n");
     testing::internal::CaptureStderr();
     const absl::Status opened = Open();
@@ -81,10 +81,10 @@ TEST_F(SchemaTest, EarlierVersionsAreTakenOn) {
     const std::string log = testing::internal::GetCapturedStderr();
     ASSERT_TRUE(opened.ok()) << opened;
     ASSERT_TRUE(again.ok()) << again;
-    EXPECT_EQ(Read(), "8\n");
+    EXPECT_EQ(Read(), "9\n");
     // Said when it happens, and never again.
     const std::string line =
-        std::string("level=info event=schema_taken_on from=") + version + " to=8 path=" + path_ + "\n";
+        std::string("level=info event=schema_taken_on from=") + version + " to=9 path=" + path_ + "\n";
     EXPECT_THAT(log, HasSubstr(line));
     EXPECT_EQ(log.find("schema_taken_on"), log.rfind("schema_taken_on")) << log;
   }
@@ -103,7 +103,9 @@ TEST_F(SchemaTest, MessagesOfBeforeVersion4AreToBeLookedThrough) {
                                       {"6 old messages", true},
                                       {"7", false},
                                       {"7 old messages", true},
-                                      {"8", false}}) {
+                                      {"8", false},
+                                      {"8 old messages", true},
+                                      {"9", false}}) {
     Write(std::string(line) + "\n");
     ASSERT_TRUE(CheckSchema(env, path_, path_ + "/db").ok());
     EXPECT_EQ(HasOldMessages(env, path_).value(), has_old) << line;
@@ -128,7 +130,7 @@ TEST_F(SchemaTest, AMissingDatabaseIsNotMadeAnew) {
 TEST_F(SchemaTest, AFirstStartThatDidNotGetFarIsGoneOnWith) {
   Write("8 new\n");
   EXPECT_TRUE(Open().ok());
-  EXPECT_EQ(Read(), "8\n");
+  EXPECT_EQ(Read(), "9\n");
 }
 
 TEST_F(SchemaTest, ADatabaseOfSomethingElseIsRefused) {

@@ -56,6 +56,59 @@ TEST(WebhookRulesTest, ReceiversMayAskForMoreTimeButNotForAnyTime) {
   EXPECT_EQ(wait(absl::Hours(1000)), kMaxWebhookRetryAfter);
 }
 
+KeptWebhook Made() {
+  KeptWebhook kept;
+  kept.webhook.url = "u";
+  kept.webhook.filter = "f";
+  kept.webhook.sealed_secret = "s";
+  kept.webhook.create_time = kNow + absl::Nanoseconds(1);
+  kept.webhook = Created(kept.webhook);
+  kept.progress.lease_id = "l";
+  return kept;
+}
+
+TEST(WebhookRulesTest, AChangeIsOfWhatItNames) {
+  KeptWebhook kept = Made();
+  EXPECT_EQ(kept.webhook.version, 1);
+  EXPECT_EQ(kept.webhook.create_time, kNow);
+  EXPECT_EQ(kept.webhook.update_time, kNow);
+  engine::WebhookUpdate update;
+  update.time = kNow + absl::Seconds(1);
+  update.url = "v";
+  ASSERT_TRUE(Update(update, kept).ok());
+  KeptWebhook wanted = Made();
+  wanted.webhook.url = "v";
+  wanted.webhook.version = 2;
+  wanted.webhook.update_time = update.time;
+  EXPECT_EQ(kept, wanted);
+  update.expected_version = 1;
+  update.url = "w";
+  EXPECT_TRUE(absl::IsAborted(Update(update, kept)));
+  EXPECT_EQ(kept, wanted);
+}
+
+TEST(WebhookRulesTest, AStateFencesAndASecretDoesNot) {
+  KeptWebhook kept = Made();
+  engine::WebhookUpdate update;
+  update.time = kNow;
+  update.sealed_secret = "t";
+  update.old_secret_expire_time = kNow + absl::Microseconds(1);
+  ASSERT_TRUE(Update(update, kept).ok());
+  EXPECT_EQ(kept.progress.lease_id, "l");
+  EXPECT_EQ(kept.webhook.sealed_secret, "t");
+  EXPECT_EQ(kept.webhook.old_sealed_secret, "s");
+  // One that ends now never counts.
+  update.old_secret_expire_time = kNow;
+  ASSERT_TRUE(Update(update, kept).ok());
+  EXPECT_EQ(kept.webhook.old_sealed_secret, "");
+  EXPECT_EQ(kept.webhook.old_secret_expire_time, absl::InfinitePast());
+  update = {};
+  update.time = kNow;
+  update.state = engine::Webhook::State::kPaused;
+  ASSERT_TRUE(Update(update, kept).ok());
+  EXPECT_EQ(kept.progress.lease_id, "");
+}
+
 TEST(WebhookRulesTest, FailuresAreCut) {
   KeptWebhook kept;
   WebhookOutcome outcome = Failed(0);

@@ -23,6 +23,7 @@ TEST(Route, Others) {
   EXPECT_EQ(FindRoute("/v1/watch")->kind, RouteKind::kWatch);
   EXPECT_EQ(FindRoute("/openapi.json")->kind, RouteKind::kOpenApi);
   EXPECT_EQ(FindRoute("/")->kind, RouteKind::kDocs);
+  EXPECT_EQ(FindRoute("/.well-known/mta-sts.txt")->kind, RouteKind::kStsPolicy);
 }
 
 TEST(Route, WhatLeadsNowhere) {
@@ -45,7 +46,9 @@ TEST(Route, WhatLeadsNowhere) {
                                  "/v1/accounts/a/b/messages/1/raw",
                                  "/v1/accounts/a/messages/1/parts/",
                                  "/v1/accounts/a/messages/1/parts/1/2",
-                                 "/openapi.json/"}) {
+                                 "/openapi.json/",
+                                 "/.well-known/mta-sts.txt/",
+                                 "/mta-sts.txt"}) {
     EXPECT_FALSE(FindRoute(path).has_value()) << path;
   }
 }
