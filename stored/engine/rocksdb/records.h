@@ -1,4 +1,4 @@
-// The values the RocksDB engine keeps, and their bytes. records.cc has the grammar on top.
+// The values the RocksDB engine keeps, and their bytes. The files in records/ have their grammar on top.
 //
 // Decode takes any bytes: DataLoss when they are not a record of this kind and of a version that this program knows. What
 // it gives then has unspecified content. Encode writes the newest version.
