@@ -229,16 +229,20 @@ def webhooks(scale):
         url = f"http://127.0.0.1:{receiver.port}/hook"
         webhook = world.stack.ctl.json("webhook", "add", url, "--all")["webhook"]["webhook_id"]
         without, with_it, posts = [], [], []
+        spent = {"without": [], "with": []}
         for _ in range(TURNS):
             world.stack.ctl.run("webhook", "remove", webhook)
             time.sleep(2)
+            before = Spent(world)
             without.append(deliver_many(world, count))
+            spent["without"].append(before.since(count))
             webhook = world.stack.ctl.json("webhook", "add", url, "--all")["webhook"]["webhook_id"]
             # Until somebody sends it.
             time.sleep(3)
-            before, begin = receiver.seen, time.monotonic()
+            before, seen, begin = Spent(world), receiver.seen, time.monotonic()
             with_it.append(deliver_many(world, count))
-            posts.append(count / (receiver.wait_for(before + count) - begin))
+            posts.append(count / (receiver.wait_for(seen + count) - begin))
+            spent["with"].append(before.since(count))
         for name, runs in (("without", without), ("with", with_it)):
             for figure in ("per_second", "p50_us", "p99_us"):
                 show(f"deliveries_{name}_webhook_{figure}", round(statistics.median(run[figure] for run in runs)))
@@ -246,12 +250,33 @@ def webhooks(scale):
         show("deliveries_share_with_webhook", round(share, 2), least=0.9)
         # The last ones are posted behind the last delivery.
         show("webhook_posts_per_second", round(statistics.median(posts)), least=round(0.95 * DELIVERIES_PER_SECOND))
+        for name, runs in spent.items():
+            for program in runs[0]:
+                show(f"deliveries_{name}_webhook_{program}_cpu_us", round(statistics.median(run[program] for run in runs)))
         show("webhook_webd_peak_mib", world.webd.process.peak_resident_bytes() >> 20)
         # As many as they are, whatever else there is to do.
         show("deliveries_at_most_with_webhook_per_second", round(deliver_many(world, count, rate=0)["per_second"]))
         world.stack.ctl.run("webhook", "remove", webhook)
         time.sleep(2)
         show("deliveries_at_most_without_webhook_per_second", round(deliver_many(world, count, rate=0)["per_second"]))
+
+
+class Spent:
+    """The processor's time that the programs had."""
+
+    def __init__(self, world):
+        self.pids = {program: server.process.pid for program, server in
+                     (("stored", world.stack.stored), ("smtpd", world.stack.smtpd), ("webd", world.webd))}
+        self.before = {program: self._seconds(pid) for program, pid in self.pids.items()}
+
+    @staticmethod
+    def _seconds(pid):
+        user, system = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+    def since(self, count):
+        """Of each program, in microseconds for each of `count`."""
+        return {program: 1e6 * (self._seconds(pid) - self.before[program]) / count for program, pid in self.pids.items()}
 
 
 def deliver_many(world, count, rate=DELIVERIES_PER_SECOND):

@@ -356,7 +356,7 @@ std::vector<Command> WebhookCommands() {
         {"mailbox", "ADDRESS", "What happens to this mailbox and its account; may be given again."},
         {"domain", "DOMAIN", "What happens to the mailboxes of this domain."},
         {"all", "", "What happens to all mailboxes."}},
-       "What is not given stays, and so does its place: nothing is lost, and nothing sent again.",
+       "What is not given stays, and so does its place: nothing is lost. Some may be sent again.",
        "mailctl webhook set 0123456789abcdef --url https://new.example.org/mail\n"
        "mailctl webhook set 0123456789abcdef --events delivered,deleted",
        Set},

@@ -58,6 +58,7 @@ struct WebhookUpdate {
   std::string id;
   int64_t expected_version = 0;
   std::optional<std::string> url;
+  // Whoever sends is fenced.
   std::optional<std::string> filter;
   // Another secret; the one that it takes the place of counts until then, where that is later than `time`.
   std::optional<std::string> sealed_secret;

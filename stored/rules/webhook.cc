@@ -62,7 +62,12 @@ absl::Status Update(const engine::WebhookUpdate& update, KeptWebhook& kept) {
   Webhook& webhook = kept.webhook;
   RETURN_IF_ERROR(CheckVersion(update.expected_version, webhook.version));
   if (update.url.has_value()) webhook.url = *update.url;
-  if (update.filter.has_value()) webhook.filter = *update.filter;
+  if (update.filter.has_value()) {
+    webhook.filter = *update.filter;
+    // What was read by the one before may not move the place: it was not asked what is to be told from now on.
+    kept.progress.lease_id.clear();
+    kept.progress.fence = 0;
+  }
   if (update.sealed_secret.has_value()) {
     const bool overlaps = update.old_secret_expire_time > update.time;
     webhook.old_sealed_secret = overlaps ? webhook.sealed_secret : std::string();

@@ -117,14 +117,13 @@ TEST_P(WebhookConformance, IsChangedInPlace) {
 
   WebhookUpdate update = UpdateAt(kNow + absl::Minutes(1), 1);
   update.url = "https://b.test/";
-  update.filter = "other";
   const auto changed = BlockOn(webhooks().Update(update));
   ASSERT_OK(changed.status());
   Restart();
   const KeptWebhook kept = *BlockOn(webhooks().Find("a"));
   EXPECT_EQ(kept.webhook, changed->webhook);
   EXPECT_EQ(kept.webhook.url, "https://b.test/");
-  EXPECT_EQ(kept.webhook.filter, "other");
+  EXPECT_EQ(kept.webhook.filter, Hook("a").webhook.filter);
   EXPECT_EQ(kept.webhook.sealed_secret, "sealed");
   EXPECT_EQ(kept.webhook.version, 2);
   EXPECT_EQ(kept.webhook.create_time, kNow);
@@ -132,6 +131,21 @@ TEST_P(WebhookConformance, IsChangedInPlace) {
   // Who sends goes on, and what waits waits.
   EXPECT_EQ(kept.progress.cursor.position, 9);
   EXPECT_OK(Report(fence, 10, {}).status());
+  EXPECT_THAT(Positions(WaitingOf(kAnn)), ElementsAre(6));
+}
+
+// What was read by the filter before does not move the place beyond what the new one is to see.
+TEST_P(WebhookConformance, AnotherFilterFences) {
+  ASSERT_OK(BlockOn(webhooks().Create(Hook("a"))));
+  const int64_t fence = Claimed();
+  ASSERT_OK(Report(fence, 9, {Outcome(Kind::kFailed, kAnn, 6)}).status());
+  WebhookUpdate update = UpdateAt(kNow);
+  update.filter = "other";
+  EXPECT_EQ(BlockOn(webhooks().Update(update))->webhook.filter, "other");
+  Restart();
+  EXPECT_THAT(Report(fence, 10, {}).status(), HasReason(absl::StatusCode::kAborted, kReasonWebhookFenced));
+  EXPECT_GT(Claimed(), fence);
+  EXPECT_EQ(Progress().cursor.position, 9);
   EXPECT_THAT(Positions(WaitingOf(kAnn)), ElementsAre(6));
 }
 

@@ -12,6 +12,7 @@ from mailstead.ctl import Mailctl
 from mailstead.paths import REPOSITORY
 from mailstead.process import wait_until
 from mailstead.stack import StackCase
+from mailstead.store_client import StoreClient
 
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 NETWORKS = "127.0.0.0/8"
@@ -481,6 +482,41 @@ class TestOperating(WebhookCase):
             self.assertNotEqual(0, ctl.raw("webhook", "set", webhook, *options).returncode, options)
         self.assertNotEqual(0, ctl.raw("webhook", "set", "nosuchwebhook", "--url", second.url).returncode)
         self.assertEqual(after["etag"], self.show(webhook)["etag"])
+
+    def test_a_change_that_somebody_else_was_faster_with(self):
+        self.start("ann")
+        webhook = self.add("https://a.test/")
+        store = StoreClient(self.stack.stored.address, self.stack.token("operator"))
+        self.addCleanup(store.close)
+
+        def update(etag, paths=("url",), **fields):
+            return dict(webhook={"webhook_id": webhook, "etag": etag, "url": "https://b.test/", **fields}, update_mask={"paths": list(paths)})
+        old = store.call("WebhookService/GetWebhook", webhook_id=webhook)
+        new = store.call("WebhookService/UpdateWebhook", **update(old.etag))
+        self.assertEqual("https://b.test/", new.url)
+        self.assertEqual(old.filter, new.filter)
+        changes = [("UpdateWebhook", update)] + [
+            (verb, lambda etag: dict(webhook_id=webhook, etag=etag))
+            for verb in ("RotateWebhookSecret", "PauseWebhook", "ResumeWebhook", "DeleteWebhook")]
+        for verb, request in changes:
+            for etag in (old.etag, "no etag"):
+                failure = store.failure(f"WebhookService/{verb}", **request(etag))
+                self.assertEqual(("ABORTED", "ETAG_MISMATCH"), (failure.code, failure.reason), verb)
+        self.assertEqual(new, store.call("WebhookService/GetWebhook", webhook_id=webhook))
+        for paths, fields, wrong in (((), {}, "update_mask"), (("secret",), {}, "update_mask"),
+                                     (("url",), {"url": "x"}, "webhook.url"),
+                                     (("filter",), {"filter": {}}, "webhook.filter"),
+                                     (("filter",), {"filter": {"domain": "a..b"}}, "webhook.filter.domain"),
+                                     (("filter",), {"filter": {"all": True, "kinds": [99]}}, "webhook.filter.kinds")):
+            failure = store.failure("WebhookService/UpdateWebhook", **update("", paths, **fields))
+            self.assertEqual(("INVALID_ARGUMENT", [wrong]), (failure.code, failure.fields), (paths, fields))
+        failure = store.failure("WebhookService/UpdateWebhook", **update("", ("filter",), filter={"accounts": ["x@example.test"]}))
+        self.assertEqual(("NOT_FOUND", "ACCOUNT_NOT_FOUND", ["webhook.filter.accounts[0]"]), (failure.code, failure.reason, failure.fields))
+        for verb, request in changes:
+            changed = store.call(f"WebhookService/{verb}", **request(store.call("WebhookService/GetWebhook", webhook_id=webhook).etag))
+            if verb == "RotateWebhookSecret":
+                self.stack.secrets.add(changed.secret)
+        self.assertEqual("NOT_FOUND", store.failure("WebhookService/GetWebhook", webhook_id=webhook).code)
 
     def test_another_secret_with_an_overlap(self):
         self.start("ann")

@@ -124,6 +124,11 @@ asio::awaitable<Posted> Poster::Post(const fv1::ClaimedWebhook& webhook, const f
   request.status_only = true;
   request.timeout = std::max(deadline - Clock::Steady().Now(), kLeastTimeout);
   const absl::StatusOr<http::HttpsResponse> response = co_await client_.Send(std::move(request));
+  if (absl::IsDeadlineExceeded(response.status())) {
+    // Of which the look-up has had its part.
+    co_return Failed(absl::DeadlineExceededError(
+        absl::StrCat("no whole response within ", absl::FormatDuration(options_.timeout))));
+  }
   if (!response.ok()) co_return Failed(response.status());
 
   Posted posted;

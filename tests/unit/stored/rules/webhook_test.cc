@@ -87,9 +87,18 @@ TEST(WebhookRulesTest, AChangeIsOfWhatItNames) {
   EXPECT_EQ(kept, wanted);
 }
 
-TEST(WebhookRulesTest, AStateFencesAndASecretDoesNot) {
+TEST(WebhookRulesTest, AStateAndAFilterFenceAndASecretDoesNot) {
   KeptWebhook kept = Made();
+  kept.progress.fence = 7;
   engine::WebhookUpdate update;
+  update.time = kNow;
+  update.filter = "g";
+  ASSERT_TRUE(Update(update, kept).ok());
+  EXPECT_EQ(kept.webhook.filter, "g");
+  EXPECT_EQ(kept.progress.lease_id, "");
+  EXPECT_EQ(kept.progress.fence, 0);
+  kept.progress.lease_id = "l";
+  update = {};
   update.time = kNow;
   update.sealed_secret = "t";
   update.old_secret_expire_time = kNow + absl::Microseconds(1);
