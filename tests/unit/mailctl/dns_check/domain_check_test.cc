@@ -80,7 +80,7 @@ class DomainCheckTest : public testing::Test {
     return Bad(Run(CheckDkim(check_, expected_)));
   }
   std::vector<std::string> Dmarc() { return Bad(Run(CheckDmarc(check_, domain_))); }
-  std::vector<std::string> Sts() { return Bad(Run(CheckSts(check_, kDomain))); }
+  std::vector<std::string> Sts() { return Bad(Run(CheckSts(check_, expected_))); }
   std::vector<std::string> TlsRpt() { return Bad(Run(CheckTlsRpt(check_, kDomain))); }
 
   FakeTime time_;
