@@ -87,7 +87,7 @@ asio::awaitable<std::vector<CheckLine>> CheckDkim(CheckContext& context, const D
 // RFC 9989, with the walk up the tree.
 asio::awaitable<std::vector<CheckLine>> CheckDmarc(CheckContext& context, const std::string& domain);
 // RFC 8461: record, policy, and whether it names the domain's hosts.
-asio::awaitable<std::vector<CheckLine>> CheckSts(CheckContext& context, const std::string& domain);
+asio::awaitable<std::vector<CheckLine>> CheckSts(CheckContext& context, const DomainExpectation& expected);
 // RFC 8460.
 asio::awaitable<std::vector<CheckLine>> CheckTlsRpt(CheckContext& context, const std::string& domain);
 
