@@ -22,7 +22,7 @@ const Option kPlusAddressing = {"plus_addressing", "yes|no",
 
 const Option kUndeleteWindow = {
     "undelete_window", "TIME",
-    "For how long deleted messages may be restored, such as 12h or 7d; off is not at all."};
+    "How long deleted messages may be restored, such as 12h or 7d; off is not at all."};
 
 const Option kRetention = {kRetentionName, "TIME",
                            "How long messages stay in its mailboxes, in days: 30d; never deletes none."};
@@ -210,7 +210,7 @@ std::vector<Command> DomainCommands() {
        "Take mail for a domain.",
        {{"DOMAIN"}},
        {{"postmaster", "ADDRESS",
-         "Who gets mail for its postmaster, by an alias that is made. Asked for at a terminal."},
+         "Who gets mail for its postmaster, by an alias that is made; asked at a terminal."},
         kPlusAddressing,
         kUndeleteWindow,
         kRetention,

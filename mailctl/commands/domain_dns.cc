@@ -236,11 +236,11 @@ Command DomainDnsCommand() {
         "testing|enforce|none"},
        {"sts_max_age", "TIME",
         "How long senders keep it, as webd has it by --mta_sts_max_age; 1d, or 14d of enforce."}},
-      "Prints lines of a zone file, and the policy that the web server must have, or webd has (domain set\n"
-      "--mta_sts): MX, SPF, DKIM of all keys,\n"
-      "DMARC, MTA-STS, TLS-RPT, and SRV for users' programs. Changes nothing.\n"
-      "The id in the record of MTA-STS is another one for each policy: publish it when the policy has "
-      "changed.",
+      "Prints lines of a zone file (MX, SPF, DKIM of all keys, DMARC, MTA-STS, TLS-RPT, and SRV for users'\n"
+      "programs), and the policy of MTA-STS: a web server must have it, or webd does (domain set "
+      "--mta_sts).\n"
+      "The id in its record is another one for each policy: publish it when that has changed. Changes "
+      "nothing.",
       "mailctl domain dns example.test --mx_host=mx.example.test --address=192.0.2.1",
       Dns};
 }

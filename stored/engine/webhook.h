@@ -53,12 +53,11 @@ struct Webhook {
   bool operator==(const Webhook&) const = default;
 };
 
-// A change; an absent member stays as it is. An expected version of 0 means any.
+// A change; an absent member stays as it is, and version 0 means any. Another filter fences who sends.
 struct WebhookUpdate {
   std::string id;
   int64_t expected_version = 0;
   std::optional<std::string> url;
-  // Whoever sends is fenced.
   std::optional<std::string> filter;
   // Another secret; the one that it takes the place of counts until then, where that is later than `time`.
   std::optional<std::string> sealed_secret;

@@ -59,6 +59,25 @@ TEST_P(DirectoryConformance, AnUpdatedDomainKeepsItsCreateTime) {
   EXPECT_EQ(domain->create_time, created);
 }
 
+TEST_P(DirectoryConformance, ADomainKeepsItsPolicyUntilItIsChanged) {
+  EXPECT_EQ(engine().GetDomain("example.test")->mta_sts, MtaSts::kOff);
+  Domain domain{"a.test", true, clock().Now()};
+  domain.mta_sts = MtaSts::kTesting;
+  ASSERT_OK(engine().CreateDomain(domain));
+  Restart();
+  EXPECT_EQ(engine().GetDomain("a.test")->mta_sts, MtaSts::kTesting);
+  DomainChange change{"a.test", 1, false, clock().Now()};
+  ASSERT_OK(engine().UpdateDomain(change));
+  EXPECT_EQ(engine().GetDomain("a.test")->mta_sts, MtaSts::kTesting);
+  change = {"a.test", 2, std::nullopt, clock().Now()};
+  change.mta_sts = MtaSts::kEnforce;
+  EXPECT_EQ(engine().UpdateDomain(change)->mta_sts, MtaSts::kEnforce);
+  change.mta_sts = MtaSts::kNone;
+  EXPECT_THAT(engine().UpdateDomain(change).status(), HasCode(StatusCode::kAborted));
+  Restart();
+  EXPECT_EQ(engine().GetDomain("a.test")->mta_sts, MtaSts::kEnforce);
+}
+
 TEST_P(DirectoryConformance, DomainsAreListedByNameInPages) {
   for (const char* name : {"c.test", "a.test", "b.test"}) {
     ASSERT_OK(engine().CreateDomain({name, true, clock().Now()}));

@@ -50,6 +50,10 @@ WRONG = {
         ("autoconfig_pop3s", "pop.example.test:995"), ("autoconfig_submission", "smtp.example.test:587"),
         ("autoconfig_submissions", "smtp.example.test"),
         ("cors_origins", "https://desk.example.test/"), ("cors_origins", "https://a.example.test,desk"),
+        ("mta_sts_mx", "MX.example.test"), ("mta_sts_mx", "mx.example.test,[192.0.2.1]"),
+        ("mta_sts_mx", ",".join(f"mx{number}.test" for number in range(101))), ("mta_sts_max_age", "-1s"),
+        ("mta_sts_max_age", "8767h"), ("dns_servers", "dns.example.test"), ("dns_servers", "127.0.0.1:0"),
+        ("webhook_timeout", "6m"), ("webhook_allow_networks", "here"), ("public_url", "ftp://a.test"),
     ],
 }
 # It takes no passwords.

@@ -37,7 +37,7 @@ TEST(OutputTest, ResultIsALineOrADocument) {
   EXPECT_TRUE(script.json.Finish(absl::OkStatus()).ok());
   EXPECT_EQ(script.out.str(),
             "{\n \"name\": \"example.test\",\n \"plus_addressing\": \"PLUS_ADDRESSING_UNSPECIFIED\",\n"
-            " \"etag\": \"\"\n}\n");
+            " \"etag\": \"\",\n \"mta_sts\": \"MTA_STS_UNSPECIFIED\"\n}\n");
 }
 
 TEST(OutputTest, Errors) {
@@ -62,7 +62,7 @@ TEST(OutputTest, AnErrorBehindAResultIsInItsDocument) {
   EXPECT_TRUE(absl::IsUnavailable(whole.json.Finish(absl::UnavailableError("away"))));
   EXPECT_EQ(whole.out.str(),
             "{\n \"name\": \"example.test\",\n \"plus_addressing\": \"PLUS_ADDRESSING_UNSPECIFIED\",\n "
-            "\"etag\": \"\",\n"
+            "\"etag\": \"\",\n \"mta_sts\": \"MTA_STS_UNSPECIFIED\",\n"
             " \"error\": {\"code\": \"UNAVAILABLE\", \"message\": \"away\", \"exit_code\": 5}\n}\n");
   EXPECT_EQ(whole.err.str(), "");
   // A list that broke off.
@@ -72,11 +72,12 @@ TEST(OutputTest, AnErrorBehindAResultIsInItsDocument) {
     list.Add(Example());
   }
   EXPECT_TRUE(absl::IsUnavailable(part.json.Finish(absl::UnavailableError("away"))));
-  EXPECT_EQ(
-      part.out.str(),
-      "{\"domains\": [\n"
-      "  {\"name\":\"example.test\",\"plus_addressing\":\"PLUS_ADDRESSING_UNSPECIFIED\",\"etag\":\"\"}\n"
-      "], \"error\": {\"code\": \"UNAVAILABLE\", \"message\": \"away\", \"exit_code\": 5}}\n");
+  EXPECT_EQ(part.out.str(),
+            "{\"domains\": [\n"
+            "  "
+            "{\"name\":\"example.test\",\"plus_addressing\":\"PLUS_ADDRESSING_UNSPECIFIED\",\"etag\":\"\","
+            "\"mta_sts\":\"MTA_STS_UNSPECIFIED\"}\n"
+            "], \"error\": {\"code\": \"UNAVAILABLE\", \"message\": \"away\", \"exit_code\": 5}}\n");
   EXPECT_EQ(part.err.str(), "");
   // For a person it is a line behind what was printed.
   Printed person;
@@ -165,12 +166,15 @@ TEST(JsonListTest, Document) {
   list.Add(Example());
   list.Finish("\"more\": 1");
   EXPECT_TRUE(printed.json.Finish(absl::OkStatus()).ok());
-  EXPECT_EQ(
-      printed.out.str(),
-      "{\"domains\": [\n"
-      "  {\"name\":\"example.test\",\"plus_addressing\":\"PLUS_ADDRESSING_UNSPECIFIED\",\"etag\":\"\"},\n"
-      "  {\"name\":\"example.test\",\"plus_addressing\":\"PLUS_ADDRESSING_UNSPECIFIED\",\"etag\":\"\"}\n"
-      "], \"more\": 1}\n");
+  EXPECT_EQ(printed.out.str(),
+            "{\"domains\": [\n"
+            "  "
+            "{\"name\":\"example.test\",\"plus_addressing\":\"PLUS_ADDRESSING_UNSPECIFIED\",\"etag\":\"\","
+            "\"mta_sts\":\"MTA_STS_UNSPECIFIED\"},\n"
+            "  "
+            "{\"name\":\"example.test\",\"plus_addressing\":\"PLUS_ADDRESSING_UNSPECIFIED\",\"etag\":\"\","
+            "\"mta_sts\":\"MTA_STS_UNSPECIFIED\"}\n"
+            "], \"more\": 1}\n");
 }
 
 TEST(JsonListTest, EmptyAndText) {

@@ -303,6 +303,19 @@ TEST_F(DomainCheckTest, MtaSts) {
   EXPECT_THAT(Sts(), ElementsAre(HasSubstr("warning MTA-STS policy: A policy that ends within a day")));
   policy_ = "version: STSv1\nmode: none\nmax_age: 3600\n";
   EXPECT_THAT(Sts(), ElementsAre(HasSubstr("asks for nothing")));
+  // Where webd serves it the id is made of it, and the mode is the domain's.
+  policy_ = "version: STSv1\nmode: testing\nmx: mx.test\nmax_age: 604800\n";
+  EXPECT_THAT(Sts(), IsEmpty());
+  const std::string id = mailauth::StsIdOf(*mailauth::ParseStsPolicy(*policy_));
+  expected_.sts_mode = mailauth::StsPolicy::Mode::kTesting;
+  EXPECT_THAT(
+      Sts(),
+      ElementsAre(HasSubstr("warning MTA-STS: The policy is another one than the record was made for")));
+  Text("_mta-sts.a.test", {"v=STSv1; id=" + id});
+  EXPECT_THAT(Sts(), IsEmpty());
+  expected_.sts_mode = mailauth::StsPolicy::Mode::kEnforce;
+  EXPECT_THAT(Sts(), ElementsAre(HasSubstr("error MTA-STS policy: It is not what the domain has here")));
+  expected_.sts_mode.reset();
   policy_ = "<html>";
   EXPECT_THAT(Sts(), ElementsAre(HasSubstr("error MTA-STS policy: It is no policy")));
   policy_ = absl::PermissionDeniedError("certificate has expired");

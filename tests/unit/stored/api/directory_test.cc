@@ -63,6 +63,21 @@ TEST_P(DirectoryApiTest, Domains) {
   ASSERT_TRUE(cleared.ok()) << cleared.status();
   EXPECT_FALSE(cleared->has_undelete_window());
 
+  EXPECT_EQ(cleared->mta_sts(), v1::MTA_STS_OFF);
+  update.mutable_update_mask()->set_paths(0, "mta_sts");
+  EXPECT_EQ(FieldOf(Ask("UpdateDomain", update).status()), "domain.mta_sts");
+  update.mutable_domain()->set_mta_sts(static_cast<v1::MtaSts>(99));
+  EXPECT_EQ(FieldOf(Ask("UpdateDomain", update).status()), "domain.mta_sts");
+  for (const v1::MtaSts mta_sts :
+       {v1::MTA_STS_NONE, v1::MTA_STS_TESTING, v1::MTA_STS_OFF, v1::MTA_STS_ENFORCE}) {
+    update.mutable_domain()->set_mta_sts(mta_sts);
+    const auto set = Ask("UpdateDomain", update);
+    ASSERT_TRUE(set.ok()) << set.status();
+    EXPECT_EQ(set->mta_sts(), mta_sts);
+  }
+  // Another field leaves it.
+  update.mutable_domain()->set_mta_sts(v1::MTA_STS_UNSPECIFIED);
+
   update.mutable_update_mask()->set_paths(0, "retention");
   for (const int64_t seconds : {1, 36 * 3600, 3651 * 24 * 3600, -24 * 3600}) {
     update.mutable_domain()->mutable_retention()->set_seconds(seconds);
