@@ -132,6 +132,7 @@ class StreamCall : public std::enable_shared_from_this<StreamCall<Request>> {
   // Once. The first write carries the call's metadata, so that a call of one message costs about as much as a unary one.
   void Prepare(StoreChannel& channel, const std::string& path) {
     context.set_initial_metadata_corked(true);
+    queue_ = channel.queue();
     stream_ = Stub<Request>(channel.Next()).PrepareCall(&context, path, channel.queue());
     stream_->StartCall(nullptr);
   }
@@ -142,7 +143,8 @@ class StreamCall : public std::enable_shared_from_this<StreamCall<Request>> {
       Begin(writing_, std::move(done));
       grpc::WriteOptions options;
       if (last) options.set_last_message();
-      stream_->Write(request, options, &written_tag_);
+      const auto write = [&] { stream_->Write(request, options, &written_tag_); };
+      StartAndComplete(*queue_, write);
     };
     co_return co_await AwaitResumption<bool>(start);
   }
@@ -157,7 +159,8 @@ class StreamCall : public std::enable_shared_from_this<StreamCall<Request>> {
   asio::awaitable<bool> Read() {
     const auto start = [this](Resumption<bool> done) {
       Begin(reading_, std::move(done));
-      stream_->Read(&response, &read_tag_);
+      const auto read = [this] { stream_->Read(&response, &read_tag_); };
+      StartAndComplete(*queue_, read);
     };
     co_return co_await AwaitResumption<bool>(start);
   }
@@ -243,6 +246,8 @@ class StreamCall : public std::enable_shared_from_this<StreamCall<Request>> {
   }
 
   std::unique_ptr<Reading> stream_;
+  // That of the channel, which outlives the coroutine that uses this.
+  grpc::CompletionQueue* queue_ = nullptr;
   Tag read_tag_ = MakeTag<&StreamCall::OnRead>(this);
   Tag written_tag_ = MakeTag<&StreamCall::OnWritten>(this);
   grpc::Status status_;
