@@ -389,15 +389,34 @@ asio::awaitable<std::vector<absl::Status>> GrpcTransport::CallAll(absl::string_v
   return CallAllBatched(method, std::move(calls), std::move(options));
 }
 
+BatchedCall GrpcTransport::Batched(absl::string_view method, const MessageLite& request,
+                                   const CallOptions& options, BatchedCall::Done done) const {
+  return {.method = method,
+          .request = request.SerializeAsString(),
+          .session_id = options.session_id,
+          .deadline = options_.clock.Now() + options.timeout,
+          .done = std::move(done)};
+}
+
+void GrpcTransport::Start(asio::any_io_executor executor, absl::string_view method,
+                          std::unique_ptr<MessageLite> request, std::unique_ptr<MessageLite> response,
+                          CallOptions options, absl::AnyInvocable<void(absl::Status)> done) {
+  if (options.apart || !IsBatched(method, *request)) {
+    return Transport::Start(std::move(executor), method, std::move(request), std::move(response),
+                            std::move(options), std::move(done));
+  }
+  auto answered = [response = std::move(response), done = std::move(done)](Bytes bytes) mutable {
+    done(Parse(bytes, *response));
+  };
+  BatchedCall call = Batched(method, *request, options, std::move(answered));
+  streams_.Send(absl::MakeSpan(&call, 1), After(executor));
+}
+
 asio::awaitable<absl::Status> GrpcTransport::CallBatched(absl::string_view method, const MessageLite& request,
                                                          MessageLite& response, CallOptions options) {
   const asio::any_io_executor executor = co_await asio::this_coro::executor;
   const auto start = [&](Resumption<Bytes> done) {
-    BatchedCall call{.method = method,
-                     .request = request.SerializeAsString(),
-                     .session_id = std::move(options.session_id),
-                     .deadline = options_.clock.Now() + options.timeout,
-                     .done = std::move(done)};
+    BatchedCall call = Batched(method, request, options, std::move(done));
     streams_.Send(absl::MakeSpan(&call, 1), After(executor));
   };
   const Bytes bytes = co_await AwaitResumption<Bytes>(start);
@@ -415,14 +434,11 @@ asio::awaitable<std::vector<absl::Status>> GrpcTransport::CallAllBatched(absl::s
     std::vector<BatchedCall> batch;
     batch.reserve(calls.size());
     for (size_t i = 0; i < calls.size(); ++i) {
-      batch.push_back({.method = method,
-                       .request = calls[i].request->SerializeAsString(),
-                       .session_id = options.session_id,
-                       .deadline = options_.clock.Now() + options.timeout,
-                       .done = [gathering, i](Bytes bytes) {
-                         gathering->answers[i] = std::move(bytes);
-                         if (gathering->missing.fetch_sub(1) == 1) gathering->done(true);
-                       }});
+      const auto answered = [gathering, i](Bytes bytes) {
+        gathering->answers[i] = std::move(bytes);
+        if (gathering->missing.fetch_sub(1) == 1) gathering->done(true);
+      };
+      batch.push_back(Batched(method, *calls[i].request, options, answered));
     }
     streams_.Send(absl::MakeSpan(batch), After(executor));
   };
