@@ -232,6 +232,7 @@ absl::Status Listener::Impl::Open(const tcp::endpoint& wanted, const ListenerOpt
 asio::awaitable<void> Listener::Impl::ServeOne(std::shared_ptr<const Serve> serve, IoThreads::Place place,
                                                tcp::socket socket) {
   co_await (*serve)(std::move(socket));
+  // Held until here.
   static_cast<void>(place);
 }
 
