@@ -59,13 +59,27 @@ void RunContext(asio::io_context& context) {
 
 }  // namespace
 
+struct IoThreads::Place::Worker {
+  // Outlives the coroutines that wait on the context.
+  std::atomic<size_t> places{0};
+  // One thread runs it: Asio need not wake another.
+  asio::io_context context{1};
+  asio::executor_work_guard<asio::io_context::executor_type> work{context.get_executor()};
+  std::thread thread;
+};
+
+IoThreads::Place::Place(Worker& worker) : worker_(&worker) {
+  worker_->places.fetch_add(1, std::memory_order_relaxed);
+}
+IoThreads::Place::Place(Place&& other) noexcept : worker_(std::exchange(other.worker_, nullptr)) {}
+IoThreads::Place::~Place() {
+  if (worker_ != nullptr) worker_->places.fetch_sub(1, std::memory_order_relaxed);
+}
+asio::io_context& IoThreads::Place::context() const { return worker_->context; }
+
 struct IoThreads::Impl {
-  struct Worker {
-    // One thread runs it: Asio need not wake another.
-    asio::io_context context{1};
-    asio::executor_work_guard<asio::io_context::executor_type> work{context.get_executor()};
-    std::thread thread;
-  };
+  using Worker = Place::Worker;
+
   std::vector<std::unique_ptr<Worker>> workers;
   std::atomic<size_t> next{0};
 };
@@ -96,6 +110,13 @@ asio::io_context& IoThreads::Next() {
   return impl_->workers[turn % impl_->workers.size()]->context;
 }
 
+IoThreads::Place IoThreads::TakePlace() {
+  const auto fewer = [](const auto& a, const auto& b) {
+    return a->places.load(std::memory_order_relaxed) < b->places.load(std::memory_order_relaxed);
+  };
+  return Place(**std::min_element(impl_->workers.begin(), impl_->workers.end(), fewer));
+}
+
 asio::io_context& IoThreads::first() { return impl_->workers.front()->context; }
 size_t IoThreads::count() const { return impl_->workers.size(); }
 
@@ -107,8 +128,9 @@ struct Listener::Impl {
 
   absl::Status Open(const tcp::endpoint& wanted, const ListenerOptions& options);
   static asio::awaitable<void> Accept(std::shared_ptr<Impl> self);
-  static asio::awaitable<void> ServeOne(std::shared_ptr<const Serve> serve, tcp::socket socket);
-  void Hand(asio::io_context& context, tcp::socket socket);
+  static asio::awaitable<void> ServeOne(std::shared_ptr<const Serve> serve, IoThreads::Place place,
+                                        tcp::socket socket);
+  void Hand(IoThreads::Place place, tcp::socket socket);
 
   IoThreads& threads;
   tcp::acceptor acceptor;
@@ -185,6 +207,8 @@ std::error_code TryOpen(tcp::acceptor& acceptor, const tcp::endpoint& endpoint,
   if (!error) acceptor.bind(endpoint, error);
   if (!error) WatchPeers(acceptor, options.peer_timeout, error);
   if (!error) acceptor.listen(options.backlog, error);
+  // A connection may have gone again when it is accepted.
+  if (!error) acceptor.non_blocking(true, error);
   if (error) {
     std::error_code ignored;
     acceptor.close(ignored);
@@ -205,15 +229,20 @@ absl::Status Listener::Impl::Open(const tcp::endpoint& wanted, const ListenerOpt
       absl::StrCat("cannot listen on ", AddressText(wanted), " port ", wanted.port(), ": ", error.message()));
 }
 
-asio::awaitable<void> Listener::Impl::ServeOne(std::shared_ptr<const Serve> serve, tcp::socket socket) {
+asio::awaitable<void> Listener::Impl::ServeOne(std::shared_ptr<const Serve> serve, IoThreads::Place place,
+                                               tcp::socket socket) {
   co_await (*serve)(std::move(socket));
+  // Held until here.
+  static_cast<void>(place);
 }
 
-void Listener::Impl::Hand(asio::io_context& context, tcp::socket socket) {
+void Listener::Impl::Hand(IoThreads::Place place, tcp::socket socket) {
   try {
-    asio::co_spawn(context, ServeOne(serve, std::move(socket)), [](std::exception_ptr thrown) {
-      if (thrown) obs::LogError("connection_failed", {{"error", WhatOf(thrown)}});
-    });
+    asio::io_context& context = place.context();
+    asio::co_spawn(context, ServeOne(serve, std::move(place), std::move(socket)),
+                   [](std::exception_ptr thrown) {
+                     if (thrown) obs::LogError("connection_failed", {{"error", WhatOf(thrown)}});
+                   });
   } catch (...) {
     obs::LogError("connection_failed", {{"error", WhatOf(std::current_exception())}});
   }
@@ -223,14 +252,17 @@ asio::awaitable<void> Listener::Impl::Accept(std::shared_ptr<Impl> self) {
   asio::steady_timer pause(self->threads.first());
   bool complained = false;
   while (!self->stopped) {
-    asio::io_context& context = self->threads.Next();
+    // The thread is chosen when the connection is there: which of them has the fewest changes while it is waited for.
     std::error_code error;
-    tcp::socket socket =
-        co_await self->acceptor.async_accept(context, asio::redirect_error(asio::use_awaitable, error));
+    co_await self->acceptor.async_wait(tcp::acceptor::wait_read,
+                                       asio::redirect_error(asio::use_awaitable, error));
     if (self->stopped || error == asio::error::operation_aborted) co_return;
+    IoThreads::Place place = self->threads.TakePlace();
+    tcp::socket socket(place.context());
+    if (!error) self->acceptor.accept(socket, error);
     if (!error) {
       complained = false;
-      self->Hand(context, std::move(socket));
+      self->Hand(std::move(place), std::move(socket));
       continue;
     }
     if (PeerWentAway(error)) continue;

@@ -29,6 +29,26 @@ class IoThreads {
   void Join();
   // One of the contexts, in turn. Thread-safe.
   asio::io_context& Next();
+
+  // A connection's place on one of the threads, which counts as its load until it goes. Not after the threads.
+  class Place {
+   public:
+    Place(Place&& other) noexcept;
+    Place& operator=(Place&&) = delete;
+    ~Place();
+    asio::io_context& context() const;
+
+   private:
+    friend IoThreads;
+    struct Worker;
+    explicit Place(Worker& worker);
+    // Null when it was moved from.
+    Worker* worker_;
+  };
+  // On the thread that has the fewest; of several the first, which accepts connections, so that one which comes alone is
+  // served without waking another thread. Thread-safe.
+  Place TakePlace();
+
   asio::io_context& first();
   size_t count() const;
 
@@ -58,7 +78,7 @@ absl::StatusOr<asio::ip::tcp::endpoint> ParseListenAddress(const std::string& ad
 // opened.
 absl::Status CheckListenAddress(const std::string& address);
 
-// Accepts on one address and gives each socket to `serve`, spawned as a coroutine on a thread in turn.
+// Accepts on one address and gives each socket to `serve`, spawned as a coroutine on the thread that has the fewest.
 // When the process is out of descriptors it pauses and goes on; it never spins. An exception that leaves
 // `serve` (memory) ends that connection and is logged.
 class Listener {

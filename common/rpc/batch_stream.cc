@@ -46,7 +46,8 @@ struct Told {
   Outcome outcome;
 };
 
-// One stream. It holds itself until gRPC is done with it. Completions come on the loop's thread, one at a time.
+// One stream. It holds itself until gRPC is done with it. Completions come on the loop's thread and on those that send, also
+// at the same time.
 //
 // Operations of gRPC's are started outside the mutex. While `writing_` is set one that writes is under way or about to be;
 // the same with `reading_`.
@@ -65,9 +66,12 @@ class Stream final : public std::enable_shared_from_this<Stream> {
   // Once. What was sent before goes now.
   void Begin(grpc::CompletionQueue* queue) {
     self_ = shared_from_this();
-    queue_of_alarm_ = queue;
     stream_ = stub_.PrepareCall(&context_, kPath, queue);
-    SetAlarm();
+    {
+      absl::MutexLock lock(&mutex_);
+      queue_of_completions_ = queue;
+      SetAlarm();
+    }
     stream_->StartCall(&started_);
   }
 
@@ -88,7 +92,7 @@ class Stream final : public std::enable_shared_from_this<Stream> {
       }
     }
     if (gather) {
-      later([self = shared_from_this()] { self->Step(); });
+      later([self = shared_from_this()] { self->StepHere(); });
       return true;
     }
     if (full) {
@@ -96,7 +100,7 @@ class Stream final : public std::enable_shared_from_this<Stream> {
         call.done(NotSent(absl::UnavailableError("the store does not keep up")));
       return true;
     }
-    Step();
+    StepHere();
     return true;
   }
 
@@ -110,11 +114,11 @@ class Stream final : public std::enable_shared_from_this<Stream> {
   }
   void WaitUntilDone() const {
     absl::MutexLock lock(&mutex_);
-    mutex_.Await(absl::Condition(&done_));
+    mutex_.Await(absl::Condition(this, &Stream::IsDone));
   }
   bool done() const {
     absl::MutexLock lock(&mutex_);
-    return done_;
+    return IsDone();
   }
 
  private:
@@ -151,6 +155,7 @@ class Stream final : public std::enable_shared_from_this<Stream> {
   }
 
   void OnWritten(bool ok) {
+    const std::shared_ptr<Stream> alive = shared_from_this();
     {
       absl::MutexLock lock(&mutex_);
       writing_ = false;
@@ -160,6 +165,7 @@ class Stream final : public std::enable_shared_from_this<Stream> {
   }
 
   void OnRead(bool ok) {
+    const std::shared_ptr<Stream> alive = shared_from_this();
     std::vector<Told> told;
     {
       absl::MutexLock lock(&mutex_);
@@ -186,14 +192,15 @@ class Stream final : public std::enable_shared_from_this<Stream> {
       RetireWhenOld(now);
       must_read_ = true;
       finished = finished_;
+      if (!finished) SetAlarm();
     }
     Tell(told);
     if (finished) return End();
-    SetAlarm();
     Step();
   }
 
   void OnFinished(bool) {
+    const std::shared_ptr<Stream> alive = shared_from_this();
     std::vector<Told> told;
     {
       absl::MutexLock lock(&mutex_);
@@ -204,11 +211,14 @@ class Stream final : public std::enable_shared_from_this<Stream> {
       waiting_.clear();
       queue_.clear();
       finished_ = true;
+      // The tick is still under way; it comes now.
+      alarm_.Cancel();
     }
     Tell(told);
-    // The tick is still under way; it comes now.
-    alarm_.Cancel();
   }
+
+  // Nobody uses the queue any more.
+  bool IsDone() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return done_ && steps_here_ == 0; }
 
   // Nothing of gRPC's is under way any more.
   void End() {
@@ -225,7 +235,9 @@ class Stream final : public std::enable_shared_from_this<Stream> {
   }
 
   // gRPC's timers know the machine's clock only.
-  void SetAlarm() { alarm_.Set(queue_of_alarm_, absl::ToChronoTime(absl::Now() + kTick), &ticked_); }
+  void SetAlarm() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    alarm_.Set(queue_of_completions_, absl::ToChronoTime(absl::Now() + kTick), &ticked_);
+  }
 
   void RetireWhenOld(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     retired_ = retired_ || now > retire_at_;
@@ -294,6 +306,22 @@ class Stream final : public std::enable_shared_from_this<Stream> {
   static Outcome TheOneOf(std::optional<std::string>& response) {
     if (response.has_value()) return *std::move(response);
     return absl::InternalError("the store gave no response");
+  }
+
+  // Step, on a thread that does not serve the completions.
+  void StepHere() {
+    grpc::CompletionQueue* queue;
+    {
+      absl::MutexLock lock(&mutex_);
+      // Before its beginning there is nothing to do yet, and behind its end the queue may be gone.
+      if (queue_of_completions_ == nullptr || done_) return;
+      queue = queue_of_completions_;
+      ++steps_here_;
+    }
+    const auto step = [this] { Step(); };
+    StartAndComplete(*queue, step);
+    absl::MutexLock lock(&mutex_);
+    --steps_here_;
   }
 
   // Does what is to be done next, if nobody is at it.
@@ -372,8 +400,6 @@ class Stream final : public std::enable_shared_from_this<Stream> {
   grpc::ClientContext context_;
   std::unique_ptr<grpc::ClientAsyncReaderWriter<v1::CallsRequest, v1::CallsResponse>> stream_;
   std::shared_ptr<Stream> self_;
-  grpc::CompletionQueue* queue_of_alarm_ = nullptr;
-  grpc::Alarm alarm_;
   Tag started_ = MakeTag<&Stream::OnStarted>(this);
   Tag read_ = MakeTag<&Stream::OnRead>(this);
   Tag written_ = MakeTag<&Stream::OnWritten>(this);
@@ -385,6 +411,10 @@ class Stream final : public std::enable_shared_from_this<Stream> {
   v1::CallsRequest request_;
 
   mutable absl::Mutex mutex_;
+  // Null until the stream begins.
+  grpc::CompletionQueue* queue_of_completions_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  // Its tick is under way from the beginning of the stream to its end.
+  grpc::Alarm alarm_ ABSL_GUARDED_BY(mutex_);
   std::deque<Queued> queue_ ABSL_GUARDED_BY(mutex_);
   size_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::flat_hash_map<int64_t, Waiting> waiting_ ABSL_GUARDED_BY(mutex_);
@@ -413,6 +443,8 @@ class Stream final : public std::enable_shared_from_this<Stream> {
   bool finishing_ ABSL_GUARDED_BY(mutex_) = false;
   // Set for good when Finish is done: only the tick is under way.
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
+  // Threads that are in StepHere.
+  int steps_here_ ABSL_GUARDED_BY(mutex_) = 0;
   // Set for good when nothing is.
   bool done_ ABSL_GUARDED_BY(mutex_) = false;
 };

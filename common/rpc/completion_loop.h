@@ -2,6 +2,7 @@
 // whose several threads hand one another the work of polling for every event. Only .cc files include this.
 #pragma once
 
+#include <grpc/grpc.h>
 #include <grpcpp/grpcpp.h>
 
 #include <memory>
@@ -10,8 +11,8 @@
 
 namespace mailstead::rpc {
 
-// An operation that may be under way: its completion calls `handler` of `owner`, on the loop's thread. `ok`
-// is as gRPC's documentation of the operation says.
+// An operation that may be under way: its completion calls `handler` of `owner`, on the loop's thread, or on one that is
+// in StartAndComplete. `ok` is as gRPC's documentation of the operation says.
 struct Tag {
   using Handler = void (*)(void* owner, bool ok);
   Handler handler;
@@ -32,6 +33,24 @@ inline void ServeCompletions(grpc::CompletionQueue& queue) {
     const Tag* const operation = static_cast<const Tag*>(tag);
     operation->handler(operation->owner, ok);
   }
+}
+
+// Calls `start`, which begins operations that complete in `queue`, on a thread that does not serve it, and handles the
+// first completion there is meanwhile on this thread: mostly it is that of a write, which is done when it has begun. gRPC
+// would wake the serving thread for it, which costs as much as an answer does. What completes besides, and all that is
+// begun by the handler, goes the usual way, so that this ends. `queue` outlives it.
+template <typename Start>
+void StartAndComplete(grpc::CompletionQueue& queue, Start start) {
+  grpc_completion_queue_thread_local_cache_init(queue.cq());
+  start();
+  void* tag = nullptr;
+  int succeeded = 0;
+  if (grpc_completion_queue_thread_local_cache_flush(queue.cq(), &tag, &succeeded) == 0) return;
+  bool ok = succeeded == 1;
+  // As CompletionQueue::Next does.
+  if (!static_cast<grpc::internal::CompletionQueueTag*>(tag)->FinalizeResult(&tag, &ok)) return;
+  const Tag* const operation = static_cast<const Tag*>(tag);
+  operation->handler(operation->owner, ok);
 }
 
 // For Queue = grpc::CompletionQueue or what a ServerBuilder made.

@@ -132,6 +132,7 @@ class StreamCall : public std::enable_shared_from_this<StreamCall<Request>> {
   // Once. The first write carries the call's metadata, so that a call of one message costs about as much as a unary one.
   void Prepare(StoreChannel& channel, const std::string& path) {
     context.set_initial_metadata_corked(true);
+    queue_ = channel.queue();
     stream_ = Stub<Request>(channel.Next()).PrepareCall(&context, path, channel.queue());
     stream_->StartCall(nullptr);
   }
@@ -142,7 +143,8 @@ class StreamCall : public std::enable_shared_from_this<StreamCall<Request>> {
       Begin(writing_, std::move(done));
       grpc::WriteOptions options;
       if (last) options.set_last_message();
-      stream_->Write(request, options, &written_tag_);
+      const auto write = [&] { stream_->Write(request, options, &written_tag_); };
+      StartAndComplete(*queue_, write);
     };
     co_return co_await AwaitResumption<bool>(start);
   }
@@ -157,7 +159,8 @@ class StreamCall : public std::enable_shared_from_this<StreamCall<Request>> {
   asio::awaitable<bool> Read() {
     const auto start = [this](Resumption<bool> done) {
       Begin(reading_, std::move(done));
-      stream_->Read(&response, &read_tag_);
+      const auto read = [this] { stream_->Read(&response, &read_tag_); };
+      StartAndComplete(*queue_, read);
     };
     co_return co_await AwaitResumption<bool>(start);
   }
@@ -243,6 +246,8 @@ class StreamCall : public std::enable_shared_from_this<StreamCall<Request>> {
   }
 
   std::unique_ptr<Reading> stream_;
+  // That of the channel, which outlives the coroutine that uses this.
+  grpc::CompletionQueue* queue_ = nullptr;
   Tag read_tag_ = MakeTag<&StreamCall::OnRead>(this);
   Tag written_tag_ = MakeTag<&StreamCall::OnWritten>(this);
   grpc::Status status_;
@@ -384,15 +389,34 @@ asio::awaitable<std::vector<absl::Status>> GrpcTransport::CallAll(absl::string_v
   return CallAllBatched(method, std::move(calls), std::move(options));
 }
 
+BatchedCall GrpcTransport::Batched(absl::string_view method, const MessageLite& request,
+                                   const CallOptions& options, BatchedCall::Done done) const {
+  return {.method = method,
+          .request = request.SerializeAsString(),
+          .session_id = options.session_id,
+          .deadline = options_.clock.Now() + options.timeout,
+          .done = std::move(done)};
+}
+
+void GrpcTransport::Start(asio::any_io_executor executor, absl::string_view method,
+                          std::unique_ptr<MessageLite> request, std::unique_ptr<MessageLite> response,
+                          CallOptions options, absl::AnyInvocable<void(absl::Status)> done) {
+  if (options.apart || !IsBatched(method, *request)) {
+    return Transport::Start(std::move(executor), method, std::move(request), std::move(response),
+                            std::move(options), std::move(done));
+  }
+  auto answered = [response = std::move(response), done = std::move(done)](Bytes bytes) mutable {
+    done(Parse(bytes, *response));
+  };
+  BatchedCall call = Batched(method, *request, options, std::move(answered));
+  streams_.Send(absl::MakeSpan(&call, 1), After(executor));
+}
+
 asio::awaitable<absl::Status> GrpcTransport::CallBatched(absl::string_view method, const MessageLite& request,
                                                          MessageLite& response, CallOptions options) {
   const asio::any_io_executor executor = co_await asio::this_coro::executor;
   const auto start = [&](Resumption<Bytes> done) {
-    BatchedCall call{.method = method,
-                     .request = request.SerializeAsString(),
-                     .session_id = std::move(options.session_id),
-                     .deadline = options_.clock.Now() + options.timeout,
-                     .done = std::move(done)};
+    BatchedCall call = Batched(method, request, options, std::move(done));
     streams_.Send(absl::MakeSpan(&call, 1), After(executor));
   };
   const Bytes bytes = co_await AwaitResumption<Bytes>(start);
@@ -410,14 +434,11 @@ asio::awaitable<std::vector<absl::Status>> GrpcTransport::CallAllBatched(absl::s
     std::vector<BatchedCall> batch;
     batch.reserve(calls.size());
     for (size_t i = 0; i < calls.size(); ++i) {
-      batch.push_back({.method = method,
-                       .request = calls[i].request->SerializeAsString(),
-                       .session_id = options.session_id,
-                       .deadline = options_.clock.Now() + options.timeout,
-                       .done = [gathering, i](Bytes bytes) {
-                         gathering->answers[i] = std::move(bytes);
-                         if (gathering->missing.fetch_sub(1) == 1) gathering->done(true);
-                       }});
+      const auto answered = [gathering, i](Bytes bytes) {
+        gathering->answers[i] = std::move(bytes);
+        if (gathering->missing.fetch_sub(1) == 1) gathering->done(true);
+      };
+      batch.push_back(Batched(method, *calls[i].request, options, answered));
     }
     streams_.Send(absl::MakeSpan(batch), After(executor));
   };

@@ -50,6 +50,10 @@ class GrpcTransport final : public Transport {
                                      google::protobuf::MessageLite& response, CallOptions options) override;
   asio::awaitable<std::vector<absl::Status>> CallAll(absl::string_view method, std::vector<OneOfMany> calls,
                                                      CallOptions options) override;
+  void Start(asio::any_io_executor executor, absl::string_view method,
+             std::unique_ptr<google::protobuf::MessageLite> request,
+             std::unique_ptr<google::protobuf::MessageLite> response, CallOptions options,
+             absl::AnyInvocable<void(absl::Status)> done) override;
   std::unique_ptr<CallStream> Open(absl::string_view method, CallOptions options) override;
 
   // Call, of bytes; never by a stream. `method` need not be a literal.
@@ -63,6 +67,9 @@ class GrpcTransport final : public Transport {
   asio::awaitable<absl::Status> CallBatched(absl::string_view method,
                                             const google::protobuf::MessageLite& request,
                                             google::protobuf::MessageLite& response, CallOptions options);
+  // Of a call that shares a stream.
+  BatchedCall Batched(absl::string_view method, const google::protobuf::MessageLite& request,
+                      const CallOptions& options, BatchedCall::Done done) const;
   asio::awaitable<absl::Status> CallAlone(absl::string_view method,
                                           const google::protobuf::MessageLite& request,
                                           google::protobuf::MessageLite& response, CallOptions options);

@@ -1,11 +1,13 @@
 #include "common/rpc/transport.h"
 
+#include <google/protobuf/message_lite.h>
+
 #include <atomic>
 #include <exception>
+#include <memory>
 #include <utility>
 
 #include "absl/strings/cord.h"
-#include "asio/any_io_executor.hpp"
 #include "asio/co_spawn.hpp"
 #include "asio/this_coro.hpp"
 #include "common/base/check.h"
@@ -56,6 +58,16 @@ asio::awaitable<std::vector<absl::Status>> Transport::CallAll(absl::string_view 
   };
   co_await AwaitResumption<bool>(start);
   co_return std::move(gathering->ends);
+}
+
+void Transport::Start(asio::any_io_executor executor, absl::string_view method,
+                      std::unique_ptr<google::protobuf::MessageLite> request,
+                      std::unique_ptr<google::protobuf::MessageLite> response, CallOptions options,
+                      absl::AnyInvocable<void(absl::Status)> done) {
+  auto call = Call(method, *request, *response, std::move(options));
+  auto ended = [request = std::move(request), response = std::move(response), done = std::move(done)](
+                   std::exception_ptr, absl::Status status) mutable { done(std::move(status)); };
+  asio::co_spawn(std::move(executor), std::move(call), std::move(ended));
 }
 
 }  // namespace mailstead::rpc

@@ -9,10 +9,12 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "asio/any_io_executor.hpp"
 #include "asio/awaitable.hpp"
 
 namespace google::protobuf {
@@ -80,6 +82,13 @@ class Transport {
   virtual asio::awaitable<std::vector<absl::Status>> CallAll(absl::string_view method,
                                                              std::vector<OneOfMany> calls,
                                                              CallOptions options);
+  // As Call, of messages of its own, for who goes on without the answer: `done` is called once with how the call ended, on any
+  // thread, perhaps before this returns. The call is made from `executor`, on whose thread this is called; where the way
+  // allows it nothing comes back there.
+  virtual void Start(asio::any_io_executor executor, absl::string_view method,
+                     std::unique_ptr<google::protobuf::MessageLite> request,
+                     std::unique_ptr<google::protobuf::MessageLite> response, CallOptions options,
+                     absl::AnyInvocable<void(absl::Status)> done);
   virtual std::unique_ptr<CallStream> Open(absl::string_view method, CallOptions options) = 0;
 };
 

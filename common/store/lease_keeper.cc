@@ -158,11 +158,13 @@ struct LeaseKeeper::Impl : std::enable_shared_from_this<LeaseKeeper::Impl> {
 
   // What an errand does holds this alive: it may be under way until the end of the process.
   void StartErrand(asio::awaitable<void> errand, asio::any_io_executor from) {
-    {
-      absl::MutexLock lock(&mutex);
-      ++errands;
-    }
+    ErrandBegins();
     asio::co_spawn(std::move(from), std::move(errand), asio::detached);
+  }
+
+  void ErrandBegins() {
+    absl::MutexLock lock(&mutex);
+    ++errands;
   }
 
   void ErrandDone() {
@@ -172,16 +174,16 @@ struct LeaseKeeper::Impl : std::enable_shared_from_this<LeaseKeeper::Impl> {
   }
 
   void StartRelease(Release release, asio::any_io_executor from) {
-    StartErrand(DoRelease(shared_from_this(), std::move(release)), std::move(from));
-  }
-
-  static asio::awaitable<void> DoRelease(std::shared_ptr<Impl> self, Release release) {
-    CallContext context = self->Context(self->options.call_timeout);
+    ErrandBegins();
+    CallContext context = Context(options.call_timeout);
     context.session_id = release.session_id;
-    const absl::Status status = co_await self->store.ReleaseMaildrop(release.grant, std::move(context));
-    self->Released(status, std::move(release));
+    std::string grant = release.grant;
+    auto released = [self = shared_from_this(), release = std::move(release)](
+                        const absl::Status& status) mutable { self->Released(status, std::move(release)); };
+    store.StartReleaseMaildrop(std::move(grant), std::move(context), std::move(from), std::move(released));
   }
 
+  // On any thread.
   void Released(const absl::Status& status, Release release) {
     // A permanent error is an answer too: the session does not hold it.
     const bool again = IsTemporary(status);

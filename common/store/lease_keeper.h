@@ -68,7 +68,7 @@ class LeaseKeeper {
   asio::awaitable<absl::Status> RenewNow();
   // Releases the maildrop that the session holds, and returns at once. When the store is away it is done as soon as the
   // store is back; should the process die before, the lock ends with the lease. The call is made from `executor`, the
-  // session's own: nothing changes threads for it. Thread-safe.
+  // session's own, on its thread: no thread is woken for it, nor that one for its answer. Thread-safe.
   void ReleaseLater(std::string grant, std::string session_id, asio::any_io_executor executor);
 
  private:

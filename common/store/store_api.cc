@@ -675,4 +675,16 @@ asio::awaitable<absl::Status> StoreApi::ReleaseMaildrop(std::string grant, CallC
   co_return co_await CallByName(kReleaseMaildrop, request, response, std::move(context));
 }
 
+void StoreApi::StartReleaseMaildrop(std::string grant, CallContext context, asio::any_io_executor executor,
+                                    absl::AnyInvocable<void(absl::Status)> done) {
+  auto request = std::make_unique<fv1::ReleaseMaildropRequest>();
+  request->set_grant(std::move(grant));
+  auto ended = [this, done = std::move(done)](absl::Status status) mutable {
+    NoteFailure(kReleaseMaildrop, status);
+    done(std::move(status));
+  };
+  transport_.Start(std::move(executor), kReleaseMaildrop, std::move(request),
+                   std::make_unique<fv1::ReleaseMaildropResponse>(), OptionsOf(context), std::move(ended));
+}
+
 }  // namespace mailstead::store

@@ -14,10 +14,12 @@
 #include <variant>
 #include <vector>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "asio/any_io_executor.hpp"
 #include "asio/awaitable.hpp"
 #include "common/base/timers.h"
 #include "common/mail/envelope.h"
@@ -318,6 +320,9 @@ class StoreApi {
                                                                     std::vector<MessageId> deletions,
                                                                     CallContext context);
   asio::awaitable<absl::Status> ReleaseMaildrop(std::string grant, CallContext context);
+  // The same for who does not wait, as Transport::Start; one try, whatever the patience.
+  void StartReleaseMaildrop(std::string grant, CallContext context, asio::any_io_executor executor,
+                            absl::AnyInvocable<void(absl::Status)> done);
 
   // ---- Every other method (methods.h)
 

@@ -90,6 +90,9 @@ class BatchDoor::Batch {
         ++calls_;
         Start(Serve(std::move(call)));
       }
+      // Each read tells the caller that it may send more, by a message of its own unless another one goes: answers that
+      // are there already take it along, and wake the caller once.
+      if (!answers_.empty()) co_await ResumeOn(door_.executor_);
     }
     has_read_all_ = true;
     more_.Notify();

@@ -139,26 +139,61 @@ asio::awaitable<void> NoteThread(tcp::socket socket, absl::Mutex& mutex, std::ve
     absl::MutexLock lock(&mutex);
     ids.push_back(std::this_thread::get_id());
   }
-  Stream stream(std::move(socket));
-  co_return;
+  co_await Echo(std::move(socket));
 }
 
-TEST(ListenerTest, SpreadsConnectionsOverTheThreads) {
-  absl::Mutex mutex;
-  std::vector<std::thread::id> ids;
-  IoThreads threads(2);
-  const auto listener =
-      StartOrDie(threads, [&](tcp::socket socket) { return NoteThread(std::move(socket), mutex, ids); });
-  for (int i = 0; i < 4; ++i) {
-    Client client;
-    ASSERT_TRUE(client.Connect(listener->port()));
-    EXPECT_EQ(client.Receive(), "");
+// The threads on which connections were served, in their order.
+class ListenerThreadsTest : public testing::Test {
+ protected:
+  // Its connection is served when it has answered.
+  std::unique_ptr<Client> Connect() {
+    auto client = std::make_unique<Client>();
+    EXPECT_TRUE(client->Connect(listener_->port()));
+    EXPECT_TRUE(client->Send("x"));
+    EXPECT_EQ(client->Receive(), "x");
+    return client;
   }
-  absl::MutexLock lock(&mutex);
-  ASSERT_EQ(ids.size(), 4u);
-  EXPECT_EQ(ids[0], ids[2]);
-  EXPECT_EQ(ids[1], ids[3]);
-  EXPECT_NE(ids[0], ids[1]);
+  std::thread::id Thread(size_t connection) {
+    absl::MutexLock lock(&mutex_);
+    return ids_.at(connection);
+  }
+
+  absl::Mutex mutex_;
+  std::vector<std::thread::id> ids_;
+  IoThreads threads_{2};
+  const std::unique_ptr<Listener> listener_ = StartOrDie(
+      threads_, [this](tcp::socket socket) { return NoteThread(std::move(socket), mutex_, ids_); });
+};
+
+TEST_F(ListenerThreadsTest, ConnectionsAreSpreadOverTheThreads) {
+  const std::unique_ptr<Client> clients[] = {Connect(), Connect(), Connect(), Connect()};
+  EXPECT_NE(Thread(0), Thread(1));
+  EXPECT_NE(Thread(2), Thread(3));
+}
+
+TEST_F(ListenerThreadsTest, OneThatHasEndedMakesRoomOnItsThread) {
+  std::unique_ptr<Client> first = Connect();
+  const std::unique_ptr<Client> second = Connect();
+  const std::thread::id thread = Thread(1);
+  ASSERT_NE(Thread(0), thread);
+  // A moment later than the client has gone.
+  first.reset();
+  ASSERT_TRUE(WaitUntil([&] { return &threads_.TakePlace().context() == &threads_.first(); }));
+  const std::unique_ptr<Client> third = Connect();
+  EXPECT_EQ(Thread(2), Thread(0));
+}
+
+TEST_F(ListenerThreadsTest, ConnectionsThatComeAloneStayOnTheThreadThatAccepts) {
+  for (int i = 0; i < 4; ++i) {
+    Connect();
+    const auto it_has_gone = [&] {
+      const IoThreads::Place one = threads_.TakePlace();
+      const IoThreads::Place other = threads_.TakePlace();
+      return &one.context() == &threads_.first() && &other.context() != &threads_.first();
+    };
+    ASSERT_TRUE(WaitUntil(it_has_gone));
+    EXPECT_EQ(Thread(i), Thread(0));
+  }
 }
 
 TEST(ListenerTest, AnyAddressTakesIpv4) {

@@ -3,9 +3,11 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -13,6 +15,7 @@
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "asio/co_spawn.hpp"
+#include "asio/detached.hpp"
 #include "asio/executor_work_guard.hpp"
 #include "asio/io_context.hpp"
 #include "common/base/reason.h"
@@ -156,6 +159,59 @@ TEST_F(BatchStreamTest, ManyCallsAtOnceGetTheirOwnAnswers) {
   for (int i = 1; i <= 1000; ++i) calls.push_back(Ask(Numbered(i)));
   for (int i = 1; i <= 1000; ++i) ASSERT_EQ(Text(Get(calls[i - 1])), absl::StrCat("message of ", i));
   EXPECT_EQ(store_.batch.stream_count(), 1);
+}
+
+TEST_F(BatchStreamTest, ManyThreadsShareAStream) {
+  constexpr int kThreads = 4;
+  constexpr int kCalls = 300;
+  // The stream is there: threads that find none at the same moment begin one each.
+  ASSERT_TRUE(Get(Ask(Numbered(1))).ok());
+  std::vector<std::unique_ptr<asio::io_context>> contexts;
+  for (int i = 0; i < kThreads; ++i) contexts.push_back(std::make_unique<asio::io_context>());
+  std::atomic<int> answered = 0;
+  // One after the other and several at once: writes and reads of all of them meet.
+  const auto ask = [&](asio::io_context& io, int from, int to) {
+    const auto one_by_one = [](GrpcTransport* transport, std::atomic<int>& answered, int from,
+                               int to) -> asio::awaitable<void> {
+      for (int i = from; i < to; ++i) {
+        const Outcome outcome = co_await Fetch(transport, Numbered(i), kLong);
+        EXPECT_EQ(Text(outcome), absl::StrCat("message of ", i));
+        if (outcome.ok()) ++answered;
+      }
+    };
+    asio::co_spawn(io, one_by_one(transport_.get(), answered, from, to), asio::detached);
+  };
+  std::vector<std::thread> threads;
+  for (int i = 0; i < kThreads; ++i) {
+    for (int part = 0; part < 3; ++part) ask(*contexts[i], part * kCalls / 3, (part + 1) * kCalls / 3);
+    threads.emplace_back([&io = *contexts[i]] { io.run(); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(answered, kThreads * kCalls);
+  EXPECT_EQ(store_.batch.stream_count(), 1);
+  // Before the contexts.
+  transport_.reset();
+  channel_.reset();
+}
+
+TEST_F(BatchStreamTest, WhoDoesNotWaitIsToldWithoutHisThread) {
+  store_.batch.answer = [](const v1::Call& call) {
+    if (NumberOf(call) != 2) return Echo(call);
+    return Answers{test::FakeBatch::Error(absl::NotFoundError("gone"))};
+  };
+  for (int i = 1; i <= 3; ++i) {
+    absl::Notification told;
+    absl::Status end;
+    transport_->Start(io_.get_executor(), kFetch, std::make_unique<Request>(Numbered(i)),
+                      std::make_unique<v1::FetchMessageResponse>(), {.timeout = kLong},
+                      [&](absl::Status status) {
+                        end = std::move(status);
+                        told.Notify();
+                      });
+    // Nothing runs on io_.
+    ASSERT_TRUE(told.WaitForNotificationWithTimeout(absl::Seconds(60)));
+    EXPECT_EQ(end.code(), i == 2 ? absl::StatusCode::kNotFound : absl::StatusCode::kOk);
+  }
 }
 
 TEST_F(BatchStreamTest, AnOldStreamMakesRoomForANewOne) {
