@@ -15,6 +15,7 @@
 #include "stored/rules/destination.h"
 #include "stored/rules/lane.h"
 #include "stored/rules/queue.h"
+#include "stored/rules/room.h"
 #include "stored/rules/submission.h"
 #include "stored/rules/times.h"
 
@@ -32,6 +33,18 @@ constexpr size_t kMostPlacesAtOnce = 16;
 
 absl::Status Damaged(absl::string_view what) {
   return absl::DataLossError(absl::StrCat("the queue has ", what, " without its record"));
+}
+
+// Whether there is room for one that waits for a mailbox here and is not due. Nothing of it is touched, and so written.
+absl::StatusOr<bool> HasRoomEarly(const Batch& batch, QueueId id, int32_t number, absl::Time now) {
+  ASSIGN_OR_RETURN(const auto message, FindRecord<QueuedRecord>(batch, kFamily, QueuedKey(id)));
+  ASSIGN_OR_RETURN(const auto kept,
+                   FindRecord<rules::QueueRecipient>(batch, kFamily, QueuedRecipientKey(id, number)));
+  if (!message.has_value() || !kept.has_value()) return Damaged("a recipient that waits for a mailbox here");
+  const AccountId account = rules::MailboxOf(kept->recipient.destination).value_or(AccountId{0});
+  ASSIGN_OR_RETURN(const auto mailbox,
+                   FindRecord<rules::Mailbox>(batch, Family::kMailbox, MailboxKey(account)));
+  return rules::HasRoomEarly(mailbox.has_value() ? &*mailbox : nullptr, message->entry, now);
 }
 
 // Places of one destination.
@@ -864,6 +877,20 @@ absl::StatusOr<std::vector<DeliveredHere>> QueueStep::DeliverHere(size_t limit) 
                                 return due.size() < limit;
                               }));
   for (const Due& one : due) {
+    ASSIGN_OR_RETURN(DeliveredHere tried, TryHere(one.message, one.number));
+    delivered.push_back(std::move(tried));
+  }
+  std::vector<Due> next;
+  RETURN_IF_ERROR(batch_.Scan(kFamily, QueueTimeBound(kHereKind, now_ + absl::Microseconds(1)),
+                              PrefixEnd(absl::string_view(&kHereKind, 1)),
+                              [&](absl::string_view key, absl::string_view) -> absl::StatusOr<bool> {
+                                next.push_back({QueuedOfHereKey(key), NumberOfHereKey(key)});
+                                return next.size() < rules::kLookedAtForEachTried * limit;
+                              }));
+  for (const Due& one : next) {
+    if (delivered.size() == limit) break;
+    ASSIGN_OR_RETURN(const bool has_room, HasRoomEarly(batch_, one.message, one.number, now_));
+    if (!has_room) continue;
     ASSIGN_OR_RETURN(DeliveredHere tried, TryHere(one.message, one.number));
     delivered.push_back(std::move(tried));
   }
