@@ -40,6 +40,9 @@ constexpr size_t kTakenBack = 500;
 constexpr size_t kTriedHere = 100;
 // Of a message that is moved into a mailbox.
 constexpr size_t kPieceBytes = 64 << 10;
+// That front-ends have and that are remembered, each with so many recipients at most: some 2 KB each.
+constexpr size_t kMostGiven = 2000;
+constexpr size_t kMostGivenRecipients = 4;
 // Recipients read at once.
 constexpr size_t kRecipientPage = 1000;
 
@@ -171,6 +174,7 @@ Task<absl::StatusOr<std::vector<OutboundQueue::Assignment>>> OutboundQueue::Assi
       continue;
     }
     if (!route->has_value() || (*route)->mailbox.value == 0) {
+      Remember(attempt);
       if (srs_ != nullptr) {
         absl::StatusOr<std::string> sender = co_await srs_->SenderFor(attempt.message);
         if (!sender.ok()) {
@@ -280,6 +284,34 @@ Task<absl::StatusOr<QueuedMessage>> OutboundQueue::FindRecipients(QueueId messag
   co_return found;
 }
 
+void OutboundQueue::Remember(const engine::QueueAttempt& attempt) {
+  if (attempt.message.recipients.size() > kMostGivenRecipients) return;
+  if (given_order_.size() >= kMostGiven) {
+    given_.erase(given_order_.front());
+    given_order_.pop_front();
+  }
+  given_order_.push_back(attempt.grant.value);
+  given_.insert_or_assign(attempt.grant.value, attempt.message);
+}
+
+Task<absl::StatusOr<QueuedMessage>> OutboundQueue::FindReported(const engine::QueueReport& report) {
+  const auto given = given_.find(report.grant.value);
+  if (given != given_.end() && given->second.id == report.message) {
+    QueuedMessage message = std::move(given->second);
+    // A repeat finds what the first one has left.
+    given_.erase(given);
+    const bool has_all = absl::c_all_of(report.outcomes, [&](const QueueOutcome& outcome) {
+      return absl::c_any_of(message.recipients, [&](const QueuedRecipient& recipient) {
+        return recipient.number == outcome.number;
+      });
+    });
+    if (has_all) co_return message;
+  }
+  std::vector<int32_t> numbers;
+  for (const QueueOutcome& outcome : report.outcomes) numbers.push_back(outcome.number);
+  co_return co_await FindRecipients(report.message, std::move(numbers));
+}
+
 void OutboundQueue::Tell(Event kind, const QueuedMessage& message, const QueuedRecipient& recipient,
                          const QueueReply& reply) {
   if (observer_ == nullptr) return;
@@ -306,9 +338,7 @@ Task<absl::StatusOr<std::vector<engine::NewNotice>>> OutboundQueue::Make(const Q
 }
 
 Task<absl::Status> OutboundQueue::Report(engine::QueueReport report, std::vector<int32_t> relayed) {
-  std::vector<int32_t> numbers;
-  for (const QueueOutcome& outcome : report.outcomes) numbers.push_back(outcome.number);
-  const absl::StatusOr<QueuedMessage> found = co_await FindRecipients(report.message, std::move(numbers));
+  const absl::StatusOr<QueuedMessage> found = co_await FindReported(report);
   // A repeat, of what ended the message.
   if (absl::IsNotFound(found.status())) co_return absl::OkStatus();
   if (!found.ok()) co_return found.status();

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <optional>
 #include <string>
@@ -128,6 +129,9 @@ class OutboundQueue {
   Task<bool> HeldForPause(const engine::QueueAttempt& attempt);
   // Reports it as one recipient would be, all alike.
   Task<absl::Status> Settle(const engine::QueueAttempt& attempt, engine::QueueOutcome::Kind kind, engine::QueueReply reply);
+  // Those of an attempt that is in flight, as it was given; else as they are in the queue.
+  Task<absl::StatusOr<engine::QueuedMessage>> FindReported(const engine::QueueReport& report);
+  void Remember(const engine::QueueAttempt& attempt);
   // Recipients of a message by their numbers, which ascend; those that are gone are left out.
   Task<absl::StatusOr<engine::QueuedMessage>> FindRecipients(QueueId message, std::vector<int32_t> numbers);
   // Ends recipients as too old, or tells the sender that they wait.
@@ -156,6 +160,11 @@ class OutboundQueue {
   Srs* srs_ = nullptr;
   // Null: nobody's is.
   AccountSending* sending_ = nullptr;
+  // Attempts that front-ends have, so that the queue is not read again for their reports: what a report needs of a recipient
+  // stays as it was given. Only small ones, those given last.
+  absl::flat_hash_map<int64_t, engine::QueuedMessage> given_;
+  // Their grants, the first given first; also of some that are not there any more.
+  std::deque<int64_t> given_order_;
   // When each lease asked for work last.
   absl::flat_hash_map<std::string, absl::Time> relays_;
 };

@@ -50,6 +50,29 @@ absl::Status AccountSending::Refuse(AccountId account, absl::Status why) {
 }
 
 Task<absl::Status> AccountSending::KeepUse(AccountId account) {
+  const auto [place, is_first] = writing_.try_emplace(account);
+  if (!is_first) {
+    Arrival<absl::Status> written;
+    place->second.push_back(&written);
+    co_return co_await written;
+  }
+  absl::Status written = co_await WriteUse(account);
+  // The others' write is not waited for here.
+  Start(KeepForOthers(account));
+  co_return written;
+}
+
+Task<void> AccountSending::KeepForOthers(AccountId account) {
+  for (;;) {
+    const std::vector<Arrival<absl::Status>*> waiting = std::exchange(writing_[account], {});
+    if (waiting.empty()) break;
+    const absl::Status written = co_await WriteUse(account);
+    for (Arrival<absl::Status>* const one : waiting) one->Set(written);
+  }
+  writing_.erase(account);
+}
+
+Task<absl::Status> AccountSending::WriteUse(AccountId account) {
   const engine::Sending* const remembered = remembered_.Find(KeyOf(account));
   if (remembered == nullptr) co_return absl::OkStatus();
   engine::SendingUse use = remembered->use;

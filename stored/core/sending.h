@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -97,7 +98,10 @@ class AccountSending {
   // Whether it is to be paused now: then it is.
   Task<absl::StatusOr<bool>> Judge(AccountId account);
   Task<absl::Status> SetPause(AccountId account, engine::SendingPause::Why why);
+  // Writes what is remembered of it. Who asks while that is being written shares the next write with all who do.
   Task<absl::Status> KeepUse(AccountId account);
+  Task<absl::Status> WriteUse(AccountId account);
+  Task<void> KeepForOthers(AccountId account);
   absl::Status Refuse(AccountId account, absl::Status why);
 
   engine::SendingEngine& engine_;
@@ -106,6 +110,8 @@ class AccountSending {
   SendingObserver* observer_ = nullptr;
   // By the account's number.
   LruMap<engine::Sending> remembered_;
+  // Accounts of which something is being written, and who waits for the next write.
+  absl::flat_hash_map<AccountId, std::vector<Arrival<absl::Status>*>> writing_;
 };
 
 }  // namespace mailstead::stored

@@ -237,8 +237,8 @@ class QueueEngine {
   // alone, when it is time.
   virtual Task<absl::StatusOr<size_t>> TakeBack(size_t limit) = 0;
 
-  // Tries, in one commit, at most `limit` recipients that wait for mailboxes here and are due, in the order of their times.
-  // What there is room for is in its mailbox then, and has left the queue; the rest waits until its next time by the schedule.
+  // Tries, in one commit, at most `limit` recipients that wait for mailboxes here: the due ones, then of the next those with room
+  // (rules/room.h), by their times. What has room is in its mailbox then, not in the queue; the rest waits by the schedule.
   virtual Task<absl::StatusOr<std::vector<DeliveredHere>>> DeliverHere(size_t limit) = 0;
 
   // Messages that are to be returned, or whose senders are to be told that they wait, because it is time: the first by that

@@ -12,6 +12,8 @@ namespace mailstead::rules {
 namespace {
 
 constexpr int32_t kStep = 1000;
+// What is left of a loss behind its step: see HasMissed.
+constexpr int32_t kMissedOnce = 1;
 
 using Sign = engine::QueueReport::Sign;
 
@@ -42,12 +44,15 @@ void BeAway(Site& site, absl::Duration pause, absl::Time now) {
   site.paused_until = Kept(now + site.pause);
 }
 
+// Whether the hosts were ever not reached.
+bool HasMissed(const Site& site) { return site.lost > 0; }
+
 void Answered(Site& site, const QueuePolicy& policy) {
   const int32_t window = WindowOf(site, policy);
   site.missed = 0;
   site.paused_until = absl::InfinitePast();
   site.pause = absl::ZeroDuration();
-  site.gained += PartOf(window);
+  site.gained += HasMissed(site) ? PartOf(window) : kStep;
   site.window = window;
   if (site.gained < kStep) return;
   site.gained = 0;
@@ -60,7 +65,7 @@ void Missed(Site& site, const QueuePolicy& policy, absl::Time now) {
   site.missed += PartOf(window);
   site.lost += PartOf(window);
   if (site.lost >= kStep) {
-    site.lost = 0;
+    site.lost = kMissedOnce;
     site.window = std::max(1, window - 1);
   }
   if (IsAway(site)) BeAway(site, std::min(policy.first_pause, policy.longest_pause), now);

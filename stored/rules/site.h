@@ -2,8 +2,9 @@
 // time and in a minute, whether they answer, and whether their TLS works. All limits belong to them; when mail for a
 // destination is due is the destination's own (rules/destination.h). Pure.
 //
-// The window grows by 1 after as many answers as it is wide, and shrinks by 1 after as many failures to reach the hosts
-// (1/N feedback). Failures of a whole window, without an answer in between, mean that they are away: from then on one
+// The window grows by 1 after each answer, which doubles it while the answers to a whole window come, up to the first
+// failure to reach the hosts; from then on by 1 after as many answers as it is wide, and it shrinks by 1 after as many
+// failures (1/N feedback). Failures of a whole window, without an answer in between, mean that they are away: from then on one
 // attempt at a time looks whether they are back, with growing pauses, and all else waits without being touched.
 //
 // Attempts within a rate are spaced evenly (a token bucket as long as kRateSlack): a site gets no more than the rate
@@ -26,7 +27,7 @@ struct Site {
   int32_t window = 0;  // 0: as the policy begins
   // Parts of a step of the window, in thousandths.
   int32_t gained = 0;
-  int32_t lost = 0;
+  int32_t lost = 0;  // above 0 since the first failure
   // Failures since the last answer, in thousandths of the window they met; 1000 and more: it is away.
   int32_t missed = 0;
   // When it is tried again while it is away, and how long it was given last.

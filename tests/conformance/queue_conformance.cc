@@ -9,6 +9,7 @@
 #include "common/base/reason.h"
 #include "stored/rules/destination.h"
 #include "stored/rules/queue.h"
+#include "stored/rules/room.h"
 #include "tests/conformance/conformance.h"
 
 namespace mailstead::engine {
@@ -453,6 +454,58 @@ TEST_P(QueueConformance, WhatWaitsHereIsTriedInTheOrderOfItsTimesAndNoMoreThanAs
   EXPECT_FALSE(IsThere(ids[1]));
 }
 
+TEST_P(QueueConformance, WhatWaitsHereComesAsSoonAsThereIsRoom) {
+  const AccountId full = NewMailbox("full@example.test", 0, 1);
+  const AccountId other = NewMailbox("other@example.test");
+  EngineConformance::Put(full, "fills it\r\n");
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_OK(
+        Append(ToAll(NewDelivery(absl::StrCat("delivery-id-000", i), {full, other})), kContent).status());
+    clock().Advance(absl::Seconds(1));
+  }
+  const std::vector<QueueId> ids = Ids();
+  EXPECT_THAT(engine().DeliverHere(10).value(), IsEmpty());
+  EXPECT_EQ(FindRecipient(ids[0], 0).attempt_count, 1) << "it was looked at, not tried";
+  // As much as there is room for, the first by its time first.
+  ASSERT_EQ(engine().DeleteMessages(full, EngineConformance::Ids(full)).value(), 1);
+  EXPECT_THAT(engine().DeliverHere(0).value(), IsEmpty());
+  const auto placed = engine().DeliverHere(10).value();
+  ASSERT_THAT(placed, SizeIs(1));
+  EXPECT_EQ(placed[0].obstacle, std::nullopt);
+  EXPECT_EQ(placed[0].message.id, ids[0]);
+  EXPECT_THAT(List(full), SizeIs(1));
+  EXPECT_THAT(engine().DeliverHere(10).value(), IsEmpty());
+  // What is held stays.
+  Decide(Decision::kHold, ids[1]);
+  ASSERT_EQ(engine().DeleteMessages(full, EngineConformance::Ids(full)).value(), 1);
+  Restart();
+  const auto behind = engine().DeliverHere(10).value();
+  ASSERT_THAT(behind, SizeIs(1));
+  EXPECT_EQ(behind[0].message.id, ids[2]);
+  ASSERT_EQ(engine().DeleteMessages(full, EngineConformance::Ids(full)).value(), 1);
+  EXPECT_THAT(engine().DeliverHere(10).value(), IsEmpty());
+  Decide(Decision::kRelease, ids[1]);
+  EXPECT_THAT(engine().DeliverHere(10).value(), SizeIs(1));
+  EXPECT_THAT(Ids(), IsEmpty());
+}
+
+TEST_P(QueueConformance, OnlySoManyAreLookedAtForRoom) {
+  const AccountId full = NewMailbox("full@example.test", 0, 1);
+  const AccountId roomy = NewMailbox("roomy@example.test", 0, 1);
+  const AccountId other = NewMailbox("other@example.test");
+  for (const AccountId account : {full, roomy}) EngineConformance::Put(account, "fills it\r\n");
+  for (size_t i = 0; i < rules::kLookedAtForEachTried; ++i) {
+    ASSERT_OK(
+        Append(ToAll(NewDelivery(absl::StrCat("delivery-id-000", i), {full, other})), kContent).status());
+    clock().Advance(absl::Seconds(1));
+  }
+  ASSERT_OK(Append(ToAll(NewDelivery("delivery-id-roomy", {roomy, other})), kContent).status());
+  ASSERT_EQ(engine().DeleteMessages(roomy, EngineConformance::Ids(roomy)).value(), 1);
+  EXPECT_THAT(engine().DeliverHere(1).value(), IsEmpty());
+  EXPECT_THAT(engine().DeliverHere(2).value(), SizeIs(1));
+  EXPECT_THAT(List(roomy), SizeIs(1));
+}
+
 TEST_P(QueueConformance, WhatCannotBeDeliveredHereSaysSo) {
   const AccountId small = NewMailbox("small@example.test", /*quota_bytes=*/5);
   const AccountId other = NewMailbox("other@example.test");
@@ -701,10 +754,10 @@ TEST_P(QueueConformance, ADestinationTakesSoManyAttemptsAtATime) {
   EXPECT_EQ(engine().ListDestinations("", 10)->at(0).window, 5);
   EXPECT_EQ(engine().ListDestinations("", 10)->at(0).in_flight_count, 5);
   for (int i = 0; i < 4; ++i) Report(attempts[i], Kind::kDelivered);
-  EXPECT_THAT(Lease(), SizeIs(4));
+  EXPECT_THAT(Lease(), SizeIs(8));
   Report(attempts[4], Kind::kDelivered);
   EXPECT_THAT(Lease(), SizeIs(2));
-  EXPECT_EQ(engine().ListDestinations("", 10)->at(0).window, 6);
+  EXPECT_EQ(engine().ListDestinations("", 10)->at(0).window, 10);
 }
 
 TEST_P(QueueConformance, ADestinationTakesNeverMoreThanTheMost) {
@@ -724,8 +777,8 @@ TEST_P(QueueConformance, TheWindowOfADestinationIsKept) {
   for (int i = 0; i < 30; ++i) PutTo({"a@one.example"});
   for (const QueueAttempt& attempt : Lease()) Report(attempt, Kind::kDelivered);
   Restart();
-  EXPECT_EQ(engine().ListDestinations("", 10)->at(0).window, 6);
-  EXPECT_THAT(Lease(), SizeIs(6));
+  EXPECT_EQ(engine().ListDestinations("", 10)->at(0).window, 10);
+  EXPECT_THAT(Lease(), SizeIs(10));
 }
 
 TEST_P(QueueConformance, LanesTakeTurns) {

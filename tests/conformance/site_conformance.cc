@@ -99,8 +99,8 @@ TEST_P(QueueConformance, DestinationsWithTheSameHostsShareWhatTheseTake) {
     if (attempt.destination != "other.example") ReportSite(attempt, "mx.example");
   }
   Restart();
-  EXPECT_EQ(FindDestination("c.example").window, 6);
-  EXPECT_THAT(Lease(), SizeIs(6));
+  EXPECT_EQ(FindDestination("c.example").window, 10);
+  EXPECT_THAT(Lease(), SizeIs(10));
   EXPECT_THAT(Lease(), IsEmpty());
 }
 

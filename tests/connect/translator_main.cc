@@ -22,6 +22,7 @@
 #include "webd/connection.h"
 #include "webd/connection_context.h"
 #include "webd/discovery/settings.h"
+#include "webd/discovery/sts.h"
 #include "webd/http/cors.h"
 #include "webd/metrics.h"
 #include "webd/routes/document_route.h"
@@ -62,6 +63,7 @@ int Run(const std::string& descriptors, const std::string& upstream, size_t max_
   const CorsPolicy cors;
   const Documents documents;
   const MailSettings mail_settings;
+  const StsSettings sts_settings;
   const ConnectionContext context{.implicit_tls = tls != nullptr,
                                   .plaintext_networks = *net::NetworkList::Parse("127.0.0.0/8"),
                                   .tls = tls.get(),
@@ -72,6 +74,7 @@ int Run(const std::string& descriptors, const std::string& upstream, size_t max_
                                   .cors = cors,
                                   .documents = documents,
                                   .mail_settings = mail_settings,
+                                  .sts_settings = sts_settings,
                                   .memory = memory,
                                   .metrics = metrics,
                                   .max_request_bytes = max_request_bytes,

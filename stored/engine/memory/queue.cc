@@ -9,6 +9,7 @@
 #include "common/base/status.h"
 #include "stored/engine/memory/engine_impl.h"
 #include "stored/rules/lane.h"
+#include "stored/rules/room.h"
 #include "stored/rules/submission.h"
 #include "stored/rules/times.h"
 
@@ -62,6 +63,9 @@ class Step {
   void NoteNews(const rules::QueueEntry& entry, SubmissionNews news) {
     engine::NoteNews(shared_, rules::AccountOfLane(entry.lane).value_or(AccountId()), std::move(news));
   }
+  // Those that wait for mailboxes here with times between these, in their order; at most `limit`.
+  std::vector<std::tuple<absl::Time, QueueId, int32_t>> WaitingHere(absl::Time first, absl::Time last,
+                                                                    size_t limit) const;
   absl::StatusOr<DeliveredHere> TryHere(QueueId id, int32_t number);
 
   MemoryShared& shared_;
@@ -371,23 +375,39 @@ size_t Step::TakeBack(size_t limit) {
 }
 
 absl::StatusOr<std::vector<DeliveredHere>> Step::DeliverHere(size_t limit) {
-  std::vector<std::tuple<absl::Time, QueueId, int32_t>> due;
-  for (const auto& [id, message] : queue_.messages) {
-    for (const auto& [number, kept] : message.recipients) {
-      const QueuedRecipient& recipient = kept.recipient;
-      if (!rules::WaitsHere(recipient) || !rules::IsFree(recipient) || recipient.next_attempt_time > now_)
-        continue;
-      due.emplace_back(recipient.next_attempt_time, id, number);
-    }
-  }
-  std::sort(due.begin(), due.end());
-  if (due.size() > limit) due.resize(limit);
   std::vector<DeliveredHere> delivered;
-  for (const auto& [time, id, number] : due) {
+  for (const auto& [time, id, number] : WaitingHere(absl::InfinitePast(), now_, limit)) {
+    ASSIGN_OR_RETURN(DeliveredHere one, TryHere(id, number));
+    delivered.push_back(std::move(one));
+  }
+  const absl::Time later = now_ + absl::Microseconds(1);
+  for (const auto& [time, id, number] :
+       WaitingHere(later, absl::InfiniteFuture(), rules::kLookedAtForEachTried * limit)) {
+    if (delivered.size() == limit) break;
+    const KeptQueued& message = queue_.messages.at(id);
+    const std::string& destination = message.recipients.at(number).recipient.destination;
+    const KeptAccount* const account = shared_.state().Find(*rules::MailboxOf(destination));
+    if (!rules::HasRoomEarly(account == nullptr ? nullptr : &account->mailbox, message.entry, now_)) continue;
     ASSIGN_OR_RETURN(DeliveredHere one, TryHere(id, number));
     delivered.push_back(std::move(one));
   }
   return delivered;
+}
+
+std::vector<std::tuple<absl::Time, QueueId, int32_t>> Step::WaitingHere(absl::Time first, absl::Time last,
+                                                                        size_t limit) const {
+  std::vector<std::tuple<absl::Time, QueueId, int32_t>> waiting;
+  for (const auto& [id, message] : queue_.messages) {
+    for (const auto& [number, kept] : message.recipients) {
+      const QueuedRecipient& recipient = kept.recipient;
+      const absl::Time time = recipient.next_attempt_time;
+      if (!rules::WaitsHere(recipient) || !rules::IsFree(recipient) || time < first || time > last) continue;
+      waiting.emplace_back(time, id, number);
+    }
+  }
+  std::sort(waiting.begin(), waiting.end());
+  if (waiting.size() > limit) waiting.resize(limit);
+  return waiting;
 }
 
 absl::StatusOr<DeliveredHere> Step::TryHere(QueueId id, int32_t number) {

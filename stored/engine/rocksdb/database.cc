@@ -138,7 +138,7 @@ void Database::TakeDatabase(rocksdb::DB* db, const std::vector<rocksdb::ColumnFa
   ++generation_;
   // What a failed write had changed may have come back.
   queued_from_ = 0;
-  queue_marks_.Forget();
+  ForgetQueue();
 }
 
 absl::Status Database::OpenFilesForReading() {

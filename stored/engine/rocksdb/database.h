@@ -29,6 +29,7 @@
 #include "stored/engine/rocksdb/health.h"
 #include "stored/engine/rocksdb/keys.h"
 #include "stored/engine/rocksdb/queue_marks.h"
+#include "stored/engine/rocksdb/recent_records.h"
 #include "stored/engine/rocksdb/records.h"
 #include "stored/engine/rocksdb/rocksdb_engine.h"
 
@@ -207,6 +208,12 @@ class Database {
   void QueuedBegin(int64_t id) { queued_from_.store(id, std::memory_order_relaxed); }
   // The writer's alone, as of the newest state.
   QueueMarks& queue_marks() { return queue_marks_; }
+  RecentRecords& recent_records() { return recent_records_; }
+  // What both know was undone, or may have been.
+  void ForgetQueue() {
+    queue_marks_.Forget();
+    recent_records_.Forget();
+  }
   void QueueChanged() { queue_version_.fetch_add(1, std::memory_order_acq_rel); }
 
   // Random, chosen when the store was made, or opened from a backup.
@@ -329,6 +336,7 @@ class Database {
   std::atomic<int64_t> queue_version_{1};
   std::atomic<int64_t> queued_from_{0};
   QueueMarks queue_marks_;
+  RecentRecords recent_records_;
   mutable absl::Mutex counters_mutex_;
   Counters counters_ ABSL_GUARDED_BY(counters_mutex_);
 };

@@ -15,6 +15,7 @@
 #include "stored/rules/destination.h"
 #include "stored/rules/lane.h"
 #include "stored/rules/queue.h"
+#include "stored/rules/room.h"
 #include "stored/rules/submission.h"
 #include "stored/rules/times.h"
 
@@ -27,9 +28,28 @@ constexpr Family kFamily = Family::kQueue;
 constexpr size_t kMostPromoted = 1000;
 constexpr size_t kMostPromotedAtOnce = 250;
 constexpr size_t kMostServed = 1000;
+// Of a site: its destinations that are found by one walk.
+constexpr size_t kMostPlacesAtOnce = 16;
 
 absl::Status Damaged(absl::string_view what) {
   return absl::DataLossError(absl::StrCat("the queue has ", what, " without its record"));
+}
+
+// Whether there is room for one that waits for a mailbox here and is not due. Nothing of it is touched, and so written.
+absl::StatusOr<bool> HasRoomEarly(const Batch& batch, QueueId id, int32_t number, absl::Time now) {
+  ASSIGN_OR_RETURN(const auto message, FindRecord<QueuedRecord>(batch, kFamily, QueuedKey(id)));
+  ASSIGN_OR_RETURN(const auto kept,
+                   FindRecord<rules::QueueRecipient>(batch, kFamily, QueuedRecipientKey(id, number)));
+  if (!message.has_value() || !kept.has_value()) return Damaged("a recipient that waits for a mailbox here");
+  const AccountId account = rules::MailboxOf(kept->recipient.destination).value_or(AccountId{0});
+  ASSIGN_OR_RETURN(const auto mailbox,
+                   FindRecord<rules::Mailbox>(batch, Family::kMailbox, MailboxKey(account)));
+  return rules::HasRoomEarly(mailbox.has_value() ? &*mailbox : nullptr, message->entry, now);
+}
+
+// Places of one destination.
+bool IsSameTurn(const ReadyPlace& one, const ReadyPlace& other) {
+  return one.lane == other.lane && one.turn == other.turn && one.message == other.message;
 }
 
 }  // namespace
@@ -105,7 +125,7 @@ absl::Status QueueStep::WriteDestination(const std::string& name, Destination& d
     batch_.Delete(kFamily, DestinationKey(name));
     marks().Drop(name);
   } else {
-    batch_.Put(kFamily, DestinationKey(name), Encode(record));
+    batch_.PutOnce(DestinationKey(name), Encode(record));
   }
   return absl::OkStatus();
 }
@@ -120,6 +140,7 @@ absl::Status QueueStep::Place(const std::string& name, Destination& destination,
     if (moves) --left->record.site.destination_count;
     if (destination.placed_time != absl::InfiniteFuture()) {
       batch_.Delete(kFamily, PlaceKey(destination.placed_site, destination.placed_time, name));
+      left->first.erase({destination.placed_time, name});
       if (destination.placed_time == left->record.site.waiting_since) left->look_for_first = true;
     }
   }
@@ -128,6 +149,9 @@ absl::Status QueueStep::Place(const std::string& name, Destination& destination,
     if (moves) ++entered->record.site.destination_count;
     if (time != absl::InfiniteFuture()) {
       batch_.Put(kFamily, PlaceKey(site_name, time, name), "");
+      std::pair<absl::Time, std::string> place(time, name);
+      const bool is_before_last = !entered->first.empty() && place < *entered->first.rbegin();
+      if (is_before_last || entered->first_are_all) entered->first.insert(std::move(place));
       entered->record.site.waiting_since = std::min(entered->record.site.waiting_since, time);
     }
   }
@@ -175,7 +199,7 @@ absl::Status QueueStep::Forget() {
 absl::Status QueueStep::WriteSite(const std::string& name, Site& site) {
   rules::Site& kept = site.record.site;
   if (site.look_for_first) {
-    ASSIGN_OR_RETURN(const auto first, FirstPlace(name, kept));
+    ASSIGN_OR_RETURN(const auto first, FirstPlace(name, site));
     kept.waiting_since = first.first;
     site.look_for_first = false;
   }
@@ -193,7 +217,7 @@ absl::Status QueueStep::WriteSite(const std::string& name, Site& site) {
     site.record.due_time = due;
   }
   if (!is_gone) {
-    batch_.Put(kFamily, SiteKey(name), Encode(site.record));
+    batch_.PutOnce(SiteKey(name), Encode(site.record));
     site.is_new = false;
   } else if (!site.is_new) {
     batch_.Delete(kFamily, SiteKey(name));
@@ -306,18 +330,18 @@ absl::Status QueueStep::Enqueue(const NewMessage& message, int64_t body, int64_t
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::string> QueueStep::FirstDue() {
+absl::StatusOr<std::vector<std::string>> QueueStep::FirstDue() {
   const std::string end = QueueTimeBound(kDueKind, now_ + absl::Microseconds(1));
   const std::string from = marks().due_from().empty() ? std::string(1, kDueKind) : marks().due_from();
-  std::string first;
+  std::vector<std::string> first;
   if (from >= end) return first;
   RETURN_IF_ERROR(
       batch_.Scan(kFamily, from, end, [&](absl::string_view key, absl::string_view) -> absl::StatusOr<bool> {
-        first = std::string(key);
-        return false;
+        first.emplace_back(key);
+        return first.size() < 2;
       }));
-  marks().DueBegins(first.empty() ? end : first);
-  return first.empty() ? first : NameOfTimeKey(first);
+  marks().DueBegins(first.empty() ? end : first.front());
+  return first;
 }
 
 absl::Status QueueStep::Promote(const std::string& name, DestinationRecord& record) {
@@ -376,13 +400,18 @@ absl::StatusOr<std::vector<QueueAttempt>> QueueStep::Lease(const QueueLeaseReque
   const auto is_enough = [&] {
     return attempts.size() >= request.attempt_limit || recipient_count >= rules::kEnoughLeasedRecipients;
   };
+  places_at_once_ = std::clamp<size_t>(request.attempt_limit, 1, kMostPlacesAtOnce);
+  std::vector<std::string> due;
   for (size_t served = 0; !is_enough(); ++served) {
-    ASSIGN_OR_RETURN(const std::string site_name, FirstDue());
-    if (site_name.empty()) break;
+    if (due.empty()) {
+      ASSIGN_OR_RETURN(due, FirstDue());
+    }
+    if (due.empty()) break;
     more = served == kMostServed || promotable_ == 0;
     if (more) break;
+    const std::string site_name = NameOfTimeKey(due.front());
     ASSIGN_OR_RETURN(Site* const site, FindSite(site_name));
-    ASSIGN_OR_RETURN(const auto first_place, FirstPlace(site_name, site->record.site));
+    ASSIGN_OR_RETURN(const auto first_place, FirstPlace(site_name, *site));
     const std::string& name = first_place.second;
     if (name.empty()) return Damaged("a site that is due, and what waits for it");
     ASSIGN_OR_RETURN(Destination* const destination, FindDestination(name));
@@ -408,31 +437,41 @@ absl::StatusOr<std::vector<QueueAttempt>> QueueStep::Lease(const QueueLeaseReque
     // So that the next one is found.
     RETURN_IF_ERROR(WriteDestination(name, *destination));
     RETURN_IF_ERROR(WriteSite(site_name, *site));
+    // It is the first again, unless the one behind it is now: what comes behind that is not known.
+    const bool is_due = site->record.due_time <= now_;
+    if (is_due) due.front() = DueKey(site->record.due_time, site_name);
+    if (!is_due || (due.size() > 1 && due.back() < due.front())) due.clear();
   }
   return attempts;
 }
 
-absl::StatusOr<std::pair<absl::Time, std::string>> QueueStep::FirstPlace(const std::string& site,
-                                                                         const rules::Site& kept) {
-  std::pair<absl::Time, std::string> first(absl::InfiniteFuture(), "");
-  if (kept.waiting_since == absl::InfiniteFuture()) return first;
-  RETURN_IF_ERROR(batch_.Scan(kFamily, PlaceKey(site, kept.waiting_since, ""), PrefixEnd(PlacePrefix(site)),
-                              [&](absl::string_view key, absl::string_view) -> absl::StatusOr<bool> {
-                                first = {TimeOfPlaceKey(site, key), DestinationOfPlaceKey(site, key)};
-                                return false;
-                              }));
-  return first;
+absl::StatusOr<std::pair<absl::Time, std::string>> QueueStep::FirstPlace(const std::string& name,
+                                                                         Site& site) {
+  const absl::Time since = site.record.site.waiting_since;
+  if (site.first.empty() && !site.first_are_all && since != absl::InfiniteFuture()) {
+    RETURN_IF_ERROR(batch_.Scan(kFamily, PlaceKey(name, since, ""), PrefixEnd(PlacePrefix(name)),
+                                [&](absl::string_view key, absl::string_view) -> absl::StatusOr<bool> {
+                                  site.first.emplace(TimeOfPlaceKey(name, key),
+                                                     DestinationOfPlaceKey(name, key));
+                                  return site.first.size() < places_at_once_;
+                                }));
+    site.first_are_all = site.first.size() < places_at_once_;
+  }
+  if (site.first.empty()) return std::make_pair(absl::InfiniteFuture(), std::string());
+  return *site.first.begin();
 }
 
-absl::StatusOr<std::optional<std::string>> QueueStep::FirstReady(const std::string& from,
-                                                                 const std::string& end) {
-  std::optional<std::string> first;
+absl::StatusOr<std::vector<ReadyPlace>> QueueStep::FirstReady(const std::string& from, const std::string& end,
+                                                              size_t limit) {
+  std::vector<ReadyPlace> places;
   RETURN_IF_ERROR(
       batch_.Scan(kFamily, from, end, [&](absl::string_view key, absl::string_view) -> absl::StatusOr<bool> {
-        first.emplace(key);
-        return false;
+        const ReadyPlace place = PlaceOfReadyKey(key);
+        if (!places.empty() && !IsSameTurn(places.front(), place)) return false;
+        places.push_back(place);
+        return places.size() < limit;
       }));
-  return first;
+  return places;
 }
 
 absl::StatusOr<bool> QueueStep::KnowLanes(const std::string& name, const DestinationRecord& record) {
@@ -443,13 +482,13 @@ absl::StatusOr<bool> QueueStep::KnowLanes(const std::string& name, const Destina
   std::string from = ReadyPrefix(name);
   const std::string end = PrefixEnd(from);
   while (lanes.size() <= kMaxKnownLanes) {
-    ASSIGN_OR_RETURN(const auto first, FirstReady(from, end));
-    if (first.has_value()) {
-      const ReadyPlace place = PlaceOfReadyKey(*first);
+    ASSIGN_OR_RETURN(const std::vector<ReadyPlace> first, FirstReady(from, end, 1));
+    if (!first.empty()) {
+      const ReadyPlace& place = first.front();
       lanes.emplace(place.lane, QueueMarks::Place{place.turn, place.message, place.number});
       from = PrefixEnd(ReadyLanePrefix(name, place.lane));
     }
-    if (first.has_value() && from < end) continue;
+    if (!first.empty() && from < end) continue;
     marks().KnowLanes(known, std::move(lanes));
     return true;
   }
@@ -457,8 +496,10 @@ absl::StatusOr<bool> QueueStep::KnowLanes(const std::string& name, const Destina
   return false;
 }
 
-absl::StatusOr<std::optional<std::string>> QueueStep::NextReady(const std::string& name,
-                                                                const DestinationRecord& record) {
+absl::StatusOr<std::vector<ReadyPlace>> QueueStep::NextReady(const std::string& name,
+                                                             const DestinationRecord& record, size_t limit) {
+  // No walk goes on behind the last one, where many may have been deleted.
+  limit = std::min(limit, static_cast<size_t>(std::max<int64_t>(record.ready_count, 1)));
   // The lanes behind the one that had its turn, then those before.
   const uint64_t last_lane = record.destination.last_lane;
   ASSIGN_OR_RETURN(const bool known, KnowLanes(name, record));
@@ -468,41 +509,37 @@ absl::StatusOr<std::optional<std::string>> QueueStep::NextReady(const std::strin
       auto it = of_name.lanes.upper_bound(last_lane);
       if (it == of_name.lanes.end()) it = of_name.lanes.begin();
       const auto [lane, place] = *it;
-      ASSIGN_OR_RETURN(auto first, FirstReady(ReadyKey(name, lane, place.message, place.number),
-                                              PrefixEnd(ReadyLanePrefix(name, lane))));
-      if (first.has_value()) {
-        const ReadyPlace found = PlaceOfReadyKey(*first);
-        it->second = {found.turn, found.message, found.number};
+      ASSIGN_OR_RETURN(std::vector<ReadyPlace> first,
+                       FirstReady(ReadyKey(name, lane, place.message, place.number),
+                                  PrefixEnd(ReadyLanePrefix(name, lane)), limit));
+      if (!first.empty()) {
+        it->second = {first.front().turn, first.front().message, first.front().number};
         return first;
       }
       marks().RemoveLane(of_name, lane);
     }
-    return std::optional<std::string>();
+    return std::vector<ReadyPlace>();
   }
   const std::string end = PrefixEnd(ReadyPrefix(name));
   if (last_lane != std::numeric_limits<uint64_t>::max()) {
-    ASSIGN_OR_RETURN(auto first, FirstReady(ReadyLanePrefix(name, last_lane + 1), end));
-    if (first.has_value()) return first;
+    ASSIGN_OR_RETURN(std::vector<ReadyPlace> first,
+                     FirstReady(ReadyLanePrefix(name, last_lane + 1), end, limit));
+    if (!first.empty()) return first;
   }
-  return FirstReady(ReadyPrefix(name), end);
+  return FirstReady(ReadyPrefix(name), end, limit);
 }
 
 absl::StatusOr<QueueAttempt> QueueStep::BeginAttempt(const QueueLeaseRequest& request, int64_t lease_number,
                                                      const std::string& name, DestinationRecord& record,
                                                      const std::string& site_name, rules::Site& site) {
   rules::Destination& destination = record.destination;
-  ASSIGN_OR_RETURN(const std::optional<std::string> first, NextReady(name, record));
-  if (!first.has_value()) return Damaged("a destination with ready recipients");
-  const ReadyPlace place = PlaceOfReadyKey(*first);
+  ASSIGN_OR_RETURN(const std::vector<ReadyPlace> places, NextReady(name, record, request.recipient_limit));
+  if (places.empty()) return Damaged("a destination with ready recipients");
+  const ReadyPlace& place = places.front();
   destination.last_lane = place.lane;
 
   std::vector<int32_t> numbers;
-  const std::string turn = ReadyTurnPrefix(name, place.lane, place.turn, place.message);
-  RETURN_IF_ERROR(batch_.Scan(kFamily, *first, PrefixEnd(turn),
-                              [&](absl::string_view key, absl::string_view) -> absl::StatusOr<bool> {
-                                numbers.push_back(PlaceOfReadyKey(key).number);
-                                return numbers.size() < request.recipient_limit;
-                              }));
+  for (const ReadyPlace& one : places) numbers.push_back(one.number);
   ASSIGN_OR_RETURN(Message* const message, FindMessage(place.message));
   if (message == nullptr) return Damaged("a message");
   QueueAttempt attempt;
@@ -840,6 +877,20 @@ absl::StatusOr<std::vector<DeliveredHere>> QueueStep::DeliverHere(size_t limit) 
                                 return due.size() < limit;
                               }));
   for (const Due& one : due) {
+    ASSIGN_OR_RETURN(DeliveredHere tried, TryHere(one.message, one.number));
+    delivered.push_back(std::move(tried));
+  }
+  std::vector<Due> next;
+  RETURN_IF_ERROR(batch_.Scan(kFamily, QueueTimeBound(kHereKind, now_ + absl::Microseconds(1)),
+                              PrefixEnd(absl::string_view(&kHereKind, 1)),
+                              [&](absl::string_view key, absl::string_view) -> absl::StatusOr<bool> {
+                                next.push_back({QueuedOfHereKey(key), NumberOfHereKey(key)});
+                                return next.size() < rules::kLookedAtForEachTried * limit;
+                              }));
+  for (const Due& one : next) {
+    if (delivered.size() == limit) break;
+    ASSIGN_OR_RETURN(const bool has_room, HasRoomEarly(batch_, one.message, one.number, now_));
+    if (!has_room) continue;
     ASSIGN_OR_RETURN(DeliveredHere tried, TryHere(one.message, one.number));
     delivered.push_back(std::move(tried));
   }

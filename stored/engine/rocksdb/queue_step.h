@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -76,6 +77,11 @@ class QueueStep {
     bool is_new = false;
     // Its first destination is not the first any more.
     bool look_for_first = false;
+    // Its first destinations with their times, as far as they were looked for: whichever waits and is not among them is behind
+    // the last. Empty: they are not known.
+    std::set<std::pair<absl::Time, std::string>> first;
+    // None is behind the last, either.
+    bool first_are_all = false;
   };
 
   QueueMarks& marks() { return shared_.database().queue_marks(); }
@@ -118,19 +124,20 @@ class QueueStep {
   // Those that have waited for a site longest, where its hosts may be theirs no more.
   absl::Status AskStaleAnew(const std::string& site);
 
-  absl::StatusOr<std::string> FirstDue();
+  // The first two keys of sites that are due, as far as there are any.
+  absl::StatusOr<std::vector<std::string>> FirstDue();
   // Of a site: the destination that has waited longest, and since when; InfiniteFuture: none waits. None waits since before
   // the site's `waiting_since`: only deleted keys are there.
-  absl::StatusOr<std::pair<absl::Time, std::string>> FirstPlace(const std::string& site,
-                                                                const rules::Site& kept);
+  absl::StatusOr<std::pair<absl::Time, std::string>> FirstPlace(const std::string& name, Site& site);
   // Moves what has become ready; at most as much as `promotable_` allows.
   absl::Status Promote(const std::string& name, DestinationRecord& record);
   absl::StatusOr<absl::Time> FirstWaiting(const std::string& name);
-  // The key of the first one between two keys.
-  absl::StatusOr<std::optional<std::string>> FirstReady(const std::string& from, const std::string& end);
-  // That of the one whose turn is next.
-  absl::StatusOr<std::optional<std::string>> NextReady(const std::string& name,
-                                                       const DestinationRecord& record);
+  // The first one between two keys, and those behind it that are of the same turn; at most `limit`.
+  absl::StatusOr<std::vector<ReadyPlace>> FirstReady(const std::string& from, const std::string& end,
+                                                     size_t limit);
+  // Those whose turn is next.
+  absl::StatusOr<std::vector<ReadyPlace>> NextReady(const std::string& name, const DestinationRecord& record,
+                                                    size_t limit);
   // Whether the lanes of the destination are known, as far as a walk finds out.
   absl::StatusOr<bool> KnowLanes(const std::string& name, const DestinationRecord& record);
   // The leases under which attempts are in flight, and some that were: their numbers and ids.
@@ -152,6 +159,8 @@ class QueueStep {
   // What is remembered for too long is to go.
   bool forgets_ = false;
   size_t promotable_;
+  // Destinations of a site that a walk finds.
+  size_t places_at_once_ = 1;
   bool leaves_work_ = false;
 };
 

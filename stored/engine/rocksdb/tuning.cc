@@ -1,6 +1,7 @@
 #include "stored/engine/rocksdb/tuning.h"
 
 #include <rocksdb/filter_policy.h>
+#include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
 #include <rocksdb/utilities/table_properties_collectors.h>
 
@@ -84,6 +85,11 @@ rocksdb::ColumnFamilyOptions FamilyOptions(Family family, const RocksDbOptions& 
   if (family == Family::kDirectory || family == Family::kMessage) {
     result.memtable_whole_key_filtering = true;
     result.memtable_prefix_bloom_size_ratio = 0.02;
+  }
+  // Keys of each kind come mostly in their order, and those of several by turns: each kind's next one is looked for where
+  // its last one is.
+  if (family == Family::kQueue || family == Family::kDelivery || family == Family::kChange) {
+    result.memtable_insert_with_hint_prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(1));
   }
   // Read often and in small pieces; what is large comes packed (chunk_codec.h).
   result.compression = rocksdb::kLZ4Compression;

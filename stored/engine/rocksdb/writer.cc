@@ -26,6 +26,13 @@ Batch::Batch(const Database::Use& use)
       counters_stored_(counters_) {}
 
 absl::StatusOr<bool> Batch::Find(Family family, absl::string_view key, std::string& value) const {
+  if (family == Family::kQueue) {
+    if (use_.database().recent_records().Find(key, value)) return true;
+    if (const auto once = once_.find(key); once != once_.end()) {
+      value = once->second;
+      return true;
+    }
+  }
   // RocksDB does not declare it const, though it only reads.
   auto& batch = const_cast<rocksdb::WriteBatchWithIndex&>(batch_);
   const rocksdb::Status status =
@@ -73,12 +80,29 @@ void Batch::Put(Family family, absl::string_view key, absl::string_view value) {
   NoteChange(family);
   const rocksdb::Status status = batch_.Put(use_.family(family), ToSlice(key), ToSlice(value));
   CHECK(status.ok());  // fails only past a size limit, and none is set
+  if (family == Family::kQueue) use_.database().recent_records().Put(key, value);
 }
 
 void Batch::Delete(Family family, absl::string_view key) {
   NoteChange(family);
   const rocksdb::Status status = batch_.Delete(use_.family(family), ToSlice(key));
   CHECK(status.ok());
+  if (family != Family::kQueue) return;
+  use_.database().recent_records().Delete(key);
+  if (!once_.contains(key)) return;
+  NoteOnce(key);
+  once_.erase(key);
+}
+
+void Batch::PutOnce(absl::string_view key, absl::string_view value) {
+  NoteOnce(key);
+  once_.insert_or_assign(key, std::string(value));
+  use_.database().recent_records().Put(key, value);
+}
+
+void Batch::NoteOnce(absl::string_view key) {
+  const auto before = once_.find(key);
+  once_before_.emplace_back(key, before == once_.end() ? std::nullopt : std::make_optional(before->second));
 }
 
 void Batch::Note(ChangeRecord change) {
@@ -99,6 +123,7 @@ std::vector<CommittedChange> Batch::Committed() const {
 
 void Batch::Begin() {
   noted_before_ = feed_.changes.size();
+  once_before_.clear();
   batch_.SetSavePoint();
   counters_before_ = counters_;
   size_before_ = batch_.GetWriteBatch()->GetDataSize();
@@ -109,13 +134,23 @@ void Batch::Keep() { CHECK(batch_.PopSavePoint().ok()); }
 void Batch::Undo() {
   counters_ = counters_before_;
   feed_.changes.resize(noted_before_);
+  const bool wrote = batch_.GetWriteBatch()->GetDataSize() != size_before_;
+  if (wrote || !once_before_.empty()) use_.database().ForgetQueue();
+  for (; !once_before_.empty(); once_before_.pop_back()) {
+    auto& [key, before] = once_before_.back();
+    if (before.has_value()) {
+      once_.insert_or_assign(std::move(key), *std::move(before));
+    } else {
+      once_.erase(key);
+    }
+  }
   // Going back builds the index of the whole batch anew; most changes that fail have written nothing yet.
-  if (batch_.GetWriteBatch()->GetDataSize() == size_before_) return Keep();
+  if (!wrote) return Keep();
   CHECK(batch_.RollbackToSavePoint().ok());
-  use_.database().queue_marks().Forget();
 }
 
 absl::Status Batch::Write(bool sync) {
+  for (const auto& [key, value] : once_) Put(Family::kQueue, key, value);
   if (counters_ != counters_stored_) Put(Family::kMeta, kCountersKey, Encode(counters_));
   if (!feed_.changes.empty()) {
     Put(Family::kChange, FeedKey(use_.database().change_bounds().last + 1), Encode(feed_));
@@ -285,7 +320,7 @@ absl::Status Writer::ApplyAndWrite(const Database::Use& use, const Group& group,
   // Also when it failed: it may be there after a recovery.
   if (batch.changes_directory()) database_.DirectoryChanged();
   if (batch.changes_queue()) database_.QueueChanged();
-  if (!written.ok()) database_.queue_marks().Forget();
+  if (!written.ok()) database_.ForgetQueue();
   RETURN_IF_ERROR(written);
   database_.set_counters(batch.counters());
   database_.ChangesCommitted(batch.Committed());

@@ -11,12 +11,14 @@
 #include <coroutine>
 #include <cstddef>
 #include <deque>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -43,6 +45,9 @@ class Batch final : public Source {
       absl::FunctionRef<absl::StatusOr<bool>(absl::string_view key, absl::string_view value)> visit);
   void Put(Family family, absl::string_view key, absl::string_view value);
   void Delete(Family family, absl::string_view key);
+  // As Put, for a record of the queue that many changes of a commit write: it is written once, as the last of them leaves
+  // it. Find sees it; walks and counts do not until then.
+  void PutOnce(absl::string_view key, absl::string_view value);
   bool changes_directory() const { return changes_directory_; }
   // More of the queue may be due than before.
   bool changes_queue() const { return changes_queue_; }
@@ -64,12 +69,18 @@ class Batch final : public Source {
   void Undo();
   void NoteChange(Family family) { changes_directory_ = changes_directory_ || family == Family::kDirectory; }
   // The counters alone are written, too.
-  bool empty() { return batch_.GetWriteBatch()->Count() == 0 && counters_ == counters_stored_; }
+  bool empty() {
+    return batch_.GetWriteBatch()->Count() == 0 && once_.empty() && counters_ == counters_stored_;
+  }
+  void NoteOnce(absl::string_view key);
   absl::Status Write(bool sync);
   std::vector<CommittedChange> Committed() const;
 
   const Database::Use& use_;
   rocksdb::WriteBatchWithIndex batch_;
+  // What PutOnce has taken; and what was there, or was not, before the present change, in the order of its doings.
+  absl::flat_hash_map<std::string, std::string> once_;
+  std::vector<std::pair<std::string, std::optional<std::string>>> once_before_;
   FeedRecord feed_;
   size_t noted_before_ = 0;
   Counters counters_;

@@ -10,6 +10,8 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/details.h"
 #include "common/base/reason.h"
+#include "common/base/status.h"
+#include "common/base/task.h"
 #include "stored/rules/lane.h"
 #include "tests/support/faulty_engine.h"
 #include "tests/unit/stored/core/store_fixture.h"
@@ -242,6 +244,71 @@ TEST_F(SendingTest, WhatCannotBeWrittenIsNotSent) {
   faulty_.Fail("Sending.Find", FaultyEngine::When::kBefore, absl::UnavailableError("away"));
   EXPECT_EQ(Send(1, kBob).status().code(), absl::StatusCode::kUnavailable);
   EXPECT_TRUE(Send(1, kBob).ok());
+}
+
+// Writes of what was used wait until they are let go, one after the other.
+class HeldSending final : public engine::SendingEngine {
+ public:
+  explicit HeldSending(engine::SendingEngine& engine) : engine_(engine) {}
+  Task<absl::StatusOr<engine::Sending>> Find(AccountId account) override { return engine_.Find(account); }
+  Task<absl::Status> SetSettings(AccountId account, engine::SendingSettings settings) override {
+    return engine_.SetSettings(account, std::move(settings));
+  }
+  Task<absl::Status> KeepUse(AccountId account, engine::SendingUse use) override {
+    Arrival<absl::Status> let_go;
+    held.push_back(&let_go);
+    CO_RETURN_IF_ERROR(co_await let_go);
+    co_return co_await engine_.KeepUse(account, std::move(use));
+  }
+  Task<absl::Status> KeepKnown(AccountId account, std::string known) override {
+    return engine_.KeepKnown(account, std::move(known));
+  }
+  Task<absl::Status> Forget(AccountId account) override { return engine_.Forget(account); }
+
+  std::vector<Arrival<absl::Status>*> held;
+
+ private:
+  engine::SendingEngine& engine_;
+};
+
+Task<void> CountInto(AccountSending& sending, AccountId account, std::string address,
+                     std::vector<bool>& ended) {
+  std::vector<std::string> addresses;
+  addresses.push_back(std::move(address));
+  const absl::StatusOr<AccountSending::Counted> counted =
+      co_await sending.Count(account, std::move(addresses));
+  ended.push_back(counted.ok());
+}
+
+TEST_F(SendingTest, WhoSendsDuringAWriteSharesTheNext) {
+  HeldSending held(engine_->sending());
+  AccountSending sending(held, clock_, {.bounds = {.hourly_recipients = 10}});
+  std::vector<bool> ended;
+  for (int i = 0; i < 5; ++i) Start(CountInto(sending, kAnn, absl::StrCat(i, "@elsewhere.test"), ended));
+  ASSERT_EQ(held.held.size(), 1u);
+  // Another account's does not wait for it.
+  Start(CountInto(sending, kBob, "bob@elsewhere.test", ended));
+  ASSERT_EQ(held.held.size(), 2u);
+  // What was counted behind the write that is under way is not on disk with it.
+  held.held[0]->Set(absl::OkStatus());
+  EXPECT_THAT(ended, ElementsAre(true));
+  ASSERT_EQ(held.held.size(), 3u);
+  held.held[2]->Set(absl::OkStatus());
+  EXPECT_THAT(ended, ElementsAre(true, true, true, true, true));
+  EXPECT_EQ(held.held.size(), 3u);
+  EXPECT_EQ(BlockOn(engine_->sending().Find(kAnn))->use.hour.front().recipients, 5);
+  held.held[1]->Set(absl::OkStatus());
+  EXPECT_EQ(ended.size(), 6u);
+  // Nobody waits: the next one writes by itself. One that fails fails those who share it, and not the write behind it.
+  for (int i = 5; i < 8; ++i) Start(CountInto(sending, kAnn, absl::StrCat(i, "@elsewhere.test"), ended));
+  ASSERT_EQ(held.held.size(), 4u);
+  held.held[3]->Set(absl::OkStatus());
+  held.held[4]->Set(absl::UnavailableError("away"));
+  EXPECT_THAT(std::vector<bool>(ended.begin() + 6, ended.end()), ElementsAre(true, false, false));
+  Start(CountInto(sending, kAnn, "9@elsewhere.test", ended));
+  ASSERT_EQ(held.held.size(), 6u);
+  held.held[5]->Set(absl::OkStatus());
+  EXPECT_TRUE(ended.back());
 }
 
 TEST_F(SendingTest, AnAccountThatIsGoneIsForgotten) {

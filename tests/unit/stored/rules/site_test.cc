@@ -34,12 +34,18 @@ TEST(Site, TheWindowGrowsAndShrinksByOneInN) {
   for (const Case& c : std::vector<Case>{
            {"", 3, false},
            {"nnnnnnnn", 3, false},
-           {"a", 3, false},
-           {"aa", 3, false},
-           {"aaa", 4, false},
-           {"aaaaaa", 4, false},
-           {"aaaaaaa", 5, false},
+           // As long as every answer comes.
+           {"a", 4, false},
+           {"aa", 5, false},
            {"aaaaaaaaaaaaaaaaaaaaaa", 5, false},
+           {"anananan", 5, false},
+           // After one that did not.
+           {"uaa", 3, false},
+           {"uaaa", 4, false},
+           {"uaaaaaa", 4, false},
+           {"uaaaaaaa", 5, false},
+           {"uaaaaaaaaaaaaaaaaaaaaaa", 5, false},
+           {"auuuua", 3, false},
            {"u", 3, false},
            {"uu", 3, false},
            {"uuu", 2, true},
@@ -66,11 +72,24 @@ TEST(Site, AStepIsAsManyPartsAsTheWindowIsWide) {
     policy.initial_window = window;
     policy.max_window = 100;
     const size_t width = static_cast<size_t>(window);
-    EXPECT_EQ(WindowOf(After(std::string(width - 1, 'a'), policy), policy), window);
-    EXPECT_EQ(WindowOf(After(std::string(width, 'a'), policy), policy), window + 1);
+    Site slow;
+    slow.lost = 1;
+    EXPECT_EQ(WindowOf(After(std::string(width - 1, 'a'), policy, slow), policy), window);
+    EXPECT_EQ(WindowOf(After(std::string(width, 'a'), policy, slow), policy), window + 1);
     EXPECT_FALSE(IsAway(After(std::string(width - 1, 'u'), policy))) << window;
     EXPECT_TRUE(IsAway(After(std::string(width, 'u'), policy))) << window;
   }
+}
+
+TEST(Site, OneThatHasFailedOnceGrowsSlowlyEverAfter) {
+  QueuePolicy policy;
+  policy.initial_window = 2;
+  policy.max_window = 100;
+  // It has lost a whole step: what is left of it is next to nothing.
+  const Site site = After("uua", policy);
+  EXPECT_EQ(WindowOf(site, policy), 2);
+  EXPECT_EQ(WindowOf(After(std::string(99, 'a'), policy), policy), 100);
+  EXPECT_LT(WindowOf(After(std::string(99, 'a'), policy, site), policy), 16);
 }
 
 TEST(Site, TheWindowIsWithinThePolicy) {
