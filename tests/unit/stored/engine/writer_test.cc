@@ -96,10 +96,14 @@ class WriterTest : public testing::Test {
   }
   void CommitSmall(std::function<absl::Status(Batch&)> apply) { Commit(std::move(apply), 0, /*small=*/true); }
   absl::Status outcome(size_t index) const { return outcomes_[index + 1]; }
-  std::string Value(absl::string_view key) {
+  std::string Value(absl::string_view key, Family family = Family::kMeta) {
     const Database::Use use(*database_);
     std::string value;
-    return use.Find(Family::kMeta, key, value).value() ? value : "(none)";
+    return use.Find(family, key, value).value() ? value : "(none)";
+  }
+  static std::string Seen(const Batch& batch, absl::string_view key) {
+    std::string value;
+    return batch.Find(Family::kQueue, key, value).value() ? value : "(none)";
   }
 
   Health health_;
@@ -189,6 +193,50 @@ TEST_F(WriterTest, AChangeThatFailsLeavesNothingAndTheOthersStay) {
   EXPECT_EQ(Value("test"), "good");
   EXPECT_EQ(Value("other"), "(none)");
   EXPECT_EQ(database_->counters().message_count, 6);
+}
+
+TEST_F(WriterTest, WhatIsPutOnceIsAsTheLastChangeThatSucceedsLeavesIt) {
+  Commit([](Batch& batch) {
+    batch.Put(Family::kQueue, "deleted", "before");
+    return absl::OkStatus();
+  });
+  Pause();
+  Submit([](Batch& batch) {
+    batch.PutOnce("kept", "1");
+    batch.PutOnce("deleted", "1");
+    EXPECT_EQ(Seen(batch, "kept"), "1");
+    // It is not there for walks yet.
+    EXPECT_FALSE(batch.FindPrefix(Family::kQueue, "kept").value());
+    return absl::OkStatus();
+  });
+  Submit([](Batch& batch) {
+    batch.PutOnce("kept", "bad");
+    batch.PutOnce("kept", "worse");
+    batch.PutOnce("new", "bad");
+    batch.Delete(Family::kQueue, "deleted");
+    EXPECT_EQ(Seen(batch, "deleted"), "(none)");
+    return absl::AbortedError("no");
+  });
+  Submit([](Batch& batch) {
+    EXPECT_EQ(Seen(batch, "kept"), "1");
+    EXPECT_EQ(Seen(batch, "deleted"), "1");
+    EXPECT_EQ(Seen(batch, "new"), "(none)");
+    batch.PutOnce("kept", "2");
+    batch.Delete(Family::kQueue, "deleted");
+    batch.Delete(Family::kQueue, "again");
+    batch.PutOnce("again", "1");
+    return absl::OkStatus();
+  });
+  // It has written nothing else.
+  Submit([](Batch& batch) {
+    batch.PutOnce("kept", "bad");
+    return absl::AbortedError("no");
+  });
+  Resume();
+  EXPECT_EQ(Value("kept", Family::kQueue), "2");
+  EXPECT_EQ(Value("deleted", Family::kQueue), "(none)");
+  EXPECT_EQ(Value("again", Family::kQueue), "1");
+  EXPECT_EQ(Value("new", Family::kQueue), "(none)");
 }
 
 TEST_F(WriterTest, TakesAsManyAsItMayAndNoMore) {

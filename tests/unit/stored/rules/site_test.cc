@@ -254,7 +254,7 @@ TEST(Site, TheRateIsOnTopOfTheWindow) {
   // An operator took it away, and put it back.
   policy.rate_count = 0;
   End(site, Sign::kAnswered, policy, kNow);
-  EXPECT_EQ(FreeAttempts(site, policy, kNow), 1);
+  EXPECT_EQ(FreeAttempts(site, policy, kNow), 2);
   EXPECT_EQ(DueTime(site, policy), kNow);
 }
 
