@@ -12,6 +12,7 @@
 #include "common/base/reason.h"
 #include "common/base/status.h"
 #include "common/store/limits.h"
+#include "common/store/retry.h"
 #include "common/store/tls_report_limits.h"
 #include "smtpd/outbound/signing_input.h"
 #include "smtpd/outbound/site_name.h"
@@ -196,8 +197,8 @@ class Worker::FetchedBody final : public Body {
 };
 
 Worker::Worker(asio::any_io_executor executor, store::RelayApi& store, store::LeaseKeeper& leases,
-               dns::Resolver& resolver, StsLookup* sts, net::ClientTls& tls, WorkerPool& hashing, WorkerJournal& journal,
-               WorkerOptions options, Timers& timers)
+               dns::Resolver& resolver, StsLookup* sts, net::ClientTls& tls, WorkerPool& hashing,
+               WorkerJournal& journal, WorkerOptions options, Timers& timers)
     : executor_(executor),
       store_(store),
       leases_(leases),
@@ -210,7 +211,8 @@ Worker::Worker(asio::any_io_executor executor, store::RelayApi& store, store::Le
                 return std::min(static_cast<size_t>(RandomFraction() * static_cast<double>(bound)),
                                 bound - 1);
               }),
-      dane_(resolver, [&tls](std::vector<dns::Tlsa> records) { return tls.UsableRecords(std::move(records)); }),
+      dane_(resolver,
+            [&tls](std::vector<dns::Tlsa> records) { return tls.UsableRecords(std::move(records)); }),
       pool_(executor, tls, hashing, journal, options_.pool, timers),
       change_(timers.NewTimer(executor)),
       pool_timer_(timers.NewTimer(executor)) {}
@@ -244,11 +246,17 @@ asio::awaitable<void> Worker::Run() {
       co_await AwaitChange(absl::InfiniteFuture());
       continue;
     }
-    const size_t free = std::min(options_.sessions - session_count_, static_cast<size_t>(store::kMaxLeasedAttempts));
+    const size_t free =
+        std::min(options_.sessions - session_count_, static_cast<size_t>(store::kMaxLeasedAttempts));
     // Sessions that end meanwhile make more room than was asked for, never less.
+    std::shared_ptr<const store::Lease> lease = leases_.lease();
     absl::StatusOr<std::vector<store::QueueAttempt>> attempts = co_await store_.LeaseAttempts(
-        leases_.lease_id(), static_cast<int>(free), options_.lease_wait, Context(absl::ZeroDuration()));
+        lease->id, static_cast<int>(free), options_.lease_wait, Context(absl::ZeroDuration()));
     if (!attempts.ok()) {
+      // Attempts that were given, but did not come, are made again once their lease has ended: with the last of those
+      // that are under way.
+      if (store::IsOutcomeUnknown(attempts.status())) leases_.Retire(lease);
+      lease.reset();
       // Before the first heartbeat, or when the store was away for longer than the lease lasts.
       if (ReasonOf(attempts.status()) == kReasonNoLease) {
         const absl::Status renewed = co_await leases_.RenewNow();
@@ -261,7 +269,7 @@ asio::awaitable<void> Worker::Run() {
     NoteStore(absl::OkStatus());
     for (store::QueueAttempt& attempt : *attempts) {
       ++session_count_;
-      asio::co_spawn(executor_, Attempt(std::move(attempt)), asio::detached);
+      asio::co_spawn(executor_, Attempt(std::move(attempt), lease), asio::detached);
     }
   }
   running_ = false;
@@ -287,12 +295,13 @@ asio::awaitable<void> Worker::KeepPool() {
   co_await pool_.EndAll();
 }
 
-asio::awaitable<void> Worker::Attempt(store::QueueAttempt attempt) {
+asio::awaitable<void> Worker::Attempt(store::QueueAttempt attempt,
+                                      std::shared_ptr<const store::Lease> lease) {
   const absl::Time began = timers_.Now();
   DeliveryResult result = co_await Deliver(attempt);
   journal_.Attempted(attempt, result, timers_.Now() - began);
   CountTls(attempt, result.tls_sessions);
-  Report(std::move(result.report));
+  Report({std::move(result.report), std::move(lease)});
 }
 
 void Worker::CountTls(const store::QueueAttempt& attempt, const std::vector<TlsSession>& sessions) const {
@@ -332,14 +341,15 @@ asio::awaitable<DeliveryResult> Worker::Deliver(const store::QueueAttempt& attem
   co_return result;
 }
 
-asio::awaitable<std::vector<DaneAnswer>> Worker::AskDane(const NextHops& hops, std::string domain, uint16_t port,
-                                                         absl::Time deadline) {
+asio::awaitable<std::vector<DaneAnswer>> Worker::AskDane(const NextHops& hops, std::string domain,
+                                                         uint16_t port, absl::Time deadline) {
   if (!options_.uses_dane()) co_return std::vector<DaneAnswer>(hops.hosts.size());
   co_return co_await dane_.Ask(hops, std::move(domain), port, deadline);
 }
 
-void Worker::AddWays(const store::QueueAttempt& attempt, const NextHops& hops, const std::vector<DaneAnswer>& dane,
-                     const StsKnowledge* sts, uint16_t port, Ways& ways) const {
+void Worker::AddWays(const store::QueueAttempt& attempt, const NextHops& hops,
+                     const std::vector<DaneAnswer>& dane, const StsKnowledge* sts, uint16_t port,
+                     Ways& ways) const {
   const store::Route* const route = attempt.route.has_value() ? &*attempt.route : nullptr;
   for (size_t i = 0; i < hops.hosts.size(); ++i) {
     const NextHop& hop = hops.hosts[i];
@@ -385,9 +395,9 @@ asio::awaitable<Worker::Ways> Worker::FindWays(const store::QueueAttempt& attemp
     NextHopsResult found = co_await finder_.ForDomain(attempt.destination, deadline);
     if (const auto* none = std::get_if<NoNextHop>(&found)) {
       // A failed lookup speaks of the domain as a host does that is away.
-      ways.report = ReportWithoutWay(attempt, std::string(EnhancedStatus(none->reason)), none->text,
-                                     none->temporary() ? store::QueueReport::Sign::kUnreachable
-                                                       : store::QueueReport::Sign::kNone);
+      ways.report = ReportWithoutWay(
+          attempt, std::string(EnhancedStatus(none->reason)), none->text,
+          none->temporary() ? store::QueueReport::Sign::kUnreachable : store::QueueReport::Sign::kNone);
       co_return ways;
     }
     const NextHops& hops = std::get<NextHops>(found);
@@ -399,7 +409,8 @@ asio::awaitable<Worker::Ways> Worker::FindWays(const store::QueueAttempt& attemp
       if (!known.ok()) {
         // SECURITY: a policy that is not known must not be taken for none.
         ways.report = ReportWithoutWay(
-            attempt, "4.3.0", absl::StrCat("whether the domain has an MTA-STS policy is not known: ", known.status().message()),
+            attempt, "4.3.0",
+            absl::StrCat("whether the domain has an MTA-STS policy is not known: ", known.status().message()),
             store::QueueReport::Sign::kNone);
         co_return ways;
       }
@@ -440,13 +451,14 @@ asio::awaitable<Worker::Ways> Worker::FindWays(const store::QueueAttempt& attemp
   }
   // What an operator has named is mended by the operator: never for good.
   if (ways.ways.empty()) {
-    ways.report = ReportWithoutWay(attempt, "4.4.4", absl::StrCat("no host of the route has an address: ", why),
-                                   store::QueueReport::Sign::kUnreachable);
+    ways.report =
+        ReportWithoutWay(attempt, "4.4.4", absl::StrCat("no host of the route has an address: ", why),
+                         store::QueueReport::Sign::kUnreachable);
   }
   co_return ways;
 }
 
-void Worker::Report(store::QueueReport report) {
+void Worker::Report(LeasedReport report) {
   reports_.push_back(std::move(report));
   if (reporting_) return;
   reporting_ = true;
@@ -457,11 +469,13 @@ asio::awaitable<void> Worker::SendReports() {
   const std::unique_ptr<Timer> pause = timers_.NewTimer(executor_);
   while (!reports_.empty()) {
     std::vector<store::QueueReport> sent;
+    std::vector<std::shared_ptr<const store::Lease>> leases;
     size_t outcome_count = 0;
     while (!reports_.empty() && sent.size() < store::kMaxReportedAttempts &&
            outcome_count < kEnoughOutcomes) {
-      outcome_count += reports_.front().outcomes.size();
-      sent.push_back(std::move(reports_.front()));
+      outcome_count += reports_.front().report.outcomes.size();
+      sent.push_back(std::move(reports_.front().report));
+      leases.push_back(std::move(reports_.front().lease));
       reports_.pop_front();
     }
     const absl::StatusOr<std::vector<absl::Status>> results =
@@ -473,7 +487,7 @@ asio::awaitable<void> Worker::SendReports() {
       // What the store does not take it will not take later: the attempt ends with the lease, and is made again.
       if (kept.ok() || !IsTemporary(kept) || closed_) continue;
       away = kept;
-      reports_.push_back(std::move(sent[i]));
+      reports_.push_back({std::move(sent[i]), std::move(leases[i])});
       ++again_count;
     }
     NoteStore(away);

@@ -56,7 +56,8 @@ struct WorkerOptions {
 class WorkerJournal : public ConnectionJournal {
  public:
   // A host that gets nothing now, for DANE's or MTA-STS's sake; `decision` says why.
-  virtual void PassedOver(const store::QueueAttempt& attempt, const std::string& host, const TlsDecision& decision) = 0;
+  virtual void PassedOver(const store::QueueAttempt& attempt, const std::string& host,
+                          const TlsDecision& decision) = 0;
   virtual void Attempted(const store::QueueAttempt& attempt, const DeliveryResult& result,
                          absl::Duration took) = 0;
   // The domain's MTA-STS policy has a word to say on this host.
@@ -70,10 +71,9 @@ class WorkerJournal : public ConnectionJournal {
 class Worker {
  public:
   // All that is given by reference outlives it. `sts`: null: MTA-STS is off.
-  Worker(asio::any_io_executor executor, store::RelayApi& store, store::LeaseKeeper& leases, dns::Resolver& resolver,
-         StsLookup* sts,
-         net::ClientTls& tls, WorkerPool& hashing, WorkerJournal& journal, WorkerOptions options,
-         Timers& timers = Timers::Steady());
+  Worker(asio::any_io_executor executor, store::RelayApi& store, store::LeaseKeeper& leases,
+         dns::Resolver& resolver, StsLookup* sts, net::ClientTls& tls, WorkerPool& hashing,
+         WorkerJournal& journal, WorkerOptions options, Timers& timers = Timers::Steady());
   ~Worker();
 
   // Leases and delivers until Stop.
@@ -96,7 +96,13 @@ class Worker {
     std::optional<store::QueueReport> report;
   };
 
-  asio::awaitable<void> Attempt(store::QueueAttempt attempt);
+  // Of an attempt that is over. Its lease lasts until it is kept.
+  struct LeasedReport {
+    store::QueueReport report;
+    std::shared_ptr<const store::Lease> lease;
+  };
+
+  asio::awaitable<void> Attempt(store::QueueAttempt attempt, std::shared_ptr<const store::Lease> lease);
   // For reports to the recipients' domain.
   void CountTls(const store::QueueAttempt& attempt, const std::vector<TlsSession>& sessions) const;
   asio::awaitable<DeliveryResult> Deliver(const store::QueueAttempt& attempt);
@@ -108,7 +114,7 @@ class Worker {
   void AddWays(const store::QueueAttempt& attempt, const NextHops& hops, const std::vector<DaneAnswer>& dane,
                const StsKnowledge* sts, uint16_t port, Ways& ways) const;
   // Its session ends once the report is kept, or Close.
-  void Report(store::QueueReport report);
+  void Report(LeasedReport report);
   // Those that wait, together: what comes meanwhile goes with the next call.
   asio::awaitable<void> SendReports();
   asio::awaitable<void> KeepPool();
@@ -132,7 +138,7 @@ class Worker {
   const std::unique_ptr<Timer> pool_timer_;
   size_t session_count_ = 0;
   // Those of sessions that are over.
-  std::deque<store::QueueReport> reports_;
+  std::deque<LeasedReport> reports_;
   bool reporting_ = false;
   // Some could not be kept so far.
   bool unreported_ = false;

@@ -5,6 +5,7 @@ import unittest
 
 from mailstead.mail_host import Host
 from mailstead.process import wait_until
+from mailstead.proxy import LossyProxy
 from mailstead.stack import StackCase
 
 MAIL = (b"From: user@example.test\r\nTo: friend@far.test\r\nSubject: hello\r\n"
@@ -62,6 +63,25 @@ class SendingTest(StackCase):
         self.stack.add_relay()
         self.await_empty()
         self.assertEqual(1, len(host.messages))
+
+    def test_attempts_that_never_reached_a_relay_are_made_again(self):
+        """The store gave them, and its answer was lost: the relay lives on, and its heartbeat with it."""
+        self.start()
+        proxy = LossyProxy(self.stack.stored.address)
+        self.addCleanup(proxy.close)
+        host = Host(self)
+        self.route(host)
+        self.stack.add_relay(store=proxy.address)
+        self.submit("first@far.test")
+        self.await_empty()
+        for number in range(3):
+            with proxy.losing_answers():
+                self.submit(f"friend{number}@far.test")
+                wait_until(lambda: int(self.stack.ctl.json("queue", "stats")["in_flight_count"]) == 1, 10,
+                           "an attempt that was given", interval=0.02)
+            self.await_empty()
+        self.assertEqual(["first@far.test"] + [f"friend{number}@far.test" for number in range(3)],
+                         [address for message in host.messages for address in message["to"]])
 
     def test_a_refusal_comes_back(self):
         self.start()
