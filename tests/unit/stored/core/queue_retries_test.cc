@@ -126,7 +126,7 @@ class QueueRetriesTest : public testing::TestWithParam<int> {
         return {clock_.Now() < sent.attempts.front() + kGreylisting ? Kind::kDeferred : Kind::kDelivered,
                 Sign::kAnswered};
       case Host::kRefusing:
-        return {Draw() < 0.3 ? Kind::kFailed : Kind::kDeferred, Sign::kAnswered};
+        return {Draw() < 0.5 ? Kind::kFailed : Kind::kDeferred, Sign::kAnswered};
       case Host::kPuttingOff:
         return {Kind::kDeferred, Sign::kAnswered};
     }
@@ -231,7 +231,7 @@ class QueueRetriesTest : public testing::TestWithParam<int> {
         EXPECT_EQ(sent.end, QueueEvent::Kind::kExpired) << address;
         break;
       case Host::kRefusing:
-        EXPECT_EQ(sent.end, QueueEvent::Kind::kFailed) << address;
+        EXPECT_EQ(sent.end, QueueEvent::Kind::kFailed) << address << ", tried " << sent.attempts.size() << " times";
         break;
       case Host::kDying:
         EXPECT_EQ(sent.end, QueueEvent::Kind::kDelivered) << address;
