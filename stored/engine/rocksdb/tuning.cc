@@ -81,6 +81,9 @@ rocksdb::ColumnFamilyOptions FamilyOptions(Family family, const RocksDbOptions& 
   result.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
 
   result.write_buffer_size = options.write_buffer_bytes;
+  // Each family has a block or two, however little is in it: all of them together are to be a part of the memory for writes.
+  result.arena_block_size =
+      std::clamp<size_t>(options.write_buffer_bytes / 64, size_t{4} << 10, size_t{1} << 20);
   // What is looked up most, and mostly not in the memtable. Not for all: each filter is a part of the memory for writes.
   if (family == Family::kDirectory || family == Family::kMessage) {
     result.memtable_whole_key_filtering = true;
