@@ -86,7 +86,10 @@ class HostFinder::Impl : public std::enable_shared_from_this<Impl> {
 
   void Stop() {
     stopped_ = true;
-    while (!open_.empty()) Finish(open_.begin()->second, Stopped());
+    while (!open_.empty()) {
+      const std::shared_ptr<LookUp> one = open_.begin()->second;
+      Finish(one, Stopped());
+    }
   }
 
  private:

@@ -272,6 +272,10 @@ TEST(ListenerTest, ListenersAndThreadsMayGoWhileSessionsWait) {
 TEST(ListenerTest, PausesWhenDescriptorsRunOutAndGoesOn) {
   IoThreads threads(1);
   const auto listener = StartOrDie(threads, Echo);
+  // UBSan looks by means of a descriptor whether a type that it meets for the first time is what it should be.
+  Client first;
+  ASSERT_TRUE(first.Connect(listener->port()) && first.Send("first"));
+  ASSERT_EQ(first.Receive(), "first");
   Client client;
   const int next_descriptor = ::fcntl(client.fd(), F_DUPFD_CLOEXEC, 0);
   ASSERT_GE(next_descriptor, 0);
