@@ -4,23 +4,12 @@ import json
 import os
 import pathlib
 import secrets
-import socket
 import subprocess
+
+from mailstead.ports import free_ports
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 PORTS = ("SMTP", "SUBMISSION", "SUBMISSIONS", "POP3", "POP3S", "HTTP")
-
-
-def free_ports(count):
-    """Ports of 127.0.0.1 that nobody listens on."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for item in sockets:
-            item.bind(("127.0.0.1", 0))
-        return [item.getsockname()[1] for item in sockets]
-    finally:
-        for item in sockets:
-            item.close()
 
 
 def docker(*argv, input=None, timeout=120):

@@ -21,7 +21,7 @@ from mailstead.process import wait_until
 from mailstead.smtp import Smtp
 from mailstead.trace import strip_trace
 
-from composition import REPOSITORY, Composition, docker, free_ports
+from composition import REPOSITORY, Composition, docker
 
 CLIENT_TESTS = pathlib.Path(__file__).resolve().parents[1] / "clients"
 PASSWORD = "correct horse battery"

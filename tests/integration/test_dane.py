@@ -10,6 +10,7 @@ from mailstead import admin, dns, mail_host, own_network
 from mailstead.certs import Authority, server_context, tlsa
 from mailstead.dns import Forwarder, Nsd, Unbound, Zones
 from mailstead.mail_host import Host
+from mailstead.ports import free_port
 from mailstead.process import wait_until
 from mailstead.sending import WAIT, SendingCase
 
@@ -134,7 +135,7 @@ class DaneCase(SendingCase):
 
     @classmethod
     def prepare(cls, stack, resolver_port=None):
-        cls.port = dns.free_port()
+        cls.port = free_port()
         cls.certificates = Certificates(stack.folder)
         cls.zones = Zones(cls)
         cls.make_zones()

@@ -4,6 +4,7 @@ networks that do not let everything through."""
 import unittest
 
 from mailstead import dns
+from mailstead.ports import free_port
 
 SIGNED = """
 mail          IN A    127.0.0.1
@@ -153,11 +154,11 @@ class BadServersTest(DnsCase):
         return dns.Forwarder(self, self.unbound.port, mangle)
 
     def test_nothing_listens(self):
-        answer = self.asker(dns.free_port(), try_timeout_ms=200, tries=2)("A mail.signed.test")
+        answer = self.asker(free_port(), try_timeout_ms=200, tries=2)("A mail.signed.test")
         self.assert_answer(answer, "failed", False, failure="unreachable")
 
     def test_a_dead_server_is_passed_over(self):
-        ask = self.asker(dns.free_port(), self.unbound.port)
+        ask = self.asker(free_port(), self.unbound.port)
         self.assert_answer(ask("A mail.signed.test"), "answer", True, ["127.0.0.1"])
 
     def test_a_silent_server(self):

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import socket
 import time
 import unittest
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from mailstead.certs import insecure_context
 from mailstead.paths import REPOSITORY, bin_dir
 from mailstead.pop3 import Pop3
+from mailstead.ports import free_ports
 from mailstead.process import Process, run_tool, wait_until
 from mailstead.smtp import Smtp
 from mailstead.stack import StackCase
@@ -20,18 +20,6 @@ MAIL = b"Subject: run\r\n\r\nHello\r\n"
 USER = "demo@example.test"
 MAIL_PORTS = ("SMTP", "SUBMISSION", "SUBMISSIONS", "POP3", "POP3S", "HTTP", "STORE")
 PORTS = (*MAIL_PORTS, "SMTPD_ADMIN", "POP3D_ADMIN", "STORED_ADMIN")
-
-
-def free_ports(count):
-    sockets = []
-    for _ in range(count):
-        sock = socket.socket()
-        sock.bind(("127.0.0.1", 0))
-        sockets.append(sock)
-    ports = [sock.getsockname()[1] for sock in sockets]
-    for sock in sockets:
-        sock.close()
-    return ports
 
 
 class RunScriptTest(StackCase):

@@ -12,6 +12,7 @@ import time
 import unittest
 
 from mailstead.mail_host import Host
+from mailstead.ports import free_ports
 from mailstead.process import wait_until
 from mailstead.stack import DOMAIN, StackCase
 
@@ -39,18 +40,12 @@ class Postsrsd:
 
     def __init__(self, case, folder, domain=SRS, secret=SECRET):
         (folder / "postsrsd.secret").write_text(secret + "\n")
-        self.there, self.back = (self._free_port() for _ in range(2))
+        self.there, self.back = free_ports(2)
         self.process = subprocess.Popen(
             ["postsrsd", "-s", str(folder / "postsrsd.secret"), "-d", domain, "-l", "127.0.0.1", "-f", str(self.there),
              "-r", str(self.back), "-n", "4", "-N", "4"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         case.addCleanup(self.stop)
         wait_until(lambda: self._answers(self.back) and self._answers(self.there), 30, "postsrsd")
-
-    @staticmethod
-    def _free_port():
-        with socket.socket() as taken:
-            taken.bind(("127.0.0.1", 0))
-            return taken.getsockname()[1]
 
     @staticmethod
     def _answers(port):

@@ -11,10 +11,10 @@ import ssl
 import threading
 import unittest
 
-from mailstead import dns
 from mailstead.certs import Authority, server_context, tlsa
 from mailstead.dns import Nsd, Unbound, Zones
 from mailstead.mail_host import Host
+from mailstead.ports import free_port
 from mailstead.process import wait_until
 from mailstead.sending import SendingCase
 
@@ -98,7 +98,7 @@ class TlsReportTest(SendingCase):
 
     @classmethod
     def build(cls, stack):
-        cls.port = dns.free_port()
+        cls.port = free_port()
         authority = Authority(stack.folder / "public")
         stranger = Authority(stack.folder / "stranger")
         good, good_key = stranger.issue("good.signed.test")

@@ -10,6 +10,7 @@ import tempfile
 import threading
 
 from . import paths
+from .ports import free_port
 from .process import Process, clean_environment, run_tool, wait_until
 
 NOERROR, FORMERR, SERVFAIL, NXDOMAIN = 0, 1, 2, 3
@@ -19,20 +20,6 @@ _AD = 0x0020
 _RD = 0x0100
 _TC = 0x0200
 _QR = 0x8000
-
-
-def free_port():
-    """Free for UDP and TCP at this moment."""
-    while True:
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp, \
-                socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-            tcp.bind(("127.0.0.1", 0))
-            port = tcp.getsockname()[1]
-            try:
-                udp.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
 
 
 def _question(name, qtype):

@@ -12,6 +12,7 @@ import socket
 import tempfile
 
 from . import paths
+from .ports import free_ports
 from .process import Process, run_tool, wait_until
 from .registries import debian_unpack
 
@@ -19,12 +20,6 @@ UNPACKED = paths.REPOSITORY / "build" / "tests" / "peers"
 PACKAGES = ("exim4-daemon-light", "opensmtpd", "sasl2-bin")
 USER, PASSWORD = "smarthost-user", "smarthost password"
 LOCAL = "example.test"
-
-
-def _free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Peer:
@@ -48,7 +43,7 @@ class Peer:
         self.folder.chmod(0o755)
         self.domain = f"{self.name.lower()}.test"
         self.inner, self.outer = inner, outer
-        self.port, self.auth_port = _free_port(), _free_port()
+        self.port, self.auth_port = free_ports(2)
         self.cert, self.key = self.folder / "tls.crt", self.folder / "tls.key"
         shutil.copy(cert, self.cert)
         shutil.copy(key, self.key)

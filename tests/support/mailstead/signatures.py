@@ -10,7 +10,7 @@ import threading
 import dkim
 
 from . import paths
-from .dns import free_port
+from .ports import free_port
 from .process import run_tool
 
 _TXT = 16
