@@ -71,7 +71,7 @@ FROM runtime AS webd
 USER root
 RUN --mount=type=cache,target=/var/cache/apt,sharing=locked --mount=type=cache,target=/var/lib/apt,sharing=locked \
     apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-      ca-certificates libcurl4 libnghttp2-14 >/dev/null
+      ca-certificates libc-ares2 libcurl4 libnghttp2-14 >/dev/null
 USER mailstead
 COPY --from=builder /build/bin/webd /usr/local/bin/
 ENV WEBD_ADMIN_LISTEN=0.0.0.0:9090 \
