@@ -17,6 +17,7 @@ import urllib.request
 
 from mailstead import admin, certs
 from mailstead.pop3 import Pop3, Refused
+from mailstead.ports import free_port
 from mailstead.process import wait_until
 from mailstead.smtp import Smtp
 from mailstead.trace import strip_trace
@@ -357,7 +358,7 @@ class ApiTest(ComposeCase):
 
     def test_a_mail_trap_for_the_tests_of_another_project(self):
         """As examples/mail-trap says, with the images that are tested here; again, while it is there."""
-        [port] = free_ports(1)
+        port = free_port()
         environment = {**os.environ, "COMPOSE_PROJECT_NAME": f"{composition.project}-trap", "TRAP_PORT": str(port), "NO_PROXY": "*"}
         trap = REPOSITORY / "examples" / "mail-trap"
         self.addCleanup(subprocess.run, ["docker", "compose", "--file", trap / "compose.yml", "down", "--volumes", "--timeout", "1",
